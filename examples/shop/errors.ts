@@ -1,0 +1,81 @@
+import { MillraceError } from '../../src/index.ts'
+
+/** One row of an orders file that cannot be read, and why. */
+export interface RowProblem {
+  /** Line of the file, the header being line 1. */
+  readonly line: number
+  readonly reason: string
+}
+
+/** An invoice with at least one row that cannot be read. It goes to the dead letters as a whole. */
+export class InvoiceUnreadableError extends MillraceError<
+  'SHOP_INVOICE_UNREADABLE',
+  { readonly number: string; readonly problems: readonly RowProblem[] }
+> {
+  constructor(number: string, problems: readonly RowProblem[]) {
+    super({
+      code: 'SHOP_INVOICE_UNREADABLE',
+      problem: `Invoice ${JSON.stringify(number)} cannot be read: ${problems.map((p) => `line ${p.line}: ${p.reason}`).join('; ')}.`,
+      remedy: 'Correct these rows in the orders file and import them anew.',
+      details: { number, problems },
+    })
+  }
+}
+
+/** A file that is no orders file, or that cannot be read to its end. */
+export class OrdersFileError extends MillraceError<'SHOP_ORDERS_FILE', { readonly path: string }> {
+  constructor(path: string, problem: string, options?: ErrorOptions) {
+    super(
+      {
+        code: 'SHOP_ORDERS_FILE',
+        problem: `The orders file ${path} cannot be used: ${problem}.`,
+        remedy: 'Give a CSV file in UTF-8 whose first line names the columns of data/README.md.',
+        details: { path },
+      },
+      options,
+    )
+  }
+}
+
+/** A data folder whose orders were started with other settings, so that going on would mix two runs. */
+export class RunMismatchError extends MillraceError<
+  'SHOP_RUN_MISMATCH',
+  { readonly folder: string; readonly differences: readonly string[] }
+> {
+  constructor(folder: string, differences: readonly string[]) {
+    super({
+      code: 'SHOP_RUN_MISMATCH',
+      problem: `The data in ${folder} belong to a run with other settings: ${differences.join('; ')}.`,
+      remedy:
+        'Start with the same settings to go on with that run, name another folder with --data, or delete this one.',
+      details: { folder, differences },
+    })
+  }
+}
+
+/** The payment gateway did not answer in time. Whether it did what it was asked is unknown: ask again with the same key. */
+export class GatewayTimeoutError extends MillraceError<'SHOP_GATEWAY_TIMEOUT', { readonly key: string }> {
+  constructor(key: string) {
+    super({
+      code: 'SHOP_GATEWAY_TIMEOUT',
+      problem: 'The payment gateway did not answer in time.',
+      remedy: 'Ask again with the same idempotency key.',
+      details: { key },
+    })
+  }
+}
+
+/** The payment gateway is down: its ledger failed, or it was closed. */
+export class GatewayDownError extends MillraceError<'SHOP_GATEWAY_DOWN', { readonly reason: string }> {
+  constructor(reason: string, options?: ErrorOptions) {
+    super(
+      {
+        code: 'SHOP_GATEWAY_DOWN',
+        problem: `The payment gateway is down: ${reason}.`,
+        remedy: 'Look at the disk that holds its ledger, then start the shop again.',
+        details: { reason },
+      },
+      options,
+    )
+  }
+}

@@ -1,0 +1,124 @@
+import type { RunningApp } from '../../src/index.ts'
+import { shopTopics } from './events.ts'
+import type { GatewayTotals } from './gateway-ledger.ts'
+import { countOpenOrders, countParkedInvoices, countStockViolations } from './inspection.ts'
+import { addMoney, type Money, printMoney, sameMoney, subtractMoney, zeroMoney } from './money.ts'
+import { customerOrders, type Day, dailyRevenue } from './views.ts'
+
+/** What the shop did, for machines. Money has two decimals; it is rounded here and nowhere before. */
+export interface Figures {
+  readonly invoices: number
+  readonly orders: { readonly placed: number; readonly confirmed: number; readonly cancelled: number }
+  readonly returns: number
+  readonly stockAdjustments: number
+  readonly parkedInvoices: number
+  readonly customersWithOrders: number
+  /** Value of all orders placed. */
+  readonly grossOrderValue: string
+  /** Value of the confirmed orders. */
+  readonly confirmedRevenue: string
+  /** What the gateway gave back for cancelled orders. */
+  readonly refunded: string
+  /** Value of the return invoices. */
+  readonly returned: string
+  /** Value of the confirmed orders by invoice day. */
+  readonly dailyRevenue: Readonly<Record<string, string>>
+  /** Value of the return invoices by invoice day. */
+  readonly dailyReturned: Readonly<Record<string, string>>
+  /** What the gateway captured. */
+  readonly charged: string
+  readonly stockViolations: number
+  readonly openOrders: number
+  /** All events that were ever published to the topics of the shop. */
+  readonly events: number
+  /** Duration of this run. */
+  readonly elapsedSeconds: number
+  /** Events published in this run, by its duration. */
+  readonly eventsPerSecond: number
+}
+
+/** A run as it was timed. */
+export interface Timing {
+  readonly elapsedMs: number
+  /** Events that were there when it began. */
+  readonly eventsBefore: number
+}
+
+/** Reads the figures from views, state and the gateway's books; no order is held in memory. */
+export async function readFigures(running: RunningApp, gateway: GatewayTotals, timing: Timing): Promise<Figures> {
+  const byDay: [string, Day][] = []
+  for await (const { key, value } of running.view(dailyRevenue).list()) byDay.push([key, value])
+  const days = byDay.map(([, day]) => day)
+  const placed = sum(days, 'placed')
+  const returns = sum(days, 'returns')
+  const stockAdjustments = sum(days, 'stockAdjustments')
+  const parkedInvoices = await countParkedInvoices(running)
+  const events = await countEvents(running)
+  return {
+    invoices: placed + returns + stockAdjustments + parkedInvoices,
+    orders: { placed, confirmed: sum(days, 'confirmed'), cancelled: sum(days, 'cancelled') },
+    returns,
+    stockAdjustments,
+    parkedInvoices,
+    customersWithOrders: await running.view(customerOrders).count(),
+    grossOrderValue: printMoney(addUp(days, 'ordered')),
+    confirmedRevenue: printMoney(addUp(days, 'revenue')),
+    refunded: printMoney(gateway.refunded),
+    returned: printMoney(addUp(days, 'returned')),
+    dailyRevenue: Object.fromEntries(
+      byDay.filter(([, day]) => day.confirmed > 0).map(([key, day]) => [key, printMoney(day.revenue)]),
+    ),
+    dailyReturned: Object.fromEntries(
+      byDay.filter(([, day]) => day.returns > 0).map(([key, day]) => [key, printMoney(day.returned)]),
+    ),
+    charged: printMoney(gateway.charged),
+    stockViolations: await countStockViolations(running),
+    openOrders: await countOpenOrders(running),
+    events,
+    elapsedSeconds: Math.round(timing.elapsedMs) / 1000,
+    eventsPerSecond: Math.round(((events - timing.eventsBefore) * 1000) / Math.max(1, timing.elapsedMs)),
+  }
+}
+
+/** What must hold when nothing is left to do, and does not; empty in a shop that works. */
+export async function brokenPromises(running: RunningApp, gateway: GatewayTotals): Promise<string[]> {
+  const days: Day[] = []
+  for await (const { value } of running.view(dailyRevenue).list()) days.push(value)
+  const [placed, confirmed, cancelled] = [sum(days, 'placed'), sum(days, 'confirmed'), sum(days, 'cancelled')]
+  const broken: string[] = []
+  if (placed !== confirmed + cancelled) {
+    broken.push(`${placed} orders were placed, but ${confirmed} confirmed and ${cancelled} cancelled`)
+  }
+  const kept = subtractMoney(gateway.charged, gateway.refunded)
+  const revenue = addUp(days, 'revenue')
+  if (!sameMoney(kept, revenue)) broken.push(`the gateway kept ${kept}, but confirmed orders are worth ${revenue}`)
+  const returned = addUp(days, 'returned')
+  if (!sameMoney(gateway.returned, returned)) {
+    broken.push(`the gateway paid out ${gateway.returned} for returns that are worth ${returned}`)
+  }
+  const open = await countOpenOrders(running)
+  if (open > 0) broken.push(`${open} orders are open`)
+  const violations = await countStockViolations(running)
+  if (violations > 0) broken.push(`${violations} articles have less than nothing on their shelves`)
+  return broken
+}
+
+/** All events that were ever published to the topics of the shop. */
+export async function countEvents({ engine }: Pick<RunningApp, 'engine'>): Promise<number> {
+  const topics = await engine.topics.list()
+  return topics
+    .filter(({ name }) => shopTopics.includes(name))
+    .flatMap(({ partitions }) => partitions)
+    .reduce((count, { latest }) => count + latest, 0)
+}
+
+type CountOf = 'placed' | 'confirmed' | 'cancelled' | 'returns' | 'stockAdjustments'
+type MoneyOf = 'ordered' | 'revenue' | 'returned'
+
+function sum(days: readonly Day[], field: CountOf): number {
+  return days.reduce((total, day) => total + day[field], 0)
+}
+
+function addUp(days: readonly Day[], field: MoneyOf): Money {
+  return days.reduce((total, day) => addMoney(total, day[field]), zeroMoney)
+}

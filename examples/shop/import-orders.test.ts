@@ -1,0 +1,177 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { type EmbeddedEngine, embedded } from '../../src/embedded/index.ts'
+import { type Message, type MessageOf, systemClock, VirtualClock } from '../../src/index.ts'
+import { RunMismatchError } from './errors.ts'
+import { InvoiceReceived } from './events.ts'
+import { type ImportOptions, importOrders, type RunSettings } from './import-orders.ts'
+import { type InvoiceFile, surveyInvoiceFile } from './invoice-file.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'millrace-import-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+let files = 0
+
+async function fileOf(invoices: number): Promise<InvoiceFile> {
+  const path = join(folder, `${files++}.csv`)
+  const rows = Array.from({ length: invoices }, (_, index) => `${536_365 + index},A,1,2010-12-01,2.55,`)
+  writeFileSync(path, ['InvoiceNo,StockCode,Quantity,InvoiceDate,UnitPrice,CustomerID', ...rows, ''].join('\n'))
+  return surveyInvoiceFile(path)
+}
+
+async function open(): Promise<EmbeddedEngine> {
+  const engine = await embedded({ path: ':memory:' }).open()
+  await engine.topics.ensure(InvoiceReceived.topic, { partitions: 1 })
+  return engine
+}
+
+const settingsOf = (file: InvoiceFile, repeat = 1): RunSettings => ({
+  ordersSha256: file.sha256,
+  repeat,
+  stock: null,
+  decline: 0,
+})
+
+function run(engine: EmbeddedEngine, file: InvoiceFile, changes: Partial<ImportOptions> = {}): Promise<void> {
+  return importOrders({
+    engine,
+    folder: 'the folder',
+    file,
+    settings: settingsOf(file),
+    clock: systemClock,
+    speed: null,
+    backlog: () => Promise.resolve(0),
+    signal: new AbortController().signal,
+    ...changes,
+  })
+}
+
+async function idsOf(engine: EmbeddedEngine): Promise<string[]> {
+  const ids: string[] = []
+  for (let offset = 0; ; ) {
+    const { records, nextOffset, latest } = await engine.topics.read({
+      topic: InvoiceReceived.topic,
+      partition: 0,
+      offset,
+    })
+    for (const record of records) {
+      if (record.kind === 'message') ids.push(dataOf(record.message).invoiceId)
+    }
+    offset = nextOffset
+    if (offset >= latest) return ids
+  }
+}
+
+function dataOf(message: Message): MessageOf<typeof InvoiceReceived>['data'] {
+  return InvoiceReceived.read(message).data
+}
+
+const numbers = (count: number): string[] => Array.from({ length: count }, (_, index) => String(536_365 + index))
+
+describe('the import of orders', () => {
+  it('hands over each invoice once, in the order of the file', async () => {
+    await using engine = await open()
+    const file = await fileOf(200)
+    await run(engine, file)
+    expect(await idsOf(engine)).toEqual(numbers(200))
+    await run(engine, file)
+    expect(await idsOf(engine)).toEqual(numbers(200))
+  })
+
+  it('gives fresh numbers to each pass', async () => {
+    await using engine = await open()
+    const file = await fileOf(3)
+    await run(engine, file, { settings: settingsOf(file, 3) })
+    expect(await idsOf(engine)).toEqual(
+      [2, 3].reduce((ids, pass) => [...ids, ...numbers(3).map((n) => `${n}-${pass}`)], numbers(3)),
+    )
+  })
+
+  it('goes on after the last commit, wherever it was stopped', async () => {
+    await using engine = await open()
+    const file = await fileOf(150)
+    const settings = settingsOf(file, 4)
+    const expected = [2, 3, 4].reduce((ids, pass) => [...ids, ...numbers(150).map((n) => `${n}-${pass}`)], numbers(150))
+    let stops = 0
+    for (let rounds = 1; (await idsOf(engine)).length < 600; rounds++) {
+      const stop = new AbortController()
+      let batches = 0
+      const backlog = (): Promise<number> => {
+        batches += 1
+        if (batches > rounds) stop.abort()
+        return Promise.resolve(0)
+      }
+      await run(engine, file, { settings, backlog, signal: stop.signal }).catch((error: unknown) => {
+        expect((error as Error).name).toBe('AbortError')
+        stops += 1
+      })
+      expect(await idsOf(engine)).toEqual(expected.slice(0, (await idsOf(engine)).length))
+    }
+    expect(stops).toBeGreaterThan(1)
+    expect(await idsOf(engine)).toEqual(expected)
+  })
+
+  it('refuses to go on with other settings, and says which', async () => {
+    await using engine = await open()
+    const file = await fileOf(3)
+    await run(engine, file)
+    const other = await fileOf(4)
+    await expect(
+      run(engine, other, { settings: { ...settingsOf(other, 2), stock: 50, decline: 0.2 } }),
+    ).rejects.toThrow(
+      'the folder belong to a run with other settings: --orders names a file with other contents; --repeat was 1 and is 2; --stock was unlimited and is 50; --decline was 0 and is 0.2',
+    )
+    expect(await idsOf(engine)).toEqual(numbers(3))
+  })
+
+  it('fails when another import writes to the same data', async () => {
+    await using engine = await open()
+    const file = await fileOf(500)
+    const both = await Promise.allSettled([run(engine, file), run(engine, file)])
+    const errors = both.flatMap((result) => (result.status === 'rejected' ? [result.reason as unknown] : []))
+    expect(errors).toHaveLength(1)
+    expect(errors[0]).toBeInstanceOf(RunMismatchError)
+    expect(await idsOf(engine)).toEqual(numbers(500))
+  })
+
+  it('waits while a service is far behind', async () => {
+    await using engine = await open()
+    const clock = new VirtualClock()
+    let backlog = 1_000_000
+    const importing = run(engine, await fileOf(3), { clock, backlog: () => Promise.resolve(backlog) })
+    await clock.advance('1s')
+    expect(await idsOf(engine)).toEqual([])
+    backlog = 0
+    await clock.advance('1s')
+    await importing
+    expect(await idsOf(engine)).toEqual(numbers(3))
+  })
+
+  it('keeps its pace', async () => {
+    await using engine = await open()
+    const clock = new VirtualClock()
+    const importing = run(engine, await fileOf(10), { clock, speed: 2 })
+    const seen: number[] = []
+    for (let second = 0; second < 6; second++) {
+      for (let turn = 0; turn < 50 && (await idsOf(engine)).length < 1 + 2 * second; turn++) await clock.advance(0)
+      seen.push((await idsOf(engine)).length)
+      await clock.advance('1s')
+    }
+    await importing
+    expect(seen).toEqual([1, 3, 5, 7, 9, 10])
+  })
+
+  it('makes ids of numbers that are none', async () => {
+    await using engine = await open()
+    const path = join(folder, 'odd.csv')
+    const rows = ['', '\t\u0001', 'x'.repeat(5_000), '536365'].map((number) => `${number},A,1,2010-12-01,2.55,`)
+    writeFileSync(path, ['InvoiceNo,StockCode,Quantity,InvoiceDate,UnitPrice,CustomerID', ...rows].join('\n'))
+    await run(engine, await surveyInvoiceFile(path))
+    const ids = await idsOf(engine)
+    expect(ids.slice(0, 3).every((id) => /^unreadable-[0-9a-f]{12}$/.test(id))).toBe(true)
+    expect(new Set(ids).size).toBe(4)
+    expect(ids[3]).toBe('536365')
+  })
+})

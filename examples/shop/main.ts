@@ -1,0 +1,69 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { embedded } from '../../src/embedded/index.ts'
+import { MillraceError, systemClock } from '../../src/index.ts'
+import { OptionsInvalidError } from '../../src/kernel/index.ts'
+import { parseOptions, type ShopOptions, usage } from './options.ts'
+import { reportText } from './report.ts'
+import { runShop } from './run.ts'
+
+/** Exit codes, as `--help` names them. */
+const failed = 1
+const badOptions = 2
+const interrupted = 130
+
+/** The data folder, and what happens to it in the end. */
+async function openFolder(options: ShopOptions): Promise<{ readonly path: string } & AsyncDisposable> {
+  if (options.data !== null) {
+    await mkdir(options.data, { recursive: true })
+    return { path: options.data, [Symbol.asyncDispose]: () => Promise.resolve() }
+  }
+  const path = await mkdtemp(join(tmpdir(), 'millrace-shop-'))
+  return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) }
+}
+
+async function main(args: readonly string[]): Promise<number> {
+  const options = parseOptions(args, process.cwd())
+  if (options.help) {
+    process.stdout.write(usage)
+    return 0
+  }
+  const stop = new AbortController()
+  const interrupt = (): void => stop.abort()
+  process.once('SIGINT', interrupt)
+  process.once('SIGTERM', interrupt)
+  try {
+    await using folder = await openFolder(options)
+    const outcome = await runShop({
+      options,
+      folder: folder.path,
+      engine: embedded({ path: join(folder.path, 'shop.db') }),
+      clock: systemClock,
+      log: process.stderr,
+      signal: stop.signal,
+    })
+    if (outcome.figures === null) return interrupted
+    process.stdout.write(options.json ? `${JSON.stringify(outcome.figures)}\n` : `${reportText(outcome.figures)}\n`)
+    for (const broken of outcome.broken) process.stderr.write(`This must not be: ${broken}.\n`)
+    return outcome.broken.length > 0 ? failed : 0
+  } finally {
+    process.off('SIGINT', interrupt)
+    process.off('SIGTERM', interrupt)
+  }
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2))
+} catch (error) {
+  if (error instanceof OptionsInvalidError) {
+    const lines = error.details.problems.map(({ option, problem }) => `  ${option} ${problem}`)
+    process.stderr.write(`These options cannot be used:\n${lines.join('\n')}\nTry --help.\n`)
+    process.exitCode = badOptions
+  } else {
+    // The stack of an expected failure helps nobody; that of a surprise does.
+    const text = error instanceof MillraceError ? `${error.code}: ${error.message}` : (error as Error).stack
+    process.stderr.write(`${text}\n`)
+    process.exitCode = failed
+  }
+}

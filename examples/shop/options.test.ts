@@ -1,0 +1,98 @@
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { OptionsInvalidError } from '../../src/kernel/index.ts'
+import { parseOptions } from './options.ts'
+
+const cwd = import.meta.dirname
+
+function problemsOf(...args: string[]): string[] {
+  try {
+    parseOptions(args, cwd)
+  } catch (error) {
+    if (error instanceof OptionsInvalidError) {
+      return error.details.problems.map(({ option, problem }) => `${option} ${problem}`)
+    }
+    throw error
+  }
+  return []
+}
+
+describe('the command line of the shop', () => {
+  it('needs nothing', () => {
+    expect(parseOptions([], cwd)).toEqual({
+      help: false,
+      once: false,
+      json: false,
+      orders: join(cwd, 'data', 'online-retail.csv'),
+      data: join(cwd, '.data', 'shop'),
+      stock: null,
+      decline: 0,
+      flaky: 0,
+      repeat: 1,
+      speed: 10,
+    })
+  })
+
+  it('runs as fast as it can, in a folder of its own, with --once', () => {
+    expect(parseOptions(['--once'], cwd)).toMatchObject({ once: true, speed: null, data: null })
+    expect(parseOptions(['--once', '--data', 'x', '--speed=2.5'], cwd)).toMatchObject({
+      speed: 2.5,
+      data: join(cwd, 'x'),
+    })
+  })
+
+  it('takes all options, with a blank or =', () => {
+    const args = [
+      '--once',
+      '--json',
+      '--orders',
+      'money.ts',
+      '--stock=0',
+      '--decline',
+      '0.2',
+      '--flaky=1',
+      '--repeat',
+      '3',
+    ]
+    expect(parseOptions(args, cwd)).toMatchObject({
+      json: true,
+      orders: join(cwd, 'money.ts'),
+      stock: 0,
+      decline: 0.2,
+      flaky: 1,
+      repeat: 3,
+    })
+  })
+
+  it('names everything that is wrong at once', () => {
+    const args = '--stock many --decline 1.5 --flaky=-1 --repeat 0 --speed 0 --colour --once=yes extra --data='
+    expect(problemsOf(...args.split(' '), '--orders', 'missing.csv')).toEqual([
+      '--colour is unknown',
+      '--once takes no value',
+      '"extra" is no option',
+      '--data needs a value',
+      '--stock is "many", not a whole number from 0 to 1,000,000,000',
+      '--decline is "1.5", not a share from 0 to 1',
+      '--flaky is "-1", not a share from 0 to 1',
+      '--repeat is "0", not a whole number from 1 to 1,000,000',
+      '--speed is "0", not a number above 0, at most 1,000,000',
+      `--orders names ${JSON.stringify(join(cwd, 'missing.csv'))}, which is no file`,
+    ])
+  })
+
+  it.each([
+    [['--stock', '1.5'], '--stock is "1.5", not a whole number from 0 to 1,000,000,000'],
+    [['--stock', '1e3'], '--stock is "1e3", not a whole number from 0 to 1,000,000,000'],
+    [['--decline', 'NaN'], '--decline is "NaN", not a share from 0 to 1'],
+    [['--repeat', '2', '--repeat', '3'], '--repeat is given twice'],
+    [['--orders', '.'], `--orders names ${JSON.stringify(cwd)}, which is no file`],
+    [['-x'], '-x is unknown'],
+    [['--stock'], '--stock needs a value'],
+  ])('refuses %j', (args, problem) => {
+    expect(problemsOf(...args)).toEqual([problem])
+  })
+
+  it('helps whatever else is wrong', () => {
+    expect(parseOptions(['--help', '--colour'], cwd).help).toBe(true)
+  })
+})

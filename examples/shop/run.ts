@@ -1,0 +1,143 @@
+import { join } from 'node:path'
+import type { EngineSource } from '../../src/engine/index.ts'
+import type { Clock, RunningApp } from '../../src/index.ts'
+import { brokenPromises, countEvents, type Figures, readFigures } from './figures.ts'
+import { PaymentGateway } from './gateway.ts'
+import { importedCount, importOrders, type RunSettings } from './import-orders.ts'
+import { type InvoiceFile, surveyInvoiceFile } from './invoice-file.ts'
+import { showLive } from './live-summary.ts'
+import type { ShopOptions } from './options.ts'
+import { shop } from './shop.ts'
+
+/** What a run takes from outside. */
+export interface RunOptions {
+  readonly options: ShopOptions
+  /** Folder for the gateway's books; named in errors. */
+  readonly folder: string
+  readonly engine: EngineSource
+  readonly clock: Clock
+  /** Where everything goes that is not the result. */
+  readonly log: NodeJS.WriteStream
+  /** Stops the run. */
+  readonly signal: AbortSignal
+}
+
+/** How a run ended. */
+export interface RunOutcome {
+  /** `null`: it was stopped before it was done. */
+  readonly figures: Figures | null
+  /** Promises of the shop that do not hold; always empty in a shop that works. */
+  readonly broken: readonly string[]
+}
+
+/** How often the backlog is looked at, in milliseconds: asking after each batch would cost more than the batch. */
+const backlogAgeMaxMs = 5
+
+/**
+ * Runs the shop on an orders file: to its end with `once`, else until the signal aborts.
+ *
+ * @throws RunMismatchError `SHOP_RUN_MISMATCH`, OrdersFileError `SHOP_ORDERS_FILE`, GatewayDownError `SHOP_GATEWAY_DOWN`, and
+ *   what the engine throws
+ */
+export async function runShop(run: RunOptions): Promise<RunOutcome> {
+  const { options, clock, folder } = run
+  const startedMs = clock.monotonicMs()
+  const file = await surveyInvoiceFile(options.orders)
+  const settings: RunSettings = {
+    ordersSha256: file.sha256,
+    repeat: options.repeat,
+    stock: options.stock,
+    decline: options.decline,
+  }
+  await using engine = await run.engine.open({ clock })
+  const imported = await importedCount(engine, folder, settings)
+  const eventsBefore = await countEvents({ engine })
+  await using gateway = await PaymentGateway.open({
+    path: join(folder, 'gateway.db'),
+    clock,
+    declineShare: options.decline,
+    flakyShare: options.flaky,
+  })
+  await using running = await shop(gateway, options.stock).start({ engine, clock })
+  const done = await whileShown(run, running, file, imported, async () => {
+    const imports = importAll(run, running, file, settings)
+    const all = await Promise.race([imports, running.failed])
+    if (all && !options.once) {
+      run.log.write(`All invoices are in. Ctrl-C stops the shop; delete ${folder} to start afresh.\n`)
+      await Promise.race([untilAborted(run.signal), running.failed])
+    }
+    return all
+  })
+  if (options.once && !done) return { figures: null, broken: [] }
+  const timing = { elapsedMs: clock.monotonicMs() - startedMs, eventsBefore }
+  const figures = await readFigures(running, gateway.totals, timing)
+  return { figures, broken: options.once ? await brokenPromises(running, gateway.totals) : [] }
+}
+
+/** Imports what is left and waits until all of it is handled. `false`: the signal came first. */
+async function importAll(
+  { options, folder, clock, signal }: RunOptions,
+  running: RunningApp,
+  file: InvoiceFile,
+  settings: RunSettings,
+): Promise<boolean> {
+  try {
+    await importOrders({
+      engine: running.engine,
+      folder,
+      file,
+      settings,
+      clock,
+      speed: options.speed,
+      backlog: backlogOf(running, clock),
+      signal,
+    })
+    await running.idle({ signal })
+    return true
+  } catch (error) {
+    if (signal.aborted) return false
+    throw error
+  }
+}
+
+/** Messages before the handler that is furthest behind, not older than {@link backlogAgeMaxMs}. */
+function backlogOf(running: RunningApp, clock: Clock): () => Promise<number> {
+  let messages = 0
+  let askedMs = Number.NEGATIVE_INFINITY
+  return async () => {
+    if (clock.monotonicMs() - askedMs >= backlogAgeMaxMs) {
+      messages = Math.max(0, ...(await running.lag()).map(({ lagMessages }) => lagMessages))
+      askedMs = clock.monotonicMs()
+    }
+    return messages
+  }
+}
+
+function untilAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
+}
+
+/** Does something while the live summary is shown, if anybody looks: a script that runs the shop once wants silence. */
+async function whileShown<Result>(
+  { options, folder, clock, log }: RunOptions,
+  running: RunningApp,
+  file: InvoiceFile,
+  imported: number,
+  work: () => Promise<Result>,
+): Promise<Result> {
+  if (options.once && !log.isTTY) return work()
+  const invoiceCount = file.invoiceCount * options.repeat
+  const begins = imported === 0 ? 'starts with' : `goes on after ${imported} of`
+  log.write(`The shop ${begins} ${invoiceCount} invoices; its data are in ${folder}.\n`)
+  const live = new AbortController()
+  const showing = showLive({ running, clock, output: log, invoiceCount, signal: live.signal })
+  try {
+    return await work()
+  } finally {
+    live.abort()
+    await showing
+  }
+}

@@ -1,0 +1,23 @@
+/**
+ * The rooms of the house. A module imports only modules of a lower rank; a folder of `src/` that is not listed here is
+ * refused. The reasons stand in `docs/architecture.md`.
+ */
+export const ranks: Readonly<Record<string, number>> = {
+  kernel: 0,
+  telemetry: 1,
+  message: 1,
+  // Below the port of the engines, which speaks of the records that a reader gets.
+  record: 1.5,
+  schema: 2,
+  engine: 2,
+  embedded: 3,
+  runtime: 4,
+  domain: 5,
+  views: 5,
+  saga: 5,
+  streaming: 5,
+  app: 6,
+  server: 7,
+  testing: 7,
+  cli: 8,
+}

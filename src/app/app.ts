@@ -1,0 +1,74 @@
+import type { View } from '../domain/index.ts'
+import type { Engine, EngineSource } from '../engine/index.ts'
+import type { Clock, Duration, Random } from '../kernel/index.ts'
+import type { TopicDeclaration } from '../runtime/index.ts'
+import { checkName, checkUnique } from './names.ts'
+import type { RunningApp } from './running-app.ts'
+import type { Service } from './service.ts'
+import { startApp } from './start.ts'
+
+/** What an app is made of. */
+export interface AppOptions {
+  readonly services?: readonly Service[]
+  readonly views?: readonly View[]
+  /** Topics that shall exist even if no handler reads and no definition names them. */
+  readonly topics?: readonly TopicDeclaration[]
+}
+
+/** How an app is started. */
+export interface StartOptions {
+  /** An engine that is open (it stays open when the app stops), or one to open (it is closed when the app stops). */
+  readonly engine: Engine | EngineSource
+  /** Stops the app when it aborts. */
+  readonly signal?: AbortSignal
+  /** Default: the system's clock. */
+  readonly clock?: Clock
+  /** Default: the system's randomness. */
+  readonly random?: Random
+  /** How long `stop()` lets handlers finish before their signals abort. Default `'10s'`. */
+  readonly stopTimeout?: Duration
+}
+
+/** Services and views that run together. Made by {@link app}. */
+export interface App {
+  readonly name: string
+  readonly services: readonly Service[]
+  readonly views: readonly View[]
+  readonly topics: readonly TopicDeclaration[]
+  /**
+   * Starts the app: creates the topics that it needs, joins its consumer groups and goes on where it was.
+   *
+   * Several starts on one open engine share the work.
+   */
+  start(options: StartOptions): Promise<RunningApp>
+}
+
+/**
+ * Puts services and views together.
+ *
+ * @param name 1 to 100 letters, digits, `_` and `-`; stable over deployments.
+ * @throws NameInvalidError `NAME_INVALID`, NameTakenError `NAME_TAKEN`
+ *
+ * @example
+ * ```ts
+ * const shop = app('shop', { services: [ordering, payment], views: [dailyRevenue] })
+ * await using running = await shop.start({ engine: embedded({ path: 'shop.db' }) })
+ * ```
+ */
+export function app(name: string, options: AppOptions): App {
+  checkName('app', name)
+  const services = Object.freeze([...(options.services ?? [])])
+  const views = Object.freeze([...(options.views ?? [])])
+  const topics = Object.freeze([...(options.topics ?? [])])
+  checkUnique(`services of app ${name}`, services)
+  checkUnique(`views of app ${name}`, views)
+  for (const view of views) checkName('view', view.name)
+  const declared: App = Object.freeze({
+    name,
+    services,
+    views,
+    topics,
+    start: (startOptions: StartOptions) => startApp(declared, startOptions),
+  })
+  return declared
+}

@@ -1,0 +1,37 @@
+import { MillraceError } from '../kernel/index.ts'
+
+/** A name that cannot be part of topic and group names. */
+export class NameInvalidError extends MillraceError<'NAME_INVALID', { readonly kind: string; readonly name: string }> {
+  constructor(kind: string, name: unknown) {
+    super({
+      code: 'NAME_INVALID',
+      problem: `${JSON.stringify(String(name).slice(0, 200))} cannot be the name of a ${kind}.`,
+      remedy: 'Use 1 to 100 letters, digits, "_" and "-", beginning with a letter or digit.',
+      details: { kind, name: String(name) },
+    })
+  }
+}
+
+/** Two things with one name where names must differ. */
+export class NameTakenError extends MillraceError<'NAME_TAKEN', { readonly place: string; readonly name: string }> {
+  constructor(place: string, name: string) {
+    super({
+      code: 'NAME_TAKEN',
+      problem: `Two of the ${place} are named "${name}".`,
+      remedy: 'Give one of them another name: a handler takes the option name, which keeps its place and state.',
+      details: { place, name },
+    })
+  }
+}
+
+/** A view that the app does not have. */
+export class ViewUnknownError extends MillraceError<'VIEW_UNKNOWN', { readonly view: string; readonly app: string }> {
+  constructor(view: string, app: string) {
+    super({
+      code: 'VIEW_UNKNOWN',
+      problem: `App "${app}" has no view "${view}".`,
+      remedy: 'Add it to the views of app(), or correct its name.',
+      details: { view, app },
+    })
+  }
+}

@@ -1,0 +1,119 @@
+import { frozenJson, type OptionProblem, OptionsInvalidError } from '../kernel/index.ts'
+import type { AnyEventDefinition, Message, MessageOf, ReadonlyData } from '../message/index.ts'
+import { type DeadLetterMode, type Handler, none, on, remove, set } from '../runtime/index.ts'
+
+/** How a view makes state from events. */
+export interface ViewOptions<Events extends readonly AnyEventDefinition[], State> {
+  /** The events that build it. */
+  readonly events: Events
+  /** Under which key the event counts; `undefined`: it does not concern the view. */
+  readonly key: (event: MessageOf<Events[number]>) => string | undefined
+  /** State of a key before its first event. JSON. */
+  readonly initial: State
+  /** For each event, by its type: the new state of its key; `undefined` forgets the key. Pure. */
+  readonly on: {
+    readonly [Type in Events[number]['type']]: (
+      state: ReadonlyData<NoInfer<State>>,
+      event: Extract<MessageOf<Events[number]>, { readonly type: Type }>,
+    ) => ReadonlyData<NoInfer<State>> | undefined
+  }
+  /** A whole number from 1. Raise it when the functions change: the view is then built anew, from zero. Default 1. */
+  readonly version?: number
+  /** What happens to later events of a key when one cannot be applied. Default `'park-key'`: they wait behind it. */
+  readonly onDeadLetter?: DeadLetterMode
+}
+
+/** A read model: state per key, built from events, exactly once. Made by {@link view}. */
+export interface View<State = unknown> {
+  readonly name: string
+  readonly version: number
+  readonly initial: State
+  /** What the runtime runs. */
+  readonly handler: Handler
+}
+
+/** State of a view by the type: `StateOf<typeof dailyRevenue>`. */
+export type StateOf<V> = V extends View<infer State> ? State : never
+
+/**
+ * Declares a view: what a reader wants to know, kept up to date by events.
+ *
+ * Each event changes the state of one key, exactly once, in its order on its partition. The functions are pure and answer
+ * at once; an event on which one throws becomes a dead letter without further attempts.
+ *
+ * @param name Letters, digits, `_` and `-`.
+ * @throws OptionsInvalidError `OPTIONS_INVALID`, naming all options that are wrong.
+ *
+ * @example
+ * ```ts
+ * const ordersPerDay = view('orders-per-day', {
+ *   events: [OrderPlaced, OrderCancelled],
+ *   key: (event) => event.time.slice(0, 10),
+ *   initial: { open: 0 },
+ *   on: {
+ *     OrderPlaced: (day) => ({ open: day.open + 1 }),
+ *     OrderCancelled: (day) => (day.open === 1 ? undefined : { open: day.open - 1 }),
+ *   },
+ * })
+ * ```
+ */
+export function view<const Events extends readonly [AnyEventDefinition, ...AnyEventDefinition[]], State>(
+  name: string,
+  options: ViewOptions<Events, State>,
+): View<State> {
+  const version = options.version ?? 1
+  checkView(name, version, options as unknown as ErasedViewOptions)
+  const initial = frozenJson(options.initial, 'initial')
+  const functions = options.on as unknown as Readonly<Record<string, (state: unknown, event: Message) => unknown>>
+  const handler = on(
+    options.events,
+    {
+      name: `${name}.v${version}`,
+      // A key that is undefined means "skip" to the runtime; only views may say so.
+      key: options.key as (message: Message) => string,
+      state: { initial: initial as unknown },
+      retry: none,
+      onDeadLetter: options.onDeadLetter ?? 'park-key',
+    },
+    (event, state) => {
+      const apply = functions[event.type] as (state: unknown, event: Message) => unknown
+      const next = apply(state, event)
+      return next === undefined ? remove() : set(next as never)
+    },
+  )
+  return Object.freeze({ name, version, initial, handler })
+}
+
+/** Namespace in which an engine keeps the state of a view. */
+export function viewNamespace(view: { readonly name: string; readonly version: number }): string {
+  return `view:${view.name}:v${view.version}`
+}
+
+/** Options after their types have done their work. */
+interface ErasedViewOptions {
+  readonly events?: readonly AnyEventDefinition[]
+  readonly key?: unknown
+  readonly on?: object
+}
+
+function checkView(name: string, version: number, options: ErasedViewOptions): void {
+  const problems: OptionProblem[] = []
+  if (!Number.isSafeInteger(version) || version < 1) {
+    problems.push({ option: 'version', problem: `is ${version}, not a whole number from 1` })
+  }
+  if (options.events === undefined || options.events.length === 0) {
+    problems.push({ option: 'events', problem: 'is empty' })
+  }
+  if (typeof options.key !== 'function') problems.push({ option: 'key', problem: 'is not a function' })
+  const types = new Set((options.events ?? []).map((definition) => definition.type))
+  const functions = (options.on ?? {}) as Readonly<Record<string, unknown>>
+  for (const type of types) {
+    if (!Object.hasOwn(functions, type) || typeof functions[type] !== 'function') {
+      problems.push({ option: `on.${type}`, problem: 'is not a function' })
+    }
+  }
+  for (const type of Object.keys(functions)) {
+    if (!types.has(type)) problems.push({ option: `on.${type}`, problem: 'names no event of the view' })
+  }
+  if (problems.length > 0) throw new OptionsInvalidError(`view ${JSON.stringify(name)}`, problems)
+}

@@ -1,0 +1,95 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { decodeBatch, decodeMessages, type RecordOutcome } from '../record/index.ts'
+import { FileDamagedError } from './errors.ts'
+
+/** A stretch of records as read from the file. */
+export interface Stretch {
+  readonly records: readonly RecordOutcome[]
+  /** Offset after the last batch that was read. */
+  readonly nextOffset: number
+}
+
+/** Reads record batches from the file and decodes them. */
+export class BatchReader {
+  readonly #path: string
+  readonly #holding: StatementSync
+  readonly #after: StatementSync
+  readonly #timeAt: StatementSync
+  readonly #size: StatementSync
+
+  constructor(db: DatabaseSync, path: string) {
+    this.#path = path
+    // The first batch may begin before the offset that is asked for.
+    this.#holding = db.prepare(`SELECT base_offset, last_offset, bytes FROM batch
+      WHERE partition_id = ? AND base_offset <= ? ORDER BY base_offset DESC LIMIT 1`)
+    this.#after = db.prepare(`SELECT base_offset, last_offset, bytes FROM batch
+      WHERE partition_id = ? AND base_offset > ? ORDER BY base_offset LIMIT 1`)
+    this.#timeAt = db.prepare(`SELECT base_offset, last_offset, time_max_ms FROM batch
+      WHERE partition_id = ? AND base_offset >= ? ORDER BY base_offset`)
+    this.#size = db.prepare('SELECT coalesce(sum(byte_count), 0) AS n FROM batch WHERE partition_id = ?')
+  }
+
+  /** Records from `offset` on: whole batches, until `bytesMax` is passed or nothing is left. */
+  read(partitionId: number, offset: number, bytesMax: number): Stretch {
+    const records: RecordOutcome[] = []
+    let nextOffset = offset
+    let bytes = 0
+    let row = this.#holding.get(partitionId, offset)
+    if (row === undefined || Number(row['last_offset']) < offset) {
+      row = this.#after.get(partitionId, row === undefined ? offset : Number(row['base_offset']))
+    }
+    while (row !== undefined) {
+      const blob = row['bytes'] as Uint8Array
+      const baseOffset = Number(row['base_offset'])
+      this.#decode(partitionId, baseOffset, blob, offset, records)
+      nextOffset = Number(row['last_offset']) + 1
+      bytes += blob.byteLength
+      if (bytes >= bytesMax) break
+      row = this.#after.get(partitionId, baseOffset)
+    }
+    return { records, nextOffset }
+  }
+
+  /** Time of the first record at or after `offset`, in milliseconds since the epoch; undefined: there is none. */
+  timeOf(partitionId: number, offset: number): number | undefined {
+    let row = this.#holding.get(partitionId, offset)
+    if (row === undefined || Number(row['last_offset']) < offset) {
+      row = this.#after.get(partitionId, row === undefined ? offset : Number(row['base_offset']))
+    }
+    if (row === undefined) return undefined
+    const records = decodeBatch(row['bytes'] as Uint8Array, { verifyCrc: false })
+    return records.find((record) => record.offset >= offset)?.timestampMs
+  }
+
+  /** Offset of the first record whose time is `timestampMs` or later, undefined if there is none. */
+  offsetAtTime(partitionId: number, from: number, timestampMs: number): number | undefined {
+    for (const row of this.#timeAt.iterate(partitionId, this.#baseOf(partitionId, from))) {
+      if (Number(row['time_max_ms']) < timestampMs) continue
+      const stretch = this.#holding.get(partitionId, Number(row['base_offset']))
+      const found = decodeBatch(stretch?.['bytes'] as Uint8Array).find(
+        (record) => record.timestampMs >= timestampMs && record.offset >= from,
+      )
+      if (found !== undefined) return found.offset
+    }
+    return undefined
+  }
+
+  /** Bytes of all batches of a partition. */
+  bytesOf(partitionId: number): number {
+    return Number(this.#size.get(partitionId)?.['n'])
+  }
+
+  #baseOf(partitionId: number, offset: number): number {
+    const row = this.#holding.get(partitionId, offset)
+    return row === undefined || Number(row['last_offset']) < offset ? offset : Number(row['base_offset'])
+  }
+
+  #decode(partitionId: number, baseOffset: number, blob: Uint8Array, fromOffset: number, into: RecordOutcome[]): void {
+    try {
+      decodeMessages(blob, (outcome) => into.push(outcome), { fromOffset })
+    } catch (error) {
+      const place = `the record batch at offset ${baseOffset} of partition id ${partitionId} (${(error as Error).message})`
+      throw new FileDamagedError(this.#path, place, { cause: error })
+    }
+  }
+}

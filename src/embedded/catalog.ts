@@ -1,0 +1,124 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { PartitionUnknownError, type TopicConfig, TopicUnknownError } from '../engine/index.ts'
+import type { PartitionRow, TopicRow } from './store/protocol.ts'
+import { readPartitions } from './store/topic-writer.ts'
+
+/** One partition as the engine knows it. Its end moves when a commit is acknowledged, never before. */
+export class Partition {
+  readonly id: number
+  readonly topic: string
+  readonly number: number
+  earliest: number
+  latest: number
+  /** Called once, when something is appended or the partition goes away. */
+  readonly #waiters = new Set<() => void>()
+
+  constructor(topic: string, row: PartitionRow) {
+    this.topic = topic
+    this.id = row.id
+    this.number = row.number
+    this.earliest = row.earliest
+    this.latest = row.latest
+  }
+
+  advance(latest: number): void {
+    if (latest <= this.latest) return
+    this.latest = latest
+    this.wake()
+  }
+
+  onChange(waiter: () => void): () => void {
+    this.#waiters.add(waiter)
+    return () => this.#waiters.delete(waiter)
+  }
+
+  wake(): void {
+    for (const waiter of this.#waiters) waiter()
+    this.#waiters.clear()
+  }
+}
+
+/** A topic with its partitions. */
+export interface Topic {
+  readonly id: number
+  readonly name: string
+  readonly config: Required<TopicConfig>
+  readonly partitions: readonly Partition[]
+}
+
+/** All topics, in memory: found by name at each commit without asking the file. */
+export class Catalog {
+  readonly #topics = new Map<string, Topic>()
+  readonly #partitions = new Map<number, Partition>()
+
+  static read(db: DatabaseSync): Catalog {
+    const catalog = new Catalog()
+    catalog.refresh(db)
+    return catalog
+  }
+
+  /** Reads the topics again: for an engine beside another process that writes. */
+  refresh(db: DatabaseSync): void {
+    const rows = db.prepare('SELECT id, name, config FROM topic').all()
+    const present = new Set<string>()
+    for (const row of rows) {
+      const id = Number(row['id'])
+      const name = String(row['name'])
+      const config = JSON.parse(String(row['config'])) as Required<TopicConfig>
+      present.add(name)
+      this.put({ id, name, config, partitions: readPartitions(db, id) })
+    }
+    for (const name of this.#topics.keys()) if (!present.has(name)) this.remove(name)
+  }
+
+  /** Adds a topic or brings it up to date; partitions keep their identity. */
+  put(row: TopicRow): Topic {
+    const before = this.#topics.get(row.name)
+    const kept = before?.id === row.id ? before.partitions : []
+    const partitions = row.partitions.map((one) => {
+      const partition = kept[one.number] ?? new Partition(row.name, one)
+      partition.earliest = Math.max(partition.earliest, one.earliest)
+      partition.advance(one.latest)
+      this.#partitions.set(partition.id, partition)
+      return partition
+    })
+    const topic = { id: row.id, name: row.name, config: row.config, partitions }
+    this.#topics.set(row.name, topic)
+    return topic
+  }
+
+  remove(name: string): void {
+    for (const partition of this.#topics.get(name)?.partitions ?? []) {
+      this.#partitions.delete(partition.id)
+      partition.wake()
+    }
+    this.#topics.delete(name)
+  }
+
+  find(name: string): Topic | undefined {
+    return this.#topics.get(name)
+  }
+
+  /** @throws TopicUnknownError */
+  topic(name: string): Topic {
+    const topic = this.#topics.get(name)
+    if (topic === undefined) throw new TopicUnknownError(name)
+    return topic
+  }
+
+  /** @throws TopicUnknownError, PartitionUnknownError */
+  partition(name: string, number: number): Partition {
+    const topic = this.topic(name)
+    const partition = topic.partitions[number]
+    if (partition === undefined) throw new PartitionUnknownError(name, number, topic.partitions.length)
+    return partition
+  }
+
+  partitionById(id: number): Partition | undefined {
+    return this.#partitions.get(id)
+  }
+
+  get topics(): readonly Topic[] {
+    return [...this.#topics.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+  }
+}

@@ -1,0 +1,230 @@
+import { type CommitOutcome, OutOfSequenceError, ProducerFencedError, type WriteBatch } from '../engine/index.ts'
+import { ByteBudget, type Clock, ClosedError } from '../kernel/index.ts'
+import { BatchBufferPool } from '../record/index.ts'
+import type { Catalog } from './catalog.ts'
+import { CommitStager, isUnconditional, packAppends } from './commit-stager.ts'
+import { EngineFailedError } from './errors.ts'
+import type { AppendCommand, Refusal, StoreAnswers, StoreRequest, UnitResult } from './store/protocol.ts'
+import type { StoreClient } from './store-client.ts'
+import { type BatchDraft, positionsOf, UnitDraft } from './unit-draft.ts'
+
+/** Groups on their way to the writer: while it syncs one, the next one already waits at its door. */
+const groupsInFlightMax = 2
+/** A group is sent when it reaches this size even if the writer is busy, so that no transaction grows without end. */
+const groupBytesMax = 8 * 1024 * 1024
+
+/** Taken to be let in; what a commit really weighs is known, and taken, once it is encoded. */
+const admissionBytes = 64
+
+/** What the queue tells the rest of the engine, after the sync and before the commit's promise resolves. */
+export interface CommitListener {
+  /** One batch stands in the file from `baseOffset` on. */
+  published(draft: BatchDraft, baseOffset: number): void
+  unitCommitted(unit: UnitDraft, lastPosition: number): void
+}
+
+/**
+ * Turns concurrent commits into few transactions. Encoding happens in the caller's turn; all that has gathered while the
+ * writer was busy becomes one group: one transaction, one sync.
+ */
+export class CommitQueue {
+  readonly #client: StoreClient
+  readonly #catalog: Catalog
+  readonly #clock: Clock
+  readonly #budget: ByteBudget
+  readonly #stager: CommitStager
+  readonly #listener: CommitListener
+  #units: UnitDraft[] = []
+  #groupsInFlight = 0
+  #flushScheduled = false
+  #closed = false
+  #failure: Error | undefined
+  /** Resolves when everything sent so far is answered. */
+  #tail: Promise<unknown> = Promise.resolve()
+
+  constructor(client: StoreClient, catalog: Catalog, clock: Clock, bufferBytesMax: number, listener: CommitListener) {
+    this.#client = client
+    this.#catalog = catalog
+    this.#clock = clock
+    this.#budget = new ByteBudget('the commits waiting for the disk', bufferBytesMax)
+    this.#stager = new CommitStager(catalog, new BatchBufferPool())
+    this.#listener = listener
+  }
+
+  /** Why the engine stopped, if it did. */
+  get failure(): Error | undefined {
+    return this.#failure
+  }
+
+  commit(batch: WriteBatch, signal?: AbortSignal): Promise<CommitOutcome> {
+    try {
+      this.#refuseIfDone()
+      signal?.throwIfAborted()
+      if (this.#budget.tryAcquire(admissionBytes)) return this.#stage(batch)
+      return this.#commitLater(batch, signal)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  /** Sends another request after all commits made so far, in order with them. */
+  async request<R extends StoreRequest>(request: R): Promise<StoreAnswers[R['kind']]> {
+    this.#refuseIfDone()
+    while (this.#units.length > 0) this.#sendGroup()
+    const answer = this.#client.request(request)
+    this.#tail = answer.catch((error: Error) => this.#noteFailure(error))
+    return answer
+  }
+
+  /** Resolves when every commit made before is answered. */
+  async settled(): Promise<void> {
+    while (this.#units.length > 0) this.#sendGroup()
+    await this.#tail
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return this.settled()
+    this.#closed = true
+    this.#budget.close(new ClosedError('The engine'))
+    await this.settled()
+  }
+
+  /** Refuses a closed or failed engine. */
+  #refuseIfDone(): void {
+    if (this.#failure !== undefined) throw this.#failure
+    if (this.#closed) throw new ClosedError('The engine')
+  }
+
+  async #commitLater(batch: WriteBatch, signal: AbortSignal | undefined): Promise<CommitOutcome> {
+    await this.#budget.acquire(admissionBytes, signal)
+    return this.#stage(batch)
+  }
+
+  #stage(batch: WriteBatch): Promise<CommitOutcome> {
+    return new Promise((resolve, reject) => {
+      const shared = isUnconditional(batch)
+      const last = this.#units.at(-1)
+      const open = shared && last?.shared === true && last.bytes < groupBytesMax ? last : undefined
+      const unit = open ?? new UnitDraft(shared)
+      try {
+        this.#refuseIfDone()
+        const staged = this.#stager.stage(batch, unit, this.#clock.nowMs())
+        unit.commits.push({ slots: staged.slots, appendCount: batch.append?.length ?? 0, resolve, reject })
+        this.#budget.overdraw(staged.bytes)
+        unit.bytes += staged.bytes + admissionBytes
+        if (open === undefined) this.#units.push(unit)
+      } catch (error) {
+        this.#budget.release(admissionBytes)
+        throw error
+      }
+      this.#scheduleFlush()
+    })
+  }
+
+  #scheduleFlush(): void {
+    if (this.#flushScheduled || this.#groupsInFlight >= groupsInFlightMax) return
+    this.#flushScheduled = true
+    // One turn later everything that the current turn publishes has gathered.
+    setImmediate(() => {
+      this.#flushScheduled = false
+      if (this.#units.length > 0 && this.#groupsInFlight < groupsInFlightMax) this.#sendGroup()
+    })
+  }
+
+  /** Hands the oldest units over, as many as fit one group. */
+  #sendGroup(): void {
+    let count = 0
+    let bytes = 0
+    while (count < this.#units.length && (count === 0 || bytes < groupBytesMax)) {
+      bytes += (this.#units[count] as UnitDraft).bytes
+      count++
+    }
+    const units = this.#units.splice(0, count)
+    this.#groupsInFlight++
+    const drafts = units.map((unit) => unit.drafts)
+    const { arena, appends } = packAppends(units)
+    const request = {
+      kind: 'commit' as const,
+      timeMs: this.#clock.nowMs(),
+      arena,
+      units: units.map((unit, i) => ({
+        batches: unit.drafts.map((draft) => draft.seal()),
+        appends: appends[i] as readonly AppendCommand[],
+        state: unit.state,
+        timers: unit.timers,
+        progress: unit.progress,
+      })),
+    }
+    this.#tail = this.#client.request(request).then(
+      (results) => this.#answered(units, drafts, results),
+      (error: Error) => this.#failed(units, error),
+    )
+  }
+
+  #answered(
+    units: readonly UnitDraft[],
+    drafts: readonly (readonly BatchDraft[])[],
+    results: readonly UnitResult[],
+  ): void {
+    this.#groupsInFlight--
+    for (const [i, unit] of units.entries()) {
+      this.#budget.release(unit.bytes)
+      this.#answerUnit(unit, drafts[i] as readonly BatchDraft[], results[i] as UnitResult)
+    }
+    if (this.#units.length > 0) this.#scheduleFlush()
+  }
+
+  #answerUnit(unit: UnitDraft, drafts: readonly BatchDraft[], result: UnitResult): void {
+    if (result.kind === 'conflict') {
+      for (const { resolve } of unit.commits) resolve({ ok: false, conflict: result.conflict })
+      return
+    }
+    if (result.kind === 'refused') {
+      for (const { reject } of unit.commits) reject(this.#refusalError(result.refusal))
+      return
+    }
+    const baseOffsets = new Map<BatchDraft, number>()
+    for (const [i, draft] of drafts.entries()) {
+      const baseOffset = result.baseOffsets[i] as number
+      baseOffsets.set(draft, baseOffset)
+      this.#listener.published(draft, baseOffset)
+    }
+    this.#listener.unitCommitted(unit, result.appended.at(-1)?.lastPosition ?? 0)
+    for (const { slots, appendCount, resolve } of unit.commits) {
+      const published = slots.length === 0 ? noPositions : positionsOf(slots, baseOffsets)
+      // Appends are conditional at least on their ids, so a unit with appends has one commit.
+      resolve({ ok: true, published, appended: appendCount === 0 ? noAppends : result.appended })
+    }
+  }
+
+  #failed(units: readonly UnitDraft[], error: Error): void {
+    this.#groupsInFlight--
+    this.#noteFailure(error)
+    for (const unit of units) {
+      this.#budget.release(unit.bytes)
+      for (const { reject } of unit.commits) reject(error)
+    }
+    if (this.#units.length > 0) this.#scheduleFlush()
+  }
+
+  /** After a failed sync nobody knows what the disk holds: every later commit is refused until the file is reopened. */
+  #noteFailure(error: Error): void {
+    if (!(error instanceof EngineFailedError) || this.#failure !== undefined) return
+    this.#failure = error
+    this.#budget.close(error)
+    for (const unit of this.#units.splice(0)) for (const { reject } of unit.commits) reject(error)
+    for (const topic of this.#catalog.topics) for (const partition of topic.partitions) partition.wake()
+  }
+
+  #refusalError(refusal: Refusal): Error {
+    if (refusal.kind === 'producer-fenced') {
+      return new ProducerFencedError(refusal.producerId, refusal.epoch, refusal.currentEpoch)
+    }
+    const partition = this.#catalog.partitionById(refusal.partitionId)
+    const { producerId, expected, sequence } = refusal
+    return new OutOfSequenceError(producerId, partition?.topic ?? '', partition?.number ?? -1, expected, sequence)
+  }
+}
+
+const noPositions: readonly [] = Object.freeze([])
+const noAppends: readonly [] = Object.freeze([])

@@ -1,0 +1,217 @@
+import type { AppendWrite, NewEvent, PublishWrite, StateWrite, TimerWrite, WriteBatch } from '../engine/index.ts'
+import { isUuid } from '../kernel/index.ts'
+import type { Message } from '../message/index.ts'
+import { type BatchBufferPool, type BatchMark, partitionFor, RecordBatchBuilder } from '../record/index.ts'
+import type { Catalog, Partition, Topic } from './catalog.ts'
+import { WriteInvalidError } from './errors.ts'
+import { type AppendCommand, anyRevision, type StateCommand, type TimerCommand } from './store/protocol.ts'
+import type { AppendDraft, BatchDraft, EventDraft, Slot, UnitDraft } from './unit-draft.ts'
+import { checkExpected, checkInteger, checkName, checkQuery, encodeJson } from './write-checks.ts'
+
+/** What staging a commit took. */
+interface Staged {
+  readonly slots: readonly Slot[]
+  /** Encoded bytes, which the budget has to carry until the commit is answered. */
+  readonly bytes: number
+}
+
+/** A commit that no state of the file can refuse; such commits share a unit. */
+export function isUnconditional(batch: WriteBatch): boolean {
+  return (
+    (batch.append?.length ?? 0) === 0 &&
+    (batch.publish?.every((write) => write.producer === undefined) ?? true) &&
+    (batch.state?.every((write) => write.kind === 'clear' || write.expectedRevision === undefined) ?? true) &&
+    (batch.timers?.every((write) => write.kind !== 'fire') ?? true)
+  )
+}
+
+/** Checks and encodes commits into units: all of a commit, or, when a part of it is wrong, nothing. */
+export class CommitStager {
+  readonly #catalog: Catalog
+  readonly #pool: BatchBufferPool
+  readonly #eventBuilder: RecordBatchBuilder
+  /** Turns records without a key over the partitions: one partition per commit, as Kafka's sticky partitioner. */
+  #turn = 0
+
+  constructor(catalog: Catalog, pool: BatchBufferPool) {
+    this.#catalog = catalog
+    this.#pool = pool
+    this.#eventBuilder = new RecordBatchBuilder({ pool })
+  }
+
+  /** Adds a commit to a unit. On an error the unit is as before. */
+  stage(batch: WriteBatch, unit: UnitDraft, nowMs: number): Staged {
+    // What can be wrong without touching a shared draft comes first.
+    const appends = batch.append?.map((write, i) => this.#append(write, `append[${i}]`, nowMs)) ?? []
+    const state = batch.state?.map((write, i) => stateCommand(write, `state[${i}]`)) ?? []
+    const timers = batch.timers?.map((write, i) => timerCommand(write, `timers[${i}]`)) ?? []
+    const progress =
+      batch.progress?.map(({ claim, done }) => ({
+        group: claim.group,
+        partitionId: this.#catalog.partition(claim.topic, claim.partition).id,
+        done: done.flatMap(({ from, to }) => [from, to]),
+      })) ?? []
+    const published = batch.publish === undefined ? nothingPublished : this.#publish(batch.publish, unit, nowMs)
+    unit.appends.push(...appends)
+    unit.state.push(...state)
+    unit.timers.push(...timers)
+    unit.progress.push(...progress)
+    let bytes = published.bytes + progress.length * 64
+    for (const { events } of appends) for (const event of events) bytes += event.bytes.length
+    for (const command of state) if (command.kind === 'set') bytes += command.value.length
+    for (const command of timers) if (command.kind === 'schedule') bytes += command.payload.length
+    return { slots: published.slots, bytes }
+  }
+
+  #publish(writes: readonly PublishWrite[], unit: UnitDraft, nowMs: number): Staged {
+    const slots: Slot[] = []
+    const marks = new Map<BatchDraft, BatchMark>()
+    let bytes = 0
+    try {
+      for (const write of writes) {
+        const target = this.#target(write)
+        for (const message of write.messages ?? []) {
+          const draft = this.#draft(unit, target, write, message.partitionkey ?? null, marks)
+          slots.push({ draft, index: draft.builder.recordCount })
+          bytes += draft.addMessage(message, nowMs)
+        }
+        for (const record of write.records ?? []) {
+          const draft = this.#draft(unit, target, write, record.key, marks)
+          slots.push({ draft, index: draft.builder.recordCount })
+          const { key, value, headers = [], timestampMs = nowMs } = record
+          bytes += draft.addRecord({ key, value, headers, timestampMs })
+        }
+      }
+    } catch (error) {
+      for (const [draft, mark] of marks) draft.rewind(mark)
+      unit.dropEmptyDrafts()
+      throw error
+    }
+    return { slots, bytes }
+  }
+
+  #target(write: PublishWrite): Target {
+    const topic = this.#catalog.topic(write.topic)
+    const count = (write.messages?.length ?? 0) + (write.records?.length ?? 0)
+    if (count === 0) throw new WriteInvalidError(`publish to "${write.topic}"`, 'has neither messages nor records')
+    if (write.producer !== undefined) {
+      if (write.partition === undefined) {
+        throw new WriteInvalidError(`publish to "${write.topic}"`, 'of an idempotent producer names no partition')
+      }
+      checkInteger('producer.producerId', write.producer.producerId, 0)
+      checkInteger('producer.epoch', write.producer.epoch, 0)
+      checkInteger('producer.sequence', write.producer.sequence, 0)
+    }
+    const fixed = write.partition === undefined ? undefined : this.#catalog.partition(write.topic, write.partition)
+    return { topic, fixed, keyless: fixed ?? (topic.partitions[this.#turn++ % topic.partitions.length] as Partition) }
+  }
+
+  #draft(
+    unit: UnitDraft,
+    target: Target,
+    write: PublishWrite,
+    key: string | Uint8Array | null,
+    marks: Map<BatchDraft, BatchMark>,
+  ): BatchDraft {
+    const { topic } = target
+    if (key === null && topic.config.cleanup !== 'delete') {
+      throw new WriteInvalidError(`publish to "${topic.name}"`, 'has no key, which a compacted topic needs')
+    }
+    const partition =
+      target.fixed ??
+      (key === null ? target.keyless : (topic.partitions[partitionFor(key, topic.partitions.length)] as Partition))
+    target.producerDraft ??=
+      write.producer === undefined ? undefined : unit.draftFor(topic, partition, write.producer, this.#pool)
+    const draft = target.producerDraft ?? unit.draftFor(topic, partition, undefined, this.#pool)
+    if (!marks.has(draft)) marks.set(draft, draft.builder.mark())
+    return draft
+  }
+
+  #append(write: AppendWrite, place: string, nowMs: number): AppendDraft {
+    checkName(`${place}.stream`, write.stream)
+    const { expected = 'any', condition } = write
+    checkExpected(`${place}.expected`, expected)
+    if (condition !== undefined) {
+      checkQuery(`${place}.condition.query`, condition.query)
+      checkInteger(`${place}.condition.after`, condition.after, 0)
+    }
+    if (write.events.length === 0) throw new WriteInvalidError(place, 'has no events')
+    const events = write.events.map((event) => this.#event(event, place, nowMs))
+    return { stream: write.stream, expected, events, condition }
+  }
+
+  #event({ message, tags = [] }: NewEvent, place: string, nowMs: number): EventDraft {
+    for (const tag of tags) checkName(`${place}.tags`, tag)
+    this.#eventBuilder.appendMessage(message, nowMs)
+    const sealed = this.#eventBuilder.seal({ crc: false })
+    const bytes = Buffer.allocUnsafe(sealed.length)
+    bytes.set(sealed)
+    this.#pool.release(sealed)
+    return { identity: identityText(message), type: message.type, tags: [...new Set(tags)], bytes }
+  }
+}
+
+interface Target {
+  readonly topic: Topic
+  readonly fixed: Partition | undefined
+  readonly keyless: Partition
+  producerDraft?: BatchDraft | undefined
+}
+
+const nothingPublished: Staged = { slots: [], bytes: 0 }
+
+/** A UUID is unique by itself; any other id only together with its source (CloudEvents 1.0.2 §3.1.1). */
+function identityText(message: Message): string {
+  return isUuid(message.id) ? message.id : `${message.source} ${message.id}`
+}
+
+function stateCommand(write: StateWrite, place: string): StateCommand {
+  checkName(`${place}.namespace`, write.namespace)
+  if (write.kind === 'clear') return { kind: 'clear', namespace: write.namespace }
+  const { namespace, key, expectedRevision } = write
+  checkName(`${place}.key`, key)
+  if (expectedRevision !== undefined) checkInteger(`${place}.expectedRevision`, expectedRevision, 0)
+  const expected = expectedRevision ?? anyRevision
+  if (write.kind === 'delete') return { kind: 'delete', namespace, key, expected }
+  return { kind: 'set', namespace, key, value: encodeJson(`${place}.value`, write.value), expected }
+}
+
+function timerCommand(write: TimerWrite, place: string): TimerCommand {
+  const { owner, id } = write
+  checkName(`${place}.owner`, owner)
+  checkName(`${place}.id`, id)
+  switch (write.kind) {
+    case 'cancel':
+      return { kind: 'cancel', owner, id }
+    case 'fire':
+      checkInteger(`${place}.revision`, write.revision, 0)
+      return { kind: 'fire', owner, id, revision: write.revision }
+    case 'schedule':
+      checkInteger(`${place}.dueMs`, write.dueMs, 0)
+      return { kind: 'schedule', owner, id, dueMs: write.dueMs, payload: encodeJson(`${place}.payload`, write.payload) }
+  }
+}
+
+/** Lays the events of all units into one arena, which travels to the writer without a copy. */
+export function packAppends(units: readonly UnitDraft[]): {
+  arena: Uint8Array
+  appends: readonly (readonly AppendCommand[])[]
+} {
+  let size = 0
+  for (const unit of units) for (const { events } of unit.appends) for (const { bytes } of events) size += bytes.length
+  const arena = Buffer.allocUnsafeSlow(size)
+  let at = 0
+  const appends = units.map((unit) =>
+    unit.appends.map(({ stream, expected, events, condition }): AppendCommand => {
+      const commands = events.map(({ identity, type, tags, bytes }) => {
+        const start = at
+        arena.set(bytes, start)
+        at += bytes.length
+        return { identity, type, tags, start, end: at }
+      })
+      const command = { stream, expected, events: commands }
+      return condition === undefined ? command : { ...command, condition }
+    }),
+  )
+  return { arena, appends }
+}

@@ -1,0 +1,139 @@
+import {
+  type Claim,
+  type ConsumerGroups,
+  GroupActiveError,
+  type GroupDescription,
+  GroupUnknownError,
+  type JoinOptions,
+  type Member,
+  OffsetSet,
+  type PartitionLag,
+  type Progress,
+  type StartPosition,
+} from '../engine/index.ts'
+import type { BatchReader } from './batch-reader.ts'
+import type { Partition } from './catalog.ts'
+import type { EngineCore } from './engine-core.ts'
+import { GroupCoordinator } from './group-coordinator.ts'
+import type { ProgressTable } from './progress-table.ts'
+import type { TopicLog } from './topic-log.ts'
+import { checkName } from './write-checks.ts'
+
+/** Consumer groups of the embedded engine: all members live in this process. */
+export class EmbeddedGroups implements ConsumerGroups {
+  readonly #core: EngineCore
+  readonly #topics: TopicLog
+  readonly #batches: BatchReader
+  readonly #progress: ProgressTable
+  readonly #coordinators = new Map<string, GroupCoordinator>()
+
+  constructor(core: EngineCore, topics: TopicLog, batches: BatchReader, progress: ProgressTable) {
+    this.#core = core
+    this.#topics = topics
+    this.#batches = batches
+    this.#progress = progress
+  }
+
+  async join(options: JoinOptions): Promise<Member> {
+    this.#core.refuseIfDone()
+    checkName('group', options.group)
+    for (const topic of options.topics) this.#core.catalog.topic(topic)
+    return this.#coordinator(options.group).join(options)
+  }
+
+  async list(): Promise<readonly string[]> {
+    this.#core.refuseIfDone()
+    const names = new Set(this.#progress.groups())
+    for (const [name, coordinator] of this.#coordinators) if (coordinator.memberCount > 0) names.add(name)
+    return [...names].sort()
+  }
+
+  async describe(group: string): Promise<GroupDescription | undefined> {
+    this.#core.refresh()
+    const members = this.#coordinators.get(group)?.members ?? []
+    const rows = this.#progress.ofGroup(group)
+    if (rows.length === 0 && members.length === 0) return undefined
+    const lag = rows.flatMap(({ partitionId, progress }) => {
+      const partition = this.#core.catalog.partitionById(partitionId)
+      return partition === undefined ? [] : [this.#lag(partition, progress)]
+    })
+    lag.sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1))
+    return { group, members: members.map(({ id, claims }) => ({ id, claims })), lag }
+  }
+
+  async reset(group: string, topic: string, to: StartPosition, partition?: number): Promise<void> {
+    this.#refuseActive(group)
+    const { partitions } = this.#core.catalog.topic(topic)
+    const chosen = partition === undefined ? partitions : [this.#core.catalog.partition(topic, partition)]
+    if (!this.#progress.has(group)) throw new GroupUnknownError(group)
+    const entries = await Promise.all(
+      chosen.map(async ({ id, number }) => ({
+        group,
+        partitionId: id,
+        next: await this.#topics.locate(topic, number, to),
+      })),
+    )
+    await this.#core.request({ kind: 'put-progress', entries })
+  }
+
+  async delete(group: string): Promise<void> {
+    this.#refuseActive(group)
+    await this.#core.request({ kind: 'delete-group', group })
+    this.#coordinators.delete(group)
+  }
+
+  /** Whether a claim still stands: what a commit under it may rely on. */
+  isCurrent(claim: Claim): boolean {
+    return this.#coordinators.get(claim.group)?.isCurrent(claim) ?? false
+  }
+
+  /** Puts all members out, when the engine closes. */
+  close(): void {
+    for (const coordinator of this.#coordinators.values()) coordinator.close()
+  }
+
+  #coordinator(group: string): GroupCoordinator {
+    let coordinator = this.#coordinators.get(group)
+    if (coordinator === undefined) {
+      coordinator = new GroupCoordinator(group, this.#core, (partition, from) => this.#startOf(group, partition, from))
+      this.#coordinators.set(group, coordinator)
+    }
+    return coordinator
+  }
+
+  /** Where a new owner goes on, after everything that earlier owners committed. */
+  async #startOf(group: string, partition: Partition, from: 'earliest' | 'latest'): Promise<Progress> {
+    await this.#core.queue?.settled()
+    const stored = this.#progress.of(group, partition.id)
+    if (stored === undefined) {
+      const next = from === 'latest' ? partition.latest : partition.earliest
+      // Written at once: a group that starts at the end must find the same place after a restart.
+      await this.#core.request({ kind: 'put-progress', entries: [{ group, partitionId: partition.id, next }] })
+      return { next, done: [] }
+    }
+    if (stored.next >= partition.earliest) return stored
+    // Retention went past the group; what is gone cannot be waited for.
+    const offsets = new OffsetSet(stored)
+    offsets.add(stored.next, partition.earliest)
+    return offsets.snapshot()
+  }
+
+  #refuseActive(group: string): void {
+    this.#core.refuseIfDone()
+    const count = this.#coordinators.get(group)?.memberCount ?? 0
+    if (count > 0) throw new GroupActiveError(group, count)
+  }
+
+  #lag(partition: Partition, progress: Progress): PartitionLag {
+    const { latest, earliest, topic } = partition
+    const next = Math.max(progress.next, earliest)
+    let lagMessages = Math.max(0, latest - next)
+    for (const { from, to } of progress.done) lagMessages -= Math.max(0, to - Math.max(from, next))
+    let lagSeconds = 0
+    if (lagMessages > 0) {
+      const oldestMs = this.#batches.timeOf(partition.id, next) ?? this.#core.clock.nowMs()
+      lagSeconds = Math.max(0, (this.#core.clock.nowMs() - oldestMs) / 1000)
+    }
+    return { topic, partition: partition.number, next, latest, lagMessages, lagSeconds }
+  }
+}

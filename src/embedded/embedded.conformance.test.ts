@@ -1,0 +1,50 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { conformanceCases, type Ground, runCase, verdictOf } from '../engine/conformance/index.ts'
+import type { Capabilities } from '../engine/index.ts'
+import { SeededRandom, VirtualClock } from '../kernel/index.ts'
+import { embedded } from './index.ts'
+
+const directory = mkdtempSync(join(tmpdir(), 'millrace-conformance-'))
+afterAll(() => rmSync(directory, { recursive: true, force: true }))
+
+/** A ground on this path. All engines opened on it live by one clock, so that time goes on over a restart. */
+function groundOn(path: string): Ground & { readonly clock: VirtualClock } {
+  const clock = new VirtualClock()
+  const random = new SeededRandom(1)
+  return { clock, open: () => embedded({ path }).open({ clock, random }) }
+}
+
+async function capabilitiesOf(ground: Ground): Promise<Capabilities> {
+  await using engine = await ground.open()
+  return engine.capabilities
+}
+
+// In memory each case starts from nothing. In the file they all share what the others left behind: a case that only
+// passes in an empty store, or an engine that only works in one, is found out.
+const oneFile = groundOn(join(directory, 'all-cases.db'))
+const grounds: Readonly<Record<string, () => Ground>> = {
+  'the embedded engine in memory': () => groundOn(':memory:'),
+  'the embedded engine in a file': () => oneFile,
+}
+
+describe.each(Object.entries(grounds))('%s', async (_name, groundFor) => {
+  const offer = { capabilities: await capabilitiesOf(groundFor()), movesTime: true }
+  for (const one of conformanceCases) {
+    const verdict = verdictOf(one, offer)
+    it(one.name, async (context) => {
+      if (verdict !== true) context.skip(verdict)
+      await runCase(one, groundFor())
+    }, 20_000)
+  }
+})
+
+describe('the conformance suite', () => {
+  it('has cases of unique names', () => {
+    const names = conformanceCases.map(({ name }) => name)
+    expect(names.length).toBe(new Set(names).size)
+    expect(names.length).toBeGreaterThan(120)
+  })
+})

@@ -1,0 +1,107 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { type Clock, ClosedError } from '../kernel/index.ts'
+import type { Catalog } from './catalog.ts'
+import type { CommitQueue } from './commit-queue.ts'
+import { ReadOnlyError } from './errors.ts'
+import type { StoreAnswers, StoreRequest } from './store/protocol.ts'
+
+/** How often an engine that only reads looks whether the writing process committed something, in milliseconds. */
+const peekIntervalMs = 50
+
+/** What the parts of one open engine share: its connection for reading, its way to write, its clock, its end. */
+export class EngineCore {
+  readonly path: string
+  readonly clock: Clock
+  readonly reader: DatabaseSync
+  readonly catalog: Catalog
+  /** Undefined in an engine that only reads. */
+  readonly queue: CommitQueue | undefined
+  readonly #waiters = new Set<() => void>()
+  #serial: Promise<unknown> = Promise.resolve()
+  #dataVersion = -1
+  #closed = false
+
+  constructor(path: string, clock: Clock, reader: DatabaseSync, catalog: Catalog, queue: CommitQueue | undefined) {
+    this.path = path
+    this.clock = clock
+    this.reader = reader
+    this.catalog = catalog
+    this.queue = queue
+  }
+
+  get isReadOnly(): boolean {
+    return this.queue === undefined
+  }
+
+  request<R extends StoreRequest>(request: R): Promise<StoreAnswers[R['kind']]> {
+    if (this.#closed) return Promise.reject(new ClosedError('The engine'))
+    if (this.queue === undefined) return Promise.reject(new ReadOnlyError(this.path))
+    return this.queue.request(request)
+  }
+
+  /** Runs changes of the catalogue one after the other. */
+  serially<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#serial.then(work)
+    this.#serial = result.catch(() => undefined)
+    return result
+  }
+
+  /** Throws if the engine was closed or has failed. */
+  refuseIfDone(): void {
+    if (this.#closed) throw new ClosedError('The engine')
+    if (this.queue?.failure !== undefined) throw this.queue.failure
+  }
+
+  /** Beside another process that writes, looks whether it changed anything; in the writing process nothing is to be done. */
+  refresh(): boolean {
+    this.refuseIfDone()
+    if (!this.isReadOnly) return false
+    const version = Number(this.reader.prepare('PRAGMA data_version').get()?.['data_version'])
+    if (version === this.#dataVersion) return false
+    this.#dataVersion = version
+    this.catalog.refresh(this.reader)
+    return true
+  }
+
+  /**
+   * Waits until `subscribe`'s listener is called, `waitMs` have passed, `signal` aborts (which throws its reason), or the
+   * engine closes.
+   */
+  async waitForChange(
+    subscribe: (waiter: () => void) => () => void,
+    waitMs: number,
+    signal: AbortSignal | undefined,
+    isChanged: () => boolean,
+  ): Promise<void> {
+    if (this.isReadOnly) return this.#peek(waitMs, signal, isChanged)
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        unsubscribe()
+        timer?.cancel()
+        signal?.removeEventListener('abort', done)
+        this.#waiters.delete(done)
+        resolve()
+      }
+      const unsubscribe = subscribe(done)
+      const timer = Number.isFinite(waitMs) ? this.clock.setTimer(done, waitMs) : undefined
+      signal?.addEventListener('abort', done, { once: true })
+      this.#waiters.add(done)
+    })
+    signal?.throwIfAborted()
+  }
+
+  /** Wakes everybody who waits; they find the engine closed. */
+  end(): void {
+    this.#closed = true
+    for (const waiter of this.#waiters) waiter()
+  }
+
+  async #peek(waitMs: number, signal: AbortSignal | undefined, isChanged: () => boolean): Promise<void> {
+    const endMs = this.clock.monotonicMs() + waitMs
+    while (!this.#closed && !isChanged() && this.clock.monotonicMs() < endMs) {
+      await new Promise<void>((resolve) => this.clock.setTimer(resolve, peekIntervalMs))
+      signal?.throwIfAborted()
+      if (!this.#closed) this.refresh()
+    }
+  }
+}

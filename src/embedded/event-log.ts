@@ -1,0 +1,227 @@
+import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
+import {
+  type CaughtUp,
+  type EventQuery,
+  type EventStore,
+  type ReadAllOptions,
+  type ReadStreamOptions,
+  type StoredEvent,
+  type StreamDescription,
+  StreamUnknownError,
+} from '../engine/index.ts'
+import type { EngineCore } from './engine-core.ts'
+import { querySql } from './event-query.ts'
+import { decodeEventRow, type EventRow } from './event-row.ts'
+import { checkInteger, checkName, checkQuery } from './write-checks.ts'
+
+/** Events fetched at once: few enough to be quick, many enough that the cost of asking does not show. */
+const pageEvents = 512
+const listLimitDefault = 100
+
+/** The event store of the embedded engine, as readers see it. */
+export class EventLog implements EventStore {
+  readonly #core: EngineCore
+  readonly #db: DatabaseSync
+  readonly #forward: StatementSync
+  readonly #backward: StatementSync
+  readonly #stream: StatementSync
+  readonly #last: StatementSync
+  readonly #waiters = new Set<() => void>()
+  readonly #queries = new Map<string, StatementSync>()
+
+  constructor(core: EngineCore) {
+    this.#core = core
+    this.#db = core.reader
+    const columns = `position, version, time_ms, tags, bytes, ?2 AS stream`
+    const inStream = 'stream_id = (SELECT id FROM stream WHERE name = ?2)'
+    this.#forward = this.#db.prepare(
+      `SELECT ${columns} FROM event WHERE ${inStream} AND version >= ?1 ORDER BY version LIMIT ?3`,
+    )
+    this.#backward = this.#db.prepare(
+      `SELECT ${columns} FROM event WHERE ${inStream} AND version <= ?1 ORDER BY version DESC LIMIT ?3`,
+    )
+    this.#stream = this.#db.prepare(`${streamColumns} WHERE name = ?`)
+    this.#last = this.#db.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'event'")
+  }
+
+  async *readStream(stream: string, options: ReadStreamOptions = {}): AsyncGenerator<StoredEvent> {
+    checkName('stream', stream)
+    const { direction = 'forward', signal } = options
+    const isForward = direction === 'forward'
+    let next = options.fromVersion ?? (isForward ? 1 : Number.MAX_SAFE_INTEGER)
+    checkInteger('fromVersion', next, 0)
+    let left = checkedLimit(options.limit)
+    while (left > 0) {
+      this.#core.refuseIfDone()
+      signal?.throwIfAborted()
+      const count = Math.min(pageEvents, left)
+      const rows = (isForward ? this.#forward : this.#backward).all(next, stream, count) as unknown as EventRow[]
+      for (const row of rows) yield decodeEventRow(row, this.#core.path)
+      left -= rows.length
+      const last = rows.at(-1)
+      if (last === undefined || rows.length < count) return
+      next = Number(last.version) + (isForward ? 1 : -1)
+    }
+  }
+
+  async *readAll(options: ReadAllOptions = {}): AsyncGenerator<StoredEvent> {
+    const { direction = 'forward', query, signal } = options
+    if (query !== undefined) checkQuery('query', query)
+    const isForward = direction === 'forward'
+    let next = options.fromPosition ?? (isForward ? 1 : Number.MAX_SAFE_INTEGER)
+    checkInteger('fromPosition', next, 0)
+    if (options.fromTimeMs !== undefined) next = Math.max(next, this.#positionAtTime(options.fromTimeMs))
+    let left = checkedLimit(options.limit)
+    while (left > 0) {
+      this.#core.refuseIfDone()
+      signal?.throwIfAborted()
+      const count = Math.min(pageEvents, left)
+      const rows = this.#page(query, isForward, next, count)
+      for (const row of rows) yield decodeEventRow(row, this.#core.path)
+      left -= rows.length
+      const last = rows.at(-1)
+      if (last === undefined || rows.length < count) return
+      next = Number(last.position) + (isForward ? 1 : -1)
+    }
+  }
+
+  async *subscribe(options: {
+    readonly after?: number
+    readonly query?: EventQuery
+    readonly signal: AbortSignal
+  }): AsyncGenerator<({ readonly kind: 'event' } & StoredEvent) | CaughtUp> {
+    const { after = 0, query, signal } = options
+    checkInteger('after', after, 0)
+    if (query !== undefined) checkQuery('query', query)
+    let seen = after
+    let isCaughtUp = false
+    while (!signal.aborted) {
+      this.#core.refresh()
+      // Everything up to this position is read before the next look, so nothing that comes meanwhile is passed over.
+      const end = this.#lastPosition()
+      for (let more = seen < end; more && !signal.aborted; ) {
+        const rows = this.#page(query, true, seen + 1, pageEvents)
+        for (const row of rows) {
+          if (signal.aborted) return
+          seen = Number(row.position)
+          isCaughtUp = false
+          yield { kind: 'event', ...decodeEventRow(row, this.#core.path) }
+        }
+        more = rows.length === pageEvents && seen < end
+      }
+      seen = Math.max(seen, end)
+      if (!isCaughtUp) {
+        isCaughtUp = true
+        yield { kind: 'caught-up', position: seen }
+        continue
+      }
+      await this.#changed(signal, seen)
+    }
+  }
+
+  async describeStream(stream: string): Promise<StreamDescription | undefined> {
+    this.#core.refuseIfDone()
+    checkName('stream', stream)
+    const row = this.#stream.get(stream)
+    return row === undefined ? undefined : streamDescription(row)
+  }
+
+  async listStreams(
+    options: { prefix?: string; after?: string; limit?: number } = {},
+  ): Promise<readonly StreamDescription[]> {
+    this.#core.refuseIfDone()
+    const { prefix = '', after = '', limit = listLimitDefault } = options
+    checkInteger('limit', limit, 0)
+    return this.#db
+      .prepare(
+        `${streamColumns} WHERE name > ?1 AND name >= ?2 AND substr(name, 1, length(?2)) = ?2 ORDER BY name LIMIT ?3`,
+      )
+      .all(after, prefix, limit)
+      .map(streamDescription)
+  }
+
+  async lastPosition(): Promise<number> {
+    this.#core.refuseIfDone()
+    return this.#lastPosition()
+  }
+
+  async truncateStream(stream: string, beforeVersion: number): Promise<void> {
+    checkName('stream', stream)
+    checkInteger('beforeVersion', beforeVersion, 1)
+    if (!(await this.#core.request({ kind: 'truncate-stream', stream, beforeVersion })))
+      throw new StreamUnknownError(stream)
+  }
+
+  async deleteStream(stream: string, options: { tombstone?: boolean } = {}): Promise<void> {
+    checkName('stream', stream)
+    const tombstone = options.tombstone === true
+    if (!(await this.#core.request({ kind: 'delete-stream', stream, tombstone }))) throw new StreamUnknownError(stream)
+  }
+
+  /** Wakes subscribers after a commit that appended events. */
+  notify(): void {
+    for (const waiter of this.#waiters) waiter()
+    this.#waiters.clear()
+  }
+
+  async #changed(signal: AbortSignal, seen: number): Promise<void> {
+    const subscribe = (waiter: () => void): (() => void) => {
+      this.#waiters.add(waiter)
+      return () => this.#waiters.delete(waiter)
+    }
+    try {
+      await this.#core.waitForChange(subscribe, Number.POSITIVE_INFINITY, signal, () => this.#lastPosition() > seen)
+    } catch (error) {
+      if (!signal.aborted) throw error
+    }
+  }
+
+  #lastPosition(): number {
+    return Number(this.#last.get()?.['seq'] ?? 0)
+  }
+
+  /** Times never fall as positions rise, so halving finds the place without an index of times. */
+  #positionAtTime(timeMs: number): number {
+    checkInteger('fromTimeMs', timeMs, 0)
+    const first = this.#db.prepare('SELECT position, time_ms FROM event WHERE position >= ? ORDER BY position LIMIT 1')
+    let low = 1
+    let high = this.#lastPosition() + 1
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2)
+      const row = first.get(middle)
+      if (row === undefined || Number(row['time_ms']) >= timeMs) high = middle
+      else low = Number(row['position']) + 1
+    }
+    return low
+  }
+
+  #page(query: EventQuery | undefined, isForward: boolean, from: number, count: number): EventRow[] {
+    const { shape, values } = querySql(query, isForward)
+    let statement = this.#queries.get(shape)
+    if (statement === undefined) {
+      statement = this.#db.prepare(shape)
+      if (this.#queries.size > 100) this.#queries.clear()
+      this.#queries.set(shape, statement)
+    }
+    const parameters: SQLInputValue[] = [...values, from, count]
+    return statement.all(...parameters) as unknown as EventRow[]
+  }
+}
+
+const streamColumns = `SELECT name, truncated_before, tombstoned, max(version_floor, coalesce(
+  (SELECT version FROM event WHERE stream_id = stream.id ORDER BY version DESC LIMIT 1), 0)) AS version FROM stream`
+
+function streamDescription(row: Record<string, unknown>): StreamDescription {
+  return {
+    stream: String(row['name']),
+    version: Number(row['version']),
+    truncatedBefore: Number(row['truncated_before']),
+    tombstoned: row['tombstoned'] === 1,
+  }
+}
+
+function checkedLimit(limit: number | undefined): number {
+  if (limit === undefined) return Number.POSITIVE_INFINITY
+  checkInteger('limit', limit, 0)
+  return limit
+}

@@ -1,0 +1,54 @@
+import type { EventQuery, EventQueryItem } from '../engine/index.ts'
+import { tagLabel, typeLabel } from './store/label-index.ts'
+
+/** A statement for a query, whose last two parameters are the position to start at and the number of rows. */
+export interface QuerySql {
+  readonly shape: string
+  readonly values: readonly string[]
+}
+
+const columns = 'position, version, time_ms, tags, bytes, (SELECT name FROM stream WHERE id = stream_id) AS stream'
+
+/** SQL that finds the events of a query in the order of positions. Labels go in by name, so the shape can be kept. */
+export function querySql(query: EventQuery | undefined, isForward: boolean): QuerySql {
+  const items = query?.items ?? []
+  const bound = isForward ? '>=' : '<='
+  const order = isForward ? 'ORDER BY position' : 'ORDER BY position DESC'
+  if (items.length === 0 || items.some(isAnything)) {
+    return { shape: `SELECT ${columns} FROM event WHERE position ${bound} ? ${order} LIMIT ?`, values: [] }
+  }
+  const values: string[] = []
+  const arms = items.flatMap((item) => armsOf(item, values))
+  // The bounds come after the labels, so they take the next free numbers.
+  const from = `position ${bound} ?${values.length + 1}`
+  const positions = arms.map(
+    (arm) => `SELECT one.position AS position FROM event_label AS one WHERE one.${from} AND ${arm}`,
+  )
+  return {
+    shape: `SELECT ${columns} FROM event WHERE position IN (
+      ${positions.join(' UNION ')} ${order} LIMIT ?${values.length + 2}) ${order}`,
+    values,
+  }
+}
+
+function isAnything(item: EventQueryItem): boolean {
+  return (item.types?.length ?? 0) === 0 && (item.tags?.length ?? 0) === 0
+}
+
+/**
+ * Conditions that each run along one stretch of the index in the order of positions, so that a page ends where it is
+ * full: the first tag leads and the others are looked up, or, without tags, each type leads by itself.
+ */
+function armsOf(item: EventQueryItem, values: string[]): readonly string[] {
+  const place = (name: string): string => {
+    values.push(name)
+    return `(SELECT id FROM label WHERE name = ?${values.length})`
+  }
+  const also = (ids: readonly string[]): string =>
+    ` AND EXISTS (SELECT 1 FROM event_label WHERE position = one.position AND label_id IN (${ids.join(', ')}))`
+  const types = (item.types ?? []).map((type) => place(typeLabel(type)))
+  const [lead, ...tags] = (item.tags ?? []).map((tag) => place(tagLabel(tag)))
+  if (lead === undefined) return types.map((type) => `one.label_id = ${type}`)
+  const rest = tags.map((tag) => also([tag])).join('')
+  return [`one.label_id = ${lead}${rest}${types.length === 0 ? '' : also(types)}`]
+}

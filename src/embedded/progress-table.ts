@@ -1,0 +1,35 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { Progress } from '../engine/index.ts'
+import { decodeProgress } from './store/progress-writer.ts'
+
+/** Reads how far groups are. */
+export class ProgressTable {
+  readonly #one: StatementSync
+  readonly #all: StatementSync
+  readonly #names: StatementSync
+
+  constructor(db: DatabaseSync) {
+    this.#one = db.prepare('SELECT next_offset, done FROM progress WHERE group_name = ? AND partition_id = ?')
+    this.#all = db.prepare('SELECT partition_id, next_offset, done FROM progress WHERE group_name = ?')
+    this.#names = db.prepare('SELECT DISTINCT group_name FROM progress ORDER BY group_name')
+  }
+
+  of(group: string, partitionId: number): Progress | undefined {
+    const row = this.#one.get(group, partitionId)
+    return row === undefined ? undefined : decodeProgress(row)
+  }
+
+  ofGroup(group: string): readonly { readonly partitionId: number; readonly progress: Progress }[] {
+    return this.#all
+      .all(group)
+      .map((row) => ({ partitionId: Number(row['partition_id']), progress: decodeProgress(row) }))
+  }
+
+  has(group: string): boolean {
+    return this.#all.get(group) !== undefined
+  }
+
+  groups(): readonly string[] {
+    return this.#names.all().map((row) => String(row['group_name']))
+  }
+}

@@ -1,0 +1,270 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { Appended, Conflict, ExpectedVersion } from '../../engine/index.ts'
+import { isUuid } from '../../kernel/index.ts'
+import { writeCrc } from '../../record/index.ts'
+import { LabelIndex, tagLabel, typeLabel } from './label-index.ts'
+import type { AppendCommand, EventCommand } from './protocol.ts'
+
+/** Streams remembered with their version; the oldest are dropped beyond this many. */
+const streamCacheMax = 100_000
+
+type Identity = Uint8Array | string
+
+interface StreamEntry {
+  readonly id: number
+  version: number
+  tombstoned: boolean
+}
+
+interface FoundEvent {
+  readonly position: number
+  readonly version: number
+  readonly stream: string
+}
+
+/** What an append will do, as found by the check before anything is written. */
+export type AppendPlan =
+  | { readonly kind: 'write' }
+  | { readonly kind: 'duplicate'; readonly appended: Appended }
+  | { readonly kind: 'conflict'; readonly conflict: Conflict }
+
+/** Appends events to streams and holds appends to the version and condition they expect. */
+export class EventWriter {
+  readonly #streams = new Map<string, StreamEntry>()
+  readonly #labels: LabelIndex
+  readonly #selectStream: StatementSync
+  readonly #insertStream: StatementSync
+  readonly #insertEvent: StatementSync
+  readonly #selectEvent: StatementSync
+  readonly #db: DatabaseSync
+  /** Greatest UUID stored: time-ordered ids beyond it are new without a look at the index. */
+  #identityMax: Uint8Array
+  #lastPosition: number
+  #lastTimeMs: number
+
+  constructor(db: DatabaseSync) {
+    this.#db = db
+    this.#labels = new LabelIndex(db)
+    this.#selectStream = db.prepare(`
+      SELECT id, tombstoned, max(version_floor, coalesce((SELECT version FROM event WHERE stream_id = stream.id
+        ORDER BY version DESC LIMIT 1), 0)) AS version FROM stream WHERE name = ?`)
+    this.#insertStream = db.prepare(
+      'INSERT INTO stream (name, version_floor, truncated_before, tombstoned) VALUES (?, 0, 1, 0)',
+    )
+    this.#insertEvent = db.prepare(
+      'INSERT INTO event (position, stream_id, version, time_ms, type_id, event_id, tags, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+    )
+    this.#selectEvent = db.prepare(`
+      SELECT position, version, (SELECT name FROM stream WHERE id = stream_id) AS stream FROM event WHERE event_id = ?`)
+    this.#identityMax = new Uint8Array()
+    this.#lastPosition = 0
+    this.#lastTimeMs = 0
+    this.forget()
+  }
+
+  get lastPosition(): number {
+    return this.#lastPosition
+  }
+
+  /** Checks all appends of one unit before any is made; later ones see the versions that earlier ones will leave. */
+  check(commands: readonly AppendCommand[]): AppendPlan[] {
+    const ahead = new Map<string, number>()
+    const seen = new Set<string>()
+    const plans: AppendPlan[] = []
+    for (const command of commands) {
+      const plan = this.#plan(command, ahead, seen)
+      plans.push(plan)
+      if (plan.kind === 'conflict') return plans
+    }
+    return plans
+  }
+
+  /** Makes a checked append. */
+  write(command: AppendCommand, timeMs: number, arena: Uint8Array): Appended {
+    const stream = this.#openStream(command.stream)
+    const firstVersion = stream.version + 1
+    this.#lastTimeMs = Math.max(this.#lastTimeMs, timeMs)
+    for (const event of command.events) {
+      const position = this.#lastPosition + 1
+      const tags = event.tags.length === 0 ? null : JSON.stringify(event.tags)
+      const version = stream.version + 1
+      const identity = identityOf(event)
+      const bytes = arena.subarray(event.start, event.end)
+      writeCrc(bytes)
+      const typeId = this.#labels.add(typeLabel(event.type), position)
+      this.#insertEvent.run(position, stream.id, version, this.#lastTimeMs, typeId, identity, tags, bytes)
+      for (const tag of event.tags) this.#labels.add(tagLabel(tag), position)
+      this.#lastPosition = position
+      stream.version = version
+      this.#raiseIdentityMax(identity)
+    }
+    return {
+      stream: command.stream,
+      firstVersion,
+      lastVersion: stream.version,
+      lastPosition: this.#lastPosition,
+      duplicate: false,
+    }
+  }
+
+  /** Removes the events before a version. `false`: no such stream. */
+  truncate(name: string, beforeVersion: number): boolean {
+    const stream = this.#findStream(name)
+    if (stream === undefined) return false
+    const before = Math.min(beforeVersion, stream.version + 1)
+    this.#removeEvents(stream.id, before)
+    this.#db
+      .prepare(`UPDATE stream SET version_floor = max(version_floor, ?),
+        truncated_before = max(truncated_before, ?) WHERE id = ?`)
+      .run(stream.version, before, stream.id)
+    return true
+  }
+
+  /** Removes all events of a stream, for good with a tombstone. `false`: no such stream. */
+  delete(name: string, tombstone: boolean): boolean {
+    const stream = this.#findStream(name)
+    if (stream === undefined) return false
+    this.truncate(name, stream.version + 1)
+    if (tombstone) {
+      this.#db.prepare('UPDATE stream SET tombstoned = 1 WHERE id = ?').run(stream.id)
+      stream.tombstoned = true
+    }
+    return true
+  }
+
+  /** Reads everything kept in memory anew, after a transaction was rolled back. */
+  forget(): void {
+    this.#streams.clear()
+    this.#labels.forget()
+    const sequence = this.#db.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'event'").get()
+    this.#lastPosition = Number(sequence?.['seq'] ?? 0)
+    const last = this.#db.prepare('SELECT time_ms FROM event ORDER BY position DESC LIMIT 1').get()
+    this.#lastTimeMs = Number(last?.['time_ms'] ?? 0)
+    // SQLite sorts blobs after text, so the greatest identity is the greatest UUID if there is one.
+    const greatest = this.#db.prepare('SELECT event_id FROM event ORDER BY event_id DESC LIMIT 1').get()?.['event_id']
+    this.#identityMax = greatest instanceof Uint8Array ? greatest : new Uint8Array()
+  }
+
+  #plan(command: AppendCommand, ahead: Map<string, number>, seen: Set<string>): AppendPlan {
+    const stream = this.#findStream(command.stream)
+    if (stream?.tombstoned) return { kind: 'conflict', conflict: { kind: 'stream-deleted', stream: command.stream } }
+    const repeated = this.#planRepeated(command, seen)
+    if (repeated !== undefined) return repeated
+    const actual = ahead.get(command.stream) ?? stream?.version ?? 0
+    if (!versionFits(command.expected, actual)) {
+      const conflict = { kind: 'stream-version', stream: command.stream, expected: command.expected, actual } as const
+      return { kind: 'conflict', conflict }
+    }
+    const position = this.#conditionMatch(command)
+    if (position > 0) return { kind: 'conflict', conflict: { kind: 'condition', stream: command.stream, position } }
+    ahead.set(command.stream, actual + command.events.length)
+    return { kind: 'write' }
+  }
+
+  /** An append whose events all stand there already is a success that writes nothing; one with only some is a conflict. */
+  #planRepeated(command: AppendCommand, seen: Set<string>): AppendPlan | undefined {
+    const found: FoundEvent[] = []
+    for (const [index, event] of command.events.entries()) {
+      const known = this.#findEvent(identityOf(event))
+      if (known !== undefined) found.push(known)
+      if ((known !== undefined && found.length !== index + 1) || (known === undefined && found.length > 0)) {
+        return idConflict(command, event)
+      }
+      if (known === undefined && seen.has(event.identity)) return idConflict(command, event)
+      seen.add(event.identity)
+    }
+    const first = found[0]
+    const last = found.at(-1)
+    if (first === undefined || last === undefined) return undefined
+    const inOrder = found.every(({ stream, version }, i) => stream === command.stream && version === first.version + i)
+    if (!inOrder) return idConflict(command, command.events[0] as EventCommand)
+    return {
+      kind: 'duplicate',
+      appended: {
+        stream: command.stream,
+        firstVersion: first.version,
+        lastVersion: last.version,
+        lastPosition: last.position,
+        duplicate: true,
+      },
+    }
+  }
+
+  #conditionMatch(command: AppendCommand): number {
+    if (command.condition === undefined) return 0
+    const { query, after } = command.condition
+    if (this.#lastPosition <= after) return 0
+    if (query.items.length === 0) return this.#lastPosition
+    for (const item of query.items) {
+      const anything = (item.types?.length ?? 0) === 0 && (item.tags?.length ?? 0) === 0
+      const position = anything ? this.#lastPosition : this.#labels.match(item, after)
+      if (position > after) return position
+    }
+    return 0
+  }
+
+  #findEvent(identity: Identity): FoundEvent | undefined {
+    if (identity instanceof Uint8Array && Buffer.compare(identity, this.#identityMax) > 0) return undefined
+    const row = this.#selectEvent.get(identity)
+    if (row === undefined) return undefined
+    return { position: Number(row['position']), version: Number(row['version']), stream: String(row['stream']) }
+  }
+
+  #raiseIdentityMax(identity: Identity): void {
+    if (identity instanceof Uint8Array && Buffer.compare(identity, this.#identityMax) > 0) this.#identityMax = identity
+  }
+
+  #removeEvents(streamId: number, beforeVersion: number): void {
+    const rows = this.#db.prepare('SELECT position, type_id, tags FROM event WHERE stream_id = ? AND version < ?')
+    const remove = this.#db.prepare('DELETE FROM event WHERE position = ?')
+    for (const row of rows.all(streamId, beforeVersion)) {
+      const tags = row['tags'] === null ? [] : (JSON.parse(String(row['tags'])) as string[])
+      this.#labels.remove(Number(row['type_id']), tags, Number(row['position']))
+      remove.run(Number(row['position']))
+    }
+    // A label's last position may be gone now; remembering it would only refuse appends without need.
+    this.#labels.forget()
+  }
+
+  #findStream(name: string): StreamEntry | undefined {
+    const known = this.#streams.get(name)
+    if (known !== undefined) return known
+    const row = this.#selectStream.get(name)
+    if (row === undefined || row['id'] === null) return undefined
+    const entry = { id: Number(row['id']), version: Number(row['version']), tombstoned: row['tombstoned'] === 1 }
+    this.#rememberStream(name, entry)
+    return entry
+  }
+
+  #openStream(name: string): StreamEntry {
+    const known = this.#findStream(name)
+    if (known !== undefined) return known
+    const entry = { id: Number(this.#insertStream.run(name).lastInsertRowid), version: 0, tombstoned: false }
+    this.#rememberStream(name, entry)
+    return entry
+  }
+
+  #rememberStream(name: string, entry: StreamEntry): void {
+    if (this.#streams.size >= streamCacheMax) {
+      const oldest = this.#streams.keys().next().value
+      if (oldest !== undefined) this.#streams.delete(oldest)
+    }
+    this.#streams.set(name, entry)
+  }
+}
+
+function versionFits(expected: ExpectedVersion, actual: number): boolean {
+  if (expected === 'any') return true
+  if (expected === 'none') return actual === 0
+  if (expected === 'exists') return actual > 0
+  return expected === actual
+}
+
+/** UUIDs take 16 bytes; their order as bytes is the order of their time, if they are of version 7. */
+function identityOf(event: EventCommand): Identity {
+  return isUuid(event.identity) ? Buffer.from(event.identity.replaceAll('-', ''), 'hex') : event.identity
+}
+
+function idConflict(command: AppendCommand, event: EventCommand): AppendPlan {
+  return { kind: 'conflict', conflict: { kind: 'event-id', stream: command.stream, id: event.identity } }
+}

@@ -1,0 +1,168 @@
+import type { DatabaseSync } from 'node:sqlite'
+import type { TopicConfig } from '../../engine/index.ts'
+import { decodeBatch, filterBatch, type RawRecord } from '../../record/index.ts'
+import type { MaintenanceTotals, PartitionRow } from './protocol.ts'
+import { readPartitions } from './topic-writer.ts'
+
+type Transaction = <T>(work: () => T) => T
+
+interface Job {
+  readonly db: DatabaseSync
+  readonly nowMs: number
+  readonly transaction: Transaction
+  readonly totals: MaintenanceTotals
+}
+
+/**
+ * Applies retention and compaction to every topic. It yields after each small step, so that commits are never held up
+ * for long: whoever drives it runs a few steps, lets others write, and comes back.
+ */
+export function* maintenanceOf(
+  db: DatabaseSync,
+  nowMs: number,
+  transaction: Transaction,
+): Generator<void, MaintenanceTotals> {
+  const totals: MaintenanceTotals = {
+    batchesDeleted: 0,
+    bytesDeleted: 0,
+    recordsCompacted: 0,
+    starts: [],
+    rewritten: [],
+  }
+  const job: Job = { db, nowMs, transaction, totals }
+  for (const row of db.prepare('SELECT id, config FROM topic').all()) {
+    const config = JSON.parse(String(row['config'])) as Required<TopicConfig>
+    for (const place of readPartitions(db, Number(row['id']))) {
+      if (config.cleanup !== 'compact') yield* retain(job, place, config)
+      if (config.cleanup !== 'delete') yield* compact(job, place, config)
+    }
+  }
+  return totals
+}
+
+/** Deletes the oldest batches that are too old or beyond the bound of bytes; whole batches, as Kafka whole segments. */
+function* retain(job: Job, place: PartitionRow, config: Required<TopicConfig>): Generator<void> {
+  const { db, nowMs, totals } = job
+  const { retentionMs, retentionBytes } = config
+  if (retentionMs === null && retentionBytes === null) return
+  const held = db.prepare('SELECT coalesce(sum(byte_count), 0) AS n FROM batch WHERE partition_id = ?').get(place.id)
+  let bytesHeld = Number(held?.['n'])
+  const oldest = db.prepare(`SELECT id, last_offset, time_max_ms, byte_count FROM batch WHERE partition_id = ?
+    ORDER BY base_offset LIMIT 64`)
+  const step = (): boolean => {
+    let start = -1
+    const rows = oldest.all(place.id)
+    let gone = 0
+    for (const row of rows) {
+      const tooOld = retentionMs !== null && Number(row['time_max_ms']) < nowMs - retentionMs
+      const tooMuch = retentionBytes !== null && bytesHeld > retentionBytes
+      if (!tooOld && !tooMuch) break
+      db.prepare('DELETE FROM batch WHERE id = ?').run(Number(row['id']))
+      start = Number(row['last_offset']) + 1
+      bytesHeld -= Number(row['byte_count'])
+      totals.bytesDeleted += Number(row['byte_count'])
+      gone++
+    }
+    if (start < 0) return false
+    totals.batchesDeleted += gone
+    db.prepare(
+      'UPDATE partition SET start_offset = max(start_offset, ?1), end_floor = max(end_floor, ?1) WHERE id = ?2',
+    ).run(start, place.id)
+    totals.starts.push({ partitionId: place.id, earliest: start })
+    return gone === rows.length
+  }
+  while (job.transaction(step)) yield
+}
+
+/**
+ * Compaction of one partition: of each key only the last record stays, and tombstones go after their retention.
+ *
+ * Two passes: the first notes the last offset of every key, the second rewrites the batches that hold older records. What
+ * is rewritten keeps its offsets, with gaps.
+ */
+function* compact(job: Job, place: PartitionRow, config: Required<TopicConfig>): Generator<void> {
+  const { db, nowMs, totals } = job
+  const before = db.prepare('SELECT compacted_to FROM partition WHERE id = ?').get(place.id)
+  if (Number(before?.['compacted_to'] ?? place.latest) >= place.latest) return
+  const bases = compactable(job, place, config)
+  const lastOffsets = new Map<string, number>()
+  for (const base of bases) {
+    for (const record of recordsAt(db, place.id, base)) lastOffsets.set(keyText(record), record.offset)
+    yield
+  }
+  let tombstonesKept = 0
+  const keeps = (record: RawRecord): boolean => {
+    if (record.key === null || lastOffsets.get(keyText(record)) !== record.offset) return false
+    if (record.value !== null) return true
+    if (record.timestampMs <= nowMs - config.tombstoneRetentionMs) return false
+    tombstonesKept++
+    return true
+  }
+  for (const base of bases) {
+    job.transaction(() => rewrite(db, place, base, keeps, totals))
+    yield
+  }
+  // Tombstones that stay must be looked at again even if nothing is published any more.
+  const last = bases.at(-1)
+  if (tombstonesKept > 0 || last === undefined) return
+  job.transaction(() =>
+    db
+      .prepare(`UPDATE partition SET compacted_to = coalesce((SELECT last_offset + 1 FROM batch
+      WHERE partition_id = ?1 AND base_offset = ?2), ?2) WHERE id = ?1`)
+      .run(place.id, last),
+  )
+}
+
+/** Base offsets of the batches before the first one that is too young to be compacted. */
+function compactable(job: Job, place: PartitionRow, config: Required<TopicConfig>): readonly number[] {
+  const rows = job.db
+    .prepare('SELECT base_offset, time_max_ms FROM batch WHERE partition_id = ? ORDER BY base_offset')
+    .all(place.id)
+  const young = rows.findIndex((row) => Number(row['time_max_ms']) > job.nowMs - config.compactionLagMs)
+  return (young < 0 ? rows : rows.slice(0, young)).map((row) => Number(row['base_offset']))
+}
+
+function rewrite(
+  db: DatabaseSync,
+  place: PartitionRow,
+  baseOffset: number,
+  keeps: (record: RawRecord) => boolean,
+  totals: MaintenanceTotals,
+): void {
+  const row = db
+    .prepare('SELECT id, bytes, byte_count FROM batch WHERE partition_id = ? AND base_offset = ?')
+    .get(place.id, baseOffset)
+  if (row === undefined) return
+  const id = Number(row['id'])
+  const byteCount = Number(row['byte_count'])
+  let dropped = 0
+  const kept = filterBatch(row['bytes'] as Uint8Array, (record) => {
+    const keep = keeps(record)
+    if (!keep) dropped++
+    return keep
+  })
+  if (dropped === 0) return
+  totals.recordsCompacted += dropped
+  totals.rewritten.push(place.id)
+  if (kept === null) {
+    db.prepare('DELETE FROM batch WHERE id = ?').run(id)
+    db.prepare('UPDATE partition SET end_floor = max(end_floor, ?) WHERE id = ?').run(place.latest, place.id)
+    totals.batchesDeleted++
+    totals.bytesDeleted += byteCount
+  } else {
+    db.prepare('UPDATE batch SET bytes = ?, byte_count = ? WHERE id = ?').run(kept, kept.byteLength, id)
+    totals.bytesDeleted += byteCount - kept.byteLength
+  }
+}
+
+function recordsAt(db: DatabaseSync, partitionId: number, baseOffset: number): readonly RawRecord[] {
+  const row = db
+    .prepare('SELECT bytes FROM batch WHERE partition_id = ? AND base_offset = ?')
+    .get(partitionId, baseOffset)
+  return row === undefined ? [] : decodeBatch(row['bytes'] as Uint8Array)
+}
+
+/** Keys are compared as bytes. */
+function keyText(record: RawRecord): string {
+  return record.key === null ? '' : Buffer.from(record.key).toString('latin1')
+}

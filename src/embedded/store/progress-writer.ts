@@ -1,0 +1,82 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { type OffsetRange, OffsetSet, type Progress } from '../../engine/index.ts'
+import type { ProgressCommand } from './protocol.ts'
+
+interface Entry {
+  readonly group: string
+  readonly partitionId: number
+  readonly offsets: OffsetSet
+}
+
+/** Keeps how far each group is. Many advances within one transaction become one row written. */
+export class ProgressWriter {
+  readonly #entries = new Map<string, Entry>()
+  readonly #dirty = new Set<Entry>()
+  readonly #select: StatementSync
+  readonly #upsert: StatementSync
+  readonly #deleteGroup: StatementSync
+
+  constructor(db: DatabaseSync) {
+    this.#select = db.prepare('SELECT next_offset, done FROM progress WHERE group_name = ? AND partition_id = ?')
+    this.#upsert = db.prepare(`
+      INSERT INTO progress (group_name, partition_id, next_offset, done) VALUES (?, ?, ?, ?)
+      ON CONFLICT DO UPDATE SET next_offset = excluded.next_offset, done = excluded.done`)
+    this.#deleteGroup = db.prepare('DELETE FROM progress WHERE group_name = ?')
+  }
+
+  advance(command: ProgressCommand): void {
+    const entry = this.#entry(command.group, command.partitionId)
+    for (let i = 0; i < command.done.length; i += 2) {
+      entry.offsets.add(command.done[i] as number, command.done[i + 1] as number)
+    }
+    this.#dirty.add(entry)
+  }
+
+  put(group: string, partitionId: number, next: number): void {
+    const entry = { group, partitionId, offsets: new OffsetSet({ next, done: [] }) }
+    this.#entries.set(`${partitionId}/${group}`, entry)
+    this.#dirty.add(entry)
+  }
+
+  deleteGroup(group: string): void {
+    this.#deleteGroup.run(group)
+    for (const [key, entry] of this.#entries) if (entry.group === group) this.#entries.delete(key)
+  }
+
+  /** Writes what changed; called at the end of each transaction. */
+  flush(): void {
+    for (const { group, partitionId, offsets } of this.#dirty) {
+      this.#upsert.run(group, partitionId, offsets.next, encodeRanges(offsets.ranges))
+    }
+    this.#dirty.clear()
+  }
+
+  /** Drops what is cached, after a transaction was rolled back or a topic was deleted. */
+  forget(): void {
+    this.#entries.clear()
+    this.#dirty.clear()
+  }
+
+  #entry(group: string, partitionId: number): Entry {
+    const key = `${partitionId}/${group}`
+    let entry = this.#entries.get(key)
+    if (entry === undefined) {
+      const row = this.#select.get(group, partitionId)
+      const progress = row === undefined ? { next: 0, done: [] } : decodeProgress(row)
+      entry = { group, partitionId, offsets: new OffsetSet(progress) }
+      this.#entries.set(key, entry)
+    }
+    return entry
+  }
+}
+
+/** Ranges as JSON pairs relative to each other stay short: `[[7,9],[12,13]]`. */
+function encodeRanges(ranges: readonly OffsetRange[]): string {
+  return ranges.length === 0 ? '[]' : JSON.stringify(ranges.map((range) => [range.from, range.to]))
+}
+
+/** Turns a row of the progress table into a {@link Progress}. */
+export function decodeProgress(row: Record<string, unknown>): Progress {
+  const pairs = JSON.parse(String(row['done'])) as [number, number][]
+  return { next: Number(row['next_offset']), done: pairs.map(([from, to]) => ({ from, to })) }
+}

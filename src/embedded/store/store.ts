@@ -1,0 +1,148 @@
+import type { DatabaseSync } from 'node:sqlite'
+import type { Appended } from '../../engine/index.ts'
+import { EventWriter } from './event-writer.ts'
+import { maintenanceOf } from './maintenance.ts'
+import { ProgressWriter } from './progress-writer.ts'
+import type { BatchCommand, MaintenanceTotals, StoreAnswer, StoreRequest, UnitCommand, UnitResult } from './protocol.ts'
+import { StateWriter } from './state-writer.ts'
+import { TimerWriter } from './timer-writer.ts'
+import { TopicWriter } from './topic-writer.ts'
+
+/** Steps of maintenance between which others may commit. */
+const maintenanceStepsMax = 8
+
+/**
+ * The writing side of the file: turns requests into transactions, one after the other.
+ *
+ * It runs in the writer thread, or in the caller's thread for a database in memory. Nothing here waits: each call returns
+ * when its transaction is committed and, in a file, synced.
+ */
+export class Store {
+  readonly #db: DatabaseSync
+  readonly #topics: TopicWriter
+  readonly #events: EventWriter
+  readonly #state: StateWriter
+  readonly #timers: TimerWriter
+  readonly #progress: ProgressWriter
+  #maintenance: Generator<void, MaintenanceTotals> | undefined
+
+  constructor(db: DatabaseSync) {
+    this.#db = db
+    this.#topics = new TopicWriter(db)
+    this.#events = new EventWriter(db)
+    this.#state = new StateWriter(db)
+    this.#timers = new TimerWriter(db)
+    this.#progress = new ProgressWriter(db)
+  }
+
+  handle<R extends StoreRequest>(request: R): StoreAnswer<R> {
+    return this.#dispatch(request) as StoreAnswer<R>
+  }
+
+  #dispatch(request: StoreRequest): unknown {
+    switch (request.kind) {
+      case 'commit':
+        return this.#transaction(() =>
+          request.units.map((unit) => this.#commitUnit(unit, request.timeMs, request.arena)),
+        )
+      case 'create-topic':
+        return this.#transaction(() => this.#topics.createTopic(request.name, request.config))
+      case 'alter-topic':
+        return this.#transaction(() => this.#topics.alterTopic(request.topicId, request.config))
+      case 'delete-topic':
+        this.#progress.forget()
+        return this.#transaction(() => this.#topics.deleteTopic(request.topicId) ?? null)
+      case 'truncate-partition':
+        return this.#transaction(() => this.#truncatePartition(request.partitionId, request.beforeOffset))
+      case 'register-producer':
+        return this.#transaction(() => this.#topics.registerProducer(request.name))
+      case 'maintain':
+        return this.#maintain(request.nowMs)
+      case 'put-progress':
+        return this.#transaction(() => {
+          for (const { group, partitionId, next } of request.entries) this.#progress.put(group, partitionId, next)
+          return null
+        })
+      case 'delete-group':
+        return this.#transaction(() => this.#progress.deleteGroup(request.group) ?? null)
+      case 'truncate-stream':
+        return this.#transaction(() => this.#events.truncate(request.stream, request.beforeVersion))
+      case 'delete-stream':
+        return this.#transaction(() => this.#events.delete(request.stream, request.tombstone))
+      case 'checkpoint':
+        this.#db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+        return null
+      case 'close':
+        this.#db.exec('PRAGMA optimize')
+        this.#db.close()
+        return null
+    }
+  }
+
+  /** Everything in `work` becomes real with one sync, or nothing does and what was cached is forgotten. */
+  #transaction<T>(work: () => T): T {
+    this.#db.exec('BEGIN IMMEDIATE')
+    try {
+      const result = work()
+      this.#progress.flush()
+      this.#db.exec('COMMIT')
+      return result
+    } catch (error) {
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
+      this.#topics.forget()
+      this.#events.forget()
+      this.#state.forget()
+      this.#progress.forget()
+      throw error
+    }
+  }
+
+  /** Checks the whole unit, then writes it: a unit that is refused leaves no trace among its neighbours. */
+  #commitUnit(unit: UnitCommand, timeMs: number, arena: Uint8Array): UnitResult {
+    const duplicates = new Map<BatchCommand, number>()
+    for (const batch of unit.batches) {
+      const plan = this.#topics.check(batch)
+      if (plan.kind === 'duplicate') duplicates.set(batch, plan.baseOffset)
+      else if (plan.kind !== 'write') return { kind: 'refused', refusal: plan }
+    }
+    const conflict = this.#state.check(unit.state) ?? this.#timers.check(unit.timers)
+    if (conflict !== undefined) return { kind: 'conflict', conflict }
+    const plans = this.#events.check(unit.appends)
+    const refused = plans.at(-1)
+    if (refused?.kind === 'conflict') return { kind: 'conflict', conflict: refused.conflict }
+
+    const baseOffsets = unit.batches.map((batch) => duplicates.get(batch) ?? this.#topics.write(batch))
+    const appended = unit.appends.map((command, i): Appended => {
+      const plan = plans[i]
+      return plan?.kind === 'duplicate' ? plan.appended : this.#events.write(command, timeMs, arena)
+    })
+    for (const command of unit.state) this.#state.apply(command)
+    for (const command of unit.timers) this.#timers.apply(command)
+    for (const command of unit.progress) this.#progress.advance(command)
+    return { kind: 'committed', baseOffsets, appended }
+  }
+
+  /** A few steps of maintenance; `null` as long as more is to be done. */
+  #maintain(nowMs: number): MaintenanceTotals | null {
+    this.#maintenance ??= maintenanceOf(this.#db, nowMs, (work) => this.#transaction(work))
+    for (let i = 0; i < maintenanceStepsMax; i++) {
+      const step = this.#maintenance.next()
+      if (step.done !== true) continue
+      this.#maintenance = undefined
+      return step.value
+    }
+    return null
+  }
+
+  #truncatePartition(partitionId: number, beforeOffset: number): number {
+    const end = this.#topics.endOf(partitionId)
+    const before = Math.min(beforeOffset, end)
+    this.#db.prepare('DELETE FROM batch WHERE partition_id = ? AND last_offset < ?').run(partitionId, before)
+    const row = this.#db
+      .prepare(
+        'UPDATE partition SET start_offset = max(start_offset, ?), end_floor = ? WHERE id = ? RETURNING start_offset',
+      )
+      .get(before, end, partitionId)
+    return Number(row?.['start_offset'])
+  }
+}

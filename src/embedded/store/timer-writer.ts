@@ -1,0 +1,40 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { Conflict } from '../../engine/index.ts'
+import type { TimerCommand } from './protocol.ts'
+
+/** Writes durable timers. Revisions come from one counter, so a timer scheduled anew is never taken for its predecessor. */
+export class TimerWriter {
+  readonly #schedule: StatementSync
+  readonly #remove: StatementSync
+  readonly #selectRevision: StatementSync
+  readonly #countUp: StatementSync
+
+  constructor(db: DatabaseSync) {
+    this.#schedule = db.prepare(`
+      INSERT INTO timer (owner, id, due_ms, revision, payload) VALUES (?, ?, ?, ?, ?)
+      ON CONFLICT DO UPDATE SET due_ms = excluded.due_ms, revision = excluded.revision, payload = excluded.payload`)
+    this.#remove = db.prepare('DELETE FROM timer WHERE owner = ? AND id = ?')
+    this.#selectRevision = db.prepare('SELECT revision FROM timer WHERE owner = ? AND id = ?')
+    this.#countUp = db.prepare(`
+      INSERT INTO counter (name, value) VALUES ('timer', 1) ON CONFLICT DO UPDATE SET value = value + 1 RETURNING value`)
+  }
+
+  /** The first timer of a unit that cannot fire because it was cancelled, fired or scheduled anew. */
+  check(commands: readonly TimerCommand[]): Conflict | undefined {
+    for (const command of commands) {
+      if (command.kind !== 'fire') continue
+      const { owner, id, revision } = command
+      if (this.#selectRevision.get(owner, id)?.['revision'] !== revision) return { kind: 'timer', owner, id }
+    }
+    return undefined
+  }
+
+  apply(command: TimerCommand): void {
+    if (command.kind === 'schedule') {
+      const revision = Number(this.#countUp.get()?.['value'])
+      this.#schedule.run(command.owner, command.id, command.dueMs, revision, command.payload)
+    } else {
+      this.#remove.run(command.owner, command.id)
+    }
+  }
+}

@@ -1,0 +1,74 @@
+import type { StatementSync } from 'node:sqlite'
+import type { Timer, Timers } from '../engine/index.ts'
+import type { Json } from '../kernel/index.ts'
+import type { EngineCore } from './engine-core.ts'
+import type { TimerCommand } from './store/protocol.ts'
+import { checkInteger, checkName } from './write-checks.ts'
+
+const limitDefault = 100
+
+/** Durable timers of the embedded engine, as readers see them. */
+export class TimerReader implements Timers {
+  readonly #core: EngineCore
+  readonly #due: StatementSync
+  readonly #next: StatementSync
+  readonly #ofOwner: StatementSync
+  readonly #all: StatementSync
+  readonly #listeners = new Map<string, Set<(dueMs: number) => void>>()
+
+  constructor(core: EngineCore) {
+    this.#core = core
+    const columns = 'SELECT owner, id, due_ms, revision, payload FROM timer'
+    this.#due = core.reader.prepare(`${columns} WHERE owner = ? AND due_ms <= ? ORDER BY due_ms, id LIMIT ?`)
+    this.#next = core.reader.prepare('SELECT due_ms FROM timer WHERE owner = ? ORDER BY due_ms LIMIT 1')
+    this.#ofOwner = core.reader.prepare(`${columns} WHERE owner = ? ORDER BY due_ms, id LIMIT ?`)
+    this.#all = core.reader.prepare(`${columns} ORDER BY due_ms, owner, id LIMIT ?`)
+  }
+
+  async due(owner: string, nowMs: number, limit: number = limitDefault): Promise<readonly Timer[]> {
+    this.#core.refuseIfDone()
+    checkName('owner', owner)
+    checkInteger('limit', limit, 0)
+    return this.#due.all(owner, nowMs, limit).map(timerOf)
+  }
+
+  async nextDueMs(owner: string): Promise<number | undefined> {
+    this.#core.refuseIfDone()
+    const row = this.#next.get(owner)
+    return row === undefined ? undefined : Number(row['due_ms'])
+  }
+
+  async list(options: { owner?: string; limit?: number } = {}): Promise<readonly Timer[]> {
+    this.#core.refuseIfDone()
+    const { owner, limit = limitDefault } = options
+    checkInteger('limit', limit, 0)
+    return (owner === undefined ? this.#all.all(limit) : this.#ofOwner.all(owner, limit)).map(timerOf)
+  }
+
+  onScheduled(owner: string, listener: (dueMs: number) => void): () => void {
+    const listeners = this.#listeners.get(owner) ?? new Set()
+    this.#listeners.set(owner, listeners.add(listener))
+    return () => {
+      listeners.delete(listener)
+      if (listeners.size === 0) this.#listeners.delete(owner)
+    }
+  }
+
+  /** Tells listeners what a commit scheduled. */
+  notify(commands: readonly TimerCommand[]): void {
+    for (const command of commands) {
+      if (command.kind !== 'schedule') continue
+      for (const listener of this.#listeners.get(command.owner) ?? []) listener(command.dueMs)
+    }
+  }
+}
+
+function timerOf(row: Record<string, unknown>): Timer {
+  return {
+    owner: String(row['owner']),
+    id: String(row['id']),
+    dueMs: Number(row['due_ms']),
+    payload: JSON.parse(String(row['payload'])) as Json,
+    revision: Number(row['revision']),
+  }
+}

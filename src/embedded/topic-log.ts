@@ -1,0 +1,188 @@
+import {
+  type MaintenanceReport,
+  OffsetOutOfRangeError,
+  type ReadRequest,
+  type ReadResult,
+  type StartPosition,
+  type TopicConfig,
+  type TopicDescription,
+  TopicExistsError,
+  type Topics,
+} from '../engine/index.ts'
+import type { Clock } from '../kernel/index.ts'
+import type { BatchReader } from './batch-reader.ts'
+import type { Catalog, Partition, Topic } from './catalog.ts'
+import type { EngineCore } from './engine-core.ts'
+import type { RecentMessages } from './recent-messages.ts'
+import type { MaintenanceTotals } from './store/protocol.ts'
+import { checkTopicName, resolveTopicConfig } from './topic-config.ts'
+import { checkInteger, checkName } from './write-checks.ts'
+
+const readBytesMaxDefault = 1024 * 1024
+
+/** Topics of the embedded engine. */
+export class TopicLog implements Topics {
+  readonly #core: EngineCore
+  readonly #catalog: Catalog
+  readonly #batches: BatchReader
+  readonly #recent: RecentMessages
+  readonly #clock: Clock
+  #maintaining: Promise<MaintenanceReport> | undefined
+
+  constructor(core: EngineCore, batches: BatchReader, recent: RecentMessages) {
+    this.#core = core
+    this.#catalog = core.catalog
+    this.#clock = core.clock
+    this.#batches = batches
+    this.#recent = recent
+  }
+
+  async create(name: string, config?: TopicConfig): Promise<TopicDescription> {
+    checkTopicName(name)
+    const resolved = resolveTopicConfig(name, config)
+    return this.#core.serially(async () => {
+      if (this.#catalog.find(name) !== undefined) throw new TopicExistsError(name)
+      return this.#describe(await this.#create(name, resolved))
+    })
+  }
+
+  async ensure(name: string, config?: TopicConfig): Promise<TopicDescription> {
+    checkTopicName(name)
+    const resolved = resolveTopicConfig(name, config)
+    this.#core.refresh()
+    const present = this.#catalog.find(name)
+    if (present !== undefined) return this.#describe(present)
+    return this.#core.serially(async () =>
+      this.#describe(this.#catalog.find(name) ?? (await this.#create(name, resolved))),
+    )
+  }
+
+  async alter(name: string, changes: TopicConfig): Promise<TopicDescription> {
+    return this.#core.serially(async () => {
+      const topic = this.#catalog.topic(name)
+      const config = resolveTopicConfig(name, changes, topic.config)
+      const row = await this.#core.request({ kind: 'alter-topic', topicId: topic.id, config })
+      return this.#describe(this.#catalog.put(row))
+    })
+  }
+
+  async delete(name: string): Promise<void> {
+    await this.#core.serially(async () => {
+      const topic = this.#catalog.topic(name)
+      await this.#core.request({ kind: 'delete-topic', topicId: topic.id })
+      for (const { id } of topic.partitions) this.#recent.drop(id)
+      this.#catalog.remove(name)
+    })
+  }
+
+  async describe(name: string): Promise<TopicDescription | undefined> {
+    this.#core.refresh()
+    const topic = this.#catalog.find(name)
+    return topic === undefined ? undefined : this.#describe(topic)
+  }
+
+  async list(): Promise<readonly TopicDescription[]> {
+    this.#core.refresh()
+    return this.#catalog.topics.map((topic) => this.#describe(topic))
+  }
+
+  async locate(topic: string, partition: number, start: StartPosition): Promise<number> {
+    this.#core.refresh()
+    const place = this.#catalog.partition(topic, partition)
+    if (start === 'earliest') return place.earliest
+    if (start === 'latest') return place.latest
+    if ('offset' in start) {
+      checkInteger('offset', start.offset, 0)
+      if (start.offset < place.earliest || start.offset > place.latest) throw outOfRange(place, start.offset)
+      return start.offset
+    }
+    checkInteger('timestampMs', start.timestampMs, 0)
+    return this.#batches.offsetAtTime(place.id, place.earliest, start.timestampMs) ?? place.latest
+  }
+
+  async read(request: ReadRequest): Promise<ReadResult> {
+    const { topic, partition, offset, bytesMax = readBytesMaxDefault, waitMs = 0, signal } = request
+    this.#core.refuseIfDone()
+    this.#core.refresh()
+    checkInteger('offset', offset, 0)
+    checkInteger('bytesMax', bytesMax, 1)
+    signal?.throwIfAborted()
+    const place = this.#catalog.partition(topic, partition)
+    if (offset === place.latest && waitMs > 0) {
+      await this.#core.waitForChange(
+        (waiter) => place.onChange(waiter),
+        waitMs,
+        signal,
+        () => place.latest > offset,
+      )
+      this.#core.refuseIfDone()
+    }
+    return this.#readNow(place, offset, bytesMax)
+  }
+
+  async truncate(topic: string, partition: number, beforeOffset: number): Promise<void> {
+    checkInteger('beforeOffset', beforeOffset, 0)
+    const place = this.#catalog.partition(topic, partition)
+    const earliest = await this.#core.request({ kind: 'truncate-partition', partitionId: place.id, beforeOffset })
+    place.earliest = earliest
+    this.#recent.drop(place.id)
+  }
+
+  async registerProducer(name: string): Promise<{ readonly producerId: number; readonly epoch: number }> {
+    checkName('producer name', name)
+    return this.#core.request({ kind: 'register-producer', name })
+  }
+
+  maintain(): Promise<MaintenanceReport> {
+    this.#maintaining ??= this.#maintain().finally(() => {
+      this.#maintaining = undefined
+    })
+    return this.#maintaining
+  }
+
+  async #maintain(): Promise<MaintenanceReport> {
+    let totals: MaintenanceTotals | null = null
+    while (totals === null) totals = await this.#core.request({ kind: 'maintain', nowMs: this.#clock.nowMs() })
+    for (const { partitionId, earliest } of totals.starts) {
+      const partition = this.#catalog.partitionById(partitionId)
+      if (partition !== undefined) partition.earliest = Math.max(partition.earliest, earliest)
+    }
+    for (const id of [...totals.rewritten, ...totals.starts.map((start) => start.partitionId)]) this.#recent.drop(id)
+    const { batchesDeleted, bytesDeleted, recordsCompacted } = totals
+    return { batchesDeleted, bytesDeleted, recordsCompacted }
+  }
+
+  #readNow(place: Partition, offset: number, bytesMax: number): ReadResult {
+    const { earliest, latest } = place
+    if (offset < earliest || offset > latest) throw outOfRange(place, offset)
+    if (offset === latest) return { records: [], nextOffset: offset, latest }
+    const recent = this.#recent.read(place.id, offset, bytesMax)
+    if (recent !== undefined) {
+      return { records: recent, nextOffset: (recent.at(-1)?.offset ?? offset - 1) + 1, latest }
+    }
+    const { records, nextOffset } = this.#batches.read(place.id, offset, bytesMax)
+    // Nothing more is stored although the end lies beyond: compaction took the last records away.
+    return { records, nextOffset: nextOffset === offset ? latest : nextOffset, latest }
+  }
+
+  async #create(name: string, config: Required<TopicConfig>): Promise<Topic> {
+    return this.#catalog.put(await this.#core.request({ kind: 'create-topic', name, config }))
+  }
+
+  #describe(topic: Topic): TopicDescription {
+    return {
+      name: topic.name,
+      config: topic.config,
+      partitions: topic.partitions.map(({ id, number, earliest, latest }) => ({
+        partition: number,
+        earliest,
+        latest,
+        bytes: this.#batches.bytesOf(id),
+      })),
+    }
+  }
+}
+
+function outOfRange(place: Partition, offset: number): OffsetOutOfRangeError {
+  return new OffsetOutOfRangeError(place.topic, place.number, offset, place.earliest, place.latest)
+}

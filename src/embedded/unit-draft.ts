@@ -1,0 +1,151 @@
+import type { CommitOutcome, EventQuery, ExpectedVersion, ProducerSequence, TopicPosition } from '../engine/index.ts'
+import type { Message } from '../message/index.ts'
+import { type BatchBufferPool, type BatchMark, RecordBatchBuilder, type RecordInput } from '../record/index.ts'
+import type { Partition, Topic } from './catalog.ts'
+import type { BatchCommand, ProgressCommand, StateCommand, TimerCommand } from './store/protocol.ts'
+
+/** Records of one partition on their way into one batch. */
+export class BatchDraft {
+  readonly topic: Topic
+  readonly partition: Partition
+  readonly producer: ProducerSequence | undefined
+  readonly builder: RecordBatchBuilder
+  /** Messages as they were given, for readers that keep up; `undefined` once a raw record or an unfrozen message is among them. */
+  messages: Message[] | undefined = []
+  readonly timesMs: number[] = []
+  /** Size of the batch once it is sealed, before compression. */
+  sealedBytes = 0
+
+  constructor(topic: Topic, partition: Partition, producer: ProducerSequence | undefined, pool: BatchBufferPool) {
+    this.topic = topic
+    this.partition = partition
+    this.producer = producer
+    this.builder = new RecordBatchBuilder({ pool, recordBytesMax: topic.config.recordBytesMax })
+  }
+
+  addMessage(message: Message, nowMs: number): number {
+    const bytes = this.builder.appendMessage(message, nowMs)
+    if (isShareable(message)) this.messages?.push(message)
+    else this.messages = undefined
+    this.timesMs.push(nowMs)
+    return bytes
+  }
+
+  addRecord(record: RecordInput): number {
+    const bytes = this.builder.appendRaw(record)
+    this.messages = undefined
+    this.timesMs.push(record.timestampMs)
+    return bytes
+  }
+
+  /** Takes back what was added after the mark. */
+  rewind(mark: BatchMark): void {
+    this.builder.rewind(mark)
+    this.timesMs.length = mark.recordCount
+    if (this.messages !== undefined) this.messages.length = Math.min(this.messages.length, mark.recordCount)
+  }
+
+  seal(): BatchCommand {
+    const { recordCount, maxTimestampMs } = this.builder
+    this.sealedBytes = this.builder.batchBytes
+    const bytes = this.builder.seal({ compression: this.topic.config.compression, crc: false })
+    const command = { partitionId: this.partition.id, bytes, recordCount, timeMaxMs: maxTimestampMs }
+    return this.producer === undefined ? command : { ...command, producer: this.producer }
+  }
+}
+
+/** An event in its final bytes. */
+export interface EventDraft {
+  readonly identity: string
+  readonly type: string
+  readonly tags: readonly string[]
+  readonly bytes: Buffer
+}
+
+export interface AppendDraft {
+  readonly stream: string
+  readonly expected: ExpectedVersion
+  readonly events: readonly EventDraft[]
+  readonly condition: { readonly query: EventQuery; readonly after: number } | undefined
+}
+
+/** Only what nobody can change any more may be handed to several readers. */
+function isShareable(message: Message): boolean {
+  const { data } = message
+  return Object.isFrozen(message) && (typeof data !== 'object' || data === null || Object.isFrozen(data))
+}
+
+/** Place of one record of a commit: a draft and the number of the record in it. */
+export interface Slot {
+  readonly draft: BatchDraft
+  readonly index: number
+}
+
+/** One call of `commit` that waits for its answer. */
+export interface PendingCommit {
+  readonly slots: readonly Slot[]
+  readonly appendCount: number
+  readonly resolve: (outcome: CommitOutcome) => void
+  readonly reject: (error: Error) => void
+}
+
+/**
+ * What is committed or refused together. Commits that cannot be refused share one unit; each that can has its own, so
+ * that a conflict concerns nobody else.
+ */
+export class UnitDraft {
+  readonly shared: boolean
+  readonly drafts: BatchDraft[] = []
+  readonly appends: AppendDraft[] = []
+  readonly state: StateCommand[] = []
+  readonly timers: TimerCommand[] = []
+  readonly progress: ProgressCommand[] = []
+  readonly commits: PendingCommit[] = []
+  /** Bytes taken from the budget, given back when the unit is done. */
+  bytes = 0
+  readonly #open = new Map<number, BatchDraft>()
+
+  constructor(shared: boolean) {
+    this.shared = shared
+  }
+
+  /** The batch that takes the next record of a partition. A producer's batch is never shared. */
+  draftFor(
+    topic: Topic,
+    partition: Partition,
+    producer: ProducerSequence | undefined,
+    pool: BatchBufferPool,
+  ): BatchDraft {
+    const open = producer === undefined ? this.#open.get(partition.id) : undefined
+    if (open !== undefined && open.builder.batchBytes < batchBytesMax) return open
+    const draft = new BatchDraft(topic, partition, producer, pool)
+    this.drafts.push(draft)
+    if (producer === undefined) this.#open.set(partition.id, draft)
+    return draft
+  }
+
+  /** Forgets drafts that hold nothing after a commit was taken back. */
+  dropEmptyDrafts(): void {
+    for (let i = this.drafts.length - 1; i >= 0; i--) {
+      const draft = this.drafts[i] as BatchDraft
+      if (draft.builder.recordCount > 0) continue
+      this.drafts.splice(i, 1)
+      if (this.#open.get(draft.partition.id) === draft) this.#open.delete(draft.partition.id)
+    }
+  }
+}
+
+/** A batch is closed when it reaches this size: small enough to be read at once, large enough that its frame is nothing. */
+const batchBytesMax = 512 * 1024
+
+/** Where the records of one commit landed, given the base offset of each draft. */
+export function positionsOf(
+  slots: readonly Slot[],
+  baseOffsets: ReadonlyMap<BatchDraft, number>,
+): readonly TopicPosition[] {
+  return slots.map(({ draft, index }) => ({
+    topic: draft.partition.topic,
+    partition: draft.partition.number,
+    offset: (baseOffsets.get(draft) as number) + index,
+  }))
+}

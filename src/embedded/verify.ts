@@ -1,0 +1,180 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { decodeMessages, type RecordOutcome } from '../record/index.ts'
+import { integrityProblems } from './connection.ts'
+
+/** One place of a file that is not as it was written. */
+export interface Damage {
+  /** Where, for people: `topic orders, partition 2, offset 4711`. */
+  readonly place: string
+  readonly problem: string
+}
+
+/** What {@link verifyDatabase} looked at and found. */
+export interface VerifyReport {
+  readonly batchCount: number
+  readonly recordCount: number
+  readonly eventCount: number
+  readonly damages: readonly Damage[]
+  /** There was more damage than is listed. */
+  readonly isCutShort: boolean
+}
+
+/** How far a walk is, for a progress bar. */
+export interface VerifyProgress {
+  readonly done: number
+  readonly total: number
+}
+
+const damagesMax = 1_000
+/** After this many rows others get a turn. */
+const rowsPerTurn = 256
+
+/** Walks every page, every record batch and every event, and holds the indexes against them. */
+export class Verification {
+  readonly #db: DatabaseSync
+  readonly #damages: Damage[] = []
+  #recordCount = 0
+  #batchCount = 0
+  #eventCount = 0
+  #done = 0
+
+  constructor(db: DatabaseSync) {
+    this.#db = db
+  }
+
+  async run(onProgress: (progress: VerifyProgress) => void, signal: AbortSignal | undefined): Promise<VerifyReport> {
+    for (const problem of integrityProblems(this.#db, 100)) this.#report('the pages and indexes of SQLite', problem)
+    const total = this.#count('batch') + this.#count('event')
+    const turn = async (): Promise<void> => {
+      this.#done++
+      if (this.#done % rowsPerTurn !== 0) return
+      onProgress({ done: this.#done, total })
+      await new Promise((resolve) => setImmediate(resolve))
+      signal?.throwIfAborted()
+    }
+    for (const partition of this.#rows(`SELECT partition.id, number, name, start_offset FROM partition
+        JOIN topic ON topic.id = topic_id ORDER BY name, number`)) {
+      await this.#verifyPartition(partition, turn)
+    }
+    await this.#verifyEvents(turn)
+    this.#verifyOrphans()
+    onProgress({ done: total, total })
+    return {
+      batchCount: this.#batchCount,
+      recordCount: this.#recordCount,
+      eventCount: this.#eventCount,
+      damages: this.#damages,
+      isCutShort: this.#damages.length >= damagesMax,
+    }
+  }
+
+  async #verifyPartition(partition: Record<string, unknown>, turn: () => Promise<void>): Promise<void> {
+    const name = `topic ${String(partition['name'])}, partition ${Number(partition['number'])}`
+    let expectedFrom = 0
+    let after = -1
+    for (;;) {
+      const row = this.#row(
+        `SELECT base_offset, last_offset, time_max_ms, byte_count, bytes FROM batch
+         WHERE partition_id = ? AND base_offset > ? ORDER BY base_offset LIMIT 1`,
+        Number(partition['id']),
+        after,
+        name,
+      )
+      if (row === undefined) return
+      after = Number(row['base_offset'])
+      const place = `${name}, offset ${after}`
+      if (after < expectedFrom) this.#report(place, `overlaps the batch before it, which ends at ${expectedFrom - 1}`)
+      expectedFrom = Number(row['last_offset']) + 1
+      this.#verifyBatch(row, place)
+      await turn()
+    }
+  }
+
+  #verifyBatch(row: Record<string, unknown>, place: string): void {
+    const bytes = row['bytes'] as Uint8Array
+    this.#batchCount++
+    if (bytes.byteLength !== Number(row['byte_count'])) {
+      this.#report(place, `has ${bytes.byteLength} bytes where ${Number(row['byte_count'])} are noted`)
+    }
+    let last = Number(row['base_offset']) - 1
+    try {
+      const end = decodeMessages(bytes, (outcome: RecordOutcome) => {
+        this.#recordCount++
+        if (outcome.offset <= last) this.#report(place, `offset ${outcome.offset} comes after ${last}`)
+        last = outcome.offset
+      })
+      if (end !== Number(row['last_offset']) + 1) {
+        this.#report(place, `ends at offset ${end - 1} where ${Number(row['last_offset'])} is noted`)
+      }
+    } catch (error) {
+      this.#report(place, (error as Error).message)
+    }
+  }
+
+  async #verifyEvents(turn: () => Promise<void>): Promise<void> {
+    let after = 0
+    for (;;) {
+      const row = this.#row(
+        `SELECT position, version, bytes, tags, (SELECT name FROM stream WHERE id = stream_id) AS stream,
+           (SELECT count(*) FROM event_label WHERE label_id = type_id AND position = event.position)
+           + (SELECT count(*) FROM json_each(coalesce(tags, '[]')) JOIN label ON name = 'g:' || value
+              JOIN event_label ON label_id = label.id AND event_label.position = event.position) AS labels
+         FROM event WHERE position > ? ORDER BY position LIMIT 1`,
+        after,
+        undefined,
+        'the event store',
+      )
+      if (row === undefined) return
+      after = Number(row['position'])
+      this.#eventCount++
+      const place = `event at position ${after}, stream ${String(row['stream'])}, version ${Number(row['version'])}`
+      if (row['stream'] === null) this.#report(place, 'belongs to no stream')
+      try {
+        decodeMessages(row['bytes'] as Uint8Array, (outcome) => {
+          if (outcome.kind !== 'message') this.#report(place, 'cannot be decoded')
+        })
+      } catch (error) {
+        this.#report(place, (error as Error).message)
+      }
+      const tagCount = row['tags'] === null ? 0 : (JSON.parse(String(row['tags'])) as unknown[]).length
+      if (Number(row['labels']) !== tagCount + 1) {
+        this.#report(place, `is found by ${Number(row['labels'])} of its ${tagCount + 1} labels`)
+      }
+      await turn()
+    }
+  }
+
+  #verifyOrphans(): void {
+    const orphans = this.#rows(
+      `SELECT DISTINCT partition_id FROM batch WHERE partition_id NOT IN (SELECT id FROM partition)`,
+    )
+    for (const row of orphans) this.#report(`partition id ${Number(row['partition_id'])}`, 'has records but no topic')
+  }
+
+  #count(table: 'batch' | 'event'): number {
+    return Number(this.#rows(`SELECT count(*) AS n FROM ${table}`)[0]?.['n'] ?? 0)
+  }
+
+  #rows(sql: string): Record<string, unknown>[] {
+    try {
+      return this.#db.prepare(sql).all()
+    } catch (error) {
+      this.#report('a table', (error as Error).message)
+      return []
+    }
+  }
+
+  /** A row that cannot even be read ends the walk of its table; what was found so far is reported. */
+  #row(sql: string, a: number, b: number | undefined, place: string): Record<string, unknown> | undefined {
+    try {
+      return b === undefined ? this.#db.prepare(sql).get(a) : this.#db.prepare(sql).get(a, b)
+    } catch (error) {
+      this.#report(`${place}, after ${b ?? a}`, (error as Error).message)
+      return undefined
+    }
+  }
+
+  #report(place: string, problem: string): void {
+    if (this.#damages.length < damagesMax) this.#damages.push({ place, problem })
+  }
+}

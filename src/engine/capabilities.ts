@@ -1,0 +1,27 @@
+/** The kinds of things that an engine can keep. */
+export type Kept = 'topics' | 'progress' | 'events' | 'state' | 'timers'
+
+/** What an engine can do, as data: the runtime and `explain` reason with it, the conformance suite holds it to it. */
+export interface Capabilities {
+  readonly keeps: readonly Kept[]
+  /** Sets of kinds that one commit makes real together. */
+  readonly atomic: readonly (readonly Kept[])[]
+  /** `'synced'`: an acknowledged commit survives a power cut. `'memory'`: it is gone with the process. */
+  readonly durability: 'synced' | 'memory'
+  readonly topics: {
+    readonly ordering: 'partition'
+    readonly idempotentProducers: boolean
+    readonly compaction: boolean
+    readonly retention: boolean
+    readonly compression: readonly ('none' | 'gzip' | 'zstd')[]
+    /** Progress may be made out of order within a partition and survives a restart. */
+    readonly outOfOrderProgress: boolean
+  }
+  readonly events: {
+    readonly conditions: boolean
+    readonly multiStream: boolean
+    readonly idempotentById: boolean
+  }
+  /** How members of one group may be spread. */
+  readonly members: 'process' | 'network'
+}

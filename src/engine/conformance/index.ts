@@ -1,0 +1,80 @@
+/**
+ * The conformance suite of the engine port: what every engine must do, as data.
+ *
+ * A runner opens a {@link Ground} for each case, asks {@link verdictOf} whether the engine's capabilities call for the
+ * case, and runs it with {@link runCase}; a case that is not run has a reason.
+ *
+ * @example
+ * ```ts
+ * for (const one of conformanceCases) {
+ *   const verdict = verdictOf(one, { capabilities, movesTime: true })
+ *   if (verdict === true) await runCase(one, ground)
+ *   else console.log(`${one.name}: ${verdict}`)
+ * }
+ * ```
+ * @module
+ */
+import { appendCases } from './append-cases.ts'
+import { atomicityCases } from './atomicity-cases.ts'
+import { badInputCases } from './bad-input-cases.ts'
+import { conditionCases } from './condition-cases.ts'
+import type { ConformanceCase, Ground, Offer } from './conformance-case.ts'
+import { contentCases } from './content-cases.ts'
+import { eventReadingCases } from './event-reading-cases.ts'
+import { exactlyOnceCases } from './exactly-once-cases.ts'
+import { Fixture } from './fixture.ts'
+import { groupCases } from './group-cases.ts'
+import { lifecycleCases } from './lifecycle-cases.ts'
+import { producerCases } from './producer-cases.ts'
+import { progressCases } from './progress-cases.ts'
+import { publishCases } from './publish-cases.ts'
+import { readingCases } from './reading-cases.ts'
+import { retentionCases } from './retention-cases.ts'
+import { stateCases } from './state-cases.ts'
+import { streamEndCases } from './stream-end-cases.ts'
+import { subscriptionCases } from './subscription-cases.ts'
+import { timerCases } from './timer-cases.ts'
+import { topicCases } from './topic-cases.ts'
+import { watchCases } from './watch-cases.ts'
+
+export type { ConformanceCase, Ground, Offer, Requirement } from './conformance-case.ts'
+export { Fixture } from './fixture.ts'
+
+/** Every case, by area. */
+export const conformanceCases: readonly ConformanceCase[] = [
+  ...lifecycleCases,
+  ...topicCases,
+  ...publishCases,
+  ...contentCases,
+  ...readingCases,
+  ...producerCases,
+  ...retentionCases,
+  ...groupCases,
+  ...progressCases,
+  ...exactlyOnceCases,
+  ...appendCases,
+  ...conditionCases,
+  ...eventReadingCases,
+  ...subscriptionCases,
+  ...streamEndCases,
+  ...stateCases,
+  ...watchCases,
+  ...timerCases,
+  ...atomicityCases,
+  ...badInputCases,
+]
+
+/** `true` when the engine must pass the case, otherwise the reason why it is not asked. */
+export function verdictOf(one: ConformanceCase, offer: Offer): true | string {
+  return one.requires?.(offer) ?? true
+}
+
+/** Runs one case on a ground of its own, or on one that other cases used before. Rejects when the engine fails it. */
+export async function runCase(one: ConformanceCase, ground: Ground): Promise<void> {
+  const fixture = await Fixture.open(ground)
+  try {
+    await one.run(fixture)
+  } finally {
+    await fixture.close()
+  }
+}

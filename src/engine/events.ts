@@ -1,0 +1,94 @@
+import type { Message } from '../message/index.ts'
+
+/** What a stream must look like for an append: anything, not there, there, or exactly at this version. */
+export type ExpectedVersion = 'any' | 'none' | 'exists' | number
+
+/**
+ * Which events are meant (dcb.events, query): an event matches when one item matches; an item matches when the event
+ * has one of its types (none given: any type) and all of its tags. No items: every event.
+ */
+export interface EventQuery {
+  readonly items: readonly EventQueryItem[]
+}
+
+/** One alternative of an {@link EventQuery}. */
+export interface EventQueryItem {
+  readonly types?: readonly string[]
+  readonly tags?: readonly string[]
+}
+
+/** An event as the store keeps it. */
+export interface StoredEvent {
+  readonly stream: string
+  /** 1 for the first event of the stream, without gaps. */
+  readonly version: number
+  /** Rises over the whole store; gaps are possible, going back is not. The first is 1. */
+  readonly position: number
+  /** When it was appended, in milliseconds since the epoch; never falls as positions rise. */
+  readonly timestampMs: number
+  readonly tags: readonly string[]
+  readonly message: Message
+}
+
+export type Direction = 'forward' | 'backward'
+
+/** How to read one stream. */
+export interface ReadStreamOptions {
+  /** First version to read (forward: default 1; backward: default the last), inclusive. */
+  readonly fromVersion?: number
+  readonly direction?: Direction
+  /** At most this many events. Default: all. */
+  readonly limit?: number
+  readonly signal?: AbortSignal
+}
+
+/** How to read the whole store. */
+export interface ReadAllOptions {
+  /** First position to read, inclusive (forward: default 1; backward: default the last). */
+  readonly fromPosition?: number
+  /** Forward only: start at the first event appended at or after this time. */
+  readonly fromTimeMs?: number
+  readonly direction?: Direction
+  readonly query?: EventQuery
+  readonly limit?: number
+  readonly signal?: AbortSignal
+}
+
+/** Tells a subscriber that it has now seen everything that stood there. Sent again after each time it fell behind. */
+export interface CaughtUp {
+  readonly kind: 'caught-up'
+  readonly position: number
+}
+
+/** A stream as it stands. */
+export interface StreamDescription {
+  readonly stream: string
+  /** Version of the last event; 0: the stream is empty. */
+  readonly version: number
+  /** Events before this version are gone. */
+  readonly truncatedBefore: number
+  /** A tombstone stands: the stream can never be written again. */
+  readonly tombstoned: boolean
+}
+
+/** The event store: streams of events with one global order, and tags for conditions over several streams. */
+export interface EventStore {
+  /** An unknown stream reads as empty. */
+  readStream(stream: string, options?: ReadStreamOptions): AsyncIterable<StoredEvent>
+  readAll(options?: ReadAllOptions): AsyncIterable<StoredEvent>
+  /** Everything after `after` (default 0), then what comes, until `signal` aborts (which ends it without an error). */
+  subscribe(options: {
+    readonly after?: number
+    readonly query?: EventQuery
+    readonly signal: AbortSignal
+  }): AsyncIterable<({ readonly kind: 'event' } & StoredEvent) | CaughtUp>
+  describeStream(stream: string): Promise<StreamDescription | undefined>
+  /** Streams whose name starts with `prefix`, in name order, after name `after`. `limit` default 100. */
+  listStreams(options?: { prefix?: string; after?: string; limit?: number }): Promise<readonly StreamDescription[]>
+  /** Position of the last event; 0 when there is none. */
+  lastPosition(): Promise<number>
+  /** Removes the events before `beforeVersion`; versions and positions of the rest stay. @throws StreamUnknownError */
+  truncateStream(stream: string, beforeVersion: number): Promise<void>
+  /** Removes all events. Without `tombstone` the stream can be appended to again, its versions go on. @throws StreamUnknownError */
+  deleteStream(stream: string, options?: { tombstone?: boolean }): Promise<void>
+}

@@ -1,0 +1,90 @@
+import type { StartPosition } from './topics.ts'
+
+/** Offsets from `from` up to, not including, `to`. */
+export interface OffsetRange {
+  readonly from: number
+  readonly to: number
+}
+
+/** How far a group is on one partition: everything before `next` is done, and `done` ranges after it. */
+export interface Progress {
+  readonly next: number
+  readonly done: readonly OffsetRange[]
+}
+
+/** The right of one member to process one partition, until it is revoked. */
+export interface Claim {
+  readonly group: string
+  readonly topic: string
+  readonly partition: number
+  /** Rises with each new owner; a commit under an older epoch is fenced. */
+  readonly epoch: number
+}
+
+/** A claim together with where to go on. */
+export interface Assignment {
+  readonly claim: Claim
+  readonly progress: Progress
+}
+
+/** What a member wants and how it is told. */
+export interface JoinOptions {
+  readonly group: string
+  readonly topics: readonly string[]
+  /** Where a group starts on a partition without progress. Default `'earliest'`. */
+  readonly from?: 'earliest' | 'latest'
+  /**
+   * A member that does not call `heartbeat()` for this long loses its claims, in milliseconds. Default 45,000
+   * (Kafka's session.timeout.ms).
+   */
+  readonly sessionTimeoutMs?: number
+  /** New claims of this member. */
+  onAssigned(assignments: readonly Assignment[]): void
+  /** Claims to give back: finish or drop what is in flight, then resolve; only then another member gets them. */
+  onRevoked(claims: readonly Claim[]): Promise<void>
+  /** Claims already taken away (session time-out): commits under them are fenced. */
+  onLost(claims: readonly Claim[]): void
+}
+
+/** One member of a consumer group. */
+export interface Member {
+  readonly id: string
+  readonly claims: readonly Claim[]
+  /** Says that the member is alive. */
+  heartbeat(): void
+  /** Gives all claims back and leaves; idempotent. */
+  leave(): Promise<void>
+}
+
+/** Lag of a group on one partition. */
+export interface PartitionLag {
+  readonly topic: string
+  readonly partition: number
+  readonly next: number
+  readonly latest: number
+  /** Records not yet done, those done out of order not counted. */
+  readonly lagMessages: number
+  /** Age of the oldest record not yet done, in seconds; 0 when nothing waits. */
+  readonly lagSeconds: number
+}
+
+/** A group as it stands. */
+export interface GroupDescription {
+  readonly group: string
+  readonly members: readonly { readonly id: string; readonly claims: readonly Claim[] }[]
+  readonly lag: readonly PartitionLag[]
+}
+
+/** Consumer groups: members share the partitions of topics, each partition has one owner at a time. */
+export interface ConsumerGroups {
+  join(options: JoinOptions): Promise<Member>
+  list(): Promise<readonly string[]>
+  describe(group: string): Promise<GroupDescription | undefined>
+  /**
+   * Moves the group's progress. Refused while the group has members.
+   * @throws GroupActiveError, GroupUnknownError, TopicUnknownError
+   */
+  reset(group: string, topic: string, to: StartPosition, partition?: number): Promise<void>
+  /** Forgets the group's progress. @throws GroupActiveError */
+  delete(group: string): Promise<void>
+}

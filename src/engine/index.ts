@@ -1,0 +1,71 @@
+/**
+ * The engine port: what every engine keeps and how it commits.
+ * @module
+ */
+export type { Capabilities, Kept } from './capabilities.ts'
+export type { Engine, EngineEnvironment, EngineSource } from './engine.ts'
+export {
+  GroupActiveError,
+  GroupUnknownError,
+  OffsetOutOfRangeError,
+  OutOfSequenceError,
+  PartitionUnknownError,
+  ProducerFencedError,
+  StreamUnknownError,
+  TopicExistsError,
+  TopicNameInvalidError,
+  TopicUnknownError,
+} from './errors.ts'
+export type {
+  CaughtUp,
+  Direction,
+  EventQuery,
+  EventQueryItem,
+  EventStore,
+  ExpectedVersion,
+  ReadAllOptions,
+  ReadStreamOptions,
+  StoredEvent,
+  StreamDescription,
+} from './events.ts'
+export type {
+  Assignment,
+  Claim,
+  ConsumerGroups,
+  GroupDescription,
+  JoinOptions,
+  Member,
+  OffsetRange,
+  PartitionLag,
+  Progress,
+} from './groups.ts'
+export { OffsetSet } from './offset-set.ts'
+export type { StateChange, StateEntry, StateRange, StateStore } from './state.ts'
+export type { Timer, Timers } from './timers.ts'
+export type {
+  CleanupPolicy,
+  MaintenanceReport,
+  PartitionDescription,
+  ReadRequest,
+  ReadResult,
+  StartPosition,
+  TopicCompression,
+  TopicConfig,
+  TopicDescription,
+  Topics,
+} from './topics.ts'
+export type {
+  Appended,
+  AppendWrite,
+  CommitOutcome,
+  Conflict,
+  NewEvent,
+  ProducerSequence,
+  ProgressWrite,
+  PublishWrite,
+  RawRecord,
+  StateWrite,
+  TimerWrite,
+  TopicPosition,
+  WriteBatch,
+} from './write-batch.ts'

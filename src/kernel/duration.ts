@@ -1,0 +1,31 @@
+import { DurationInvalidError } from './errors.ts'
+
+/** A length of time: milliseconds as a number, or a number with its unit, such as `'250ms'`, `'15m'`, `'1.5h'`. */
+export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`
+
+const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
+const pattern = /^(\d{1,16}(?:\.\d{1,9})?)(ms|s|m|h|d)$/
+
+/**
+ * Milliseconds of a {@link Duration}: a whole number from 0 to 2⁵³ − 1.
+ *
+ * @throws DurationInvalidError `DURATION_INVALID` for anything else, fractions of a millisecond included.
+ *
+ * @example
+ * ```ts
+ * durationMs('15m') // 900000
+ * ```
+ */
+export function durationMs(duration: Duration): number {
+  const exact = typeof duration === 'number' ? duration : textMs(duration)
+  const ms = Math.round(exact)
+  // '1.005s' is 1004.9999999999999 in binary; only what is further off was meant as a fraction.
+  if (!Number.isSafeInteger(ms) || ms < 0 || Math.abs(exact - ms) > 1e-6) throw new DurationInvalidError(duration)
+  return ms
+}
+
+function textMs(text: string): number {
+  const match = typeof text === 'string' ? pattern.exec(text) : null
+  if (match === null) return Number.NaN
+  return Number(match[1]) * (unitMs[match[2] as string] as number)
+}

@@ -1,0 +1,178 @@
+import { JsonInvalidError } from './errors.ts'
+
+/** What JSON can carry. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json }
+
+/** Nesting beyond this many levels is refused, so that no walk over data can exhaust the stack. */
+export const jsonDepthMax = 256
+
+/** What a walk found: filled from the innermost key outwards while the recursion unwinds. */
+interface Finding {
+  reason: string
+  readonly path: (string | number)[]
+}
+
+const tooDeep = `is nested more than ${jsonDepthMax} levels deep`
+const prototypeKey = 'has a name that could reach into prototypes'
+
+const refused: unique symbol = Symbol('refused')
+const objectPrototype = Object.prototype
+
+/**
+ * A deep-frozen copy of a value, checked to survive JSON unchanged.
+ *
+ * It copies because a validator may pass parts of its input through: freezing those would reach into the caller's own
+ * objects. Properties that are `undefined` are left out, as JSON does; `-0` becomes `0`. Everything else that JSON would
+ * change in silence is refused: cycles, more than {@link jsonDepthMax} levels, `undefined` or holes in arrays, NaN,
+ * infinities, BigInt, functions, symbols, class instances (Date, Map, Buffer, …), and the keys `__proto__`,
+ * `constructor` and `prototype`.
+ *
+ * @param root Name of the value in errors. Default `data`.
+ * @throws JsonInvalidError `JSON_INVALID`, with the path, such as `data.lines[2].price`.
+ */
+export function frozenJson<Value>(value: Value, root = 'data'): Value {
+  const finding: Finding = { reason: '', path: [] }
+  const copy = copyValue(value, 0, finding)
+  if (copy !== refused) return copy as Value
+  const reason = reasonOf(value, finding)
+  throw new JsonInvalidError(pathText(root, finding.path), reason)
+}
+
+/**
+ * Deep-freezes, in place, a value that `JSON.parse` just made, and returns it.
+ *
+ * Such a value is a tree of plain things already, so only its depth and its keys are checked.
+ *
+ * @param root Name of the value in errors. Default `data`.
+ * @throws JsonInvalidError `JSON_INVALID` if it is nested more than {@link jsonDepthMax} levels deep, or has a key
+ *   `__proto__`, `constructor` or `prototype`.
+ */
+export function freezeParsedJson<Value>(value: Value, root = 'data'): Value {
+  if (typeof value !== 'object' || value === null) return value
+  const finding: Finding = { reason: '', path: [] }
+  if (freezeTree(value, 0, finding) !== refused) return value
+  throw new JsonInvalidError(pathText(root, finding.path), finding.reason)
+}
+
+function copyValue(value: unknown, depth: number, finding: Finding): unknown {
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return value
+    case 'number':
+      // Adding 0 turns -0 into 0.
+      if (Number.isFinite(value)) return value + 0
+      return refuse(finding, `is ${value}`)
+    case 'object':
+      if (value === null) return null
+      if (depth >= jsonDepthMax) return refuse(finding, '')
+      return Array.isArray(value) ? copyArray(value, depth + 1, finding) : copyObject(value, depth + 1, finding)
+    case 'undefined':
+      return refuse(finding, 'is undefined')
+    case 'bigint':
+      return refuse(finding, 'is a BigInt')
+    default:
+      return refuse(finding, `is a ${typeof value}`)
+  }
+}
+
+function copyArray(value: readonly unknown[], depth: number, finding: Finding): unknown {
+  // The prototype of plain arrays, of any realm, is an array itself; that of a subclass is not.
+  if (!Array.isArray(Object.getPrototypeOf(value))) return refuse(finding, instanceReason(value))
+  const copy: unknown[] = []
+  for (let index = 0; index < value.length; index++) {
+    const item = copyValue(value[index], depth, finding)
+    if (item === refused) {
+      finding.path.push(index)
+      return refused
+    }
+    copy.push(item)
+  }
+  return Object.freeze(copy)
+}
+
+function copyObject(value: object, depth: number, finding: Finding): unknown {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  // Plain objects of other realms have another Object.prototype, which has no prototype itself.
+  if (prototype !== objectPrototype && prototype !== null && Object.getPrototypeOf(prototype) !== null) {
+    return refuse(finding, instanceReason(value))
+  }
+  const source = value as Readonly<Record<string, unknown>>
+  const copy: Record<string, unknown> = {}
+  for (const key of Object.keys(value)) {
+    const property = source[key]
+    if (property === undefined) continue
+    const item = isPrototypeKey(key) ? refuse(finding, prototypeKey) : copyValue(property, depth, finding)
+    if (item === refused) {
+      finding.path.push(key)
+      return refused
+    }
+    copy[key] = item
+  }
+  if (Object.getOwnPropertySymbols(value).length > 0) return refuse(finding, 'has a symbol as a key')
+  return Object.freeze(copy)
+}
+
+function freezeTree(value: object, depth: number, finding: Finding): unknown {
+  if (depth >= jsonDepthMax) return refuse(finding, tooDeep)
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index++) {
+      const item: unknown = value[index]
+      if (typeof item === 'object' && item !== null && freezeTree(item, depth + 1, finding) === refused) {
+        finding.path.push(index)
+        return refused
+      }
+    }
+  } else {
+    for (const key in value) {
+      const item = (value as Readonly<Record<string, unknown>>)[key]
+      if (isPrototypeKey(key)) refuse(finding, prototypeKey)
+      else if (typeof item !== 'object' || item === null || freezeTree(item, depth + 1, finding) !== refused) continue
+      finding.path.push(key)
+      return refused
+    }
+  }
+  return Object.freeze(value)
+}
+
+function isPrototypeKey(key: string): boolean {
+  return key === '__proto__' || key === 'constructor' || key === 'prototype'
+}
+
+function refuse(finding: Finding, reason: string): typeof refused {
+  finding.reason = reason
+  return refused
+}
+
+function instanceReason(value: object): string {
+  const name: unknown = (value as { readonly constructor?: { readonly name?: unknown } }).constructor?.name
+  return `is an instance of ${typeof name === 'string' && name !== '' ? name : 'a class'}, not a plain object or array`
+}
+
+/** Too deep is either honest or a cycle: only the failed value pays for finding out. */
+function reasonOf(value: unknown, finding: Finding): string {
+  if (finding.reason !== '') return finding.reason
+  const ancestors = new Set<unknown>()
+  let node: unknown = value
+  const keys = finding.path.toReversed()
+  for (const [index, key] of keys.entries()) {
+    ancestors.add(node)
+    node = (node as Readonly<Record<string | number, unknown>>)[key]
+    if (!ancestors.has(node)) continue
+    finding.path.splice(0, finding.path.length, ...keys.slice(0, index + 1).reverse())
+    return 'refers back to an object that contains it'
+  }
+  return tooDeep
+}
+
+const plainKey = /^[A-Za-z_$][\w$]*$/
+const shownKeysMax = 24
+
+function pathText(root: string, reversedPath: readonly (string | number)[]): string {
+  let text = root
+  for (const key of reversedPath.toReversed().slice(0, shownKeysMax)) {
+    if (typeof key === 'number') text += `[${key}]`
+    else text += plainKey.test(key) ? `.${key}` : `[${JSON.stringify(key)}]`
+  }
+  return reversedPath.length > shownKeysMax ? `${text}…` : text
+}

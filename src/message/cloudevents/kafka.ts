@@ -1,0 +1,98 @@
+import { contentTypeHeader, kafkaHeaderPrefix } from '../attributes.ts'
+import type { Message } from '../envelope.ts'
+import { MessageUndecodableError } from '../errors.ts'
+import { parseContentType, structuredContentType } from './content-type.ts'
+import { type Decoded, type DecodeOptions, dataOfBytes, decoded, messageOf, textOfBytes } from './decode.ts'
+import { attributeTexts, bytesOfData, decodeJson, encodeJson } from './json.ts'
+
+/** Key, value and headers of a Kafka record, as this module writes them. Header texts are to be sent as UTF-8. */
+export interface KafkaContent {
+  /** The attribute `partitionkey`; `null` if the message has none. */
+  readonly key: string | null
+  /** `null` only in binary mode, for a message without data: Kafka takes it for a tombstone. */
+  readonly value: Uint8Array | null
+  readonly headers: readonly (readonly [name: string, value: string])[]
+}
+
+/** Key, value and headers of a Kafka record, as any client may give them. */
+export interface KafkaSource {
+  readonly key?: string | Uint8Array | null
+  readonly value: string | Uint8Array | null
+  readonly headers: Iterable<readonly [name: string, value: string | Uint8Array | null]>
+}
+
+/** Encodes a message in binary content mode: attributes as `ce_` headers, data as the value (Kafka binding 1.0.2 §3.2). */
+export function encodeKafkaBinary(message: Message): KafkaContent {
+  const headers = attributeTexts(message).map(([name, text]): readonly [string, string] =>
+    name === 'datacontenttype' ? [contentTypeHeader, text] : [kafkaHeaderPrefix + name, text],
+  )
+  return { key: message.partitionkey ?? null, value: bytesOfData(message), headers }
+}
+
+/** Encodes a message in structured content mode: all of it as JSON in the value (Kafka binding 1.0.2 §3.3). */
+export function encodeKafkaStructured(message: Message): KafkaContent {
+  return {
+    key: message.partitionkey ?? null,
+    value: Buffer.from(encodeJson(message), 'utf8'),
+    headers: [[contentTypeHeader, `${structuredContentType}; charset=utf-8`]],
+  }
+}
+
+/**
+ * Decodes a record of either content mode; the header `content-type` tells which.
+ *
+ * `null` stands for a tombstone, a record without a value, whatever its headers say: on a compacted topic it deletes.
+ * Header names count in any case, the last of several wins. The plain `traceparent` and `tracestate` headers that
+ * OpenTelemetry writes stand in where there are no `ce_` ones. Data becomes JSON if its content type is JSON, or if it
+ * has none and parses; else it stays bytes. Extension attributes become text.
+ */
+export function decodeKafka(record: KafkaSource, options?: DecodeOptions): Decoded<Message | null> {
+  const { value } = record
+  if (value === null) return { ok: true, value: null }
+  const read = decoded(() => readHeaders(record.headers))
+  if (!read.ok) return read
+  const attributes = read.value
+  const contentType = attributes.get('datacontenttype')
+  if (typeof contentType === 'string' && /^\s*application\/cloudevents/i.test(contentType)) {
+    return decodeFormatted(contentType, value, options)
+  }
+  return decoded(() => {
+    const bytes = typeof value === 'string' ? Buffer.from(value, 'utf8') : value
+    return messageOf(attributes, dataOfBytes(attributes, bytes, 'the value'), options)
+  })
+}
+
+function decodeFormatted(
+  contentType: string,
+  value: string | Uint8Array,
+  options: DecodeOptions | undefined,
+): Decoded<Message> {
+  const { mediaType, charset } = parseContentType(contentType)
+  if (mediaType !== structuredContentType && mediaType !== 'application/cloudevents') {
+    const reason = `names the unknown event format ${mediaType}`
+    return { ok: false, error: new MessageUndecodableError(`header ${contentTypeHeader}`, reason) }
+  }
+  const text = decoded(() => (typeof value === 'string' ? value : textOfBytes(value, charset, 'the value')))
+  return text.ok ? decodeJson(text.value, options) : text
+}
+
+function readHeaders(headers: KafkaSource['headers']): Map<string, unknown> {
+  const attributes = new Map<string, unknown>()
+  const plainTrace = new Map<string, string>()
+  for (const [name, value] of headers) {
+    const lower = name.toLowerCase()
+    const isAttribute = lower.startsWith(kafkaHeaderPrefix)
+    const isTrace = lower === 'traceparent' || lower === 'tracestate'
+    if (value === null || !(isAttribute || isTrace || lower === contentTypeHeader)) continue
+    const text = typeof value === 'string' ? value : textOfBytes(value, 'utf-8', `header ${name}`)
+    if (isTrace) plainTrace.set(lower, text)
+    else if (!isAttribute) attributes.set('datacontenttype', text.trim())
+    // The content type has a header of its own; this name is only a mistake of some producers.
+    else if (lower !== `${kafkaHeaderPrefix}datacontenttype`)
+      attributes.set(lower.slice(kafkaHeaderPrefix.length), text)
+  }
+  for (const [name, text] of plainTrace) {
+    if (!attributes.has(name)) attributes.set(name, text)
+  }
+  return attributes
+}

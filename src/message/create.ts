@@ -1,0 +1,118 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { frozenJson, isoTime, parseIsoTime } from '../kernel/index.ts'
+import { attributeTextProblem, isExtensionName, isKnownAttribute, uriReferenceProblem } from './attributes.ts'
+import { currentContext } from './context.ts'
+import type { MessageOverrides } from './definition.ts'
+import { type Extensions, type Message, sealMessage } from './envelope.ts'
+import { AttributeInvalidError, DataInvalidError, type DataIssue, SchemaAsyncError } from './errors.ts'
+
+/** What creating a message needs to know of its definition. */
+export interface CreationRules {
+  readonly type: string
+  readonly version: number
+  readonly schema: StandardSchemaV1 | undefined
+  readonly key: ((data: unknown) => string) | undefined
+  readonly subject: ((data: unknown) => string) | undefined
+  readonly dataschema: string | undefined
+  readonly dataclassification: string | undefined
+}
+
+const noOverrides: MessageOverrides = Object.freeze({})
+
+/** Data as messages hold it: validated, checked for JSON and deep-frozen. A definition without schema has only `null`. */
+export function acceptData(rules: CreationRules, data: unknown): unknown {
+  if (rules.schema !== undefined) return frozenJson(validated(rules, rules.schema, data))
+  if (data === null || data === undefined) return null
+  throw new DataInvalidError(rules.type, rules.version, [
+    { path: 'data', message: 'the definition has no schema, so there is no data' },
+  ])
+}
+
+/** Creates a message. What it throws is documented at `MessageDefinition`. */
+export function createMessage(rules: CreationRules, data: unknown, overrides: MessageOverrides = noOverrides): Message {
+  const context = currentContext()
+  const type = rules.type
+  const accepted = acceptData(rules, data)
+  const optional = {
+    subject: overrides.subject ?? rules.subject?.(accepted),
+    partitionkey: overrides.partitionkey ?? rules.key?.(accepted),
+    correlationid: overrides.correlationid ?? context.correlationid,
+    causationid: overrides.causationid ?? context.causationid,
+    traceparent: overrides.traceparent ?? context.traceparent,
+    tracestate: overrides.tracestate ?? context.tracestate,
+    sequence: overrides.sequence,
+    dataschema: overrides.dataschema ?? rules.dataschema,
+    dataclassification: overrides.dataclassification ?? rules.dataclassification,
+  }
+  // Both are made from data by the user's functions: the other attributes were checked where they came from.
+  if (optional.subject !== undefined) checkText(type, 'subject', optional.subject)
+  if (optional.partitionkey !== undefined) checkText(type, 'partitionkey', optional.partitionkey)
+  if (overrides !== noOverrides) checkOverrides(type, overrides)
+  const source = overrides.source ?? context.source
+  const id = overrides.id ?? context.nextId()
+  const time = overrides.time ?? isoTime(context.nowMs())
+  const extensions = overrides.extensions
+  return sealMessage(type, id, source, time, 'application/json', rules.version, accepted, optional, extensions)
+}
+
+function validated(rules: CreationRules, schema: StandardSchemaV1, data: unknown): unknown {
+  const result = schema['~standard'].validate(data)
+  if (result instanceof Promise) {
+    // Nobody will await it, and its failure would otherwise end the process.
+    result.catch(() => undefined)
+    throw new SchemaAsyncError(rules.type)
+  }
+  if (result.issues === undefined) return result.value
+  throw new DataInvalidError(rules.type, rules.version, result.issues.map(dataIssue))
+}
+
+function dataIssue(issue: StandardSchemaV1.Issue): DataIssue {
+  let path = 'data'
+  for (const segment of issue.path ?? []) {
+    const key = typeof segment === 'object' ? segment.key : segment
+    path += typeof key === 'number' ? `[${key}]` : `.${String(key)}`
+  }
+  return { path, message: issue.message }
+}
+
+function checkOverrides(type: string, overrides: MessageOverrides): void {
+  for (const [name, value] of Object.entries(overrides)) {
+    if (value === undefined) continue
+    if (name === 'extensions') checkExtensions(type, value as Extensions)
+    else if (!isKnownAttribute(name)) throw new AttributeInvalidError(type, name, 'belongs under extensions')
+    else checkText(type, name, value)
+  }
+  if (overrides.source !== undefined) checkUri(type, 'source', overrides.source)
+  if (overrides.dataschema !== undefined) checkUri(type, 'dataschema', overrides.dataschema)
+  if (overrides.time !== undefined && parseIsoTime(overrides.time) === undefined) {
+    throw new AttributeInvalidError(type, 'time', 'is not an RFC 3339 timestamp')
+  }
+}
+
+function checkText(type: string, attribute: string, value: unknown): void {
+  const problem = attributeTextProblem(value)
+  if (problem !== undefined) throw new AttributeInvalidError(type, attribute, problem)
+}
+
+function checkUri(type: string, attribute: string, value: unknown): void {
+  const problem = uriReferenceProblem(value)
+  if (problem !== undefined) throw new AttributeInvalidError(type, attribute, problem)
+}
+
+function checkExtensions(type: string, extensions: Extensions): void {
+  for (const [name, value] of Object.entries(extensions)) {
+    if (!isExtensionName(name)) {
+      throw new AttributeInvalidError(type, JSON.stringify(name), 'is not named by lower-case letters and digits')
+    }
+    if (isKnownAttribute(name)) throw new AttributeInvalidError(type, name, 'is no extension: set it directly')
+    const problem = extensionProblem(value)
+    if (problem !== undefined) throw new AttributeInvalidError(type, name, problem)
+  }
+}
+
+/** CloudEvents integers have 32 bits with sign (§3.1, Integer). */
+function extensionProblem(value: unknown): string | undefined {
+  if (typeof value === 'boolean') return undefined
+  if (typeof value === 'number') return value === (value | 0) ? undefined : 'is not an integer of 32 bits'
+  return typeof value === 'string' ? attributeTextProblem(value) : 'is neither text, an integer nor a boolean'
+}

@@ -1,0 +1,139 @@
+import { MillraceError } from '../kernel/index.ts'
+
+/** One finding of a schema: where, and what. */
+export interface DataIssue {
+  /** Such as `data.lines[2].price`. */
+  readonly path: string
+  readonly message: string
+}
+
+/** Data that does not fit the schema of its definition. */
+export class DataInvalidError extends MillraceError<
+  'DATA_INVALID',
+  { readonly type: string; readonly version: number; readonly issues: readonly DataIssue[] }
+> {
+  constructor(type: string, version: number, issues: readonly DataIssue[]) {
+    super({
+      code: 'DATA_INVALID',
+      problem: `The data of ${type} (version ${version}) does not fit its schema: ${issues
+        .map((issue) => `${issue.path}: ${issue.message}`)
+        .join('; ')}.`,
+      remedy: 'Correct the data, or give the definition a new version with a schema that allows it.',
+      details: { type, version, issues },
+    })
+  }
+}
+
+/** A schema that only answers later. */
+export class SchemaAsyncError extends MillraceError<'SCHEMA_ASYNC', { readonly type: string }> {
+  constructor(type: string) {
+    super({
+      code: 'SCHEMA_ASYNC',
+      problem: `The schema of ${type} validates asynchronously, but messages are created at once.`,
+      remedy: 'Take asynchronous checks out of the schema and do them in the handler.',
+      details: { type },
+    })
+  }
+}
+
+/** An attribute of the envelope that CloudEvents does not allow. */
+export class AttributeInvalidError extends MillraceError<
+  'ATTRIBUTE_INVALID',
+  { readonly type: string; readonly attribute: string; readonly reason: string }
+> {
+  constructor(type: string, attribute: string, reason: string) {
+    super({
+      code: 'ATTRIBUTE_INVALID',
+      problem: `The attribute ${attribute} of ${type} ${reason}.`,
+      remedy: 'Give a value that CloudEvents 1.0 allows for it, or leave it out.',
+      details: { type, attribute, reason },
+    })
+  }
+}
+
+interface ReadDetails {
+  readonly type: string
+  readonly messageId: string
+  /** Version that the message was written by. */
+  readonly version: number
+  /** Version of the definition. */
+  readonly currentVersion: number
+}
+
+/** A message read by the definition of another type. */
+export class TypeMismatchError extends MillraceError<
+  'TYPE_MISMATCH',
+  { readonly type: string; readonly messageType: string; readonly messageId: string }
+> {
+  constructor(type: string, messageType: string, messageId: string) {
+    super({
+      code: 'TYPE_MISMATCH',
+      problem: `Message ${messageId} is a ${messageType}, not a ${type}.`,
+      remedy: 'Read it by its own definition.',
+      details: { type, messageType, messageId },
+    })
+  }
+}
+
+/** A message written by a version that this program does not know yet. */
+export class VersionUnknownError extends MillraceError<'VERSION_UNKNOWN', ReadDetails> {
+  constructor(details: ReadDetails) {
+    super({
+      code: 'VERSION_UNKNOWN',
+      problem: `Message ${details.messageId} is a ${details.type} of version ${details.version}; this program knows versions up to ${details.currentVersion}.`,
+      remedy: 'Deploy the program that knows this version, then redrive the message.',
+      details,
+    })
+  }
+}
+
+/** A message written by an old version from which no upcast leads to the current one. */
+export class UpcastMissingError extends MillraceError<'UPCAST_MISSING', ReadDetails> {
+  constructor(details: ReadDetails) {
+    super({
+      code: 'UPCAST_MISSING',
+      problem: `Message ${details.messageId} is a ${details.type} of version ${details.version}, and no upcast leads from there to version ${details.currentVersion}.`,
+      remedy: `Give the definition an upcast that begins at version ${details.version}, then redrive the message.`,
+      details,
+    })
+  }
+}
+
+/** An upcast that threw, or whose result does not fit the schema. The `cause` tells why. */
+export class UpcastFailedError extends MillraceError<'UPCAST_FAILED', ReadDetails & { readonly failedAt: number }> {
+  /** `failedAt` is the version from which the failed step leads; the current version if the final check failed. */
+  constructor(details: ReadDetails, failedAt: number, cause: unknown) {
+    const what =
+      failedAt === details.currentVersion
+        ? 'its result was refused'
+        : `the step from version ${failedAt} failed: ${cause instanceof Error ? cause.message : String(cause)}`
+    super(
+      {
+        code: 'UPCAST_FAILED',
+        problem: `Message ${details.messageId}, a ${details.type} of version ${details.version}, could not be upcast to version ${details.currentVersion}: ${what}.`,
+        remedy: 'Correct the upcast for data like this, then redrive the message. The cause tells more.',
+        details: { ...details, failedAt },
+      },
+      { cause },
+    )
+  }
+}
+
+/** Why bytes or headers are no CloudEvents message. Returned by the decoders, never thrown by them. */
+export class MessageUndecodableError extends MillraceError<
+  'MESSAGE_UNDECODABLE',
+  { readonly place: string; readonly reason: string }
+> {
+  /** `place` is an attribute, a header, `data`, `value` or `body`. */
+  constructor(place: string, reason: string, options?: ErrorOptions) {
+    super(
+      {
+        code: 'MESSAGE_UNDECODABLE',
+        problem: `This is no CloudEvents message: ${place} ${reason}.`,
+        remedy: 'Have its producer send CloudEvents 1.0, or consume the topic as raw records.',
+        details: { place, reason },
+      },
+      options,
+    )
+  }
+}

@@ -1,0 +1,83 @@
+export {
+  attributeTextProblem,
+  contentTypeHeader,
+  httpHeaderPrefix,
+  isExtensionName,
+  isKnownAttribute,
+  type KnownAttribute,
+  kafkaHeaderPrefix,
+  knownAttributes,
+} from './attributes.ts'
+export {
+  batchContentType,
+  type Decoded,
+  type DecodeOptions,
+  decodeHttp,
+  decodeJson,
+  decodeJsonBatch,
+  decodeKafka,
+  encodeHttpBatch,
+  encodeHttpBinary,
+  encodeHttpStructured,
+  encodeJson,
+  encodeJsonBatch,
+  encodeKafkaBinary,
+  encodeKafkaStructured,
+  type HttpContent,
+  type HttpHeaders,
+  isJsonContentType,
+  jsonContentType,
+  type KafkaContent,
+  type KafkaSource,
+  parseContentType,
+  structuredContentType,
+} from './cloudevents/index.ts'
+export {
+  contextFor,
+  currentContext,
+  defaultSource,
+  type HandlingOptions,
+  type MessageContext,
+  runInContext,
+} from './context.ts'
+export { type CommandOptions, command, type EventOptions, event, type QueryOptions, query } from './define.ts'
+export type {
+  AnyCommandDefinition,
+  AnyDefinition,
+  AnyEventDefinition,
+  AnyQueryDefinition,
+  CommandDefinition,
+  CreateArguments,
+  DataOf,
+  EventDefinition,
+  EventKind,
+  MessageDefinition,
+  MessageOf,
+  MessageOverrides,
+  QueryDefinition,
+  QueryResult,
+  ReadOptions,
+  ReadonlyData,
+  ThinLink,
+} from './definition.ts'
+export {
+  type AttributeValue,
+  type Extensions,
+  extensionOf,
+  type Message,
+  type OptionalAttributes,
+  sealMessage,
+} from './envelope.ts'
+export {
+  AttributeInvalidError,
+  DataInvalidError,
+  type DataIssue,
+  MessageUndecodableError,
+  SchemaAsyncError,
+  TypeMismatchError,
+  UpcastFailedError,
+  UpcastMissingError,
+  VersionUnknownError,
+} from './errors.ts'
+export { TopicAmbiguousError, topicOfType } from './topics.ts'
+export { type Successor, UpcastChain, type UpcastResult, upcastFrom } from './upcast.ts'

@@ -1,0 +1,126 @@
+import { freezeParsedJson } from '../kernel/index.ts'
+import { jsonContentType, MessageUndecodableError, sealMessage } from '../message/index.ts'
+import { viewOf } from './batch-header.ts'
+import { decodeForeignRecord } from './foreign-record.ts'
+import { KnownHeadersCache } from './known-headers.ts'
+import type { RecordKey, RecordOutcome } from './record.ts'
+import { type ReadBatchOptions, RecordBatchReader } from './record-batch-reader.ts'
+import type { RecordCursor } from './record-cursor.ts'
+import { keyAt, tombstoneAt, undecodableAt, utf8TextAt } from './record-outcome.ts'
+import { VariableHeaders } from './variable-headers.ts'
+
+/** Options of {@link decodeMessages}. */
+export interface DecodeMessagesOptions extends ReadBatchOptions {
+  /** Records before this offset are passed over without being decoded. Default: none are. */
+  readonly fromOffset?: number
+}
+
+/** Takes one record after the other; `false` ends the walk after this one. */
+export type RecordSink = (outcome: RecordOutcome) => unknown
+
+const knownHeaders = new KnownHeadersCache()
+
+/**
+ * Reads the records of a batch as messages, frozen through and through.
+ *
+ * A record that is no message is reported to `sink` like any other, as `undecodable`; a null value as a `tombstone`.
+ * Control batches (markers of transactions) have no messages. Nothing that `sink` gets refers to the batch's bytes.
+ * Names like `__proto__` in foreign JSON become plain own properties, never prototypes.
+ *
+ * @param batch Exactly one batch.
+ * @returns The offset to read on from: after the batch, or after the record at which `sink` returned `false`.
+ * @throws RecordBatchDamagedError `RECORD_BATCH_DAMAGED`: the batch itself is wrong. Records before the damage have been
+ * reported if the checksum was not verified.
+ * @throws RecordBatchUnsupportedError `RECORD_BATCH_UNSUPPORTED`: magic 0 or 1, snappy or lz4.
+ * @throws DecompressedTooLargeError `DECOMPRESSED_TOO_LARGE`
+ *
+ * @example
+ * ```ts
+ * const next = decodeMessages(batch, (outcome) => {
+ *   if (outcome.kind === 'message') console.log(outcome.offset, outcome.message.type)
+ * })
+ * ```
+ */
+export function decodeMessages(batch: Uint8Array, sink: RecordSink, options: DecodeMessagesOptions = {}): number {
+  const reader = new RecordBatchReader(batch, options)
+  const { isControl, lastOffset } = reader.header
+  const fromOffset = options.fromOffset ?? 0
+  if (isControl || fromOffset > lastOffset) return lastOffset + 1
+  const cursor = reader.cursor()
+  const decoder = new RecordDecoder(cursor)
+  while (cursor.next()) {
+    if (cursor.offset < fromOffset) continue
+    const { offset } = cursor
+    if (sink(decoder.decode()) === false) return offset + 1
+  }
+  return lastOffset + 1
+}
+
+/** Decodes the record at which a cursor stands. */
+class RecordDecoder {
+  readonly #cursor: RecordCursor
+  readonly #view: DataView
+  readonly #variable: VariableHeaders
+
+  constructor(cursor: RecordCursor) {
+    const { bytes } = cursor.section
+    this.#cursor = cursor
+    this.#view = viewOf(bytes)
+    this.#variable = new VariableHeaders(bytes, this.#view)
+  }
+
+  decode(): RecordOutcome {
+    const cursor = this.#cursor
+    if (cursor.valueBytes < 0) return tombstoneAt(cursor)
+    const known = knownHeaders.match(cursor, this.#view)
+    if (known === undefined) return decodeForeignRecord(cursor)
+    const variable = this.#variable
+    const variableStart = cursor.headersStart + known.bytes.length
+    const isOrdinary = variable.read(variableStart, cursor.recordEnd, cursor.headerCount - known.headerCount)
+    const { id, time } = variable
+    if (!isOrdinary || id === undefined || time === undefined) return decodeForeignRecord(cursor)
+    const key = this.#key()
+    variable.partitionkey ??= typeof key === 'string' && key !== '' ? key : undefined
+    variable.dataschema = known.dataschema
+    variable.dataclassification = known.dataclassification
+    const { type, source, dataversion } = known
+    const { offset, timestampMs } = cursor
+    let data: unknown
+    try {
+      data = jsonAt(cursor)
+    } catch (error) {
+      if (error instanceof MessageUndecodableError) return undecodableAt(cursor, error)
+      throw error
+    }
+    const { extensions } = variable
+    const message = sealMessage(type, id, source, time, jsonContentType, dataversion, data, variable, extensions)
+    return { kind: 'message', offset, timestampMs, key, message }
+  }
+
+  /** The key is nearly always the attribute `partitionkey` once more: then its text need not be made twice. */
+  #key(): RecordKey {
+    const cursor = this.#cursor
+    const { bytes } = cursor.section
+    const { keyStart, keyBytes } = cursor
+    const text = this.#variable.partitionkey
+    if (text === undefined || text.length !== keyBytes) return keyAt(cursor)
+    for (let index = 0; index < keyBytes; index++) {
+      const unit = text.charCodeAt(index)
+      if (unit > 0x7f || unit !== bytes[keyStart + index]) return keyAt(cursor)
+    }
+    return text
+  }
+}
+
+/** The value of the record as frozen data; throws `MessageUndecodableError` if it is none. */
+function jsonAt(cursor: RecordCursor): unknown {
+  const { valueStart, valueBytes } = cursor
+  if (valueBytes === 0) return undefined
+  const text = utf8TextAt(cursor.section.bytes, valueStart, valueStart + valueBytes)
+  if (text === undefined) throw new MessageUndecodableError('the value', 'is not valid utf-8')
+  try {
+    return freezeParsedJson(JSON.parse(text) as unknown)
+  } catch (cause) {
+    throw new MessageUndecodableError('the value', 'is not JSON that can be read', { cause })
+  }
+}

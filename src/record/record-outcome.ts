@@ -1,0 +1,54 @@
+import { isUtf8 } from 'node:buffer'
+import type { MessageUndecodableError } from '../message/index.ts'
+import { utf8TextOf } from './native-text.ts'
+import type { RecordHeader, RecordKey, TombstoneRecord, UndecodableRecord } from './record.ts'
+import { rawHeadersAt } from './record-batch-reader.ts'
+import type { RecordCursor } from './record-cursor.ts'
+
+/** The text of some bytes, or `undefined` if they are no UTF-8. */
+export function utf8TextAt(bytes: Buffer, start: number, end: number): string | undefined {
+  const text = utf8TextOf(bytes, start, end)
+  // The decoder puts U+FFFD where bytes are wrong, but an honest text may contain it too.
+  if (text.includes('\ufffd') && !isUtf8(bytes.subarray(start, end))) return undefined
+  return text
+}
+
+/** The key of the record at which a cursor stands. */
+export function keyAt(cursor: RecordCursor): RecordKey {
+  if (cursor.keyBytes < 0) return null
+  const { bytes } = cursor.section
+  const end = cursor.keyStart + cursor.keyBytes
+  return utf8TextAt(bytes, cursor.keyStart, end) ?? copyOf(bytes, cursor.keyStart, end)
+}
+
+export function tombstoneAt(cursor: RecordCursor): TombstoneRecord {
+  const { offset, timestampMs } = cursor
+  return { kind: 'tombstone', offset, timestampMs, key: keyAt(cursor), headers: headersCopy(cursor) }
+}
+
+/** The record at which a cursor stands, with why it is no message. */
+export function undecodableAt(cursor: RecordCursor, error: MessageUndecodableError): UndecodableRecord {
+  const { offset, timestampMs } = cursor
+  return {
+    kind: 'undecodable',
+    offset,
+    timestampMs,
+    key: keyAt(cursor),
+    error,
+    value: valueCopy(cursor),
+    headers: headersCopy(cursor),
+  }
+}
+
+export function valueCopy(cursor: RecordCursor): Uint8Array {
+  return copyOf(cursor.section.bytes, cursor.valueStart, cursor.valueStart + cursor.valueBytes)
+}
+
+export function headersCopy(cursor: RecordCursor): readonly RecordHeader[] {
+  return rawHeadersAt(cursor).map(([name, value]): RecordHeader => [name, value && Uint8Array.from(value)])
+}
+
+/** A copy, and a plain `Uint8Array`: `Buffer.prototype.slice` would give a view. */
+function copyOf(bytes: Buffer, start: number, end: number): Uint8Array {
+  return Uint8Array.prototype.slice.call(bytes, start, end)
+}

@@ -1,0 +1,71 @@
+import type { Clock } from '../kernel/index.ts'
+import type { HandlerContext } from './handler.ts'
+import type { OutsideCalls } from './outside-calls.ts'
+import type { Task } from './task.ts'
+
+/**
+ * What a handler is told in one attempt. Made for each attempt, so it makes what is rarely used only when it is asked for.
+ * Its members can be taken out of it: none needs `this`.
+ */
+export class AttemptContext implements HandlerContext {
+  readonly attempt: number
+  readonly #task: Task
+  readonly #group: string
+  readonly #clock: Clock
+  readonly #calls: OutsideCalls
+  #controller: AbortController | undefined
+  #abortedBy: { readonly reason: unknown } | undefined
+
+  constructor(task: Task, group: string, clock: Clock, calls: OutsideCalls) {
+    this.attempt = task.attempt
+    this.#task = task
+    this.#group = group
+    this.#clock = clock
+    this.#calls = calls
+  }
+
+  get key(): string {
+    const { timer, message } = this.#task
+    return timer === undefined
+      ? `${this.#group}:${message.id}`
+      : `${this.#group}:timer:${timer.id}:${timer.revision}:${timer.dueMs}`
+  }
+
+  get topic(): string {
+    return this.#task.reader.topic
+  }
+
+  get partition(): number {
+    return this.#task.reader.partition
+  }
+
+  get offset(): number {
+    return this.#task.offset
+  }
+
+  get timestampMs(): number {
+    return this.#task.timestampMs
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.#abortedBy !== undefined) this.#controller.abort(this.#abortedBy.reason)
+    }
+    return this.#controller.signal
+  }
+
+  get nowMs(): () => number {
+    return () => this.#clock.nowMs()
+  }
+
+  get call(): HandlerContext['call'] {
+    return (fn) => this.#calls.call(fn, this.signal)
+  }
+
+  /** Tells the handler, if it looks, that nobody waits for it any more. */
+  abort(reason: unknown): void {
+    this.#abortedBy ??= { reason }
+    this.#controller?.abort(reason)
+  }
+}

@@ -1,0 +1,182 @@
+import type { CommitOutcome, Conflict, Engine, WriteBatch } from '../engine/index.ts'
+import type { Clock, Timer } from '../kernel/index.ts'
+import { channels } from '../telemetry/index.ts'
+import { CommitBatch } from './commit-batch.ts'
+import type { CommitChain } from './commit-chain.ts'
+import { Condition } from './condition.ts'
+
+/** At most this many merged commits of one member are in flight: one is written while the next is encoded. */
+const inFlightMax = 2
+/** The second one in flight is worth it from this weight on. */
+const secondWeightMin = 512
+/** A batch of this weight takes no more. */
+const weightMax = 4096
+/** Progress alone over records that nobody wanted is committed this often, or after so many records. */
+const skippedDelayMs = 50
+const skippedMax = 8192
+
+/** What becomes of a commit that was not made. */
+export type Refusal =
+  | { readonly kind: 'conflict'; readonly conflict: Conflict }
+  | { readonly kind: 'error'; readonly error: unknown }
+
+/**
+ * Collects effects and progress in a {@link CommitBatch} and commits it as soon as the pipeline has room: one sync for as
+ * many messages as came together meanwhile. Bounded: 2 commits in flight and one of at most 4,096 messages being collected.
+ */
+export class Committer {
+  /** Takes what is merged now. */
+  open: CommitBatch = new CommitBatch(1)
+  readonly #engine: Engine
+  readonly #group: string
+  readonly #chain: CommitChain
+  readonly #clock: Clock
+  readonly #changed = new Condition()
+  readonly #onCommitted: (batch: CommitBatch) => void
+  readonly #onRefused: (refusal: Refusal, batch: CommitBatch) => void
+  #inFlightCount = 0
+  #aloneCount = 0
+  #doneSequence = 0
+  #urgent = false
+  #scheduled = false
+  #refused = false
+  #skippedTimer: Timer | undefined
+
+  constructor(
+    options: { readonly engine: Engine; readonly group: string; readonly chain: CommitChain; readonly clock: Clock },
+    onCommitted: (batch: CommitBatch) => void,
+    onRefused: (refusal: Refusal, batch: CommitBatch) => void,
+  ) {
+    this.#engine = options.engine
+    this.#group = options.group
+    this.#chain = options.chain
+    this.#clock = options.clock
+    this.#onCommitted = onCommitted
+    this.#onRefused = onRefused
+  }
+
+  /** Messages must wait before more is merged. */
+  get isFull(): boolean {
+    return this.open.weight >= weightMax
+  }
+
+  get isIdle(): boolean {
+    return this.open.isEmpty && this.#inFlightCount === 0 && this.#aloneCount === 0
+  }
+
+  /** Commits what there is, if the pipeline has room for it; else as soon as it has. */
+  flushSoon(): void {
+    const batch = this.open
+    if (this.#refused || this.#inFlightCount >= inFlightMax || batch.isEmpty) return
+    if (this.#urgent || this.#inFlightCount === 0) {
+      if (batch.messageCount > 0 || batch.stateCount > 0 || this.#urgent || batch.skippedCount >= skippedMax) this.#send()
+      else this.#sendSkippedLater()
+    } else if (batch.weight >= secondWeightMin) {
+      this.#send()
+    }
+  }
+
+  /** {@link Committer.flushSoon} at the end of this turn, for what finishes one by one. */
+  flushThisTurn(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    setImmediate(() => {
+      this.#scheduled = false
+      this.flushSoon()
+    })
+  }
+
+  /** Resolves when all that was merged before the call is durable, or after a refusal. */
+  async settled(options: { readonly progressToo?: boolean } = {}): Promise<void> {
+    const counts = this.open.messageCount > 0 || (options.progressToo === true && !this.open.isEmpty)
+    const sequence = counts ? this.open.sequence : this.open.sequence - 1
+    while (!this.#refused && this.#doneSequence < sequence) {
+      if (this.open.sequence <= sequence) this.#urgent = true
+      this.flushSoon()
+      await this.#changed.changed()
+    }
+  }
+
+  /** Commits something by itself, beside what is merged. */
+  async commitAlone(batch: WriteBatch): Promise<CommitOutcome> {
+    this.#aloneCount++
+    try {
+      return await this.#engine.commit(batch)
+    } finally {
+      this.#aloneCount--
+      this.#changed.notify()
+    }
+  }
+
+  /** Waits until no commit is in flight, then throws away what is merged. */
+  async reset(): Promise<void> {
+    this.#refused = true
+    this.#changed.notify()
+    await this.#changed.until(() => this.#inFlightCount === 0 && this.#aloneCount === 0)
+    this.#skippedTimer?.cancel()
+    this.#skippedTimer = undefined
+    this.open.seal()
+    this.#doneSequence = this.open.sequence
+    this.open = new CommitBatch(this.open.sequence + 1)
+    this.#urgent = false
+  }
+
+  /** Goes on after {@link Committer.reset}. */
+  resume(): void {
+    this.#refused = false
+  }
+
+  #sendSkippedLater(): void {
+    this.#skippedTimer ??= this.#clock.setTimer(() => {
+      this.#skippedTimer = undefined
+      if (this.open.isEmpty || this.#refused) return
+      this.#urgent = true
+      this.flushSoon()
+    }, skippedDelayMs)
+  }
+
+  #send(): void {
+    const batch = this.open
+    this.open = new CommitBatch(batch.sequence + 1)
+    this.#urgent = false
+    if (batch.messageCount > 0) batch.addOtherState(this.#chain.link())
+    this.#inFlightCount++
+    const startMs = channels.committed.hasSubscribers ? this.#clock.monotonicMs() : 0
+    this.#engine.commit(batch.seal()).then(
+      (outcome) => {
+        this.#inFlightCount--
+        if (outcome.ok) this.#succeeded(batch, startMs)
+        else this.#failed({ kind: 'conflict', conflict: outcome.conflict }, batch)
+      },
+      (error: unknown) => {
+        this.#inFlightCount--
+        this.#failed({ kind: 'error', error }, batch)
+      },
+    )
+  }
+
+  #succeeded(batch: CommitBatch, startMs: number): void {
+    this.#doneSequence = batch.sequence
+    batch.committed()
+    if (channels.committed.hasSubscribers) {
+      channels.committed.publish({
+        handler: this.#group,
+        messageCount: batch.messageCount,
+        publishedCount: batch.publishedCount,
+        stateCount: batch.stateCount,
+        durationMs: this.#clock.monotonicMs() - startMs,
+      })
+    }
+    this.#onCommitted(batch)
+    this.#changed.notify()
+    this.flushSoon()
+  }
+
+  /** The first refusal starts a rewind; those sent behind it are refused for its sake. */
+  #failed(refusal: Refusal, batch: CommitBatch): void {
+    const first = !this.#refused
+    this.#refused = true
+    if (first) this.#onRefused(refusal, batch)
+    this.#changed.notify()
+  }
+}

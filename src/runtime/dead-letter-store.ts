@@ -1,0 +1,117 @@
+import type { Engine, StateEntry, StateWrite } from '../engine/index.ts'
+import type { Json } from '../kernel/index.ts'
+import type { DeadLetter, DeadLetterSelection, DeadLetters } from './dead-letters.ts'
+import { DeadLetterUnknownError } from './errors.ts'
+import { deadLetterNamespace, escapedSegment } from './namespaces.ts'
+
+/** How many are changed in one commit. */
+const pageSize = 200
+
+/**
+ * The dead letters of an app on an open engine, whether the app runs or not.
+ *
+ * @example
+ * ```ts
+ * const deadLetters = deadLettersOf(engine, 'shop')
+ * for (const letter of await deadLetters.list()) console.log(letter.id, letter.error.message)
+ * await deadLetters.redrive('all')
+ * ```
+ */
+export function deadLettersOf(engine: Engine, app: string): DeadLetters {
+  return new DeadLetterStore(engine, app)
+}
+
+class DeadLetterStore implements DeadLetters {
+  readonly #engine: Engine
+  readonly #namespace: string
+
+  constructor(engine: Engine, app: string) {
+    this.#engine = engine
+    this.#namespace = deadLetterNamespace(app)
+  }
+
+  async list(
+    options: { readonly handler?: string; readonly after?: string; readonly limit?: number } = {},
+  ): Promise<readonly DeadLetter[]> {
+    const entries = await this.#page(options.handler, options.after, options.limit ?? 100)
+    return entries.map(letterOf)
+  }
+
+  async show(id: string): Promise<DeadLetter | undefined> {
+    const entry = await this.#engine.state.get(this.#namespace, id)
+    return entry === undefined ? undefined : letterOf(entry)
+  }
+
+  count(): Promise<number> {
+    return this.#engine.state.count(this.#namespace)
+  }
+
+  redrive(which: DeadLetterSelection): Promise<number> {
+    return this.#forEach(which, (entry) => this.#request(entry, 'redrive'))
+  }
+
+  discard(which: DeadLetterSelection): Promise<number> {
+    return this.#forEach(which, (entry) =>
+      letterOf(entry).parksKey
+        ? this.#request(entry, 'discard')
+        : { kind: 'delete', namespace: this.#namespace, key: entry.key, expectedRevision: entry.revision },
+    )
+  }
+
+  #request(entry: StateEntry, requested: 'redrive' | 'discard'): StateWrite {
+    return {
+      kind: 'set',
+      namespace: this.#namespace,
+      key: entry.key,
+      value: { ...letterOf(entry), requested } as unknown as Json,
+      expectedRevision: entry.revision,
+    }
+  }
+
+  async #forEach(which: DeadLetterSelection, change: (entry: StateEntry) => StateWrite): Promise<number> {
+    if (typeof which === 'string' && which !== 'all') return this.#changeOne(which, change)
+    if (Array.isArray(which)) {
+      let count = 0
+      for (const id of which as readonly string[]) count += await this.#changeOne(id, change)
+      return count
+    }
+    const handler = which === 'all' ? undefined : (which as { readonly handler: string }).handler
+    let count = 0
+    let after: string | undefined
+    for (;;) {
+      const entries = await this.#page(handler, after, pageSize)
+      if (entries.length === 0) return count
+      after = (entries.at(-1) as StateEntry).key
+      const outcome = await this.#engine.commit({ state: entries.map(change) })
+      if (outcome.ok) count += entries.length
+      // One of them changed meanwhile: each for itself, and those that are gone need nothing.
+      else for (const entry of entries) count += await this.#changeOne(entry.key, change, true)
+    }
+  }
+
+  /** A conflict means that the app was faster: look again at what is left. */
+  async #changeOne(id: string, change: (entry: StateEntry) => StateWrite, mayBeGone = false): Promise<number> {
+    for (let firstLook = true; ; firstLook = false) {
+      const entry = await this.#engine.state.get(this.#namespace, id)
+      if (entry === undefined) {
+        if (mayBeGone || !firstLook) return 0
+        throw new DeadLetterUnknownError(id)
+      }
+      const outcome = await this.#engine.commit({ state: [change(entry)] })
+      if (outcome.ok) return 1
+    }
+  }
+
+  #page(handler: string | undefined, after: string | undefined, limit: number): Promise<readonly StateEntry[]> {
+    return this.#engine.state.range(this.#namespace, {
+      limit,
+      ...(handler !== undefined && { prefix: `${escapedSegment(handler)}/` }),
+      ...(after !== undefined && { after }),
+    })
+  }
+}
+
+/** Only the runtime writes to this namespace. */
+export function letterOf(entry: StateEntry): DeadLetter {
+  return entry.value as unknown as DeadLetter
+}

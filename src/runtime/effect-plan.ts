@@ -1,0 +1,232 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import type { AppendWrite } from '../engine/index.ts'
+import { durationMs, frozenJson, type Json, parseIsoTime } from '../kernel/index.ts'
+import type { Message } from '../message/index.ts'
+import type { AppendEffect, Effect, PublishEffect, ScheduleEffect, TimerTime } from './effects.ts'
+import { EffectInvalidError, KeyMissingError, StateInvalidError, TimerUnknownError } from './errors.ts'
+import type { Handler } from './handler.ts'
+import type { TopicResolver } from './topic-resolver.ts'
+
+/** Effects of one message, checked: merging them cannot fail any more. */
+export interface EffectPlan {
+  readonly publishes: readonly PlannedPublish[]
+  /** `undefined`: as it was. */
+  readonly state: PlannedState | undefined
+  readonly timers: readonly PlannedTimer[]
+  readonly appends: readonly AppendWrite[]
+  /** An append expects something, so its conflict must concern nobody else. */
+  readonly expects: boolean
+  /** Topics that must be made sure of first. */
+  readonly unready: readonly PlannedPublish[]
+  readonly effectCount: number
+}
+
+export interface PlannedPublish {
+  readonly topic: string
+  readonly partition: number | undefined
+  readonly messages: readonly Message[]
+}
+
+export type PlannedState = { readonly kind: 'set'; readonly value: Json } | { readonly kind: 'remove' }
+
+export type PlannedTimer =
+  | { readonly kind: 'schedule'; readonly id: string; readonly dueMs: number; readonly data: Json }
+  | { readonly kind: 'cancel'; readonly id: string }
+
+/** What planning needs to know. */
+export interface PlanContext {
+  readonly group: string
+  readonly handler: Handler
+  readonly topics: TopicResolver
+  nowMs(): number
+}
+
+const nothing: readonly never[] = Object.freeze([])
+
+/** The plan of a message without effects. */
+export const emptyPlan: EffectPlan = Object.freeze({
+  publishes: nothing,
+  state: undefined,
+  timers: nothing,
+  appends: nothing,
+  expects: false,
+  unready: nothing,
+  effectCount: 0,
+})
+
+/**
+ * Checks what a handler returned.
+ *
+ * @throws EffectInvalidError, StateInvalidError, KeyMissingError, TimerUnknownError, JsonInvalidError,
+ *   DurationInvalidError, TopicAmbiguousError
+ */
+export function planEffects(
+  result: unknown,
+  key: string | undefined,
+  message: Message,
+  context: PlanContext,
+): EffectPlan {
+  if (result === undefined || result === null) return emptyPlan
+  const planner = new Planner(key, message, context)
+  if (Array.isArray(result)) {
+    for (const effect of result as readonly unknown[]) {
+      if (effect !== undefined && effect !== false && effect !== null) planner.add(effect)
+    }
+  } else {
+    planner.add(result)
+  }
+  return planner
+}
+
+class Planner implements EffectPlan {
+  publishes: PlannedPublish[] = nothing as unknown as PlannedPublish[]
+  state: PlannedState | undefined = undefined
+  timers: PlannedTimer[] = nothing as unknown as PlannedTimer[]
+  appends: AppendWrite[] = nothing as unknown as AppendWrite[]
+  expects = false
+  unready: PlannedPublish[] = nothing as unknown as PlannedPublish[]
+  effectCount = 0
+  readonly #key: string | undefined
+  readonly #message: Message
+  readonly #context: PlanContext
+
+  constructor(key: string | undefined, message: Message, context: PlanContext) {
+    this.#key = key
+    this.#message = message
+    this.#context = context
+  }
+
+  add(given: unknown): void {
+    this.effectCount++
+    const effect = given as Effect<unknown>
+    switch (effect.kind) {
+      case 'publish':
+        this.#publish(effect)
+        break
+      case 'set':
+        this.#needKey()
+        if (this.#context.handler.state === undefined) throw this.#invalid('set by a handler that declares no state')
+        this.state = { kind: 'set', value: checkedState(effect.value, this.#key as string, this.#context) }
+        break
+      case 'remove':
+        this.#needKey()
+        if (this.#context.handler.state === undefined) throw this.#invalid('remove by a handler that declares no state')
+        this.state = removeState
+        break
+      case 'append':
+        this.#append(effect)
+        break
+      case 'schedule':
+        this.#schedule(effect)
+        break
+      case 'cancel':
+        this.#needTimer(effect.id)
+        if (this.timers === (nothing as unknown)) this.timers = []
+        this.timers.push({ kind: 'cancel', id: effect.id })
+        break
+      default:
+        throw this.#invalid(describe(given))
+    }
+  }
+
+  #publish(effect: PublishEffect): void {
+    const messages = effect.messages
+    if (!Array.isArray(messages)) throw this.#invalid('publish without messages')
+    const topics = this.#context.topics
+    if (this.publishes === (nothing as unknown)) this.publishes = []
+    for (const message of messages as readonly Message[]) {
+      if (!isMessage(message)) throw this.#invalid(`publish of ${describe(message)}, which is no message`)
+      const topic = effect.topic ?? topics.topicOf(message)
+      const planned = { topic, partition: effect.partition, messages: messages.length === 1 ? messages : [message] }
+      this.publishes.push(planned)
+      if (topics.isReady(topic, effect.partition)) continue
+      if (this.unready === (nothing as unknown)) this.unready = []
+      this.unready.push(planned)
+    }
+  }
+
+  #append(effect: AppendEffect): void {
+    if (typeof effect.stream !== 'string' || effect.stream === '' || !Array.isArray(effect.events)) {
+      throw this.#invalid('append without a stream or events')
+    }
+    for (const event of effect.events) {
+      if (!isMessage(event?.message)) throw this.#invalid(`append of ${describe(event)}, which is no event`)
+    }
+    const expectsSomething = (effect.expected !== undefined && effect.expected !== 'any') || effect.condition !== undefined
+    if (expectsSomething) this.expects = true
+    if (this.appends === (nothing as unknown)) this.appends = []
+    this.appends.push({
+      stream: effect.stream,
+      events: effect.events,
+      ...(effect.expected !== undefined && { expected: effect.expected }),
+      ...(effect.condition !== undefined && { condition: effect.condition }),
+    })
+  }
+
+  #schedule(effect: ScheduleEffect): void {
+    this.#needTimer(effect.id)
+    const dueMs = dueTime(effect.when, this.#context.nowMs())
+    if (dueMs === undefined) throw this.#invalid(`schedule with a time that is none: ${describe(effect.when)}`)
+    if (this.timers === (nothing as unknown)) this.timers = []
+    const data = frozenJson(effect.data ?? null, `the data of timer ${effect.id}`) as Json
+    this.timers.push({ kind: 'schedule', id: effect.id, dueMs, data })
+  }
+
+  #needTimer(id: unknown): void {
+    this.#needKey()
+    const { handler, group } = this.#context
+    if (typeof id !== 'string' || handler.timers[id] === undefined) throw new TimerUnknownError(group, String(id))
+  }
+
+  #needKey(): void {
+    if (this.#key === undefined) throw new KeyMissingError(this.#context.group, this.#message.id)
+  }
+
+  #invalid(reason: string): EffectInvalidError {
+    return new EffectInvalidError(this.#context.group, reason)
+  }
+}
+
+const removeState: PlannedState = Object.freeze({ kind: 'remove' })
+
+function isMessage(value: Message | undefined | null): boolean {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    value.specversion === '1.0' &&
+    typeof value.id === 'string' &&
+    typeof value.type === 'string'
+  )
+}
+
+function checkedState(value: unknown, key: string, context: PlanContext): Json {
+  const schema = context.handler.state?.schema
+  if (schema !== undefined) {
+    const result = schema['~standard'].validate(value)
+    if (result instanceof Promise) {
+      result.catch(() => undefined)
+      throw new StateInvalidError(context.group, key, ['the schema validates asynchronously'])
+    }
+    if (result.issues !== undefined) throw new StateInvalidError(context.group, key, result.issues.map(issueText))
+    return frozenJson(result.value, 'state') as Json
+  }
+  return frozenJson(value, 'state') as Json
+}
+
+function issueText(issue: StandardSchemaV1.Issue): string {
+  const path = (issue.path ?? []).map((part) => String(typeof part === 'object' ? part.key : part)).join('.')
+  return path === '' ? issue.message : `${path}: ${issue.message}`
+}
+
+function dueTime(when: TimerTime | undefined, nowMs: number): number | undefined {
+  if (typeof when !== 'object' || when === null) return undefined
+  if ('after' in when) return nowMs + durationMs(when.after)
+  const atMs = typeof when.at === 'string' ? parseIsoTime(when.at) : when.at
+  return Number.isFinite(atMs) ? Math.ceil(atMs as number) : undefined
+}
+
+function describe(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return String(value)
+  const kind = (value as { readonly kind?: unknown }).kind
+  return kind === undefined ? `an object with ${Object.keys(value).slice(0, 5).join(', ') || 'nothing in it'}` : String(kind)
+}

@@ -1,0 +1,161 @@
+import type { EventQuery, ExpectedVersion } from '../engine/index.ts'
+import type { Duration } from '../kernel/index.ts'
+import type { Message } from '../message/index.ts'
+
+/** Publish messages. Made by {@link publish}. */
+export interface PublishEffect {
+  readonly kind: 'publish'
+  readonly messages: readonly Message[]
+  readonly topic?: string
+  readonly partition?: number
+}
+
+/** Append events to the event store. Made by {@link append}. */
+export interface AppendEffect {
+  readonly kind: 'append'
+  readonly stream: string
+  readonly events: readonly TaggedEvent[]
+  readonly expected?: ExpectedVersion
+  readonly condition?: AppendCondition
+}
+
+/** An event for the event store with the tags by which conditions and queries find it. */
+export interface TaggedEvent {
+  readonly message: Message
+  readonly tags?: readonly string[]
+}
+
+/** Refuses an append when an event that matches `query` stands after position `after` (dcb.events, append condition). */
+export interface AppendCondition {
+  readonly query: EventQuery
+  readonly after: number
+}
+
+/** New state of the handler under the key at hand. Made by {@link set}. */
+export interface SetEffect<State> {
+  readonly kind: 'set'
+  readonly value: State
+}
+
+/** Forget the handler's state under the key at hand. Made by {@link remove}. */
+export interface RemoveEffect {
+  readonly kind: 'remove'
+}
+
+/** Schedule a durable timer. Made by {@link schedule}. */
+export interface ScheduleEffect {
+  readonly kind: 'schedule'
+  readonly id: string
+  readonly when: TimerTime
+  readonly data: unknown
+}
+
+/** Cancel a durable timer. Made by {@link cancel}. */
+export interface CancelEffect {
+  readonly kind: 'cancel'
+  readonly id: string
+}
+
+/** When a timer is due: after a while, or at a time (milliseconds since 1970, or RFC 3339). */
+export type TimerTime = { readonly after: Duration } | { readonly at: number | string }
+
+/** What a handler wants to become real, together with its progress. Plain frozen data. */
+export type Effect<State = never> =
+  | PublishEffect
+  | AppendEffect
+  | SetEffect<State>
+  | RemoveEffect
+  | ScheduleEffect
+  | CancelEffect
+
+/**
+ * Publishes messages: each to the topic of its definition, or all to the one named.
+ *
+ * @example
+ * ```ts
+ * return publish(PaymentReceived({ orderId, amount }))
+ * ```
+ */
+export function publish(
+  messages: Message | readonly Message[],
+  options: {
+    /** Default: the topic of the message's definition, else `events`. It must exist or be declared. */
+    readonly topic?: string
+    /** Default: that of the message's key. */
+    readonly partition?: number
+  } = {},
+): PublishEffect {
+  const list = Array.isArray(messages) ? (messages as readonly Message[]) : [messages as Message]
+  if (options.topic === undefined && options.partition === undefined) return { kind: 'publish', messages: list }
+  return Object.freeze({ kind: 'publish', messages: list, ...options })
+}
+
+/**
+ * Appends events to a stream of the event store, if what is expected still holds when the effects are committed.
+ *
+ * If it does not, the handler runs again, up to 10 times at once, then by its retry policy: read what has changed and
+ * decide anew.
+ *
+ * @example
+ * ```ts
+ * return append(`order-${orderId}`, OrderShipped({ orderId }), { expected: 3 })
+ * ```
+ */
+export function append(
+  stream: string,
+  events: Message | TaggedEvent | readonly (Message | TaggedEvent)[],
+  options: {
+    /** Default `'any'`. */
+    readonly expected?: ExpectedVersion
+    readonly condition?: AppendCondition
+  } = {},
+): AppendEffect {
+  const list = Array.isArray(events)
+    ? (events as readonly (Message | TaggedEvent)[])
+    : [events as Message | TaggedEvent]
+  return Object.freeze({ kind: 'append', stream, events: Object.freeze(list.map(tagged)), ...options })
+}
+
+function tagged(event: Message | TaggedEvent): TaggedEvent {
+  return 'specversion' in event ? Object.freeze({ message: event }) : event
+}
+
+/**
+ * Sets the handler's own state under the key at hand. The value is kept as JSON; the state that the next message sees
+ * is a frozen copy.
+ *
+ * @example
+ * ```ts
+ * return set({ ...state, paid: true })
+ * ```
+ */
+export function set<State>(value: State): SetEffect<State> {
+  return { kind: 'set', value }
+}
+
+const removed: RemoveEffect = Object.freeze({ kind: 'remove' })
+
+/** Forgets the handler's own state under the key at hand: the next message sees the initial state again. */
+export function remove(): RemoveEffect {
+  return removed
+}
+
+/**
+ * Schedules a durable timer under the key at hand; the function of that name in the handler's `timers` runs when it is
+ * due, never before. Scheduling it again under the same key moves it.
+ *
+ * @param data JSON that the timer carries. Default `null`.
+ *
+ * @example
+ * ```ts
+ * return schedule('payment-overdue', { after: '15m' }, { orderId })
+ * ```
+ */
+export function schedule(id: string, when: TimerTime, data: unknown = null): ScheduleEffect {
+  return Object.freeze({ kind: 'schedule', id, when, data })
+}
+
+/** Cancels a timer of the key at hand. Nothing happens if none is scheduled. */
+export function cancel(id: string): CancelEffect {
+  return Object.freeze({ kind: 'cancel', id })
+}

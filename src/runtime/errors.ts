@@ -1,0 +1,145 @@
+import { MillraceError } from '../kernel/index.ts'
+
+/** A topic that was declared twice with different settings. */
+export class TopicRedeclaredError extends MillraceError<'TOPIC_REDECLARED', { readonly topic: string }> {
+  constructor(topic: string) {
+    super({
+      code: 'TOPIC_REDECLARED',
+      problem: `Topic "${topic}" is declared twice, with different settings.`,
+      remedy: 'Declare it once and import the declaration where it is needed.',
+      details: { topic },
+    })
+  }
+}
+
+/** An attempt that took longer than the handler's timeout. */
+export class HandlerTimeoutError extends MillraceError<
+  'HANDLER_TIMEOUT',
+  { readonly handler: string; readonly timeoutMs: number }
+> {
+  constructor(handler: string, timeoutMs: number) {
+    super({
+      code: 'HANDLER_TIMEOUT',
+      problem: `Handler ${handler} did not finish within ${timeoutMs} ms.`,
+      remedy: 'Pass ctx.signal on to what it waits for, or raise its timeout.',
+      details: { handler, timeoutMs },
+    })
+  }
+}
+
+/** Something that a handler returned and that is no effect. */
+export class EffectInvalidError extends MillraceError<
+  'EFFECT_INVALID',
+  { readonly handler: string; readonly reason: string }
+> {
+  constructor(handler: string, reason: string, options?: ErrorOptions) {
+    super(
+      {
+        code: 'EFFECT_INVALID',
+        problem: `Handler ${handler} returned what is no effect: ${reason}.`,
+        remedy: 'Return what publish, append, set, remove, schedule and cancel make, an array of these, or nothing.',
+        details: { handler, reason },
+      },
+      options,
+    )
+  }
+}
+
+/** New state that its schema refuses. */
+export class StateInvalidError extends MillraceError<
+  'STATE_INVALID',
+  { readonly handler: string; readonly key: string; readonly issues: readonly string[] }
+> {
+  constructor(handler: string, key: string, issues: readonly string[]) {
+    super({
+      code: 'STATE_INVALID',
+      problem: `Handler ${handler} set a state that its schema refuses, under key ${JSON.stringify(key)}: ${issues.join('; ')}.`,
+      remedy: 'Correct the handler or the schema, then redrive the message.',
+      details: { handler, key, issues },
+    })
+  }
+}
+
+/** A message without a key for a handler that keeps state or timers by key. */
+export class KeyMissingError extends MillraceError<
+  'KEY_MISSING',
+  { readonly handler: string; readonly messageId: string }
+> {
+  constructor(handler: string, messageId: string) {
+    super({
+      code: 'KEY_MISSING',
+      problem: `Message ${messageId} has no key, but handler ${handler} keeps state or timers by key.`,
+      remedy: 'Give the event definition a key, or the handler the option key.',
+      details: { handler, messageId },
+    })
+  }
+}
+
+/** An append whose expectation failed again and again. */
+export class AppendConflictError extends MillraceError<
+  'APPEND_CONFLICT',
+  { readonly handler: string; readonly conflict: string; readonly runCount: number }
+> {
+  constructor(handler: string, conflict: string, runCount: number) {
+    super({
+      code: 'APPEND_CONFLICT',
+      problem: `Handler ${handler} ran ${runCount} times, and each time its effects met a conflict: ${conflict}.`,
+      remedy: 'Read what the expectation is about inside the handler, each time that it runs, or expect less.',
+      details: { handler, conflict, runCount },
+    })
+  }
+}
+
+/** A call that was not made because too many before it failed. */
+export class BreakerOpenError extends MillraceError<'BREAKER_OPEN', { readonly handler: string }> {
+  constructor(handler: string, options?: ErrorOptions) {
+    super(
+      {
+        code: 'BREAKER_OPEN',
+        problem: `The circuit breaker of handler ${handler} is open: too many calls failed lately.`,
+        remedy: 'Let the error through: the message is tried again when the breaker lets calls pass.',
+        details: { handler },
+      },
+      options,
+    )
+  }
+}
+
+/** A timer that is due although the handler no longer has a function for it. */
+export class TimerUnknownError extends MillraceError<
+  'TIMER_UNKNOWN',
+  { readonly handler: string; readonly timer: string }
+> {
+  constructor(handler: string, timer: string) {
+    super({
+      code: 'TIMER_UNKNOWN',
+      problem: `Handler ${handler} has no timer "${timer}".`,
+      remedy: 'Add a function of that name to its option timers, then redrive.',
+      details: { handler, timer },
+    })
+  }
+}
+
+/** A dead letter that is not, or no longer, there. */
+export class DeadLetterUnknownError extends MillraceError<'DEAD_LETTER_UNKNOWN', { readonly id: string }> {
+  constructor(id: string) {
+    super({
+      code: 'DEAD_LETTER_UNKNOWN',
+      problem: `There is no dead letter ${JSON.stringify(id)}.`,
+      remedy: 'List the dead letters; it may have been redriven or discarded meanwhile.',
+      details: { id },
+    })
+  }
+}
+
+/** The app stopped while somebody waited for it. */
+export class AppStoppedError extends MillraceError<'APP_STOPPED', { readonly app: string }> {
+  constructor(app: string) {
+    super({
+      code: 'APP_STOPPED',
+      problem: `App "${app}" was stopped before all messages were handled.`,
+      remedy: 'Await idle() before stop(), or start the app again: it goes on where it was.',
+      details: { app },
+    })
+  }
+}

@@ -1,0 +1,136 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { durationMs, frozenJson, MillraceError, type OptionProblem, OptionsInvalidError } from '../kernel/index.ts'
+import type { AnyEventDefinition } from '../message/index.ts'
+import type { BreakerOptions, Handler, HandlerOptions, StateOptions, Subscribed } from './handler.ts'
+import { exponential } from './retry-policy.ts'
+
+type ErasedOptions = HandlerOptions<never> & {
+  readonly state?: StateOptions<unknown>
+  readonly timers?: Readonly<Record<string, unknown>>
+}
+
+const defaultRetry = exponential()
+
+/**
+ * Makes a {@link Handler} of what `on` was given. Reports all problems together.
+ *
+ * @throws OptionsInvalidError `OPTIONS_INVALID`
+ */
+export function handlerFrom(events: Subscribed, options: ErasedOptions, handle: unknown): Handler {
+  const definitions = (Array.isArray(events) ? events : [events]) as readonly AnyEventDefinition[]
+  const problems: OptionProblem[] = []
+  checkEvents(definitions, problems)
+  if (typeof handle !== 'function') problems.push({ option: 'handler', problem: 'is not a function' })
+  const types = definitions.map((definition) => String(definition?.type))
+  const name = options.name ?? types.join('+')
+  if (!/^[^\s\p{C}]{1,255}$/u.test(name)) {
+    problems.push({ option: 'name', problem: 'is not a name of 1 to 255 printable characters without white space' })
+  }
+  const handlerState = stateOf(options, problems)
+  const handler = {
+    name,
+    events: Object.freeze([...definitions]),
+    key: options.key,
+    state: handlerState,
+    handle: handlerState === undefined ? withoutState(handle) : handle,
+    timers: timersOf(options, handlerState !== undefined, problems),
+    retry: options.retry ?? defaultRetry,
+    onDeadLetter: options.onDeadLetter ?? 'continue',
+    dedupeWindowMs: options.dedupe === undefined ? undefined : ms('dedupe.window', options.dedupe.window, problems, 1),
+    timeoutMs: ms('timeout', options.timeout ?? '30s', problems, 1),
+    concurrency: whole('concurrency', options.concurrency ?? 64, 10_000, problems),
+    from: options.from ?? 'earliest',
+    breaker: options.breaker === undefined ? undefined : breakerOf(options.breaker, problems),
+    bulkhead:
+      options.bulkhead === undefined
+        ? undefined
+        : { concurrent: whole('bulkhead.concurrent', options.bulkhead.concurrent, 10_000, problems) },
+  }
+  checkChoices(options, problems)
+  if (problems.length > 0) throw new OptionsInvalidError(`handler ${JSON.stringify(name)}`, problems)
+  return Object.freeze(handler) as Handler
+}
+
+/** Handlers without state take (message, ctx): the runtime always passes the state between them. */
+function withoutState(handle: unknown): unknown {
+  if (typeof handle !== 'function') return handle
+  const call = handle as (subject: unknown, ctx: unknown) => unknown
+  return (subject: unknown, _state: unknown, ctx: unknown) => call(subject, ctx)
+}
+
+function checkEvents(definitions: readonly AnyEventDefinition[], problems: OptionProblem[]): void {
+  if (definitions.length === 0) problems.push({ option: 'events', problem: 'is empty' })
+  const seen = new Set<string>()
+  for (const definition of definitions) {
+    if (definition?.messageKind !== 'event') {
+      problems.push({ option: 'events', problem: 'holds what is no event definition' })
+    } else if (seen.has(definition.type)) {
+      problems.push({ option: 'events', problem: `names ${definition.type} twice` })
+    } else {
+      seen.add(definition.type)
+    }
+  }
+}
+
+function checkChoices(options: ErasedOptions, problems: OptionProblem[]): void {
+  if (options.key !== undefined && typeof options.key !== 'function') {
+    problems.push({ option: 'key', problem: 'is not a function' })
+  }
+  if (options.retry !== undefined && typeof options.retry?.delayMs !== 'function') {
+    problems.push({ option: 'retry', problem: 'is no retry policy, such as fixed() or exponential() make' })
+  }
+  if (!['continue', 'park-key', undefined].includes(options.onDeadLetter)) {
+    problems.push({ option: 'onDeadLetter', problem: `is ${String(options.onDeadLetter)}, not continue or park-key` })
+  }
+  if (!['earliest', 'latest', undefined].includes(options.from)) {
+    problems.push({ option: 'from', problem: `is ${String(options.from)}, not earliest or latest` })
+  }
+}
+
+function stateOf(options: ErasedOptions, problems: OptionProblem[]): Handler['state'] {
+  if (options.state === undefined) return undefined
+  const schema = options.state.schema as StandardSchemaV1 | undefined
+  if (schema !== undefined && typeof schema['~standard']?.validate !== 'function') {
+    problems.push({ option: 'state.schema', problem: 'is not a Standard Schema validator' })
+  }
+  try {
+    return Object.freeze({ initial: frozenJson(options.state.initial, 'initial'), schema })
+  } catch (error) {
+    problems.push({ option: 'state.initial', problem: error instanceof MillraceError ? error.problem : String(error) })
+    return undefined
+  }
+}
+
+function timersOf(options: ErasedOptions, stateful: boolean, problems: OptionProblem[]): Handler['timers'] {
+  const timers: Record<string, unknown> = Object.create(null)
+  for (const [id, run] of Object.entries(options.timers ?? {})) {
+    if (typeof run !== 'function') problems.push({ option: `timers.${id}`, problem: 'is not a function' })
+    timers[id] = stateful ? run : withoutState(run)
+  }
+  return Object.freeze(timers) as Handler['timers']
+}
+
+function breakerOf(options: BreakerOptions, problems: OptionProblem[]): Handler['breaker'] {
+  return {
+    failures: whole('breaker.failures', options.failures ?? 5, 1000, problems),
+    openForMs: ms('breaker.openFor', options.openFor ?? '10s', problems, 1),
+  }
+}
+
+function whole(option: string, value: number, max: number, problems: OptionProblem[]): number {
+  if (!Number.isSafeInteger(value) || value < 1 || value > max) {
+    problems.push({ option, problem: `is ${value}, not a whole number from 1 to ${max}` })
+  }
+  return value
+}
+
+function ms(option: string, value: Parameters<typeof durationMs>[0], problems: OptionProblem[], min: number): number {
+  try {
+    const result = durationMs(value)
+    if (result < min) problems.push({ option, problem: `is ${result} ms, less than ${min} ms` })
+    return result
+  } catch (error) {
+    problems.push({ option, problem: error instanceof MillraceError ? error.problem : String(error) })
+    return min
+  }
+}

@@ -1,0 +1,189 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import type { Duration } from '../kernel/index.ts'
+import type { AnyEventDefinition, Message, MessageOf, ReadonlyData } from '../message/index.ts'
+import type { Effect } from './effects.ts'
+import { handlerFrom } from './handler-options.ts'
+import type { RetryPolicy } from './retry-policy.ts'
+
+/** What a handler returns: nothing, an effect, or several; what is `undefined` or `false` among them is left out. */
+export type Effects<State = never> = void | undefined | Effect<State> | readonly (Effect<State> | undefined | false)[]
+
+/** {@link Effects}, now or later. */
+export type HandlerResult<State = never> = Effects<State> | Promise<Effects<State>>
+
+/** What a handler of messages and one of timers are told besides. */
+export interface CallContext {
+  /** Idempotency key for the outside world: the same for each attempt at this message by this handler, also after a crash. */
+  readonly key: string
+  /** Aborts when the attempt times out, when the partition is taken away, and when the app stops and waited long enough. */
+  readonly signal: AbortSignal
+  /** 1 for the first attempt since the app was started. */
+  readonly attempt: number
+  /** The app's clock, in milliseconds since 1970. */
+  nowMs(): number
+  /**
+   * Calls the outside world through the handler's circuit breaker and bulkhead; without these options it just calls.
+   *
+   * @throws BreakerOpenError `BREAKER_OPEN`: too many calls failed lately. Let it through: the message is tried again when
+   *   the breaker lets calls pass, and the attempt does not count.
+   */
+  call<Result>(fn: (signal: AbortSignal) => PromiseLike<Result> | Result): Promise<Result>
+}
+
+/** What a handler is told besides the message. */
+export interface HandlerContext extends CallContext {
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  /** Time of the record, in milliseconds since 1970. */
+  readonly timestampMs: number
+}
+
+/** A durable timer that is due. */
+export interface DueTimer {
+  readonly id: string
+  /** The key under which it was scheduled. */
+  readonly key: string
+  /** What it carries. */
+  readonly data: unknown
+  /** Milliseconds since 1970. */
+  readonly dueMs: number
+}
+
+/** State that a handler keeps for each key. */
+export interface StateOptions<State> {
+  /** State of a key that has none yet. JSON. */
+  readonly initial: State
+  /** Checks each new state; what it refuses fails the message. Default: any JSON. */
+  readonly schema?: StandardSchemaV1<unknown, State>
+}
+
+/** When and for how long a handler stops calling the outside world. */
+export interface BreakerOptions {
+  /** Failures in a row that open it, 1 to 1,000. Default 5. */
+  readonly failures?: number
+  /** How long it stays open before one call may try again. Default `'10s'`. */
+  readonly openFor?: Duration
+}
+
+/** What happens to later messages of a key when one of them becomes a dead letter. */
+export type DeadLetterMode = 'continue' | 'park-key'
+
+/** Options of {@link on}, but for state and timers. */
+export interface HandlerOptions<M extends Message> {
+  /** Unique in its service and stable over deployments. Default: the names of its events, joined by `+`. */
+  readonly name?: string
+  /**
+   * Ordering key: messages with the same key are handled one after the other, in order, and share one state. Default: the
+   * message's partition key. Messages without a key have no order.
+   */
+  readonly key?: (message: M) => string
+  /** When a failed message is tried again. Default {@link exponential}: 5 attempts. */
+  readonly retry?: RetryPolicy
+  /**
+   * `'continue'`: later messages of the key are handled. `'park-key'`: they wait behind the dead letter, in order, until it
+   * is redriven or discarded. Default `'continue'`.
+   */
+  readonly onDeadLetter?: DeadLetterMode
+  /** Handles a message id (with its source) once within at least this time. Default: no deduplication beyond exactly-once. */
+  readonly dedupe?: { readonly window: Duration }
+  /** Longest time for one attempt; then its signal aborts and it counts as failed. Default `'30s'`. */
+  readonly timeout?: Duration
+  /** How many keys are handled at once when the handler is asynchronous, 1 to 10,000. Default 64. */
+  readonly concurrency?: number
+  /** Where the handler starts on a topic that it has never read. Default `'earliest'`. */
+  readonly from?: 'earliest' | 'latest'
+  /** Circuit breaker around `ctx.call`. Default: none. */
+  readonly breaker?: BreakerOptions
+  /** At most this many `ctx.call` at once, 1 to 10,000; others wait. Default: no bound of its own. */
+  readonly bulkhead?: { readonly concurrent: number }
+}
+
+/** Timers of a handler without state, by id. */
+export type Timers = Readonly<Record<string, (timer: DueTimer, ctx: CallContext) => HandlerResult>>
+
+/** Timers of a handler with state, by id. */
+export type StatefulTimers<State> = Readonly<
+  Record<string, (timer: DueTimer, state: ReadonlyData<State>, ctx: CallContext) => HandlerResult<ReadonlyData<State>>>
+>
+
+/** One event definition or several. */
+export type Subscribed = AnyEventDefinition | readonly [AnyEventDefinition, ...AnyEventDefinition[]]
+
+/** The messages of what is subscribed: a union, told apart by `message.type`. */
+export type MessageFor<E extends Subscribed> = E extends readonly AnyEventDefinition[]
+  ? MessageOf<E[number]>
+  : MessageOf<E>
+
+/** A handler as {@link on} makes it: plain data and functions, with all defaults filled in. */
+export interface Handler {
+  readonly name: string
+  readonly events: readonly AnyEventDefinition[]
+  readonly key: ((message: Message) => string | undefined) | undefined
+  readonly state: { readonly initial: unknown; readonly schema: StandardSchemaV1 | undefined } | undefined
+  readonly handle: (message: Message, state: unknown, ctx: HandlerContext) => HandlerResult<unknown>
+  readonly timers: Readonly<
+    Record<string, (timer: DueTimer, state: unknown, ctx: CallContext) => HandlerResult<unknown>>
+  >
+  readonly retry: RetryPolicy
+  readonly onDeadLetter: DeadLetterMode
+  readonly dedupeWindowMs: number | undefined
+  readonly timeoutMs: number
+  readonly concurrency: number
+  readonly from: 'earliest' | 'latest'
+  readonly breaker: { readonly failures: number; readonly openForMs: number } | undefined
+  readonly bulkhead: { readonly concurrent: number } | undefined
+}
+
+/**
+ * Declares a handler: what happens when an event happens.
+ *
+ * It is a function of the message (and of the state of its key) that returns effects. They become real together with the
+ * progress, in one commit: exactly once, whatever crashes. A handler that needs the outside world is `async` and hands
+ * `ctx.key` on as idempotency key.
+ *
+ * @throws OptionsInvalidError `OPTIONS_INVALID`, naming all options that are wrong.
+ *
+ * @example
+ * ```ts
+ * const charge = on(OrderPlaced, { retry: exponential({ max: 8 }) }, async (order, ctx) => {
+ *   const receipt = await ctx.call((signal) => gateway.charge(order.data, { idempotencyKey: ctx.key, signal }))
+ *   return publish(PaymentReceived({ orderId: order.data.orderId, receipt }))
+ * })
+ *
+ * const confirm = on([PaymentReceived, StockReserved], { state: { initial: { paid: false, reserved: false } } }, (event, state) => {
+ *   const next = event.type === 'PaymentReceived' ? { ...state, paid: true } : { ...state, reserved: true }
+ *   return next.paid && next.reserved ? [remove(), publish(OrderConfirmed({ orderId: event.data.orderId }))] : set(next)
+ * })
+ * ```
+ */
+export function on<const E extends Subscribed>(
+  events: E,
+  handle: (message: MessageFor<E>, ctx: HandlerContext) => HandlerResult,
+): Handler
+export function on<const E extends Subscribed, State>(
+  events: E,
+  options: HandlerOptions<MessageFor<E>> & {
+    readonly state: StateOptions<State>
+    /** What runs when a timer that was scheduled under its name is due. */
+    readonly timers?: StatefulTimers<NoInfer<State>>
+  },
+  handle: (
+    message: MessageFor<E>,
+    state: ReadonlyData<NoInfer<State>>,
+    ctx: HandlerContext,
+  ) => HandlerResult<ReadonlyData<NoInfer<State>>>,
+): Handler
+export function on<const E extends Subscribed>(
+  events: E,
+  options: HandlerOptions<MessageFor<E>> & {
+    readonly state?: undefined
+    /** What runs when a timer that was scheduled under its name is due. */
+    readonly timers?: Timers
+  },
+  handle: (message: MessageFor<E>, ctx: HandlerContext) => HandlerResult,
+): Handler
+export function on(events: Subscribed, ...rest: readonly unknown[]): Handler {
+  const [options, handle] = rest.length === 1 ? [{}, rest[0]] : rest
+  return handlerFrom(events, options as object, handle)
+}

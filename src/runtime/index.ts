@@ -1,0 +1,65 @@
+/**
+ * Runs handlers: subscriptions, the commit loop, retries, dead letters, timers.
+ * @module
+ */
+export type { DeadLetter, DeadLetterSelection, DeadLetters, DeadOriginal } from './dead-letters.ts'
+export {
+  type AppendCondition,
+  type AppendEffect,
+  append,
+  type CancelEffect,
+  cancel,
+  type Effect,
+  type PublishEffect,
+  publish,
+  type RemoveEffect,
+  remove,
+  type ScheduleEffect,
+  type SetEffect,
+  schedule,
+  set,
+  type TaggedEvent,
+  type TimerTime,
+} from './effects.ts'
+export {
+  AppendConflictError,
+  AppStoppedError,
+  BreakerOpenError,
+  DeadLetterUnknownError,
+  EffectInvalidError,
+  HandlerTimeoutError,
+  KeyMissingError,
+  StateInvalidError,
+  TimerUnknownError,
+  TopicRedeclaredError,
+} from './errors.ts'
+export {
+  type BreakerOptions,
+  type CallContext,
+  type DeadLetterMode,
+  type DueTimer,
+  type Effects,
+  type Handler,
+  type HandlerContext,
+  type HandlerOptions,
+  type HandlerResult,
+  type MessageFor,
+  on,
+  type StatefulTimers,
+  type StateOptions,
+  type Subscribed,
+  type Timers,
+} from './handler.ts'
+export type { Lag } from './lag.ts'
+export {
+  byError,
+  type ErrorClass,
+  type ErrorRule,
+  type ExponentialOptions,
+  exponential,
+  type FailedAttempt,
+  fixed,
+  none,
+  type RetryPolicy,
+} from './retry-policy.ts'
+export { declaredTopic, type TopicDeclaration, topic } from './topic.ts'

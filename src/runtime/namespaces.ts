@@ -1,0 +1,53 @@
+/** Namespaces of the state store in which the runtime keeps its own things, and how their keys are made. */
+
+/** State of a handler by ordering key. */
+export function handlerNamespace(group: string): string {
+  return `state:${group}`
+}
+
+/** Dead letters of an app by id. */
+export function deadLetterNamespace(app: string): string {
+  return `dead-letters:${app}`
+}
+
+/** Topic that records the dead letters of an app. */
+export function deadLetterTopic(app: string): string {
+  return `${app}.dead-letters`
+}
+
+/** Keys that are parked: `<topic>/<partition>/<key>` of the dead letter in front. */
+export function parkedKeyNamespace(group: string): string {
+  return `parked-keys:${group}`
+}
+
+/** Messages that wait behind a dead letter: `<topic>/<partition>/<escaped key>/<sequence>`. */
+export function parkedNamespace(group: string): string {
+  return `parked:${group}`
+}
+
+/** Message ids that were handled in one window of time. */
+export function dedupeNamespace(group: string, bucket: number): string {
+  return `${dedupePrefix(group)}${bucket}`
+}
+
+export function dedupePrefix(group: string): string {
+  return `dedupe:${group}:`
+}
+
+/** Counters that tie the commits of a member together in their order. */
+export function chainNamespace(group: string): string {
+  return `chain:${group}`
+}
+
+/** Views that are being built anew: their group and namespace, until the old state and progress are gone. */
+export const rebuildNamespace = 'rebuilds'
+
+/** A text that holds no `/`, different for different texts, in the same order for texts without `%` and `/`. */
+export function escapedSegment(text: string): string {
+  return text.replaceAll('%', '%25').replaceAll('/', '%2F')
+}
+
+/** A whole number as text that sorts like the number. */
+export function sortableNumber(value: number): string {
+  return String(value).padStart(16, '0')
+}

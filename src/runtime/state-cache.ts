@@ -1,0 +1,124 @@
+import type { StateEntry, StateStore } from '../engine/index.ts'
+import type { Json } from '../kernel/index.ts'
+
+/** State of one key as the next message sees it, committed or not. */
+export interface CachedState {
+  readonly key: string
+  /** `undefined`: the key has no state. */
+  value: Json | undefined
+  /** Revision once all that is pending is committed; 0 without state. */
+  revision: number
+  /** How many commits that change it are being collected or in flight. */
+  pendingCount: number
+  /** The write of the batch that is being collected, if it changes this key. */
+  openWrite: PendingWrite | undefined
+  /** Was used since the cache last looked for what may go. */
+  used: boolean
+}
+
+/** A state write that is not sent yet: the last value of its key wins, the first revision is what is expected. */
+export interface PendingWrite {
+  kind: 'set' | 'delete'
+  readonly namespace: string
+  readonly key: string
+  value: Json | undefined
+  readonly expectedRevision: number
+}
+
+/**
+ * States of a handler by key: read through, bounded, with the values that are not committed yet, so that messages of one
+ * key need not wait for each other's commit.
+ *
+ * It holds at most 50,000 keys, or fewer where values are large (about 64 MiB, estimated from every 16th value that is put
+ * in). What was not used lately goes first (second chance); keys with pending changes stay, which the bounds on work in
+ * flight limit.
+ */
+export class StateCache {
+  readonly #store: StateStore
+  readonly #namespace: string
+  readonly #entries = new Map<string, CachedState>()
+  #sampleCount = 0
+  #sampledCharacters = 0
+  #capacity = entriesMax
+
+  constructor(store: StateStore, namespace: string) {
+    this.#store = store
+    this.#namespace = namespace
+  }
+
+  get namespace(): string {
+    return this.#namespace
+  }
+
+  get size(): number {
+    return this.#entries.size
+  }
+
+  has(key: string): boolean {
+    return this.#entries.has(key)
+  }
+
+  get(key: string): CachedState | undefined {
+    const entry = this.#entries.get(key)
+    if (entry !== undefined) entry.used = true
+    return entry
+  }
+
+  /** Reads those of the keys that are not here yet, all in one go. */
+  async load(keys: readonly string[]): Promise<void> {
+    const found = await this.#store.getMany(this.#namespace, keys)
+    for (let index = 0; index < keys.length; index++) this.#put(keys[index] as string, found[index])
+  }
+
+  /** Reads a key again, whatever is here. Only for a key without pending changes. */
+  async reload(key: string): Promise<void> {
+    const found = await this.#store.get(this.#namespace, key)
+    this.#entries.delete(key)
+    this.#put(key, found)
+  }
+
+  /** Forgets everything: after a rewind nothing that is here can be trusted. */
+  clear(): void {
+    this.#entries.clear()
+  }
+
+  /** Makes room. Called between messages, so that no entry that is being worked with goes. */
+  trim(): void {
+    if (this.#entries.size <= this.#capacity) return
+    // What is put back stands behind, so each entry comes up at most twice.
+    let looksLeft = this.#entries.size * 2
+    for (const [key, entry] of this.#entries) {
+      if (looksLeft-- === 0 || this.#entries.size <= this.#capacity * 0.9) break
+      this.#entries.delete(key)
+      if (!entry.used && entry.pendingCount === 0) continue
+      entry.used = false
+      this.#entries.set(key, entry)
+    }
+  }
+
+  /** What was loaded while somebody else put a newer value here must not replace it. */
+  #put(key: string, found: StateEntry | undefined): void {
+    if (this.#entries.has(key)) return
+    this.#sample(found?.value)
+    this.#entries.set(key, {
+      key,
+      value: found?.value,
+      revision: found?.revision ?? 0,
+      pendingCount: 0,
+      openWrite: undefined,
+      used: true,
+    })
+  }
+
+  #sample(value: Json | undefined): void {
+    if (value === undefined || ++this.#sampleCount % sampleEvery !== 0) return
+    this.#sampledCharacters += JSON.stringify(value).length
+    const meanCharacters = (this.#sampledCharacters * sampleEvery) / this.#sampleCount
+    this.#capacity = Math.max(entriesMin, Math.min(entriesMax, Math.floor(charactersMax / (meanCharacters + 200))))
+  }
+}
+
+const entriesMax = 50_000
+const entriesMin = 256
+const charactersMax = 32 * 1024 * 1024
+const sampleEvery = 16

@@ -1,0 +1,86 @@
+import type { Timer } from '../engine/index.ts'
+import type { Message } from '../message/index.ts'
+import type { DeadLetter } from './dead-letters.ts'
+import type { PartitionReader } from './partition-reader.ts'
+
+/** What came up to be done for one key. */
+export type TaskKind =
+  /** A message that was read from its partition. */
+  | 'record'
+  /** A durable timer that is due. */
+  | 'timer'
+  /** A dead letter that is to be handled again. */
+  | 'redrive'
+  /** A dead letter that is to be forgotten and parks its key. */
+  | 'discard'
+  /** A message that waited behind a dead letter. */
+  | 'parked'
+  /** The messages that wait behind a dead letter that is gone. */
+  | 'replay'
+
+/** One thing to do. Its fields stand in one order, so that all tasks have one shape. */
+export class Task {
+  readonly kind: TaskKind
+  readonly reader: PartitionReader
+  /** Ordering key; `undefined`: no order. */
+  readonly key: string | undefined
+  /** The message, as the current version; for timers that which scheduled it. */
+  readonly message: Message
+  /** For records: progress from here (records before it were skipped) … */
+  readonly from: number
+  /** … up to and including this offset. */
+  readonly offset: number
+  readonly timestampMs: number
+  /** Attempts that began. */
+  attempt = 0
+  /** Runs again after a conflict, since the last attempt began. */
+  rerunCount = 0
+  firstAttemptMs = 0
+  firstFailureMs = 0
+  readonly timer: Timer | undefined
+  /** The dead letter, with the revision under which it stood. */
+  readonly dead: DeadEntry | undefined
+  /** The waiting message, with the revision under which it stood. */
+  readonly parked: ParkedEntry | undefined
+  /** A timer that was cancelled or scheduled anew since it was read. */
+  obsolete = false
+
+  constructor(
+    kind: TaskKind,
+    reader: PartitionReader,
+    key: string | undefined,
+    message: Message,
+    from: number,
+    offset: number,
+    timestampMs: number,
+    timer?: Timer,
+    dead?: DeadEntry,
+    parked?: ParkedEntry,
+  ) {
+    this.kind = kind
+    this.reader = reader
+    this.key = key
+    this.message = message
+    this.from = from
+    this.offset = offset
+    this.timestampMs = timestampMs
+    this.timer = timer
+    this.dead = dead
+    this.parked = parked
+  }
+}
+
+export interface DeadEntry {
+  readonly letter: DeadLetter
+  readonly revision: number
+}
+
+export interface ParkedEntry {
+  readonly stateKey: string
+  readonly revision: number
+}
+
+/** A task is done (its effects are merged, committed or of no more interest) … */
+export const done = -1
+/** … or is to be tried again after so many milliseconds. */
+export type TaskOutcome = typeof done | number

@@ -1,0 +1,71 @@
+import { PartitionUnknownError, TopicUnknownError, type Engine } from '../engine/index.ts'
+import { type Message, topicOfType } from '../message/index.ts'
+import { declaredTopic } from './topic.ts'
+
+/** Topic of messages whose definition this process does not know. */
+export const defaultTopic = 'events'
+
+/**
+ * Knows to which topic a message goes and that the topic is there: of one start of an app. Bounded by the number of types
+ * and topics that the program publishes to.
+ */
+export class TopicResolver {
+  readonly #engine: Engine
+  readonly #topicByType = new Map<string, string>()
+  readonly #partitionCounts = new Map<string, number>()
+  readonly #ensuring = new Map<string, Promise<void>>()
+
+  constructor(engine: Engine) {
+    this.#engine = engine
+  }
+
+  /** @throws TopicAmbiguousError `TOPIC_AMBIGUOUS` */
+  topicOf(message: Message): string {
+    let topic = this.#topicByType.get(message.type)
+    if (topic === undefined) {
+      topic = topicOfType(message.type) ?? defaultTopic
+      this.#topicByType.set(message.type, topic)
+    }
+    return topic
+  }
+
+  /** Whether it is known that the topic, with this partition, is there: if not, {@link TopicResolver.ensure} it. */
+  isReady(topic: string, partition?: number): boolean {
+    const partitionCount = this.#partitionCounts.get(topic)
+    return partitionCount !== undefined && (partition === undefined || partition < partitionCount)
+  }
+
+  /**
+   * Makes sure that a topic is there: creates it, with its declared settings, if the program declared it or a definition
+   * names it.
+   *
+   * @throws TopicUnknownError `TOPIC_UNKNOWN`: nothing but this name is known of it. PartitionUnknownError
+   *   `PARTITION_UNKNOWN`
+   */
+  async ensure(topic: string, partition?: number): Promise<void> {
+    let ensuring = this.#ensuring.get(topic)
+    if (ensuring === undefined) {
+      ensuring = this.#ensure(topic).finally(() => this.#ensuring.delete(topic))
+      this.#ensuring.set(topic, ensuring)
+    }
+    await ensuring
+    const partitionCount = this.#partitionCounts.get(topic) as number
+    if (partition !== undefined && !(Number.isInteger(partition) && partition >= 0 && partition < partitionCount)) {
+      throw new PartitionUnknownError(topic, partition, partitionCount)
+    }
+  }
+
+  /** Says that definitions or the app itself use a topic, so that it may be created. */
+  async create(topic: string): Promise<void> {
+    const description = await this.#engine.topics.ensure(topic, declaredTopic(topic)?.config)
+    this.#partitionCounts.set(topic, description.partitions.length)
+  }
+
+  async #ensure(topic: string): Promise<void> {
+    const named = [...this.#topicByType.values()].includes(topic)
+    if (named || declaredTopic(topic) !== undefined) return this.create(topic)
+    const description = await this.#engine.topics.describe(topic)
+    if (description === undefined) throw new TopicUnknownError(topic)
+    this.#partitionCounts.set(topic, description.partitions.length)
+  }
+}

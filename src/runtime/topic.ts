@@ -1,0 +1,43 @@
+import type { TopicConfig } from '../engine/index.ts'
+import { TopicRedeclaredError } from './errors.ts'
+
+/** A topic that the program declares, with its settings. Made by {@link topic}. */
+export interface TopicDeclaration {
+  readonly name: string
+  readonly config: TopicConfig
+}
+
+/**
+ * All declarations of the process by name: a definition of an event keeps only the name of its topic. Bounded by the
+ * source code: topics are declared at module level.
+ */
+const declarations = new Map<string, TopicDeclaration>()
+
+/**
+ * Declares a topic. An app that uses it creates it with these settings if it does not exist yet.
+ *
+ * @throws TopicRedeclaredError `TOPIC_REDECLARED`: the process has declared it with other settings.
+ *
+ * @example
+ * ```ts
+ * const orders = topic('orders', { partitions: 8, retentionMs: 604_800_000 })
+ * const OrderPlaced = event('OrderPlaced', { topic: orders, data: Order, key: (d) => d.orderId })
+ * ```
+ */
+export function topic(name: string, config: TopicConfig = {}): TopicDeclaration {
+  const declared: TopicDeclaration = Object.freeze({ name, config: Object.freeze({ ...config }) })
+  const earlier = declarations.get(name)
+  if (earlier !== undefined && !sameConfig(earlier.config, config)) throw new TopicRedeclaredError(name)
+  declarations.set(name, declared)
+  return declared
+}
+
+/** What the process declared under this name. */
+export function declaredTopic(name: string): TopicDeclaration | undefined {
+  return declarations.get(name)
+}
+
+function sameConfig(a: TopicConfig, b: TopicConfig): boolean {
+  const names = new Set([...Object.keys(a), ...Object.keys(b)]) as Set<keyof TopicConfig>
+  return [...names].every((name) => a[name] === b[name])
+}

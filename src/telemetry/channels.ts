@@ -1,0 +1,141 @@
+import { type Channel, channel } from 'node:diagnostics_channel'
+
+/** Messages were published and are durable: by a handler (its group) or by the program (`null`). */
+export interface PublishedReport {
+  readonly app: string
+  readonly handler: string | null
+  readonly messageCount: number
+  /** From the call to durable, in milliseconds. */
+  readonly durationMs: number
+}
+
+/** Records were read from one partition for one handler. */
+export interface ConsumedReport {
+  readonly handler: string
+  readonly topic: string
+  readonly partition: number
+  /** Records that were read, those of types that the handler does not subscribe to included. */
+  readonly recordCount: number
+  /** Where reading goes on. */
+  readonly nextOffset: number
+  /** The partition's end at the time of the read. */
+  readonly latest: number
+}
+
+/** Where something happened to a message. */
+export interface MessageReport {
+  readonly handler: string
+  /** `offset` -1: a timer. */
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  readonly key: string | null
+  /** Type of the message; for a timer its id; `null` if the record is no message. */
+  readonly type: string | null
+  readonly messageId: string | null
+  /** 1 for the first since the app started. */
+  readonly attempt: number
+}
+
+/** A handler finished; its effects wait for their commit. */
+export interface HandledReport extends MessageReport {
+  /** Time in the handler, in milliseconds. */
+  readonly durationMs: number
+  readonly effectCount: number
+}
+
+/** An attempt failed. */
+export interface FailedReport extends MessageReport {
+  readonly error: unknown
+}
+
+/** A message that failed will be tried again. */
+export interface RetriedReport extends FailedReport {
+  /** Until the next attempt, in milliseconds. */
+  readonly delayMs: number
+}
+
+/** A message was given up. */
+export interface DeadLetteredReport extends FailedReport {
+  /** Id of the dead letter. */
+  readonly id: string
+}
+
+/** Effects and progress became durable. */
+export interface CommittedReport {
+  readonly handler: string
+  readonly messageCount: number
+  readonly publishedCount: number
+  readonly stateCount: number
+  /** From the call to durable, in milliseconds. */
+  readonly durationMs: number
+}
+
+/** How far a handler is behind on a partition, after each commit. */
+export interface LagReport {
+  readonly handler: string
+  readonly topic: string
+  readonly partition: number
+  readonly lagMessages: number
+}
+
+/** A member got or lost partitions. */
+export interface RebalancedReport {
+  readonly handler: string
+  readonly change: 'assigned' | 'revoked' | 'lost'
+  readonly partitions: readonly { readonly topic: string; readonly partition: number }[]
+}
+
+/** A merged commit was refused; what it held is handled again. */
+export interface RewoundReport {
+  readonly handler: string
+  readonly reason: string
+}
+
+/** A circuit breaker changed. */
+export interface BreakerReport {
+  readonly handler: string
+  readonly state: 'closed' | 'open' | 'half-open'
+}
+
+/** A channel of `node:diagnostics_channel` whose messages have one type. */
+export type TypedChannel<Report> = Channel<unknown, Report>
+
+function typed<Report>(name: string): TypedChannel<Report> {
+  return channel(`millrace:${name}`) as TypedChannel<Report>
+}
+
+/**
+ * All channels on which Millrace reports. Publishers check `hasSubscribers` first, so a channel costs nothing until
+ * somebody listens.
+ *
+ * @example
+ * ```ts
+ * channels.handled.subscribe((report) => histogram.record(report.durationMs, { handler: report.handler }))
+ * ```
+ */
+export const channels: {
+  readonly published: TypedChannel<PublishedReport>
+  readonly consumed: TypedChannel<ConsumedReport>
+  readonly handled: TypedChannel<HandledReport>
+  readonly failed: TypedChannel<FailedReport>
+  readonly retried: TypedChannel<RetriedReport>
+  readonly deadLettered: TypedChannel<DeadLetteredReport>
+  readonly committed: TypedChannel<CommittedReport>
+  readonly lag: TypedChannel<LagReport>
+  readonly rebalanced: TypedChannel<RebalancedReport>
+  readonly rewound: TypedChannel<RewoundReport>
+  readonly breaker: TypedChannel<BreakerReport>
+} = Object.freeze({
+  published: typed<PublishedReport>('published'),
+  consumed: typed<ConsumedReport>('consumed'),
+  handled: typed<HandledReport>('handled'),
+  failed: typed<FailedReport>('failed'),
+  retried: typed<RetriedReport>('retried'),
+  deadLettered: typed<DeadLetteredReport>('dead-lettered'),
+  committed: typed<CommittedReport>('committed'),
+  lag: typed<LagReport>('lag'),
+  rebalanced: typed<RebalancedReport>('rebalanced'),
+  rewound: typed<RewoundReport>('rewound'),
+  breaker: typed<BreakerReport>('breaker'),
+})

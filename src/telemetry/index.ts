@@ -1,0 +1,20 @@
+/**
+ * Named diagnostics channels on which Millrace reports what happens; no vendor.
+ * @module
+ */
+export {
+  type BreakerReport,
+  type CommittedReport,
+  type ConsumedReport,
+  channels,
+  type DeadLetteredReport,
+  type FailedReport,
+  type HandledReport,
+  type LagReport,
+  type MessageReport,
+  type PublishedReport,
+  type RebalancedReport,
+  type RetriedReport,
+  type RewoundReport,
+  type TypedChannel,
+} from './channels.ts'
