@@ -79,3 +79,18 @@ export class GatewayDownError extends MillraceError<'SHOP_GATEWAY_DOWN', { reado
     )
   }
 }
+
+/** A data folder that cannot be made or written to. */
+export class DataFolderError extends MillraceError<'SHOP_DATA_FOLDER', { readonly folder: string }> {
+  constructor(folder: string, options: ErrorOptions & { readonly cause: Error }) {
+    super(
+      {
+        code: 'SHOP_DATA_FOLDER',
+        problem: `The data folder ${folder} cannot be used: ${options.cause.message}.`,
+        remedy: 'Name a folder with --data that you may write to.',
+        details: { folder },
+      },
+      options,
+    )
+  }
+}

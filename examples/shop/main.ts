@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { embedded } from '../../src/embedded/index.ts'
 import { MillraceError, systemClock } from '../../src/index.ts'
 import { OptionsInvalidError } from '../../src/kernel/index.ts'
+import { DataFolderError } from './errors.ts'
 import { parseOptions, type ShopOptions, usage } from './options.ts'
 import { reportText } from './report.ts'
 import { runShop } from './run.ts'
@@ -15,9 +16,12 @@ const interrupted = 130
 
 /** The data folder, and what happens to it in the end. */
 async function openFolder(options: ShopOptions): Promise<{ readonly path: string } & AsyncDisposable> {
-  if (options.data !== null) {
-    await mkdir(options.data, { recursive: true })
-    return { path: options.data, [Symbol.asyncDispose]: () => Promise.resolve() }
+  const given = options.data
+  if (given !== null) {
+    await mkdir(given, { recursive: true }).catch((cause: Error) => {
+      throw new DataFolderError(given, { cause })
+    })
+    return { path: given, [Symbol.asyncDispose]: () => Promise.resolve() }
   }
   const path = await mkdtemp(join(tmpdir(), 'millrace-shop-'))
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) }

@@ -133,7 +133,10 @@ async function whileShown<Result>(
   const begins = imported === 0 ? 'starts with' : `goes on after ${imported} of`
   log.write(`The shop ${begins} ${invoiceCount} invoices; its data are in ${folder}.\n`)
   const live = new AbortController()
-  const showing = showLive({ running, clock, output: log, invoiceCount, signal: live.signal })
+  const showing = showLive({ running, clock, output: log, invoiceCount, signal: live.signal }).catch((error: Error) => {
+    // A picture that cannot be drawn is no reason to stop selling.
+    log.write(`The live summary stopped: ${error.message}\n`)
+  })
   try {
     return await work()
   } finally {

@@ -20,7 +20,8 @@ const admissionBytes = 64
 export interface CommitListener {
   /** One batch stands in the file from `baseOffset` on. */
   published(draft: BatchDraft, baseOffset: number): void
-  unitCommitted(unit: UnitDraft, lastPosition: number): void
+  /** Everything else of the unit stands in the file too. */
+  unitCommitted(unit: UnitDraft): void
 }
 
 /**
@@ -189,7 +190,7 @@ export class CommitQueue {
       baseOffsets.set(draft, baseOffset)
       this.#listener.published(draft, baseOffset)
     }
-    this.#listener.unitCommitted(unit, result.appended.at(-1)?.lastPosition ?? 0)
+    this.#listener.unitCommitted(unit)
     for (const { slots, appendCount, resolve } of unit.commits) {
       const published = slots.length === 0 ? noPositions : positionsOf(slots, baseOffsets)
       // Appends are conditional at least on their ids, so a unit with appends has one commit.

@@ -87,6 +87,11 @@ export class EmbeddedGroups implements ConsumerGroups {
     return this.#coordinators.get(claim.group)?.isCurrent(claim) ?? false
   }
 
+  /** Shares a topic anew after it got more partitions or was deleted. */
+  async rebalance(topic: string): Promise<void> {
+    await Promise.all([...this.#coordinators.values()].map((coordinator) => coordinator.topicChanged(topic)))
+  }
+
   /** Puts all members out, when the engine closes. */
   close(): void {
     for (const coordinator of this.#coordinators.values()) coordinator.close()

@@ -69,7 +69,7 @@ export class EmbeddedEngine implements Engine {
           })
     this.#core = new EngineCore(options.path, environment.clock, reader, catalog, queue)
     const batches = new BatchReader(reader, options.path)
-    this.topics = new TopicLog(this.#core, batches, recent)
+    this.topics = new TopicLog(this.#core, batches, recent, (topic) => this.groups.rebalance(topic))
     this.groups = new EmbeddedGroups(this.#core, this.topics, batches, new ProgressTable(reader))
     this.events = new EventLog(this.#core)
     this.state = new StateReader(this.#core)

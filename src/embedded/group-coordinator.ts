@@ -91,6 +91,11 @@ export class GroupCoordinator {
     await this.#rebalance()
   }
 
+  /** Shares anew if a member is interested in the topic. */
+  async topicChanged(topic: string): Promise<void> {
+    if (this.#members.some((member) => member.options.topics.includes(topic))) await this.#rebalance()
+  }
+
   isCurrent(claim: Claim): boolean {
     const partition = this.#core.catalog.find(claim.topic)?.partitions[claim.partition]
     if (partition === undefined || this.#epochs.get(partition) !== claim.epoch) return false

@@ -27,9 +27,17 @@ export class TopicLog implements Topics {
   readonly #batches: BatchReader
   readonly #recent: RecentMessages
   readonly #clock: Clock
+  /** Groups share the partitions of a topic anew when there are more of them, or none. */
+  readonly #onPartitionsChanged: (topic: string) => Promise<void>
   #maintaining: Promise<MaintenanceReport> | undefined
 
-  constructor(core: EngineCore, batches: BatchReader, recent: RecentMessages) {
+  constructor(
+    core: EngineCore,
+    batches: BatchReader,
+    recent: RecentMessages,
+    onPartitionsChanged: (topic: string) => Promise<void>,
+  ) {
+    this.#onPartitionsChanged = onPartitionsChanged
     this.#core = core
     this.#catalog = core.catalog
     this.#clock = core.clock
@@ -62,7 +70,9 @@ export class TopicLog implements Topics {
       const topic = this.#catalog.topic(name)
       const config = resolveTopicConfig(name, changes, topic.config)
       const row = await this.#core.request({ kind: 'alter-topic', topicId: topic.id, config })
-      return this.#describe(this.#catalog.put(row))
+      const altered = this.#catalog.put(row)
+      if (altered.partitions.length > topic.partitions.length) await this.#onPartitionsChanged(name)
+      return this.#describe(altered)
     })
   }
 
@@ -72,6 +82,7 @@ export class TopicLog implements Topics {
       await this.#core.request({ kind: 'delete-topic', topicId: topic.id })
       for (const { id } of topic.partitions) this.#recent.drop(id)
       this.#catalog.remove(name)
+      await this.#onPartitionsChanged(name)
     })
   }
 

@@ -24,8 +24,8 @@ const objectPrototype = Object.prototype
  * It copies because a validator may pass parts of its input through: freezing those would reach into the caller's own
  * objects. Properties that are `undefined` are left out, as JSON does; `-0` becomes `0`. Everything else that JSON would
  * change in silence is refused: cycles, more than {@link jsonDepthMax} levels, `undefined` or holes in arrays, NaN,
- * infinities, BigInt, functions, symbols, class instances (Date, Map, Buffer, …), and the keys `__proto__`,
- * `constructor` and `prototype`.
+ * infinities, BigInt, functions, symbols, class instances (Date, Map, Buffer, …), and the key
+ * `__proto__`.
  *
  * @param root Name of the value in errors. Default `data`.
  * @throws JsonInvalidError `JSON_INVALID`, with the path, such as `data.lines[2].price`.
@@ -45,7 +45,7 @@ export function frozenJson<Value>(value: Value, root = 'data'): Value {
  *
  * @param root Name of the value in errors. Default `data`.
  * @throws JsonInvalidError `JSON_INVALID` if it is nested more than {@link jsonDepthMax} levels deep, or has a key
- *   `__proto__`, `constructor` or `prototype`.
+ *   `__proto__`.
  */
 export function freezeParsedJson<Value>(value: Value, root = 'data'): Value {
   if (typeof value !== 'object' || value === null) return value
@@ -136,7 +136,8 @@ function freezeTree(value: object, depth: number, finding: Finding): unknown {
 }
 
 function isPrototypeKey(key: string): boolean {
-  return key === '__proto__' || key === 'constructor' || key === 'prototype'
+  // `constructor` and `prototype` are honest field names: as own properties they reach nothing.
+  return key === '__proto__'
 }
 
 function refuse(finding: Finding, reason: string): typeof refused {

@@ -25,7 +25,7 @@ const knownHeaders = new KnownHeadersCache()
  *
  * A record that is no message is reported to `sink` like any other, as `undecodable`; a null value as a `tombstone`.
  * Control batches (markers of transactions) have no messages. Nothing that `sink` gets refers to the batch's bytes.
- * Names like `__proto__` in foreign JSON become plain own properties, never prototypes.
+ * JSON with the key `__proto__` is `undecodable`, so that no consumer can be led into prototypes.
  *
  * @param batch Exactly one batch.
  * @returns The offset to read on from: after the batch, or after the record at which `sink` returned `false`.

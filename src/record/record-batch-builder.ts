@@ -201,6 +201,10 @@ export class RecordBatchBuilder {
       throw new RecordArgumentInvalidError('batch', 'has no records', 'Append at least one record before you seal it.')
     }
     const { compression = 'none', producer = { id: -1, epoch: -1, baseSequence: -1 } } = options
+    const { logAppendTimeMs } = options
+    if (logAppendTimeMs !== undefined && !Number.isSafeInteger(logAppendTimeMs)) {
+      throw timeInvalid('logAppendTimeMs', logAppendTimeMs)
+    }
     const source = this.#buffer
     setBaseOffset(source, options.baseOffset ?? 0)
     setProducer(source, producer)
@@ -257,21 +261,16 @@ export class RecordBatchBuilder {
    */
   #begin(bytesMax: number, bytesMin: number, timestampMs: number): number {
     if (bytesMin > this.#recordBytesMax) throw new RecordTooLargeError(bytesMin, this.#recordBytesMax)
-    if (!Number.isSafeInteger(timestampMs)) {
-      throw new RecordArgumentInvalidError(
-        'timestampMs',
-        `is ${timestampMs}`,
-        'Give milliseconds since 1970 as an integer.',
-      )
-    }
+    const delta = timestampMs - (this.#recordCount === 0 ? timestampMs : this.#baseTimestampMs)
+    if (!Number.isSafeInteger(timestampMs) || !Number.isSafeInteger(delta))
+      throw timeInvalid('timestampMs', timestampMs)
     const position = this.#position
     const room = position + recordFrameBytesMax + bytesMax
     if (room > this.#buffer.length) this.#grow(room)
-    const base = this.#recordCount === 0 ? timestampMs : this.#baseTimestampMs
     const buffer = this.#buffer
     // Attributes of a record: none are defined.
     buffer[position + lengthBytesExpected] = 0
-    const at = writeVarlong(buffer, position + lengthBytesExpected + 1, timestampMs - base)
+    const at = writeVarlong(buffer, position + lengthBytesExpected + 1, delta)
     return writeVarint(buffer, at, this.#recordCount)
   }
 
@@ -306,6 +305,11 @@ export class RecordBatchBuilder {
     if (previous !== noBuffer) this.#pool.release(previous)
     this.#buffer = larger
   }
+}
+
+function timeInvalid(argument: string, timeMs: number): RecordArgumentInvalidError {
+  const remedy = 'Give milliseconds since 1970 as an integer, less than 2^53 away from the first record of the batch.'
+  return new RecordArgumentInvalidError(argument, `is ${timeMs}`, remedy)
 }
 
 /** The bytes of a record's value. Data that is absent gives an empty value: a null one would be a tombstone. */

@@ -45,10 +45,10 @@ export function valueCopy(cursor: RecordCursor): Uint8Array {
 }
 
 export function headersCopy(cursor: RecordCursor): readonly RecordHeader[] {
-  return rawHeadersAt(cursor).map(([name, value]): RecordHeader => [name, value && Uint8Array.from(value)])
+  return rawHeadersAt(cursor).map(([name, value]): RecordHeader => [name, value && new Uint8Array(value)])
 }
 
-/** A copy, and a plain `Uint8Array`: `Buffer.prototype.slice` would give a view. */
+/** A copy, and a plain `Uint8Array`, whatever the batch lies in. */
 function copyOf(bytes: Buffer, start: number, end: number): Uint8Array {
-  return Uint8Array.prototype.slice.call(bytes, start, end)
+  return new Uint8Array(bytes.subarray(start, end))
 }

@@ -1,0 +1,211 @@
+import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it, vi } from 'vitest'
+import { embedded } from '../../src/embedded/index.ts'
+import { systemClock } from '../../src/index.ts'
+import { PaymentGateway } from './gateway.ts'
+import { expectedFigures } from './reference.test-support.ts'
+import { shop } from './shop.ts'
+import { figuresIn, figuresOf, lasting, startShop } from './shop-process.test-support.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'millrace-shop-test-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const bundled = join(import.meta.dirname, 'data', 'online-retail.csv')
+let files = 0
+
+function fileOf(...rows: string[]): string {
+  const path = join(folder, `${files++}.csv`)
+  writeFileSync(
+    path,
+    `InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n${rows.join('\n')}\n`,
+  )
+  return path
+}
+
+describe('the shop on the bundled orders', () => {
+  it('ends with the figures that a separate computation found', async () => {
+    const figures = await figuresOf()
+    expect(lasting(figures)).toEqual({
+      invoices: 457,
+      orders: { placed: 388, confirmed: 388, cancelled: 0 },
+      returns: 39,
+      stockAdjustments: 30,
+      parkedInvoices: 0,
+      customersWithOrders: 265,
+      grossOrderValue: '166077.84',
+      confirmedRevenue: '166077.84',
+      refunded: '0.00',
+      returned: '3500.44',
+      dailyRevenue: {
+        '2010-12-01': '58960.79',
+        '2010-12-02': '47748.38',
+        '2010-12-03': '46943.71',
+        '2010-12-05': '12424.96',
+      },
+      dailyReturned: expect.objectContaining({ '2010-12-01': expect.stringMatching(/^\d+\.\d\d$/) }),
+      charged: '166077.84',
+      stockViolations: 0,
+      openOrders: 0,
+      // Per order: received, placed, paid, reserved, confirmed, shipped, told. Per return: received, returned, refunded,
+      // told, restocked. Per adjustment: received, counted, adjusted.
+      events: 388 * 7 + 39 * 5 + 30 * 3,
+    })
+    expect(figures.elapsedSeconds).toBeGreaterThan(0)
+    expect(figures.eventsPerSecond).toBeGreaterThan(0)
+  })
+
+  it.each([{ decline: 0.2 }, { stock: 50 }, { stock: 0 }, { stock: 200, decline: 0.3, repeat: 3 }, { decline: 1 }])(
+    'ends with what a plain loop over its rows finds, whatever the gateway does: %j',
+    async (options) => {
+      const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)])
+      const [steady, flaky] = await Promise.all([figuresOf(...args), figuresOf(...args, '--flaky', '0.3')])
+      expect(steady).toMatchObject({ ...expectedFigures(bundled, options), openOrders: 0, stockViolations: 0 })
+      expect(lasting(flaky)).toEqual(lasting(steady))
+    },
+  )
+
+  it('repeats them with fresh numbers', async () => {
+    expect(await figuresOf('--repeat', '3')).toMatchObject({
+      invoices: 3 * 457,
+      ...expectedFigures(bundled, { repeat: 3 }),
+      customersWithOrders: 265,
+    })
+  })
+})
+
+describe('the shop on other orders', () => {
+  it('parks an invoice with any unreadable row, with a reason for each row', async () => {
+    const orders = fileOf(
+      '536365,A,X,1,2010-12-01 08:00:00,1.10,1,UK',
+      '536366,A,X,1,2010-12-01 08:00:00,1.10,2,UK',
+      '536366,B,X,one,2010-12-01 08:00:00,-1,2,UK',
+      '536366,C,X',
+      '536367,A,X,1,2010-02-30 08:00:00,1.10,3,UK',
+      'X36368,A,X,1,2010-12-01 08:00:00,1.10,4,UK',
+      'C536369,A,X,-2,2010-12-02 08:00:00,1.005,5,UK',
+      '536370,A,X,-2,2010-12-02 08:00:00,0,,UK',
+      // Belongs to the first invoice, although others stand between.
+      '536365,B,X,2,2010-12-01 08:00:00,0.333,1,UK',
+    )
+    const data = join(folder, 'parked')
+    const figures = await figuresOf('--orders', orders, '--data', data)
+    expect(figures).toMatchObject({
+      invoices: 6,
+      orders: { placed: 1, confirmed: 1, cancelled: 0 },
+      returns: 1,
+      stockAdjustments: 1,
+      parkedInvoices: 3,
+      customersWithOrders: 1,
+      grossOrderValue: '1.77',
+      returned: '2.01',
+      dailyRevenue: { '2010-12-01': '1.77' },
+      dailyReturned: { '2010-12-02': '2.01' },
+    })
+    expect(await deadLettersIn(data)).toEqual([
+      'Invoice "536366" cannot be read: line 3: quantity "one" is no integer, price "-1" is no non-negative decimal; line 4: it has 3 columns where the header has 8. Correct these rows in the orders file and import them anew.',
+      'Invoice "536367" cannot be read: line 5: date "2010-02-30 08:00:00" is no date. Correct these rows in the orders file and import them anew.',
+      'Invoice "X36368" cannot be read: line 6: invoice number "X36368" is neither six digits nor C and six digits. Correct these rows in the orders file and import them anew.',
+    ])
+  })
+
+  it('rounds only what it prints', async () => {
+    const rows = Array.from({ length: 8 }, (_, index) => `${536_365 + index},A,X,1,2010-12-01,0.1275,,UK`)
+    // 8 × 0.1275 is 1.02; eight rounded prices would be 1.04.
+    expect(await figuresOf('--orders', fileOf(...rows))).toMatchObject({ grossOrderValue: '1.02', charged: '1.02' })
+  })
+
+  it('has no figures but zeros for a file without invoices', async () => {
+    expect(await figuresOf('--orders', fileOf())).toMatchObject({
+      invoices: 0,
+      events: 0,
+      charged: '0.00',
+      dailyRevenue: {},
+    })
+  })
+
+  it('refuses a file that is none, and says why', async () => {
+    const path = join(folder, 'none.csv')
+    writeFileSync(path, 'a,b,c\n1,2,3\n')
+    const { code, stdout, stderr } = await startShop(['--once', '--json', '--orders', path]).exit
+    expect([code, stdout]).toEqual([1, ''])
+    expect(stderr).toContain('SHOP_ORDERS_FILE')
+    expect(stderr).toContain('its first line lacks InvoiceNo, StockCode, Quantity, InvoiceDate, UnitPrice, CustomerID')
+    expect(stderr.split('\n')).toHaveLength(2)
+  })
+})
+
+describe('the command line of the shop', () => {
+  it('names all options that cannot be used', async () => {
+    const { code, stdout, stderr } = await startShop(['--once', '--stock', '-3', '--colour', '--repeat=0']).exit
+    expect([code, stdout]).toEqual([2, ''])
+    for (const option of ['--stock', '--colour', '--repeat']) expect(stderr).toContain(option)
+  })
+
+  it('says what is wrong with a data folder', async () => {
+    const { code, stderr } = await startShop(['--once', '--data', join(fileOf(), 'inside')]).exit
+    expect(code).toBe(1)
+    expect(stderr).toContain('SHOP_DATA_FOLDER')
+    expect(stderr.split('\n')).toHaveLength(2)
+  })
+
+  it('prints a report for people without --json', async () => {
+    const { code, stdout } = await startShop(['--once', '--orders', fileOf('536365,A,X,1,2010-12-01,2.55,1,UK')]).exit
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/^revenue {2,}£2\.55$/m)
+  })
+
+  it('leaves nothing behind without --data', async () => {
+    const temporary = mkdtempSync(join(folder, 'tmp-'))
+    const orders = fileOf('536365,A,X,1,2010-12-01,2.55,1,UK')
+    const { code } = await startShop(['--once', '--orders', orders], { TMPDIR: temporary }).exit
+    expect(code).toBe(0)
+    expect(readdirSync(temporary)).toEqual([])
+  })
+
+  it('goes on in its folder, and refuses to mix two runs there', async () => {
+    const args = ['--data', join(folder, 'again'), '--orders', fileOf('536365,A,X,1,2010-12-01,2.55,1,UK')]
+    const first = await figuresOf(...args)
+    const second = await figuresOf(...args)
+    expect(lasting(second)).toEqual(lasting(first))
+    expect(second.eventsPerSecond).toBe(0)
+    const { code, stderr } = await startShop(['--once', ...args, '--stock', '5']).exit
+    expect(code).toBe(1)
+    expect(stderr).toContain('SHOP_RUN_MISMATCH')
+    expect(stderr).toContain('--stock was unlimited and is 5')
+  })
+
+  it('runs until it is stopped, then prints what it did', async () => {
+    const orders = fileOf('536365,A,X,1,2010-12-01,2.55,1,UK')
+    const { child, exit } = startShop(['--json', '--orders', orders, '--data', join(folder, 'endless')])
+    const allIn = new Promise<void>((resolve) => {
+      child.stderr?.on('data', (chunk: string) => {
+        if (chunk.includes('All invoices are in')) resolve()
+      })
+    })
+    await Promise.race([allIn, exit])
+    child.kill('SIGINT')
+    expect(figuresIn(await exit)).toMatchObject({ orders: { placed: 1, confirmed: 1, cancelled: 0 }, charged: '2.55' })
+  })
+
+  it('stops early when it is told to, and goes on later', async () => {
+    const data = join(folder, 'early')
+    const { child, exit } = startShop(['--once', '--json', '--speed', '2', '--data', data])
+    // The gateway is opened last: from then on the shop works.
+    await vi.waitUntil(() => existsSync(join(data, 'gateway.db')), { timeout: 30_000 })
+    child.kill('SIGINT')
+    expect(await exit).toMatchObject({ code: 130, stdout: '' })
+    expect(await figuresOf('--data', data)).toMatchObject({
+      orders: { placed: 388, confirmed: 388 },
+      charged: '166077.84',
+    })
+  })
+})
+
+/** The reasons of all dead letters in a data folder, by the public way: a start of the app. */
+async function deadLettersIn(data: string): Promise<string[]> {
+  await using gateway = await PaymentGateway.open({ path: join(data, 'gateway.db'), clock: systemClock })
+  await using running = await shop(gateway, null).start({ engine: embedded({ path: join(data, 'shop.db') }) })
+  return (await running.deadLetters.list()).map(({ error }) => error.message)
+}

@@ -1,0 +1,88 @@
+import type { Engine } from '../engine/index.ts'
+import type { Clock } from '../kernel/index.ts'
+import type { Message } from '../message/index.ts'
+import type { CommitBatch } from './commit-batch.ts'
+import { dedupeNamespace, dedupePrefix } from './namespaces.ts'
+
+/**
+ * Remembers which messages a handler has handled, by id and source, for at least one window of time and at most two.
+ *
+ * Time is cut into buckets of one window, each its own namespace: what is looked up is the bucket at hand and the one
+ * before it, what is older is cleared as a whole. What is remembered is committed with the effects of the message.
+ */
+export class Dedupe {
+  readonly #engine: Engine
+  readonly #group: string
+  readonly #windowMs: number
+  readonly #clock: Clock
+  /** Ids that are known to have been handled, of the messages at hand only. */
+  readonly #known = new Set<string>()
+  /** Ids whose commit is not done yet. */
+  readonly #pending = new Set<string>()
+  #clearedBefore = Number.NEGATIVE_INFINITY
+
+  constructor(engine: Engine, group: string, windowMs: number, clock: Clock) {
+    this.#engine = engine
+    this.#group = group
+    this.#windowMs = windowMs
+    this.#clock = clock
+  }
+
+  /** Looks the messages up, all in one go, and forgets those looked up before that are not pending. */
+  async load(messages: readonly Message[]): Promise<void> {
+    const bucket = this.#bucket()
+    if (bucket > this.#clearedBefore) await this.#clearOld(bucket)
+    const ids = [...new Set(messages.map(idOf))]
+    const found = await Promise.all(
+      [bucket, bucket - 1].map((one) => this.#engine.state.getMany(dedupeNamespace(this.#group, one), ids)),
+    )
+    if (this.#known.size > knownMax) this.#known.clear()
+    for (const [index, id] of ids.entries()) {
+      if (found.some((entries) => entries[index] !== undefined)) this.#known.add(id)
+    }
+  }
+
+  isKnown(message: Message): boolean {
+    const id = idOf(message)
+    return this.#known.has(id) || this.#pending.has(id)
+  }
+
+  remember(message: Message, batch: CommitBatch): void {
+    const id = idOf(message)
+    this.#pending.add(id)
+    batch.addOtherState({ kind: 'set', namespace: dedupeNamespace(this.#group, this.#bucket()), key: id, value: null })
+    batch.afterCommit.push(() => {
+      this.#pending.delete(id)
+      this.#known.add(id)
+    })
+  }
+
+  clear(): void {
+    this.#known.clear()
+    this.#pending.clear()
+  }
+
+  #bucket(): number {
+    return Math.floor(this.#clock.nowMs() / this.#windowMs)
+  }
+
+  async #clearOld(bucket: number): Promise<void> {
+    const prefix = dedupePrefix(this.#group)
+    const old = (await this.#engine.state.namespaces(prefix)).filter((name) => {
+      const of = Number(name.slice(prefix.length))
+      return Number.isInteger(of) && of < bucket - 1
+    })
+    if (old.length > 0) {
+      await this.#engine.commit({ state: old.map((namespace) => ({ kind: 'clear', namespace })) })
+    }
+    this.#clearedBefore = bucket
+  }
+}
+
+/** Known ids are kept beyond the chunk they were looked up for, as tasks may wait in their lanes. */
+const knownMax = 100_000
+
+/** An id is unique with its source (CloudEvents 1.0.2 §3.1). */
+function idOf(message: Message): string {
+  return `${message.id} ${message.source}`
+}

@@ -1,0 +1,155 @@
+import type { Engine, StateEntry, StateWrite } from '../engine/index.ts'
+import { InvariantError, type Json } from '../kernel/index.ts'
+import { originalMessage } from './dead-letter-entry.ts'
+import { escapedSegment, parkedKeyNamespace, parkedNamespace, sortableNumber } from './namespaces.ts'
+import type { PartitionReader } from './partition-reader.ts'
+import type { Task } from './task.ts'
+
+/** A key whose messages wait behind a dead letter. */
+export interface ParkedKey {
+  readonly key: string
+  /** Partition of the dead letter: who owns it also owns what waits. */
+  readonly reader: PartitionReader
+  /** Id of the dead letter in front; `null`: it is gone, what waits can be handled. */
+  head: string | null
+  /** Number of the next message that has to wait; `undefined`: not looked up yet. */
+  nextSequence: number | undefined
+}
+
+/** Messages of the key are parked no faster than lanes run; the keys themselves are bounded by this. */
+const parkedKeysMax = 100_000
+
+/**
+ * Keys that are parked and the messages that wait behind them, in the order of their arrival. The keys of the partitions
+ * at hand are in memory (at most 100,000: beyond, dead letters park no more keys), the messages only in the store.
+ */
+export class Parking {
+  readonly #engine: Engine
+  readonly #keyNamespace: string
+  readonly #namespace: string
+  readonly #keys = new Map<string, ParkedKey>()
+
+  constructor(engine: Engine, group: string) {
+    this.#engine = engine
+    this.#keyNamespace = parkedKeyNamespace(group)
+    this.#namespace = parkedNamespace(group)
+  }
+
+  get size(): number {
+    return this.#keys.size
+  }
+
+  get isFull(): boolean {
+    return this.#keys.size >= parkedKeysMax
+  }
+
+  get(key: string | undefined): ParkedKey | undefined {
+    return key === undefined ? undefined : this.#keys.get(key)
+  }
+
+  /** Finds the keys that are parked behind dead letters of a partition; answers those whose dead letter is gone. */
+  async load(reader: PartitionReader): Promise<readonly ParkedKey[]> {
+    const prefix = `${reader.topic}/${reader.partition}/`
+    const released: ParkedKey[] = []
+    let after: string | undefined
+    for (;;) {
+      const page = await this.#engine.state.range(this.#keyNamespace, {
+        prefix,
+        limit: 1000,
+        ...(after !== undefined && { after }),
+      })
+      for (const entry of page) {
+        const key = entry.key.slice(prefix.length)
+        const head = (entry.value as { readonly head: string | null }).head
+        const parked: ParkedKey = { key, reader, head, nextSequence: undefined }
+        this.#keys.set(key, parked)
+        if (head === null) released.push(parked)
+      }
+      if (page.length < 1000) return released
+      after = page.at(-1)?.key
+    }
+  }
+
+  /** Parks a key behind a dead letter, or puts another one in front. The write belongs into the same commit. */
+  park(key: string, reader: PartitionReader, head: string): StateWrite {
+    const parked = this.#keys.get(key) ?? { key, reader, head, nextSequence: undefined }
+    parked.head = head
+    this.#keys.set(key, parked)
+    return this.#keyWrite(parked)
+  }
+
+  /** Says that the dead letter in front is gone. */
+  releaseWrite(parked: ParkedKey): StateWrite {
+    return this.#keyWrite({ ...parked, head: null })
+  }
+
+  /** Nothing waits any more: the key is as any other. */
+  unpark(parked: ParkedKey): StateWrite {
+    this.#keys.delete(parked.key)
+    return { kind: 'delete', namespace: this.#keyNamespace, key: this.#keyOf(parked) }
+  }
+
+  /** Looks up where the queue of a key ends. */
+  async locate(parked: ParkedKey): Promise<void> {
+    const [last] = await this.#engine.state.range(this.#namespace, {
+      prefix: this.#prefix(parked),
+      reverse: true,
+      limit: 1,
+    })
+    parked.nextSequence = last === undefined ? 0 : Number(last.key.slice(this.#prefix(parked).length)) + 1
+  }
+
+  /** Puts the message of a task at the end of its key's queue. */
+  enqueueWrite(parked: ParkedKey, task: Task): StateWrite {
+    if (parked.nextSequence === undefined) throw new InvariantError('a parked key was located before it is queued at')
+    return {
+      kind: 'set',
+      namespace: this.#namespace,
+      key: `${this.#prefix(parked)}${sortableNumber(parked.nextSequence++)}`,
+      value: {
+        original: originalMessage(task.message),
+        topic: task.reader.topic,
+        partition: task.reader.partition,
+        offset: task.offset,
+        timestampMs: task.timestampMs,
+      } as unknown as Json,
+    }
+  }
+
+  /** The messages that wait first. */
+  waiting(parked: ParkedKey, limit: number): Promise<readonly StateEntry[]> {
+    return this.#engine.state.range(this.#namespace, { prefix: this.#prefix(parked), limit })
+  }
+
+  dequeueWrite(stateKey: string, revision: number): StateWrite {
+    return { kind: 'delete', namespace: this.#namespace, key: stateKey, expectedRevision: revision }
+  }
+
+  /** Forgets the keys of a partition, or all: they stand in the store. */
+  forget(reader?: PartitionReader): void {
+    for (const [key, parked] of this.#keys) {
+      if (reader === undefined || parked.reader === reader) this.#keys.delete(key)
+    }
+  }
+
+  #keyWrite(parked: ParkedKey): StateWrite {
+    return { kind: 'set', namespace: this.#keyNamespace, key: this.#keyOf(parked), value: { head: parked.head } }
+  }
+
+  #keyOf(parked: ParkedKey): string {
+    return `${parked.reader.topic}/${parked.reader.partition}/${parked.key}`
+  }
+
+  #prefix(parked: ParkedKey): string {
+    return `${parked.reader.topic}/${parked.reader.partition}/${escapedSegment(parked.key)}/`
+  }
+}
+
+/** A message that waits, as {@link Parking.enqueueWrite} wrote it. */
+export interface ParkedMessage {
+  readonly original: { readonly message: Json; readonly dataBase64: string | null }
+  readonly topic: string
+  readonly partition: number
+  readonly offset: number
+  readonly timestampMs: number
+}
