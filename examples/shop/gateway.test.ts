@@ -119,7 +119,7 @@ describe('the payment gateway', () => {
     const signal = AbortSignal.abort(new RangeError('enough'))
     const calls = orders.slice(0, 20).map((id) => gateway.charge(id, '1', { idempotencyKey: id, signal }))
     const reasons = (await Promise.allSettled(calls)).map((call) =>
-      call.status === 'rejected' ? call.reason : undefined,
+      call.status === 'rejected' ? (call.reason as unknown) : undefined,
     )
     expect(reasons.every((reason) => reason instanceof RangeError)).toBe(true)
   })

@@ -32,7 +32,7 @@ export interface ImportOptions {
   /** Invoices a second; `null`: as fast as the shop takes them. */
   readonly speed: number | null
   /** How many events the service that is furthest behind has before it. */
-  backlog(): Promise<number>
+  readonly backlog: () => Promise<number>
   readonly signal: AbortSignal
 }
 

@@ -104,9 +104,9 @@ describe('the shop on other orders', () => {
       dailyReturned: { '2010-12-02': '2.01' },
     })
     expect(await deadLettersIn(data)).toEqual([
-      'Invoice "536366" cannot be read: line 3: quantity "one" is no integer, price "-1" is no non-negative decimal; line 4: it has 3 columns where the header has 8. Correct these rows in the orders file and import them anew.',
-      'Invoice "536367" cannot be read: line 5: date "2010-02-30 08:00:00" is no date. Correct these rows in the orders file and import them anew.',
-      'Invoice "X36368" cannot be read: line 6: invoice number "X36368" is neither six digits nor C and six digits. Correct these rows in the orders file and import them anew.',
+      'Invoice "536366" cannot be read: line 4: quantity "one" is no integer, price "-1" is no non-negative decimal; line 5: it has 3 columns where the header has 8. Correct these rows in the orders file and import them anew.',
+      'Invoice "536367" cannot be read: line 6: date "2010-02-30 08:00:00" is no date. Correct these rows in the orders file and import them anew.',
+      'Invoice "X36368" cannot be read: line 7: invoice number "X36368" is neither six digits nor C and six digits. Correct these rows in the orders file and import them anew.',
     ])
   })
 

@@ -7,6 +7,7 @@ import {
   receive,
   type Step,
   shelfOf,
+  stockOf,
   type Warehouse,
 } from './warehouse.ts'
 
@@ -39,7 +40,7 @@ describe('a warehouse with limited stock', () => {
       { kind: 'rejected', id: 'b', missing: [{ article: 'PLATE', wanted: 1, available: 0 }] },
       { kind: 'reserved', id: 'c', pieces: 2 },
     ])
-    expect(books.shelves).toEqual({ '#HEART': 0, '#PLATE': 0 })
+    expect(stockOf(books)).toEqual({ '#HEART': 0, '#PLATE': 0 })
   })
 
   it('counts the lines of an order with the same article together', () => {
@@ -76,7 +77,12 @@ describe('a warehouse with limited stock', () => {
       ['a', 'reserved'],
       ['c', 'rejected'],
     ])
-    expect(books).toMatchObject({ nextPlace: 4, waiting: {} })
+    expect(books).toMatchObject({ nextPlace: 4, waiting: [] })
+  })
+
+  it('does nothing for a place that was served', () => {
+    const [books] = serve(emptyWarehouse(5), [[1, order('a', ['HEART', 3])]])
+    expect(receive(books, 1, order('a', ['HEART', 3]))).toEqual({ next: books, outcomes: [] })
   })
 
   it('is not confused by articles with names that objects have', () => {
@@ -85,11 +91,11 @@ describe('a warehouse with limited stock', () => {
       [2, order('b', ['__proto__', 1])],
     ])
     expect(outcomes.map(({ kind }) => kind)).toEqual(['reserved', 'rejected'])
-    expect(books.shelves[shelfOf('__proto__')]).toBe(0)
+    expect(stockOf(books)[shelfOf('__proto__')]).toBe(0)
   })
 
   it('notices shelves below nothing', () => {
-    expect(countViolations({ ...emptyWarehouse(1), shelves: { '#A': -1, '#B': 0, '#C': -3 } })).toBe(2)
+    expect(countViolations({ ...emptyWarehouse(1), racks: ['{"#A":-1,"#B":0}', '{"#C":-3}'] })).toBe(2)
   })
 
   it('decides the same in whatever order the steps arrive, and never sells what is not there (property)', () => {

@@ -34,21 +34,27 @@ export interface Missing {
  *
  * Customers are served in the order in which they ordered: whose payment takes longer keeps its place, and whoever comes
  * behind waits. So what is sold out for whom depends on the orders alone, not on how fast anything was.
+ *
+ * State is copied and frozen whenever it is set. Steps that wait and racks are therefore JSON texts: a decision opens
+ * the few that it needs, and the others cost nothing however many articles there are.
  */
 export interface Warehouse {
   /** Pieces of an article that was never touched. */
   readonly stockPerArticle: number
   /** Place that is served next. */
   readonly nextPlace: number
-  /** Steps by place that came before their turn. */
-  readonly waiting: Readonly<Record<string, Step>>
-  /** Pieces on the shelves of each article that was touched, by {@link shelfOf}. */
-  readonly shelves: Readonly<Record<string, number>>
+  /** Steps that came before their turn: the n-th is for place `nextPlace + n`, empty if it has not come. */
+  readonly waiting: readonly string[]
+  /** Pieces of each article that was touched, by {@link shelfOf}, in racks by a hash of the article. */
+  readonly racks: readonly string[]
 }
+
+/** Articles on one rack share its cost: the bundled orders put 15 on each. */
+const rackCount = 128
 
 /** A warehouse in which every article is there in the same number. */
 export function emptyWarehouse(stockPerArticle: number): Warehouse {
-  return { stockPerArticle, nextPlace: 1, waiting: {}, shelves: {} }
+  return { stockPerArticle, nextPlace: 1, waiting: [], racks: Array<string>(rackCount).fill('{}') }
 }
 
 /**
@@ -64,53 +70,88 @@ export function receive(
   place: number,
   step: Step,
 ): { readonly next: Warehouse; readonly outcomes: readonly Outcome[] } {
-  if (place !== warehouse.nextPlace) {
-    return { next: { ...warehouse, waiting: { ...warehouse.waiting, [place]: step } }, outcomes: [] }
+  const waiting = [...warehouse.waiting]
+  const index = place - warehouse.nextPlace
+  if (index < 0) return { next: warehouse, outcomes: [] }
+  if (index > 0) {
+    while (waiting.length <= index) waiting.push('')
+    waiting[index] = JSON.stringify(step)
+    return { next: { ...warehouse, waiting }, outcomes: [] }
   }
-  const waiting = { ...warehouse.waiting }
   const shelves = new Shelves(warehouse)
   const outcomes: Outcome[] = []
-  let nextPlace = place
-  for (let turn: Step | undefined = step; turn !== undefined; turn = waiting[nextPlace]) {
-    delete waiting[nextPlace]
-    nextPlace += 1
+  let served = 0
+  for (let turn: Step | undefined = step; turn !== undefined; turn = opened(waiting[served])) {
+    served += 1
     const outcome = carryOut(turn, shelves)
     if (outcome !== undefined) outcomes.push(outcome)
   }
-  return { next: { ...warehouse, nextPlace, waiting, shelves: shelves.result }, outcomes }
+  const nextPlace = place + served
+  return { next: { ...warehouse, nextPlace, waiting: waiting.slice(served), racks: shelves.close() }, outcomes }
+}
+
+function opened(text: string | undefined): Step | undefined {
+  return text === undefined || text === '' ? undefined : (JSON.parse(text) as Step)
+}
+
+/** Pieces on the shelves of every article that was touched, by {@link shelfOf}. */
+export function stockOf(warehouse: Warehouse): Readonly<Record<string, number>> {
+  return Object.assign({}, ...warehouse.racks.map((rack) => JSON.parse(rack) as Rack)) as Rack
 }
 
 /** How many articles have less than nothing on their shelves: none, unless the warehouse is wrong. */
 export function countViolations(warehouse: Warehouse): number {
-  return Object.values(warehouse.shelves).filter((pieces) => pieces < 0).length
+  return Object.values(stockOf(warehouse)).filter((pieces) => pieces < 0).length
 }
 
-/** Key of an article in {@link Warehouse.shelves}. The mark keeps articles such as `constructor` from being special. */
+/** Key of an article on its rack. The mark keeps articles such as `constructor` from being special. */
 export function shelfOf(article: string): string {
   return `#${article}`
 }
 
-/** Shelves that are copied when they are first changed. */
+type Rack = Record<string, number>
+
+/** Racks that are opened when they are first looked at. */
 class Shelves {
   readonly #warehouse: Warehouse
-  #copy: Record<string, number> | undefined
+  readonly #open = new Map<number, Rack>()
+  readonly #changed = new Set<number>()
 
   constructor(warehouse: Warehouse) {
     this.#warehouse = warehouse
   }
 
-  get result(): Readonly<Record<string, number>> {
-    return this.#copy ?? this.#warehouse.shelves
-  }
-
   pieces(article: string): number {
-    return this.result[shelfOf(article)] ?? this.#warehouse.stockPerArticle
+    return this.#rack(rackOf(article))[shelfOf(article)] ?? this.#warehouse.stockPerArticle
   }
 
   change(article: string, pieces: number): void {
-    this.#copy ??= { ...this.#warehouse.shelves }
-    this.#copy[shelfOf(article)] = this.pieces(article) + pieces
+    const index = rackOf(article)
+    this.#rack(index)[shelfOf(article)] = this.pieces(article) + pieces
+    this.#changed.add(index)
   }
+
+  close(): readonly string[] {
+    if (this.#changed.size === 0) return this.#warehouse.racks
+    const racks = [...this.#warehouse.racks]
+    for (const index of this.#changed) racks[index] = JSON.stringify(this.#rack(index))
+    return racks
+  }
+
+  #rack(index: number): Rack {
+    let rack = this.#open.get(index)
+    if (rack === undefined) {
+      rack = JSON.parse(this.#warehouse.racks[index] ?? '{}') as Rack
+      this.#open.set(index, rack)
+    }
+    return rack
+  }
+}
+
+function rackOf(article: string): number {
+  let hash = 0
+  for (let index = 0; index < article.length; index++) hash = (Math.imul(hash, 31) + article.charCodeAt(index)) >>> 0
+  return hash % rackCount
 }
 
 function carryOut(step: Step, shelves: Shelves): Outcome | undefined {

@@ -1,4 +1,64 @@
+import { viewNamespace } from '../domain/index.ts'
+import type { Engine, EngineSource } from '../engine/index.ts'
+import { durationMs, systemClock, systemRandom } from '../kernel/index.ts'
+import { deadLetterTopic, declaredTopic, type Handler, handlerNamespace, TopicResolver, topicsOf } from '../runtime/index.ts'
 import type { App, StartOptions } from './app.ts'
+import { LiveApp, type Part } from './live-app.ts'
 import type { RunningApp } from './running-app.ts'
 
-export declare function startApp(app: App, options: StartOptions): Promise<RunningApp>
+/** Dead letters hold whole messages, and their topic must take the largest of them. */
+const deadLetterBytesMax = 64 * 1024 * 1024
+
+/** Starts an app: what `app.start()` documents. */
+export async function startApp(app: App, options: StartOptions): Promise<RunningApp> {
+  options.signal?.throwIfAborted()
+  const clock = options.clock ?? systemClock
+  const random = options.random ?? systemRandom
+  const stopTimeoutMs = durationMs(options.stopTimeout ?? '10s')
+  const given = options.engine
+  const isOpen = 'commit' in given
+  const engine = isOpen ? given : await (given as EngineSource).open({ clock, random })
+  try {
+    const topics = new TopicResolver(engine)
+    await createTopics(app, engine, topics)
+    const running = new LiveApp({ app, parts: partsOf(app), engine, ownsEngine: !isOpen, clock, random, topics, stopTimeoutMs })
+    await running.start(options.signal)
+    return running
+  } catch (error) {
+    if (!isOpen) await engine.close()
+    throw error
+  }
+}
+
+/** Group, state and handler of each handler and view. */
+function partsOf(app: App): readonly Part[] {
+  const parts: Part[] = []
+  for (const service of app.services) {
+    for (const handler of service.handlers) {
+      const group = `${app.name}.${service.name}.${handler.name}`
+      parts.push({ group, handler, source: `/${app.name}/${service.name}`, stateNamespace: handlerNamespace(group) })
+    }
+  }
+  for (const view of app.views) {
+    const group = `${app.name}.view:${view.handler.name}`
+    const source = `/${app.name}/view/${view.name}`
+    parts.push({ group, handler: view.handler, source, stateNamespace: viewNamespace(app.name, view) })
+  }
+  return parts
+}
+
+async function createTopics(app: App, engine: Engine, topics: TopicResolver): Promise<void> {
+  const handlers: readonly Handler[] = [
+    ...app.services.flatMap((service) => service.handlers),
+    ...app.views.map((view) => view.handler),
+  ]
+  const names = new Set([
+    ...app.topics.map((declared) => declared.name),
+    ...handlers.flatMap((handler) => topicsOf(handler.events)),
+  ])
+  for (const name of names) await topics.create(name)
+  const dead = deadLetterTopic(app.name)
+  await engine.topics.ensure(dead, declaredTopic(dead)?.config ?? { partitions: 1, recordBytesMax: deadLetterBytesMax })
+  await topics.create(dead)
+}
+

@@ -13,9 +13,9 @@ export interface ViewOptions<Events extends readonly AnyEventDefinition[], State
   /** For each event, by its type: the new state of its key; `undefined` forgets the key. Pure. */
   readonly on: {
     readonly [Type in Events[number]['type']]: (
-      state: ReadonlyData<NoInfer<State>>,
+      state: NoInfer<ReadonlyData<State>>,
       event: Extract<MessageOf<Events[number]>, { readonly type: Type }>,
-    ) => ReadonlyData<NoInfer<State>> | undefined
+    ) => NoInfer<ReadonlyData<State>> | undefined
   }
   /** A whole number from 1. Raise it when the functions change: the view is then built anew, from zero. Default 1. */
   readonly version?: number
@@ -69,7 +69,7 @@ export function view<const Events extends readonly [AnyEventDefinition, ...AnyEv
     options.events,
     {
       name: `${name}.v${version}`,
-      // A key that is undefined means "skip" to the runtime; only views may say so.
+      // A key that is undefined says that the event does not concern the view.
       key: options.key as (message: Message) => string,
       state: { initial: initial as unknown },
       retry: none,
@@ -81,12 +81,12 @@ export function view<const Events extends readonly [AnyEventDefinition, ...AnyEv
       return next === undefined ? remove() : set(next as never)
     },
   )
-  return Object.freeze({ name, version, initial, handler })
+  return Object.freeze({ name, version, initial, handler: Object.freeze({ ...handler, skipsWithoutKey: true }) })
 }
 
-/** Namespace in which an engine keeps the state of a view. */
-export function viewNamespace(view: { readonly name: string; readonly version: number }): string {
-  return `view:${view.name}:v${view.version}`
+/** Namespace in which an engine keeps the state of a view of an app. */
+export function viewNamespace(app: string, view: { readonly name: string; readonly version: number }): string {
+  return `view:${app}.${view.name}:v${view.version}`
 }
 
 /** Options after their types have done their work. */

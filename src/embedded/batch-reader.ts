@@ -1,4 +1,5 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { crc32 } from 'node:zlib'
 import { decodeBatch, decodeMessages, type RecordOutcome } from '../record/index.ts'
 import { FileDamagedError } from './errors.ts'
 
@@ -8,6 +9,8 @@ export interface Stretch {
   /** Offset after the last batch that was read. */
   readonly nextOffset: number
 }
+
+const trusted = { verifyCrc: false } as const
 
 /** Reads record batches from the file and decodes them. */
 export class BatchReader {
@@ -20,9 +23,9 @@ export class BatchReader {
   constructor(db: DatabaseSync, path: string) {
     this.#path = path
     // The first batch may begin before the offset that is asked for.
-    this.#holding = db.prepare(`SELECT base_offset, last_offset, bytes FROM batch
+    this.#holding = db.prepare(`SELECT base_offset, last_offset, checksum, bytes FROM batch
       WHERE partition_id = ? AND base_offset <= ? ORDER BY base_offset DESC LIMIT 1`)
-    this.#after = db.prepare(`SELECT base_offset, last_offset, bytes FROM batch
+    this.#after = db.prepare(`SELECT base_offset, last_offset, checksum, bytes FROM batch
       WHERE partition_id = ? AND base_offset > ? ORDER BY base_offset LIMIT 1`)
     this.#timeAt = db.prepare(`SELECT base_offset, last_offset, time_max_ms FROM batch
       WHERE partition_id = ? AND base_offset >= ? ORDER BY base_offset`)
@@ -39,7 +42,7 @@ export class BatchReader {
       row = this.#after.get(partitionId, row === undefined ? offset : Number(row['base_offset']))
     }
     while (row !== undefined) {
-      const blob = row['bytes'] as Uint8Array
+      const blob = this.#intact(partitionId, row)
       const baseOffset = Number(row['base_offset'])
       this.#decode(partitionId, baseOffset, blob, offset, records)
       nextOffset = Number(row['last_offset']) + 1
@@ -57,7 +60,7 @@ export class BatchReader {
       row = this.#after.get(partitionId, row === undefined ? offset : Number(row['base_offset']))
     }
     if (row === undefined) return undefined
-    const records = decodeBatch(row['bytes'] as Uint8Array, { verifyCrc: false })
+    const records = decodeBatch(this.#intact(partitionId, row), trusted)
     return records.find((record) => record.offset >= offset)?.timestampMs
   }
 
@@ -66,7 +69,8 @@ export class BatchReader {
     for (const row of this.#timeAt.iterate(partitionId, this.#baseOf(partitionId, from))) {
       if (Number(row['time_max_ms']) < timestampMs) continue
       const stretch = this.#holding.get(partitionId, Number(row['base_offset']))
-      const found = decodeBatch(stretch?.['bytes'] as Uint8Array).find(
+      if (stretch === undefined) continue
+      const found = decodeBatch(this.#intact(partitionId, stretch), trusted).find(
         (record) => record.timestampMs >= timestampMs && record.offset >= from,
       )
       if (found !== undefined) return found.offset
@@ -84,9 +88,17 @@ export class BatchReader {
     return row === undefined || Number(row['last_offset']) < offset ? offset : Number(row['base_offset'])
   }
 
+  /** The bytes of a batch, if they are what was written. Our own checksum is native code; the one in the batch is not. */
+  #intact(partitionId: number, row: Record<string, unknown>): Uint8Array {
+    const bytes = row['bytes'] as Uint8Array
+    if (crc32(bytes) === row['checksum']) return bytes
+    const place = `the record batch at offset ${Number(row['base_offset'])} of partition id ${partitionId} (checksum)`
+    throw new FileDamagedError(this.#path, place)
+  }
+
   #decode(partitionId: number, baseOffset: number, blob: Uint8Array, fromOffset: number, into: RecordOutcome[]): void {
     try {
-      decodeMessages(blob, (outcome) => into.push(outcome), { fromOffset })
+      decodeMessages(blob, (outcome) => into.push(outcome), { fromOffset, verifyCrc: false })
     } catch (error) {
       const place = `the record batch at offset ${baseOffset} of partition id ${partitionId} (${(error as Error).message})`
       throw new FileDamagedError(this.#path, place, { cause: error })

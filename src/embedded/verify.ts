@@ -1,4 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
+import { crc32 } from 'node:zlib'
 import { decodeMessages, type RecordOutcome } from '../record/index.ts'
 import { integrityProblems } from './connection.ts'
 
@@ -74,7 +75,7 @@ export class Verification {
     let after = -1
     for (;;) {
       const row = this.#row(
-        `SELECT base_offset, last_offset, time_max_ms, byte_count, bytes FROM batch
+        `SELECT base_offset, last_offset, time_max_ms, byte_count, checksum, bytes FROM batch
          WHERE partition_id = ? AND base_offset > ? ORDER BY base_offset LIMIT 1`,
         Number(partition['id']),
         after,
@@ -96,6 +97,7 @@ export class Verification {
     if (bytes.byteLength !== Number(row['byte_count'])) {
       this.#report(place, `has ${bytes.byteLength} bytes where ${Number(row['byte_count'])} are noted`)
     }
+    if (crc32(bytes) !== row['checksum']) this.#report(place, 'has another checksum than is noted')
     let last = Number(row['base_offset']) - 1
     try {
       const end = decodeMessages(bytes, (outcome: RecordOutcome) => {

@@ -3,13 +3,13 @@ export {
   type BatchHeader,
   type BatchProducer,
   batchBytesAt,
-  batchHeaderBytes,
   checkCrc,
   readBatchHeader,
   setBaseOffset,
   setProducer,
   writeCrc,
 } from './batch-header.ts'
+export type { SealOptions } from './batch-seal.ts'
 export type { Compression } from './compression.ts'
 export { crc32c } from './crc32c.ts'
 export {
@@ -22,7 +22,7 @@ export {
 } from './errors.ts'
 export { filterBatch } from './filter-batch.ts'
 export { type DecodeMessagesOptions, decodeMessages, type RecordSink } from './message-decoder.ts'
-export { murmur2, partitionFor } from './murmur2.ts'
+export { partitionFor } from './murmur2.ts'
 export type {
   MessageRecord,
   RawRecord,
@@ -37,6 +37,5 @@ export {
   type BatchMark,
   RecordBatchBuilder,
   type RecordBatchBuilderOptions,
-  type SealOptions,
 } from './record-batch-builder.ts'
 export { decodeBatch, type ReadBatchOptions, RecordBatchReader } from './record-batch-reader.ts'

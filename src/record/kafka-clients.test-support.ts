@@ -139,8 +139,8 @@ export const platformatic: ClientCodec = {
       records: batch.records.map((one) => ({
         timestampMs: Number(batch.firstTimestamp + one.timestampDelta),
         key: one.key,
-        value: one.value as Buffer | null,
-        headers: one.headers.map(([name, value]) => [String(name), value as Buffer | null] as const),
+        value: one.value,
+        headers: one.headers.map(([name, value]) => [String(name), value] as const),
       })),
     }
   },

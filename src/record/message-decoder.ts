@@ -100,16 +100,24 @@ class RecordDecoder {
   /** The key is nearly always the attribute `partitionkey` once more: then its text need not be made twice. */
   #key(): RecordKey {
     const cursor = this.#cursor
-    const { bytes } = cursor.section
     const { keyStart, keyBytes } = cursor
-    const text = this.#variable.partitionkey
-    if (text === undefined || text.length !== keyBytes) return keyAt(cursor)
-    for (let index = 0; index < keyBytes; index++) {
-      const unit = text.charCodeAt(index)
-      if (unit > 0x7f || unit !== bytes[keyStart + index]) return keyAt(cursor)
-    }
-    return text
+    const { partitionkey, partitionkeyStart, partitionkeyBytes } = this.#variable
+    const isSame =
+      partitionkey !== undefined &&
+      keyBytes === partitionkeyBytes &&
+      areBytesEqual(this.#view, keyStart, partitionkeyStart, keyBytes)
+    return isSame ? partitionkey : keyAt(cursor)
   }
+}
+
+/** Compares four bytes at a time; the last four may overlap those before. */
+function areBytesEqual(view: DataView, one: number, other: number, length: number): boolean {
+  if (length < 4) {
+    for (let at = 0; at < length; at++) if (view.getInt8(one + at) !== view.getInt8(other + at)) return false
+    return true
+  }
+  for (let at = 0; at < length - 4; at += 4) if (view.getInt32(one + at) !== view.getInt32(other + at)) return false
+  return view.getInt32(one + length - 4) === view.getInt32(other + length - 4)
 }
 
 /** The value of the record as frozen data; throws `MessageUndecodableError` if it is none. */

@@ -1,4 +1,4 @@
-import type { Message } from '../message/index.ts'
+import { isJsonContentType, jsonContentType, type Message } from '../message/index.ts'
 import { type ConstantHeaders, encodeText } from './constant-headers.ts'
 import { writeUtf8 } from './native-text.ts'
 import { writeText } from './text-writer.ts'
@@ -122,4 +122,13 @@ function extensionsOf(message: Message): readonly Extension[] {
     if (!listedProperties.has(name) && value !== undefined) found.push([name, String(value)])
   }
   return found
+}
+
+/** The bytes of a record's value. Data that is absent gives an empty value: a null one would be a tombstone. */
+export function contentOf(message: Message): string | Uint8Array {
+  const { data, datacontenttype } = message
+  if (data === undefined) return ''
+  if (datacontenttype === jsonContentType) return JSON.stringify(data)
+  if (data instanceof Uint8Array) return data
+  return typeof data === 'string' && !isJsonContentType(datacontenttype) ? data : JSON.stringify(data)
 }

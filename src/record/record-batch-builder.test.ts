@@ -177,6 +177,7 @@ describe('RecordBatchBuilder', () => {
     expect(() => builder.appendRaw({ ...small, timestampMs: Number.NaN })).toThrow(RecordArgumentInvalidError)
     builder.appendRaw(small)
     expect(() => builder.seal({ logAppendTimeMs: 0.5 })).toThrow(/logAppendTimeMs is 0.5/)
+    expect(() => builder.seal({ partitionLeaderEpoch: 2 ** 31 })).toThrow(/partitionLeaderEpoch is/)
     expect(() => builder.seal({ baseOffset: -1 })).toThrow(/baseOffset is -1/)
     expect(() => builder.seal({ producer: { id: 1, epoch: 32_768, baseSequence: 0 } })).toThrow(/producer has/)
     expect(() => builder.seal({ producer: { id: 1, epoch: 0, baseSequence: 2 ** 31 } })).toThrow(/producer has/)

@@ -1,24 +1,13 @@
-import { isJsonContentType, type Message } from '../message/index.ts'
+import type { Message } from '../message/index.ts'
 import { BatchBufferPool } from './batch-buffer-pool.ts'
-import {
-  attributeBits,
-  type BatchProducer,
-  batchHeaderBytes,
-  bytesBeforeLengthEnds,
-  fieldAt,
-  isIntegerIn,
-  setBaseOffset,
-  setProducer,
-  viewOf,
-  writeCrc,
-} from './batch-header.ts'
-import { type Compression, compress, compressionCodes } from './compression.ts'
+import { batchHeaderBytes, isIntegerIn } from './batch-header.ts'
+import { type SealOptions, sealBatch, timeInvalid } from './batch-seal.ts'
 import { ConstantHeadersCache } from './constant-headers.ts'
 import { RecordArgumentInvalidError, RecordTooLargeError } from './errors.ts'
-import { MessageHeadersWriter } from './message-writer.ts'
+import { contentOf, MessageHeadersWriter } from './message-writer.ts'
 import type { RecordInput } from './record.ts'
 import { writeBytesOrText } from './text-writer.ts'
-import { varintBytes, writeInt64, writeVarint, writeVarlong } from './varint.ts'
+import { varintBytes, writeVarint, writeVarlong } from './varint.ts'
 
 /** Options of a {@link RecordBatchBuilder}. */
 export interface RecordBatchBuilderOptions {
@@ -26,24 +15,6 @@ export interface RecordBatchBuilderOptions {
   readonly pool?: BatchBufferPool
   /** Largest record, in bytes, 1 to 67,108,864 (64 MiB). Default 1,048,588, as Kafka's `message.max.bytes`. */
   readonly recordBytesMax?: number
-}
-
-/** Options of {@link RecordBatchBuilder.seal}. */
-export interface SealOptions {
-  /** Offset of the first record. Default 0: set it later with `setBaseOffset`, which the checksum does not cover. */
-  readonly baseOffset?: number
-  /** Default none (-1, -1, -1). */
-  readonly producer?: BatchProducer
-  /** Default `'none'`. */
-  readonly compression?: Compression
-  /** Default 0. */
-  readonly partitionLeaderEpoch?: number
-  /** When given, the batch carries this time of the log, in ms since 1970, in place of its records' own times. */
-  readonly logAppendTimeMs?: number
-  /** Default false. */
-  readonly transactional?: boolean
-  /** `false` leaves the checksum 0, to be written by `writeCrc` in another thread. Default true. */
-  readonly crc?: boolean
 }
 
 /** A point of a batch to which {@link RecordBatchBuilder.rewind} goes back. */
@@ -200,24 +171,14 @@ export class RecordBatchBuilder {
     if (this.#recordCount === 0) {
       throw new RecordArgumentInvalidError('batch', 'has no records', 'Append at least one record before you seal it.')
     }
-    const { compression = 'none', producer = { id: -1, epoch: -1, baseSequence: -1 } } = options
-    const { logAppendTimeMs } = options
-    if (logAppendTimeMs !== undefined && !Number.isSafeInteger(logAppendTimeMs)) {
-      throw timeInvalid('logAppendTimeMs', logAppendTimeMs)
+    const facts = {
+      recordCount: this.#recordCount,
+      baseTimestampMs: this.#baseTimestampMs,
+      maxTimestampMs: this.#maxTimestampMs,
     }
-    const source = this.#buffer
-    setBaseOffset(source, options.baseOffset ?? 0)
-    setProducer(source, producer)
-    this.#writeHeader(source, options)
-    const batch =
-      compression === 'none'
-        ? source.subarray(0, this.#position)
-        : compressBatch(source.subarray(0, this.#position), compression)
-    viewOf(batch).setInt32(fieldAt.batchLength, batch.length - bytesBeforeLengthEnds)
-    if (options.crc ?? true) writeCrc(batch)
-    else viewOf(batch).setUint32(fieldAt.crc, 0)
+    const batch = sealBatch(this.#buffer.subarray(0, this.#position), facts, options)
     // A compressed batch lies in memory of its own, so the buffer serves for the next batch.
-    if (compression === 'none') this.#buffer = noBuffer
+    if ((options.compression ?? 'none') === 'none') this.#buffer = noBuffer
     this.discard()
     return batch
   }
@@ -235,22 +196,6 @@ export class RecordBatchBuilder {
     this.discard()
     if (this.#buffer !== noBuffer) this.#pool.release(this.#buffer)
     this.#buffer = noBuffer
-  }
-
-  #writeHeader(buffer: Buffer, options: SealOptions): void {
-    const { compression = 'none', logAppendTimeMs, transactional = false } = options
-    const view = viewOf(buffer)
-    view.setInt32(fieldAt.partitionLeaderEpoch, options.partitionLeaderEpoch ?? 0)
-    view.setInt8(fieldAt.magic, 2)
-    const attributes =
-      compressionCodes[compression] |
-      (logAppendTimeMs === undefined ? 0 : attributeBits.logAppendTime) |
-      (transactional ? attributeBits.transactional : 0)
-    view.setInt16(fieldAt.attributes, attributes)
-    view.setInt32(fieldAt.lastOffsetDelta, this.#recordCount - 1)
-    writeInt64(view, fieldAt.baseTimestamp, this.#baseTimestampMs)
-    writeInt64(view, fieldAt.maxTimestamp, logAppendTimeMs ?? this.#maxTimestampMs)
-    view.setInt32(fieldAt.recordCount, this.#recordCount)
   }
 
   /**
@@ -305,23 +250,4 @@ export class RecordBatchBuilder {
     if (previous !== noBuffer) this.#pool.release(previous)
     this.#buffer = larger
   }
-}
-
-function timeInvalid(argument: string, timeMs: number): RecordArgumentInvalidError {
-  const remedy = 'Give milliseconds since 1970 as an integer, less than 2^53 away from the first record of the batch.'
-  return new RecordArgumentInvalidError(argument, `is ${timeMs}`, remedy)
-}
-
-/** The bytes of a record's value. Data that is absent gives an empty value: a null one would be a tombstone. */
-function contentOf(message: Message): string | Uint8Array {
-  const { data, datacontenttype } = message
-  if (data === undefined) return ''
-  if (datacontenttype === 'application/json') return JSON.stringify(data)
-  if (data instanceof Uint8Array) return data
-  return typeof data === 'string' && !isJsonContentType(datacontenttype) ? data : JSON.stringify(data)
-}
-
-/** The same header, with the records behind it compressed. */
-function compressBatch(batch: Buffer, compression: 'gzip' | 'zstd'): Buffer {
-  return Buffer.concat([batch.subarray(0, batchHeaderBytes), compress(batch.subarray(batchHeaderBytes), compression)])
 }

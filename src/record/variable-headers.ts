@@ -11,6 +11,9 @@ export class VariableHeaders implements OptionalAttributes {
   time: string | undefined
   subject: string | undefined
   partitionkey: string | undefined
+  /** Where the bytes of `partitionkey` lie, if it is there. */
+  partitionkeyStart = 0
+  partitionkeyBytes = 0
   correlationid: string | undefined
   causationid: string | undefined
   traceparent: string | undefined
@@ -58,7 +61,7 @@ export class VariableHeaders implements OptionalAttributes {
       const valueEnd = at + (twiceValueBytes >> 1)
       if (valueEnd > end) return false
       const value = isAscii ? text.substring(at - start, valueEnd - start) : utf8TextAt(bytes, at, valueEnd)
-      if (value === undefined || !this.#take(nameStart, twiceNameBytes >> 1, value)) return false
+      if (value === undefined || !this.#take(nameStart, twiceNameBytes >> 1, value, at, valueEnd)) return false
       at = valueEnd
     }
     return at === end
@@ -78,7 +81,7 @@ export class VariableHeaders implements OptionalAttributes {
   }
 
   /** Assigns a value by its header's name: the length tells most of the known names apart, the bytes confirm. */
-  #take(nameStart: number, nameBytes: number, value: string): boolean {
+  #take(nameStart: number, nameBytes: number, value: string, valueStart: number, valueEnd: number): boolean {
     switch (nameBytes) {
       case 5:
         if (this.id !== undefined || !this.#isName(nameStart, idName)) break
@@ -111,6 +114,8 @@ export class VariableHeaders implements OptionalAttributes {
       case 15:
         if (this.partitionkey !== undefined || !this.#isName(nameStart, partitionkeyName)) break
         this.partitionkey = value
+        this.partitionkeyStart = valueStart
+        this.partitionkeyBytes = valueEnd - valueStart
         return true
       case 16:
         if (this.correlationid !== undefined || !this.#isName(nameStart, correlationName)) break

@@ -32,6 +32,8 @@ export class CommitBatch {
   /** Messages whose effects are in it. 0: nothing but progress over messages that nobody wanted. */
   messageCount = 0
   publishedCount = 0
+  /** From the call of commit to durable, in milliseconds. */
+  durationMs = 0
   /** Offsets that were skipped. */
   skippedCount = 0
   readonly #publishes: OpenPublish[] = []

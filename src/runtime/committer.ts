@@ -97,11 +97,13 @@ export class Committer {
     }
   }
 
-  /** Commits something by itself, beside what is merged. */
-  async commitAlone(batch: WriteBatch): Promise<CommitOutcome> {
+  /** Commits something by itself, beside what is merged. `onDurable` runs before anybody can see that it is settled. */
+  async commitAlone(batch: WriteBatch, onDurable?: () => void): Promise<CommitOutcome> {
     this.#aloneCount++
     try {
-      return await this.#engine.commit(batch)
+      const outcome = await this.#engine.commit(batch)
+      if (outcome.ok) onDurable?.()
+      return outcome
     } finally {
       this.#aloneCount--
       this.#changed.notify()
@@ -141,7 +143,7 @@ export class Committer {
     this.#urgent = false
     if (batch.messageCount > 0) batch.addOtherState(this.#chain.link())
     this.#inFlightCount++
-    const startMs = channels.committed.hasSubscribers ? this.#clock.monotonicMs() : 0
+    const startMs = this.#clock.monotonicMs()
     this.#engine.commit(batch.seal()).then(
       (outcome) => {
         this.#inFlightCount--
@@ -157,6 +159,7 @@ export class Committer {
 
   #succeeded(batch: CommitBatch, startMs: number): void {
     this.#doneSequence = batch.sequence
+    batch.durationMs = this.#clock.monotonicMs() - startMs
     batch.committed()
     if (channels.committed.hasSubscribers) {
       channels.committed.publish({
@@ -164,7 +167,7 @@ export class Committer {
         messageCount: batch.messageCount,
         publishedCount: batch.publishedCount,
         stateCount: batch.stateCount,
-        durationMs: this.#clock.monotonicMs() - startMs,
+        durationMs: batch.durationMs,
       })
     }
     this.#onCommitted(batch)

@@ -18,8 +18,8 @@ export const DeadLettered: EventDefinition<'millrace.dead-lettered', DeadLetter,
     data: {
       '~standard': { version: 1, vendor: 'millrace', validate: (value: unknown) => ({ value: value as DeadLetter }) },
     },
-    key: (letter) => letter.id,
-    subject: (letter) => letter.handler,
+    key: (letter) => (letter as DeadLetter).id,
+    subject: (letter) => (letter as DeadLetter).handler,
   },
 ) as EventDefinition<'millrace.dead-lettered', DeadLetter, DeadLetter>
 
@@ -31,9 +31,14 @@ export function deadLetterId(group: string, topic: string, partition: number, of
   return `${deadLetterPrefix(group, topic, partition)}${sortableNumber(offset)}`
 }
 
+/** What the ids of all dead letters of a handler begin with. */
+export function deadLetterGroupPrefix(group: string): string {
+  return `${escapedSegment(group)}/`
+}
+
 /** What the ids of all dead letters of a partition begin with. */
 export function deadLetterPrefix(group: string, topic: string, partition: number): string {
-  return `${escapedSegment(group)}/${topic}/${partition}/`
+  return `${deadLetterGroupPrefix(group)}${topic}/${partition}/`
 }
 
 /** The dead letter that a task becomes when its handler gives up. */

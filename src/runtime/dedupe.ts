@@ -57,6 +57,11 @@ export class Dedupe {
     })
   }
 
+  /** The commit that would have remembered it was not made. */
+  forget(message: Message): void {
+    this.#pending.delete(idOf(message))
+  }
+
   clear(): void {
     this.#known.clear()
     this.#pending.clear()

@@ -1,6 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { AppendWrite } from '../engine/index.ts'
-import { durationMs, frozenJson, type Json, parseIsoTime } from '../kernel/index.ts'
+import { type Clock, durationMs, frozenJson, type Json, parseIsoTime } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
 import type { AppendEffect, Effect, PublishEffect, ScheduleEffect, TimerTime } from './effects.ts'
 import { EffectInvalidError, KeyMissingError, StateInvalidError, TimerUnknownError } from './errors.ts'
@@ -38,7 +38,7 @@ export interface PlanContext {
   readonly group: string
   readonly handler: Handler
   readonly topics: TopicResolver
-  nowMs(): number
+  readonly clock: Pick<Clock, 'nowMs'>
 }
 
 const nothing: readonly never[] = Object.freeze([])
@@ -62,12 +62,11 @@ export const emptyPlan: EffectPlan = Object.freeze({
  */
 export function planEffects(
   result: unknown,
-  key: string | undefined,
-  message: Message,
+  task: { readonly key: string | undefined; readonly message: Message },
   context: PlanContext,
 ): EffectPlan {
   if (result === undefined || result === null) return emptyPlan
-  const planner = new Planner(key, message, context)
+  const planner = new Planner(task.key, task.message, context)
   if (Array.isArray(result)) {
     for (const effect of result as readonly unknown[]) {
       if (effect !== undefined && effect !== false && effect !== null) planner.add(effect)
@@ -165,7 +164,7 @@ class Planner implements EffectPlan {
 
   #schedule(effect: ScheduleEffect): void {
     this.#needTimer(effect.id)
-    const dueMs = dueTime(effect.when, this.#context.nowMs())
+    const dueMs = dueTime(effect.when, this.#context.clock.nowMs())
     if (dueMs === undefined) throw this.#invalid(`schedule with a time that is none: ${describe(effect.when)}`)
     if (this.timers === (nothing as unknown)) this.timers = []
     const data = frozenJson(effect.data ?? null, `the data of timer ${effect.id}`) as Json

@@ -31,6 +31,7 @@ export function handlerFrom(events: Subscribed, options: ErasedOptions, handle: 
     name,
     events: Object.freeze([...definitions]),
     key: options.key,
+    skipsWithoutKey: false,
     state: handlerState,
     handle: handlerState === undefined ? withoutState(handle) : handle,
     timers: timersOf(options, handlerState !== undefined, problems),

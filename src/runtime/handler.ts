@@ -120,6 +120,8 @@ export interface Handler {
   readonly name: string
   readonly events: readonly AnyEventDefinition[]
   readonly key: ((message: Message) => string | undefined) | undefined
+  /** Messages for which `key` answers `undefined` are skipped: of views. For other handlers that is a failure. */
+  readonly skipsWithoutKey: boolean
   readonly state: { readonly initial: unknown; readonly schema: StandardSchemaV1 | undefined } | undefined
   readonly handle: (message: Message, state: unknown, ctx: HandlerContext) => HandlerResult<unknown>
   readonly timers: Readonly<
@@ -170,9 +172,9 @@ export function on<const E extends Subscribed, State>(
   },
   handle: (
     message: MessageFor<E>,
-    state: ReadonlyData<NoInfer<State>>,
+    state: NoInfer<ReadonlyData<State>>,
     ctx: HandlerContext,
-  ) => HandlerResult<ReadonlyData<NoInfer<State>>>,
+  ) => HandlerResult<NoInfer<ReadonlyData<State>>>,
 ): Handler
 export function on<const E extends Subscribed>(
   events: E,

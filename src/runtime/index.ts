@@ -2,6 +2,8 @@
  * Runs handlers: subscriptions, the commit loop, retries, dead letters, timers.
  * @module
  */
+export { DeadLettered, deadLetterGroupPrefix } from './dead-letter-entry.ts'
+export { deadLettersOf } from './dead-letter-store.ts'
 export type { DeadLetter, DeadLetterSelection, DeadLetters, DeadOriginal } from './dead-letters.ts'
 export {
   type AppendCondition,
@@ -62,4 +64,7 @@ export {
   none,
   type RetryPolicy,
 } from './retry-policy.ts'
+export { deadLetterNamespace, deadLetterTopic, handlerNamespace, parkedKeyNamespace, parkedNamespace, rebuildNamespace } from './namespaces.ts'
+export { Subscription, topicsOf } from './subscription.ts'
+export { TopicResolver } from './topic-resolver.ts'
 export { declaredTopic, type TopicDeclaration, topic } from './topic.ts'

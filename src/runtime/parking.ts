@@ -83,10 +83,14 @@ export class Parking {
     return this.#keyWrite({ ...parked, head: null })
   }
 
-  /** Nothing waits any more: the key is as any other. */
-  unpark(parked: ParkedKey): StateWrite {
-    this.#keys.delete(parked.key)
+  /** Nothing waits any more … */
+  unparkWrite(parked: ParkedKey): StateWrite {
     return { kind: 'delete', namespace: this.#keyNamespace, key: this.#keyOf(parked) }
+  }
+
+  /** … so the key is as any other. */
+  unpark(parked: ParkedKey): void {
+    this.#keys.delete(parked.key)
   }
 
   /** Looks up where the queue of a key ends. */

@@ -1,25 +1,245 @@
-import type { Engine, StateWrite, TimerWrite, WriteBatch } from '../engine/index.ts'
-import { type Clock, type Json, type Random, sleep } from '../kernel/index.ts'
-import { contextFor, type HandlingOptions, type Message, runInContext } from '../message/index.ts'
-import { channels, type MessageReport } from '../telemetry/index.ts'
-import { AttemptContext } from './attempt-context.ts'
-import { CommitBatch } from './commit-batch.ts'
-import { commitFailureOf } from './commit-failure.ts'
-import type { Committer } from './committer.ts'
-import { Condition } from './condition.ts'
-import { DeadLettered, deadLetterOf, revivedMessage } from './dead-letter-entry.ts'
-import type { DeadLetter } from './dead-letters.ts'
-import type { Dedupe } from './dedupe.ts'
+import { channels } from '../telemetry/index.ts'
+import { Attempts, isThenable } from './attempts.ts'
+import type { CommitBatch } from './commit-batch.ts'
 import { type EffectPlan, planEffects } from './effect-plan.ts'
-import { AppendConflictError, BreakerOpenError, HandlerTimeoutError, KeyMissingError, TimerUnknownError } from './errors.ts'
-import type { Handler } from './handler.ts'
-import { deadLetterNamespace, deadLetterTopic, handlerNamespace } from './namespaces.ts'
-import type { OutsideCalls } from './outside-calls.ts'
-import type { ParkedKey, ParkedMessage, Parking } from './parking.ts'
-import type { PartitionReader } from './partition-reader.ts'
-import { type CachedState, StateCache } from './state-cache.ts'
-import { done, Task, type TaskOutcome } from './task.ts'
-import type { TimerPayload, TimerService } from './timer-service.ts'
-import type { TopicResolver } from './topic-resolver.ts'
+import { BreakerOpenError, KeyMissingError } from './errors.ts'
+import { GivingUp } from './giving-up.ts'
+import { LoneCommits } from './lone-commits.ts'
+import { mergePlan } from './merge-plan.ts'
+import { Replay } from './replay.ts'
+import type { CachedState } from './state-cache.ts'
+import { reportOf, type SubscriptionParts } from './subscription-parts.ts'
+import { done, type Task, type TaskOutcome } from './task.ts'
 
-export {}
+/**
+ * Runs tasks to their end: attempt, plan, merge; or retry, or dead letter. Nothing that a handler does reaches beyond its own
+ * task: what it throws or returns is caught before anything of it is merged.
+ */
+export class Runner {
+  readonly attempts: Attempts
+  readonly #parts: SubscriptionParts
+  readonly #lone: LoneCommits
+  readonly #givingUp: GivingUp
+  readonly #replay: Replay
+  /** Until when an open breaker holds work back, on the monotonic clock. */
+  #pausedUntilMs = 0
+  /** Whether many tasks are being submitted in one go, after which the submitter flushes. */
+  isBulk = false
+  /** How many messages are still to be committed one by one, to find the one that the engine refuses. */
+  isolatedCount = 0
+
+  constructor(parts: SubscriptionParts) {
+    this.#parts = parts
+    this.attempts = new Attempts(parts)
+    this.#givingUp = new GivingUp(parts)
+    this.#lone = new LoneCommits(parts, {
+      rerun: (task) => this.#begin(task),
+      failed: (task, error) => this.#failed(task, error),
+    })
+    this.#replay = new Replay(parts, this.#givingUp, (task) => this.#begin(task))
+  }
+
+  /** The outcome at once, or later. Never throws or rejects. */
+  run(task: Task): TaskOutcome | Promise<TaskOutcome> {
+    const { parking, dedupe, committer } = this.#parts
+    switch (task.kind) {
+      case 'record':
+        if (task.attempt > 0) break
+        if (parking.size > 0) {
+          const parked = parking.get(task.key)
+          if (parked !== undefined) return this.#guard(this.#replay.park(task, parked, (batch) => this.#merged(task, batch)))
+        }
+        if (dedupe?.isKnown(task.message) === true) {
+          this.#merged(task, committer.open)
+          return done
+        }
+        break
+      case 'timer':
+        if (!task.obsolete) break
+        this.#parts.timers.settled(task)
+        return done
+      case 'discard':
+        return this.#guard(this.#replay.discard(task))
+      case 'replay':
+        return this.#guard(this.#replay.replay(task.key as string))
+      case 'redrive':
+        return this.#guard(this.#redrive(task))
+      case 'parked':
+        break
+    }
+    return this.#begin(task)
+  }
+
+  /** Holds work back while a breaker is open. */
+  get isPaused(): boolean {
+    return this.#pausedUntilMs > 0 && this.#parts.clock.monotonicMs() < this.#pausedUntilMs
+  }
+
+  pause(forMs: number): void {
+    this.#pausedUntilMs = this.#parts.clock.monotonicMs() + forMs
+  }
+
+  /** A record that cannot be handed to the handler becomes a dead letter. */
+  giveUpUnreadable(...unreadable: Parameters<GivingUp['unreadable']>): void {
+    this.#givingUp.unreadable(...unreadable)
+  }
+
+  /** A dead letter that is to be redriven cannot be handed to the handler. */
+  giveUpAgain(task: Task, error: unknown): Promise<TaskOutcome> {
+    return this.#guard(this.#givingUp.alone(task, error))
+  }
+
+  /** What waited behind a dead letter is handled as soon as that has succeeded. */
+  async #redrive(task: Task): Promise<TaskOutcome> {
+    const began = this.#parts.epoch()
+    const outcome = await this.#begin(task)
+    if (outcome !== done || began !== this.#parts.epoch()) return outcome
+    return this.#parts.parking.get(task.key)?.head === null ? this.#replay.replay(task.key as string) : done
+  }
+
+  #begin(task: Task): TaskOutcome | Promise<TaskOutcome> {
+    const { handler, cache } = this.#parts
+    if (handler.state === undefined) return this.#attempt(task, undefined)
+    if (task.key === undefined) {
+      task.attempt++
+      return this.#giveUp(task, new KeyMissingError(this.#parts.group, task.message.id))
+    }
+    const entry = cache.get(task.key)
+    return entry === undefined ? this.#guard(this.#loadThenAttempt(task, task.key)) : this.#attempt(task, entry)
+  }
+
+  async #loadThenAttempt(task: Task, key: string): Promise<TaskOutcome> {
+    const { cache, epoch } = this.#parts
+    const began = epoch()
+    await cache.load([key])
+    if (began !== epoch()) return done
+    const entry = cache.get(key)
+    return entry === undefined ? this.#loadThenAttempt(task, key) : this.#attempt(task, entry)
+  }
+
+  #attempt(task: Task, entry: CachedState | undefined): TaskOutcome | Promise<TaskOutcome> {
+    const { handler, clock } = this.#parts
+    if (++task.attempt === 1) task.firstAttemptMs = clock.monotonicMs()
+    const startMs = channels.handled.hasSubscribers ? clock.monotonicMs() : 0
+    const state = entry === undefined || entry.value === undefined ? handler.state?.initial : entry.value
+    let result: unknown
+    try {
+      result = this.attempts.run(task, state)
+    } catch (error) {
+      return this.#failed(task, error)
+    }
+    if (isThenable(result)) return this.#guard(this.#later(task, entry, result, startMs))
+    return this.#settle(task, entry, result, startMs)
+  }
+
+  async #later(
+    task: Task,
+    entry: CachedState | undefined,
+    result: PromiseLike<unknown>,
+    startMs: number,
+  ): Promise<TaskOutcome> {
+    const began = this.#parts.epoch()
+    let value: unknown
+    // The cache must not let go of a state that somebody is working with.
+    if (entry !== undefined) entry.pendingCount++
+    try {
+      value = await result
+    } catch (error) {
+      if (entry !== undefined) entry.pendingCount--
+      return began === this.#parts.epoch() ? this.#failed(task, error) : done
+    }
+    if (entry !== undefined) entry.pendingCount--
+    return began === this.#parts.epoch() ? this.#settle(task, entry, value, startMs) : done
+  }
+
+  #settle(
+    task: Task,
+    entry: CachedState | undefined,
+    result: unknown,
+    startMs: number,
+  ): TaskOutcome | Promise<TaskOutcome> {
+    let plan: EffectPlan
+    try {
+      plan = planEffects(result, task, this.#parts)
+    } catch (error) {
+      return this.#failed(task, error)
+    }
+    if (plan.unready.length > 0) return this.#guard(this.#readyThenSettle(task, entry, result, plan, startMs))
+    if (channels.handled.hasSubscribers) {
+      const durationMs = this.#parts.clock.monotonicMs() - startMs
+      channels.handled.publish({ ...reportOf(this.#parts.group, task), durationMs, effectCount: plan.effectCount })
+    }
+    if (task.kind !== 'record' || plan.expects || this.isolatedCount > 0) {
+      if (this.isolatedCount > 0) this.isolatedCount--
+      return this.#guard(this.#lone.commit(task, entry, plan))
+    }
+    const batch = this.#parts.committer.open
+    mergePlan(this.#parts, batch, task, entry, plan)
+    this.#merged(task, batch)
+    return done
+  }
+
+  async #readyThenSettle(
+    task: Task,
+    entry: CachedState | undefined,
+    result: unknown,
+    plan: EffectPlan,
+    startMs: number,
+  ): Promise<TaskOutcome> {
+    const began = this.#parts.epoch()
+    try {
+      for (const { topic, partition } of plan.unready) await this.#parts.topics.ensure(topic, partition)
+    } catch (error) {
+      return began === this.#parts.epoch() ? this.#failed(task, error) : done
+    }
+    return began === this.#parts.epoch() ? this.#settle(task, entry, result, startMs) : done
+  }
+
+  /** The task's effects, if any, stand in the batch: so does its progress now. */
+  #merged(task: Task, batch: CommitBatch): void {
+    const { committer, dedupe } = this.#parts
+    batch.addProgress(task.reader, task.from, task.offset + 1)
+    batch.messageCount++
+    dedupe?.remember(task.message, batch)
+    if (!this.isBulk) committer.flushThisTurn()
+  }
+
+  #failed(task: Task, error: unknown): TaskOutcome | Promise<TaskOutcome> {
+    const { handler, clock, random, group, outside } = this.#parts
+    if (error instanceof BreakerOpenError) {
+      // Nothing was tried, so nothing is counted; the partition waits with it.
+      task.attempt--
+      if (!this.isPaused) this.pause(outside.openForMs)
+      return Math.max(1, Math.ceil(this.#pausedUntilMs - clock.monotonicMs()))
+    }
+    if (task.firstFailureMs === 0) task.firstFailureMs = clock.nowMs()
+    if (channels.failed.hasSubscribers) channels.failed.publish({ ...reportOf(group, task), error })
+    const failed = { error, attempt: task.attempt, elapsedMs: clock.monotonicMs() - task.firstAttemptMs }
+    const delayMs = handler.retry.delayMs(failed, random)
+    if (delayMs === undefined || !(delayMs >= 0)) return this.#giveUp(task, error)
+    if (channels.retried.hasSubscribers) channels.retried.publish({ ...reportOf(group, task), error, delayMs })
+    return delayMs
+  }
+
+  #giveUp(task: Task, error: unknown): TaskOutcome | Promise<TaskOutcome> {
+    if (task.kind !== 'record' || this.isolatedCount > 0) {
+      if (this.isolatedCount > 0) this.isolatedCount--
+      return this.#guard(this.#givingUp.alone(task, error))
+    }
+    const batch = this.#parts.committer.open
+    this.#givingUp.merge(task, error, batch)
+    this.#merged(task, batch)
+    return done
+  }
+
+  /** What goes wrong beside the handler is the engine's or Millrace's own fault: everything stops. */
+  async #guard(outcome: TaskOutcome | Promise<TaskOutcome>): Promise<TaskOutcome> {
+    const began = this.#parts.epoch()
+    try {
+      return await outcome
+    } catch (error) {
+      if (began === this.#parts.epoch()) this.#parts.onFatal(error)
+      return done
+    }
+  }
+}

@@ -82,6 +82,11 @@ export class StateCache {
     this.#entries.clear()
   }
 
+  /** Forgets what has no pending changes: another member may change it now. */
+  forgetSettled(): void {
+    for (const [key, entry] of this.#entries) if (entry.pendingCount === 0) this.#entries.delete(key)
+  }
+
   /** Makes room. Called between messages, so that no entry that is being worked with goes. */
   trim(): void {
     if (this.#entries.size <= this.#capacity) return

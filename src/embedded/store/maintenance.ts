@@ -1,4 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
+import { crc32 } from 'node:zlib'
 import type { TopicConfig } from '../../engine/index.ts'
 import { decodeBatch, filterBatch, type RawRecord } from '../../record/index.ts'
 import type { MaintenanceTotals, PartitionRow } from './protocol.ts'
@@ -150,7 +151,12 @@ function rewrite(
     totals.batchesDeleted++
     totals.bytesDeleted += byteCount
   } else {
-    db.prepare('UPDATE batch SET bytes = ?, byte_count = ? WHERE id = ?').run(kept, kept.byteLength, id)
+    db.prepare('UPDATE batch SET bytes = ?, byte_count = ?, checksum = ? WHERE id = ?').run(
+      kept,
+      kept.byteLength,
+      crc32(kept),
+      id,
+    )
     totals.bytesDeleted += byteCount - kept.byteLength
   }
 }

@@ -36,6 +36,7 @@ const createVersion1: Migration = (db) => {
       last_offset INTEGER NOT NULL,
       time_max_ms INTEGER NOT NULL,
       byte_count INTEGER NOT NULL,
+      checksum INTEGER NOT NULL,
       bytes BLOB NOT NULL
     ) STRICT;
     CREATE UNIQUE INDEX batch_by_offset ON batch (partition_id, base_offset, last_offset, time_max_ms, byte_count);

@@ -1,4 +1,5 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { crc32 } from 'node:zlib'
 import type { ProducerSequence, TopicConfig } from '../../engine/index.ts'
 import { setBaseOffset, setProducer, writeCrc } from '../../record/index.ts'
 import type { BatchCommand, PartitionRow, Refusal, TopicRow } from './protocol.ts'
@@ -40,7 +41,8 @@ export class TopicWriter {
   constructor(db: DatabaseSync) {
     this.#db = db
     this.#insertBatch = db.prepare(
-      'INSERT INTO batch (partition_id, base_offset, last_offset, time_max_ms, byte_count, bytes) VALUES (?, ?, ?, ?, ?, ?)',
+      `INSERT INTO batch (partition_id, base_offset, last_offset, time_max_ms, byte_count, checksum, bytes)
+       VALUES (?, ?, ?, ?, ?, ?, ?)`,
     )
     this.#selectEnd = db.prepare(`
       SELECT max(end_floor, coalesce((SELECT last_offset + 1 FROM batch WHERE partition_id = ?1
@@ -88,7 +90,8 @@ export class TopicWriter {
     }
     writeCrc(bytes)
     const lastOffset = baseOffset + recordCount - 1
-    this.#insertBatch.run(batch.partitionId, baseOffset, lastOffset, batch.timeMaxMs, bytes.byteLength, bytes)
+    const checksum = crc32(bytes)
+    this.#insertBatch.run(batch.partitionId, baseOffset, lastOffset, batch.timeMaxMs, bytes.byteLength, checksum, bytes)
     this.#ends.set(batch.partitionId, lastOffset + 1)
     return baseOffset
   }

@@ -166,6 +166,7 @@ export const atomicityCases: readonly ConformanceCase[] = [
       let writing = true
       const watch = async (): Promise<void> => {
         while (writing) {
+          await f.turn()
           const [a, b] = await f.engine.state.getMany(namespace, ['a', 'b'])
           assert.equal(a?.value, b?.value)
           const latest = await f.engine.topics.locate(topic, 0, 'latest')

@@ -200,6 +200,7 @@ export const eventReadingCases: readonly ConformanceCase[] = [
       const followed: number[] = []
       const follow = async (): Promise<void> => {
         for (let last = false; !last; ) {
+          await f.turn()
           last = !writing
           const fromPosition = (followed.at(-1) ?? 0) + 1
           followed.push(...(await readAll(f, { query, fromPosition })).map(({ position }) => position))

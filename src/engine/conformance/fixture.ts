@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { setImmediate } from 'node:timers/promises'
 import { sleep, systemClock, systemRandom, uuidv7, type VirtualClock } from '../../kernel/index.ts'
 import type { Message } from '../../message/index.ts'
 import type { RecordOutcome } from '../../record/index.ts'
@@ -160,6 +161,11 @@ export class Fixture {
   /** The value under a key, or undefined. */
   async value(namespace: string, key: string): Promise<unknown> {
     return (await this.#engine.state.get(namespace, key))?.value
+  }
+
+  /** Lets everything else that waits for its turn have it: a case that looks again and again calls this in between. */
+  async turn(): Promise<void> {
+    await setImmediate()
   }
 
   /** Waits until something holds. The engine's own time does not move meanwhile. */

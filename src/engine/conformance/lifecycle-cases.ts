@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { systemClock } from '../../kernel/index.ts'
 import type { Engine } from '../engine.ts'
 import { type ConformanceCase, survivesClose } from './conformance-case.ts'
 import { refuses } from './fixture.ts'
@@ -126,6 +127,23 @@ export const lifecycleCases: readonly ConformanceCase[] = [
       await f.engine.close()
       await listener.member.leave()
       assert.deepEqual(listener.member.claims, [])
+    },
+  },
+  {
+    name: 'lifecycle: a reader that looks again and again does not keep a commit from being made',
+    async run(f) {
+      const [namespace, stream] = [f.name('state'), f.name('stream')]
+      const committing = f.commit({
+        append: [{ stream, events: [{ message: f.message('T') }] }],
+        state: [{ kind: 'set', namespace, key: 'k', value: 1 }],
+      })
+      const giveUpMs = systemClock.monotonicMs() + 3000
+      const poll = async (isThere: () => Promise<boolean>): Promise<void> => {
+        while (!(await isThere())) assert.ok(systemClock.monotonicMs() < giveUpMs, 'reading starves the commit')
+      }
+      await poll(async () => (await f.engine.state.get(namespace, 'k')) !== undefined)
+      await poll(async () => (await f.stream(stream)).length === 1)
+      await committing
     },
   },
   {

@@ -104,7 +104,12 @@ function positionOf(data: ModelEvents, ordinal: number): number | undefined {
   return undefined
 }
 
-function put(data: ModelEvents, write: AppendWrite, known: ModelStream | undefined, answer: Appended | undefined): void {
+function put(
+  data: ModelEvents,
+  write: AppendWrite,
+  known: ModelStream | undefined,
+  answer: Appended | undefined,
+): void {
   const stream = known ?? { version: 0, truncatedBefore: 1, tombstoned: false }
   data.streams.set(write.stream, stream)
   const firstVersion = stream.version + 1

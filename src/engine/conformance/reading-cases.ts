@@ -35,12 +35,12 @@ export const readingCases: readonly ConformanceCase[] = [
     async run(f) {
       const topic = await f.topic()
       await f.publish(topic, f.numbered(3))
-      for (const offset of [4, -1, 1e9]) {
+      for (const offset of [4, 1e9]) {
         const error = await refuses(() => f.engine.topics.read({ topic, partition: 0, offset }), 'OFFSET_OUT_OF_RANGE')
         const { earliest, latest } = (error as Error & { details: { earliest: number; latest: number } }).details
         assert.deepEqual([earliest, latest], [0, 3])
       }
-      for (const offset of [0.5, Number.NaN, Number.POSITIVE_INFINITY, '0' as unknown as number]) {
+      for (const offset of [-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, '0' as unknown as number]) {
         await refuses(() => f.engine.topics.read({ topic, partition: 0, offset }))
       }
     },

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { Json } from '../../kernel/index.ts'
+import { type Json, systemClock } from '../../kernel/index.ts'
 import type { StateChange } from '../state.ts'
 import type { ConformanceCase } from './conformance-case.ts'
 import type { Fixture } from './fixture.ts'
@@ -47,6 +47,23 @@ export const watchCases: readonly ConformanceCase[] = [
         { key: 'k', value: 'after', revision: 2 },
         { key: 'l', value: 1, revision: 1 },
       ])
+    },
+  },
+  {
+    name: 'watch: changes count from the call, not from the first look',
+    async run(f) {
+      const namespace = f.name('state')
+      const controller = new AbortController()
+      const iterable = f.engine.state.watch(namespace, { signal: controller.signal })
+      await set(f, namespace, 'k', 1)
+      const giveUp = systemClock.setTimer(() => controller.abort(), 2000)
+      const seen: StateChange[] = []
+      for await (const change of iterable) {
+        seen.push(change)
+        controller.abort()
+      }
+      giveUp.cancel()
+      assert.deepEqual(seen, [{ key: 'k', value: 1, revision: 1 }])
     },
   },
   {

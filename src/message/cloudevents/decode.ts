@@ -73,8 +73,9 @@ export function messageOf(attributes: RawAttributes, data: unknown, options: Dec
   )
 }
 
-/** Data from the bytes of a binary-mode message: JSON if its content type says so, else the bytes themselves. */
+/** Data from the bytes of a binary-mode message: JSON if its content type says so, else the bytes themselves. No bytes: no data. */
 export function dataOfBytes(attributes: RawAttributes, bytes: Uint8Array, place: string): unknown {
+  if (bytes.byteLength === 0) return undefined
   const contentType = text(attributes, 'datacontenttype')
   if (contentType !== undefined) {
     return isJsonContentType(contentType) ? jsonOfBytes(bytes, parseContentType(contentType).charset, place) : bytes

@@ -9,8 +9,8 @@ import { attributeTexts, bytesOfData, decodeJson, encodeJson } from './json.ts'
 export interface KafkaContent {
   /** The attribute `partitionkey`; `null` if the message has none. */
   readonly key: string | null
-  /** `null` only in binary mode, for a message without data: Kafka takes it for a tombstone. */
-  readonly value: Uint8Array | null
+  /** Never `null`, which Kafka takes for a tombstone: a message without data has an empty value in binary mode. */
+  readonly value: Uint8Array
   readonly headers: readonly (readonly [name: string, value: string])[]
 }
 
@@ -21,12 +21,14 @@ export interface KafkaSource {
   readonly headers: Iterable<readonly [name: string, value: string | Uint8Array | null]>
 }
 
+const noBytes = new Uint8Array()
+
 /** Encodes a message in binary content mode: attributes as `ce_` headers, data as the value (Kafka binding 1.0.2 §3.2). */
 export function encodeKafkaBinary(message: Message): KafkaContent {
   const headers = attributeTexts(message).map(([name, text]): readonly [string, string] =>
     name === 'datacontenttype' ? [contentTypeHeader, text] : [kafkaHeaderPrefix + name, text],
   )
-  return { key: message.partitionkey ?? null, value: bytesOfData(message), headers }
+  return { key: message.partitionkey ?? null, value: bytesOfData(message) ?? noBytes, headers }
 }
 
 /** Encodes a message in structured content mode: all of it as JSON in the value (Kafka binding 1.0.2 §3.3). */

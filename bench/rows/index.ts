@@ -1,0 +1,59 @@
+import type { BenchRow } from '../row.ts'
+
+/** All rows, in the order in which they are run. Each is loaded by the process that runs it. */
+export const rows: readonly {
+  readonly name: string
+  readonly title: string
+  readonly load: () => Promise<BenchRow>
+}[] = [
+  {
+    name: 'publish-single',
+    title: 'Durable publish, single events, 1,024 in flight',
+    load: async () => (await import('./publish-single.ts')).publishSingle,
+  },
+  {
+    name: 'publish-created',
+    title: 'Durable publish, events created and validated in the loop, 1,024 in flight',
+    load: async () => (await import('./publish-single.ts')).publishCreated,
+  },
+  {
+    name: 'publish-batches',
+    title: 'Durable publish, batches of 500',
+    load: async () => (await import('./publish-batches.ts')).publishBatches,
+  },
+  {
+    name: 'read',
+    title: 'Read and decode, one group, from disk',
+    load: async () => (await import('./read-from-disk.ts')).readFromDisk,
+  },
+  {
+    name: 'handler',
+    title: 'Handler with state and one published event each, exactly once',
+    load: async () => (await import('./handler-throughput.ts')).handlerThroughput,
+  },
+  {
+    name: 'idle',
+    title: "Idle latency, publish to the handler's durable commit",
+    load: async () => (await import('./idle-latency.ts')).idleLatency,
+  },
+  {
+    name: 'append',
+    title: 'Conditional append to 10,000 streams, 256 in flight',
+    load: async () => (await import('./conditional-append.ts')).conditionalAppend,
+  },
+  {
+    name: 'open',
+    title: 'Open a file with 1,000,000 events, and replay them',
+    load: async () => (await import('./open-and-replay.ts')).openAndReplay,
+  },
+  {
+    name: 'shop',
+    title: 'The shop, --once --repeat 200',
+    load: async () => (await import('./shop-run.ts')).shopRun,
+  },
+  {
+    name: 'growth',
+    title: 'Cost per event as the file grows',
+    load: async () => (await import('./growth.ts')).growth,
+  },
+]

@@ -1,0 +1,67 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { embedded, type EmbeddedEngine } from '../embedded/index.ts'
+import { event, type EventDefinition, type Message } from '../message/index.ts'
+import type { Handler } from '../runtime/index.ts'
+import { app, type RunningApp, type StartOptions, service } from './index.ts'
+
+/** Data of the events of these tests. */
+export interface Item {
+  readonly id: string
+  readonly n: number
+}
+
+const item = z.object({ id: z.string(), n: z.number() })
+
+export const Placed: EventDefinition<'Placed', Item, Item> = event('Placed', { topic: 'orders', data: item, key: (d) => d.id })
+export const Paid: EventDefinition<'Paid', Item, Item> = event('Paid', { topic: 'payments', data: item, key: (d) => d.id })
+export const Shipped: EventDefinition<'Shipped', Item, Item> = event('Shipped', { topic: 'shipments', data: item, key: (d) => d.id })
+
+/** An engine in memory. */
+export function memoryEngine(environment?: Parameters<ReturnType<typeof embedded>['open']>[0]): Promise<EmbeddedEngine> {
+  return embedded({ path: ':memory:' }).open(environment)
+}
+
+/** A folder that is gone after the test. */
+export function temporaryFolder(): { readonly path: (name: string) => string } & Disposable {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-app-'))
+  return {
+    path: (name) => join(folder, name),
+    [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }),
+  }
+}
+
+/** Starts an app with one service of these handlers. */
+export function startHandlers(handlers: readonly Handler[], options: StartOptions): Promise<RunningApp> {
+  return app('test', { services: [service('s', handlers)] }).start(options)
+}
+
+/** All messages of a topic, partition by partition, each in its order. */
+export async function messagesOf(engine: EmbeddedEngine, topic: string): Promise<Message<string, Item>[]> {
+  const found: Message<string, Item>[] = []
+  const description = await engine.topics.describe(topic)
+  for (const { partition, earliest, latest } of description?.partitions ?? []) {
+    let offset = earliest
+    while (offset < latest) {
+      const result = await engine.topics.read({ topic, partition, offset })
+      for (const record of result.records) if (record.kind === 'message') found.push(record.message as Message<string, Item>)
+      offset = result.nextOffset
+    }
+  }
+  return found
+}
+
+/** Numbers of the messages of a topic by key, in their order. */
+export async function numbersByKey(engine: EmbeddedEngine, topic: string): Promise<Record<string, number[]>> {
+  const byKey: Record<string, number[]> = {}
+  for (const { data } of await messagesOf(engine, topic)) (byKey[data.id] ??= []).push(data.n)
+  return byKey
+}
+
+/** A promise that is settled from outside. */
+export function gate(): { readonly opened: Promise<void>; readonly open: () => void } {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  return { opened: promise, open: () => resolve() }
+}

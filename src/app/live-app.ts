@@ -1,0 +1,248 @@
+import { type View, viewNamespace } from '../domain/index.ts'
+import type { Engine, TopicPosition } from '../engine/index.ts'
+import { type Clock, type Random, sleep } from '../kernel/index.ts'
+import type { Message } from '../message/index.ts'
+import {
+  AppStoppedError,
+  type DeadLetterSelection,
+  type DeadLetters,
+  deadLetterNamespace,
+  deadLettersOf,
+  type Handler,
+  type Lag,
+  Subscription,
+  type TopicResolver,
+} from '../runtime/index.ts'
+import { channels } from '../telemetry/index.ts'
+import type { App } from './app.ts'
+import { ViewUnknownError } from './errors.ts'
+import { beginRebuild, finishRebuild } from './rebuild.ts'
+import type { RunningApp, ViewReader } from './running-app.ts'
+import { LiveView } from './live-view.ts'
+
+/** One handler or view of an app: what becomes a subscription. */
+export interface Part {
+  readonly group: string
+  readonly handler: Handler
+  readonly source: string
+  readonly stateNamespace: string
+}
+
+/** What a running app is made of. */
+export interface LiveAppOptions {
+  readonly app: App
+  readonly parts: readonly Part[]
+  readonly engine: Engine
+  readonly ownsEngine: boolean
+  readonly clock: Clock
+  readonly random: Random
+  readonly topics: TopicResolver
+  readonly stopTimeoutMs: number
+}
+
+/** How long `idle()` waits between two looks when nothing that it knows of happens: other members may be at work. */
+const idleLookMs = 20
+
+/** An app that runs. */
+export class LiveApp implements RunningApp {
+  readonly name: string
+  readonly engine: Engine
+  readonly failed: Promise<never>
+  readonly deadLetters: DeadLetters
+  readonly #options: LiveAppOptions
+  readonly #subscriptions = new Map<string, Subscription>()
+  readonly #end = new AbortController()
+  #fail: (error: unknown) => void = () => undefined
+  #failure: { readonly error: unknown } | undefined
+  #stopping: Promise<void> | undefined
+
+  constructor(options: LiveAppOptions) {
+    this.#options = options
+    this.name = options.app.name
+    this.engine = options.engine
+    this.failed = new Promise((_resolve, reject) => {
+      this.#fail = reject
+    })
+    // Who does not look at it is told by idle(), publish() and stop().
+    this.failed.catch(() => undefined)
+    this.deadLetters = this.#liveDeadLetters()
+  }
+
+  /** Joins all groups. What fails on the way is undone. */
+  async start(signal: AbortSignal | undefined): Promise<void> {
+    const { parts, engine } = this.#options
+    try {
+      await finishRebuild(engine, parts)
+      for (const part of parts) await this.#subscribe(part)
+    } catch (error) {
+      await this.#abandon(error)
+      throw error
+    }
+    void this.#watchDeadLetters()
+    signal?.addEventListener('abort', () => void this.stop().catch(() => undefined), {
+      once: true,
+      signal: this.#end.signal,
+    })
+  }
+
+  async publish(messages: Message | readonly Message[]): Promise<readonly TopicPosition[]> {
+    this.#check()
+    const { topics, engine, clock } = this.#options
+    const list = Array.isArray(messages) ? (messages as readonly Message[]) : [messages as Message]
+    const runs: { topic: string; messages: Message[] }[] = []
+    for (const message of list) {
+      const topic = topics.topicOf(message)
+      if (!topics.isReady(topic)) await topics.create(topic)
+      const last = runs.at(-1)
+      if (last?.topic === topic) last.messages.push(message)
+      else runs.push({ topic, messages: [message] })
+    }
+    const startMs = channels.published.hasSubscribers ? clock.monotonicMs() : 0
+    const outcome = await engine.commit({ publish: runs })
+    if (channels.published.hasSubscribers) {
+      const durationMs = clock.monotonicMs() - startMs
+      channels.published.publish({ app: this.name, handler: null, messageCount: list.length, durationMs })
+    }
+    return outcome.ok ? outcome.published : []
+  }
+
+  view<State>(view: View<State>): ViewReader<State> {
+    const { app, engine } = this.#options
+    const known = app.views.find((one) => one.name === view.name && one.version === view.version)
+    if (known === undefined) throw new ViewUnknownError(view.name, this.name)
+    return new LiveView<State>(engine, viewNamespace(this.name, view), () => this.#rebuild(view.handler))
+  }
+
+  async idle(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    for (let ends = ''; ; ) {
+      this.#check()
+      options.signal?.throwIfAborted()
+      const before = ends
+      ends = (await this.#quietAt()) ?? ''
+      // Only if nothing was published while the groups were looked at, one after the other, all of them are done.
+      if (ends !== '' && ends === before) return
+      if (ends === '') await this.#somethingHappens(options.signal)
+    }
+  }
+
+  async lag(): Promise<readonly Lag[]> {
+    const lags: Lag[] = []
+    for (const { group } of this.#options.parts) {
+      const description = await this.engine.groups.describe(group)
+      const partitions = description?.lag ?? []
+      lags.push({
+        handler: group,
+        lagMessages: partitions.reduce((sum, one) => sum + one.lagMessages, 0),
+        lagSeconds: partitions.reduce((most, one) => Math.max(most, one.lagSeconds), 0),
+        partitions,
+      })
+    }
+    return lags
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop()
+    return this.#stopping
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
+  }
+
+  async #stop(): Promise<void> {
+    this.#end.abort()
+    const { ownsEngine, engine, stopTimeoutMs } = this.#options
+    try {
+      if (this.#failure === undefined) {
+        await Promise.all([...this.#subscriptions.values()].map((one) => one.stop(stopTimeoutMs)))
+      }
+    } finally {
+      if (ownsEngine) await engine.close()
+    }
+  }
+
+  async #subscribe(part: Part): Promise<void> {
+    const { engine, clock, random, topics } = this.#options
+    const setup = { ...part, app: this.name, engine, clock, random, topics }
+    const subscription = new Subscription(setup, (error) => void this.#abandon(error))
+    this.#subscriptions.set(part.group, subscription)
+    await subscription.start()
+  }
+
+  /** The engine failed, or something that must not happen did: nothing more is handled. */
+  async #abandon(error: unknown): Promise<void> {
+    if (this.#failure !== undefined || this.#stopping !== undefined) return
+    this.#failure = { error }
+    this.#fail(error)
+    this.#end.abort()
+    await Promise.allSettled([...this.#subscriptions.values()].map((one) => one.abandon()))
+  }
+
+  /** The ends of all topics, if everything up to them is handled by everybody. */
+  async #quietAt(): Promise<string | undefined> {
+    for (const subscription of this.#subscriptions.values()) {
+      if (!(await subscription.isQuiet())) return undefined
+    }
+    const ends: string[] = []
+    for (const { handler, lagMessages, partitions } of await this.lag()) {
+      if (lagMessages > 0) return undefined
+      ends.push(handler, ...partitions.map(({ topic, partition, latest }) => `${topic}/${partition}:${latest}`))
+    }
+    return ends.length === 0 ? 'nothing' : ends.join(' ')
+  }
+
+  async #somethingHappens(signal: AbortSignal | undefined): Promise<void> {
+    const { clock } = this.#options
+    const over = new AbortController()
+    const ends = [over.signal, this.#end.signal, ...(signal === undefined ? [] : [signal])]
+    const look = sleep(idleLookMs, clock, AbortSignal.any(ends)).catch(() => undefined)
+    await Promise.race([look, ...[...this.#subscriptions.values()].map((one) => one.changed())])
+    over.abort()
+  }
+
+  async #rebuild(handler: Handler): Promise<void> {
+    this.#check()
+    const { parts, engine, stopTimeoutMs } = this.#options
+    const part = parts.find((one) => one.handler === handler) as Part
+    await this.#subscriptions.get(part.group)?.stop(stopTimeoutMs)
+    try {
+      await beginRebuild(engine, this.name, part)
+    } finally {
+      await this.#subscribe(part)
+    }
+  }
+
+  async #watchDeadLetters(): Promise<void> {
+    try {
+      const watch = this.engine.state.watch(deadLetterNamespace(this.name), { signal: this.#end.signal, prefix: '' })
+      for await (const change of watch) {
+        const requested = (change.value as { readonly requested?: unknown } | undefined)?.requested
+        if (typeof requested !== 'string') continue
+        for (const subscription of this.#subscriptions.values()) await subscription.onDeadLetterChange(change.key)
+      }
+    } catch (error) {
+      if (!this.#end.signal.aborted) await this.#abandon(error)
+    }
+  }
+
+  /** Requests are taken up before the call returns, so that `idle()` after it waits for them. */
+  #liveDeadLetters(): DeadLetters {
+    const store = deadLettersOf(this.engine, this.name)
+    const scan = async (count: number): Promise<number> => {
+      await Promise.all([...this.#subscriptions.values()].map((one) => one.scanRequests()))
+      return count
+    }
+    return {
+      list: (options) => store.list(options),
+      show: (id) => store.show(id),
+      count: () => store.count(),
+      redrive: async (which: DeadLetterSelection) => scan(await store.redrive(which)),
+      discard: async (which: DeadLetterSelection) => scan(await store.discard(which)),
+    }
+  }
+
+  #check(): void {
+    if (this.#failure !== undefined) throw this.#failure.error
+    if (this.#stopping !== undefined) throw new AppStoppedError(this.name)
+  }
+}

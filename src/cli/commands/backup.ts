@@ -1,0 +1,58 @@
+import { existsSync } from 'node:fs'
+import { open, rename, rm } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import type { Command } from 'commander'
+import { withEngine } from '../engine-file.ts'
+import { NotFoundError, TargetExistsError } from '../errors.ts'
+import { ProgressBar } from '../progress-bar.ts'
+import type { Invocation, Session } from '../session.ts'
+import { shownBytes } from '../text.ts'
+
+/** `millrace backup`: a copy of the file, also while an app writes it. */
+export function backupCommand(program: Command, session: Session): void {
+  program
+    .command('backup')
+    .description('Copy the file, as it is at one moment, into a new file; also while an app writes it.')
+    .argument('<to>', 'path of the copy; nothing may be there yet')
+    .action(session.action(backup))
+    .addHelpText(
+      'after',
+      '\nExample:\n  $ millrace backup shop-backup.db --file shop.db && millrace verify --file shop-backup.db',
+    )
+}
+
+async function backup(invocation: Invocation<object>): Promise<undefined> {
+  const { output, environment, args } = invocation
+  const { signal, clock, cwd } = environment
+  const path = resolve(cwd, args[0] as string)
+  if (existsSync(path)) throw new TargetExistsError(path)
+  if (!existsSync(dirname(path))) throw new NotFoundError('folder', dirname(path), 'Create it first, or give another path.')
+  // Only a copy that is whole gets the name that was asked for.
+  const partial = `${path}.partial`
+  const bytes = await withEngine(invocation, 'read', async (engine) => {
+    await rm(partial, { force: true })
+    try {
+      using bar = new ProgressBar(output, clock, 'copying')
+      const done = await engine.backup(partial, {
+        onProgress: (progress) => {
+          // What is thrown here ends the copying.
+          signal.throwIfAborted()
+          bar.update(progress.done, progress.total)
+        },
+      })
+      await syncPath(partial)
+      await rename(partial, path)
+      await syncPath(dirname(path))
+      return done.bytes
+    } finally {
+      await rm(partial, { force: true })
+    }
+  })
+  if (output.isJson) await output.document({ path, bytes })
+  else output.note(`Copied ${shownBytes(bytes)} to ${path}.`)
+}
+
+async function syncPath(path: string): Promise<void> {
+  await using handle = await open(path, 'r')
+  await handle.sync()
+}

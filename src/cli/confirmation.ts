@@ -1,0 +1,36 @@
+import { createInterface } from 'node:readline/promises'
+import { UnconfirmedError } from './errors.ts'
+import type { Invocation } from './session.ts'
+
+/** Options of commands that take something away. */
+export interface ConfirmationOptions {
+  readonly yes?: boolean
+  readonly dryRun?: boolean
+}
+
+/**
+ * Asks before something is taken away: `--yes` answers, else the person at the terminal does.
+ *
+ * @throws UnconfirmedError `CLI_UNCONFIRMED`: nobody is there, or the answer was no.
+ */
+export async function confirm(
+  { options, environment, output }: Invocation<ConfirmationOptions>,
+  question: string,
+): Promise<void> {
+  if (options.yes === true) return
+  const { stdin, stderr, signal } = environment
+  if (stdin.isTTY !== true || stderr.isTTY !== true) {
+    output.note(question)
+    throw new UnconfirmedError(question, false)
+  }
+  const reader = createInterface({ input: stdin, output: stderr, terminal: false })
+  try {
+    const answer = await reader.question(`${question} [y/N] `, { signal })
+    if (!/^\s*y(es)?\s*$/i.test(answer)) throw new UnconfirmedError(question, true)
+  } catch (error) {
+    signal.throwIfAborted()
+    throw error
+  } finally {
+    reader.close()
+  }
+}

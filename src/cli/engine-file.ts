@@ -1,0 +1,68 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
+import { type EmbeddedEngine, embedded } from '../embedded/index.ts'
+import type { CliEnvironment } from './environment.ts'
+import { ConfigInvalidError, FileUnnamedError, NotFoundError } from './errors.ts'
+import type { GlobalOptions, Invocation } from './session.ts'
+
+/** How a command uses the file: `'create'` writes and makes it if it is not there. */
+export type FileUse = 'read' | 'write' | 'create'
+
+/**
+ * Which file is meant: `--file`, else `MILLRACE_FILE`, else `millrace.file` in the nearest package.json that has it, from
+ * the working directory upwards. `undefined`: none is named.
+ *
+ * @throws ConfigInvalidError `CLI_CONFIG_INVALID`
+ */
+export function namedFile(options: Pick<GlobalOptions, 'file'>, environment: CliEnvironment): string | undefined {
+  const { cwd, env } = environment
+  const fromVariable = env['MILLRACE_FILE']
+  if (options.file !== undefined) return resolve(cwd, options.file)
+  if (fromVariable !== undefined && fromVariable !== '') return resolve(cwd, fromVariable)
+  for (let folder = cwd; ; folder = dirname(folder)) {
+    const file = configuredFile(join(folder, 'package.json'))
+    if (file !== undefined) return resolve(folder, file)
+    if (dirname(folder) === folder) return undefined
+  }
+}
+
+function configuredFile(packagePath: string): string | undefined {
+  if (!existsSync(packagePath)) return undefined
+  let content: unknown
+  try {
+    content = JSON.parse(readFileSync(packagePath, 'utf8'))
+  } catch (cause) {
+    throw new ConfigInvalidError(packagePath, 'cannot be read as JSON', { cause })
+  }
+  const section = (content as { readonly millrace?: { readonly file?: unknown } } | null)?.millrace
+  if (section?.file === undefined) return undefined
+  if (typeof section.file === 'string' && section.file !== '') return section.file
+  throw new ConfigInvalidError(packagePath, 'names no path under "millrace.file"')
+}
+
+/**
+ * Opens the file for the time of some work.
+ *
+ * For reading it may belong to a running app; for writing it must be nobody's.
+ *
+ * @throws FileUnnamedError `CLI_FILE_UNNAMED`, NotFoundError `CLI_NOT_FOUND`, FileLockedError `FILE_LOCKED` and what
+ *   `embedded().open()` throws
+ */
+export async function withEngine<Result>(
+  { options, environment, output }: Pick<Invocation<object>, 'options' | 'environment' | 'output'>,
+  use: FileUse,
+  work: (engine: EmbeddedEngine) => Promise<Result>,
+): Promise<Result> {
+  const path = namedFile(options, environment)
+  if (path === undefined) throw new FileUnnamedError()
+  const isNew = !existsSync(path)
+  if (isNew && use !== 'create') {
+    throw new NotFoundError('file', path, 'Correct the path; "millrace dev <app>" and "millrace topics create" make new files.')
+  }
+  const { clock, random } = environment
+  // A short visit leaves retention and compaction to the app.
+  const source = embedded({ path, ...(use === 'read' ? { readOnly: true } : { maintenanceIntervalMs: 0 }) })
+  await using engine = await source.open({ clock, random })
+  if (isNew) output.note(`Created ${path}.`)
+  return await work(engine)
+}

@@ -1,0 +1,71 @@
+import { InvalidArgumentError } from 'commander'
+import { OffsetOutOfRangeError, type StartPosition, type TopicDescription, type Topics } from '../engine/index.ts'
+import { type Duration, DurationInvalidError, durationMs, parseIsoTime } from '../kernel/index.ts'
+
+/** A place in a topic as it is typed. A time may be relative, and becomes absolute when the command runs. */
+export type Position =
+  | 'earliest'
+  | 'latest'
+  | { readonly offset: number }
+  | { readonly timeMs: number }
+  | { readonly agoMs: number }
+
+/** How positions are written, for help texts. */
+export const positionHelp =
+  "'earliest', 'latest', an offset, or a time: @2026-01-31, @2026-01-31T12:00:00Z, @1767225600000, @-90s, @-1h"
+
+/** Parses a {@link Position}; commander reports what is thrown. */
+export function parsePosition(text: string): Position {
+  if (text === 'earliest' || text === 'latest') return text
+  if (/^\d{1,16}$/.test(text)) return { offset: Number(text) }
+  if (text.startsWith('@-')) {
+    const agoMs = durationOf(text.slice(2))
+    if (agoMs !== undefined) return { agoMs }
+  } else if (text.startsWith('@')) {
+    const timeMs = timeOf(text.slice(1))
+    if (timeMs !== undefined) return { timeMs }
+  }
+  throw new InvalidArgumentError(`Give ${positionHelp}.`)
+}
+
+/** The position as engines take it. */
+export function startOf(position: Position, nowMs: number): StartPosition {
+  if (typeof position === 'string' || 'offset' in position) return position
+  return { timestampMs: Math.max(0, 'timeMs' in position ? position.timeMs : nowMs - position.agoMs) }
+}
+
+/**
+ * The offset of a position in one partition. An offset outside what is there becomes the nearest end if the topic has
+ * several partitions: it is then meant for those where it exists.
+ *
+ * @throws OffsetOutOfRangeError `OFFSET_OUT_OF_RANGE`: in the only partition that is asked for.
+ */
+export async function offsetOf(
+  topics: Topics,
+  topic: TopicDescription,
+  partition: number,
+  start: StartPosition,
+  isOnly: boolean,
+): Promise<number> {
+  try {
+    return await topics.locate(topic.name, partition, start)
+  } catch (error) {
+    if (isOnly || !(error instanceof OffsetOutOfRangeError)) throw error
+    const { offset, earliest, latest } = error.details
+    return offset < earliest ? earliest : latest
+  }
+}
+
+function durationOf(text: string): number | undefined {
+  try {
+    return durationMs(text as Duration)
+  } catch (error) {
+    if (error instanceof DurationInvalidError) return undefined
+    throw error
+  }
+}
+
+function timeOf(text: string): number | undefined {
+  if (/^\d{5,16}$/.test(text)) return Number(text)
+  return parseIsoTime(/^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00:00Z` : text)
+}

@@ -1,0 +1,149 @@
+import type { ReadResult } from '../engine/index.ts'
+import type { AnyEventDefinition, Message } from '../message/index.ts'
+import type { RecordOutcome, UndecodableRecord } from '../record/index.ts'
+import { channels } from '../telemetry/index.ts'
+import { nextTurn } from './condition.ts'
+import { KeyMissingError } from './errors.ts'
+import type { Lanes } from './lanes.ts'
+import type { PartitionReader } from './partition-reader.ts'
+import type { Runner } from './runner.ts'
+import type { SubscriptionParts } from './subscription-parts.ts'
+import { Task } from './task.ts'
+
+/** So many records are looked up together and handled before others have a turn. */
+const chunkRecords = 256
+
+/** A record that is no task: it becomes a dead letter at its place in the order. */
+interface Unreadable {
+  readonly kind: 'unreadable'
+  readonly from: number
+  readonly offset: number
+  readonly timestampMs: number
+  readonly what: { readonly message: Message } | { readonly record: UndecodableRecord }
+  readonly error: unknown
+}
+
+/** Turns records into tasks, reads the states that they need in one go, and hands them to the lanes in order. */
+export class Dispatcher {
+  readonly #parts: SubscriptionParts
+  readonly #lanes: Lanes
+  readonly #runner: Runner
+  readonly #definitions: ReadonlyMap<string, AnyEventDefinition>
+
+  constructor(
+    parts: SubscriptionParts,
+    lanes: Lanes,
+    runner: Runner,
+    definitions: ReadonlyMap<string, AnyEventDefinition>,
+  ) {
+    this.#parts = parts
+    this.#lanes = lanes
+    this.#runner = runner
+    this.#definitions = definitions
+  }
+
+  /** Resolves when all that was read is handed on, or the reader was halted. */
+  async dispatch(reader: PartitionReader, result: ReadResult): Promise<void> {
+    const { committer, group } = this.#parts
+    const records = result.records
+    if (channels.consumed.hasSubscribers) {
+      channels.consumed.publish({
+        handler: group,
+        topic: reader.topic,
+        partition: reader.partition,
+        recordCount: records.length,
+        nextOffset: result.nextOffset,
+        latest: result.latest,
+      })
+    }
+    let position = reader.readOffset
+    for (let start = 0; start < records.length; start += chunkRecords) {
+      const end = Math.min(records.length, start + chunkRecords)
+      const chunk: (Task | Unreadable)[] = []
+      for (let index = start; index < end; index++) {
+        const record = records[index] as RecordOutcome
+        const task = this.#taskOf(reader, record, position)
+        if (task === undefined) continue
+        chunk.push(task)
+        position = record.offset + 1
+      }
+      if (chunk.length > 0) {
+        await this.#preload(chunk)
+        if (!reader.isLive || !(await this.#submit(reader, chunk))) return
+      }
+      if (end < records.length) {
+        if (chunk.length > 0) await nextTurn()
+        if (!reader.isLive) return
+      }
+    }
+    if (position < result.nextOffset) {
+      committer.open.addProgress(reader, position, result.nextOffset)
+      committer.open.skippedCount += result.nextOffset - position
+    }
+    committer.flushSoon()
+  }
+
+  /** `undefined`: nobody wants the record. */
+  #taskOf(reader: PartitionReader, record: RecordOutcome, from: number): Task | Unreadable | undefined {
+    const { offset, timestampMs } = record
+    if (record.kind === 'tombstone' || reader.committed.has(offset)) return undefined
+    if (record.kind === 'undecodable') {
+      return { kind: 'unreadable', from, offset, timestampMs, what: { record }, error: record.error }
+    }
+    const definition = this.#definitions.get(record.message.type)
+    if (definition === undefined) return undefined
+    const { handler, group } = this.#parts
+    try {
+      const read = record.message.dataversion === definition.version ? record.message : definition.read(record.message)
+      const key = handler.key === undefined ? read.partitionkey : handler.key(read)
+      if (typeof key !== 'string' && handler.key !== undefined) {
+        if (handler.skipsWithoutKey && key === undefined) return undefined
+        throw new KeyMissingError(group, read.id)
+      }
+      return new Task('record', reader, key, read, from, offset, timestampMs)
+    } catch (error) {
+      return { kind: 'unreadable', from, offset, timestampMs, what: { message: record.message }, error }
+    }
+  }
+
+  async #preload(chunk: readonly (Task | Unreadable)[]): Promise<void> {
+    const { handler, cache, dedupe } = this.#parts
+    const loads: Promise<void>[] = []
+    if (handler.state !== undefined) {
+      cache.trim()
+      const keys = new Set<string>()
+      for (const task of chunk) {
+        if (task.kind === 'record' && task.key !== undefined && !cache.has(task.key)) keys.add(task.key)
+      }
+      if (keys.size > 0) loads.push(cache.load([...keys]))
+    }
+    if (dedupe !== undefined) {
+      const messages: Message[] = []
+      for (const task of chunk) if (task.kind === 'record') messages.push(task.message)
+      if (messages.length > 0) loads.push(dedupe.load(messages))
+    }
+    if (loads.length > 0) await Promise.all(loads)
+  }
+
+  /** `false`: the reader was halted. */
+  async #submit(reader: PartitionReader, chunk: readonly (Task | Unreadable)[]): Promise<boolean> {
+    const { committer } = this.#parts
+    const lanes = this.#lanes
+    const runner = this.#runner
+    runner.isBulk = true
+    for (const task of chunk) {
+      while (!lanes.hasRoom) {
+        runner.isBulk = false
+        committer.flushSoon()
+        await lanes.changed.changed()
+        if (!reader.isLive) return false
+        runner.isBulk = true
+      }
+      if (task.kind !== 'unreadable') lanes.submit(task)
+      else runner.giveUpUnreadable(reader, task.from, task, task.what, task.error)
+    }
+    runner.isBulk = false
+    committer.flushSoon()
+    return true
+  }
+}

@@ -1,0 +1,148 @@
+import type { Conflict, StateWrite, TimerWrite } from '../engine/index.ts'
+import { CommitBatch } from './commit-batch.ts'
+import { commitFailureOf } from './commit-failure.ts'
+import type { EffectPlan } from './effect-plan.ts'
+import { AppendConflictError } from './errors.ts'
+import { deadLetterNamespace } from './namespaces.ts'
+import { mergePlan } from './merge-plan.ts'
+import type { CachedState } from './state-cache.ts'
+import type { SubscriptionParts } from './subscription-parts.ts'
+import { done, type Task, type TaskOutcome } from './task.ts'
+
+/** How often a task whose effects meet a conflict runs again at once, before that counts as a failure. */
+const rerunMax = 10
+/** How long a task waits when the disk is full. */
+const diskFullDelayMs = 1000
+
+/** What comes after a commit that was not made. */
+export interface AfterRefusal {
+  readonly rerun: (task: Task) => TaskOutcome | Promise<TaskOutcome>
+  readonly failed: (task: Task, error: unknown) => TaskOutcome | Promise<TaskOutcome>
+}
+
+/**
+ * Commits the effects of one task by itself, so that a refusal concerns nobody else: appends that expect something, timers,
+ * redrives, messages that were parked, and messages among which one is looked for that the engine refuses.
+ *
+ * Engines put commits that come together into one sync, so many of them at once are still fast.
+ */
+export class LoneCommits {
+  readonly #parts: SubscriptionParts
+  readonly #after: AfterRefusal
+
+  constructor(parts: SubscriptionParts, after: AfterRefusal) {
+    this.#parts = parts
+    this.#after = after
+  }
+
+  async commit(task: Task, entry: CachedState | undefined, plan: EffectPlan): Promise<TaskOutcome> {
+    const { committer, dedupe, epoch, timers } = this.#parts
+    const began = epoch()
+    // Effects of earlier messages of the key may still be on their way.
+    await committer.settled()
+    if (began !== epoch()) return done
+    const batch = new CommitBatch(0)
+    mergePlan(this.#parts, batch, task, entry, plan)
+    for (const write of this.#stateWrites(task)) batch.addOtherState(write)
+    if (task.kind === 'record') dedupe?.remember(task.message, batch)
+    const sealed = batch.seal()
+    const fired: TimerWrite[] =
+      task.kind === 'timer' && task.timer !== undefined
+        ? [{ kind: 'fire', owner: task.timer.owner, id: task.timer.id, revision: task.timer.revision }]
+        : []
+    const range = { from: task.from, to: task.offset + 1 }
+    const progress = task.kind === 'record' ? [{ claim: task.reader.claim, done: [range] }] : []
+    let conflict: Conflict
+    try {
+      const outcome = await committer.commitAlone(
+        { ...sealed, timers: [...fired, ...(sealed.timers ?? [])], progress },
+        () => {
+          batch.committed()
+          if (task.kind === 'record') task.reader.committed.add(range.from, range.to)
+          const parked = task.kind === 'redrive' ? this.#parts.parking.get(task.key) : undefined
+          if (parked !== undefined && parked.head === task.dead?.letter.id) parked.head = null
+        },
+      )
+      if (outcome.ok) {
+        if (task.kind === 'timer') timers.settled(task)
+        return done
+      }
+      conflict = outcome.conflict
+    } catch (error) {
+      return began === epoch() ? this.#threw(task, error) : done
+    }
+    return began === epoch() ? this.#refused(task, conflict) : done
+  }
+
+  /** What the commit of a task changes besides its effects. */
+  #stateWrites(task: Task): readonly StateWrite[] {
+    const { parking, app } = this.#parts
+    if (task.parked !== undefined) return [parking.dequeueWrite(task.parked.stateKey, task.parked.revision)]
+    if (task.kind !== 'redrive' || task.dead === undefined) return []
+    const { letter, revision } = task.dead
+    const writes: StateWrite[] = [
+      { kind: 'delete', namespace: deadLetterNamespace(app), key: letter.id, expectedRevision: revision },
+    ]
+    const parked = letter.parksKey ? parking.get(task.key) : undefined
+    if (parked?.head === letter.id) writes.push(parking.releaseWrite(parked))
+    return writes
+  }
+
+  async #refused(task: Task, conflict: Conflict): Promise<TaskOutcome> {
+    const { onFenced, stateNamespace, timers, group } = this.#parts
+    if (conflict.kind === 'fenced') {
+      onFenced(task.reader)
+      return done
+    }
+    await this.#forget(task)
+    const foreign =
+      (conflict.kind === 'revision' && conflict.namespace !== stateNamespace) ||
+      (conflict.kind === 'timer' && task.kind === 'timer')
+    if (foreign) {
+      // Somebody else has redriven, discarded or fired it: there is nothing left to do.
+      if (task.kind === 'timer') timers.settled(task)
+      return done
+    }
+    if (++task.rerunCount > rerunMax) {
+      task.rerunCount = 0
+      return this.#after.failed(task, new AppendConflictError(group, conflictText(conflict), rerunMax + 1))
+    }
+    task.attempt--
+    return this.#after.rerun(task)
+  }
+
+  async #threw(task: Task, error: unknown): Promise<TaskOutcome> {
+    const failure = commitFailureOf(error)
+    if (failure === 'engine') throw error
+    await this.#forget(task)
+    if (failure === 'content') return this.#after.failed(task, error)
+    task.attempt--
+    return diskFullDelayMs
+  }
+
+  /** The cached state was changed in advance: the store knows what is true. */
+  async #forget(task: Task): Promise<void> {
+    const { cache, handler, dedupe } = this.#parts
+    dedupe?.forget(task.message)
+    if (handler.state !== undefined && task.key !== undefined) await cache.reload(task.key)
+  }
+}
+
+function conflictText(conflict: Conflict): string {
+  switch (conflict.kind) {
+    case 'stream-version':
+      return `stream "${conflict.stream}" is at version ${conflict.actual}, expected was ${conflict.expected}`
+    case 'condition':
+      return `an event that the condition excludes stands at position ${conflict.position}`
+    case 'event-id':
+      return `event ${conflict.id} stands elsewhere already`
+    case 'stream-deleted':
+      return `stream "${conflict.stream}" was deleted for good`
+    case 'revision':
+      return `the state under key ${JSON.stringify(conflict.key)} was changed by somebody else`
+    case 'timer':
+      return `timer ${JSON.stringify(conflict.id)} was changed by somebody else`
+    case 'fenced':
+      return 'the partition belongs to somebody else'
+  }
+}

@@ -1,0 +1,137 @@
+import { type Claim, type Engine, OffsetOutOfRangeError, OffsetSet, type Progress, type ReadResult } from '../engine/index.ts'
+import type { CommitBatch } from './commit-batch.ts'
+import type { Condition } from './condition.ts'
+
+/** Offsets between the first that is not done and the last that was read: a bound on what waits in lanes. */
+const spanMax = 10_000
+/** Reads whose records are not all done: a bound on bytes, as each read answers about 1 MiB. */
+const readsMax = 16
+/** How long a read waits for records. Each answer is a sign of life, so this is well below session time-outs. */
+const waitMs = 5000
+
+/** What a reader needs. */
+export interface ReaderOptions {
+  readonly engine: Engine
+  /** Handles what was read, in order; resolves when it wants more. */
+  readonly dispatch: (reader: PartitionReader, result: ReadResult) => Promise<void>
+  /** Notified after each commit. */
+  readonly changed: Condition
+  readonly onRead: () => void
+  readonly onError: (error: unknown) => void
+}
+
+/**
+ * Reads one claimed partition and knows what of it is done. It reads ahead of what is done by at most about 10,000 records
+ * or 16 reads (of about 1 MiB), so a message that waits for its retry does not hold up others, and nothing grows without end.
+ */
+export class PartitionReader {
+  readonly claim: Claim
+  readonly topic: string
+  readonly partition: number
+  /** What is durable. */
+  committed: OffsetSet
+  /** Where the next read starts. */
+  readOffset: number
+  /** End of the partition at the last read. */
+  latest = 0
+  /** The batch that collects this reader's progress now, and its ranges there. */
+  openBatch: CommitBatch | undefined
+  openRanges: { from: number; to: number }[] = []
+  /** Whether the last read found nothing more and all that was read was handed on. */
+  isCaughtUp = false
+  readonly #options: ReaderOptions
+  #ends: number[] = []
+  #abort: AbortController | undefined
+  #loop: Promise<void> = Promise.resolve()
+
+  constructor(claim: Claim, progress: Progress, options: ReaderOptions) {
+    this.claim = claim
+    this.topic = claim.topic
+    this.partition = claim.partition
+    this.committed = new OffsetSet(progress)
+    this.readOffset = progress.next
+    this.#options = options
+  }
+
+  get isLive(): boolean {
+    return this.#abort !== undefined
+  }
+
+  /** Reads on from what is done. */
+  start(): void {
+    this.readOffset = this.committed.next
+    this.openBatch = undefined
+    this.#ends = []
+    this.isCaughtUp = false
+    const abort = new AbortController()
+    this.#abort = abort
+    this.#loop = this.#run(abort).catch((error: unknown) => {
+      if (this.#abort === abort) this.#options.onError(error)
+    })
+  }
+
+  /** Reads no more; resolves when nothing more is handed on. */
+  async halt(): Promise<void> {
+    const abort = this.#abort
+    this.#abort = undefined
+    abort?.abort()
+    this.#options.changed.notify()
+    await this.#loop
+  }
+
+  async #run(abort: AbortController): Promise<void> {
+    const { dispatch, changed, onRead } = this.#options
+    while (this.#abort === abort) {
+      if (!this.#hasRoom()) {
+        await changed.changed()
+        continue
+      }
+      const result = await this.#read(abort.signal)
+      if (this.#abort !== abort) return
+      if (result === undefined) continue
+      onRead()
+      this.latest = result.latest
+      if (result.nextOffset > this.readOffset) {
+        this.isCaughtUp = false
+        await dispatch(this, result)
+        if (this.#abort !== abort) return
+        this.readOffset = result.nextOffset
+        this.#ends.push(result.nextOffset)
+      }
+      if (this.readOffset >= this.latest) {
+        this.isCaughtUp = true
+        changed.notify()
+      }
+    }
+  }
+
+  /** `undefined`: look again. */
+  async #read(signal: AbortSignal): Promise<ReadResult | undefined> {
+    const { topic, partition, readOffset: offset } = this
+    const { engine, changed } = this.#options
+    try {
+      // The first read waits for nothing: a reader of an empty partition has to know that it is caught up.
+      return await engine.topics.read({ topic, partition, offset, waitMs: this.isCaughtUp ? waitMs : 0, signal })
+    } catch (error) {
+      if (signal.aborted) return undefined
+      if (!(error instanceof OffsetOutOfRangeError)) throw error
+      // Retention was faster than the handler, or the topic was made anew: go on with what is there.
+      const earliest = await engine.topics.locate(topic, partition, 'earliest')
+      if (signal.aborted) return undefined
+      if (earliest > offset) this.committed.add(offset, earliest)
+      else this.committed = new OffsetSet({ next: earliest, done: [] })
+      this.readOffset = earliest
+      changed.notify()
+      return undefined
+    }
+  }
+
+  #hasRoom(): boolean {
+    const next = this.committed.next
+    let passed = 0
+    while (passed < this.#ends.length && (this.#ends[passed] as number) <= next) passed++
+    if (passed > 0) this.#ends.splice(0, passed)
+    return this.readOffset - next < spanMax && this.#ends.length < readsMax
+  }
+}
+

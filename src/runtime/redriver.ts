@@ -1,0 +1,133 @@
+import type { StateEntry } from '../engine/index.ts'
+import type { Json } from '../kernel/index.ts'
+import type { Message } from '../message/index.ts'
+import { deadLetterPrefix, messageOfLetter } from './dead-letter-entry.ts'
+import { letterOf } from './dead-letter-store.ts'
+import type { DeadLetter } from './dead-letters.ts'
+import { deadLetterNamespace } from './namespaces.ts'
+import type { PartitionReader } from './partition-reader.ts'
+import type { SubscriptionParts } from './subscription-parts.ts'
+import { Task } from './task.ts'
+import { originOf, type TimerPayload } from './timer-service.ts'
+
+/** Finds dead letters that somebody wants redriven or discarded, on the partitions at hand, and hands them to the lanes. */
+export class Redriver {
+  readonly #parts: SubscriptionParts
+  readonly #enqueue: (task: Task) => void
+  readonly #giveUpAgain: (task: Task, error: unknown) => Promise<unknown>
+  /** Ids that are on their way: bounded by the dead letters for which a request stands. */
+  readonly #inFlight = new Set<string>()
+
+  constructor(
+    parts: SubscriptionParts,
+    enqueue: (task: Task) => void,
+    giveUpAgain: (task: Task, error: unknown) => Promise<unknown>,
+  ) {
+    this.#parts = parts
+    this.#enqueue = enqueue
+    this.#giveUpAgain = giveUpAgain
+  }
+
+  get isIdle(): boolean {
+    return this.#inFlight.size === 0
+  }
+
+  /** Looks for requests on a partition. */
+  async scan(reader: PartitionReader): Promise<void> {
+    const { engine, app, group, epoch } = this.#parts
+    const began = epoch()
+    const prefix = deadLetterPrefix(group, reader.topic, reader.partition)
+    let after: string | undefined
+    for (;;) {
+      const page = await engine.state.range(deadLetterNamespace(app), {
+        prefix,
+        limit: 200,
+        ...(after !== undefined && { after }),
+      })
+      if (began !== epoch()) return
+      for (const entry of page) if (letterOf(entry).requested !== null) await this.#take(reader, entry)
+      if (page.length < 200) return
+      after = page.at(-1)?.key
+    }
+  }
+
+  /** Something was asked for: if it concerns this partition, look what stands there now. */
+  async check(reader: PartitionReader, id: string): Promise<void> {
+    const { engine, app, epoch } = this.#parts
+    const began = epoch()
+    const entry = await engine.state.get(deadLetterNamespace(app), id)
+    if (began !== epoch() || entry === undefined || letterOf(entry).requested === null) return
+    await this.#take(reader, entry)
+  }
+
+  finished(task: Task): void {
+    if (task.dead !== undefined) this.#inFlight.delete(task.dead.letter.id)
+  }
+
+  clear(): void {
+    this.#inFlight.clear()
+  }
+
+  async #take(reader: PartitionReader, entry: StateEntry): Promise<void> {
+    const letter = letterOf(entry)
+    if (this.#inFlight.has(letter.id)) return
+    this.#inFlight.add(letter.id)
+    const began = this.#parts.epoch()
+    const kind = letter.requested === 'discard' ? 'discard' : 'redrive'
+    const taskOf = (message: Message, key: string | null = letter.key): Task => {
+      const dead = { letter, revision: entry.revision }
+      const { offset, timestampMs } = letter
+      return new Task(kind, reader, key ?? undefined, message, offset, offset, timestampMs, timerOf(letter), dead)
+    }
+    try {
+      const message = kind === 'discard' ? nobody : await this.#messageOf(letter)
+      if (began !== this.#parts.epoch()) return
+      const { handler } = this.#parts
+      const isKeyless = letter.key === null || (letter.original.kind !== 'timer' && letter.reason !== 'failed')
+      const key = kind === 'redrive' && isKeyless ? (handler.key === undefined ? message.partitionkey : handler.key(message)) : letter.key
+      this.#enqueue(taskOf(message, key ?? null))
+    } catch (error) {
+      const task = taskOf(messageOfLetter(letter) ?? nobody)
+      task.attempt = 1
+      await this.#giveUpAgain(task, error)
+      this.#inFlight.delete(letter.id)
+    }
+  }
+
+  async #messageOf(letter: DeadLetter): Promise<Message> {
+    const { current } = this.#parts
+    if (letter.original.kind === 'timer') return originOf(timerOf(letter)?.payload as unknown as TimerPayload)
+    const kept = messageOfLetter(letter)
+    if (kept !== undefined) return current(kept)
+    // It could not be decoded then; perhaps this version of the program can.
+    const { topic, partition, offset } = letter
+    const result = await this.#parts.engine.topics.read({ topic, partition, offset })
+    const record = result.records.find((one) => one.offset === offset)
+    if (record?.kind === 'message') return current(record.message)
+    if (record?.kind === 'undecodable') throw record.error
+    throw new Error('The record is not in its topic any more.')
+  }
+}
+
+/** Stands where a task has no message. */
+export const nobody: Message = Object.freeze({
+  specversion: '1.0',
+  id: 'none',
+  source: 'urn:millrace:none',
+  type: 'none',
+  time: '1970-01-01T00:00:00.000Z',
+  datacontenttype: 'application/json',
+  dataversion: 1,
+  data: null,
+})
+
+function timerOf(letter: DeadLetter): Task['timer'] {
+  if (letter.original.kind !== 'timer') return undefined
+  const { id, dueMs, revision, payload } = letter.original.timer as unknown as {
+    readonly id: string
+    readonly dueMs: number
+    readonly revision: number
+    readonly payload: Json
+  }
+  return { owner: letter.original.owner, id, dueMs, revision, payload }
+}

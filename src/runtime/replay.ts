@@ -1,0 +1,115 @@
+import { sleep } from '../kernel/index.ts'
+import type { Message } from '../message/index.ts'
+import type { CommitBatch } from './commit-batch.ts'
+import { revivedMessage } from './dead-letter-entry.ts'
+import type { GivingUp } from './giving-up.ts'
+import { deadLetterNamespace } from './namespaces.ts'
+import type { ParkedKey, ParkedMessage } from './parking.ts'
+import type { SubscriptionParts } from './subscription-parts.ts'
+import { done, Task, type TaskOutcome } from './task.ts'
+
+const pageSize = 100
+
+/**
+ * What happens behind dead letters that park their key: messages join the queue, and are handled in order once the dead
+ * letter is gone. All of it runs in the lane of the key, so nothing of that key happens meanwhile.
+ */
+export class Replay {
+  readonly #parts: SubscriptionParts
+  readonly #givingUp: GivingUp
+  readonly #run: (task: Task) => TaskOutcome | Promise<TaskOutcome>
+
+  constructor(
+    parts: SubscriptionParts,
+    givingUp: GivingUp,
+    run: (task: Task) => TaskOutcome | Promise<TaskOutcome>,
+  ) {
+    this.#parts = parts
+    this.#givingUp = givingUp
+    this.#run = run
+  }
+
+  /** Lets a message wait. `merged` adds its progress. */
+  park(task: Task, parked: ParkedKey, merged: (batch: CommitBatch) => void): TaskOutcome | Promise<TaskOutcome> {
+    const { parking, committer, epoch } = this.#parts
+    if (parked.nextSequence === undefined) {
+      const began = epoch()
+      return parking.locate(parked).then(() => (began === epoch() ? this.park(task, parked, merged) : done))
+    }
+    committer.open.addOtherState(parking.enqueueWrite(parked, task))
+    merged(committer.open)
+    return done
+  }
+
+  /** Forgets a dead letter that parks its key, then handles what waited. */
+  async discard(task: Task): Promise<TaskOutcome> {
+    const { parking, committer, app, epoch } = this.#parts
+    const began = epoch()
+    const parked = parking.get(task.key)
+    if (task.dead === undefined) return done
+    const { letter, revision } = task.dead
+    await committer.settled()
+    if (began !== epoch()) return done
+    const isHead = parked?.head === letter.id
+    const outcome = await committer.commitAlone({
+      state: [
+        { kind: 'delete', namespace: deadLetterNamespace(app), key: letter.id, expectedRevision: revision },
+        ...(isHead ? [parking.releaseWrite(parked)] : []),
+      ],
+    })
+    if (began !== epoch() || !outcome.ok || !isHead) return done
+    parked.head = null
+    return this.replay(parked.key)
+  }
+
+  /** Handles what waits for a key, one after the other, until nothing is left or one becomes a dead letter itself. */
+  async replay(key: string): Promise<TaskOutcome> {
+    const { parking, committer, epoch } = this.#parts
+    const began = epoch()
+    for (;;) {
+      const parked = parking.get(key)
+      if (parked === undefined || parked.head !== null) return done
+      await committer.settled()
+      if (began !== epoch()) return done
+      const waiting = await parking.waiting(parked, pageSize)
+      if (began !== epoch()) return done
+      if (waiting.length === 0) {
+        await committer.commitAlone({ state: [parking.unparkWrite(parked)] })
+        if (began === epoch()) parking.unpark(parked)
+        return done
+      }
+      for (const entry of waiting) {
+        const message = entry.value as unknown as ParkedMessage
+        const outcome = await this.#handle(parked, message, { stateKey: entry.key, revision: entry.revision })
+        if (began !== epoch() || outcome === 'stop') return done
+      }
+    }
+  }
+
+  async #handle(
+    parked: ParkedKey,
+    waiting: ParkedMessage,
+    entry: { readonly stateKey: string; readonly revision: number },
+  ): Promise<'next' | 'stop'> {
+    const { clock, epochSignal, epoch, current } = this.#parts
+    const began = epoch()
+    const { offset, timestampMs } = waiting
+    const taskOf = (message: Message): Task =>
+      new Task('parked', parked.reader, parked.key, message, offset, offset, timestampMs, undefined, undefined, entry)
+    const kept = revivedMessage(waiting.original)
+    let task: Task
+    try {
+      task = taskOf(current(kept))
+    } catch (error) {
+      await this.#givingUp.alone(taskOf(kept), error)
+      return 'stop'
+    }
+    for (;;) {
+      const outcome = await this.#run(task)
+      if (began !== epoch()) return 'stop'
+      if (outcome === done) return parked.head === null ? 'next' : 'stop'
+      await sleep(outcome, clock, epochSignal()).catch(() => undefined)
+      if (began !== epoch()) return 'stop'
+    }
+  }
+}

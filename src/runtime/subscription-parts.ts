@@ -1,0 +1,64 @@
+import type { Engine } from '../engine/index.ts'
+import type { Clock, Random } from '../kernel/index.ts'
+import type { Message } from '../message/index.ts'
+import type { MessageReport } from '../telemetry/index.ts'
+import type { Committer } from './committer.ts'
+import type { Dedupe } from './dedupe.ts'
+import type { Handler } from './handler.ts'
+import type { OutsideCalls } from './outside-calls.ts'
+import type { Parking } from './parking.ts'
+import type { PartitionReader } from './partition-reader.ts'
+import type { StateCache } from './state-cache.ts'
+import type { Task } from './task.ts'
+import type { TimerService } from './timer-service.ts'
+import type { TopicResolver } from './topic-resolver.ts'
+
+/** What a subscription is for and where it lives. */
+export interface SubscriptionSetup {
+  readonly app: string
+  /** Consumer group: `<app>.<service>.<handler>`. */
+  readonly group: string
+  /** Source of the messages that the handler creates, such as `/shop/payment`. */
+  readonly source: string
+  readonly handler: Handler
+  /** Namespace of the handler's state. */
+  readonly stateNamespace: string
+  readonly engine: Engine
+  readonly clock: Clock
+  readonly random: Random
+  readonly topics: TopicResolver
+}
+
+/** What the parts of a running subscription share. */
+export interface SubscriptionParts extends SubscriptionSetup {
+  readonly committer: Committer
+  readonly cache: StateCache
+  readonly parking: Parking
+  readonly dedupe: Dedupe | undefined
+  readonly timers: TimerService
+  readonly outside: OutsideCalls
+  /** Rises with each rewind: what began before is of no more interest. */
+  readonly epoch: () => number
+  /** Aborts at the end of the epoch. */
+  readonly epochSignal: () => AbortSignal
+  /** The engine failed: everything stops. */
+  readonly onFatal: (error: unknown) => void
+  /** The partition belongs to somebody else now. */
+  readonly onFenced: (reader: PartitionReader) => void
+  /** A message as the current version of its definition. @throws what the definition's `read` throws */
+  readonly current: (message: Message) => Message
+}
+
+/** Where something happened, for telemetry. */
+export function reportOf(group: string, task: Task): MessageReport {
+  return {
+    handler: group,
+    topic: task.reader.topic,
+    partition: task.reader.partition,
+    offset: task.offset,
+    key: task.key ?? null,
+    type: task.timer === undefined ? task.message.type : task.timer.id,
+    messageId: task.timer === undefined ? task.message.id : null,
+    attempt: task.attempt,
+  }
+}
