@@ -15,7 +15,15 @@ export {
   type ViewReader,
 } from './app/index.ts'
 export { type StateOf, type View, type ViewOptions, view } from './domain/index.ts'
-export { type Clock, type Duration, MillraceError, type Random, sleep, systemClock, VirtualClock } from './kernel/index.ts'
+export {
+  type Clock,
+  type Duration,
+  MillraceError,
+  type Random,
+  sleep,
+  systemClock,
+  VirtualClock,
+} from './kernel/index.ts'
 export { command, type DataOf, event, type Message, type MessageOf, query, upcastFrom } from './message/index.ts'
 export {
   append,

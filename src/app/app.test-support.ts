@@ -2,8 +2,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { embedded, type EmbeddedEngine } from '../embedded/index.ts'
-import { event, type EventDefinition, type Message } from '../message/index.ts'
+import { type EmbeddedEngine, embedded } from '../embedded/index.ts'
+import { type EventDefinition, event, type Message } from '../message/index.ts'
 import type { Handler } from '../runtime/index.ts'
 import { app, type RunningApp, type StartOptions, service } from './index.ts'
 
@@ -15,12 +15,26 @@ export interface Item {
 
 const item = z.object({ id: z.string(), n: z.number() })
 
-export const Placed: EventDefinition<'Placed', Item, Item> = event('Placed', { topic: 'orders', data: item, key: (d) => d.id })
-export const Paid: EventDefinition<'Paid', Item, Item> = event('Paid', { topic: 'payments', data: item, key: (d) => d.id })
-export const Shipped: EventDefinition<'Shipped', Item, Item> = event('Shipped', { topic: 'shipments', data: item, key: (d) => d.id })
+export const Placed: EventDefinition<'Placed', Item, Item> = event('Placed', {
+  topic: 'orders',
+  data: item,
+  key: (d) => d.id,
+})
+export const Paid: EventDefinition<'Paid', Item, Item> = event('Paid', {
+  topic: 'payments',
+  data: item,
+  key: (d) => d.id,
+})
+export const Shipped: EventDefinition<'Shipped', Item, Item> = event('Shipped', {
+  topic: 'shipments',
+  data: item,
+  key: (d) => d.id,
+})
 
 /** An engine in memory. */
-export function memoryEngine(environment?: Parameters<ReturnType<typeof embedded>['open']>[0]): Promise<EmbeddedEngine> {
+export function memoryEngine(
+  environment?: Parameters<ReturnType<typeof embedded>['open']>[0],
+): Promise<EmbeddedEngine> {
   return embedded({ path: ':memory:' }).open(environment)
 }
 
@@ -46,7 +60,8 @@ export async function messagesOf(engine: EmbeddedEngine, topic: string): Promise
     let offset = earliest
     while (offset < latest) {
       const result = await engine.topics.read({ topic, partition, offset })
-      for (const record of result.records) if (record.kind === 'message') found.push(record.message as Message<string, Item>)
+      for (const record of result.records)
+        if (record.kind === 'message') found.push(record.message as Message<string, Item>)
       offset = result.nextOffset
     }
   }

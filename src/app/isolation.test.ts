@@ -2,12 +2,23 @@ import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { event, type Message } from '../message/index.ts'
 import { append, byError, exponential, fixed, none, on, publish, set } from '../runtime/index.ts'
-import { gate, memoryEngine, messagesOf, numbersByKey, Paid, Placed, Shipped, startHandlers } from './app.test-support.ts'
+import {
+  gate,
+  memoryEngine,
+  messagesOf,
+  numbersByKey,
+  Paid,
+  Placed,
+  Shipped,
+  startHandlers,
+} from './app.test-support.ts'
 
 const Blob = event('Blob', { topic: 'blobs', data: z.object({ text: z.string() }) })
 
 /** Runs a handler over 30 messages of which number 13 does something wrong; answers what came of it. */
-async function poisoned(wrong: (message: Message) => unknown): Promise<{ readonly code: string | null; readonly name: string }> {
+async function poisoned(
+  wrong: (message: Message) => unknown,
+): Promise<{ readonly code: string | null; readonly name: string }> {
   await using engine = await memoryEngine()
   await engine.topics.ensure('blobs', { recordBytesMax: 1024 })
   const handler = on(Placed, { retry: none, state: { initial: 0 } }, (message, state) =>
@@ -19,14 +30,22 @@ async function poisoned(wrong: (message: Message) => unknown): Promise<{ readonl
   await running.publish(Array.from({ length: 30 }, (_, n) => Placed({ id: `k${n % 3}`, n })))
   await running.idle()
   const byKey = await numbersByKey(engine, 'payments')
-  expect(Object.values(byKey).flat().toSorted((a, b) => a - b)).toEqual(
-    Array.from({ length: 30 }, (_, n) => n).filter((n) => n !== 13),
-  )
+  expect(
+    Object.values(byKey)
+      .flat()
+      .toSorted((a, b) => a - b),
+  ).toEqual(Array.from({ length: 30 }, (_, n) => n).filter((n) => n !== 13))
   for (const numbers of Object.values(byKey)) expect(numbers).toEqual(numbers.toSorted((a, b) => a - b))
   expect((await engine.state.get('state:test.s.Placed', 'k1'))?.value).toBe(9)
   const letters = await running.deadLetters.list()
   expect(letters).toHaveLength(1)
-  expect(letters[0]).toMatchObject({ handler: 'test.s.Placed', topic: 'orders', key: 'k1', attempts: 1, reason: 'failed' })
+  expect(letters[0]).toMatchObject({
+    handler: 'test.s.Placed',
+    topic: 'orders',
+    key: 'k1',
+    attempts: 1,
+    reason: 'failed',
+  })
   expect(await messagesOf(engine, 'test.dead-letters')).toHaveLength(1)
   const { error } = letters[0] as (typeof letters)[number]
   return { code: error.code, name: error.name }
@@ -66,7 +85,9 @@ describe('one bad message never fails its neighbours', () => {
 
   it('that publishes to a topic or partition that is not there', async () => {
     expect((await poisoned((message) => publish(message, { topic: 'nowhere' }))).code).toBe('TOPIC_UNKNOWN')
-    expect((await poisoned((message) => publish(message, { topic: 'orders', partition: 99 }))).code).toBe('PARTITION_UNKNOWN')
+    expect((await poisoned((message) => publish(message, { topic: 'orders', partition: 99 }))).code).toBe(
+      'PARTITION_UNKNOWN',
+    )
   })
 
   it('that publishes a record which is too large', async () => {

@@ -16,9 +16,9 @@ import {
 import { channels } from '../telemetry/index.ts'
 import type { App } from './app.ts'
 import { ViewUnknownError } from './errors.ts'
+import { LiveView } from './live-view.ts'
 import { beginRebuild, finishRebuild } from './rebuild.ts'
 import type { RunningApp, ViewReader } from './running-app.ts'
-import { LiveView } from './live-view.ts'
 
 /** One handler or view of an app: what becomes a subscription. */
 export interface Part {

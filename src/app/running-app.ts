@@ -1,5 +1,5 @@
-import type { Engine, StateRange, TopicPosition } from '../engine/index.ts'
 import type { View } from '../domain/index.ts'
+import type { Engine, StateRange, TopicPosition } from '../engine/index.ts'
 import type { Message } from '../message/index.ts'
 import type { DeadLetters, Lag } from '../runtime/index.ts'
 
@@ -63,4 +63,3 @@ export interface RunningApp extends AsyncDisposable {
    */
   stop(): Promise<void>
 }
-

@@ -1,4 +1,4 @@
-import { type Handler } from '../runtime/index.ts'
+import type { Handler } from '../runtime/index.ts'
 import { checkName, checkUnique } from './names.ts'
 
 /** A bounded context: it owns its handlers and their state. Made by {@link service}. */

@@ -1,7 +1,14 @@
 import { viewNamespace } from '../domain/index.ts'
 import type { Engine, EngineSource } from '../engine/index.ts'
 import { durationMs, systemClock, systemRandom } from '../kernel/index.ts'
-import { deadLetterTopic, declaredTopic, type Handler, handlerNamespace, TopicResolver, topicsOf } from '../runtime/index.ts'
+import {
+  deadLetterTopic,
+  declaredTopic,
+  type Handler,
+  handlerNamespace,
+  TopicResolver,
+  topicsOf,
+} from '../runtime/index.ts'
 import type { App, StartOptions } from './app.ts'
 import { LiveApp, type Part } from './live-app.ts'
 import type { RunningApp } from './running-app.ts'
@@ -21,7 +28,16 @@ export async function startApp(app: App, options: StartOptions): Promise<Running
   try {
     const topics = new TopicResolver(engine)
     await createTopics(app, engine, topics)
-    const running = new LiveApp({ app, parts: partsOf(app), engine, ownsEngine: !isOpen, clock, random, topics, stopTimeoutMs })
+    const running = new LiveApp({
+      app,
+      parts: partsOf(app),
+      engine,
+      ownsEngine: !isOpen,
+      clock,
+      random,
+      topics,
+      stopTimeoutMs,
+    })
     await running.start(options.signal)
     return running
   } catch (error) {
@@ -61,4 +77,3 @@ async function createTopics(app: App, engine: Engine, topics: TopicResolver): Pr
   await engine.topics.ensure(dead, declaredTopic(dead)?.config ?? { partitions: 1, recordBytesMax: deadLetterBytesMax })
   await topics.create(dead)
 }
-

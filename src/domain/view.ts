@@ -13,9 +13,9 @@ export interface ViewOptions<Events extends readonly AnyEventDefinition[], State
   /** For each event, by its type: the new state of its key; `undefined` forgets the key. Pure. */
   readonly on: {
     readonly [Type in Events[number]['type']]: (
-      state: NoInfer<ReadonlyData<State>>,
+      state: ReadonlyData<State>,
       event: Extract<MessageOf<Events[number]>, { readonly type: Type }>,
-    ) => NoInfer<ReadonlyData<State>> | undefined
+    ) => ReadonlyData<State> | undefined
   }
   /** A whole number from 1. Raise it when the functions change: the view is then built anew, from zero. Default 1. */
   readonly version?: number

@@ -69,7 +69,8 @@ export class Committer {
     const batch = this.open
     if (this.#refused || this.#inFlightCount >= inFlightMax || batch.isEmpty) return
     if (this.#urgent || this.#inFlightCount === 0) {
-      if (batch.messageCount > 0 || batch.stateCount > 0 || this.#urgent || batch.skippedCount >= skippedMax) this.#send()
+      if (batch.messageCount > 0 || batch.stateCount > 0 || this.#urgent || batch.skippedCount >= skippedMax)
+        this.#send()
       else this.#sendSkippedLater()
     } else if (batch.weight >= secondWeightMin) {
       this.#send()
@@ -95,6 +96,12 @@ export class Committer {
       this.flushSoon()
       await this.#changed.changed()
     }
+  }
+
+  /** Commits all that is merged and waits until nothing is in flight, or for a refusal. */
+  async drained(): Promise<void> {
+    await this.settled({ progressToo: true })
+    await this.#changed.until(() => this.#refused || (this.#inFlightCount === 0 && this.#aloneCount === 0))
   }
 
   /** Commits something by itself, beside what is merged. `onDurable` runs before anybody can see that it is settled. */

@@ -1,5 +1,5 @@
-import { MillraceError, frozenJson, type Json } from '../kernel/index.ts'
-import { event, type EventDefinition, type Message } from '../message/index.ts'
+import { frozenJson, type Json, MillraceError } from '../kernel/index.ts'
+import { type EventDefinition, event, type Message } from '../message/index.ts'
 import type { UndecodableRecord } from '../record/index.ts'
 import type { DeadLetter, DeadOriginal } from './dead-letters.ts'
 import { escapedSegment, sortableNumber } from './namespaces.ts'
@@ -125,12 +125,18 @@ function originalTimer(task: Task): DeadOriginal {
   return frozenJson({
     kind: 'timer',
     owner: timer?.owner ?? '',
-    timer: { id: timer?.id ?? '', dueMs: timer?.dueMs ?? 0, revision: timer?.revision ?? 0, payload: timer?.payload ?? null },
+    timer: {
+      id: timer?.id ?? '',
+      dueMs: timer?.dueMs ?? 0,
+      revision: timer?.revision ?? 0,
+      payload: timer?.payload ?? null,
+    },
   })
 }
 
 function errorFacts(error: unknown): DeadLetter['error'] {
-  if (!(error instanceof Error)) return { code: null, name: typeof error, message: clipped(safeText(error)), stack: null }
+  if (!(error instanceof Error))
+    return { code: null, name: typeof error, message: clipped(safeText(error)), stack: null }
   const code: unknown = (error as { readonly code?: unknown }).code
   return {
     code: typeof code === 'string' ? code : null,

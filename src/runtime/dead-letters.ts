@@ -16,7 +16,12 @@ export interface DeadLetter {
   readonly timestampMs: number
   /** Ordering key, or `null`. */
   readonly key: string | null
-  readonly error: { readonly code: string | null; readonly name: string; readonly message: string; readonly stack: string | null }
+  readonly error: {
+    readonly code: string | null
+    readonly name: string
+    readonly message: string
+    readonly stack: string | null
+  }
   /** Attempts in all, redrives included. */
   readonly attempts: number
   readonly firstFailureMs: number
@@ -42,7 +47,11 @@ export type DeadLetterSelection = string | readonly string[] | { readonly handle
 /** The dead letters of an app. */
 export interface DeadLetters {
   /** In the order of handlers and offsets, after id `after`. `limit` default 100. */
-  list(options?: { readonly handler?: string; readonly after?: string; readonly limit?: number }): Promise<readonly DeadLetter[]>
+  list(options?: {
+    readonly handler?: string
+    readonly after?: string
+    readonly limit?: number
+  }): Promise<readonly DeadLetter[]>
   show(id: string): Promise<DeadLetter | undefined>
   count(): Promise<number>
   /**

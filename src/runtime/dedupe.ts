@@ -15,8 +15,8 @@ export class Dedupe {
   readonly #group: string
   readonly #windowMs: number
   readonly #clock: Clock
-  /** Ids that are known to have been handled, of the messages at hand only. */
-  readonly #known = new Set<string>()
+  /** Ids that are known to have been handled, with the bucket in which that is remembered. */
+  readonly #known = new Map<string, number>()
   /** Ids whose commit is not done yet. */
   readonly #pending = new Set<string>()
   #clearedBefore = Number.NEGATIVE_INFINITY
@@ -28,7 +28,7 @@ export class Dedupe {
     this.#clock = clock
   }
 
-  /** Looks the messages up, all in one go, and forgets those looked up before that are not pending. */
+  /** Looks the messages up, all in one go. */
   async load(messages: readonly Message[]): Promise<void> {
     const bucket = this.#bucket()
     if (bucket > this.#clearedBefore) await this.#clearOld(bucket)
@@ -38,22 +38,24 @@ export class Dedupe {
     )
     if (this.#known.size > knownMax) this.#known.clear()
     for (const [index, id] of ids.entries()) {
-      if (found.some((entries) => entries[index] !== undefined)) this.#known.add(id)
+      const at = found.findIndex((entries) => entries[index] !== undefined)
+      if (at >= 0) this.#known.set(id, bucket - at)
     }
   }
 
   isKnown(message: Message): boolean {
     const id = idOf(message)
-    return this.#known.has(id) || this.#pending.has(id)
+    return (this.#known.get(id) ?? Number.NEGATIVE_INFINITY) >= this.#bucket() - 1 || this.#pending.has(id)
   }
 
   remember(message: Message, batch: CommitBatch): void {
     const id = idOf(message)
+    const bucket = this.#bucket()
     this.#pending.add(id)
-    batch.addOtherState({ kind: 'set', namespace: dedupeNamespace(this.#group, this.#bucket()), key: id, value: null })
+    batch.addOtherState({ kind: 'set', namespace: dedupeNamespace(this.#group, bucket), key: id, value: null })
     batch.afterCommit.push(() => {
       this.#pending.delete(id)
-      this.#known.add(id)
+      this.#known.set(id, bucket)
     })
   }
 

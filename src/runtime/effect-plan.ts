@@ -151,7 +151,8 @@ class Planner implements EffectPlan {
     for (const event of effect.events) {
       if (!isMessage(event?.message)) throw this.#invalid(`append of ${describe(event)}, which is no event`)
     }
-    const expectsSomething = (effect.expected !== undefined && effect.expected !== 'any') || effect.condition !== undefined
+    const expectsSomething =
+      (effect.expected !== undefined && effect.expected !== 'any') || effect.condition !== undefined
     if (expectsSomething) this.expects = true
     if (this.appends === (nothing as unknown)) this.appends = []
     this.appends.push({
@@ -227,5 +228,7 @@ function dueTime(when: TimerTime | undefined, nowMs: number): number | undefined
 function describe(value: unknown): string {
   if (typeof value !== 'object' || value === null) return String(value)
   const kind = (value as { readonly kind?: unknown }).kind
-  return kind === undefined ? `an object with ${Object.keys(value).slice(0, 5).join(', ') || 'nothing in it'}` : String(kind)
+  return kind === undefined
+    ? `an object with ${Object.keys(value).slice(0, 5).join(', ') || 'nothing in it'}`
+    : String(kind)
 }

@@ -36,7 +36,10 @@ describe('on', () => {
     })
     on(
       Placed,
-      { state: { initial: null as { n: number } | null }, timers: { late: (_timer, state) => set({ n: (state?.n ?? 0) + 1 }) } },
+      {
+        state: { initial: null as { n: number } | null },
+        timers: { late: (_timer, state) => set({ n: (state?.n ?? 0) + 1 }) },
+      },
       (_message, state) => (state === null ? [set({ n: 1 }), schedule('late', { after: '15m' })] : undefined),
     )
     // @ts-expect-error the state has another shape

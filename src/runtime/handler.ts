@@ -168,13 +168,13 @@ export function on<const E extends Subscribed, State>(
   options: HandlerOptions<MessageFor<E>> & {
     readonly state: StateOptions<State>
     /** What runs when a timer that was scheduled under its name is due. */
-    readonly timers?: StatefulTimers<NoInfer<State>>
+    readonly timers?: StatefulTimers<State>
   },
   handle: (
     message: MessageFor<E>,
-    state: NoInfer<ReadonlyData<State>>,
+    state: ReadonlyData<State>,
     ctx: HandlerContext,
-  ) => HandlerResult<NoInfer<ReadonlyData<State>>>,
+  ) => HandlerResult<ReadonlyData<State>>,
 ): Handler
 export function on<const E extends Subscribed>(
   events: E,

@@ -54,6 +54,14 @@ export {
 } from './handler.ts'
 export type { Lag } from './lag.ts'
 export {
+  deadLetterNamespace,
+  deadLetterTopic,
+  handlerNamespace,
+  parkedKeyNamespace,
+  parkedNamespace,
+  rebuildNamespace,
+} from './namespaces.ts'
+export {
   byError,
   type ErrorClass,
   type ErrorRule,
@@ -64,7 +72,7 @@ export {
   none,
   type RetryPolicy,
 } from './retry-policy.ts'
-export { deadLetterNamespace, deadLetterTopic, handlerNamespace, parkedKeyNamespace, parkedNamespace, rebuildNamespace } from './namespaces.ts'
-export { Subscription, topicsOf } from './subscription.ts'
-export { TopicResolver } from './topic-resolver.ts'
+export { Subscription } from './subscription.ts'
+export { topicsOf } from './subscription-core.ts'
 export { declaredTopic, type TopicDeclaration, topic } from './topic.ts'
+export { TopicResolver } from './topic-resolver.ts'

@@ -1,7 +1,7 @@
 import {
   BrokenCircuitError,
   BulkheadPolicy,
-  CircuitBreakerPolicy,
+  type CircuitBreakerPolicy,
   CircuitState,
   ConsecutiveBreaker,
   circuitBreaker,
@@ -38,10 +38,13 @@ export class OutsideCalls {
       this.#bulkhead = new BulkheadPolicy(handler.bulkhead.concurrent, Number.MAX_SAFE_INTEGER)
     }
     if (handler.breaker !== undefined) {
-      this.#breaker = circuitBreaker(handleWhen((error) => !isAbort(error)), {
-        halfOpenAfter: handler.breaker.openForMs,
-        breaker: new ConsecutiveBreaker(handler.breaker.failures),
-      })
+      this.#breaker = circuitBreaker(
+        handleWhen((error) => !isAbort(error)),
+        {
+          halfOpenAfter: handler.breaker.openForMs,
+          breaker: new ConsecutiveBreaker(handler.breaker.failures),
+        },
+      )
       this.#breaker.onStateChange((state) => {
         if (channels.breaker.hasSubscribers) channels.breaker.publish({ handler: group, state: breakerStates[state] })
         onChange()
@@ -53,10 +56,7 @@ export class OutsideCalls {
     return this.#breaker?.state === CircuitState.Open
   }
 
-  async call<Result>(
-    fn: (signal: AbortSignal) => PromiseLike<Result> | Result,
-    signal: AbortSignal,
-  ): Promise<Result> {
+  async call<Result>(fn: (signal: AbortSignal) => PromiseLike<Result> | Result, signal: AbortSignal): Promise<Result> {
     const breaker = this.#breaker
     const guarded = (): PromiseLike<Result> | Result =>
       breaker === undefined ? fn(signal) : breaker.execute(() => fn(signal), signal)

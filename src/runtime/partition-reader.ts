@@ -1,4 +1,11 @@
-import { type Claim, type Engine, OffsetOutOfRangeError, OffsetSet, type Progress, type ReadResult } from '../engine/index.ts'
+import {
+  type Claim,
+  type Engine,
+  OffsetOutOfRangeError,
+  OffsetSet,
+  type Progress,
+  type ReadResult,
+} from '../engine/index.ts'
 import type { CommitBatch } from './commit-batch.ts'
 import type { Condition } from './condition.ts'
 
@@ -91,14 +98,15 @@ export class PartitionReader {
       if (result === undefined) continue
       onRead()
       this.latest = result.latest
-      if (result.nextOffset > this.readOffset) {
+      const hasMore = result.nextOffset > this.readOffset
+      if (hasMore) {
         this.isCaughtUp = false
         await dispatch(this, result)
         if (this.#abort !== abort) return
         this.readOffset = result.nextOffset
         this.#ends.push(result.nextOffset)
       }
-      if (this.readOffset >= this.latest) {
+      if (this.readOffset >= this.latest || !hasMore) {
         this.isCaughtUp = true
         changed.notify()
       }
@@ -134,4 +142,3 @@ export class PartitionReader {
     return this.readOffset - next < spanMax && this.#ends.length < readsMax
   }
 }
-

@@ -84,7 +84,12 @@ export class Redriver {
       if (began !== this.#parts.epoch()) return
       const { handler } = this.#parts
       const isKeyless = letter.key === null || (letter.original.kind !== 'timer' && letter.reason !== 'failed')
-      const key = kind === 'redrive' && isKeyless ? (handler.key === undefined ? message.partitionkey : handler.key(message)) : letter.key
+      const key =
+        kind === 'redrive' && isKeyless
+          ? handler.key === undefined
+            ? message.partitionkey
+            : handler.key(message)
+          : letter.key
       this.#enqueue(taskOf(message, key ?? null))
     } catch (error) {
       const task = taskOf(messageOfLetter(letter) ?? nobody)

@@ -19,11 +19,7 @@ export class Replay {
   readonly #givingUp: GivingUp
   readonly #run: (task: Task) => TaskOutcome | Promise<TaskOutcome>
 
-  constructor(
-    parts: SubscriptionParts,
-    givingUp: GivingUp,
-    run: (task: Task) => TaskOutcome | Promise<TaskOutcome>,
-  ) {
+  constructor(parts: SubscriptionParts, givingUp: GivingUp, run: (task: Task) => TaskOutcome | Promise<TaskOutcome>) {
     this.#parts = parts
     this.#givingUp = givingUp
     this.#run = run

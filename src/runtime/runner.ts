@@ -1,6 +1,7 @@
 import { channels } from '../telemetry/index.ts'
 import { Attempts, isThenable } from './attempts.ts'
 import type { CommitBatch } from './commit-batch.ts'
+import { commitFailureOf } from './commit-failure.ts'
 import { type EffectPlan, planEffects } from './effect-plan.ts'
 import { BreakerOpenError, KeyMissingError } from './errors.ts'
 import { GivingUp } from './giving-up.ts'
@@ -10,6 +11,9 @@ import { Replay } from './replay.ts'
 import type { CachedState } from './state-cache.ts'
 import { reportOf, type SubscriptionParts } from './subscription-parts.ts'
 import { done, type Task, type TaskOutcome } from './task.ts'
+
+/** How long a task waits that cannot be committed because the disk is full. */
+const diskFullDelayMs = 1000
 
 /**
  * Runs tasks to their end: attempt, plan, merge; or retry, or dead letter. Nothing that a handler does reaches beyond its own
@@ -47,7 +51,8 @@ export class Runner {
         if (task.attempt > 0) break
         if (parking.size > 0) {
           const parked = parking.get(task.key)
-          if (parked !== undefined) return this.#guard(this.#replay.park(task, parked, (batch) => this.#merged(task, batch)))
+          if (parked !== undefined)
+            return this.#guard(this.#replay.park(task, parked, (batch) => this.#merged(task, batch)))
         }
         if (dedupe?.isKnown(task.message) === true) {
           this.#merged(task, committer.open)
@@ -238,7 +243,9 @@ export class Runner {
     try {
       return await outcome
     } catch (error) {
-      if (began === this.#parts.epoch()) this.#parts.onFatal(error)
+      if (began !== this.#parts.epoch()) return done
+      if (commitFailureOf(error) === 'disk-full') return diskFullDelayMs
+      this.#parts.onFatal(error)
       return done
     }
   }

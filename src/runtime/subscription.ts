@@ -1,25 +1,14 @@
 import type { Assignment, Claim, Member } from '../engine/index.ts'
-import { type Duration, durationMs, sleep, type Timer } from '../kernel/index.ts'
-import type { AnyEventDefinition, Message } from '../message/index.ts'
+import type { Timer } from '../kernel/index.ts'
 import { channels } from '../telemetry/index.ts'
-import { CommitChain } from './commit-chain.ts'
-import { commitFailureOf } from './commit-failure.ts'
 import type { CommitBatch } from './commit-batch.ts'
-import { Committer, type Refusal } from './committer.ts'
-import { Dedupe } from './dedupe.ts'
 import { deadLetterPrefix } from './dead-letter-entry.ts'
-import { Dispatcher } from './dispatcher.ts'
-import { Lanes } from './lanes.ts'
-import { chainNamespace } from './namespaces.ts'
-import { OutsideCalls } from './outside-calls.ts'
-import { Parking } from './parking.ts'
 import { PartitionReader } from './partition-reader.ts'
-import { nobody, Redriver } from './redriver.ts'
-import { Runner } from './runner.ts'
-import { StateCache } from './state-cache.ts'
-import type { SubscriptionParts, SubscriptionSetup } from './subscription-parts.ts'
-import { done, Task, type TaskOutcome } from './task.ts'
-import { TimerService } from './timer-service.ts'
+import { nobody } from './redriver.ts'
+import { Rewinder } from './rewinder.ts'
+import { happensWithin, placeOf, SubscriptionCore, topicsOf } from './subscription-core.ts'
+import type { SubscriptionSetup } from './subscription-parts.ts'
+import { Task } from './task.ts'
 
 /** How long handlers whose partition is taken away may finish. */
 const revokeMs = 5000
@@ -27,10 +16,6 @@ const revokeMs = 5000
 const abortedMs = 1000
 /** Signs of life while handlers run: each attempt has its time limit, so there is progress. */
 const heartbeatMs = 10_000
-/** How long the app waits before it tries again to write to a full disk. */
-const diskFullMs = 1000
-/** How many commits in a row may be refused for what they hold before that is no message's fault. */
-const refusalsMax = 20
 
 /**
  * One handler at work, as a member of its consumer group: it reads the partitions that it owns, runs the handler in the
@@ -41,83 +26,40 @@ const refusalsMax = 20
  */
 export class Subscription {
   readonly group: string
-  readonly #parts: SubscriptionParts
-  readonly #chain: CommitChain
-  readonly #lanes: Lanes
-  readonly #runner: Runner
-  readonly #redriver: Redriver
-  readonly #dispatcher: Dispatcher
-  readonly #readers = new Map<string, PartitionReader>()
+  readonly #core: SubscriptionCore
+  readonly #rewinder: Rewinder
   #member: Member | undefined
-  #epoch = 0
-  #epochEnd = new AbortController()
-  #rewinding: Promise<void> | undefined
   #openingCount = 0
-  #refusalCount = 0
-  #state: 'new' | 'running' | 'stopping' | 'stopped' = 'new'
+  #state: 'running' | 'stopping' | 'stopped' = 'running'
   #heartbeat: Timer | undefined
 
   constructor(setup: SubscriptionSetup, onFatal: (error: unknown) => void) {
-    const { engine, group, handler, clock } = setup
-    this.group = group
-    this.#chain = new CommitChain(engine, chainNamespace(group))
-    const definitions = new Map(handler.events.map((definition) => [definition.type as string, definition]))
-    const topics = topicsOf(handler.events)
-    const isShared = handler.key !== undefined || topics.length > 1
-    const committer = new Committer(
-      { engine, group, chain: this.#chain, clock },
-      (batch) => this.#onCommitted(batch),
-      (refusal, batch) => this.#onRefused(refusal, batch),
-    )
-    this.#parts = {
-      ...setup,
-      committer,
-      cache: new StateCache(engine.state, setup.stateNamespace),
-      parking: new Parking(engine, group),
-      dedupe:
-        handler.dedupeWindowMs === undefined ? undefined : new Dedupe(engine, group, handler.dedupeWindowMs, clock),
-      outside: new OutsideCalls(group, handler, () => this.#onBreaker()),
-      timers: new TimerService({
-        engine,
-        group,
-        clock,
-        shared: isShared ? { topic: topics[0] as string } : undefined,
-        enqueue: (task) => this.#lanes.enqueue(task),
-        onError: (error) => onFatal(error),
-      }),
-      epoch: () => this.#epoch,
-      epochSignal: () => this.#epochEnd.signal,
+    this.group = setup.group
+    this.#core = new SubscriptionCore(setup, {
+      onCommitted: (batch) => this.#onCommitted(batch),
+      onRefused: (refusal, batch) => this.#rewinder.onRefused(refusal, batch),
+      onFenced: (reader) => this.#rewinder.onFenced(reader),
       onFatal,
-      onFenced: (reader) => this.#onFenced(reader),
-      current: (message) => currentMessage(definitions, message),
-    }
-    this.#runner = new Runner(this.#parts)
-    this.#lanes = new Lanes({
-      run: (task) => this.#run(task),
-      mayRun: () => !committer.isFull && !this.#runner.isPaused,
-      clock,
-      concurrencyMax: handler.concurrency,
     })
-    this.#redriver = new Redriver(
-      this.#parts,
-      (task) => this.#lanes.enqueue(task),
-      (task, error) => this.#runner.giveUpAgain(task, error),
-    )
-    this.#dispatcher = new Dispatcher(this.#parts, this.#lanes, this.#runner, definitions)
+    this.#rewinder = new Rewinder(this.#core, () => {
+      for (const reader of this.#core.readers.values()) this.#open(reader)
+    })
   }
 
   /** Joins the consumer group and begins to work. */
   async start(): Promise<void> {
-    const { engine, handler, clock } = this.#parts
-    this.#state = 'running'
-    await this.#chain.open()
+    const { engine, handler, clock } = this.#core.parts
+    await this.#core.chain.open()
     this.#member = await engine.groups.join({
       group: this.group,
       topics: topicsOf(handler.events),
       from: handler.from,
       onAssigned: (assignments) => this.#onAssigned(assignments),
       onRevoked: (claims) => this.#onRevoked(claims),
-      onLost: (claims) => this.#onLost(claims),
+      onLost: (claims) => {
+        this.#report('lost', claims)
+        for (const reader of this.#readersOf(claims)) this.#rewinder.onFenced(reader)
+      },
     })
     const beat = (): void => {
       this.#member?.heartbeat()
@@ -128,57 +70,55 @@ export class Subscription {
 
   /** Whether all that this member knows of is handled and durable. Commits what is merged, if need be. */
   async isQuiet(): Promise<boolean> {
-    await this.#rewinding
+    await this.#rewinder.underWay
     const looksQuiet = (): boolean =>
-      this.#rewinding === undefined &&
-      this.#openingCount === 0 &&
-      this.#lanes.isEmpty &&
-      this.#redriver.isIdle &&
-      [...this.#readers.values()].every((reader) => reader.isCaughtUp)
+      this.#rewinder.underWay === undefined && this.#openingCount === 0 && this.#core.isAtRest
     if (!looksQuiet()) return false
-    await this.#parts.committer.settled({ progressToo: true })
-    return looksQuiet() && this.#parts.committer.isIdle
+    await this.#core.parts.committer.settled({ progressToo: true })
+    return looksQuiet() && this.#core.parts.committer.isIdle
   }
 
   /** Resolves when something changed that may have made it quiet. */
   changed(): Promise<void> {
-    return this.#lanes.changed.changed()
+    return this.#core.lanes.changed.changed()
   }
 
   /** Takes up requests for dead letters of the partitions at hand. */
   async scanRequests(): Promise<void> {
-    for (const reader of [...this.#readers.values()]) if (reader.isLive) await this.#redriver.scan(reader)
+    for (const reader of [...this.#core.readers.values()]) if (reader.isLive) await this.#core.redriver.scan(reader)
   }
 
   /** A dead letter changed: is it a request for this member? */
   async onDeadLetterChange(id: string): Promise<void> {
-    for (const reader of [...this.#readers.values()]) {
+    for (const reader of [...this.#core.readers.values()]) {
       if (!reader.isLive || !id.startsWith(deadLetterPrefix(this.group, reader.topic, reader.partition))) continue
-      await this.#redriver.check(reader, id)
+      await this.#core.redriver.check(reader, id)
     }
   }
 
   /** Finishes what runs, for so long, commits and leaves. What waits for a retry is left for the next start. */
-  async stop(timeout: Duration): Promise<void> {
+  async stop(timeoutMs: number): Promise<void> {
     if (this.#state !== 'running') return
     this.#state = 'stopping'
-    await this.#rewinding
-    const { committer, timers } = this.#parts
-    timers.stop()
-    const readers = [...this.#readers.values()]
-    await Promise.all(readers.map((reader) => reader.halt()))
-    for (const reader of readers) this.#lanes.dropWaiting(reader)
-    const isInTime = await this.#within(this.#lanesEmpty(), durationMs(timeout))
+    await this.#rewinder.underWay
+    const { lanes, runner, epoch, readers, parts, chain } = this.#core
+    parts.timers.stop()
+    const open = [...readers.values()]
+    await Promise.all(open.map((reader) => reader.halt()))
+    for (const reader of open) lanes.dropWaiting(reader)
+    const isInTime = await happensWithin(this.#lanesEmpty(), timeoutMs, parts.clock)
     if (!isInTime) {
-      this.#runner.attempts.abort(new DOMException('The app stops.', 'AbortError'))
-      await this.#within(this.#lanesEmpty(), abortedMs)
+      runner.attempts.abort(new DOMException('The app stops.', 'AbortError'))
+      await happensWithin(this.#lanesEmpty(), abortedMs, parts.clock)
     }
-    this.#endEpoch()
-    this.#lanes.clear()
-    await committer.settled({ progressToo: true })
+    epoch.end()
+    lanes.clear()
+    await parts.committer.drained()
+    await this.#rewinder.underWay
+    this.#rewinder.stop()
     this.#heartbeat?.cancel()
     await this.#member?.leave()
-    this.#chain.close()
+    chain.close()
     this.#state = 'stopped'
   }
 
@@ -186,107 +126,83 @@ export class Subscription {
   async abandon(): Promise<void> {
     if (this.#state === 'stopped') return
     this.#state = 'stopped'
-    this.#endEpoch()
-    this.#parts.timers.stop()
-    this.#lanes.clear()
+    const { lanes, epoch, readers, parts, chain } = this.#core
+    this.#rewinder.stop()
+    epoch.end()
+    parts.timers.stop()
+    lanes.clear()
     this.#heartbeat?.cancel()
-    this.#chain.close()
-    await Promise.all([...this.#readers.values()].map((reader) => reader.halt()))
+    chain.close()
+    await Promise.all([...readers.values()].map((reader) => reader.halt()))
+    // The engine that has failed may have nothing to say to that.
     await this.#member?.leave().catch(() => undefined)
   }
 
-  #run(task: Task): TaskOutcome | Promise<TaskOutcome> {
-    const outcome = this.#runner.run(task)
-    if (task.dead === undefined) return outcome
-    return Promise.resolve(outcome).then((settled) => {
-      if (settled === done) this.#redriver.finished(task)
-      return settled
-    })
-  }
-
   #onAssigned(assignments: readonly Assignment[]): void {
-    this.#report('assigned', assignments.map(({ claim }) => claim))
+    const claims = assignments.map(({ claim }) => claim)
+    this.#report('assigned', claims)
     for (const { claim, progress } of assignments) {
       const reader = new PartitionReader(claim, progress, {
-        engine: this.#parts.engine,
-        dispatch: (self, result) => this.#dispatcher.dispatch(self, result),
-        changed: this.#lanes.changed,
+        engine: this.#core.parts.engine,
+        dispatch: (self, result) => this.#core.dispatcher.dispatch(self, result),
+        changed: this.#core.lanes.changed,
         onRead: () => this.#member?.heartbeat(),
-        onError: (error) => this.#parts.onFatal(error),
+        onError: (error) => this.#core.parts.onFatal(error),
       })
-      this.#readers.set(placeOf(claim), reader)
-      if (this.#state === 'running' && this.#rewinding === undefined) this.#open(reader)
+      this.#core.readers.set(placeOf(claim), reader)
+      if (this.#rewinder.underWay === undefined) this.#open(reader)
     }
   }
 
   /** Loads what is kept about a partition, then starts to read it. */
   #open(reader: PartitionReader): void {
-    const epoch = this.#epoch
-    const isCurrent = (): boolean => epoch === this.#epoch && this.#readers.get(placeOf(reader.claim)) === reader
-    this.#openingCount++
-    const opening = async (): Promise<void> => {
-      const released = await this.#parts.parking.load(reader)
+    if (this.#state !== 'running') return
+    const { epoch, readers, parts, lanes, redriver } = this.#core
+    const began = epoch.current
+    const isCurrent = (): boolean =>
+      began === epoch.current && this.#state === 'running' && readers.get(placeOf(reader.claim)) === reader
+    const open = async (): Promise<void> => {
+      const released = await parts.parking.load(reader)
+      if (isCurrent()) await parts.timers.open(reader)
       if (!isCurrent()) return
-      await this.#parts.timers.open(reader)
-      if (!isCurrent()) return
-      for (const { key } of released) this.#lanes.enqueue(new Task('replay', reader, key, nobody, 0, -1, 0))
-      await this.#redriver.scan(reader)
-      if (isCurrent() && this.#state === 'running') reader.start()
+      for (const { key } of released) lanes.enqueue(new Task('replay', reader, key, nobody, 0, -1, 0))
+      await redriver.scan(reader)
+      if (isCurrent()) reader.start()
     }
-    opening()
+    this.#openingCount++
+    open()
       .catch((error: unknown) => {
-        if (isCurrent()) this.#parts.onFatal(error)
+        if (isCurrent()) parts.onFatal(error)
       })
       .finally(() => {
         this.#openingCount--
-        this.#lanes.changed.notify()
+        lanes.changed.notify()
       })
   }
 
   async #onRevoked(claims: readonly Claim[]): Promise<void> {
     this.#report('revoked', claims)
-    await this.#rewinding
-    const readers = this.#readersOf(claims)
-    for (const reader of readers) this.#readers.delete(placeOf(reader.claim))
-    await Promise.all(readers.map((reader) => reader.halt()))
-    for (const reader of readers) {
-      this.#parts.timers.close(reader)
-      this.#lanes.dropWaiting(reader)
+    await this.#rewinder.underWay
+    const { lanes, readers, parts } = this.#core
+    const revoked = this.#readersOf(claims)
+    for (const reader of revoked) readers.delete(placeOf(reader.claim))
+    await Promise.all(revoked.map((reader) => reader.halt()))
+    for (const reader of revoked) {
+      parts.timers.close(reader)
+      lanes.dropWaiting(reader)
     }
-    const released = this.#lanes.changed.until(() => !readers.some((reader) => this.#lanes.holds(reader)))
-    const isInTime = await this.#within(released, revokeMs)
-    if (!isInTime) await this.#rewind('handlers did not finish before their partition was taken away', 0, 0)
-    await this.#parts.committer.settled({ progressToo: true })
-    for (const reader of readers) this.#parts.parking.forget(reader)
-    this.#parts.cache.forgetSettled()
-  }
-
-  #onLost(claims: readonly Claim[]): void {
-    this.#report('lost', claims)
-    for (const reader of this.#readersOf(claims)) this.#onFenced(reader)
-  }
-
-  /** Another member owns the partition: what was under way for it must not become real, and cannot. */
-  #onFenced(reader: PartitionReader): void {
-    const place = placeOf(reader.claim)
-    if (this.#readers.get(place) !== reader) return
-    this.#readers.delete(place)
-    void reader.halt()
-    this.#startRewind(`partition ${reader.partition} of topic "${reader.topic}" belongs to another member now`, 0, 0)
-  }
-
-  #onBreaker(): void {
-    const { outside, clock } = this.#parts
-    if (!outside.isOpen) {
-      this.#lanes.wake()
-      return
+    const finished = lanes.changed.until(() => !revoked.some((reader) => lanes.holds(reader)))
+    if (!(await happensWithin(finished, revokeMs, parts.clock))) {
+      await this.#rewinder.rewind('handlers did not finish before their partition was taken away', 0, 0)
     }
-    this.#runner.pause(outside.openForMs)
-    clock.setTimer(() => this.#lanes.wake(), outside.openForMs + 1, { unref: true })
+    await parts.committer.drained()
+    await this.#rewinder.underWay
+    for (const reader of revoked) parts.parking.forget(reader)
+    parts.cache.forgetSettled()
   }
 
   #onCommitted(batch: CommitBatch): void {
-    if (batch.messageCount > 0) this.#refusalCount = 0
+    this.#rewinder.onCommitted(batch)
     if (channels.lag.hasSubscribers) {
       for (const { reader } of batch.progress) {
         const { topic, partition, latest, committed } = reader
@@ -295,102 +211,20 @@ export class Subscription {
       }
     }
     if (channels.published.hasSubscribers && batch.publishedCount > 0) {
-      channels.published.publish({
-        app: this.#parts.app,
-        handler: this.group,
-        messageCount: batch.publishedCount,
-        durationMs: batch.durationMs,
-      })
+      const { app } = this.#core.parts
+      const { publishedCount: messageCount, durationMs } = batch
+      channels.published.publish({ app, handler: this.group, messageCount, durationMs })
     }
-    this.#lanes.wake()
-  }
-
-  #onRefused(refusal: Refusal, batch: CommitBatch): void {
-    if (refusal.kind === 'conflict') {
-      const { conflict } = refusal
-      if (conflict.kind === 'fenced') {
-        const reader = this.#readers.get(placeOf(conflict))
-        if (reader !== undefined) this.#onFenced(reader)
-        else this.#startRewind('a partition was taken away', 0, 0)
-        return
-      }
-      // State was changed by another member: read it again. Anything else is one message's fault: find out whose.
-      const isolated = conflict.kind === 'revision' ? 0 : batch.messageCount
-      this.#startRewind(`conflict: ${conflict.kind}`, isolated, 0)
-      return
-    }
-    const failure = commitFailureOf(refusal.error)
-    if (failure === 'engine' || (failure === 'content' && ++this.#refusalCount > refusalsMax)) {
-      this.#parts.onFatal(refusal.error)
-      return
-    }
-    const isFull = failure === 'disk-full'
-    this.#startRewind(String(refusal.error), isFull ? 0 : batch.messageCount, isFull ? diskFullMs : 0)
-  }
-
-  #startRewind(reason: string, isolatedCount: number, pauseMs: number): void {
-    void this.#rewind(reason, isolatedCount, pauseMs)
-  }
-
-  /** Forgets what is under way and goes on from what is durable. */
-  #rewind(reason: string, isolatedCount: number, pauseMs: number): Promise<void> {
-    if (this.#state === 'stopped') return Promise.resolve()
-    this.#runner.isolatedCount = Math.max(this.#runner.isolatedCount, isolatedCount)
-    if (this.#rewinding !== undefined) return this.#rewinding
-    if (channels.rewound.hasSubscribers) channels.rewound.publish({ handler: this.group, reason })
-    this.#rewinding = this.#doRewind(pauseMs)
-      .catch((error: unknown) => this.#parts.onFatal(error))
-      .finally(() => {
-        this.#rewinding = undefined
-        if (this.#state === 'running') for (const reader of this.#readers.values()) this.#open(reader)
-        this.#lanes.changed.notify()
-      })
-    return this.#rewinding
-  }
-
-  async #doRewind(pauseMs: number): Promise<void> {
-    const { committer, cache, parking, dedupe, timers, clock } = this.#parts
-    this.#endEpoch()
-    this.#lanes.clear()
-    this.#runner.attempts.abort(new DOMException('What it was doing starts anew.', 'AbortError'))
-    timers.close()
-    await Promise.all([...this.#readers.values()].map((reader) => reader.halt()))
-    await committer.reset()
-    await this.#within(this.#runner.attempts.quiet(), abortedMs)
-    cache.clear()
-    parking.forget()
-    dedupe?.clear()
-    this.#redriver.clear()
-    await this.#chain.reload()
-    if (pauseMs > 0) await sleep(pauseMs, clock)
-    committer.resume()
-  }
-
-  #endEpoch(): void {
-    this.#epoch++
-    this.#epochEnd.abort()
-    this.#epochEnd = new AbortController()
+    this.#core.lanes.wake()
   }
 
   #lanesEmpty(): Promise<void> {
-    return this.#lanes.changed.until(() => this.#lanes.isEmpty)
-  }
-
-  /** Whether it happens in time. */
-  async #within(what: Promise<void>, limitMs: number): Promise<boolean> {
-    const abort = new AbortController()
-    const limit = sleep(limitMs, this.#parts.clock, abort.signal).then(
-      () => false,
-      () => false,
-    )
-    const isInTime = await Promise.race([what.then(() => true), limit])
-    abort.abort()
-    return isInTime
+    return this.#core.lanes.changed.until(() => this.#core.lanes.isEmpty)
   }
 
   #readersOf(claims: readonly Claim[]): PartitionReader[] {
     return claims.flatMap((claim) => {
-      const reader = this.#readers.get(placeOf(claim))
+      const reader = this.#core.readers.get(placeOf(claim))
       return reader !== undefined && reader.claim.epoch === claim.epoch ? [reader] : []
     })
   }
@@ -400,18 +234,4 @@ export class Subscription {
     const partitions = claims.map(({ topic, partition }) => ({ topic, partition }))
     channels.rebalanced.publish({ handler: this.group, change, partitions })
   }
-}
-
-function placeOf(place: { readonly topic: string; readonly partition: number }): string {
-  return `${place.topic}/${place.partition}`
-}
-
-/** Topics of definitions, each once, in the order in which the handler names them. */
-export function topicsOf(events: readonly AnyEventDefinition[]): readonly string[] {
-  return [...new Set(events.map((definition) => definition.topic))]
-}
-
-function currentMessage(definitions: ReadonlyMap<string, AnyEventDefinition>, message: Message): Message {
-  const definition = definitions.get(message.type)
-  return definition === undefined || definition.version === message.dataversion ? message : definition.read(message)
 }

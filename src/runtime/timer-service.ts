@@ -1,5 +1,5 @@
 import type { Engine, Timer, TimerWrite } from '../engine/index.ts'
-import type { Clock, Json, Timer as ClockTimer } from '../kernel/index.ts'
+import type { Clock, Timer as ClockTimer, Json } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
 import type { PlannedTimer } from './effect-plan.ts'
 import { escapedSegment } from './namespaces.ts'

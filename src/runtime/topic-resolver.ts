@@ -1,4 +1,4 @@
-import { PartitionUnknownError, TopicUnknownError, type Engine } from '../engine/index.ts'
+import { type Engine, PartitionUnknownError, TopicUnknownError } from '../engine/index.ts'
 import { type Message, topicOfType } from '../message/index.ts'
 import { declaredTopic } from './topic.ts'
 

@@ -1,0 +1,119 @@
+import { describe, expect, it } from 'vitest'
+import { view } from '../domain/index.ts'
+import { embedded } from '../embedded/index.ts'
+import { memoryEngine, Paid, Placed, temporaryFolder } from './app.test-support.ts'
+import { app, type RunningApp } from './index.ts'
+
+const totals = view('totals', {
+  events: [Placed, Paid],
+  key: (event) => (event.data.n < 0 ? undefined : `k${event.data.n % 3}`),
+  initial: { placed: 0, paid: 0 },
+  on: {
+    Placed: (state) => ({ ...state, placed: state.placed + 1 }),
+    Paid: (state) => (state.paid === 2 ? undefined : { ...state, paid: state.paid + 1 }),
+  },
+})
+
+const shop = app('test', { views: [totals] })
+
+async function publishTwelve(running: RunningApp): Promise<void> {
+  for (let n = 0; n < 12; n++) await running.publish(Placed({ id: `id${n}`, n }))
+  await running.publish(Placed({ id: 'skipped', n: -1 }))
+}
+
+describe('views', () => {
+  it('are built once by each event, and can be read by key, page and list', async () => {
+    await using engine = await memoryEngine()
+    await using running = await shop.start({ engine })
+    await publishTwelve(running)
+    await running.idle()
+    const reader = running.view(totals)
+    expect(await reader.get('k1')).toEqual({ placed: 4, paid: 0 })
+    expect(await reader.get('none')).toBeUndefined()
+    expect(await reader.range({ limit: 2 })).toEqual([
+      { key: 'k0', value: { placed: 4, paid: 0 } },
+      { key: 'k1', value: { placed: 4, paid: 0 } },
+    ])
+    const listed: string[] = []
+    for await (const { key } of reader.list({ reverse: true })) listed.push(key)
+    expect(listed).toEqual(['k2', 'k1', 'k0'])
+    for (let n = 0; n < 3; n++) await running.publish(Paid({ id: 'a', n: 0 }))
+    await running.idle()
+    expect(await reader.get('k0')).toBeUndefined()
+    expect(await reader.count()).toBe(2)
+  })
+
+  it('can be watched', async () => {
+    await using engine = await memoryEngine()
+    await using running = await shop.start({ engine })
+    const abort = new AbortController()
+    const watching = running.view(totals).watch({ key: 'k0', signal: abort.signal })[Symbol.asyncIterator]()
+    const next = watching.next()
+    await running.publish([Placed({ id: 'a', n: 1 }), Placed({ id: 'a', n: 0 })])
+    expect((await next).value).toEqual({ key: 'k0', value: { placed: 1, paid: 0 } })
+    abort.abort()
+    expect((await watching.next()).done).toBe(true)
+  })
+
+  it('are rebuilt from zero, exactly once', async () => {
+    await using engine = await memoryEngine()
+    await using running = await shop.start({ engine })
+    await publishTwelve(running)
+    await running.idle()
+    await engine.commit({
+      state: [{ kind: 'set', namespace: 'view:test.totals:v1', key: 'k0', value: { placed: 999, paid: 0 } }],
+    })
+    await running.view(totals).rebuild()
+    await running.idle()
+    expect(await running.view(totals).range()).toEqual(
+      ['k0', 'k1', 'k2'].map((key) => ({ key, value: { placed: 4, paid: 0 } })),
+    )
+  })
+
+  it('are rebuilt at the next start if a crash came between', async () => {
+    using folder = temporaryFolder()
+    const path = folder.path('app.db')
+    {
+      await using running = await shop.start({ engine: embedded({ path }) })
+      await publishTwelve(running)
+      await running.idle()
+      // As a crash leaves it: the note is there, progress is reset, the state is not.
+      const namespace = 'view:test.totals:v1'
+      const value = { app: 'test', group: 'test.view:totals.v1', namespace, topics: ['orders', 'payments'] }
+      await running.engine.commit({
+        state: [{ kind: 'set', namespace: 'rebuilds', key: 'test.view:totals.v1', value }],
+      })
+    }
+    await using engine = await embedded({ path }).open()
+    await engine.groups.reset('test.view:totals.v1', 'orders', 'earliest')
+    await using running = await shop.start({ engine })
+    await running.idle()
+    expect(await running.view(totals).get('k0')).toEqual({ placed: 4, paid: 0 })
+    expect(await engine.state.namespaces('rebuilds')).toEqual([])
+  })
+
+  it('cannot be rebuilt while another start of the app builds them', async () => {
+    await using engine = await memoryEngine()
+    await using running = await shop.start({ engine })
+    await using other = await shop.start({ engine })
+    await publishTwelve(running)
+    await running.idle()
+    await expect(running.view(totals).rebuild()).rejects.toMatchObject({ code: 'GROUP_ACTIVE' })
+    await running.publish(Placed({ id: 'a', n: 0 }))
+    await other.idle()
+    expect(await other.view(totals).get('k0')).toEqual({ placed: 5, paid: 0 })
+  })
+
+  it('must be those of the app', async () => {
+    await using engine = await memoryEngine()
+    await using running = await shop.start({ engine })
+    const foreign = view('foreign', { events: [Paid], key: (e) => e.data.id, initial: 0, on: { Paid: (n) => n + 1 } })
+    expect(() => running.view(foreign)).toThrow(expect.objectContaining({ code: 'VIEW_UNKNOWN' }))
+  })
+
+  it('name all that is wrong with their declaration', () => {
+    const wrong = { events: [Placed], initial: 0, on: { Paid: () => 0 }, version: 0 } as never
+    expect(() => view('wrong', wrong)).toThrow(expect.objectContaining({ code: 'OPTIONS_INVALID' }))
+    expect(() => view('wrong', wrong)).toThrow(/version .*key .*on\.Placed .*on\.Paid/)
+  })
+})

@@ -1,0 +1,117 @@
+import { sleep } from '../kernel/index.ts'
+import { channels } from '../telemetry/index.ts'
+import type { CommitBatch } from './commit-batch.ts'
+import { commitFailureOf } from './commit-failure.ts'
+import type { Refusal } from './committer.ts'
+import type { PartitionReader } from './partition-reader.ts'
+import { happensWithin, placeOf, type SubscriptionCore } from './subscription-core.ts'
+
+/** How long handlers that were told to abort may take to listen. */
+const abortedMs = 1000
+/** How long the app waits before it tries again to write to a full disk. */
+const diskFullMs = 1000
+/** How many commits in a row may be refused for what they hold before that is no message's fault. */
+const refusalsMax = 20
+
+/**
+ * Goes back to what is durable when a merged commit was refused: forgets what is under way, waits for what is in flight, and
+ * lets the partitions be read again from there.
+ *
+ * - State changed by another member, or a partition that is not ours any more: just so.
+ * - Something in it that the engine refuses: the same messages are then committed one by one, so that it fails alone.
+ * - A full disk: after a pause.
+ */
+export class Rewinder {
+  readonly #core: SubscriptionCore
+  /** Reads the partitions again. */
+  readonly #reopen: () => void
+  #underWay: Promise<void> | undefined
+  #refusalCount = 0
+  #isStopped = false
+
+  constructor(core: SubscriptionCore, reopen: () => void) {
+    this.#core = core
+    this.#reopen = reopen
+  }
+
+  /** Resolves at the end of the rewind that is under way, if there is one. */
+  get underWay(): Promise<void> | undefined {
+    return this.#underWay
+  }
+
+  /** Nothing is to be rewound any more. */
+  stop(): void {
+    this.#isStopped = true
+  }
+
+  onCommitted(batch: CommitBatch): void {
+    if (batch.messageCount > 0) this.#refusalCount = 0
+  }
+
+  onRefused(refusal: Refusal, batch: CommitBatch): void {
+    if (refusal.kind === 'conflict') {
+      const { conflict } = refusal
+      if (conflict.kind === 'fenced') {
+        const reader = this.#core.readers.get(placeOf(conflict))
+        if (reader === undefined) void this.rewind('a partition was taken away', 0, 0)
+        else this.onFenced(reader)
+      } else {
+        const isolatedCount = conflict.kind === 'revision' ? 0 : batch.messageCount
+        void this.rewind(`conflict: ${conflict.kind}`, isolatedCount, 0)
+      }
+      return
+    }
+    const failure = commitFailureOf(refusal.error)
+    if (failure === 'engine' || (failure === 'content' && ++this.#refusalCount > refusalsMax)) {
+      this.#core.parts.onFatal(refusal.error)
+      return
+    }
+    const isFull = failure === 'disk-full'
+    void this.rewind(String(refusal.error), isFull ? 0 : batch.messageCount, isFull ? diskFullMs : 0)
+  }
+
+  /** Another member owns the partition: what was under way for it must not become real, and cannot. */
+  onFenced(reader: PartitionReader): void {
+    const place = placeOf(reader.claim)
+    if (this.#core.readers.get(place) !== reader) return
+    this.#core.readers.delete(place)
+    void reader.halt()
+    void this.rewind(`partition ${reader.partition} of topic "${reader.topic}" belongs to another member now`, 0, 0)
+  }
+
+  /** Never rejects. */
+  rewind(reason: string, isolatedCount: number, pauseMs: number): Promise<void> {
+    if (this.#isStopped) return Promise.resolve()
+    const { runner, setup, parts } = this.#core
+    runner.isolatedCount = Math.max(runner.isolatedCount, isolatedCount)
+    if (this.#underWay !== undefined) return this.#underWay
+    if (channels.rewound.hasSubscribers) channels.rewound.publish({ handler: setup.group, reason })
+    this.#underWay = this.#rewind(pauseMs)
+      .catch((error: unknown) => parts.onFatal(error))
+      .finally(() => {
+        this.#underWay = undefined
+        this.#reopen()
+        this.#core.lanes.changed.notify()
+      })
+    return this.#underWay
+  }
+
+  async #rewind(pauseMs: number): Promise<void> {
+    const { epoch, lanes, runner, readers, redriver, chain, parts } = this.#core
+    const { committer, cache, parking, dedupe, timers, clock } = parts
+    epoch.end()
+    lanes.clear()
+    runner.attempts.abort(new DOMException('What it was doing starts anew.', 'AbortError'))
+    timers.close()
+    await Promise.all([...readers.values()].map((reader) => reader.halt()))
+    await committer.reset()
+    await happensWithin(runner.attempts.quiet(), abortedMs, clock)
+    cache.clear()
+    parking.forget()
+    dedupe?.clear()
+    redriver.clear()
+    await chain.reload()
+    if (pauseMs > 0) await sleep(pauseMs, clock)
+    committer.resume()
+  }
+}

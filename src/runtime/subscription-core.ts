@@ -1,0 +1,141 @@
+import { type Clock, sleep } from '../kernel/index.ts'
+import type { AnyEventDefinition, Message } from '../message/index.ts'
+import type { CommitBatch } from './commit-batch.ts'
+import { CommitChain } from './commit-chain.ts'
+import { Committer, type Refusal } from './committer.ts'
+import { Dedupe } from './dedupe.ts'
+import { Dispatcher } from './dispatcher.ts'
+import { Epoch } from './epoch.ts'
+import { Lanes } from './lanes.ts'
+import { chainNamespace } from './namespaces.ts'
+import { OutsideCalls } from './outside-calls.ts'
+import { Parking } from './parking.ts'
+import type { PartitionReader } from './partition-reader.ts'
+import { Redriver } from './redriver.ts'
+import { Runner } from './runner.ts'
+import { StateCache } from './state-cache.ts'
+import type { SubscriptionParts, SubscriptionSetup } from './subscription-parts.ts'
+import { done, type Task, type TaskOutcome } from './task.ts'
+import { TimerService } from './timer-service.ts'
+
+/** Whom the parts of a subscription tell what happened. */
+export interface CoreEvents {
+  readonly onCommitted: (batch: CommitBatch) => void
+  readonly onRefused: (refusal: Refusal, batch: CommitBatch) => void
+  readonly onFenced: (reader: PartitionReader) => void
+  readonly onFatal: (error: unknown) => void
+}
+
+/** The working parts of a subscription, put together. */
+export class SubscriptionCore {
+  readonly setup: SubscriptionSetup
+  readonly parts: SubscriptionParts
+  readonly epoch: Epoch = new Epoch()
+  readonly chain: CommitChain
+  readonly lanes: Lanes
+  readonly runner: Runner
+  readonly redriver: Redriver
+  readonly dispatcher: Dispatcher
+  /** The partitions that this member owns, by topic and partition. */
+  readonly readers: Map<string, PartitionReader> = new Map()
+
+  constructor(setup: SubscriptionSetup, events: CoreEvents) {
+    const { engine, group, handler, clock } = setup
+    this.setup = setup
+    this.chain = new CommitChain(engine, chainNamespace(group))
+    const definitions = new Map(handler.events.map((definition) => [definition.type as string, definition]))
+    const topics = topicsOf(handler.events)
+    const isShared = handler.key !== undefined || topics.length > 1
+    const committer = new Committer(
+      { engine, group, chain: this.chain, clock },
+      (batch) => events.onCommitted(batch),
+      (refusal, batch) => events.onRefused(refusal, batch),
+    )
+    this.parts = {
+      ...setup,
+      committer,
+      cache: new StateCache(engine.state, setup.stateNamespace),
+      parking: new Parking(engine, group),
+      dedupe:
+        handler.dedupeWindowMs === undefined ? undefined : new Dedupe(engine, group, handler.dedupeWindowMs, clock),
+      outside: new OutsideCalls(group, handler, () => this.#onBreaker()),
+      timers: new TimerService({
+        engine,
+        group,
+        clock,
+        shared: isShared ? { topic: topics[0] as string } : undefined,
+        enqueue: (task) => this.lanes.enqueue(task),
+        onError: events.onFatal,
+      }),
+      epoch: () => this.epoch.current,
+      epochSignal: () => this.epoch.signal,
+      onFatal: events.onFatal,
+      onFenced: events.onFenced,
+      current: (message) => currentMessage(definitions, message),
+    }
+    this.runner = new Runner(this.parts)
+    this.lanes = new Lanes({
+      run: (task) => this.#run(task),
+      mayRun: () => !committer.isFull && !this.runner.isPaused,
+      clock,
+      concurrencyMax: handler.concurrency,
+    })
+    this.redriver = new Redriver(
+      this.parts,
+      (task) => this.lanes.enqueue(task),
+      (task, error) => this.runner.giveUpAgain(task, error),
+    )
+    this.dispatcher = new Dispatcher(this.parts, this.lanes, this.runner, definitions)
+  }
+
+  /** Whether nothing that was taken up is unfinished, but for what is merged and not committed. */
+  get isAtRest(): boolean {
+    return this.lanes.isEmpty && this.redriver.isIdle && [...this.readers.values()].every((reader) => reader.isCaughtUp)
+  }
+
+  #run(task: Task): TaskOutcome | Promise<TaskOutcome> {
+    const outcome = this.runner.run(task)
+    if (task.dead === undefined) return outcome
+    return Promise.resolve(outcome).then((settled) => {
+      if (settled === done) this.redriver.finished(task)
+      return settled
+    })
+  }
+
+  #onBreaker(): void {
+    const { outside, clock } = this.parts
+    if (!outside.isOpen) {
+      this.lanes.wake()
+      return
+    }
+    this.runner.pause(outside.openForMs)
+    clock.setTimer(() => this.lanes.wake(), outside.openForMs + 1, { unref: true })
+  }
+}
+
+/** Topics of definitions, each once, in the order in which the handler names them. */
+export function topicsOf(events: readonly AnyEventDefinition[]): readonly string[] {
+  return [...new Set(events.map((definition) => definition.topic))]
+}
+
+/** Names a partition among those that a member owns. */
+export function placeOf(place: { readonly topic: string; readonly partition: number }): string {
+  return `${place.topic}/${place.partition}`
+}
+
+/** Whether it happens in time. */
+export async function happensWithin(what: Promise<void>, limitMs: number, clock: Clock): Promise<boolean> {
+  const abort = new AbortController()
+  const limit = sleep(limitMs, clock, abort.signal).then(
+    () => false,
+    () => false,
+  )
+  const isInTime = await Promise.race([what.then(() => true), limit])
+  abort.abort()
+  return isInTime
+}
+
+function currentMessage(definitions: ReadonlyMap<string, AnyEventDefinition>, message: Message): Message {
+  const definition = definitions.get(message.type)
+  return definition === undefined || definition.version === message.dataversion ? message : definition.read(message)
+}
