@@ -1,6 +1,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { crc32 } from 'node:zlib'
 import { decodeBatch, decodeMessages, type RecordOutcome } from '../record/index.ts'
+import { reading } from './connection.ts'
 import { FileDamagedError } from './errors.ts'
 
 /** A stretch of records as read from the file. */
@@ -32,8 +33,15 @@ export class BatchReader {
     this.#size = db.prepare('SELECT coalesce(sum(byte_count), 0) AS n FROM batch WHERE partition_id = ?')
   }
 
-  /** Records from `offset` on: whole batches, until `bytesMax` is passed or nothing is left. */
-  read(partitionId: number, offset: number, bytesMax: number): Stretch {
+  /**
+   * Records from `offset` on: whole batches, until `bytesMax` is passed or nothing is left before `end`. Behind it may
+   * stand what is committed but not acknowledged yet, of which a reader must not know.
+   */
+  read(partitionId: number, offset: number, bytesMax: number, end: number): Stretch {
+    return reading(this.#path, () => this.#read(partitionId, offset, bytesMax, end))
+  }
+
+  #read(partitionId: number, offset: number, bytesMax: number, end: number): Stretch {
     const records: RecordOutcome[] = []
     let nextOffset = offset
     let bytes = 0
@@ -44,6 +52,7 @@ export class BatchReader {
     while (row !== undefined) {
       const blob = this.#intact(partitionId, row)
       const baseOffset = Number(row['base_offset'])
+      if (baseOffset >= end) break
       this.#decode(partitionId, baseOffset, blob, offset, records)
       nextOffset = Number(row['last_offset']) + 1
       bytes += blob.byteLength
@@ -55,6 +64,10 @@ export class BatchReader {
 
   /** Time of the first record at or after `offset`, in milliseconds since the epoch; undefined: there is none. */
   timeOf(partitionId: number, offset: number): number | undefined {
+    return reading(this.#path, () => this.#timeOf(partitionId, offset))
+  }
+
+  #timeOf(partitionId: number, offset: number): number | undefined {
     let row = this.#holding.get(partitionId, offset)
     if (row === undefined || Number(row['last_offset']) < offset) {
       row = this.#after.get(partitionId, row === undefined ? offset : Number(row['base_offset']))
@@ -66,6 +79,10 @@ export class BatchReader {
 
   /** Offset of the first record whose time is `timestampMs` or later, undefined if there is none. */
   offsetAtTime(partitionId: number, from: number, timestampMs: number): number | undefined {
+    return reading(this.#path, () => this.#offsetAtTime(partitionId, from, timestampMs))
+  }
+
+  #offsetAtTime(partitionId: number, from: number, timestampMs: number): number | undefined {
     for (const row of this.#timeAt.iterate(partitionId, this.#baseOf(partitionId, from))) {
       if (Number(row['time_max_ms']) < timestampMs) continue
       const stretch = this.#holding.get(partitionId, Number(row['base_offset']))

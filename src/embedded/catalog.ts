@@ -74,6 +74,8 @@ export class Catalog {
   /** Adds a topic or brings it up to date; partitions keep their identity. */
   put(row: TopicRow): Topic {
     const before = this.#topics.get(row.name)
+    // Deleted and created anew under its name, by another process.
+    if (before !== undefined && before.id !== row.id) this.remove(row.name)
     const kept = before?.id === row.id ? before.partitions : []
     const partitions = row.partitions.map((one) => {
       const partition = kept[one.number] ?? new Partition(row.name, one)
@@ -93,6 +95,12 @@ export class Catalog {
       partition.wake()
     }
     this.#topics.delete(name)
+  }
+
+  /** Puts back a topic that was removed but could not be deleted. */
+  restore(topic: Topic): void {
+    this.#topics.set(topic.name, topic)
+    for (const partition of topic.partitions) this.#partitions.set(partition.id, partition)
   }
 
   find(name: string): Topic | undefined {

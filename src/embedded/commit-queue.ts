@@ -1,9 +1,8 @@
 import { type CommitOutcome, OutOfSequenceError, ProducerFencedError, type WriteBatch } from '../engine/index.ts'
-import { ByteBudget, type Clock, ClosedError } from '../kernel/index.ts'
-import { BatchBufferPool } from '../record/index.ts'
+import { ByteBudget, type Clock, ClosedError, InvariantError } from '../kernel/index.ts'
 import type { Catalog } from './catalog.ts'
 import { CommitStager, isUnconditional, packAppends } from './commit-stager.ts'
-import { EngineFailedError } from './errors.ts'
+import { EngineFailedError, WriteInvalidError } from './errors.ts'
 import type { AppendCommand, Refusal, StoreAnswers, StoreRequest, UnitResult } from './store/protocol.ts'
 import type { StoreClient } from './store-client.ts'
 import { type BatchDraft, positionsOf, UnitDraft } from './unit-draft.ts'
@@ -22,6 +21,16 @@ export interface CommitListener {
   published(draft: BatchDraft, baseOffset: number): void
   /** Everything else of the unit stands in the file too. */
   unitCommitted(unit: UnitDraft): void
+  /** The engine stopped for good: whoever waits for something to come must be told. */
+  failed(): void
+}
+
+/** Somebody who waits to be let in, after those who came before. */
+interface Entrant {
+  /** What it takes from the budget to be let in. */
+  readonly bytes: number
+  enter(): void
+  refuse(error: Error): void
 }
 
 /**
@@ -36,6 +45,8 @@ export class CommitQueue {
   readonly #stager: CommitStager
   readonly #listener: CommitListener
   #units: UnitDraft[] = []
+  /** Back-pressure: calls that found the budget spent, in their order. A set, so that one that is aborted leaves at once. */
+  readonly #entrants = new Set<Entrant>()
   #groupsInFlight = 0
   #flushScheduled = false
   #closed = false
@@ -48,7 +59,7 @@ export class CommitQueue {
     this.#catalog = catalog
     this.#clock = clock
     this.#budget = new ByteBudget('the commits waiting for the disk', bufferBytesMax)
-    this.#stager = new CommitStager(catalog, new BatchBufferPool())
+    this.#stager = new CommitStager(catalog, client.pool)
     this.#listener = listener
   }
 
@@ -61,7 +72,7 @@ export class CommitQueue {
     try {
       this.#refuseIfDone()
       signal?.throwIfAborted()
-      if (this.#budget.tryAcquire(admissionBytes)) return this.#stage(batch)
+      if (this.#entrants.size === 0 && this.#budget.tryAcquire(admissionBytes)) return this.#stage(batch)
       return this.#commitLater(batch, signal)
     } catch (error) {
       return Promise.reject(error)
@@ -71,22 +82,24 @@ export class CommitQueue {
   /** Sends another request after all commits made so far, in order with them. */
   async request<R extends StoreRequest>(request: R): Promise<StoreAnswers[R['kind']]> {
     this.#refuseIfDone()
+    if (this.#entrants.size > 0) await this.#turn()
+    if (this.#failure !== undefined) throw this.#failure
     while (this.#units.length > 0) this.#sendGroup()
     const answer = this.#client.request(request)
-    this.#tail = answer.catch((error: Error) => this.#noteFailure(error))
+    this.#follow(answer.catch((error: Error) => this.#noteFailure(error)))
     return answer
   }
 
-  /** Resolves when every commit made before is answered. */
+  /** Resolves when every commit made before is answered, also those that wait to be let in. */
   async settled(): Promise<void> {
+    if (this.#entrants.size > 0) await this.#turn()
     while (this.#units.length > 0) this.#sendGroup()
     await this.#tail
   }
 
+  /** Refuses what comes, and resolves when what came before is answered. */
   async close(): Promise<void> {
-    if (this.#closed) return this.settled()
     this.#closed = true
-    this.#budget.close(new ClosedError('The engine'))
     await this.settled()
   }
 
@@ -96,9 +109,47 @@ export class CommitQueue {
     if (this.#closed) throw new ClosedError('The engine')
   }
 
-  async #commitLater(batch: WriteBatch, signal: AbortSignal | undefined): Promise<CommitOutcome> {
-    await this.#budget.acquire(admissionBytes, signal)
-    return this.#stage(batch)
+  #commitLater(batch: WriteBatch, signal: AbortSignal | undefined): Promise<CommitOutcome> {
+    return new Promise((resolve, reject) => {
+      const abort = (): void => {
+        this.#entrants.delete(entrant)
+        reject(signal?.reason)
+        this.#admit()
+      }
+      const entrant: Entrant = {
+        bytes: admissionBytes,
+        enter: () => {
+          signal?.removeEventListener('abort', abort)
+          resolve(this.#stage(batch))
+        },
+        refuse: (error) => {
+          signal?.removeEventListener('abort', abort)
+          reject(error)
+        },
+      }
+      signal?.addEventListener('abort', abort, { once: true })
+      this.#entrants.add(entrant)
+    })
+  }
+
+  /** Resolves when everybody who waits to be let in now has been let in, or turned away. */
+  #turn(): Promise<void> {
+    return new Promise((resolve) => this.#entrants.add({ bytes: 0, enter: resolve, refuse: () => resolve() }))
+  }
+
+  /** Lets in those who wait, in their order and in this very turn: nobody who calls later may come before them. */
+  #admit(): void {
+    for (const entrant of this.#entrants) {
+      if (entrant.bytes > 0 && !this.#budget.tryAcquire(entrant.bytes)) return
+      this.#entrants.delete(entrant)
+      entrant.enter()
+    }
+  }
+
+  /** The tail moves on to one more promise, which never rejects. */
+  #follow(last: Promise<unknown>): void {
+    const before = this.#tail
+    this.#tail = last.then(() => before)
   }
 
   #stage(batch: WriteBatch): Promise<CommitOutcome> {
@@ -108,7 +159,6 @@ export class CommitQueue {
       const open = shared && last?.shared === true && last.bytes < groupBytesMax ? last : undefined
       const unit = open ?? new UnitDraft(shared)
       try {
-        this.#refuseIfDone()
         const staged = this.#stager.stage(batch, unit, this.#clock.nowMs())
         unit.commits.push({ slots: staged.slots, appendCount: batch.append?.length ?? 0, resolve, reject })
         this.#budget.overdraw(staged.bytes)
@@ -116,7 +166,9 @@ export class CommitQueue {
         if (open === undefined) this.#units.push(unit)
       } catch (error) {
         this.#budget.release(admissionBytes)
-        throw error
+        // What cannot even be walked over has another shape than the compiler was told.
+        const { message } = error as Error
+        throw error instanceof TypeError ? new WriteInvalidError('the batch', `is misshapen (${message})`) : error
       }
       this.#scheduleFlush()
     })
@@ -143,23 +195,33 @@ export class CommitQueue {
     const units = this.#units.splice(0, count)
     this.#groupsInFlight++
     const drafts = units.map((unit) => unit.drafts)
-    const { arena, appends } = packAppends(units)
-    const request = {
-      kind: 'commit' as const,
-      timeMs: this.#clock.nowMs(),
-      arena,
-      units: units.map((unit, i) => ({
-        batches: unit.drafts.map((draft) => draft.seal()),
-        appends: appends[i] as readonly AppendCommand[],
-        state: unit.state,
-        timers: unit.timers,
-        progress: unit.progress,
-      })),
-    }
-    this.#tail = this.#client.request(request).then(
-      (results) => this.#answered(units, drafts, results),
-      (error: Error) => this.#failed(units, error),
+    this.#follow(
+      this.#hand(units).then(
+        (results) => this.#answered(units, drafts, results),
+        (error: Error) => this.#failed(units, error),
+      ),
     )
+  }
+
+  /** Seals units and sends them. What was staged can be sealed: anything else is a fault of ours, which stops the engine. */
+  #hand(units: readonly UnitDraft[]): Promise<readonly UnitResult[]> {
+    try {
+      const { arena, appends } = packAppends(units, this.#client.pool)
+      return this.#client.request({
+        kind: 'commit',
+        timeMs: this.#clock.nowMs(),
+        arena,
+        units: units.map((unit, i) => ({
+          batches: unit.drafts.map((draft) => draft.seal()),
+          appends: appends[i] as readonly AppendCommand[],
+          state: unit.state,
+          timers: unit.timers,
+          progress: unit.progress,
+        })),
+      })
+    } catch (error) {
+      return Promise.reject(new InvariantError('what was staged can be sent', { cause: error }))
+    }
   }
 
   #answered(
@@ -172,6 +234,7 @@ export class CommitQueue {
       this.#budget.release(unit.bytes)
       this.#answerUnit(unit, drafts[i] as readonly BatchDraft[], results[i] as UnitResult)
     }
+    this.#admit()
     if (this.#units.length > 0) this.#scheduleFlush()
   }
 
@@ -184,15 +247,13 @@ export class CommitQueue {
       for (const { reject } of unit.commits) reject(this.#refusalError(result.refusal))
       return
     }
-    const baseOffsets = new Map<BatchDraft, number>()
     for (const [i, draft] of drafts.entries()) {
-      const baseOffset = result.baseOffsets[i] as number
-      baseOffsets.set(draft, baseOffset)
-      this.#listener.published(draft, baseOffset)
+      draft.baseOffset = result.baseOffsets[i] as number
+      this.#listener.published(draft, draft.baseOffset)
     }
     this.#listener.unitCommitted(unit)
     for (const { slots, appendCount, resolve } of unit.commits) {
-      const published = slots.length === 0 ? noPositions : positionsOf(slots, baseOffsets)
+      const published = slots.length === 0 ? noPositions : positionsOf(slots)
       // Appends are conditional at least on their ids, so a unit with appends has one commit.
       resolve({ ok: true, published, appended: appendCount === 0 ? noAppends : result.appended })
     }
@@ -205,16 +266,25 @@ export class CommitQueue {
       this.#budget.release(unit.bytes)
       for (const { reject } of unit.commits) reject(error)
     }
+    this.#admit()
     if (this.#units.length > 0) this.#scheduleFlush()
   }
 
-  /** After a failed sync nobody knows what the disk holds: every later commit is refused until the file is reopened. */
+  /**
+   * After a failed sync nobody knows what the disk holds, and after a broken invariant nobody knows what the writer does:
+   * every later commit is refused until the file is reopened.
+   */
   #noteFailure(error: Error): void {
-    if (!(error instanceof EngineFailedError) || this.#failure !== undefined) return
+    if (this.#failure !== undefined || !(error instanceof EngineFailedError || error instanceof InvariantError)) return
     this.#failure = error
-    this.#budget.close(error)
-    for (const unit of this.#units.splice(0)) for (const { reject } of unit.commits) reject(error)
-    for (const topic of this.#catalog.topics) for (const partition of topic.partitions) partition.wake()
+    for (const unit of this.#units.splice(0)) {
+      this.#budget.release(unit.bytes)
+      for (const { reject } of unit.commits) reject(error)
+    }
+    const entrants = [...this.#entrants]
+    this.#entrants.clear()
+    for (const entrant of entrants) entrant.refuse(error)
+    this.#listener.failed()
   }
 
   #refusalError(refusal: Refusal): Error {

@@ -1,12 +1,27 @@
-import type { AppendWrite, NewEvent, PublishWrite, StateWrite, TimerWrite, WriteBatch } from '../engine/index.ts'
+import type {
+  AppendWrite,
+  EventQuery,
+  NewEvent,
+  ProgressWrite,
+  PublishWrite,
+  StateWrite,
+  TimerWrite,
+  WriteBatch,
+} from '../engine/index.ts'
 import { isUuid } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
-import { type BatchBufferPool, type BatchMark, partitionFor, RecordBatchBuilder } from '../record/index.ts'
+import { type BatchBufferPool, partitionFor, RecordBatchBuilder } from '../record/index.ts'
 import type { Catalog, Partition, Topic } from './catalog.ts'
 import { WriteInvalidError } from './errors.ts'
-import { type AppendCommand, anyRevision, type StateCommand, type TimerCommand } from './store/protocol.ts'
+import {
+  type AppendCommand,
+  anyRevision,
+  type ProgressCommand,
+  type StateCommand,
+  type TimerCommand,
+} from './store/protocol.ts'
 import type { AppendDraft, BatchDraft, EventDraft, Slot, UnitDraft } from './unit-draft.ts'
-import { checkExpected, checkInteger, checkName, checkQuery, encodeJson } from './write-checks.ts'
+import { checkExpected, checkInteger, checkList, checkName, checkQuery, encodeJson } from './write-checks.ts'
 
 /** What staging a commit took. */
 interface Staged {
@@ -42,15 +57,10 @@ export class CommitStager {
   /** Adds a commit to a unit. On an error the unit is as before. */
   stage(batch: WriteBatch, unit: UnitDraft, nowMs: number): Staged {
     // What can be wrong without touching a shared draft comes first.
-    const appends = batch.append?.map((write, i) => this.#append(write, `append[${i}]`, nowMs)) ?? []
-    const state = batch.state?.map((write, i) => stateCommand(write, `state[${i}]`)) ?? []
-    const timers = batch.timers?.map((write, i) => timerCommand(write, `timers[${i}]`)) ?? []
-    const progress =
-      batch.progress?.map(({ claim, done }) => ({
-        group: claim.group,
-        partitionId: this.#catalog.partition(claim.topic, claim.partition).id,
-        done: done.flatMap(({ from, to }) => [from, to]),
-      })) ?? []
+    const appends = batch.append?.map((write, i) => this.#append(write, `append[${i}]`, nowMs)) ?? none
+    const state = batch.state?.map((write, i) => stateCommand(write, `state[${i}]`)) ?? none
+    const timers = batch.timers?.map((write, i) => timerCommand(write, `timers[${i}]`)) ?? none
+    const progress = batch.progress?.map((write, i) => this.#progress(write, `progress[${i}]`)) ?? none
     const published = batch.publish === undefined ? nothingPublished : this.#publish(batch.publish, unit, nowMs)
     unit.appends.push(...appends)
     unit.state.push(...state)
@@ -65,35 +75,53 @@ export class CommitStager {
 
   #publish(writes: readonly PublishWrite[], unit: UnitDraft, nowMs: number): Staged {
     const slots: Slot[] = []
-    const marks = new Map<BatchDraft, BatchMark>()
     let bytes = 0
     try {
       for (const write of writes) {
         const target = this.#target(write)
         for (const message of write.messages ?? []) {
-          const draft = this.#draft(unit, target, write, message.partitionkey ?? null, marks)
+          const draft = this.#draft(unit, target, write, message.partitionkey ?? null)
           slots.push({ draft, index: draft.builder.recordCount })
           bytes += draft.addMessage(message, nowMs)
         }
         for (const record of write.records ?? []) {
-          const draft = this.#draft(unit, target, write, record.key, marks)
+          const draft = this.#draft(unit, target, write, record.key)
           slots.push({ draft, index: draft.builder.recordCount })
           const { key, value, headers = [], timestampMs = nowMs } = record
           bytes += draft.addRecord({ key, value, headers, timestampMs })
         }
       }
     } catch (error) {
-      for (const [draft, mark] of marks) draft.rewind(mark)
+      for (const { draft } of slots) draft.rewind()
       unit.dropEmptyDrafts()
       throw error
     }
+    for (const { draft } of slots) draft.keep()
     return { slots, bytes }
+  }
+
+  #progress({ claim, done }: ProgressWrite, place: string): ProgressCommand {
+    const partition = this.#catalog.partition(claim.topic, claim.partition)
+    const pairs: number[] = []
+    for (const [i, { from, to }] of done.entries()) {
+      checkInteger(`${place}.done[${i}].from`, from, 0)
+      checkInteger(`${place}.done[${i}].to`, to, from)
+      // What is not written yet would be passed over once it is.
+      if (to > partition.latest) {
+        throw new WriteInvalidError(`${place}.done[${i}].to`, `is ${to}, beyond the last record: ${partition.latest}`)
+      }
+      pairs.push(from, to)
+    }
+    return { group: claim.group, partitionId: partition.id, done: pairs }
   }
 
   #target(write: PublishWrite): Target {
     const topic = this.#catalog.topic(write.topic)
-    const count = (write.messages?.length ?? 0) + (write.records?.length ?? 0)
-    if (count === 0) throw new WriteInvalidError(`publish to "${write.topic}"`, 'has neither messages nor records')
+    const { messages = [], records = [] } = write
+    checkList(`publish to "${write.topic}", messages`, messages)
+    checkList(`publish to "${write.topic}", records`, records)
+    if (messages.length + records.length === 0)
+      throw new WriteInvalidError(`publish to "${write.topic}"`, 'has neither messages nor records')
     if (write.producer !== undefined) {
       if (write.partition === undefined) {
         throw new WriteInvalidError(`publish to "${write.topic}"`, 'of an idempotent producer names no partition')
@@ -106,13 +134,7 @@ export class CommitStager {
     return { topic, fixed, keyless: fixed ?? (topic.partitions[this.#turn++ % topic.partitions.length] as Partition) }
   }
 
-  #draft(
-    unit: UnitDraft,
-    target: Target,
-    write: PublishWrite,
-    key: string | Uint8Array | null,
-    marks: Map<BatchDraft, BatchMark>,
-  ): BatchDraft {
+  #draft(unit: UnitDraft, target: Target, write: PublishWrite, key: string | Uint8Array | null): BatchDraft {
     const { topic } = target
     if (key === null && topic.config.cleanup !== 'delete') {
       throw new WriteInvalidError(`publish to "${topic.name}"`, 'has no key, which a compacted topic needs')
@@ -123,7 +145,7 @@ export class CommitStager {
     target.producerDraft ??=
       write.producer === undefined ? undefined : unit.draftFor(topic, partition, write.producer, this.#pool)
     const draft = target.producerDraft ?? unit.draftFor(topic, partition, undefined, this.#pool)
-    if (!marks.has(draft)) marks.set(draft, draft.builder.mark())
+    draft.begin()
     return draft
   }
 
@@ -135,12 +157,19 @@ export class CommitStager {
       checkQuery(`${place}.condition.query`, condition.query)
       checkInteger(`${place}.condition.after`, condition.after, 0)
     }
+    checkList(`${place}.events`, write.events)
     if (write.events.length === 0) throw new WriteInvalidError(place, 'has no events')
     const events = write.events.map((event) => this.#event(event, place, nowMs))
-    return { stream: write.stream, expected, events, condition }
+    return {
+      stream: write.stream,
+      expected,
+      events,
+      condition: condition && { query: copyOf(condition.query), after: condition.after },
+    }
   }
 
   #event({ message, tags = [] }: NewEvent, place: string, nowMs: number): EventDraft {
+    checkList(`${place}.tags`, tags)
     for (const tag of tags) checkName(`${place}.tags`, tag)
     this.#eventBuilder.appendMessage(message, nowMs)
     const sealed = this.#eventBuilder.seal({ crc: false })
@@ -158,6 +187,7 @@ interface Target {
   producerDraft?: BatchDraft | undefined
 }
 
+const none: readonly never[] = Object.freeze([])
 const nothingPublished: Staged = { slots: [], bytes: 0 }
 
 /** A UUID is unique by itself; any other id only together with its source (CloudEvents 1.0.2 §3.1.1). */
@@ -165,7 +195,13 @@ function identityText(message: Message): string {
   return isUuid(message.id) ? message.id : `${message.source} ${message.id}`
 }
 
+/** Travels to another thread later: neither what the caller changes meanwhile nor what cannot travel may be in it. */
+function copyOf(query: EventQuery): EventQuery {
+  return { items: query.items.map(({ types = [], tags = [] }) => ({ types: [...types], tags: [...tags] })) }
+}
+
 function stateCommand(write: StateWrite, place: string): StateCommand {
+  if (write.kind !== 'set' && write.kind !== 'delete' && write.kind !== 'clear') throw kindUnknown(place)
   checkName(`${place}.namespace`, write.namespace)
   if (write.kind === 'clear') return { kind: 'clear', namespace: write.namespace }
   const { namespace, key, expectedRevision } = write
@@ -189,17 +225,28 @@ function timerCommand(write: TimerWrite, place: string): TimerCommand {
     case 'schedule':
       checkInteger(`${place}.dueMs`, write.dueMs, 0)
       return { kind: 'schedule', owner, id, dueMs: write.dueMs, payload: encodeJson(`${place}.payload`, write.payload) }
+    default:
+      throw kindUnknown(place)
   }
 }
 
+function kindUnknown(place: string): WriteInvalidError {
+  return new WriteInvalidError(place, 'is of no known kind')
+}
+
+const noBytes = new Uint8Array()
+
 /** Lays the events of all units into one arena, which travels to the writer without a copy. */
-export function packAppends(units: readonly UnitDraft[]): {
+export function packAppends(
+  units: readonly UnitDraft[],
+  pool: BatchBufferPool,
+): {
   arena: Uint8Array
   appends: readonly (readonly AppendCommand[])[]
 } {
   let size = 0
   for (const unit of units) for (const { events } of unit.appends) for (const { bytes } of events) size += bytes.length
-  const arena = Buffer.allocUnsafeSlow(size)
+  const arena = size === 0 ? noBytes : pool.acquire(size)
   let at = 0
   const appends = units.map((unit) =>
     unit.appends.map(({ stream, expected, events, condition }): AppendCommand => {

@@ -1,7 +1,13 @@
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { closeSync, existsSync, fsyncSync, lstatSync, mkdirSync, openSync, realpathSync, statSync } from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { FileDamagedError, FileUnusableError, NotADatabaseFileError, SqliteTooOldError } from './errors.ts'
+import {
+  DiskFullError,
+  FileDamagedError,
+  FileUnusableError,
+  NotADatabaseFileError,
+  SqliteTooOldError,
+} from './errors.ts'
 import { checkFormat, formatVersion, migrate, pragmaNumber } from './store/schema.ts'
 
 /** A database that lives in memory and goes with the engine. */
@@ -17,10 +23,33 @@ const checkpointPages = 2048
 const writerCacheKib = 64 * 1024
 const readerCacheKib = 32 * 1024
 
+/**
+ * The file behind a path, whatever links and relative parts lead there: all its names must meet at one lock. Absolute, so
+ * that SQLite does not take a name for a URI.
+ * @throws FileUnusableError
+ */
+export function placeOf(path: string, isCreated: boolean): string {
+  if (path === memoryPath) return path
+  const absolute = resolve(path)
+  try {
+    if (lstatSync(absolute, { throwIfNoEntry: false }) !== undefined) {
+      const place = realpathSync(absolute)
+      if (statSync(place).isDirectory()) throw new FileUnusableError(path, 'it is a folder')
+      return place
+    }
+    if (!isCreated) throw new FileUnusableError(path, 'there is no such file')
+    makeFolder(dirname(absolute))
+    return join(realpathSync(dirname(absolute)), basename(absolute))
+  } catch (error) {
+    if (error instanceof FileUnusableError) throw error
+    throw new FileUnusableError(path, (error as Error).message, { cause: error })
+  }
+}
+
 /** Opens the one connection that writes, creates or migrates the file, and makes sure that its name survives a power cut. */
 export function openForWriting(path: string): DatabaseSync {
   const isNew = path !== memoryPath && !existsSync(path)
-  if (isNew) makeFolder(path)
+  if (!isNew && path !== memoryPath) refuseEmptied(path)
   const db = open(path, false)
   try {
     const version = checkFormat(db, path)
@@ -80,6 +109,22 @@ export function databaseBytes(db: DatabaseSync): number {
   return pragmaNumber(db, 'page_count') * pragmaNumber(db, 'page_size')
 }
 
+/** Runs a read and says in Millrace's words why it failed. @throws FileDamagedError, FileUnusableError */
+export function reading<T>(path: string, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    throw opened(path, error)
+  }
+}
+
+/** SQLite takes an empty file for a new database and throws away the log beside it, with what was acknowledged. */
+function refuseEmptied(path: string): void {
+  const log = statSync(`${path}-wal`, { throwIfNoEntry: false })
+  if (log === undefined || log.size === 0 || statSync(path).size > 0) return
+  throw new FileDamagedError(path, `it is empty, but ${path}-wal holds changes of it`)
+}
+
 function open(path: string, readOnly: boolean): DatabaseSync {
   try {
     return new DatabaseSync(path, { readOnly, timeout: 5_000, enableForeignKeyConstraints: false })
@@ -88,12 +133,16 @@ function open(path: string, readOnly: boolean): DatabaseSync {
   }
 }
 
-/** Says in Millrace's words why a file could not be opened. */
-function opened(path: string, error: unknown): unknown {
-  if (!(error instanceof Error) || !('errcode' in error)) return error
+/** Says in Millrace's words why a file could not be opened or read. */
+export function opened(path: string, error: unknown): unknown {
+  if (!(error instanceof Error)) return error
+  if ('syscall' in error) return new FileUnusableError(path, error.message, { cause: error })
+  if (!('errcode' in error)) return error
   switch (Number(error.errcode) & 0xff) {
     case 11:
       return new FileDamagedError(path, error.message, { cause: error })
+    case 13:
+      return new DiskFullError(path, { cause: error })
     case 26:
       return new NotADatabaseFileError(path, 'it does not begin as a SQLite database does', { cause: error })
     default:
@@ -101,16 +150,20 @@ function opened(path: string, error: unknown): unknown {
   }
 }
 
-function makeFolder(path: string): void {
-  try {
-    mkdirSync(dirname(path), { recursive: true })
-  } catch (error) {
-    throw new FileUnusableError(path, (error as Error).message, { cause: error })
+/** Makes a folder with those above it, whose names are durable only once the folders that hold them are synced. */
+function makeFolder(folder: string): void {
+  const first = mkdirSync(folder, { recursive: true })
+  if (first === undefined) return
+  let made = folder
+  while (made !== first) {
+    syncFolder(dirname(made))
+    made = dirname(made)
   }
+  syncFolder(dirname(first))
 }
 
 /** A new file's name is durable only once its folder is synced. */
-function syncFolder(folder: string): void {
+export function syncFolder(folder: string): void {
   const descriptor = openSync(folder, 'r')
   try {
     fsyncSync(descriptor)

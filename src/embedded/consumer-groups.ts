@@ -17,7 +17,7 @@ import type { EngineCore } from './engine-core.ts'
 import { GroupCoordinator } from './group-coordinator.ts'
 import type { ProgressTable } from './progress-table.ts'
 import type { TopicLog } from './topic-log.ts'
-import { checkName } from './write-checks.ts'
+import { checkInteger, checkName } from './write-checks.ts'
 
 /** Consumer groups of the embedded engine: all members live in this process. */
 export class EmbeddedGroups implements ConsumerGroups {
@@ -37,6 +37,7 @@ export class EmbeddedGroups implements ConsumerGroups {
   async join(options: JoinOptions): Promise<Member> {
     this.#core.refuseIfDone()
     checkName('group', options.group)
+    if (options.sessionTimeoutMs !== undefined) checkInteger('sessionTimeoutMs', options.sessionTimeoutMs, 1)
     for (const topic of options.topics) this.#core.catalog.topic(topic)
     return this.#coordinator(options.group).join(options)
   }
@@ -79,7 +80,6 @@ export class EmbeddedGroups implements ConsumerGroups {
   async delete(group: string): Promise<void> {
     this.#refuseActive(group)
     await this.#core.request({ kind: 'delete-group', group })
-    this.#coordinators.delete(group)
   }
 
   /** Whether a claim still stands: what a commit under it may rely on. */

@@ -1,11 +1,11 @@
-import { existsSync } from 'node:fs'
-import { backup as backupDatabase, type DatabaseSync } from 'node:sqlite'
+import type { DatabaseSync } from 'node:sqlite'
 import type { Capabilities, CommitOutcome, Engine, EngineEnvironment, WriteBatch } from '../engine/index.ts'
-import { OptionsInvalidError, type Timer } from '../kernel/index.ts'
+import { ClosedError, type Timer } from '../kernel/index.ts'
+import { backupTo } from './backup.ts'
 import { BatchReader } from './batch-reader.ts'
 import { Catalog } from './catalog.ts'
 import { CommitQueue } from './commit-queue.ts'
-import { checkSqliteVersion, databaseBytes, memoryPath, openForReading, openForWriting } from './connection.ts'
+import { checkSqliteVersion, memoryPath, opened, openForReading, openForWriting, placeOf } from './connection.ts'
 import { EmbeddedGroups } from './consumer-groups.ts'
 import { EngineCore } from './engine-core.ts'
 import { ReadOnlyError } from './errors.ts'
@@ -20,12 +20,15 @@ import { TimerReader } from './timer-reader.ts'
 import { TopicLog } from './topic-log.ts'
 import type { BatchDraft, UnitDraft } from './unit-draft.ts'
 import { Verification, type VerifyProgress, type VerifyReport } from './verify.ts'
+import { checkBatch } from './write-checks.ts'
 
 const everything = ['topics', 'progress', 'events', 'state', 'timers'] as const
 
 /** What the parts of an engine are made of while it opens. */
 interface Parts {
   readonly options: Required<EmbeddedOptions>
+  /** The file behind the path that was given. */
+  readonly place: string
   readonly environment: EngineEnvironment
   readonly reader: DatabaseSync
   readonly client: StoreClient | undefined
@@ -51,6 +54,9 @@ export class EmbeddedEngine implements Engine {
   readonly #core: EngineCore
   readonly #parts: Parts
   #maintenance: Timer | undefined
+  /** Long work that goes over its own connection, and what makes it stop when the engine closes. */
+  readonly #longWork = new Set<Promise<unknown>>()
+  readonly #end = new AbortController()
   #closing: Promise<void> | undefined
 
   private constructor(parts: Parts) {
@@ -66,6 +72,7 @@ export class EmbeddedEngine implements Engine {
         : new CommitQueue(client, catalog, environment.clock, options.bufferBytesMax, {
             published: (draft, baseOffset) => this.#published(draft, baseOffset, recent),
             unitCommitted: (unit) => this.#unitCommitted(unit),
+            failed: () => this.#core.wake(),
           })
     this.#core = new EngineCore(options.path, environment.clock, reader, catalog, queue)
     const batches = new BatchReader(reader, options.path)
@@ -81,40 +88,36 @@ export class EmbeddedEngine implements Engine {
   static async open(options: Required<EmbeddedOptions>, environment: EngineEnvironment): Promise<EmbeddedEngine> {
     checkSqliteVersion()
     const { path, readOnly } = options
+    const place = placeOf(path, !readOnly)
+    const parts = { options, environment, place }
     if (path === memoryPath) {
       const reader = openForWriting(path)
-      return new EmbeddedEngine({
-        options,
-        environment,
-        reader,
-        client: new InlineStoreClient(reader, path),
-        lock: undefined,
-      })
+      const client = new InlineStoreClient(reader, path)
+      return new EmbeddedEngine({ ...parts, reader, client, lock: undefined })
     }
-    if (readOnly) {
-      return new EmbeddedEngine({
-        options,
-        environment,
-        reader: openForReading(path),
-        client: undefined,
-        lock: undefined,
-      })
-    }
-    const lock = FileLock.acquire(path, process.pid)
+    const lock = readOnly ? undefined : FileLock.acquire(place, process.pid)
     let client: StoreClient | undefined
+    let reader: DatabaseSync | undefined
     try {
-      client = await ThreadStoreClient.start(path)
-      return new EmbeddedEngine({ options, environment, reader: openForReading(path), client, lock })
+      if (!readOnly) client = await ThreadStoreClient.start(place)
+      reader = openForReading(place)
+      return new EmbeddedEngine({ ...parts, reader, client, lock })
     } catch (error) {
-      await client?.close()
-      lock[Symbol.dispose]()
-      throw error
+      reader?.close()
+      await client?.close().catch(() => undefined)
+      lock?.[Symbol.dispose]()
+      throw opened(path, error)
     }
   }
 
   commit(batch: WriteBatch, options?: { readonly signal?: AbortSignal }): Promise<CommitOutcome> {
     const { queue } = this.#core
     if (queue === undefined) return Promise.reject(new ReadOnlyError(this.path))
+    try {
+      checkBatch(batch)
+    } catch (error) {
+      return Promise.reject(error)
+    }
     for (const { claim } of batch.progress ?? noProgress) {
       if (this.groups.isCurrent(claim)) continue
       const { group, topic, partition } = claim
@@ -124,24 +127,18 @@ export class EmbeddedEngine implements Engine {
   }
 
   /**
-   * Copies the database into a new file while the engine runs: a consistent state of one moment after the call.
-   * @throws OptionsInvalidError when `toPath` exists already
+   * Copies the database into a new file while the engine runs: a consistent state of one moment after the call. The file
+   * appears under its name when it is complete and synced.
+   * @throws OptionsInvalidError when `toPath` exists already; FileUnusableError, DiskFullError where it cannot be
+   *   written; ClosedError when the engine closes meanwhile
    */
   async backup(
     toPath: string,
     options: { readonly onProgress?: (progress: { readonly done: number; readonly total: number }) => void } = {},
   ): Promise<{ readonly bytes: number }> {
     this.#core.refuseIfDone()
-    if (typeof toPath !== 'string' || toPath === '' || existsSync(toPath)) {
-      throw new OptionsInvalidError('backup()', [{ option: 'toPath', problem: 'is empty or exists already' }])
-    }
     await this.#core.queue?.settled()
-    await backupDatabase(this.#parts.reader, toPath, {
-      rate: 1_000,
-      progress: ({ totalPages, remainingPages }) =>
-        options.onProgress?.({ done: totalPages - remainingPages, total: totalPages }),
-    })
-    return { bytes: databaseBytes(this.#parts.reader) }
+    return this.#overSnapshot((db) => backupTo(db, toPath, options.onProgress ?? (() => undefined), this.#end.signal))
   }
 
   /** Walks every record batch, event and index and reports damage by place. */
@@ -150,7 +147,8 @@ export class EmbeddedEngine implements Engine {
   ): Promise<VerifyReport> {
     this.#core.refuseIfDone()
     await this.#core.queue?.settled()
-    return new Verification(this.#parts.reader).run(options.onProgress ?? (() => undefined), options.signal)
+    const signal = AbortSignal.any([this.#end.signal, ...(options.signal === undefined ? [] : [options.signal])])
+    return this.#overSnapshot((db) => new Verification(db).run(options.onProgress ?? (() => undefined), signal))
   }
 
   close(): Promise<void> {
@@ -167,12 +165,41 @@ export class EmbeddedEngine implements Engine {
     this.groups.close()
     await this.#core.queue?.close()
     this.#core.end()
+    this.#end.abort(new ClosedError('The engine'))
+    await Promise.allSettled(this.#longWork)
     const { client, reader, lock } = this.#parts
     try {
       if (this.path !== memoryPath) reader.close()
-      await client?.close()
     } finally {
-      lock?.[Symbol.dispose]()
+      try {
+        await client?.close()
+      } finally {
+        lock?.[Symbol.dispose]()
+      }
+    }
+  }
+
+  /**
+   * Runs long work over one moment of the file, on a connection of its own: what is committed meanwhile neither disturbs
+   * it nor is held up by it. SQLite's log cannot start anew before it is done.
+   */
+  async #overSnapshot<T>(work: (db: DatabaseSync) => Promise<T>): Promise<T> {
+    this.#core.refuseIfDone()
+    const { place, reader } = this.#parts
+    const isMemory = place === memoryPath
+    const db = isMemory ? reader : openForReading(place)
+    try {
+      // The first statement fixes the moment.
+      if (!isMemory) db.exec('BEGIN; SELECT count(*) FROM topic')
+      const running = work(db)
+      this.#longWork.add(running)
+      try {
+        return await running
+      } finally {
+        this.#longWork.delete(running)
+      }
+    } finally {
+      if (!isMemory) db.close()
     }
   }
 
@@ -196,14 +223,12 @@ export class EmbeddedEngine implements Engine {
 
   #scheduleMaintenance(): void {
     const { maintenanceIntervalMs } = this.#parts.options
-    if (maintenanceIntervalMs === 0) return
+    if (maintenanceIntervalMs === 0 || this.#closing !== undefined || this.#core.queue?.failure !== undefined) return
+    const again = (): void => this.#scheduleMaintenance()
     this.#maintenance = this.#parts.environment.clock.setTimer(
       () => {
-        this.topics.maintain().then(
-          () => this.#scheduleMaintenance(),
-          // A failed engine says so at the next commit; maintenance has nobody to tell.
-          () => undefined,
-        )
+        // It has nobody to tell of a full disk or of damage: those who write and read are told. Retention may help.
+        this.topics.maintain().then(again, again)
       },
       maintenanceIntervalMs,
       { unref: true },

@@ -19,6 +19,7 @@ export class EngineCore {
   readonly #waiters = new Set<() => void>()
   #serial: Promise<unknown> = Promise.resolve()
   #dataVersion = -1
+  #changeCount = 0
   #closed = false
 
   constructor(path: string, clock: Clock, reader: DatabaseSync, catalog: Catalog, queue: CommitQueue | undefined) {
@@ -31,6 +32,11 @@ export class EngineCore {
 
   get isReadOnly(): boolean {
     return this.queue === undefined
+  }
+
+  /** Rises whenever {@link EngineCore.refresh} found that the writing process committed something. */
+  get changeCount(): number {
+    return this.#changeCount
   }
 
   request<R extends StoreRequest>(request: R): Promise<StoreAnswers[R['kind']]> {
@@ -59,13 +65,14 @@ export class EngineCore {
     const version = Number(this.reader.prepare('PRAGMA data_version').get()?.['data_version'])
     if (version === this.#dataVersion) return false
     this.#dataVersion = version
+    this.#changeCount++
     this.catalog.refresh(this.reader)
     return true
   }
 
   /**
    * Waits until `subscribe`'s listener is called, `waitMs` have passed, `signal` aborts (which throws its reason), or the
-   * engine closes.
+   * engine closes or fails. Refuses at once when it has.
    */
   async waitForChange(
     subscribe: (waiter: () => void) => () => void,
@@ -73,6 +80,8 @@ export class EngineCore {
     signal: AbortSignal | undefined,
     isChanged: () => boolean,
   ): Promise<void> {
+    this.refuseIfDone()
+    signal?.throwIfAborted()
     if (this.isReadOnly) return this.#peek(waitMs, signal, isChanged)
     await new Promise<void>((resolve) => {
       const done = (): void => {
@@ -93,6 +102,11 @@ export class EngineCore {
   /** Wakes everybody who waits; they find the engine closed. */
   end(): void {
     this.#closed = true
+    this.wake()
+  }
+
+  /** Wakes everybody who waits, to look for themselves what happened. */
+  wake(): void {
     for (const waiter of this.#waiters) waiter()
   }
 

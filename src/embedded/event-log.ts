@@ -9,6 +9,7 @@ import {
   type StreamDescription,
   StreamUnknownError,
 } from '../engine/index.ts'
+import { reading } from './connection.ts'
 import type { EngineCore } from './engine-core.ts'
 import { querySql } from './event-query.ts'
 import { decodeEventRow, type EventRow } from './event-row.ts'
@@ -55,7 +56,8 @@ export class EventLog implements EventStore {
       this.#core.refuseIfDone()
       signal?.throwIfAborted()
       const count = Math.min(pageEvents, left)
-      const rows = (isForward ? this.#forward : this.#backward).all(next, stream, count) as unknown as EventRow[]
+      const page = isForward ? this.#forward : this.#backward
+      const rows = reading(this.#core.path, () => page.all(next, stream, count)) as unknown as EventRow[]
       for (const row of rows) yield decodeEventRow(row, this.#core.path)
       left -= rows.length
       const last = rows.at(-1)
@@ -197,14 +199,18 @@ export class EventLog implements EventStore {
 
   #page(query: EventQuery | undefined, isForward: boolean, from: number, count: number): EventRow[] {
     const { shape, values } = querySql(query, isForward)
+    const parameters: SQLInputValue[] = [...values, from, count]
+    return reading(this.#core.path, () => this.#query(shape).all(...parameters)) as unknown as EventRow[]
+  }
+
+  #query(shape: string): StatementSync {
     let statement = this.#queries.get(shape)
     if (statement === undefined) {
       statement = this.#db.prepare(shape)
       if (this.#queries.size > 100) this.#queries.clear()
       this.#queries.set(shape, statement)
     }
-    const parameters: SQLInputValue[] = [...values, from, count]
-    return statement.all(...parameters) as unknown as EventRow[]
+    return statement
   }
 }
 

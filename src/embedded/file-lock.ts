@@ -34,7 +34,7 @@ export class FileLock implements Disposable {
       const owner = ownerOf(db)
       db.close()
       if (isBusy(error)) throw new FileLockedError(path, owner)
-      throw new FileUnusableError(path, (error as Error).message, { cause: error })
+      throw unusable(path, error)
     }
   }
 
@@ -47,8 +47,12 @@ function openLockFile(path: string): DatabaseSync {
   try {
     return new DatabaseSync(`${path}-lock`, { timeout: 100 })
   } catch (error) {
-    throw new FileUnusableError(path, (error as Error).message, { cause: error })
+    throw unusable(path, error)
   }
+}
+
+function unusable(path: string, error: unknown): FileUnusableError {
+  return new FileUnusableError(path, `its lock file ${path}-lock: ${(error as Error).message}`, { cause: error })
 }
 
 function ownerOf(db: DatabaseSync): number | null {

@@ -1,5 +1,5 @@
 import type { Assignment, Claim, JoinOptions, Member, Progress } from '../engine/index.ts'
-import type { Timer } from '../kernel/index.ts'
+import { ClosedError, type Timer } from '../kernel/index.ts'
 import type { Partition } from './catalog.ts'
 import type { EngineCore } from './engine-core.ts'
 
@@ -48,12 +48,16 @@ export class GroupCoordinator {
   readonly #core: EngineCore
   readonly #startOf: (partition: Partition, from: 'earliest' | 'latest') => Promise<Progress>
   readonly #members: GroupMember[] = []
-  readonly #epochs = new Map<Partition, number>()
+  /** One counter for all partitions: no claim of this group ever has the epoch of another one. */
+  #epoch = 0
   #memberSequence = 0
-  /** Rebalances run one after the other. */
+  /** Rebalances run one after the other; it never rejects. */
   #rebalancing: Promise<void> = Promise.resolve()
+  /** The last rebalance was cut short, by a full disk for instance: it is tried again. */
+  #isUnbalanced = false
   #watch: Timer | undefined
   #closed = false
+  readonly #end = Promise.withResolvers<'ended'>()
 
   constructor(
     group: string,
@@ -81,14 +85,23 @@ export class GroupCoordinator {
     const member = new GroupMember(`${this.#group}-${++this.#memberSequence}`, options, this, this.nowMs())
     this.#members.push(member)
     this.#watchSessions()
-    await this.#rebalance()
+    try {
+      await this.#rebalance()
+      if (this.#closed) throw new ClosedError('The engine')
+    } catch (error) {
+      // Nobody holds this member, so nobody would make it leave.
+      this.#expel(member)
+      this.#rebalance().catch(() => undefined)
+      throw error
+    }
     return member
   }
 
   async leave(member: GroupMember): Promise<void> {
     if (member.hasLeft) return this.#rebalancing
     member.hasLeft = true
-    await this.#rebalance()
+    // Its own claims are given back first; if what follows is cut short, that is for those who stay.
+    await this.#rebalance().catch(() => undefined)
   }
 
   /** Shares anew if a member is interested in the topic. */
@@ -98,19 +111,29 @@ export class GroupCoordinator {
 
   isCurrent(claim: Claim): boolean {
     const partition = this.#core.catalog.find(claim.topic)?.partitions[claim.partition]
-    if (partition === undefined || this.#epochs.get(partition) !== claim.epoch) return false
+    if (partition === undefined) return false
     return this.#members.some((member) => member.owned.get(partition)?.epoch === claim.epoch)
   }
 
   close(): void {
     this.#closed = true
     this.#watch?.cancel()
-    for (const member of this.#members.splice(0)) this.#dismiss(member)
+    this.#end.resolve('ended')
+    for (const member of [...this.#members]) this.#expel(member)
   }
 
+  /** Rejects when this rebalance was cut short; those after it run all the same. */
   #rebalance(): Promise<void> {
-    this.#rebalancing = this.#rebalancing.then(() => this.#rebalanceNow())
-    return this.#rebalancing
+    const done = this.#rebalancing.then(() => this.#rebalanceNow())
+    this.#rebalancing = done.then(
+      () => {
+        this.#isUnbalanced = false
+      },
+      () => {
+        this.#isUnbalanced = true
+      },
+    )
+    return done
   }
 
   async #rebalanceNow(): Promise<void> {
@@ -122,8 +145,8 @@ export class GroupCoordinator {
         if (surplus.length > 0) await this.#revoke(member, surplus)
       }),
     )
-    for (const member of this.#members.filter((one) => one.hasLeft))
-      this.#members.splice(this.#members.indexOf(member), 1)
+    // Who left while others were asked still has its claims: the next rebalance, which leaving asked for, takes them.
+    for (const member of this.#members.filter((one) => one.hasLeft && one.owned.size === 0)) this.#expel(member)
     if (this.#members.length === 0) this.#watch?.cancel()
     for (const member of [...this.#members]) {
       const gained = [...target].filter(([partition, owner]) => owner === member && !member.owned.has(partition))
@@ -137,33 +160,43 @@ export class GroupCoordinator {
 
   async #assign(member: GroupMember, partitions: readonly Partition[]): Promise<void> {
     const assignments: Assignment[] = []
-    for (const partition of partitions) {
-      const progress = await this.#startOf(partition, member.options.from ?? 'earliest')
-      if (this.#closed || !this.#members.includes(member)) return
-      const epoch = (this.#epochs.get(partition) ?? 0) + 1
-      this.#epochs.set(partition, epoch)
-      const claim: Claim = { group: this.#group, topic: partition.topic, partition: partition.number, epoch }
-      member.owned.set(partition, claim)
-      assignments.push({ claim, progress })
+    try {
+      for (const partition of partitions) {
+        const progress = await this.#startOf(partition, member.options.from ?? 'earliest')
+        if (this.#closed || member.hasLeft) break
+        // Deleted in the meantime; the rebalance that this asked for comes next.
+        if (this.#core.catalog.partitionById(partition.id) !== partition) continue
+        const claim: Claim = {
+          group: this.#group,
+          topic: partition.topic,
+          partition: partition.number,
+          epoch: ++this.#epoch,
+        }
+        member.owned.set(partition, claim)
+        assignments.push({ claim, progress })
+      }
+    } finally {
+      // A member is told of every claim that it holds, also when the next one could not be given.
+      if (assignments.length > 0) tell(() => member.options.onAssigned(assignments))
     }
-    member.options.onAssigned(assignments)
   }
 
   /** Asks for partitions back; a member that does not answer within its session time-out loses them. */
   async #revoke(member: GroupMember, partitions: readonly Partition[]): Promise<void> {
     const claims = partitions.flatMap((partition) => member.owned.get(partition) ?? [])
-    let timer: Timer | undefined
-    const timedOut = new Promise<'late'>((resolve) => {
-      timer = this.#core.clock.setTimer(() => resolve('late'), member.sessionTimeoutMs, { unref: true })
-    })
-    const given = member.options.onRevoked(claims).then(
-      () => 'given' as const,
-      () => 'late' as const,
-    )
-    const outcome = await Promise.race([given, timedOut])
-    timer?.cancel()
-    for (const partition of partitions) member.owned.delete(partition)
-    if (outcome === 'late') member.options.onLost(claims)
+    const timedOut = Promise.withResolvers<'late'>()
+    const timer = this.#core.clock.setTimer(() => timedOut.resolve('late'), member.sessionTimeoutMs, { unref: true })
+    const outcome = await Promise.race([given(member.options, claims), timedOut.promise, this.#end.promise])
+    timer.cancel()
+    // Whose session ended in the meantime was told then.
+    const taken = partitions.filter((partition) => member.owned.delete(partition))
+    if (outcome === 'late' && taken.length > 0) {
+      tell(() =>
+        member.options.onLost(
+          claims.filter(({ partition, topic }) => taken.some((one) => one.number === partition && one.topic === topic)),
+        ),
+      )
+    }
   }
 
   /** Who shall own which partition: those that stay keep theirs, the rest goes to whoever has least. */
@@ -210,18 +243,38 @@ export class GroupCoordinator {
     if (this.#closed || this.#members.length === 0) return
     const nowMs = this.nowMs()
     const silent = this.#members.filter((member) => nowMs - member.lastSeenMs > member.sessionTimeoutMs)
-    for (const member of silent) {
-      this.#members.splice(this.#members.indexOf(member), 1)
-      member.hasLeft = true
-      this.#dismiss(member)
-    }
-    if (silent.length > 0) void this.#rebalance()
+    for (const member of silent) this.#expel(member)
+    // Nobody waits for this rebalance: what cuts it short is met again by the next one.
+    if (silent.length > 0 || this.#isUnbalanced) this.#rebalance().catch(() => undefined)
     if (this.#members.length > 0) this.#watchSessions()
   }
 
-  #dismiss(member: GroupMember): void {
+  #expel(member: GroupMember): void {
+    const index = this.#members.indexOf(member)
+    if (index >= 0) this.#members.splice(index, 1)
+    member.hasLeft = true
     const claims = member.claims
     member.owned.clear()
-    if (claims.length > 0) member.options.onLost(claims)
+    if (claims.length > 0) tell(() => member.options.onLost(claims))
+  }
+}
+
+async function given(options: JoinOptions, claims: readonly Claim[]): Promise<'given' | 'late'> {
+  try {
+    await options.onRevoked(claims)
+    return 'given'
+  } catch {
+    return 'late'
+  }
+}
+
+/** A listener that throws must not keep others from their partitions: its error goes where uncaught ones go. */
+function tell(listener: () => void): void {
+  try {
+    listener()
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error
+    })
   }
 }

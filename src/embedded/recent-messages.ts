@@ -79,11 +79,13 @@ export class RecentMessages {
   /** Forgets a partition: it was rewritten, truncated or deleted, or something was appended that is not kept here. */
   drop(partitionId: number): void {
     const batches = this.#byPartition.get(partitionId)
-    if (batches !== undefined) this.#empty(batches)
+    if (batches === undefined) return
+    this.#byPartition.delete(partitionId)
+    this.#empty(batches)
   }
 
   #empty(batches: RecentBatch[]): void {
-    // They stay in the queue of ages, emptied, until their turn comes.
+    if (batches.length === 0) return
     for (const batch of batches) this.#bytes -= batch.bytes
     const gone = new Set(batches)
     batches.length = 0

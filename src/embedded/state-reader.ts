@@ -1,23 +1,36 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { crc32 } from 'node:zlib'
 import type { StateChange, StateEntry, StateRange, StateStore } from '../engine/index.ts'
 import type { Json } from '../kernel/index.ts'
+import { reading } from './connection.ts'
 import type { EngineCore } from './engine-core.ts'
 import type { StateCommand } from './store/protocol.ts'
 import { checkInteger, checkName } from './write-checks.ts'
 
 const rangeLimitDefault = 100
 const rangeLimitMax = 10_000
-/** Keys that a slow watcher has not seen yet; beyond this many it is told of the whole namespace anew. */
+/** Changed keys that a slow watcher has not seen yet; beyond this many it compares everything that it watches. */
 const pendingKeysMax = 10_000
+
+/** A value as a watcher saw it; `checksum` undefined: it stood there before the watcher came. */
+interface Seen {
+  readonly revision: number
+  readonly checksum: number | undefined
+}
 
 interface Watcher {
   readonly namespace: string
   readonly key: string | undefined
   readonly prefix: string
+  /** Every key that it watches and that exists, as it saw it last: a clear tells no names. */
+  readonly seen: Map<string, Seen>
   /** Keys that changed since the watcher last looked. */
   readonly pending: Set<string>
-  cleared: boolean
+  /** Changes came whose keys it was not told. */
+  isStale: boolean
   wake: (() => void) | undefined
+  readonly signal: AbortSignal
+  readonly leave: () => void
 }
 
 /** Keyed state of the embedded engine, as readers see it. */
@@ -49,6 +62,7 @@ export class StateReader implements StateStore {
   async range(namespace: string, range: StateRange = {}): Promise<readonly StateEntry[]> {
     this.#core.refuseIfDone()
     const { prefix, from, to, after, reverse = false, limit = rangeLimitDefault } = range
+    checkName('namespace', namespace)
     checkInteger('limit', limit, 0)
     const conditions = ['namespace_id = (SELECT id FROM namespace WHERE name = ?)']
     const values: (string | number)[] = [namespace]
@@ -64,7 +78,7 @@ export class StateReader implements StateStore {
     if (after !== undefined) add(reverse ? 'key < ?' : 'key > ?', after)
     const sql = `SELECT key, revision, value FROM state WHERE ${conditions.join(' AND ')}
       ORDER BY key ${reverse ? 'DESC' : 'ASC'} LIMIT ?`
-    const rows = this.#statement(sql).all(...values, Math.min(limit, rangeLimitMax))
+    const rows = reading(this.#core.path, () => this.#statement(sql).all(...values, Math.min(limit, rangeLimitMax)))
     return rows.map((row) => ({
       key: String(row['key']),
       value: JSON.parse(String(row['value'])) as Json,
@@ -74,8 +88,9 @@ export class StateReader implements StateStore {
 
   async count(namespace: string): Promise<number> {
     this.#core.refuseIfDone()
+    checkName('namespace', namespace)
     const sql = 'SELECT count(*) AS n FROM state WHERE namespace_id = (SELECT id FROM namespace WHERE name = ?)'
-    return Number(this.#statement(sql).get(namespace)?.['n'])
+    return reading(this.#core.path, () => Number(this.#statement(sql).get(namespace)?.['n']))
   }
 
   async namespaces(prefix = ''): Promise<readonly string[]> {
@@ -86,37 +101,33 @@ export class StateReader implements StateStore {
       .map((row) => String(row['name']))
   }
 
-  async *watch(
+  watch(
     namespace: string,
     options: { readonly key?: string; readonly prefix?: string; readonly signal: AbortSignal },
   ): AsyncGenerator<StateChange> {
+    this.#core.refuseIfDone()
     checkName('namespace', namespace)
     const { key, prefix = '', signal } = options
-    const watcher: Watcher = { namespace, key, prefix, pending: new Set(), cleared: false, wake: undefined }
-    const known = new Set<string>()
-    const peers = this.#watchers.get(namespace) ?? new Set<Watcher>()
-    this.#watchers.set(namespace, peers.add(watcher))
-    try {
-      while (!signal.aborted) {
-        if (watcher.cleared) {
-          watcher.cleared = false
-          for (const one of known) watcher.pending.add(one)
-        }
-        const changed = [...watcher.pending]
-        watcher.pending.clear()
-        for (const one of changed) {
-          if (signal.aborted) return
-          const entry = this.#read(namespace, one)
-          if (entry === undefined) known.delete(one)
-          else known.add(one)
-          yield { key: one, value: entry?.value, revision: entry?.revision ?? 0 }
-        }
-        if (watcher.pending.size === 0 && !watcher.cleared) await this.#sleep(watcher, signal)
-      }
-    } finally {
-      peers.delete(watcher)
-      if (peers.size === 0) this.#watchers.delete(namespace)
+    const rows = this.#watched(namespace, key, prefix)
+    const seen = new Map(rows.map((row) => [row.key, { revision: row.revision, checksum: undefined }]))
+    const watcher: Watcher = {
+      namespace,
+      key,
+      prefix,
+      seen,
+      pending: new Set(),
+      isStale: false,
+      wake: undefined,
+      signal,
+      leave: () => this.#leave(watcher),
     }
+    if (!signal.aborted) {
+      // From now on, not from the first step on: changes count from the call.
+      const peers = this.#watchers.get(namespace) ?? new Set<Watcher>()
+      this.#watchers.set(namespace, peers.add(watcher))
+      signal.addEventListener('abort', watcher.leave, { once: true })
+    }
+    return this.#follow(watcher)
   }
 
   /** Tells watchers what a commit changed. */
@@ -124,7 +135,7 @@ export class StateReader implements StateStore {
     if (this.#watchers.size === 0) return
     for (const command of commands) {
       for (const watcher of this.#watchers.get(command.namespace) ?? []) {
-        if (command.kind === 'clear' || watcher.pending.size >= pendingKeysMax) watcher.cleared = true
+        if (command.kind === 'clear' || watcher.pending.size >= pendingKeysMax) watcher.isStale = true
         else if (watcher.key === undefined ? command.key.startsWith(watcher.prefix) : command.key === watcher.key) {
           watcher.pending.add(command.key)
         } else continue
@@ -133,23 +144,93 @@ export class StateReader implements StateStore {
     }
   }
 
-  async #sleep(watcher: Watcher, signal: AbortSignal): Promise<void> {
+  async *#follow(watcher: Watcher): AsyncGenerator<StateChange> {
+    const { signal } = watcher
+    let changeCount = this.#core.changeCount
+    try {
+      while (!signal.aborted) {
+        if (this.#core.isReadOnly && this.#core.changeCount !== changeCount) {
+          changeCount = this.#core.changeCount
+          watcher.isStale = true
+        }
+        for (const key of this.#changedKeys(watcher)) {
+          if (signal.aborted) return
+          const change = this.#look(watcher, key)
+          if (change !== undefined) yield change
+        }
+        if (watcher.pending.size === 0 && !watcher.isStale) await this.#sleep(watcher, changeCount)
+      }
+    } finally {
+      this.#leave(watcher)
+    }
+  }
+
+  /** Keys to look at: those that the watcher was told, and, when it was not told all, those that differ from what it saw. */
+  #changedKeys(watcher: Watcher): ReadonlySet<string> {
+    const changed = new Set(watcher.pending)
+    watcher.pending.clear()
+    if (!watcher.isStale) return changed
+    watcher.isStale = false
+    const gone = new Set(watcher.seen.keys())
+    for (const { key, revision } of this.#watched(watcher.namespace, watcher.key, watcher.prefix)) {
+      gone.delete(key)
+      if (watcher.seen.get(key)?.revision !== revision) changed.add(key)
+    }
+    for (const key of gone) changed.add(key)
+    return changed
+  }
+
+  /** What a watcher is to be told of a key; undefined when it has seen just that. */
+  #look(watcher: Watcher, key: string): StateChange | undefined {
+    this.#core.refuseIfDone()
+    const row = reading(this.#core.path, () => this.#get.get(watcher.namespace, key))
+    const seen = watcher.seen.get(key)
+    if (row === undefined) return watcher.seen.delete(key) ? { key, value: undefined, revision: 0 } : undefined
+    const text = String(row['value'])
+    const now = { revision: Number(row['revision']), checksum: crc32(text) }
+    if (seen?.revision === now.revision && seen.checksum === now.checksum) return undefined
+    watcher.seen.set(key, now)
+    return { key, value: JSON.parse(text) as Json, revision: now.revision }
+  }
+
+  #watched(
+    namespace: string,
+    key: string | undefined,
+    prefix: string,
+  ): readonly { readonly key: string; readonly revision: number }[] {
+    const which = key === undefined ? 'substr(key, 1, length(?2)) = ?2' : 'key = ?2'
+    const sql = `SELECT key, revision FROM state WHERE namespace_id = (SELECT id FROM namespace WHERE name = ?1) AND ${which}`
+    const rows = reading(this.#core.path, () => this.#statement(sql).all(namespace, key ?? prefix))
+    return rows.map((row) => ({ key: String(row['key']), revision: Number(row['revision']) }))
+  }
+
+  async #sleep(watcher: Watcher, changeCount: number): Promise<void> {
+    const { signal } = watcher
     const subscribe = (waiter: () => void): (() => void) => {
       watcher.wake = waiter
       return () => {
         watcher.wake = undefined
       }
     }
+    const isChanged = (): boolean => this.#core.changeCount !== changeCount
     try {
-      await this.#core.waitForChange(subscribe, Number.POSITIVE_INFINITY, signal, () => false)
+      await this.#core.waitForChange(subscribe, Number.POSITIVE_INFINITY, signal, isChanged)
     } catch (error) {
       if (!signal.aborted) throw error
     }
-    this.#core.refuseIfDone()
+    if (!signal.aborted) this.#core.refuseIfDone()
+  }
+
+  #leave(watcher: Watcher): void {
+    watcher.signal.removeEventListener('abort', watcher.leave)
+    const peers = this.#watchers.get(watcher.namespace)
+    if (peers?.delete(watcher) === true && peers.size === 0) this.#watchers.delete(watcher.namespace)
   }
 
   #read(namespace: string, key: string): StateEntry | undefined {
-    const row = this.#get.get(namespace, key)
+    checkName('namespace', namespace)
+    checkName('key', key)
+    const row = reading(this.#core.path, () => this.#get.get(namespace, key))
     if (row === undefined) return undefined
     return { key, value: JSON.parse(String(row['value'])) as Json, revision: Number(row['revision']) }
   }

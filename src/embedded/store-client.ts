@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { Worker } from 'node:worker_threads'
 import { InvariantError } from '../kernel/index.ts'
+import { BatchBufferPool } from '../record/index.ts'
 import { openForWriting } from './connection.ts'
 import { DiskFullError, EngineFailedError } from './errors.ts'
 import type { StoreAnswer, StoreRequest } from './store/protocol.ts'
@@ -8,16 +9,18 @@ import { Store } from './store/store.ts'
 
 /** The way to the writing side, wherever it runs. Requests are carried out in the order of the calls. */
 export interface StoreClient {
+  /** Where the bytes of commits come from. They belong to the request once it is made, and come back when it is answered. */
+  readonly pool: BatchBufferPool
   request<R extends StoreRequest>(request: R): Promise<StoreAnswer<R>>
   /** Ends the writing side after the requests made before; idempotent. */
   close(): Promise<void>
 }
 
-/** An error of the writing side as it travels between threads. */
+/** An error of the writing side as it travels between threads, where an error keeps its message and stack only. */
 export interface StoreFault {
-  readonly message: string
+  readonly cause: unknown
+  /** SQLite's extended result code; null: the error is not SQLite's. */
   readonly errcode: number | null
-  readonly stack: string | null
 }
 
 /** Result codes of SQLite, see its documentation "Result and Error Codes". */
@@ -28,21 +31,20 @@ const sqliteFull = 13
  * not do is final, because after a failed sync nobody knows what the disk holds.
  */
 export function errorOf(fault: StoreFault, path: string): Error {
-  const cause = new Error(fault.message)
-  if (fault.stack !== null) cause.stack = fault.stack
-  if (fault.errcode === null) return new InvariantError(`the writer does not throw (${fault.message})`, { cause })
-  if ((fault.errcode & 0xff) === sqliteFull) return new DiskFullError(path, { cause })
-  return new EngineFailedError(path, `${fault.message} (SQLite code ${fault.errcode})`, { cause })
+  const { cause, errcode } = fault
+  const message = cause instanceof Error ? cause.message : String(cause)
+  if (errcode === null) return new InvariantError(`the writer does not throw (${message})`, { cause })
+  if ((errcode & 0xff) === sqliteFull) return new DiskFullError(path, { cause })
+  return new EngineFailedError(path, `${message} (SQLite code ${errcode})`, { cause })
 }
 
 export function faultOf(error: unknown): StoreFault {
-  if (!(error instanceof Error)) return { message: String(error), errcode: null, stack: null }
-  const errcode = 'errcode' in error ? Number(error.errcode) : null
-  return { message: error.message, errcode, stack: error.stack ?? null }
+  return { cause: error, errcode: error instanceof Error && 'errcode' in error ? Number(error.errcode) : null }
 }
 
 /** Runs the writing side in the caller's thread, on the caller's connection: for databases in memory. */
 export class InlineStoreClient implements StoreClient {
+  readonly pool: BatchBufferPool = new BatchBufferPool()
   readonly #store: Store
   readonly #path: string
 
@@ -53,7 +55,9 @@ export class InlineStoreClient implements StoreClient {
 
   request<R extends StoreRequest>(request: R): Promise<StoreAnswer<R>> {
     try {
-      return Promise.resolve(this.#store.handle(request))
+      const answer = this.#store.handle(request)
+      for (const buffer of buffersOf(request)) this.pool.release(new Uint8Array(buffer))
+      return Promise.resolve(answer)
     } catch (error) {
       return Promise.reject(errorOf(faultOf(error), this.#path))
     }
@@ -67,7 +71,8 @@ export class InlineStoreClient implements StoreClient {
 /** What the writer thread says. */
 export type WriterMessage =
   | { readonly kind: 'ready' }
-  | { readonly kind: 'answer'; readonly answer: unknown }
+  /** `buffers` come back to whoever sent them. */
+  | { readonly kind: 'answer'; readonly answer: unknown; readonly buffers: readonly ArrayBuffer[] }
   | { readonly kind: 'fault'; readonly fault: StoreFault }
 
 interface Waiting {
@@ -77,11 +82,11 @@ interface Waiting {
 
 /** Runs the writing side in a thread of its own, so that a sync never holds up the event loop. */
 export class ThreadStoreClient implements StoreClient {
+  readonly pool: BatchBufferPool = new BatchBufferPool()
   readonly #worker: Worker
   readonly #path: string
-  /** The thread answers in order, so the first one waiting is always meant. */
+  /** The thread answers in order, so the first one waiting is always meant. A few at most: see `groupsInFlightMax`. */
   readonly #waiting: Waiting[] = []
-  #head = 0
   #ended: Error | undefined
   #closing: Promise<void> | undefined
 
@@ -100,8 +105,9 @@ export class ThreadStoreClient implements StoreClient {
     await new Promise<void>((resolve, reject) => {
       client.#waiting.push({ resolve: resolve as (answer: never) => void, reject })
       worker.on('message', (message: WriterMessage) => client.#receive(message))
-      worker.on('error', (error: Error) => client.#end(error))
-      worker.on('exit', () => client.#end(new Error('the writer thread ended')))
+      worker.on('error', (error: Error) => client.#end(error.message, error))
+      worker.on('messageerror', (error: Error) => client.#end(error.message, error))
+      worker.on('exit', () => client.#end('the writer thread ended', undefined))
     })
     return client
   }
@@ -109,9 +115,10 @@ export class ThreadStoreClient implements StoreClient {
   request<R extends StoreRequest>(request: R): Promise<StoreAnswer<R>> {
     if (this.#ended !== undefined) return Promise.reject(this.#ended)
     return new Promise((resolve, reject) => {
+      // First, because it throws on what cannot be copied: who waits must have been asked.
+      this.#worker.postMessage(request, buffersOf(request))
       this.#waiting.push({ resolve: resolve as (answer: never) => void, reject })
       this.#worker.ref()
-      this.#worker.postMessage(request, transferablesOf(request))
     })
   }
 
@@ -121,33 +128,33 @@ export class ThreadStoreClient implements StoreClient {
   }
 
   async #close(): Promise<void> {
-    if (this.#ended === undefined) await this.request({ kind: 'close' })
-    await this.#worker.terminate()
+    try {
+      if (this.#ended === undefined) await this.request({ kind: 'close' })
+    } finally {
+      await this.#worker.terminate()
+    }
   }
 
   #receive(message: WriterMessage): void {
-    const waiting = this.#waiting[this.#head] as Waiting
-    this.#head++
-    if (this.#head === this.#waiting.length) {
-      this.#waiting.length = 0
-      this.#head = 0
-      // A program that has nothing else to do may end; whoever waits for a commit keeps it alive.
-      this.#worker.unref()
-    }
+    const waiting = this.#waiting.shift()
+    // A program that has nothing else to do may end; whoever waits for a commit keeps it alive.
+    if (this.#waiting.length === 0) this.#worker.unref()
+    // What arrives after the end has been answered by it.
+    if (waiting === undefined) return
+    if (message.kind === 'answer') for (const buffer of message.buffers) this.pool.release(new Uint8Array(buffer))
     if (message.kind === 'fault') waiting.reject(errorOf(message.fault, this.#path))
     else waiting.resolve((message.kind === 'answer' ? message.answer : undefined) as never)
   }
 
-  #end(error: Error): void {
+  #end(reason: string, cause: Error | undefined): void {
     if (this.#ended !== undefined) return
-    this.#ended = new EngineFailedError(this.#path, error.message, { cause: error })
-    for (const waiting of this.#waiting.splice(0).slice(this.#head)) waiting.reject(this.#ended)
-    this.#head = 0
+    this.#ended = new EngineFailedError(this.#path, reason, { cause })
+    for (const waiting of this.#waiting.splice(0)) waiting.reject(this.#ended)
   }
 }
 
-/** Bytes of a commit move to the thread without a copy; the sender has no use for them any more. */
-function transferablesOf(request: StoreRequest): ArrayBuffer[] {
+/** Memory of a commit: it moves to the thread and back without a copy, so that steady work allocates nothing large. */
+export function buffersOf(request: StoreRequest): ArrayBuffer[] {
   if (request.kind !== 'commit') return []
   const buffers = new Set<ArrayBuffer>()
   if (request.arena.byteLength > 0) buffers.add(request.arena.buffer as ArrayBuffer)

@@ -1,6 +1,7 @@
 import type { StatementSync } from 'node:sqlite'
 import type { Timer, Timers } from '../engine/index.ts'
 import type { Json } from '../kernel/index.ts'
+import { reading } from './connection.ts'
 import type { EngineCore } from './engine-core.ts'
 import type { TimerCommand } from './store/protocol.ts'
 import { checkInteger, checkName } from './write-checks.ts'
@@ -29,12 +30,13 @@ export class TimerReader implements Timers {
     this.#core.refuseIfDone()
     checkName('owner', owner)
     checkInteger('limit', limit, 0)
-    return this.#due.all(owner, nowMs, limit).map(timerOf)
+    return reading(this.#core.path, () => this.#due.all(owner, nowMs, limit)).map(timerOf)
   }
 
   async nextDueMs(owner: string): Promise<number | undefined> {
     this.#core.refuseIfDone()
-    const row = this.#next.get(owner)
+    checkName('owner', owner)
+    const row = reading(this.#core.path, () => this.#next.get(owner))
     return row === undefined ? undefined : Number(row['due_ms'])
   }
 
@@ -42,7 +44,11 @@ export class TimerReader implements Timers {
     this.#core.refuseIfDone()
     const { owner, limit = limitDefault } = options
     checkInteger('limit', limit, 0)
-    return (owner === undefined ? this.#all.all(limit) : this.#ofOwner.all(owner, limit)).map(timerOf)
+    if (owner !== undefined) checkName('owner', owner)
+    const rows = reading(this.#core.path, () =>
+      owner === undefined ? this.#all.all(limit) : this.#ofOwner.all(owner, limit),
+    )
+    return rows.map(timerOf)
   }
 
   onScheduled(owner: string, listener: (dueMs: number) => void): () => void {
@@ -58,8 +64,19 @@ export class TimerReader implements Timers {
   notify(commands: readonly TimerCommand[]): void {
     for (const command of commands) {
       if (command.kind !== 'schedule') continue
-      for (const listener of this.#listeners.get(command.owner) ?? []) listener(command.dueMs)
+      for (const listener of this.#listeners.get(command.owner) ?? []) tell(listener, command.dueMs)
     }
+  }
+}
+
+/** A listener that throws must not keep a commit from its answer: its error goes where uncaught ones go. */
+function tell(listener: (dueMs: number) => void, dueMs: number): void {
+  try {
+    listener(dueMs)
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error
+    })
   }
 }
 

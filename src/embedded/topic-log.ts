@@ -13,6 +13,7 @@ import type { Clock } from '../kernel/index.ts'
 import type { BatchReader } from './batch-reader.ts'
 import type { Catalog, Partition, Topic } from './catalog.ts'
 import type { EngineCore } from './engine-core.ts'
+import { FileDamagedError } from './errors.ts'
 import type { RecentMessages } from './recent-messages.ts'
 import type { MaintenanceTotals } from './store/protocol.ts'
 import { checkTopicName, resolveTopicConfig } from './topic-config.ts'
@@ -66,24 +67,30 @@ export class TopicLog implements Topics {
   }
 
   async alter(name: string, changes: TopicConfig): Promise<TopicDescription> {
-    return this.#core.serially(async () => {
+    const { before, altered } = await this.#core.serially(async () => {
       const topic = this.#catalog.topic(name)
       const config = resolveTopicConfig(name, changes, topic.config)
       const row = await this.#core.request({ kind: 'alter-topic', topicId: topic.id, config })
-      const altered = this.#catalog.put(row)
-      if (altered.partitions.length > topic.partitions.length) await this.#onPartitionsChanged(name)
-      return this.#describe(altered)
+      return { before: topic, altered: this.#catalog.put(row) }
     })
+    if (altered.partitions.length > before.partitions.length) await this.#onPartitionsChanged(name)
+    return this.#describe(altered)
   }
 
   async delete(name: string): Promise<void> {
     await this.#core.serially(async () => {
       const topic = this.#catalog.topic(name)
-      await this.#core.request({ kind: 'delete-topic', topicId: topic.id })
-      for (const { id } of topic.partitions) this.#recent.drop(id)
+      // Away before the request is made: a commit that finds it after that would write into a topic that is no more.
       this.#catalog.remove(name)
-      await this.#onPartitionsChanged(name)
+      try {
+        await this.#core.request({ kind: 'delete-topic', topicId: topic.id })
+      } catch (error) {
+        this.#catalog.restore(topic)
+        throw error
+      }
+      for (const { id } of topic.partitions) this.#recent.drop(id)
     })
+    await this.#onPartitionsChanged(name)
   }
 
   async describe(name: string): Promise<TopicDescription | undefined> {
@@ -159,6 +166,8 @@ export class TopicLog implements Topics {
       if (partition !== undefined) partition.earliest = Math.max(partition.earliest, earliest)
     }
     for (const id of [...totals.rewritten, ...totals.starts.map((start) => start.partitionId)]) this.#recent.drop(id)
+    const [damaged] = totals.damaged
+    if (damaged !== undefined) throw new FileDamagedError(this.#core.path, damaged)
     const { batchesDeleted, bytesDeleted, recordsCompacted } = totals
     return { batchesDeleted, bytesDeleted, recordsCompacted }
   }
@@ -171,7 +180,7 @@ export class TopicLog implements Topics {
     if (recent !== undefined) {
       return { records: recent, nextOffset: (recent.at(-1)?.offset ?? offset - 1) + 1, latest }
     }
-    const { records, nextOffset } = this.#batches.read(place.id, offset, bytesMax)
+    const { records, nextOffset } = this.#batches.read(place.id, offset, bytesMax, latest)
     // Nothing more is stored although the end lies beyond: compaction took the last records away.
     return { records, nextOffset: nextOffset === offset ? latest : nextOffset, latest }
   }

@@ -15,6 +15,10 @@ export class BatchDraft {
   readonly timesMs: number[] = []
   /** Size of the batch once it is sealed, before compression. */
   sealedBytes = 0
+  /** Where it stands in the log, once it is committed. */
+  baseOffset = -1
+  /** Where it ended before the commit that is being staged; `undefined`: that commit has not touched it. */
+  #mark: BatchMark | undefined
 
   constructor(topic: Topic, partition: Partition, producer: ProducerSequence | undefined, pool: BatchBufferPool) {
     this.topic = topic
@@ -38,8 +42,21 @@ export class BatchDraft {
     return bytes
   }
 
-  /** Takes back what was added after the mark. */
-  rewind(mark: BatchMark): void {
+  /** Notes, once for each commit, where it ends: at a mistake further on the whole commit is taken back. */
+  begin(): void {
+    this.#mark ??= this.builder.mark()
+  }
+
+  /** The commit is staged as a whole. */
+  keep(): void {
+    this.#mark = undefined
+  }
+
+  /** Takes back what was added since {@link begin}. */
+  rewind(): void {
+    const mark = this.#mark
+    if (mark === undefined) return
+    this.#mark = undefined
     this.builder.rewind(mark)
     this.timesMs.length = mark.recordCount
     if (this.messages !== undefined) this.messages.length = Math.min(this.messages.length, mark.recordCount)
@@ -50,7 +67,9 @@ export class BatchDraft {
     this.sealedBytes = this.builder.batchBytes
     const bytes = this.builder.seal({ compression: this.topic.config.compression, crc: false })
     const command = { partitionId: this.partition.id, bytes, recordCount, timeMaxMs: maxTimestampMs }
-    return this.producer === undefined ? command : { ...command, producer: this.producer }
+    if (this.producer === undefined) return command
+    const { producerId, epoch, sequence } = this.producer
+    return { ...command, producer: { producerId, epoch, sequence } }
   }
 }
 
@@ -138,14 +157,11 @@ export class UnitDraft {
 /** A batch is closed when it reaches this size: small enough to be read at once, large enough that its frame is nothing. */
 const batchBytesMax = 512 * 1024
 
-/** Where the records of one commit landed, given the base offset of each draft. */
-export function positionsOf(
-  slots: readonly Slot[],
-  baseOffsets: ReadonlyMap<BatchDraft, number>,
-): readonly TopicPosition[] {
+/** Where the records of one commit landed, after their drafts were told their base offsets. */
+export function positionsOf(slots: readonly Slot[]): readonly TopicPosition[] {
   return slots.map(({ draft, index }) => ({
     topic: draft.partition.topic,
     partition: draft.partition.number,
-    offset: (baseOffsets.get(draft) as number) + index,
+    offset: draft.baseOffset + index,
   }))
 }

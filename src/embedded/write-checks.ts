@@ -1,12 +1,41 @@
-import type { EventQuery, ExpectedVersion } from '../engine/index.ts'
+import type { EventQuery, ExpectedVersion, WriteBatch } from '../engine/index.ts'
+import { frozenJson } from '../kernel/index.ts'
 import { WriteInvalidError } from './errors.ts'
 
 /** Names of streams, namespaces, keys, owners, groups and tags: long enough for any use, short enough for an index. */
 const nameBytesMax = 1024
 
+/** Types and tags of one query: each is a term of a statement, and SQLite takes 500 of them. */
+const queryLabelsMax = 500
+
+const batchLists = ['publish', 'append', 'state', 'timers', 'progress'] as const
+
+/** Refuses what is no batch at all, so that everything after it can trust the compiler's picture of lists and objects. */
+export function checkBatch(batch: WriteBatch): void {
+  if (typeof batch !== 'object' || batch === null) throw new WriteInvalidError('the batch', `is ${describe(batch)}`)
+  for (const name of batchLists) {
+    const list: readonly unknown[] | undefined = batch[name]
+    if (list === undefined) continue
+    checkList(name, list)
+    for (const [i, write] of list.entries()) {
+      if (typeof write !== 'object' || write === null) {
+        throw new WriteInvalidError(`${name}[${i}]`, `is ${describe(write)}, not an object`)
+      }
+    }
+  }
+  for (const [i, { claim, done }] of (batch.progress ?? []).entries()) {
+    if (typeof claim !== 'object' || claim === null) throw new WriteInvalidError(`progress[${i}].claim`, 'is missing')
+    checkList(`progress[${i}].done`, done)
+  }
+}
+
+export function checkList(place: string, list: unknown): asserts list is readonly unknown[] {
+  if (!Array.isArray(list)) throw new WriteInvalidError(place, `is ${describe(list)}, not a list`)
+}
+
 /** Refuses what is no usable name: it would come back from the file as something else, or fill the indexes. */
 export function checkName(place: string, name: unknown): asserts name is string {
-  if (typeof name !== 'string') throw new WriteInvalidError(place, `is no string but ${describe(name)}`)
+  if (typeof name !== 'string') throw new WriteInvalidError(place, `is ${describe(name)}, not a string`)
   if (name.length === 0) throw new WriteInvalidError(place, 'is empty')
   if (!name.isWellFormed())
     throw new WriteInvalidError(place, 'holds half of a surrogate pair, which UTF-8 cannot carry')
@@ -30,39 +59,31 @@ export function checkExpected(place: string, expected: ExpectedVersion): void {
 
 export function checkQuery(place: string, query: EventQuery): void {
   if (!Array.isArray(query?.items)) throw new WriteInvalidError(place, 'has no items')
+  let labelCount = 0
   for (const [i, item] of query.items.entries()) {
     if (typeof item !== 'object' || item === null) throw new WriteInvalidError(`${place}.items[${i}]`, 'is no object')
-    for (const type of item.types ?? []) checkName(`${place}.items[${i}].types`, type)
-    for (const tag of item.tags ?? []) checkName(`${place}.items[${i}].tags`, tag)
+    const { types = [], tags = [] } = item
+    checkList(`${place}.items[${i}].types`, types)
+    checkList(`${place}.items[${i}].tags`, tags)
+    for (const type of types) checkName(`${place}.items[${i}].types`, type)
+    for (const tag of tags) checkName(`${place}.items[${i}].tags`, tag)
+    labelCount += types.length + tags.length
+  }
+  if (labelCount > queryLabelsMax) {
+    throw new WriteInvalidError(place, `names ${labelCount} types and tags, more than ${queryLabelsMax}`)
   }
 }
 
-/** State and payloads are JSON: what JSON would drop or change is refused, not stored as something else. */
+/**
+ * State and payloads are JSON: what JSON would drop or change is refused, not stored as something else.
+ * @throws JsonInvalidError naming the path
+ */
 export function encodeJson(place: string, value: unknown): string {
-  let text: string | undefined
-  try {
-    text = JSON.stringify(value, refuseNonJson)
-  } catch (error) {
-    throw new WriteInvalidError(place, `is not JSON: ${(error as Error).message}`)
-  }
-  if (text === undefined) throw new WriteInvalidError(place, 'is undefined')
-  return text
-}
-
-/** Names what JSON cannot carry; `JSON.stringify` has called `toJSON` by then, so a Date is seen through its holder. */
-function refuseNonJson(this: unknown, key: string, value: unknown): unknown {
-  const type = typeof value
-  if (type === 'string' || type === 'boolean') return value
-  if (type === 'number') {
-    if (!Number.isFinite(value)) throw new TypeError(`${key || 'the value'} is ${String(value)}`)
-    return value
-  }
-  if (type === 'function' || type === 'symbol') throw new TypeError(`${key || 'the value'} is a ${type}`)
-  return value
+  return JSON.stringify(frozenJson(value, place))
 }
 
 function describe(value: unknown): string {
   if (typeof value === 'number') return String(value)
   if (value === null) return 'null'
-  return typeof value
+  return value === undefined ? 'missing' : `a ${typeof value}`
 }

@@ -79,9 +79,13 @@ export function sealBatch(batch: Buffer, facts: BatchFacts, options: SealOptions
   return sealed
 }
 
-/** The same header, with the records behind it compressed. */
+/** The same header, with the records behind it compressed, in memory that nothing else shares: it may go to another thread. */
 function compressBatch(batch: Buffer, compression: 'gzip' | 'zstd'): Buffer {
-  return Buffer.concat([batch.subarray(0, batchHeaderBytes), compress(batch.subarray(batchHeaderBytes), compression)])
+  const records = compress(batch.subarray(batchHeaderBytes), compression)
+  const sealed = Buffer.allocUnsafeSlow(batchHeaderBytes + records.length)
+  sealed.set(batch.subarray(0, batchHeaderBytes))
+  sealed.set(records, batchHeaderBytes)
+  return sealed
 }
 
 /** The error for a time that no batch can hold. */

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { crc32 } from 'node:zlib'
 import type { TopicConfig } from '../../engine/index.ts'
+import { MillraceError } from '../../kernel/index.ts'
 import { decodeBatch, filterBatch, type RawRecord } from '../../record/index.ts'
 import type { MaintenanceTotals, PartitionRow } from './protocol.ts'
 import { readPartitions } from './topic-writer.ts'
@@ -29,13 +30,21 @@ export function* maintenanceOf(
     recordsCompacted: 0,
     starts: [],
     rewritten: [],
+    damaged: [],
   }
   const job: Job = { db, nowMs, transaction, totals }
-  for (const row of db.prepare('SELECT id, config FROM topic').all()) {
+  for (const row of db.prepare('SELECT id, name, config FROM topic').all()) {
     const config = JSON.parse(String(row['config'])) as Required<TopicConfig>
     for (const place of readPartitions(db, Number(row['id']))) {
       if (config.cleanup !== 'compact') yield* retain(job, place, config)
-      if (config.cleanup !== 'delete') yield* compact(job, place, config)
+      if (config.cleanup === 'delete') continue
+      try {
+        yield* compact(job, place, config)
+      } catch (error) {
+        // Damage in one partition must not keep the others from being looked after.
+        if (!(error instanceof MillraceError)) throw error
+        totals.damaged.push(`partition ${place.number} of topic ${String(row['name'])} (${error.message})`)
+      }
     }
   }
   return totals

@@ -2,6 +2,9 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { type OffsetRange, OffsetSet, type Progress } from '../../engine/index.ts'
 import type { ProgressCommand } from './protocol.ts'
 
+/** Groups and partitions remembered with their progress; beyond this many all are forgotten and read anew. */
+const entriesMax = 100_000
+
 interface Entry {
   readonly group: string
   readonly partitionId: number
@@ -49,6 +52,8 @@ export class ProgressWriter {
       this.#upsert.run(group, partitionId, offsets.next, encodeRanges(offsets.ranges))
     }
     this.#dirty.clear()
+    // Everything is written, so nothing is lost by reading it anew.
+    if (this.#entries.size > entriesMax) this.#entries.clear()
   }
 
   /** Drops what is cached, after a transaction was rolled back or a topic was deleted. */

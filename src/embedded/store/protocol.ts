@@ -141,6 +141,8 @@ export interface MaintenanceTotals {
   recordsCompacted: number
   readonly starts: { readonly partitionId: number; readonly earliest: number }[]
   readonly rewritten: number[]
+  /** Partitions that were left as they are because a batch in them cannot be read, with the reason. */
+  readonly damaged: string[]
 }
 
 /** Answer to each kind of {@link StoreRequest}. */

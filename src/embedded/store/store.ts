@@ -73,9 +73,7 @@ export class Store {
         this.#db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
         return null
       case 'close':
-        this.#db.exec('PRAGMA optimize')
-        this.#db.close()
-        return null
+        return this.#close()
     }
   }
 
@@ -100,8 +98,9 @@ export class Store {
   /** Checks the whole unit, then writes it: a unit that is refused leaves no trace among its neighbours. */
   #commitUnit(unit: UnitCommand, timeMs: number, arena: Uint8Array): UnitResult {
     const duplicates = new Map<BatchCommand, number>()
+    const ahead = new Map<string, number>()
     for (const batch of unit.batches) {
-      const plan = this.#topics.check(batch)
+      const plan = this.#topics.check(batch, ahead)
       if (plan.kind === 'duplicate') duplicates.set(batch, plan.baseOffset)
       else if (plan.kind !== 'write') return { kind: 'refused', refusal: plan }
     }
@@ -124,12 +123,25 @@ export class Store {
 
   /** A few steps of maintenance; `null` as long as more is to be done. */
   #maintain(nowMs: number): MaintenanceTotals | null {
-    this.#maintenance ??= maintenanceOf(this.#db, nowMs, (work) => this.#transaction(work))
+    const maintenance = this.#maintenance ?? maintenanceOf(this.#db, nowMs, (work) => this.#transaction(work))
+    // Kept only when there is more to do: a generator that threw is at its end and would say so for ever.
+    this.#maintenance = undefined
     for (let i = 0; i < maintenanceStepsMax; i++) {
-      const step = this.#maintenance.next()
-      if (step.done !== true) continue
-      this.#maintenance = undefined
-      return step.value
+      const step = maintenance.next()
+      if (step.done === true) return step.value
+    }
+    this.#maintenance = maintenance
+    return null
+  }
+
+  #close(): null {
+    try {
+      // Statistics are of use, not of need: a full disk keeps nobody from closing.
+      this.#db.exec('PRAGMA optimize')
+    } catch (error) {
+      if (!(error instanceof Error && 'errcode' in error)) throw error
+    } finally {
+      this.#db.close()
     }
     return null
   }

@@ -26,6 +26,10 @@ function sequenceAfter(sequence: number, count: number): number {
   return (sequence + count) % 2 ** 31
 }
 
+function producerKey(producerId: number, partitionId: number): string {
+  return `${producerId}/${partitionId}`
+}
+
 /** Writes record batches and keeps the ends of partitions and the numbering of producers. */
 export class TopicWriter {
   readonly #ends = new Map<number, number>()
@@ -56,23 +60,28 @@ export class TopicWriter {
       ON CONFLICT DO UPDATE SET epoch = excluded.epoch, recent = excluded.recent`)
   }
 
-  /** Looks at a batch before its unit is written: a repeated one is not stored twice, a gap or an old epoch is refused. */
-  check(batch: BatchCommand): BatchPlan | Refusal {
+  /**
+   * Looks at a batch before its unit is written: a repeated one is not stored twice, a gap or an old epoch is refused.
+   * @param ahead Sequence that each producer will stand at on each partition after the batches before it in the unit.
+   */
+  check(batch: BatchCommand, ahead: Map<string, number>): BatchPlan | Refusal {
     if (batch.producer === undefined) return { kind: 'write' }
     const { producerId, epoch, sequence } = batch.producer
     const currentEpoch = this.#epochOf(producerId)
     if (epoch !== currentEpoch) return { kind: 'producer-fenced', producerId, epoch, currentEpoch }
     const state = this.#producerState(producerId, batch.partitionId)
-    if (state === undefined || state.epoch < epoch) {
-      if (sequence === 0) return { kind: 'write' }
-      return { kind: 'out-of-sequence', producerId, partitionId: batch.partitionId, expected: 0, sequence }
-    }
-    const repeated = state.recent.find((one) => one.sequence === sequence && one.count === batch.recordCount)
+    // The numbering starts anew with each epoch.
+    const recent = state?.epoch === epoch ? state.recent : []
+    const repeated = recent.find((one) => one.sequence === sequence && one.count === batch.recordCount)
     if (repeated !== undefined) return { kind: 'duplicate', baseOffset: repeated.baseOffset }
-    const last = state.recent.at(-1)
-    const expected = last === undefined ? 0 : sequenceAfter(last.sequence, last.count)
-    if (sequence === expected) return { kind: 'write' }
-    return { kind: 'out-of-sequence', producerId, partitionId: batch.partitionId, expected, sequence }
+    const key = producerKey(producerId, batch.partitionId)
+    const last = recent.at(-1)
+    const expected = ahead.get(key) ?? (last === undefined ? 0 : sequenceAfter(last.sequence, last.count))
+    if (sequence !== expected) {
+      return { kind: 'out-of-sequence', producerId, partitionId: batch.partitionId, expected, sequence }
+    }
+    ahead.set(key, sequenceAfter(sequence, batch.recordCount))
+    return { kind: 'write' }
   }
 
   /** Writes a checked batch and returns its base offset. */
@@ -178,7 +187,7 @@ export class TopicWriter {
   }
 
   #producerState(producerId: number, partitionId: number): ProducerState | undefined {
-    const key = `${producerId}/${partitionId}`
+    const key = producerKey(producerId, partitionId)
     let state = this.#producers.get(key)
     if (state === undefined) {
       const row = this.#selectProducer.get(producerId, partitionId)
@@ -194,7 +203,7 @@ export class TopicWriter {
     const before = this.#producerState(producerId, partitionId)
     const recent = before?.epoch === epoch ? before.recent.slice(1 - producerWindow) : []
     recent.push({ sequence, count, baseOffset })
-    this.#producers.set(`${producerId}/${partitionId}`, { epoch, recent })
+    this.#producers.set(producerKey(producerId, partitionId), { epoch, recent })
     this.#upsertProducer.run(producerId, partitionId, epoch, JSON.stringify(recent))
   }
 }

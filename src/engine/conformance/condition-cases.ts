@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { EventQuery, EventQueryItem } from '../events.ts'
 import type { WriteBatch } from '../write-batch.ts'
-import { all, type ConformanceCase, conditions, idempotentById } from './conformance-case.ts'
+import { all, type ConformanceCase, conditions, idempotentById, multiStream } from './conformance-case.ts'
 import { type Fixture, refuses } from './fixture.ts'
 
 /** An append of one event that is refused when an event matching the items stands after `after`. */
@@ -164,6 +164,24 @@ export const conditionCases: readonly ConformanceCase[] = (
         const batch = guarded(f, [{ tags: [tag] }], 0, 'A', [tag])
         await f.commit(batch)
         await f.conflict(guarded(f, [{ tags: [tag] }], 0, 'A', [tag]), 'condition')
+      },
+    },
+    {
+      name: 'conditions: events for several streams may stand under one condition',
+      requires: multiStream,
+      async run(f) {
+        const tag = f.name('tag')
+        const condition = { query: { items: [{ tags: [tag] }] }, after: 0 }
+        const both = (): WriteBatch => ({
+          append: ['course', 'student'].map((label) => ({
+            stream: f.name(label),
+            events: [{ message: f.message('Subscribed'), tags: [tag] }],
+            condition,
+          })),
+        })
+        assert.equal((await f.commit(both())).appended.length, 2)
+        await f.conflict(both(), 'condition')
+        assert.equal(await eventsOf(f, condition.query), 2)
       },
     },
     {

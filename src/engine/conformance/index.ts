@@ -39,6 +39,9 @@ import { watchCases } from './watch-cases.ts'
 
 export type { ConformanceCase, Ground, Offer, Requirement } from './conformance-case.ts'
 export { Fixture } from './fixture.ts'
+export { type EffectOf, GroupConsumer } from './group-consumer.ts'
+export type { Operation, Part } from './model-operations.ts'
+export { ModelRun } from './model-run.ts'
 
 /** Every case, by area. */
 export const conformanceCases: readonly ConformanceCase[] = [

@@ -49,11 +49,17 @@ function isExpected(stream: ModelStream | undefined, expected: ExpectedVersion):
   return expected === 'exists' ? version > 0 : version === expected
 }
 
-/** Appends to the model what the engine was asked to append, if it may be appended, and holds the answer against it. */
+/**
+ * Appends to the model what the engine was asked to append, if it may be appended, and holds the answer against it.
+ *
+ * @param ordinalBefore The last event before the commit: conditions look at what stood there, not at what the commit
+ *   itself appends, so that events for several streams can be appended under one condition.
+ */
 export function appendTo(
   data: ModelEvents,
   write: AppendWrite,
   answer: Appended | undefined,
+  ordinalBefore: number,
   faults: Set<string>,
 ): 'appended' | 'repeated' | 'refused' {
   const stream = data.streams.get(write.stream)
@@ -78,8 +84,9 @@ export function appendTo(
   if (!isExpected(stream, write.expected ?? 'any')) faults.add('stream-version')
   const { condition } = write
   if (condition !== undefined) {
-    const isAfter = (event: ModelEvent): boolean => (positionOf(data, event.ordinal) ?? Infinity) > condition.after
-    if (data.events.some((event) => isAfter(event) && matches(event, condition.query))) faults.add('condition')
+    const counts = ({ ordinal }: ModelEvent): boolean =>
+      ordinal <= ordinalBefore && (positionOf(data, ordinal) ?? Number.POSITIVE_INFINITY) > condition.after
+    if (data.events.some((event) => counts(event) && matches(event, condition.query))) faults.add('condition')
   }
   if (faults.size > before) return 'refused'
   put(data, write, stream, answer)

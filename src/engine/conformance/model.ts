@@ -102,14 +102,15 @@ export class EngineModel {
     const faults = new Set<string>()
     const outcome = answer instanceof Error || !answer.ok ? undefined : answer
     applyPublish(draft, batch, outcome?.published, faults)
+    const { ordinal } = draft
     for (const [index, write] of (batch.append ?? []).entries()) {
-      if (appendTo(draft, write, outcome?.appended[index], faults) === 'repeated') this.counts.repeated++
+      if (appendTo(draft, write, outcome?.appended[index], ordinal, faults) === 'repeated') this.counts.repeated++
     }
     applyState(draft, batch, faults)
     applyTimers(draft, batch, faults)
     applyProgress(draft, batch, faults)
     if (faults.size === 0) {
-      assert.ok(outcome, `refused for no reason: ${describe(answer)}`)
+      assert.ok(outcome, `refused for no reason: ${answer instanceof Error ? String(answer) : describe(answer)}`)
       this.data = draft
       this.counts.committed++
     } else {
@@ -151,7 +152,7 @@ function applyPublish(
       const position = places?.next().value
       const number = write.partition ?? position?.partition ?? 0
       const partition = partitions[number] as ModelPartition
-      const offset = repeatedAt === undefined ? partition.latest : repeatedAt + index
+      const offset: number = repeatedAt === undefined ? partition.latest : repeatedAt + index
       if (published !== undefined) {
         assert.deepEqual(position, { topic: write.topic, partition: number, offset }, 'a record landed elsewhere')
         if (write.partition === undefined && record.key !== null) {

@@ -1,0 +1,43 @@
+import { existsSync, renameSync, rmSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { backup, type DatabaseSync } from 'node:sqlite'
+import { OptionsInvalidError } from '../kernel/index.ts'
+import { databaseBytes, opened, syncFolder } from './connection.ts'
+
+/** Copied between two looks at the signal: about 8 MiB. */
+const pagesPerStep = 1_000
+
+/**
+ * Copies the database as `db` sees it. It is written beside its place first, and takes its name when it is complete and
+ * synced: a copy that was cut short is never taken for a whole one.
+ */
+export async function backupTo(
+  db: DatabaseSync,
+  toPath: string,
+  onProgress: (progress: { readonly done: number; readonly total: number }) => void,
+  signal: AbortSignal,
+): Promise<{ readonly bytes: number }> {
+  if (typeof toPath !== 'string' || toPath === '' || toPath.includes('\0') || existsSync(toPath)) {
+    throw new OptionsInvalidError('backup()', [{ option: 'toPath', problem: 'is no path or exists already' }])
+  }
+  const target = resolve(toPath)
+  const partial = `${target}-partial`
+  rmSync(partial, { force: true })
+  try {
+    await backup(db, partial, {
+      rate: pagesPerStep,
+      progress: ({ totalPages, remainingPages }) => {
+        // What is thrown here ends the copying.
+        signal.throwIfAborted()
+        onProgress({ done: totalPages - remainingPages, total: totalPages })
+      },
+    })
+    signal.throwIfAborted()
+    renameSync(partial, target)
+    syncFolder(dirname(target))
+  } catch (error) {
+    rmSync(partial, { force: true })
+    throw opened(toPath, error)
+  }
+  return { bytes: databaseBytes(db) }
+}

@@ -1,0 +1,121 @@
+import { describe, expect, it } from 'vitest'
+import type { EventQuery, ExpectedVersion, WriteBatch } from '../engine/index.ts'
+import { checkBatch, checkExpected, checkInteger, checkName, checkQuery, encodeJson } from './write-checks.ts'
+
+const invalid = expect.objectContaining({ code: 'WRITE_INVALID' })
+const notJson = expect.objectContaining({ code: 'JSON_INVALID' })
+
+describe('names', () => {
+  it.each(['a', '__proto__', 'constructor', ' ', 'ä', '😀', 'x'.repeat(1024), 'ä'.repeat(512)])('%s is one', (name) => {
+    expect(() => checkName('key', name)).not.toThrow()
+  })
+
+  it.each(['', 'a\0b', '\ud800', 'a\udc00', 'x'.repeat(1025), 'ä'.repeat(513), 7, null, undefined, {}, ['a']])(
+    '%j is none',
+    (name) => {
+      expect(() => checkName('key', name)).toThrow(invalid)
+    },
+  )
+})
+
+describe('numbers', () => {
+  it.each([0, 1, Number.MAX_SAFE_INTEGER])('%d is whole', (value) => {
+    expect(() => checkInteger('n', value, 0)).not.toThrow()
+  })
+
+  it.each([-1, 0.5, Number.NaN, Number.POSITIVE_INFINITY, 2 ** 53, '1', 1n, null, undefined])('%s is not', (value) => {
+    expect(() => checkInteger('n', value, 0)).toThrow(invalid)
+  })
+
+  it.each(['any', 'none', 'exists', 0, 7])('%s can be expected of a stream', (expected) => {
+    expect(() => checkExpected('expected', expected as ExpectedVersion)).not.toThrow()
+  })
+
+  it.each(['all', -1, 1.5, null, {}, '__proto__'])('%s cannot', (expected) => {
+    expect(() => checkExpected('expected', expected as ExpectedVersion)).toThrow(invalid)
+  })
+})
+
+describe('queries', () => {
+  const tags = Array.from({ length: 250 }, (_, i) => `tag${i}`)
+
+  it.each([
+    { items: [] },
+    { items: [{}] },
+    { items: [{ types: ['A'], tags: ['b'] }] },
+    { items: [{ tags }, { types: tags }] },
+  ])('of the right shape are taken', (query) => {
+    expect(() => checkQuery('query', query)).not.toThrow()
+  })
+
+  it.each([
+    null,
+    {},
+    { items: {} },
+    { items: [null] },
+    { items: ['A'] },
+    { items: [{ types: 'A' }] },
+    { items: [{ tags: [7] }] },
+    { items: [{ tags: ['a\0'] }] },
+    { items: [{ tags, types: tags }, { types: ['one more'] }] },
+  ])('%j is refused', (query) => {
+    expect(() => checkQuery('query', query as unknown as EventQuery)).toThrow(invalid)
+  })
+})
+
+describe('values', () => {
+  const cycle: { self?: unknown } = {}
+  cycle.self = cycle
+
+  it.each([
+    ['a cycle', cycle],
+    ['a BigInt', { n: 1n }],
+    ['NaN', [Number.NaN]],
+    ['an infinity', Number.NEGATIVE_INFINITY],
+    ['a date', { at: new Date(0) }],
+    ['a map', new Map()],
+    ['undefined', undefined],
+    ['undefined in a list', [undefined]],
+    ['a hole', Array(1)],
+    ['a function', () => 1],
+    ['a symbol', Symbol('s')],
+    ['bytes', Buffer.from('a')],
+    ['a prototype', JSON.parse('{"__proto__":{"admin":true}}')],
+  ])('%s is refused, with its place', (_, value) => {
+    expect(() => encodeJson('state[0].value', value)).toThrow(notJson)
+    expect(() => encodeJson('state[0].value', value)).toThrow(/state\[0\]\.value/)
+  })
+
+  it.each([null, false, 0, '', 'a\0b', [1, [2]], { a: { constructor: 1 } }])('%j is kept', (value) => {
+    expect(JSON.parse(encodeJson('value', value))).toEqual(value)
+  })
+
+  it('lose properties that are undefined, as JSON has them', () => {
+    expect(encodeJson('value', { a: undefined, b: 1 })).toBe('{"b":1}')
+  })
+})
+
+describe('batches', () => {
+  it.each([
+    {},
+    { publish: [], append: [], state: [], timers: [], progress: [] },
+    { state: [{ kind: 'clear', namespace: 'a' }] },
+  ])('of lists of objects are taken', (batch) => {
+    expect(() => checkBatch(batch as WriteBatch)).not.toThrow()
+  })
+
+  it.each([
+    null,
+    undefined,
+    'publish',
+    7,
+    { publish: {} },
+    { append: 'x' },
+    { state: [null] },
+    { timers: [7] },
+    { progress: [{}] },
+    { progress: [{ claim: {}, done: {} }] },
+  ])('%j is refused', (batch) => {
+    expect(() => checkBatch(batch as unknown as WriteBatch)).toThrow(invalid)
+  })
+})
