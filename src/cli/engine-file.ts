@@ -57,7 +57,11 @@ export async function withEngine<Result>(
   if (path === undefined) throw new FileUnnamedError()
   const isNew = !existsSync(path)
   if (isNew && use !== 'create') {
-    throw new NotFoundError('file', path, 'Correct the path; "millrace dev <app>" and "millrace topics create" make new files.')
+    throw new NotFoundError(
+      'file',
+      path,
+      'Correct the path; "millrace dev <app>" and "millrace topics create" make new files.',
+    )
   }
   const { clock, random } = environment
   // A short visit leaves retention and compaction to the app.

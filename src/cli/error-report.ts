@@ -33,7 +33,8 @@ export function factsOf(error: unknown): ErrorFacts {
   return {
     code: 'UNEXPECTED',
     problem: error instanceof Error ? `${error.name}: ${error.message}` : String(error),
-    remedy: 'Run the command again with --debug to see where it comes from; if it is a fault of Millrace, please report it.',
+    remedy:
+      'Run the command again with --debug to see where it comes from; if it is a fault of Millrace, please report it.',
     details: typeof code === 'string' ? { code } : {},
   }
 }

@@ -29,7 +29,14 @@ export function durationOrForever(text: string): number | null {
   return text === 'forever' ? null : duration(text)
 }
 
-const byteFactors: Readonly<Record<string, number>> = { '': 1, B: 1, KiB: 2 ** 10, MiB: 2 ** 20, GiB: 2 ** 30, TiB: 2 ** 40 }
+const byteFactors: Readonly<Record<string, number>> = {
+  '': 1,
+  B: 1,
+  KiB: 2 ** 10,
+  MiB: 2 ** 20,
+  GiB: 2 ** 30,
+  TiB: 2 ** 40,
+}
 
 /** Bytes such as `1048576` or `1MiB`. */
 export function byteCount(text: string): number {

@@ -1,6 +1,6 @@
 import { styleText } from 'node:util'
 import type { CliEnvironment, OutputStream } from './environment.ts'
-import { columnsOf, clipped } from './text.ts'
+import { clipped, columnsOf } from './text.ts'
 
 /** How text may be emphasised. */
 export type Style = 'bold' | 'dim' | 'red' | 'yellow' | 'green' | 'cyan'
@@ -72,6 +72,11 @@ export class Output {
     })
   }
 
+  /** Writes data that change all the time, without waiting; also while the command stops. */
+  picture(text: string): void {
+    this.#stdout.write(text)
+  }
+
   line(text: string): Promise<void> {
     return this.write(`${text}\n`)
   }
@@ -93,7 +98,12 @@ export class Output {
       [title, ...rows.map((row) => row[index] ?? '')].reduce((most, cell) => Math.max(most, columnsOf(cell)), 0),
     )
     const asLine = (cells: readonly string[]): string =>
-      this.#fitted(cells.map((cell, index) => padded(cell, widths[index] ?? 0, columns[index]?.align)).join('  ').trimEnd())
+      this.#fitted(
+        cells
+          .map((cell, index) => padded(cell, widths[index] ?? 0, columns[index]?.align))
+          .join('  ')
+          .trimEnd(),
+      )
     await this.line(this.styled('bold', asLine(titles)))
     for (const row of rows) await this.line(asLine(row))
   }

@@ -28,7 +28,8 @@ export class ProgressBar implements Disposable {
     const share = total > 0 ? Math.min(1, done / total) : 0
     const filled = Math.round(share * barColumns)
     const bar = `${'█'.repeat(filled)}${'░'.repeat(barColumns - filled)}`
-    const figures = total > 0 ? `${bar} ${String(Math.floor(share * 100)).padStart(3)} %  ${done}/${total}` : String(done)
+    const figures =
+      total > 0 ? `${bar} ${String(Math.floor(share * 100)).padStart(3)} %  ${done}/${total}` : String(done)
     this.#output.aside(`\r\u001B[2K${this.#label} ${figures}`)
   }
 

@@ -32,9 +32,7 @@ export function shownJson(value: Json | unknown): string {
 /** Cut off after this many characters, with a sign of it. */
 export function clipped(text: string, charactersMax: number): string {
   const characters = [...text]
-  return characters.length <= charactersMax
-    ? text
-    : `${characters.slice(0, Math.max(0, charactersMax - 1)).join('')}…`
+  return characters.length <= charactersMax ? text : `${characters.slice(0, Math.max(0, charactersMax - 1)).join('')}…`
 }
 
 const wide =

@@ -26,7 +26,8 @@ async function backup(invocation: Invocation<object>): Promise<undefined> {
   const { signal, clock, cwd } = environment
   const path = resolve(cwd, args[0] as string)
   if (existsSync(path)) throw new TargetExistsError(path)
-  if (!existsSync(dirname(path))) throw new NotFoundError('folder', dirname(path), 'Create it first, or give another path.')
+  if (!existsSync(dirname(path)))
+    throw new NotFoundError('folder', dirname(path), 'Create it first, or give another path.')
   // Only a copy that is whole gets the name that was asked for.
   const partial = `${path}.partial`
   const bytes = await withEngine(invocation, 'read', async (engine) => {

@@ -15,7 +15,9 @@ export async function groupDescriptions(
   engine: Engine,
   names: readonly string[] | undefined,
 ): Promise<readonly GroupDescription[]> {
-  const described = await Promise.all((names ?? (await engine.groups.list())).map((name) => engine.groups.describe(name)))
+  const described = await Promise.all(
+    (names ?? (await engine.groups.list())).map((name) => engine.groups.describe(name)),
+  )
   // A group may go between the two looks.
   return described.filter((group) => group !== undefined)
 }

@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander'
-import { GroupUnknownError, PartitionUnknownError, TopicUnknownError } from '../../engine/index.ts'
 import type { EmbeddedEngine } from '../../embedded/index.ts'
+import { GroupUnknownError, PartitionUnknownError, TopicUnknownError } from '../../engine/index.ts'
 import { type ConfirmationOptions, confirm } from '../confirmation.ts'
 import { withEngine } from '../engine-file.ts'
 import { NotFoundError } from '../errors.ts'
@@ -76,7 +76,10 @@ export function lagCommand(program: Command, session: Session): void {
     .argument('[groups...]', 'names of groups (default: all)')
     .option('--all', 'also partitions where nothing waits')
     .action(session.action(lag))
-    .addHelpText('after', '\nExamples:\n  $ millrace lag --file shop.db\n  $ millrace lag shop.payment.OrderPlaced --all --json')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ millrace lag --file shop.db\n  $ millrace lag shop.payment.OrderPlaced --all --json',
+    )
 }
 
 const lagColumns: readonly Column[] = [
@@ -192,12 +195,17 @@ async function movesOf(
 ): Promise<readonly Move[]> {
   const { topic: onlyTopic, partition: onlyPartition } = options
   const { lag } = await existingGroup(engine, group)
-  if (onlyTopic !== undefined && (await engine.topics.describe(onlyTopic)) === undefined) throw new TopicUnknownError(onlyTopic)
+  if (onlyTopic !== undefined && (await engine.topics.describe(onlyTopic)) === undefined)
+    throw new TopicUnknownError(onlyTopic)
   const known = lag.filter((one) => onlyTopic === undefined || one.topic === onlyTopic)
   const chosen = known.filter((one) => onlyPartition === undefined || one.partition === onlyPartition)
   if (known.length === 0) {
     if (onlyTopic === undefined) throw new GroupUnknownError(group)
-    throw new NotFoundError('progress on topic', onlyTopic, `Group ${group} has none there: see "millrace groups describe".`)
+    throw new NotFoundError(
+      'progress on topic',
+      onlyTopic,
+      `Group ${group} has none there: see "millrace groups describe".`,
+    )
   }
   const first = known[0]
   if (chosen.length === 0 && first !== undefined) {

@@ -1,4 +1,4 @@
-import type { PublishWrite, RawRecord } from '../../engine/index.ts'
+import type { PublishWrite, RawRecord, TopicDescription } from '../../engine/index.ts'
 import { freezeParsedJson, isoTime, JsonInvalidError, uuidv7 } from '../../kernel/index.ts'
 import {
   AttributeInvalidError,
@@ -10,6 +10,7 @@ import {
   type OptionalAttributes,
   sealMessage,
 } from '../../message/index.ts'
+import { RecordBatchBuilder, RecordTooLargeError } from '../../record/index.ts'
 import { type InputLine, lineText } from '../input-lines.ts'
 import type { Invocation } from '../session.ts'
 
@@ -79,7 +80,28 @@ export function publishWrite(topic: string, items: readonly Item[], options: Pub
   }
 }
 
-function rawItems({ key = null, header = [], separator, tombstone }: PublishOptions): MakeItem {
+/** Finds items that the topic would not take, before any of their neighbours is published: a text tells why. */
+export function itemCheck({ config }: TopicDescription): (item: Item) => string | undefined {
+  const builder = new RecordBatchBuilder({ recordBytesMax: config.recordBytesMax })
+  const empty = builder.mark()
+  return ({ content }) => {
+    const isMessage = 'specversion' in content
+    const key = isMessage ? content.partitionkey : (content.key ?? undefined)
+    if (key === undefined && config.cleanup !== 'delete') return 'has no key, which a compacted topic needs'
+    try {
+      if (isMessage) builder.appendMessage(content, 0)
+      else builder.appendRaw({ ...content, timestampMs: 0 })
+    } catch (error) {
+      if (!(error instanceof RecordTooLargeError)) throw error
+      const { recordBytes, recordBytesMax } = error.details
+      return `makes a record of at least ${recordBytes} bytes, and the topic takes ${recordBytesMax}`
+    }
+    builder.rewind(empty)
+    return undefined
+  }
+}
+
+function rawItems({ key, header = [], separator, tombstone }: PublishOptions): MakeItem {
   const parting = separator === undefined ? undefined : Buffer.from(separator, 'utf8')
   return ({ number, bytes }) => {
     const record = (recordKey: RawRecord['key'], value: Uint8Array | null): Item => ({
@@ -87,8 +109,8 @@ function rawItems({ key = null, header = [], separator, tombstone }: PublishOpti
       id: undefined,
       content: { key: recordKey, value, headers: header },
     })
-    if (tombstone === true) return record(key, null)
-    if (parting === undefined) return record(key, bytes)
+    if (tombstone === true) return record(key ?? null, null)
+    if (parting === undefined) return record(key ?? null, bytes)
     const at = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).indexOf(parting)
     if (at < 0) return `holds no ${JSON.stringify(separator)} to part key and value`
     return record(bytes.subarray(0, at), bytes.subarray(at + parting.length))
@@ -119,7 +141,9 @@ function fromData({ options, environment }: Invocation<PublishOptions>): (text: 
     try {
       data = freezeParsedJson(JSON.parse(text) as unknown)
     } catch (error) {
-      return error instanceof JsonInvalidError ? error.problem.replace(/\.$/, '') : `is not JSON: ${(error as Error).message}`
+      return error instanceof JsonInvalidError
+        ? error.problem.replace(/\.$/, '')
+        : `is not JSON: ${(error as Error).message}`
     }
     const partitionkey = keyOf(data, key, keyField)
     if (typeof partitionkey === 'object') return partitionkey.problem

@@ -1,17 +1,19 @@
 import { createReadStream } from 'node:fs'
-import { access } from 'node:fs/promises'
+import { access, constants } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import type { EmbeddedEngine } from '../../embedded/index.ts'
 import type { TopicPosition } from '../../engine/index.ts'
+import { InvariantError } from '../../kernel/index.ts'
 import { withEngine } from '../engine-file.ts'
+import type { CliEnvironment } from '../environment.ts'
 import { InputInvalidError, NotFoundError, UsageError } from '../errors.ts'
 import { type InputLine, inputLines, type LineTooLong, lineBytesMax } from '../input-lines.ts'
 import { nameAndValue, wholeNumber } from '../option-values.ts'
 import type { Invocation, Session } from '../session.ts'
 import { counted } from '../text.ts'
 import { existingTopic } from './named-things.ts'
-import { type Item, makeItems, type PublishOptions, publishWrite } from './publish-items.ts'
+import { type Item, itemCheck, type MakeItem, makeItems, type PublishOptions, publishWrite } from './publish-items.ts'
 
 /** Lines that are published together, all or none. */
 const batchLinesMax = 1_000
@@ -32,6 +34,7 @@ Lines are published 1,000 at a time, all or none; a bad line ends the command an
 export function publishCommand(program: Command, session: Session): void {
   program
     .command('publish')
+    .summary('Publish messages to a topic.')
     .description(description)
     .argument('<topic>', 'name of the topic')
     .argument('[data]', "data of one message as JSON, or '-' for stdin")
@@ -67,20 +70,36 @@ async function publish(invocation: Invocation<PublishOptions>): Promise<undefine
   const make = makeItems(invocation)
   const topicName = args[0] as string
   const isDryRun = options.dryRun === true
-  const publishedCount = await withEngine(invocation, isDryRun ? 'read' : 'write', async (engine) => {
-    const { partitions } = await existingTopic(engine, topicName)
-    if (options.partition !== undefined) await engine.topics.locate(topicName, options.partition, 'earliest')
-    let count = 0
-    for await (const lines of batchesOf(invocation)) {
-      const items = itemsOf(lines, make, count, isDryRun)
-      if (!isDryRun) await showPositions(invocation, items, await commit(engine, invocation, topicName, items, count))
-      count += items.length
+  let count = 0
+  let nextLine = 1
+  try {
+    await withEngine(invocation, isDryRun ? 'read' : 'write', async (engine) => {
+      const check = itemCheck(await existingTopic(engine, topicName))
+      if (options.partition !== undefined) await engine.topics.locate(topicName, options.partition, 'earliest')
+      for await (const lines of batchesOf(invocation)) {
+        const items = itemsOf(lines, (line) => checked(make(line), check), count, isDryRun)
+        if (!isDryRun) await showPositions(invocation, items, await commit(engine, invocation, topicName, items))
+        count += items.length
+        nextLine = (lines.at(-1)?.number ?? 0) + 1
+      }
+    })
+  } catch (error) {
+    if (count > 0 && !isDryRun && !(error instanceof InputInvalidError)) {
+      output.note(
+        `Lines 1 to ${nextLine - 1} are published (${counted(count, 'message')}); from line ${nextLine} on nothing is.`,
+      )
     }
-    return { count, partitionCount: partitions.length }
-  })
-  const { count } = publishedCount
+    throw error
+  }
   if (isDryRun) output.note(`${counted(count, 'message')} could be published to ${topicName}. Nothing was.`)
   else output.note(`Published ${counted(count, 'message')} to ${topicName}.`)
+}
+
+function checked(
+  made: Item | string | undefined,
+  check: (item: Item) => string | undefined,
+): Item | string | undefined {
+  return typeof made === 'object' ? (check(made) ?? made) : made
 }
 
 /** Finds combinations that make no sense. */
@@ -91,7 +110,8 @@ function checkOptions({ options, args, environment }: Invocation<PublishOptions>
   const { raw, envelope, tombstone, key, keyField, separator, type, input } = options
   const data = args[1]
   if (raw === true && envelope === true) refuse('--raw and --envelope exclude each other.')
-  if (raw !== true && (separator !== undefined || tombstone === true)) refuse('--separator and --tombstone go with --raw.')
+  if (raw !== true && (separator !== undefined || tombstone === true))
+    refuse('--separator and --tombstone go with --raw.')
   if (raw === true && (type ?? keyField ?? options.subject ?? options.source) !== undefined) {
     refuse('--type, --source, --subject and --key-field are for messages, not for --raw.')
   }
@@ -105,7 +125,8 @@ function checkOptions({ options, args, environment }: Invocation<PublishOptions>
   if (tombstone === true && (key === undefined || data !== undefined || input !== undefined)) {
     refuse('--tombstone takes --key, and no data.')
   }
-  if (data !== undefined && input !== undefined) refuse('Data come from the argument or from --input: give one of them.')
+  if (data !== undefined && input !== undefined)
+    refuse('Data come from the argument or from --input: give one of them.')
   if (tombstone !== true && data === undefined && input === undefined && environment.stdin.isTTY === true) {
     refuse("No data was given: as an argument, by --input, or on stdin ('-' reads from the terminal).")
   }
@@ -114,35 +135,23 @@ function checkOptions({ options, args, environment }: Invocation<PublishOptions>
 type Line = InputLine | LineTooLong
 
 /** The input in pieces that are published together. The argument, or a tombstone, is the only line of the only piece. */
-async function* batchesOf({ options, args, environment }: Invocation<PublishOptions>): AsyncGenerator<readonly Line[]> {
-  const { cwd, stdin, clock, signal } = environment
+async function* batchesOf(invocation: Invocation<PublishOptions>): AsyncGenerator<readonly Line[]> {
+  const { options, args, environment } = invocation
   const data = options.tombstone === true ? '' : args[1]
   if (data !== undefined && data !== '-') {
     yield [{ number: 0, bytes: Buffer.from(data, 'utf8') }]
     return
   }
-  let input: AsyncIterable<Uint8Array | string> = stdin
-  if (options.input !== undefined) {
-    const path = resolve(cwd, options.input)
-    await access(path).catch(() => {
-      throw new NotFoundError('input file', path, 'Correct its path, or its permissions.')
-    })
-    input = createReadStream(path)
-  }
-  const lines = inputLines(input)[Symbol.asyncIterator]()
+  const lines = inputLines(await inputOf(invocation))[Symbol.asyncIterator]()
   let gathered: Line[] = []
   let bytes = 0
   let next = lines.next()
-  // An error is met where the promise is awaited for good.
-  next.catch(() => undefined)
   for (;;) {
     const outcome = await firstOf(next, gathered.length > 0, environment)
-    signal.throwIfAborted()
     if (outcome !== 'pause' && outcome.done !== true) {
       gathered.push(outcome.value)
       bytes += 'bytes' in outcome.value ? outcome.value.bytes.length : 0
       next = lines.next()
-      next.catch(() => undefined)
       if (gathered.length < batchLinesMax && bytes < batchBytesMax) continue
     }
     if (gathered.length > 0) yield gathered
@@ -150,30 +159,44 @@ async function* batchesOf({ options, args, environment }: Invocation<PublishOpti
     gathered = []
     bytes = 0
   }
-
-  function firstOf(
-    line: Promise<IteratorResult<Line>>,
-    mayPause: boolean,
-    { clock: timeSource, signal: stop }: typeof environment,
-  ): Promise<IteratorResult<Line> | 'pause'> {
-    return new Promise((settle, fail) => {
-      const timer = mayPause ? timeSource.setTimer(() => finish(() => settle('pause')), pauseMs) : undefined
-      const abort = (): void => finish(() => fail(stop.reason as Error))
-      const finish = (then: () => void): void => {
-        timer?.cancel()
-        stop.removeEventListener('abort', abort)
-        then()
-      }
-      stop.addEventListener('abort', abort, { once: true })
-      line.then(
-        (result) => finish(() => settle(result)),
-        (error: Error) => finish(() => fail(error)),
-      )
-    })
-  }
 }
 
-function itemsOf(lines: readonly Line[], make: (line: InputLine) => Item | string | undefined, count: number, isDryRun: boolean): readonly Item[] {
+async function inputOf({
+  options,
+  environment,
+}: Invocation<PublishOptions>): Promise<AsyncIterable<Uint8Array | string>> {
+  if (options.input === undefined) return environment.stdin
+  const path = resolve(environment.cwd, options.input)
+  await access(path, constants.R_OK).catch(() => {
+    throw new NotFoundError('readable input file', path, 'Correct its path, or its permissions.')
+  })
+  return createReadStream(path)
+}
+
+/** The next line, or `'pause'` when it takes a while and something waits to be published. An abort throws its reason. */
+function firstOf(
+  line: Promise<IteratorResult<Line>>,
+  mayPause: boolean,
+  { clock, signal }: CliEnvironment,
+): Promise<IteratorResult<Line> | 'pause'> {
+  return new Promise((settle, fail) => {
+    const finish = (then: () => void): void => {
+      timer?.cancel()
+      signal.removeEventListener('abort', abort)
+      then()
+    }
+    const abort = (): void => finish(() => fail(signal.reason as Error))
+    const timer = mayPause ? clock.setTimer(() => finish(() => settle('pause')), pauseMs) : undefined
+    if (signal.aborted) abort()
+    else signal.addEventListener('abort', abort, { once: true })
+    line.then(
+      (result) => finish(() => settle(result)),
+      (error: Error) => finish(() => fail(error)),
+    )
+  })
+}
+
+function itemsOf(lines: readonly Line[], make: MakeItem, count: number, isDryRun: boolean): readonly Item[] {
   const first = lines[0]?.number ?? 1
   const items: Item[] = []
   for (const line of lines) {
@@ -199,19 +222,11 @@ async function commit(
   { options }: Invocation<PublishOptions>,
   topic: string,
   items: readonly Item[],
-  count: number,
 ): Promise<readonly TopicPosition[]> {
   if (items.length === 0) return []
-  try {
-    const outcome = await engine.commit({ publish: [publishWrite(topic, items, options)] })
-    // A batch that only publishes meets no conflict.
-    return outcome.ok ? outcome.published : []
-  } catch (error) {
-    if (count === 0 || !(error instanceof Error) || !('code' in error) || error.code !== 'RECORD_TOO_LARGE') throw error
-    const first = items[0]?.line ?? 0
-    const last = items.at(-1)?.line ?? first
-    throw badLine(first, `or one of the lines up to ${last} makes a record that the topic does not take`, first, count, false)
-  }
+  const outcome = await engine.commit({ publish: [publishWrite(topic, items, options)] })
+  if (outcome.ok) return outcome.published
+  throw new InvariantError('a commit that only publishes meets no conflict')
 }
 
 async function showPositions(

@@ -1,6 +1,6 @@
 import { Argument, type Command, Option } from 'commander'
 import type { CleanupPolicy, TopicCompression, TopicConfig, TopicDescription } from '../../engine/index.ts'
-import { confirm, type ConfirmationOptions } from '../confirmation.ts'
+import { type ConfirmationOptions, confirm } from '../confirmation.ts'
 import { withEngine } from '../engine-file.ts'
 import { UsageError } from '../errors.ts'
 import { byteCount, byteCountOrUnlimited, duration, durationOrForever, wholeNumber } from '../option-values.ts'
@@ -29,7 +29,10 @@ export function topicsCommand(program: Command, session: Session): void {
     .command('ls')
     .description('List all topics.')
     .action(session.action(list))
-    .addHelpText('after', '\nExamples:\n  $ millrace topics ls --file shop.db\n  $ millrace topics ls --json | jq -r ".[].name"')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ millrace topics ls --file shop.db\n  $ millrace topics ls --json | jq -r ".[].name"',
+    )
   topics
     .command('describe')
     .description('Show the settings of a topic, its partitions and the groups that read it.')
@@ -57,7 +60,10 @@ export function topicsCommand(program: Command, session: Session): void {
     .option('--dry-run', 'only say what would be deleted')
     .option('-y, --yes', 'do not ask')
     .action(session.action(remove))
-    .addHelpText('after', '\nExamples:\n  $ millrace topics delete orders --dry-run\n  $ millrace topics delete orders --yes')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ millrace topics delete orders --dry-run\n  $ millrace topics delete orders --yes',
+    )
 }
 
 function withConfigOptions(command: Command): Command {
@@ -75,7 +81,11 @@ function withConfigOptions(command: Command): Command {
     .option('--tombstone-retention <duration>', 'how long compaction keeps tombstones (new topics: 1d)', duration)
     .option('--compaction-lag <duration>', 'records younger than this are not compacted', duration)
     .addOption(
-      new Option('--compression <kind>', 'how batches are compressed (new topics: none)').choices(['none', 'gzip', 'zstd']),
+      new Option('--compression <kind>', 'how batches are compressed (new topics: none)').choices([
+        'none',
+        'gzip',
+        'zstd',
+      ]),
     )
     .option('--record-bytes-max <bytes>', 'largest record, 1KiB to 64MiB (new topics: 1MiB)', byteCount)
 }
@@ -182,7 +192,8 @@ async function alter(invocation: Invocation<ConfigOptions>): Promise<undefined> 
   const { options, output, args } = invocation
   const name = args[0] as string
   const changes = configOf(options)
-  if (Object.keys(changes).length === 0) throw new UsageError('No setting to change was given.', 'millrace topics alter')
+  if (Object.keys(changes).length === 0)
+    throw new UsageError('No setting to change was given.', 'millrace topics alter')
   const { before, after } = await withEngine(invocation, 'write', async (engine) => ({
     before: await existingTopic(engine, name),
     after: await engine.topics.alter(name, changes),
@@ -209,7 +220,12 @@ async function remove(invocation: Invocation<ConfirmationOptions>): Promise<unde
       await engine.topics.delete(name)
       output.note(`Deleted ${what}.`)
     }
-    return { topic: name, recordCount: recordCountOf(topic), groups: groups.map(({ group }) => group), deleted: !isDryRun }
+    return {
+      topic: name,
+      recordCount: recordCountOf(topic),
+      groups: groups.map(({ group }) => group),
+      deleted: !isDryRun,
+    }
   })
   if (output.isJson) await output.document(result)
 }

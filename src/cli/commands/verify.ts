@@ -11,7 +11,10 @@ export function verifyCommand(program: Command, session: Session): void {
     .command('verify')
     .description('Read every record, event and index of the file and list what is damaged. Exit code 4 if anything is.')
     .action(session.action(verify))
-    .addHelpText('after', '\nExamples:\n  $ millrace verify --file shop.db\n  $ millrace verify --file backup.db --json')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ millrace verify --file shop.db\n  $ millrace verify --file backup.db --json',
+    )
 }
 
 async function verify(invocation: Invocation<object>): Promise<number | undefined> {
@@ -26,11 +29,14 @@ async function verify(invocation: Invocation<object>): Promise<number | undefine
   const { damages, batchCount, recordCount, eventCount, isCutShort } = report
   if (output.isJson) await output.document({ ok: damages.length === 0, ...report })
   else {
-    for (const { place, problem } of damages) await output.line(`${shown(place)}: ${output.styled('red', shown(problem))}`)
+    for (const { place, problem } of damages)
+      await output.line(`${shown(place)}: ${output.styled('red', shown(problem))}`)
     const read = `${counted(recordCount, 'record')} in ${counted(batchCount, 'batch', 'batches')}, ${counted(eventCount, 'event')}`
-    const found = damages.length === 0 ? 'no damage' : `${isCutShort ? 'at least ' : ''}${counted(damages.length, 'damaged place')}`
+    const found =
+      damages.length === 0 ? 'no damage' : `${isCutShort ? 'at least ' : ''}${counted(damages.length, 'damaged place')}`
     output.note(`Read ${read}: ${found}.`)
-    if (damages.length > 0) output.note('Restore a backup, or take a copy of what can still be read with "millrace tail".')
+    if (damages.length > 0)
+      output.note('Restore a backup, or take a copy of what can still be read with "millrace tail".')
   }
   return damages.length === 0 ? undefined : exitCodes.damaged
 }

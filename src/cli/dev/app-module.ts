@@ -1,0 +1,73 @@
+import { existsSync, statSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import type { App } from '../../app/index.ts'
+import { factsOf } from '../error-report.ts'
+import { AppUnusableError, NotFoundError } from '../errors.ts'
+
+/**
+ * Imports the app that a module exports, as its default or under the name `app`. TypeScript runs as it stands, as far as
+ * Node.js can strip its types.
+ *
+ * @throws NotFoundError `CLI_NOT_FOUND`, AppUnusableError `CLI_APP_UNUSABLE`
+ */
+export async function loadApp(given: string, cwd: string): Promise<App> {
+  const path = resolve(cwd, given)
+  if (!existsSync(path) || !statSync(path).isFile()) {
+    throw new NotFoundError('module', path, 'Give the path of the file that exports the app, with its extension.')
+  }
+  let exported: Readonly<Record<string, unknown>>
+  try {
+    exported = (await import(/* @vite-ignore */ pathToFileURL(path).href)) as Readonly<Record<string, unknown>>
+  } catch (error) {
+    throw notLoaded(path, error)
+  }
+  const app = [exported['default'], exported['app']].find(isApp)
+  if (app !== undefined) return app
+  const names = Object.keys(exported)
+  const found = names.length === 0 ? 'it exports nothing' : `none of its exports is an app (${names.join(', ')})`
+  throw new AppUnusableError(
+    path,
+    found,
+    "Export what app() returns: 'export default app(…)', or 'export const app = …'.",
+  )
+}
+
+/** The app may come from another copy of Millrace than this one, so only its shape counts. */
+function isApp(value: unknown): value is App {
+  if (typeof value !== 'object' || value === null) return false
+  const { name, services, start } = value as Partial<Record<keyof App, unknown>>
+  return typeof name === 'string' && Array.isArray(services) && typeof start === 'function'
+}
+
+function notLoaded(path: string, error: unknown): AppUnusableError {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  const message = error instanceof Error ? error.message : String(error)
+  const options = { cause: error }
+  if (error instanceof SyntaxError || code === 'ERR_INVALID_TYPESCRIPT_SYNTAX') {
+    const place = error instanceof Error ? placeOf(error) : ''
+    return new AppUnusableError(path, `a syntax error${place}: ${message.trim()}`, 'Correct the module.', options)
+  }
+  if (code === 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX') {
+    const remedy =
+      'Node.js only strips types: avoid enums, namespaces and parameter properties, or give it compiled JavaScript.'
+    return new AppUnusableError(path, message.trim(), remedy, options)
+  }
+  if (code === 'ERR_MODULE_NOT_FOUND') {
+    const remedy = 'Install what it imports, and write relative imports with their extension.'
+    return new AppUnusableError(path, message, remedy, options)
+  }
+  const { problem } = factsOf(error)
+  return new AppUnusableError(
+    path,
+    `it threw while it was loaded: ${problem.replace(/\.$/, '')}`,
+    'Correct the module; --debug shows where it throws.',
+    options,
+  )
+}
+
+/** Node.js begins the stack of a syntax error with the place. */
+function placeOf(error: Error): string {
+  const place = /^(file:\/\/\S+:\d+)$/m.exec(error.stack ?? '')?.[1]
+  return place === undefined ? '' : ` at ${place.replace(/^file:\/\//, '')}`
+}
