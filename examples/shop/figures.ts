@@ -112,6 +112,15 @@ export async function countEvents({ engine }: Pick<RunningApp, 'engine'>): Promi
     .reduce((count, { latest }) => count + latest, 0)
 }
 
+/** Invoices that nothing more will happen to, as far as money goes; whatever became a dead letter counts too. */
+export async function countSettled(running: RunningApp): Promise<number> {
+  let count = await running.deadLetters.count()
+  for await (const { value: day } of running.view(dailyRevenue).list()) {
+    count += day.confirmed + day.cancelled + day.returns + day.stockAdjustments
+  }
+  return count
+}
+
 type CountOf = 'placed' | 'confirmed' | 'cancelled' | 'returns' | 'stockAdjustments'
 type MoneyOf = 'ordered' | 'revenue' | 'returned'
 

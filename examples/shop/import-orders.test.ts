@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, vi } from 'vitest'
 import { type EmbeddedEngine, embedded } from '../../src/embedded/index.ts'
-import { type Message, type MessageOf, systemClock, VirtualClock } from '../../src/index.ts'
+import { type Clock, type Message, type MessageOf, systemClock, VirtualClock } from '../../src/index.ts'
 import { RunMismatchError } from './errors.ts'
 import { InvoiceReceived } from './events.ts'
 import { type ImportOptions, importOrders, type RunSettings } from './import-orders.ts'
@@ -42,7 +42,7 @@ function run(engine: EmbeddedEngine, file: InvoiceFile, changes: Partial<ImportO
     settings: settingsOf(file),
     clock: systemClock,
     speed: null,
-    backlog: () => Promise.resolve(0),
+    settled: () => Promise.resolve(Number.MAX_SAFE_INTEGER),
     signal: new AbortController().signal,
     ...changes,
   })
@@ -100,13 +100,17 @@ describe('the import of orders', () => {
     const outcomes = new Set<string>()
     for (let rounds = 1; (await idsOf(engine)).length < 600; rounds++) {
       const stop = new AbortController()
-      let batches = 0
-      const backlog = (): Promise<number> => {
-        batches += 1
-        if (batches > rounds) stop.abort()
-        return Promise.resolve(0)
+      // Stops in the middle of the batch that asks for the so-manieth time.
+      let asked = 0
+      const clock: Clock = {
+        ...systemClock,
+        monotonicMs: () => {
+          asked += 1
+          if (asked > rounds) stop.abort()
+          return systemClock.monotonicMs()
+        },
       }
-      const outcome = await run(engine, file, { settings, backlog, signal: stop.signal }).then(
+      const outcome = await run(engine, file, { settings, clock, speed: 1_000_000, signal: stop.signal }).then(
         () => 'done',
         (error: Error) => error.name,
       )
@@ -140,31 +144,41 @@ describe('the import of orders', () => {
     expect(await idsOf(engine)).toEqual(numbers(500))
   })
 
-  it('waits while a service is far behind', async () => {
+  it('waits while too many invoices are not settled', async () => {
     await using engine = await open()
     const clock = new VirtualClock()
-    let backlog = 1_000_000
-    const importing = run(engine, await fileOf(3), { clock, backlog: () => Promise.resolve(backlog) })
-    await clock.advance('1s')
-    expect(await idsOf(engine)).toEqual([])
-    backlog = 0
+    let settled = 0
+    const file = await fileOf(5_000)
+    const importing = run(engine, file, { clock, settled: () => Promise.resolve(settled) })
+    for (settled of [0, 1_000, 2_500]) {
+      await clock.advance('1s')
+      // The file is read in real time; then the import sleeps, and what it committed arrives.
+      await vi.waitUntil(() => clock.pendingTimerCount > 0, { timeout: 30_000 })
+      await vi.waitUntil(async () => (await idsOf(engine)).length > settled + 2_000, {
+        timeout: 30_000,
+      })
+      await clock.advance('1s')
+      expect((await idsOf(engine)).length).toBeLessThanOrEqual(settled + 2_064)
+    }
+    settled = 5_000
     await clock.advance('1s')
     await importing
-    expect(await idsOf(engine)).toEqual(numbers(3))
+    expect(await idsOf(engine)).toEqual(numbers(5_000))
   })
 
   it('keeps its pace', async () => {
     await using engine = await open()
     const clock = new VirtualClock()
     const importing = run(engine, await fileOf(10), { clock, speed: 2 })
-    const seen: number[] = []
-    for (let second = 0; second < 6; second++) {
-      for (let turn = 0; turn < 50 && (await idsOf(engine)).length < 1 + 2 * second; turn++) await clock.advance(0)
-      seen.push((await idsOf(engine)).length)
+    for (const count of [1, 3, 5, 7, 9]) {
+      // The file is read in real time, while the clock stands still: what is not due yet cannot come.
+      await vi.waitUntil(async () => (await idsOf(engine)).length >= count, { timeout: 30_000 })
+      await vi.waitUntil(() => clock.pendingTimerCount > 0, { timeout: 30_000 })
+      expect(await idsOf(engine)).toHaveLength(count)
       await clock.advance('1s')
     }
     await importing
-    expect(seen).toEqual([1, 3, 5, 7, 9, 10])
+    expect(await idsOf(engine)).toHaveLength(10)
   })
 
   it('makes ids of numbers that are none', async () => {

@@ -31,8 +31,8 @@ export interface ImportOptions {
   readonly clock: Clock
   /** Invoices a second; `null`: as fast as the shop takes them. */
   readonly speed: number | null
-  /** How many events the service that is furthest behind has before it. */
-  readonly backlog: () => Promise<number>
+  /** How many invoices the shop is done with: confirmed, cancelled, returned, adjusted or parked. */
+  readonly settled: () => Promise<number>
   readonly signal: AbortSignal
 }
 
@@ -47,10 +47,10 @@ const batchCharsMax = 262_144
 const commitsInFlightMax = 4
 /** Passes through a file up to this size keep its invoices in memory instead of parsing it again, in bytes. */
 const keptFileBytesMax = 8_388_608
-/** The import waits while a service is further behind than this: a bounded queue before each service. */
-const backlogMax = 4_000
+/** The import waits while more invoices than this are not settled: a bounded queue before the shop. */
+const unsettledMax = 2_000
 /** How often it looks while it waits, in milliseconds. */
-const backlogPauseMs = 10
+const settledPauseMs = 10
 /** How long it goes on at its pace between two commits, in milliseconds. */
 const paceTickMs = 50
 
@@ -72,20 +72,25 @@ export async function importedCount(engine: Engine, folder: string, settings: Ru
  * Hands the invoices of a file to the shop, exactly once each.
  *
  * The position in the file is committed together with the events, so a killed import goes on after the last invoice
- * that reached the disk. It never runs further ahead of the services than a bound, so nothing piles up.
+ * that reached the disk. It never runs further ahead of the shop than a bound, so nothing piles up.
  *
  * @throws RunMismatchError `SHOP_RUN_MISMATCH`, OrdersFileError `SHOP_ORDERS_FILE`; the signal's reason when it aborts
  */
 export async function importOrders(options: ImportOptions): Promise<void> {
-  const { engine, folder, settings, signal } = options
+  const { engine, folder, settings, clock, signal } = options
   let invoices = await importedCount(engine, folder, settings)
   let revision = (await engine.state.get(namespace, positionKey))?.revision ?? 0
+  let settled = 0
   const inFlight: Promise<void>[] = []
   const pace = new Pace(options)
   try {
     for await (const batch of batches(options, invoices, pace.batchInvoicesMax)) {
       await pace.wait(batch.length)
-      await waitForServices(options)
+      // Counting costs more than a batch, so it is done only when the last count does not let this one pass.
+      while (invoices - settled > unsettledMax) {
+        settled = await options.settled()
+        if (invoices - settled > unsettledMax) await sleep(settledPauseMs, clock, signal)
+      }
       signal.throwIfAborted()
       invoices += batch.length
       inFlight.push(commitBatch(options, batch, invoices, revision))
@@ -171,10 +176,6 @@ function charsOf(raw: RawInvoice): number {
   let chars = 0
   for (const { cells } of raw.rows) for (const cell of cells) chars += cell.length
   return chars
-}
-
-async function waitForServices({ backlog, clock, signal }: ImportOptions): Promise<void> {
-  while ((await backlog()) > backlogMax) await sleep(backlogPauseMs, clock, signal)
 }
 
 /** Spreads invoices over time. */

@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { EngineSource } from '../../src/engine/index.ts'
 import type { Clock, RunningApp } from '../../src/index.ts'
-import { brokenPromises, countEvents, type Figures, readFigures } from './figures.ts'
+import { brokenPromises, countEvents, countSettled, type Figures, readFigures } from './figures.ts'
 import { PaymentGateway } from './gateway.ts'
 import { importedCount, importOrders, type RunSettings } from './import-orders.ts'
 import { type InvoiceFile, surveyInvoiceFile } from './invoice-file.ts'
@@ -29,9 +29,6 @@ export interface RunOutcome {
   /** Promises of the shop that do not hold; always empty in a shop that works. */
   readonly broken: readonly string[]
 }
-
-/** How often the backlog is looked at, in milliseconds: asking after each batch would cost more than the batch. */
-const backlogAgeMaxMs = 5
 
 /**
  * Runs the shop on an orders file: to its end with `once`, else until the signal aborts.
@@ -89,7 +86,7 @@ async function importAll(
       settings,
       clock,
       speed: options.speed,
-      backlog: backlogOf(running, clock),
+      settled: () => countSettled(running),
       signal,
     })
     await running.idle({ signal })
@@ -97,19 +94,6 @@ async function importAll(
   } catch (error) {
     if (signal.aborted) return false
     throw error
-  }
-}
-
-/** Messages before the handler that is furthest behind, not older than {@link backlogAgeMaxMs}. */
-function backlogOf(running: RunningApp, clock: Clock): () => Promise<number> {
-  let messages = 0
-  let askedMs = Number.NEGATIVE_INFINITY
-  return async () => {
-    if (clock.monotonicMs() - askedMs >= backlogAgeMaxMs) {
-      messages = Math.max(0, ...(await running.lag()).map(({ lagMessages }) => lagMessages))
-      askedMs = clock.monotonicMs()
-    }
-    return messages
   }
 }
 
