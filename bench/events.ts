@@ -56,7 +56,7 @@ export function orderDataOf(index: number, orderCount: number = 100_000): OrderD
 }
 
 /** Messages made before the clock starts. */
-export function orderMessages(count: number, orderCount?: number): Message[] {
+export function orderMessages(count: number, orderCount?: number): Message<'OrderPlaced', OrderData>[] {
   return Array.from({ length: count }, (_, index) => OrderPlaced(orderDataOf(index, orderCount)))
 }
 

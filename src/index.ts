@@ -50,3 +50,4 @@ export {
   set,
   topic,
 } from './runtime/index.ts'
+export { channels } from './telemetry/index.ts'

@@ -47,7 +47,7 @@ async function run({ quick, folder }: RowSettings): Promise<readonly Figure[]> {
       }
       // Opened anew, so that everything comes from the file.
       await using engine = await embedded({ path }).open()
-      return rateOf(eventCount, async () => {
+      return await rateOf(eventCount, async () => {
         await using running = await counting.start({ engine })
         await running.idle()
       })

@@ -71,7 +71,10 @@ export async function messagesOf(engine: EmbeddedEngine, topic: string): Promise
 /** Numbers of the messages of a topic by key, in their order. */
 export async function numbersByKey(engine: EmbeddedEngine, topic: string): Promise<Record<string, number[]>> {
   const byKey: Record<string, number[]> = {}
-  for (const { data } of await messagesOf(engine, topic)) (byKey[data.id] ??= []).push(data.n)
+  for (const { data } of await messagesOf(engine, topic)) {
+    byKey[data.id] ??= []
+    byKey[data.id]?.push(data.n)
+  }
   return byKey
 }
 

@@ -1,11 +1,10 @@
 import type { View } from '../domain/index.ts'
-import type { Engine, EngineSource } from '../engine/index.ts'
-import type { Clock, Duration, Random } from '../kernel/index.ts'
 import type { TopicDeclaration } from '../runtime/index.ts'
 import { checkName, checkUnique } from './names.ts'
+import type { AppParts } from './parts.ts'
 import type { RunningApp } from './running-app.ts'
 import type { Service } from './service.ts'
-import { startApp } from './start.ts'
+import { type StartOptions, startApp } from './start.ts'
 
 /** What an app is made of. */
 export interface AppOptions {
@@ -15,26 +14,8 @@ export interface AppOptions {
   readonly topics?: readonly TopicDeclaration[]
 }
 
-/** How an app is started. */
-export interface StartOptions {
-  /** An engine that is open (it stays open when the app stops), or one to open (it is closed when the app stops). */
-  readonly engine: Engine | EngineSource
-  /** Stops the app when it aborts. */
-  readonly signal?: AbortSignal
-  /** Default: the system's clock. */
-  readonly clock?: Clock
-  /** Default: the system's randomness. */
-  readonly random?: Random
-  /** How long `stop()` lets handlers finish before their signals abort. Default `'10s'`. */
-  readonly stopTimeout?: Duration
-}
-
 /** Services and views that run together. Made by {@link app}. */
-export interface App {
-  readonly name: string
-  readonly services: readonly Service[]
-  readonly views: readonly View[]
-  readonly topics: readonly TopicDeclaration[]
+export interface App extends AppParts {
   /**
    * Starts the app: creates the topics that it needs, joins its consumer groups and goes on where it was.
    *

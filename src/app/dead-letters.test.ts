@@ -3,6 +3,7 @@ import { embedded } from '../embedded/index.ts'
 import { VirtualClock } from '../kernel/index.ts'
 import { deadLettersOf, fixed, type Handler, none, on, publish, schedule, set } from '../runtime/index.ts'
 import {
+  gate,
   memoryEngine,
   messagesOf,
   numbersByKey,
@@ -143,6 +144,31 @@ describe('dead letters', () => {
     expect((await messagesOf(engine, 'payments')).map((message) => message.data.n).toSorted((a, b) => a - b)).toEqual(
       ten,
     )
+  })
+
+  it('have no effects if they are discarded while they are being redriven', async () => {
+    await using engine = await memoryEngine()
+    let isBad = true
+    const began = gate()
+    const go = gate()
+    const handler = on(Placed, { retry: none }, async (message) => {
+      if (isBad) throw new Error('bad')
+      began.open()
+      await go.opened
+      return publish(Paid(message.data))
+    })
+    await using running = await startHandlers([handler], { engine })
+    await running.publish(Placed({ id: 'a', n: 1 }))
+    await running.idle()
+    isBad = false
+    await running.deadLetters.redrive('all')
+    await began.opened
+    expect(await running.deadLetters.discard('all')).toBe(1)
+    go.open()
+    await running.idle()
+    expect(await engine.topics.describe('payments')).toMatchObject({ partitions: { length: 4 } })
+    expect(await messagesOf(engine, 'payments')).toEqual([])
+    expect(await running.deadLetters.count()).toBe(0)
   })
 
   it('survive a restart, and so do requests that were made while the app was stopped', async () => {

@@ -2,7 +2,8 @@
  * Services, and apps that put them together and run them.
  * @module
  */
-export { type App, type AppOptions, app, type StartOptions } from './app.ts'
+export { type App, type AppOptions, app } from './app.ts'
 export { NameInvalidError, NameTakenError, ViewUnknownError } from './errors.ts'
 export type { RunningApp, ViewChange, ViewEntry, ViewReader } from './running-app.ts'
 export { type Service, service } from './service.ts'
+export type { StartOptions } from './start.ts'

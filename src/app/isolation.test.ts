@@ -2,16 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { event, type Message } from '../message/index.ts'
 import { append, byError, exponential, fixed, none, on, publish, set } from '../runtime/index.ts'
-import {
-  gate,
-  memoryEngine,
-  messagesOf,
-  numbersByKey,
-  Paid,
-  Placed,
-  Shipped,
-  startHandlers,
-} from './app.test-support.ts'
+import { channels, type RewoundReport } from '../telemetry/index.ts'
+import { memoryEngine, messagesOf, numbersByKey, Paid, Placed, Shipped, startHandlers } from './app.test-support.ts'
 
 const Blob = event('Blob', { topic: 'blobs', data: z.object({ text: z.string() }) })
 
@@ -95,7 +87,7 @@ describe('one bad message never fails its neighbours', () => {
   })
 
   it('that publishes a hand-made message which no engine can write', async () => {
-    const error = await poisoned((message) => publish({ ...message, data: { n: 10n } } as never))
+    const error = await poisoned((message) => publish({ ...message, data: { n: 10n } }))
     expect(error.code ?? error.name).toMatch(/JSON_INVALID|WRITE_INVALID|TypeError/)
   })
 
@@ -104,20 +96,51 @@ describe('one bad message never fails its neighbours', () => {
   })
 })
 
+describe('a refused commit', () => {
+  it.each([
+    ['found before it is written', 'RECORD_TOO_LARGE', publish(Blob({ text: 'x'.repeat(5000) }))],
+    ['found by the writer', 'APPEND_CONFLICT', append('gone', Shipped({ id: 'a', n: 0 }))],
+  ])('takes those in flight behind it back, so that the order of each key holds: %s', async (_case, code, effect) => {
+    await using engine = await memoryEngine()
+    await engine.topics.ensure('blobs', { recordBytesMax: 1024 })
+    await engine.topics.ensure('orders', { partitions: 2 })
+    await engine.commit({ append: [{ stream: 'gone', events: [{ message: Shipped({ id: 'a', n: 0 }) }] }] })
+    await engine.events.deleteStream('gone', { tombstone: true })
+    const count = 20_000
+    const isBad = (n: number): boolean => n % 4999 === 2500
+    const handler = on(Placed, { retry: none }, (message) =>
+      isBad(message.data.n) ? effect : publish(Paid(message.data)),
+    )
+    const messages = Array.from({ length: count }, (_, n) => Placed({ id: `k${n % 50}`, n }))
+    await engine.commit({ publish: [{ topic: 'orders', messages }] })
+    const rewinds: string[] = []
+    const note = (report: RewoundReport): void => void rewinds.push(report.reason)
+    channels.rewound.subscribe(note)
+    await using running = await startHandlers([handler], { engine })
+    await running.idle()
+    channels.rewound.unsubscribe(note)
+    expect(rewinds.length).toBeGreaterThan(0)
+    const byKey = await numbersByKey(engine, 'payments')
+    const expected = messages.map((message) => message.data).filter(({ n }) => !isBad(n))
+    expect(Object.values(byKey).flat()).toHaveLength(expected.length)
+    for (const [key, numbers] of Object.entries(byKey)) {
+      expect(numbers).toEqual(expected.filter(({ id }) => id === key).map(({ n }) => n))
+    }
+    expect((await running.deadLetters.list()).map((letter) => letter.error.code)).toEqual(
+      Array.from({ length: 4 }, () => code),
+    )
+  })
+})
+
 describe('retries', () => {
   it('hold back only their own key', async () => {
     await using engine = await memoryEngine()
-    const others = gate()
+    let isOpen = false
     let attempts = 0
     const handler = on(Placed, { retry: fixed({ delay: '5ms', max: 1000 }) }, async (message, ctx) => {
       if (message.data.id === 'bad' && message.data.n === 0) {
         attempts = ctx.attempt
-        let open = false
-        void others.opened.then(() => {
-          open = true
-        })
-        await Promise.resolve()
-        if (!open) throw new Error('not yet')
+        if (!isOpen) throw new Error('not yet')
       }
       return publish(Paid(message.data))
     })
@@ -126,7 +149,7 @@ describe('retries', () => {
     await running.publish(messages)
     while ((await messagesOf(engine, 'payments')).length < 25) await new Promise((resolve) => setImmediate(resolve))
     expect((await numbersByKey(engine, 'payments'))['bad']).toBeUndefined()
-    others.open()
+    isOpen = true
     await running.idle()
     expect((await numbersByKey(engine, 'payments'))['bad']).toEqual(Array.from({ length: 25 }, (_, n) => n * 2))
     expect(attempts).toBeGreaterThan(1)
@@ -148,7 +171,9 @@ describe('retries', () => {
     await running.publish([Placed({ id: 'type', n: 1 }), Placed({ id: 'other', n: 2 })])
     await running.idle()
     expect(attempts).toEqual({ type: 1, other: 4 })
-    expect((await running.deadLetters.list()).map((letter) => letter.attempts).toSorted()).toEqual([1, 4])
+    expect((await running.deadLetters.list()).map((letter) => letter.attempts).toSorted((a, b) => a - b)).toEqual([
+      1, 4,
+    ])
   })
 
   it('see the same idempotency key each time', async () => {
@@ -235,6 +260,29 @@ describe('conflicts', () => {
     expect(stored.toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6, 7])
     expect(runs).toBeGreaterThan(8)
     expect(await running.deadLetters.count()).toBe(0)
+  })
+
+  it('are no danger to the order of a key whose other messages expect nothing', async () => {
+    await using engine = await memoryEngine()
+    await engine.topics.ensure('orders', { partitions: 2 })
+    const handler = on(Placed, { state: { initial: 0 } }, (message, state) => [
+      set(state + 1),
+      publish(Paid({ id: message.data.id, n: state })),
+      message.data.n % 3 === 0 && append(`stream-${message.data.n}`, Paid(message.data), { expected: 'none' }),
+    ])
+    const messages = Array.from({ length: 3000 }, (_, n) => Placed({ id: `k${n % 7}`, n }))
+    await engine.commit({ publish: [{ topic: 'orders', messages }] })
+    const rewinds: string[] = []
+    const note = (report: RewoundReport): void => void rewinds.push(report.reason)
+    channels.rewound.subscribe(note)
+    await using running = await startHandlers([handler], { engine })
+    await running.idle()
+    channels.rewound.unsubscribe(note)
+    const byKey = await numbersByKey(engine, 'payments')
+    expect(Object.values(byKey).flat()).toHaveLength(3000)
+    for (const numbers of Object.values(byKey)) expect(numbers).toEqual(numbers.map((_, index) => index))
+    // Each waits for what its key has under way, so nothing has to be taken back.
+    expect(rewinds).toEqual([])
   })
 
   it('that never end make a dead letter', async () => {

@@ -14,23 +14,15 @@ import {
   type TopicResolver,
 } from '../runtime/index.ts'
 import { channels } from '../telemetry/index.ts'
-import type { App } from './app.ts'
 import { ViewUnknownError } from './errors.ts'
 import { LiveView } from './live-view.ts'
+import type { AppParts, Part } from './parts.ts'
 import { beginRebuild, finishRebuild } from './rebuild.ts'
 import type { RunningApp, ViewReader } from './running-app.ts'
 
-/** One handler or view of an app: what becomes a subscription. */
-export interface Part {
-  readonly group: string
-  readonly handler: Handler
-  readonly source: string
-  readonly stateNamespace: string
-}
-
 /** What a running app is made of. */
 export interface LiveAppOptions {
-  readonly app: App
+  readonly app: AppParts
   readonly parts: readonly Part[]
   readonly engine: Engine
   readonly ownsEngine: boolean
@@ -41,7 +33,8 @@ export interface LiveAppOptions {
 }
 
 /** How long `idle()` waits between two looks when nothing that it knows of happens: other members may be at work. */
-const idleLookMs = 20
+const idleLookMinMs = 10
+const idleLookMaxMs = 250
 
 /** An app that runs. */
 export class LiveApp implements RunningApp {
@@ -78,7 +71,7 @@ export class LiveApp implements RunningApp {
       await this.#abandon(error)
       throw error
     }
-    void this.#watchDeadLetters()
+    this.#watchDeadLetters().catch((error: unknown) => this.#fail(error))
     signal?.addEventListener('abort', () => void this.stop().catch(() => undefined), {
       once: true,
       signal: this.#end.signal,
@@ -114,6 +107,7 @@ export class LiveApp implements RunningApp {
   }
 
   async idle(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    let lookMs = idleLookMinMs
     for (let ends = ''; ; ) {
       this.#check()
       options.signal?.throwIfAborted()
@@ -121,7 +115,8 @@ export class LiveApp implements RunningApp {
       ends = (await this.#quietAt()) ?? ''
       // Only if nothing was published while the groups were looked at, one after the other, all of them are done.
       if (ends !== '' && ends === before) return
-      if (ends === '') await this.#somethingHappens(options.signal)
+      if (ends === '') await this.#somethingHappens(lookMs, options.signal)
+      lookMs = Math.min(idleLookMaxMs, lookMs * 1.5)
     }
   }
 
@@ -191,11 +186,11 @@ export class LiveApp implements RunningApp {
     return ends.length === 0 ? 'nothing' : ends.join(' ')
   }
 
-  async #somethingHappens(signal: AbortSignal | undefined): Promise<void> {
+  async #somethingHappens(lookMs: number, signal: AbortSignal | undefined): Promise<void> {
     const { clock } = this.#options
     const over = new AbortController()
     const ends = [over.signal, this.#end.signal, ...(signal === undefined ? [] : [signal])]
-    const look = sleep(idleLookMs, clock, AbortSignal.any(ends)).catch(() => undefined)
+    const look = sleep(lookMs, clock, AbortSignal.any(ends)).catch(() => undefined)
     await Promise.race([look, ...[...this.#subscriptions.values()].map((one) => one.changed())])
     over.abort()
   }

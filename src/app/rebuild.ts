@@ -9,7 +9,7 @@ import {
   rebuildNamespace,
   topicsOf,
 } from '../runtime/index.ts'
-import type { Part } from './live-app.ts'
+import type { Part } from './parts.ts'
 
 /**
  * Takes a view back to zero: state, what is parked, dead letters and progress. An engine resets progress apart from commits,

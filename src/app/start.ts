@@ -1,6 +1,6 @@
 import { viewNamespace } from '../domain/index.ts'
 import type { Engine, EngineSource } from '../engine/index.ts'
-import { durationMs, systemClock, systemRandom } from '../kernel/index.ts'
+import { type Clock, type Duration, durationMs, type Random, systemClock, systemRandom } from '../kernel/index.ts'
 import {
   deadLetterTopic,
   declaredTopic,
@@ -9,22 +9,36 @@ import {
   TopicResolver,
   topicsOf,
 } from '../runtime/index.ts'
-import type { App, StartOptions } from './app.ts'
-import { LiveApp, type Part } from './live-app.ts'
+import { LiveApp } from './live-app.ts'
+import type { AppParts, Part } from './parts.ts'
 import type { RunningApp } from './running-app.ts'
 
 /** Dead letters hold whole messages, and their topic must take the largest of them. */
 const deadLetterBytesMax = 64 * 1024 * 1024
 
+/** How an app is started. */
+export interface StartOptions {
+  /** An engine that is open (it stays open when the app stops), or one to open (it is closed when the app stops). */
+  readonly engine: Engine | EngineSource
+  /** Stops the app when it aborts. */
+  readonly signal?: AbortSignal
+  /** Default: the system's clock. */
+  readonly clock?: Clock
+  /** Default: the system's randomness. */
+  readonly random?: Random
+  /** How long `stop()` lets handlers finish before their signals abort. Default `'10s'`. */
+  readonly stopTimeout?: Duration
+}
+
 /** Starts an app: what `app.start()` documents. */
-export async function startApp(app: App, options: StartOptions): Promise<RunningApp> {
+export async function startApp(app: AppParts, options: StartOptions): Promise<RunningApp> {
   options.signal?.throwIfAborted()
   const clock = options.clock ?? systemClock
   const random = options.random ?? systemRandom
   const stopTimeoutMs = durationMs(options.stopTimeout ?? '10s')
   const given = options.engine
   const isOpen = 'commit' in given
-  const engine = isOpen ? given : await (given as EngineSource).open({ clock, random })
+  const engine = isOpen ? given : await given.open({ clock, random })
   try {
     const topics = new TopicResolver(engine)
     await createTopics(app, engine, topics)
@@ -47,7 +61,7 @@ export async function startApp(app: App, options: StartOptions): Promise<Running
 }
 
 /** Group, state and handler of each handler and view. */
-function partsOf(app: App): readonly Part[] {
+function partsOf(app: AppParts): readonly Part[] {
   const parts: Part[] = []
   for (const service of app.services) {
     for (const handler of service.handlers) {
@@ -63,7 +77,7 @@ function partsOf(app: App): readonly Part[] {
   return parts
 }
 
-async function createTopics(app: App, engine: Engine, topics: TopicResolver): Promise<void> {
+async function createTopics(app: AppParts, engine: Engine, topics: TopicResolver): Promise<void> {
   const handlers: readonly Handler[] = [
     ...app.services.flatMap((service) => service.handlers),
     ...app.views.map((view) => view.handler),

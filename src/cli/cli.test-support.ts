@@ -2,11 +2,12 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
-import { onTestFinished } from 'vitest'
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { afterAll, beforeAll, onTestFinished } from 'vitest'
 import { type EmbeddedEngine, embedded } from '../embedded/index.ts'
 import type { Engine, RawRecord } from '../engine/index.ts'
 import { type Clock, SeededRandom, systemClock } from '../kernel/index.ts'
-import { event, type Message } from '../message/index.ts'
+import { type EventDefinition, event, type Message } from '../message/index.ts'
 import type { OutputStream } from './environment.ts'
 import { main } from './main.ts'
 
@@ -94,17 +95,34 @@ export async function testFile(
   return { cwd: folder, path }
 }
 
-/** Takes any data: what is tested here is not the schema. */
-export const anything = {
-  '~standard': {
-    version: 1 as const,
-    vendor: 'test',
-    validate: (value: unknown) => ({ value: value as { readonly id: string; readonly amount?: number } }),
-  },
+/** A file that several tests read and none writes; it goes with the last of them. */
+export function sharedFile(
+  fill: (engine: EmbeddedEngine) => Promise<unknown>,
+): () => { readonly cwd: string; readonly path: string } {
+  const folder = mkdtempSync(join(tmpdir(), 'millrace-cli-'))
+  const path = join(folder, 'test.db')
+  beforeAll(async () => {
+    await using engine = await embedded({ path, maintenanceIntervalMs: 0 }).open()
+    await fill(engine)
+  })
+  afterAll(() => rmSync(folder, { recursive: true, force: true }))
+  return () => ({ cwd: folder, path })
 }
 
-export const OrderPlaced = event('OrderPlaced', { topic: 'orders', data: anything, key: (data) => data.id })
-export const OrderPaid = event('OrderPaid', { topic: 'orders', data: anything, key: (data) => data.id })
+/** What orders in tests carry. */
+export interface OrderData {
+  readonly id: string
+  readonly amount?: number
+}
+
+/** Takes any data: what is tested here is not the schema. */
+const anything: StandardSchemaV1<OrderData, OrderData> = {
+  '~standard': { version: 1, vendor: 'test', validate: (value) => ({ value: value as OrderData }) },
+}
+const options = { topic: 'orders', data: anything, key: (data: OrderData) => data.id }
+
+export const OrderPlaced: EventDefinition<'OrderPlaced', OrderData, OrderData> = event('OrderPlaced', options)
+export const OrderPaid: EventDefinition<'OrderPaid', OrderData, OrderData> = event('OrderPaid', options)
 
 /** Orders with ids from 1, one commit each, so that each has its own time. */
 export async function publishOrders(engine: Engine, count: number, first = 1): Promise<readonly Message[]> {

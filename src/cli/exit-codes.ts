@@ -33,6 +33,7 @@ export const exitCodes: {
 const byErrorCode: Readonly<Record<string, number>> = {
   CLI_USAGE: exitCodes.usage,
   CLI_INPUT_INVALID: exitCodes.usage,
+  CLI_CONFIG_INVALID: exitCodes.usage,
   CLI_FILE_UNNAMED: exitCodes.usage,
   ATTRIBUTE_INVALID: exitCodes.usage,
   DURATION_INVALID: exitCodes.usage,

@@ -24,9 +24,9 @@ export function duration(text: string): number {
   }
 }
 
-/** As {@link duration}; `forever` is `null`. */
-export function durationOrForever(text: string): number | null {
-  return text === 'forever' ? null : duration(text)
+/** As {@link duration}, or `forever`: commander takes `null` for a missing value. */
+export function durationOrForever(text: string): number | 'forever' {
+  return text === 'forever' ? text : duration(text)
 }
 
 const byteFactors: Readonly<Record<string, number>> = {
@@ -46,9 +46,9 @@ export function byteCount(text: string): number {
   return bytes
 }
 
-/** As {@link byteCount}; `unlimited` is `null`. */
-export function byteCountOrUnlimited(text: string): number | null {
-  return text === 'unlimited' ? null : byteCount(text)
+/** As {@link byteCount}, or `unlimited`. */
+export function byteCountOrUnlimited(text: string): number | 'unlimited' {
+  return text === 'unlimited' ? text : byteCount(text)
 }
 
 /** Gathers the values of an option that may be given several times. */

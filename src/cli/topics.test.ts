@@ -1,18 +1,20 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { Capture, cli, publishOrders, testFile, testFolder, typed } from './cli.test-support.ts'
+import type { Engine } from '../engine/index.ts'
+import { Capture, cli, publishOrders, sharedFile, testFile, testFolder, typed } from './cli.test-support.ts'
 
-const withOrders = () =>
-  testFile(async (engine) => {
-    await engine.topics.create('orders', { partitions: 2, retentionMs: 604_800_000 })
-    await engine.topics.create('audit', { partitions: 1 })
-    await publishOrders(engine, 3)
-  })
+async function fill(engine: Engine): Promise<void> {
+  await engine.topics.create('orders', { partitions: 2, retentionMs: 604_800_000 })
+  await engine.topics.create('audit', { partitions: 1 })
+  await publishOrders(engine, 3)
+}
+const withOrders = () => testFile(fill)
+const shared = sharedFile(fill)
 
 describe('millrace topics ls', () => {
   it('lists topics in name order', async () => {
-    const { cwd, path } = await withOrders()
+    const { cwd, path } = shared()
     const { exitCode, stdout, stderr } = await cli(['topics', 'ls', '--file', path], { cwd })
     expect([exitCode, stderr]).toEqual([0, ''])
     expect(stdout.split('\n').map((line) => line.split(/ {2,}/).slice(0, 3))).toEqual([
@@ -25,9 +27,13 @@ describe('millrace topics ls', () => {
   })
 
   it('answers with one JSON document', async () => {
-    const { cwd, path } = await withOrders()
+    const { cwd, path } = shared()
     const { stdout } = await cli(['topics', 'ls', '--json', '--file', path], { cwd })
-    const topics = JSON.parse(stdout) as { name: string; config: { retentionMs: number | null }; partitions: unknown[] }[]
+    const topics = JSON.parse(stdout) as {
+      name: string
+      config: { retentionMs: number | null }
+      partitions: unknown[]
+    }[]
     expect(topics.map(({ name }) => name)).toEqual(['audit', 'orders'])
     expect(topics[1]).toMatchObject({ config: { retentionMs: 604_800_000, partitions: 2 } })
     expect(topics[1]?.partitions).toHaveLength(2)
@@ -36,7 +42,7 @@ describe('millrace topics ls', () => {
 
 describe('millrace topics describe', () => {
   it('shows settings and partitions', async () => {
-    const { cwd, path } = await withOrders()
+    const { cwd, path } = shared()
     const { exitCode, stdout } = await cli(['topics', 'describe', 'orders', '--file', path], { cwd })
     expect(exitCode).toBe(0)
     expect(stdout).toMatch(/^retention +7d$/m)
@@ -46,7 +52,7 @@ describe('millrace topics describe', () => {
   })
 
   it('says that a topic is not there', async () => {
-    const { cwd, path } = await withOrders()
+    const { cwd, path } = shared()
     const { exitCode, stdout, stderr } = await cli(['topics', 'describe', 'order', '--file', path], { cwd })
     expect([exitCode, stdout]).toEqual([3, ''])
     expect(stderr).toBe(
@@ -81,14 +87,14 @@ describe('millrace topics create', () => {
     [['--retention', 'soon'], "Give a number with its unit: '250ms'"],
     [['--record-bytes-max', '1MB'], 'Give bytes, such as'],
   ])('refuses %j', async (options, reason) => {
-    const { cwd, path } = await withOrders()
+    const { cwd, path } = shared()
     const { exitCode, stderr } = await cli(['topics', 'create', 'x', ...options, '--file', path], { cwd })
     expect(exitCode).toBe(2)
     expect(stderr).toContain(reason)
   })
 
   it('refuses a name that is none', async () => {
-    const { cwd, path } = await withOrders()
+    const { cwd, path } = shared()
     expect(await cli(['topics', 'create', 'a/b', '--file', path], { cwd })).toMatchObject({ exitCode: 2, stdout: '' })
   })
 })
@@ -107,7 +113,7 @@ describe('millrace topics alter', () => {
   })
 
   it('wants a topic that is there', async () => {
-    const { cwd, path } = await withOrders()
+    const { cwd, path } = shared()
     const { exitCode } = await cli(['topics', 'alter', 'nope', '--partitions', '4', '--file', path], { cwd })
     expect(exitCode).toBe(3)
   })
@@ -121,14 +127,14 @@ describe('millrace topics delete', () => {
     )
 
   it('counts and keeps everything in a dry run', async () => {
-    const { cwd, path } = await withOrders()
+    const { cwd, path } = shared()
     const { exitCode, stderr } = await cli([...remove, '--dry-run', '--file', path], { cwd })
     expect([exitCode, stderr]).toEqual([0, 'Would delete topic orders with 3 records and the progress of 0 groups.\n'])
     expect(await names(cwd, path)).toContain('orders')
   })
 
   it('does nothing where nobody confirms', async () => {
-    const { cwd, path } = await withOrders()
+    const { cwd, path } = shared()
     const { exitCode, stderr } = await cli([...remove, '--file', path], { cwd })
     expect(exitCode).toBe(6)
     expect(stderr).toContain('Delete topic orders with 3 records')
@@ -175,6 +181,6 @@ describe('which file is meant', () => {
     expect(existsSync(join(inner, 'given.db'))).toBe(true)
     writeFileSync(join(inner, 'package.json'), '{ "millrace": { "file": 7 } }')
     const wrong = await create([])
-    expect([wrong.exitCode, wrong.stderr]).toEqual([1, expect.stringContaining('error CLI_CONFIG_INVALID')])
+    expect([wrong.exitCode, wrong.stderr]).toEqual([2, expect.stringContaining('error CLI_CONFIG_INVALID')])
   })
 })

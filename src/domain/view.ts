@@ -62,8 +62,9 @@ export function view<const Events extends readonly [AnyEventDefinition, ...AnyEv
   options: ViewOptions<Events, State>,
 ): View<State> {
   const version = options.version ?? 1
-  checkView(name, version, options as unknown as ErasedViewOptions)
+  checkView(name, version, options)
   const initial = frozenJson(options.initial, 'initial')
+  const initialState: unknown = initial
   const functions = options.on as unknown as Readonly<Record<string, (state: unknown, event: Message) => unknown>>
   const handler = on(
     options.events,
@@ -71,14 +72,14 @@ export function view<const Events extends readonly [AnyEventDefinition, ...AnyEv
       name: `${name}.v${version}`,
       // A key that is undefined says that the event does not concern the view.
       key: options.key as (message: Message) => string,
-      state: { initial: initial as unknown },
+      state: { initial: initialState },
       retry: none,
       onDeadLetter: options.onDeadLetter ?? 'park-key',
     },
     (event, state) => {
       const apply = functions[event.type] as (state: unknown, event: Message) => unknown
       const next = apply(state, event)
-      return next === undefined ? remove() : set(next as never)
+      return next === undefined ? remove() : set(next)
     },
   )
   return Object.freeze({ name, version, initial, handler: Object.freeze({ ...handler, skipsWithoutKey: true }) })

@@ -117,7 +117,7 @@ export class Catalog {
   /** @throws TopicUnknownError, PartitionUnknownError */
   partition(name: string, number: number): Partition {
     const topic = this.topic(name)
-    const partition = topic.partitions[number]
+    const partition = typeof number === 'number' ? topic.partitions[number] : undefined
     if (partition === undefined) throw new PartitionUnknownError(name, number, topic.partitions.length)
     return partition
   }

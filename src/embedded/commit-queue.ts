@@ -11,6 +11,14 @@ import { type BatchDraft, positionsOf, UnitDraft } from './unit-draft.ts'
 const groupsInFlightMax = 2
 /** A group is sent when it reaches this size even if the writer is busy, so that no transaction grows without end. */
 const groupBytesMax = 8 * 1024 * 1024
+/**
+ * From this weight on a group is worth a sync of its own: an idle writer begins with it while the rest of the turn is still
+ * being encoded. Without it a thousand callers that answer one group all come back in the next one, and the two threads
+ * work by turns, never at the same time.
+ */
+const groupWeightWorthwhile = 128 * 1024
+/** What a unit weighs besides its bytes: about as many bytes as the writer could write while it checks one. */
+const unitWeight = 512
 
 /** Taken to be let in; what a commit really weighs is known, and taken, once it is encoded. */
 const admissionBytes = 64
@@ -47,6 +55,8 @@ export class CommitQueue {
   #units: UnitDraft[] = []
   /** Back-pressure: calls that found the budget spent, in their order. A set, so that one that is aborted leaves at once. */
   readonly #entrants = new Set<Entrant>()
+  /** Bytes and units that wait to be sent. */
+  #waitingWeight = 0
   #groupsInFlight = 0
   #flushScheduled = false
   #closed = false
@@ -120,7 +130,11 @@ export class CommitQueue {
         bytes: admissionBytes,
         enter: () => {
           signal?.removeEventListener('abort', abort)
-          resolve(this.#stage(batch))
+          try {
+            this.#enter(batch, resolve, reject)
+          } catch (error) {
+            reject(error)
+          }
         },
         refuse: (error) => {
           signal?.removeEventListener('abort', abort)
@@ -153,25 +167,32 @@ export class CommitQueue {
   }
 
   #stage(batch: WriteBatch): Promise<CommitOutcome> {
-    return new Promise((resolve, reject) => {
-      const shared = isUnconditional(batch)
-      const last = this.#units.at(-1)
-      const open = shared && last?.shared === true && last.bytes < groupBytesMax ? last : undefined
-      const unit = open ?? new UnitDraft(shared)
-      try {
-        const staged = this.#stager.stage(batch, unit, this.#clock.nowMs())
-        unit.commits.push({ slots: staged.slots, appendCount: batch.append?.length ?? 0, resolve, reject })
-        this.#budget.overdraw(staged.bytes)
-        unit.bytes += staged.bytes + admissionBytes
-        if (open === undefined) this.#units.push(unit)
-      } catch (error) {
-        this.#budget.release(admissionBytes)
-        // What cannot even be walked over has another shape than the compiler was told.
-        const { message } = error as Error
-        throw error instanceof TypeError ? new WriteInvalidError('the batch', `is misshapen (${message})`) : error
+    return new Promise((resolve, reject) => this.#enter(batch, resolve, reject))
+  }
+
+  #enter(batch: WriteBatch, resolve: (outcome: CommitOutcome) => void, reject: (error: Error) => void): void {
+    const shared = isUnconditional(batch)
+    const last = this.#units.at(-1)
+    const open = shared && last?.shared === true && last.bytes < groupBytesMax ? last : undefined
+    const unit = open ?? new UnitDraft(shared)
+    try {
+      const staged = this.#stager.stage(batch, unit, this.#clock.nowMs())
+      unit.commits.push({ slots: staged.slots, appendCount: batch.append?.length ?? 0, resolve, reject })
+      this.#budget.overdraw(staged.bytes)
+      unit.bytes += staged.bytes + admissionBytes
+      this.#waitingWeight += staged.bytes
+      if (open === undefined) {
+        this.#units.push(unit)
+        this.#waitingWeight += unitWeight
       }
-      this.#scheduleFlush()
-    })
+    } catch (error) {
+      this.#budget.release(admissionBytes)
+      // What cannot even be walked over has another shape than the compiler was told.
+      const { message } = error as Error
+      throw error instanceof TypeError ? new WriteInvalidError('the batch', `is misshapen (${message})`) : error
+    }
+    if (this.#waitingWeight >= groupWeightWorthwhile && this.#groupsInFlight < groupsInFlightMax) this.#sendGroup()
+    else this.#scheduleFlush()
   }
 
   #scheduleFlush(): void {
@@ -193,6 +214,8 @@ export class CommitQueue {
       count++
     }
     const units = this.#units.splice(0, count)
+    // What a group of greatest size leaves behind is sent as soon as there is room again, whatever it weighs.
+    this.#waitingWeight = 0
     this.#groupsInFlight++
     const drafts = units.map((unit) => unit.drafts)
     this.#follow(

@@ -21,7 +21,16 @@ import {
   type TimerCommand,
 } from './store/protocol.ts'
 import type { AppendDraft, BatchDraft, EventDraft, Slot, UnitDraft } from './unit-draft.ts'
-import { checkExpected, checkInteger, checkList, checkName, checkQuery, encodeJson } from './write-checks.ts'
+import {
+  checkExpected,
+  checkInteger,
+  checkList,
+  checkMessage,
+  checkName,
+  checkQuery,
+  checkRecord,
+  encodeJson,
+} from './write-checks.ts'
 
 /** What staging a commit took. */
 interface Staged {
@@ -80,11 +89,13 @@ export class CommitStager {
       for (const write of writes) {
         const target = this.#target(write)
         for (const message of write.messages ?? []) {
+          checkMessage(message)
           const draft = this.#draft(unit, target, write, message.partitionkey ?? null)
           slots.push({ draft, index: draft.builder.recordCount })
           bytes += draft.addMessage(message, nowMs)
         }
         for (const record of write.records ?? []) {
+          checkRecord(record)
           const draft = this.#draft(unit, target, write, record.key)
           slots.push({ draft, index: draft.builder.recordCount })
           const { key, value, headers = [], timestampMs = nowMs } = record
@@ -120,8 +131,6 @@ export class CommitStager {
     const { messages = [], records = [] } = write
     checkList(`publish to "${write.topic}", messages`, messages)
     checkList(`publish to "${write.topic}", records`, records)
-    if (messages.length + records.length === 0)
-      throw new WriteInvalidError(`publish to "${write.topic}"`, 'has neither messages nor records')
     if (write.producer !== undefined) {
       if (write.partition === undefined) {
         throw new WriteInvalidError(`publish to "${write.topic}"`, 'of an idempotent producer names no partition')
@@ -171,6 +180,7 @@ export class CommitStager {
   #event({ message, tags = [] }: NewEvent, place: string, nowMs: number): EventDraft {
     checkList(`${place}.tags`, tags)
     for (const tag of tags) checkName(`${place}.tags`, tag)
+    checkMessage(message)
     this.#eventBuilder.appendMessage(message, nowMs)
     const sealed = this.#eventBuilder.seal({ crc: false })
     const bytes = Buffer.allocUnsafe(sealed.length)

@@ -18,8 +18,8 @@ const sqliteVersionMin = '3.51.3'
 
 /** Large enough that a batch of records takes few pages, small enough that changing one row writes little. */
 const pageBytes = 8192
-/** The log goes into the database after this many pages (16 MiB): rare enough to be cheap, small enough to be short. */
-const checkpointPages = 2048
+/** The log goes into the database after this many pages (8 MiB): rare enough to be cheap, small enough to be short. */
+const checkpointPages = 1024
 const writerCacheKib = 64 * 1024
 const readerCacheKib = 32 * 1024
 

@@ -14,10 +14,14 @@ import {
 import type { BatchReader } from './batch-reader.ts'
 import type { Partition } from './catalog.ts'
 import type { EngineCore } from './engine-core.ts'
+import { WriteInvalidError } from './errors.ts'
 import { GroupCoordinator } from './group-coordinator.ts'
 import type { ProgressTable } from './progress-table.ts'
 import type { TopicLog } from './topic-log.ts'
-import { checkInteger, checkName } from './write-checks.ts'
+import { checkInteger, checkList, checkName } from './write-checks.ts'
+
+/** More than a group can use up; and four million openings of a file still count without loss. */
+const epochsPerOpening = 2 ** 31
 
 /** Consumer groups of the embedded engine: all members live in this process. */
 export class EmbeddedGroups implements ConsumerGroups {
@@ -26,18 +30,25 @@ export class EmbeddedGroups implements ConsumerGroups {
   readonly #batches: BatchReader
   readonly #progress: ProgressTable
   readonly #coordinators = new Map<string, GroupCoordinator>()
+  /** Epochs of this opening of the file are greater than those of all before it. */
+  readonly #firstEpoch: number
 
   constructor(core: EngineCore, topics: TopicLog, batches: BatchReader, progress: ProgressTable) {
     this.#core = core
     this.#topics = topics
     this.#batches = batches
     this.#progress = progress
+    const opening = core.reader.prepare("SELECT value FROM counter WHERE name = 'opening'").get()?.['value']
+    this.#firstEpoch = Number(opening ?? 0) * epochsPerOpening + 1
   }
 
   async join(options: JoinOptions): Promise<Member> {
     this.#core.refuseIfDone()
     checkName('group', options.group)
     if (options.sessionTimeoutMs !== undefined) checkInteger('sessionTimeoutMs', options.sessionTimeoutMs, 1)
+    const { from = 'earliest' } = options
+    if (from !== 'earliest' && from !== 'latest') throw new WriteInvalidError('from', 'is not earliest or latest')
+    checkList('topics', options.topics)
     for (const topic of options.topics) this.#core.catalog.topic(topic)
     return this.#coordinator(options.group).join(options)
   }
@@ -51,6 +62,7 @@ export class EmbeddedGroups implements ConsumerGroups {
 
   async describe(group: string): Promise<GroupDescription | undefined> {
     this.#core.refresh()
+    checkName('group', group)
     const members = this.#coordinators.get(group)?.members ?? []
     const rows = this.#progress.ofGroup(group)
     if (rows.length === 0 && members.length === 0) return undefined
@@ -100,7 +112,9 @@ export class EmbeddedGroups implements ConsumerGroups {
   #coordinator(group: string): GroupCoordinator {
     let coordinator = this.#coordinators.get(group)
     if (coordinator === undefined) {
-      coordinator = new GroupCoordinator(group, this.#core, (partition, from) => this.#startOf(group, partition, from))
+      coordinator = new GroupCoordinator(group, this.#core, this.#firstEpoch, (partition, from) =>
+        this.#startOf(group, partition, from),
+      )
       this.#coordinators.set(group, coordinator)
     }
     return coordinator

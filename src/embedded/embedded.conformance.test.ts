@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { conformanceCases, type Ground, runCase, verdictOf } from '../engine/conformance/index.ts'
-import type { Capabilities } from '../engine/index.ts'
+import type { Engine } from '../engine/index.ts'
 import { SeededRandom, VirtualClock } from '../kernel/index.ts'
 import { embedded } from './index.ts'
 
@@ -17,21 +17,37 @@ function groundOn(path: string): Ground & { readonly clock: VirtualClock } {
   return { clock, open: () => embedded({ path }).open({ clock, random }) }
 }
 
-async function capabilitiesOf(ground: Ground): Promise<Capabilities> {
-  await using engine = await ground.open()
-  return engine.capabilities
+/** A ground whose engine stays open from case to case, until a case closes it. */
+function lastingGroundOn(path: string): Ground {
+  const { clock, open } = groundOn(path)
+  let kept: Engine | undefined
+  return {
+    clock,
+    open: async () => {
+      const isOpen = await kept?.timers.nextDueMs('anybody').then(
+        () => true,
+        () => false,
+      )
+      if (kept === undefined || isOpen !== true) kept = await open()
+      return kept
+    },
+    release: async () => {},
+  }
 }
 
 // In memory each case starts from nothing. In the file they all share what the others left behind: a case that only
 // passes in an empty store, or an engine that only works in one, is found out.
-const oneFile = groundOn(join(directory, 'all-cases.db'))
+const filePath = join(directory, 'all-cases.db')
+const oneFile = lastingGroundOn(filePath)
 const grounds: Readonly<Record<string, () => Ground>> = {
   'the embedded engine in memory': () => groundOn(':memory:'),
   'the embedded engine in a file': () => oneFile,
 }
 
 describe.each(Object.entries(grounds))('%s', async (_name, groundFor) => {
-  const offer = { capabilities: await capabilitiesOf(groundFor()), movesTime: true }
+  const engine = await groundFor().open()
+  const offer = { capabilities: engine.capabilities, movesTime: true }
+  await engine.close()
   for (const one of conformanceCases) {
     const verdict = verdictOf(one, offer)
     it(one.name, async (context) => {
@@ -39,6 +55,14 @@ describe.each(Object.entries(grounds))('%s', async (_name, groundFor) => {
       await runCase(one, groundFor())
     }, 20_000)
   }
+})
+
+describe('the file that all cases wrote to', () => {
+  it('is whole', async () => {
+    await (await oneFile.open()).close()
+    await using engine = await embedded({ path: filePath }).open()
+    expect((await engine.verify()).damages).toEqual([])
+  })
 })
 
 describe('the conformance suite', () => {

@@ -130,13 +130,16 @@ function count({ model }: ModelRun): void {
   for (const key of ['committed', 'refused', 'repeated'] as const) totals[key] += model.counts[key]
 }
 
+// A slow machine does fewer runs instead of taking longer; a failing run is never cut short.
+const limits = { interruptAfterTimeLimit: 20_000, markInterruptAsFailure: false } as const
+
 describe('the embedded engine and the model', () => {
   it('agree in memory, whatever is done', async () => {
     // In memory nothing outlives a close, so there the engine is never reopened.
     const inMemory = operations.map((all) => all.filter(({ kind }) => kind !== 'reopen'))
     const property = fc.asyncProperty(inMemory, async (all) => count(await ModelRun.run(groundOn(':memory:'), all)))
-    await fc.assert(property, { numRuns: 120 })
-  })
+    await fc.assert(property, { numRuns: 150, ...limits })
+  }, 240_000)
 
   it('agree in a file that is closed and opened in between, and the file is whole at the end', async () => {
     let run = 0
@@ -145,12 +148,12 @@ describe('the embedded engine and the model', () => {
       count(await ModelRun.run(groundOn(path), all))
       expect(await damagesOf(path)).toEqual([])
     })
-    await fc.assert(property, { numRuns: 60 })
-  })
+    await fc.assert(property, { numRuns: 40, ...limits })
+  }, 240_000)
 
   it('met all that can happen to a commit', () => {
-    expect(totals.committed).toBeGreaterThan(500)
-    expect(totals.refused).toBeGreaterThan(500)
-    expect(totals.repeated).toBeGreaterThan(50)
+    expect(totals.committed).toBeGreaterThan(300)
+    expect(totals.refused).toBeGreaterThan(100)
+    expect(totals.repeated).toBeGreaterThan(20)
   })
 })

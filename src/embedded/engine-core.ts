@@ -8,6 +8,9 @@ import type { StoreAnswers, StoreRequest } from './store/protocol.ts'
 /** How often an engine that only reads looks whether the writing process committed something, in milliseconds. */
 const peekIntervalMs = 50
 
+/** Reads in one turn after which everybody else gets one. */
+const readsPerTurn = 256
+
 /** What the parts of one open engine share: its connection for reading, its way to write, its clock, its end. */
 export class EngineCore {
   readonly path: string
@@ -20,6 +23,7 @@ export class EngineCore {
   #serial: Promise<unknown> = Promise.resolve()
   #dataVersion = -1
   #changeCount = 0
+  #readsInTurn = 0
   #closed = false
 
   constructor(path: string, clock: Clock, reader: DatabaseSync, catalog: Catalog, queue: CommitQueue | undefined) {
@@ -68,6 +72,31 @@ export class EngineCore {
     this.#changeCount++
     this.catalog.refresh(this.reader)
     return true
+  }
+
+  /**
+   * Counts a read, and makes it wait for the next turn after many in this one: who looks again and again for what a commit
+   * will bring must not keep that commit from being made. `weight` 1 is a look at one thing.
+   */
+  breathe(weight = 1): Promise<void> | undefined {
+    if (this.#readsInTurn === 0) {
+      setImmediate(() => {
+        this.#readsInTurn = 0
+      })
+    }
+    this.#readsInTurn += weight
+    return this.#readsInTurn > readsPerTurn ? new Promise((resolve) => setImmediate(resolve)) : undefined
+  }
+
+  /** Runs reads that must see one moment; they must not wait for anything in between. */
+  atOneMoment<T>(work: () => T): T {
+    if (this.reader.isTransaction) return work()
+    this.reader.exec('BEGIN')
+    try {
+      return work()
+    } finally {
+      this.reader.exec('COMMIT')
+    }
   }
 
   /**

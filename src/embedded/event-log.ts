@@ -1,6 +1,7 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
 import {
   type CaughtUp,
+  type Direction,
   type EventQuery,
   type EventStore,
   type ReadAllOptions,
@@ -11,12 +12,15 @@ import {
 } from '../engine/index.ts'
 import { reading } from './connection.ts'
 import type { EngineCore } from './engine-core.ts'
+import { WriteInvalidError } from './errors.ts'
 import { querySql } from './event-query.ts'
 import { decodeEventRow, type EventRow } from './event-row.ts'
 import { checkInteger, checkName, checkQuery } from './write-checks.ts'
 
 /** Events fetched at once: few enough to be quick, many enough that the cost of asking does not show. */
 const pageEvents = 512
+/** What a page counts as, beside a look at one thing. */
+const pageWeight = 32
 const listLimitDefault = 100
 
 /** The event store of the embedded engine, as readers see it. */
@@ -48,17 +52,22 @@ export class EventLog implements EventStore {
   async *readStream(stream: string, options: ReadStreamOptions = {}): AsyncGenerator<StoredEvent> {
     checkName('stream', stream)
     const { direction = 'forward', signal } = options
-    const isForward = direction === 'forward'
+    const isForward = isForwardIn(direction)
     let next = options.fromVersion ?? (isForward ? 1 : Number.MAX_SAFE_INTEGER)
     checkInteger('fromVersion', next, 0)
     let left = checkedLimit(options.limit)
     while (left > 0) {
+      const pause = this.#core.breathe(pageWeight)
+      if (pause !== undefined) await pause
       this.#core.refuseIfDone()
       signal?.throwIfAborted()
       const count = Math.min(pageEvents, left)
       const page = isForward ? this.#forward : this.#backward
       const rows = reading(this.#core.path, () => page.all(next, stream, count)) as unknown as EventRow[]
-      for (const row of rows) yield decodeEventRow(row, this.#core.path)
+      for (const row of rows) {
+        signal?.throwIfAborted()
+        yield decodeEventRow(row, this.#core.path)
+      }
       left -= rows.length
       const last = rows.at(-1)
       if (last === undefined || rows.length < count) return
@@ -69,17 +78,22 @@ export class EventLog implements EventStore {
   async *readAll(options: ReadAllOptions = {}): AsyncGenerator<StoredEvent> {
     const { direction = 'forward', query, signal } = options
     if (query !== undefined) checkQuery('query', query)
-    const isForward = direction === 'forward'
+    const isForward = isForwardIn(direction)
     let next = options.fromPosition ?? (isForward ? 1 : Number.MAX_SAFE_INTEGER)
     checkInteger('fromPosition', next, 0)
     if (options.fromTimeMs !== undefined) next = Math.max(next, this.#positionAtTime(options.fromTimeMs))
     let left = checkedLimit(options.limit)
     while (left > 0) {
+      const pause = this.#core.breathe(pageWeight)
+      if (pause !== undefined) await pause
       this.#core.refuseIfDone()
       signal?.throwIfAborted()
       const count = Math.min(pageEvents, left)
       const rows = this.#page(query, isForward, next, count)
-      for (const row of rows) yield decodeEventRow(row, this.#core.path)
+      for (const row of rows) {
+        signal?.throwIfAborted()
+        yield decodeEventRow(row, this.#core.path)
+      }
       left -= rows.length
       const last = rows.at(-1)
       if (last === undefined || rows.length < count) return
@@ -122,6 +136,8 @@ export class EventLog implements EventStore {
   }
 
   async describeStream(stream: string): Promise<StreamDescription | undefined> {
+    const pause = this.#core.breathe()
+    if (pause !== undefined) await pause
     this.#core.refuseIfDone()
     checkName('stream', stream)
     const row = this.#stream.get(stream)
@@ -143,6 +159,8 @@ export class EventLog implements EventStore {
   }
 
   async lastPosition(): Promise<number> {
+    const pause = this.#core.breathe()
+    if (pause !== undefined) await pause
     this.#core.refuseIfDone()
     return this.#lastPosition()
   }
@@ -224,6 +242,11 @@ function streamDescription(row: Record<string, unknown>): StreamDescription {
     truncatedBefore: Number(row['truncated_before']),
     tombstoned: row['tombstoned'] === 1,
   }
+}
+
+function isForwardIn(direction: Direction): boolean {
+  if (direction === 'forward' || direction === 'backward') return direction === 'forward'
+  throw new WriteInvalidError('direction', "is neither 'forward' nor 'backward'")
 }
 
 function checkedLimit(limit: number | undefined): number {

@@ -44,11 +44,13 @@ function armsOf(item: EventQueryItem, values: string[]): readonly string[] {
     values.push(name)
     return `(SELECT id FROM label WHERE name = ?${values.length})`
   }
-  const also = (ids: readonly string[]): string =>
-    ` AND EXISTS (SELECT 1 FROM event_label WHERE position = one.position AND label_id IN (${ids.join(', ')}))`
+  const labels = 'FROM event_label WHERE position = one.position AND label_id IN'
+  const also = (ids: readonly string[]): string => ` AND EXISTS (SELECT 1 ${labels} (${ids.join(', ')}))`
   const types = (item.types ?? []).map((type) => place(typeLabel(type)))
-  const [lead, ...tags] = (item.tags ?? []).map((tag) => place(tagLabel(tag)))
+  const [lead, ...tags] = [...new Set(item.tags)].map((tag) => place(tagLabel(tag)))
   if (lead === undefined) return types.map((type) => `one.label_id = ${type}`)
-  const rest = tags.map((tag) => also([tag])).join('')
+  // Counted rather than joined by AND: hundreds of terms in a row are deeper than SQLite allows.
+  const counted = (): string => ` AND (SELECT count(*) ${labels} (${tags.join(', ')})) = ${tags.length}`
+  const rest = tags.length < 2 ? tags.map((tag) => also([tag])).join('') : counted()
   return [`one.label_id = ${lead}${rest}${types.length === 0 ? '' : also(types)}`]
 }

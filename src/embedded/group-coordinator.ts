@@ -49,7 +49,7 @@ export class GroupCoordinator {
   readonly #startOf: (partition: Partition, from: 'earliest' | 'latest') => Promise<Progress>
   readonly #members: GroupMember[] = []
   /** One counter for all partitions: no claim of this group ever has the epoch of another one. */
-  #epoch = 0
+  #nextEpoch: number
   #memberSequence = 0
   /** Rebalances run one after the other; it never rejects. */
   #rebalancing: Promise<void> = Promise.resolve()
@@ -62,10 +62,12 @@ export class GroupCoordinator {
   constructor(
     group: string,
     core: EngineCore,
+    firstEpoch: number,
     startOf: (partition: Partition, from: 'earliest' | 'latest') => Promise<Progress>,
   ) {
     this.#group = group
     this.#core = core
+    this.#nextEpoch = firstEpoch
     this.#startOf = startOf
   }
 
@@ -170,7 +172,7 @@ export class GroupCoordinator {
           group: this.#group,
           topic: partition.topic,
           partition: partition.number,
-          epoch: ++this.#epoch,
+          epoch: this.#nextEpoch++,
         }
         member.owned.set(partition, claim)
         assignments.push({ claim, progress })

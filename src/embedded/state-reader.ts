@@ -4,8 +4,9 @@ import type { StateChange, StateEntry, StateRange, StateStore } from '../engine/
 import type { Json } from '../kernel/index.ts'
 import { reading } from './connection.ts'
 import type { EngineCore } from './engine-core.ts'
+import { WriteInvalidError } from './errors.ts'
 import type { StateCommand } from './store/protocol.ts'
-import { checkInteger, checkName } from './write-checks.ts'
+import { checkInteger, checkList, checkName } from './write-checks.ts'
 
 const rangeLimitDefault = 100
 const rangeLimitMax = 10_000
@@ -50,20 +51,31 @@ export class StateReader implements StateStore {
   }
 
   async get(namespace: string, key: string): Promise<StateEntry | undefined> {
+    const pause = this.#core.breathe()
+    if (pause !== undefined) await pause
     this.#core.refuseIfDone()
     return this.#read(namespace, key)
   }
 
   async getMany(namespace: string, keys: readonly string[]): Promise<readonly (StateEntry | undefined)[]> {
+    const pause = this.#core.breathe()
+    if (pause !== undefined) await pause
     this.#core.refuseIfDone()
-    return keys.map((key) => this.#read(namespace, key))
+    checkList('keys', keys)
+    // One look at one moment: a commit that sets two keys is never seen by half.
+    return this.#core.atOneMoment(() => keys.map((key) => this.#read(namespace, key)))
   }
 
   async range(namespace: string, range: StateRange = {}): Promise<readonly StateEntry[]> {
+    const pause = this.#core.breathe()
+    if (pause !== undefined) await pause
     this.#core.refuseIfDone()
     const { prefix, from, to, after, reverse = false, limit = rangeLimitDefault } = range
     checkName('namespace', namespace)
     checkInteger('limit', limit, 0)
+    for (const [name, bound] of Object.entries({ prefix, from, to, after })) {
+      if (bound !== undefined && typeof bound !== 'string') throw new WriteInvalidError(name, 'is no string')
+    }
     const conditions = ['namespace_id = (SELECT id FROM namespace WHERE name = ?)']
     const values: (string | number)[] = [namespace]
     const add = (condition: string, ...given: string[]): void => {

@@ -100,7 +100,11 @@ export class ThreadStoreClient implements StoreClient {
     // Opening here first gives the caller the typed error; the thread then finds a file in order.
     openForWriting(path).close()
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
-    const worker = new Worker(new URL(`./writer-thread.${extension}`, import.meta.url), { workerData: { path } })
+    // Without the flags of the program, some of which no thread takes (`--input-type`).
+    const worker = new Worker(new URL(`./writer-thread.${extension}`, import.meta.url), {
+      workerData: { path },
+      execArgv: [],
+    })
     const client = new ThreadStoreClient(worker, path)
     await new Promise<void>((resolve, reject) => {
       client.#waiting.push({ resolve: resolve as (answer: never) => void, reject })

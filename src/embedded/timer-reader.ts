@@ -27,8 +27,11 @@ export class TimerReader implements Timers {
   }
 
   async due(owner: string, nowMs: number, limit: number = limitDefault): Promise<readonly Timer[]> {
+    const pause = this.#core.breathe()
+    if (pause !== undefined) await pause
     this.#core.refuseIfDone()
     checkName('owner', owner)
+    checkInteger('nowMs', nowMs, 0)
     checkInteger('limit', limit, 0)
     return reading(this.#core.path, () => this.#due.all(owner, nowMs, limit)).map(timerOf)
   }

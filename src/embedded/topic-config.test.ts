@@ -59,7 +59,7 @@ describe('settings of topics', () => {
     expect(problemsOf(config)).toEqual(problems)
   })
 
-  it.each([null, 'compact', 7, []])('%j is no settings at all', (config) => {
+  it.each([[null], ['compact'], [7], [[]]])('%j is no settings at all', (config) => {
     expect(problemsOf(config)).toEqual(['config'])
   })
 

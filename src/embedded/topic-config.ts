@@ -36,6 +36,9 @@ export function resolveTopicConfig(
   config: TopicConfig = {},
   base: Required<TopicConfig> = topicConfigDefaults,
 ): Required<TopicConfig> {
+  if (typeof config !== 'object' || config === null || Array.isArray(config)) {
+    throw new OptionsInvalidError(`topic "${name}"`, [{ option: 'config', problem: 'is no object' }])
+  }
   const given = Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined))
   const resolved = { ...base, ...given } as Required<TopicConfig>
   const problems: OptionProblem[] = []

@@ -13,7 +13,7 @@ import type { Clock } from '../kernel/index.ts'
 import type { BatchReader } from './batch-reader.ts'
 import type { Catalog, Partition, Topic } from './catalog.ts'
 import type { EngineCore } from './engine-core.ts'
-import { FileDamagedError } from './errors.ts'
+import { FileDamagedError, WriteInvalidError } from './errors.ts'
 import type { RecentMessages } from './recent-messages.ts'
 import type { MaintenanceTotals } from './store/protocol.ts'
 import { checkTopicName, resolveTopicConfig } from './topic-config.ts'
@@ -30,7 +30,7 @@ export class TopicLog implements Topics {
   readonly #clock: Clock
   /** Groups share the partitions of a topic anew when there are more of them, or none. */
   readonly #onPartitionsChanged: (topic: string) => Promise<void>
-  #maintaining: Promise<MaintenanceReport> | undefined
+  #maintaining: Promise<unknown> | undefined
 
   constructor(
     core: EngineCore,
@@ -94,6 +94,8 @@ export class TopicLog implements Topics {
   }
 
   async describe(name: string): Promise<TopicDescription | undefined> {
+    const pause = this.#core.breathe()
+    if (pause !== undefined) await pause
     this.#core.refresh()
     const topic = this.#catalog.find(name)
     return topic === undefined ? undefined : this.#describe(topic)
@@ -105,10 +107,15 @@ export class TopicLog implements Topics {
   }
 
   async locate(topic: string, partition: number, start: StartPosition): Promise<number> {
+    const pause = this.#core.breathe()
+    if (pause !== undefined) await pause
     this.#core.refresh()
     const place = this.#catalog.partition(topic, partition)
     if (start === 'earliest') return place.earliest
     if (start === 'latest') return place.latest
+    if (typeof start !== 'object' || start === null) {
+      throw new WriteInvalidError('the start position', "is not 'earliest', 'latest', an offset or a time")
+    }
     if ('offset' in start) {
       checkInteger('offset', start.offset, 0)
       if (start.offset < place.earliest || start.offset > place.latest) throw outOfRange(place, start.offset)
@@ -119,6 +126,8 @@ export class TopicLog implements Topics {
   }
 
   async read(request: ReadRequest): Promise<ReadResult> {
+    const pause = this.#core.breathe()
+    if (pause !== undefined) await pause
     const { topic, partition, offset, bytesMax = readBytesMaxDefault, waitMs = 0, signal } = request
     this.#core.refuseIfDone()
     this.#core.refresh()
@@ -151,11 +160,15 @@ export class TopicLog implements Topics {
     return this.#core.request({ kind: 'register-producer', name })
   }
 
+  /** Runs after a maintenance that is under way: that one goes by the time at which it began. */
   maintain(): Promise<MaintenanceReport> {
-    this.#maintaining ??= this.#maintain().finally(() => {
-      this.#maintaining = undefined
-    })
-    return this.#maintaining
+    const before = this.#maintaining ?? Promise.resolve()
+    const running = before.then(
+      () => this.#maintain(),
+      () => this.#maintain(),
+    )
+    this.#maintaining = running
+    return running
   }
 
   async #maintain(): Promise<MaintenanceReport> {

@@ -140,6 +140,8 @@ export class UnitDraft {
     const draft = new BatchDraft(topic, partition, producer, pool)
     this.drafts.push(draft)
     if (producer === undefined) this.#open.set(partition.id, draft)
+    // What follows stands behind the producer's batch, not in the one before it.
+    else this.#open.delete(partition.id)
     return draft
   }
 

@@ -151,6 +151,18 @@ export class Verification {
       `SELECT DISTINCT partition_id FROM batch WHERE partition_id NOT IN (SELECT id FROM partition)`,
     )
     for (const row of orphans) this.#report(`partition id ${Number(row['partition_id'])}`, 'has records but no topic')
+    const links = this.#rows(
+      'SELECT DISTINCT position FROM event_label WHERE position NOT IN (SELECT position FROM event) LIMIT 1000',
+    )
+    for (const row of links)
+      this.#report(`event at position ${Number(row['position'])}`, 'is named by a label but is not there')
+    const homeless = this.#rows(
+      'SELECT DISTINCT namespace_id FROM state WHERE namespace_id NOT IN (SELECT id FROM namespace)',
+    )
+    for (const row of homeless) this.#report(`namespace id ${Number(row['namespace_id'])}`, 'has state but no name')
+    const values = this.#rows(`SELECT name, key FROM state JOIN namespace ON namespace.id = namespace_id
+      WHERE NOT json_valid(value) LIMIT 1000`)
+    for (const row of values) this.#report(`state ${String(row['name'])}, key ${String(row['key'])}`, 'is no JSON')
   }
 
   #count(table: 'batch' | 'event'): number {

@@ -1,5 +1,6 @@
-import type { EventQuery, ExpectedVersion, WriteBatch } from '../engine/index.ts'
+import type { EventQuery, ExpectedVersion, RawRecord, WriteBatch } from '../engine/index.ts'
 import { frozenJson } from '../kernel/index.ts'
+import type { Message } from '../message/index.ts'
 import { WriteInvalidError } from './errors.ts'
 
 /** Names of streams, namespaces, keys, owners, groups and tags: long enough for any use, short enough for an index. */
@@ -8,24 +9,29 @@ const nameBytesMax = 1024
 /** Types and tags of one query: each is a term of a statement, and SQLite takes 500 of them. */
 const queryLabelsMax = 500
 
-const batchLists = ['publish', 'append', 'state', 'timers', 'progress'] as const
-
 /** Refuses what is no batch at all, so that everything after it can trust the compiler's picture of lists and objects. */
 export function checkBatch(batch: WriteBatch): void {
   if (typeof batch !== 'object' || batch === null) throw new WriteInvalidError('the batch', `is ${describe(batch)}`)
-  for (const name of batchLists) {
-    const list: readonly unknown[] | undefined = batch[name]
-    if (list === undefined) continue
-    checkList(name, list)
-    for (const [i, write] of list.entries()) {
-      if (typeof write !== 'object' || write === null) {
-        throw new WriteInvalidError(`${name}[${i}]`, `is ${describe(write)}, not an object`)
-      }
-    }
-  }
-  for (const [i, { claim, done }] of (batch.progress ?? []).entries()) {
+  checkObjects('publish', batch.publish)
+  checkObjects('append', batch.append)
+  checkObjects('state', batch.state)
+  checkObjects('timers', batch.timers)
+  checkObjects('progress', batch.progress)
+  if (batch.progress === undefined) return
+  for (const [i, { claim, done }] of batch.progress.entries()) {
     if (typeof claim !== 'object' || claim === null) throw new WriteInvalidError(`progress[${i}].claim`, 'is missing')
     checkList(`progress[${i}].done`, done)
+  }
+}
+
+/** Each commit passes here: nothing is made that only an error needs. */
+function checkObjects(name: string, list: readonly unknown[] | undefined): void {
+  if (list === undefined) return
+  checkList(name, list)
+  for (let i = 0; i < list.length; i++) {
+    const write = list[i]
+    if (typeof write === 'object' && write !== null) continue
+    throw new WriteInvalidError(`${name}[${i}]`, `is ${describe(write)}, not an object`)
   }
 }
 
@@ -43,6 +49,32 @@ export function checkName(place: string, name: unknown): asserts name is string 
   if (name.length > nameBytesMax || Buffer.byteLength(name) > nameBytesMax) {
     throw new WriteInvalidError(place, `is longer than ${nameBytesMax} bytes`)
   }
+}
+
+/** A message comes checked from its definition; what was put together by hand must at least be told from other things. */
+export function checkMessage(message: Message): void {
+  const { id, source, type, partitionkey } = message
+  if (typeof id === 'string' && typeof source === 'string' && typeof type === 'string') {
+    if (partitionkey === undefined || typeof partitionkey === 'string') return
+  }
+  throw new WriteInvalidError('a message', 'has an id, source, type or partitionkey that is no string')
+}
+
+export function checkRecord({ key, value, headers = [] }: RawRecord): void {
+  if (!isContent(key)) throw new WriteInvalidError('the key of a record', `is ${describe(key)}, not text or bytes`)
+  if (!isContent(value))
+    throw new WriteInvalidError('the value of a record', `is ${describe(value)}, not text or bytes`)
+  checkList('the headers of a record', headers)
+  for (const header of headers) {
+    checkList('a header of a record', header)
+    if (typeof header[0] !== 'string' || !isContent(header[1])) {
+      throw new WriteInvalidError('a header of a record', 'is no pair of a name and text or bytes')
+    }
+  }
+}
+
+function isContent(value: unknown): boolean {
+  return value === null || typeof value === 'string' || value instanceof Uint8Array
 }
 
 export function checkInteger(place: string, value: unknown, min: number): asserts value is number {

@@ -108,7 +108,7 @@ export function messageOfLetter(letter: DeadLetter): Message | undefined {
 export function originalMessage(message: Message): DeadOriginal & { readonly kind: 'message' } {
   if (message.data instanceof Uint8Array) {
     const { data, ...envelope } = message
-    const dataBase64 = Buffer.from(data as Uint8Array).toString('base64')
+    const dataBase64 = Buffer.from(data).toString('base64')
     return { kind: 'message', message: envelope as unknown as Json, dataBase64 }
   }
   return { kind: 'message', message: message as unknown as Json, dataBase64: null }

@@ -86,7 +86,9 @@ export class Dispatcher {
   /** `undefined`: nobody wants the record. */
   #taskOf(reader: PartitionReader, record: RecordOutcome, from: number): Task | Unreadable | undefined {
     const { offset, timestampMs } = record
-    if (record.kind === 'tombstone' || reader.committed.has(offset)) return undefined
+    if (record.kind === 'tombstone') return undefined
+    // After a restart some of what is read again was done before, out of order.
+    if (offset < reader.committed.end && reader.committed.has(offset)) return undefined
     if (record.kind === 'undecodable') {
       return { kind: 'unreadable', from, offset, timestampMs, what: { record }, error: record.error }
     }

@@ -228,7 +228,7 @@ function dueTime(when: TimerTime | undefined, nowMs: number): number | undefined
 function describe(value: unknown): string {
   if (typeof value !== 'object' || value === null) return String(value)
   const kind = (value as { readonly kind?: unknown }).kind
-  return kind === undefined
+  return typeof kind !== 'string'
     ? `an object with ${Object.keys(value).slice(0, 5).join(', ') || 'nothing in it'}`
-    : String(kind)
+    : `an effect of kind ${JSON.stringify(kind)}`
 }

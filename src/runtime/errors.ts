@@ -143,3 +143,18 @@ export class AppStoppedError extends MillraceError<'APP_STOPPED', { readonly app
     })
   }
 }
+
+/** A record that was to be read again and that its topic no longer keeps. */
+export class RecordGoneError extends MillraceError<
+  'RECORD_GONE',
+  { readonly topic: string; readonly partition: number; readonly offset: number }
+> {
+  constructor(topic: string, partition: number, offset: number) {
+    super({
+      code: 'RECORD_GONE',
+      problem: `Topic "${topic}" no longer keeps the record at offset ${offset} of partition ${partition}.`,
+      remedy: 'Discard the dead letter: it holds the bytes of the record.',
+      details: { topic, partition, offset },
+    })
+  }
+}

@@ -90,7 +90,7 @@ function checkChoices(options: ErasedOptions, problems: OptionProblem[]): void {
 
 function stateOf(options: ErasedOptions, problems: OptionProblem[]): Handler['state'] {
   if (options.state === undefined) return undefined
-  const schema = options.state.schema as StandardSchemaV1 | undefined
+  const schema: StandardSchemaV1 | undefined = options.state.schema
   if (schema !== undefined && typeof schema['~standard']?.validate !== 'function') {
     problems.push({ option: 'state.schema', problem: 'is not a Standard Schema validator' })
   }

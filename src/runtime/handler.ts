@@ -2,10 +2,10 @@ import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Duration } from '../kernel/index.ts'
 import type { AnyEventDefinition, Message, MessageOf, ReadonlyData } from '../message/index.ts'
 import type { Effect } from './effects.ts'
-import { handlerFrom } from './handler-options.ts'
 import type { RetryPolicy } from './retry-policy.ts'
 
 /** What a handler returns: nothing, an effect, or several; what is `undefined` or `false` among them is left out. */
+// biome-ignore lint/suspicious/noConfusingVoidType: a handler without a return statement returns void, also as a promise
 export type Effects<State = never> = void | undefined | Effect<State> | readonly (Effect<State> | undefined | false)[]
 
 /** {@link Effects}, now or later. */
@@ -20,14 +20,14 @@ export interface CallContext {
   /** 1 for the first attempt since the app was started. */
   readonly attempt: number
   /** The app's clock, in milliseconds since 1970. */
-  nowMs(): number
+  readonly nowMs: () => number
   /**
    * Calls the outside world through the handler's circuit breaker and bulkhead; without these options it just calls.
    *
    * @throws BreakerOpenError `BREAKER_OPEN`: too many calls failed lately. Let it through: the message is tried again when
    *   the breaker lets calls pass, and the attempt does not count.
    */
-  call<Result>(fn: (signal: AbortSignal) => PromiseLike<Result> | Result): Promise<Result>
+  readonly call: <Result>(fn: (signal: AbortSignal) => PromiseLike<Result> | Result) => Promise<Result>
 }
 
 /** What a handler is told besides the message. */
@@ -69,7 +69,7 @@ export interface BreakerOptions {
 /** What happens to later messages of a key when one of them becomes a dead letter. */
 export type DeadLetterMode = 'continue' | 'park-key'
 
-/** Options of {@link on}, but for state and timers. */
+/** Options of `on`, but for state and timers. */
 export interface HandlerOptions<M extends Message> {
   /** Unique in its service and stable over deployments. Default: the names of its events, joined by `+`. */
   readonly name?: string
@@ -78,7 +78,7 @@ export interface HandlerOptions<M extends Message> {
    * message's partition key. Messages without a key have no order.
    */
   readonly key?: (message: M) => string
-  /** When a failed message is tried again. Default {@link exponential}: 5 attempts. */
+  /** When a failed message is tried again. Default `exponential()`: 5 attempts. */
   readonly retry?: RetryPolicy
   /**
    * `'continue'`: later messages of the key are handled. `'park-key'`: they wait behind the dead letter, in order, until it
@@ -115,7 +115,7 @@ export type MessageFor<E extends Subscribed> = E extends readonly AnyEventDefini
   ? MessageOf<E[number]>
   : MessageOf<E>
 
-/** A handler as {@link on} makes it: plain data and functions, with all defaults filled in. */
+/** A handler as `on` makes it: plain data and functions, with all defaults filled in. */
 export interface Handler {
   readonly name: string
   readonly events: readonly AnyEventDefinition[]
@@ -135,57 +135,4 @@ export interface Handler {
   readonly from: 'earliest' | 'latest'
   readonly breaker: { readonly failures: number; readonly openForMs: number } | undefined
   readonly bulkhead: { readonly concurrent: number } | undefined
-}
-
-/**
- * Declares a handler: what happens when an event happens.
- *
- * It is a function of the message (and of the state of its key) that returns effects. They become real together with the
- * progress, in one commit: exactly once, whatever crashes. A handler that needs the outside world is `async` and hands
- * `ctx.key` on as idempotency key.
- *
- * @throws OptionsInvalidError `OPTIONS_INVALID`, naming all options that are wrong.
- *
- * @example
- * ```ts
- * const charge = on(OrderPlaced, { retry: exponential({ max: 8 }) }, async (order, ctx) => {
- *   const receipt = await ctx.call((signal) => gateway.charge(order.data, { idempotencyKey: ctx.key, signal }))
- *   return publish(PaymentReceived({ orderId: order.data.orderId, receipt }))
- * })
- *
- * const confirm = on([PaymentReceived, StockReserved], { state: { initial: { paid: false, reserved: false } } }, (event, state) => {
- *   const next = event.type === 'PaymentReceived' ? { ...state, paid: true } : { ...state, reserved: true }
- *   return next.paid && next.reserved ? [remove(), publish(OrderConfirmed({ orderId: event.data.orderId }))] : set(next)
- * })
- * ```
- */
-export function on<const E extends Subscribed>(
-  events: E,
-  handle: (message: MessageFor<E>, ctx: HandlerContext) => HandlerResult,
-): Handler
-export function on<const E extends Subscribed, State>(
-  events: E,
-  options: HandlerOptions<MessageFor<E>> & {
-    readonly state: StateOptions<State>
-    /** What runs when a timer that was scheduled under its name is due. */
-    readonly timers?: StatefulTimers<State>
-  },
-  handle: (
-    message: MessageFor<E>,
-    state: ReadonlyData<State>,
-    ctx: HandlerContext,
-  ) => HandlerResult<ReadonlyData<State>>,
-): Handler
-export function on<const E extends Subscribed>(
-  events: E,
-  options: HandlerOptions<MessageFor<E>> & {
-    readonly state?: undefined
-    /** What runs when a timer that was scheduled under its name is due. */
-    readonly timers?: Timers
-  },
-  handle: (message: MessageFor<E>, ctx: HandlerContext) => HandlerResult,
-): Handler
-export function on(events: Subscribed, ...rest: readonly unknown[]): Handler {
-  const [options, handle] = rest.length === 1 ? [{}, rest[0]] : rest
-  return handlerFrom(events, options as object, handle)
 }

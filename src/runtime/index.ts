@@ -31,26 +31,26 @@ export {
   EffectInvalidError,
   HandlerTimeoutError,
   KeyMissingError,
+  RecordGoneError,
   StateInvalidError,
   TimerUnknownError,
   TopicRedeclaredError,
 } from './errors.ts'
-export {
-  type BreakerOptions,
-  type CallContext,
-  type DeadLetterMode,
-  type DueTimer,
-  type Effects,
-  type Handler,
-  type HandlerContext,
-  type HandlerOptions,
-  type HandlerResult,
-  type MessageFor,
-  on,
-  type StatefulTimers,
-  type StateOptions,
-  type Subscribed,
-  type Timers,
+export type {
+  BreakerOptions,
+  CallContext,
+  DeadLetterMode,
+  DueTimer,
+  Effects,
+  Handler,
+  HandlerContext,
+  HandlerOptions,
+  HandlerResult,
+  MessageFor,
+  StatefulTimers,
+  StateOptions,
+  Subscribed,
+  Timers,
 } from './handler.ts'
 export type { Lag } from './lag.ts'
 export {
@@ -61,6 +61,7 @@ export {
   parkedNamespace,
   rebuildNamespace,
 } from './namespaces.ts'
+export { on } from './on.ts'
 export {
   byError,
   type ErrorClass,

@@ -24,6 +24,8 @@ export interface LaneOptions {
   readonly mayRun: () => boolean
   readonly clock: Clock
   readonly concurrencyMax: number
+  /** Something that must not happen did. */
+  readonly onError: (error: unknown) => void
 }
 
 /**
@@ -152,14 +154,15 @@ export class Lanes {
     }
     lane.isRunning = true
     this.#runningCount++
-    void outcome.then((later) => {
+    const goOn = (later: TaskOutcome): void => {
       if (lane.isDropped) return
       lane.isRunning = false
       this.#runningCount--
       if (later === done) this.#next(lane)
       else this.#follow(lane, later)
       this.wake()
-    })
+    }
+    outcome.then(goOn).catch(this.#options.onError)
   }
 
   /** Goes on with the tasks of a lane whose head is done. */

@@ -6,7 +6,6 @@ import {
   type Progress,
   type ReadResult,
 } from '../engine/index.ts'
-import type { CommitBatch } from './commit-batch.ts'
 import type { Condition } from './condition.ts'
 
 /** Offsets between the first that is not done and the last that was read: a bound on what waits in lanes. */
@@ -24,6 +23,8 @@ export interface ReaderOptions {
   /** Notified after each commit. */
   readonly changed: Condition
   readonly onRead: () => void
+  /** Records that are not there any more count as done. */
+  readonly onGone: (reader: PartitionReader, from: number, to: number) => void
   readonly onError: (error: unknown) => void
 }
 
@@ -42,7 +43,7 @@ export class PartitionReader {
   /** End of the partition at the last read. */
   latest = 0
   /** The batch that collects this reader's progress now, and its ranges there. */
-  openBatch: CommitBatch | undefined
+  openBatch: object | undefined
   openRanges: { from: number; to: number }[] = []
   /** Whether the last read found nothing more and all that was read was handed on. */
   isCaughtUp = false
@@ -126,7 +127,7 @@ export class PartitionReader {
       // Retention was faster than the handler, or the topic was made anew: go on with what is there.
       const earliest = await engine.topics.locate(topic, partition, 'earliest')
       if (signal.aborted) return undefined
-      if (earliest > offset) this.committed.add(offset, earliest)
+      if (earliest > offset) this.#options.onGone(this, offset, earliest)
       else this.committed = new OffsetSet({ next: earliest, done: [] })
       this.readOffset = earliest
       changed.notify()

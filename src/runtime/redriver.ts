@@ -4,6 +4,7 @@ import type { Message } from '../message/index.ts'
 import { deadLetterPrefix, messageOfLetter } from './dead-letter-entry.ts'
 import { letterOf } from './dead-letter-store.ts'
 import type { DeadLetter } from './dead-letters.ts'
+import { RecordGoneError } from './errors.ts'
 import { deadLetterNamespace } from './namespaces.ts'
 import type { PartitionReader } from './partition-reader.ts'
 import type { SubscriptionParts } from './subscription-parts.ts'
@@ -110,7 +111,7 @@ export class Redriver {
     const record = result.records.find((one) => one.offset === offset)
     if (record?.kind === 'message') return current(record.message)
     if (record?.kind === 'undecodable') throw record.error
-    throw new Error('The record is not in its topic any more.')
+    throw new RecordGoneError(topic, partition, offset)
   }
 }
 

@@ -53,11 +53,11 @@ export class Rewinder {
       const { conflict } = refusal
       if (conflict.kind === 'fenced') {
         const reader = this.#core.readers.get(placeOf(conflict))
-        if (reader === undefined) void this.rewind('a partition was taken away', 0, 0)
+        if (reader === undefined) this.begin('a partition was taken away', 0, 0)
         else this.onFenced(reader)
       } else {
         const isolatedCount = conflict.kind === 'revision' ? 0 : batch.messageCount
-        void this.rewind(`conflict: ${conflict.kind}`, isolatedCount, 0)
+        this.begin(`conflict: ${conflict.kind}`, isolatedCount, 0)
       }
       return
     }
@@ -67,7 +67,7 @@ export class Rewinder {
       return
     }
     const isFull = failure === 'disk-full'
-    void this.rewind(String(refusal.error), isFull ? 0 : batch.messageCount, isFull ? diskFullMs : 0)
+    this.begin(String(refusal.error), isFull ? 0 : batch.messageCount, isFull ? diskFullMs : 0)
   }
 
   /** Another member owns the partition: what was under way for it must not become real, and cannot. */
@@ -75,16 +75,16 @@ export class Rewinder {
     const place = placeOf(reader.claim)
     if (this.#core.readers.get(place) !== reader) return
     this.#core.readers.delete(place)
-    void reader.halt()
-    void this.rewind(`partition ${reader.partition} of topic "${reader.topic}" belongs to another member now`, 0, 0)
+    reader.halt().catch(this.#core.parts.onFatal)
+    this.begin(`partition ${reader.partition} of topic "${reader.topic}" belongs to another member now`, 0, 0)
   }
 
-  /** Never rejects. */
-  rewind(reason: string, isolatedCount: number, pauseMs: number): Promise<void> {
-    if (this.#isStopped) return Promise.resolve()
+  /** Begins a rewind, unless one is under way: see {@link Rewinder.underWay}. */
+  begin(reason: string, isolatedCount: number, pauseMs: number): void {
+    if (this.#isStopped) return
     const { runner, setup, parts } = this.#core
     runner.isolatedCount = Math.max(runner.isolatedCount, isolatedCount)
-    if (this.#underWay !== undefined) return this.#underWay
+    if (this.#underWay !== undefined) return
     if (channels.rewound.hasSubscribers) channels.rewound.publish({ handler: setup.group, reason })
     this.#underWay = this.#rewind(pauseMs)
       .catch((error: unknown) => parts.onFatal(error))
@@ -93,7 +93,6 @@ export class Rewinder {
         this.#reopen()
         this.#core.lanes.changed.notify()
       })
-    return this.#underWay
   }
 
   async #rewind(pauseMs: number): Promise<void> {

@@ -214,13 +214,18 @@ export class Runner {
     if (error instanceof BreakerOpenError) {
       // Nothing was tried, so nothing is counted; the partition waits with it.
       task.attempt--
-      if (!this.isPaused) this.pause(outside.openForMs)
+      if (!this.isPaused) this.#parts.pause(outside.openForMs)
       return Math.max(1, Math.ceil(this.#pausedUntilMs - clock.monotonicMs()))
     }
     if (task.firstFailureMs === 0) task.firstFailureMs = clock.nowMs()
     if (channels.failed.hasSubscribers) channels.failed.publish({ ...reportOf(group, task), error })
     const failed = { error, attempt: task.attempt, elapsedMs: clock.monotonicMs() - task.firstAttemptMs }
-    const delayMs = handler.retry.delayMs(failed, random)
+    let delayMs: number | undefined
+    try {
+      delayMs = handler.retry.delayMs(failed, random)
+    } catch (policyError) {
+      return this.#giveUp(task, policyError)
+    }
     if (delayMs === undefined || !(delayMs >= 0)) return this.#giveUp(task, error)
     if (channels.retried.hasSubscribers) channels.retried.publish({ ...reportOf(group, task), error, delayMs })
     return delayMs

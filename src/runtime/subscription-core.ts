@@ -43,7 +43,7 @@ export class SubscriptionCore {
     const { engine, group, handler, clock } = setup
     this.setup = setup
     this.chain = new CommitChain(engine, chainNamespace(group))
-    const definitions = new Map(handler.events.map((definition) => [definition.type as string, definition]))
+    const definitions = new Map(handler.events.map((definition) => [definition.type, definition]))
     const topics = topicsOf(handler.events)
     const isShared = handler.key !== undefined || topics.length > 1
     const committer = new Committer(
@@ -69,6 +69,7 @@ export class SubscriptionCore {
       }),
       epoch: () => this.epoch.current,
       epochSignal: () => this.epoch.signal,
+      pause: (forMs) => this.#pause(forMs),
       onFatal: events.onFatal,
       onFenced: events.onFenced,
       current: (message) => currentMessage(definitions, message),
@@ -79,6 +80,7 @@ export class SubscriptionCore {
       mayRun: () => !committer.isFull && !this.runner.isPaused,
       clock,
       concurrencyMax: handler.concurrency,
+      onError: events.onFatal,
     })
     this.redriver = new Redriver(
       this.parts,
@@ -103,13 +105,19 @@ export class SubscriptionCore {
   }
 
   #onBreaker(): void {
-    const { outside, clock } = this.parts
-    if (!outside.isOpen) {
-      this.lanes.wake()
-      return
+    const { outside } = this.parts
+    if (outside.isOpen) this.#pause(outside.openForMs)
+    else this.lanes.wake()
+  }
+
+  #pause(forMs: number): void {
+    this.runner.pause(forMs)
+    const goOn = (): void => {
+      // Timers and the monotonic clock may differ by a fraction of a millisecond.
+      if (this.runner.isPaused) this.parts.clock.setTimer(goOn, 1, { unref: true })
+      else this.lanes.wake()
     }
-    this.runner.pause(outside.openForMs)
-    clock.setTimer(() => this.lanes.wake(), outside.openForMs + 1, { unref: true })
+    this.parts.clock.setTimer(goOn, forMs, { unref: true })
   }
 }
 

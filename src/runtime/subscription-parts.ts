@@ -41,6 +41,8 @@ export interface SubscriptionParts extends SubscriptionSetup {
   readonly epoch: () => number
   /** Aborts at the end of the epoch. */
   readonly epochSignal: () => AbortSignal
+  /** Holds all work back for so long: the handler's breaker is open. */
+  readonly pause: (forMs: number) => void
   /** The engine failed: everything stops. */
   readonly onFatal: (error: unknown) => void
   /** The partition belongs to somebody else now. */

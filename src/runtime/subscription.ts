@@ -147,6 +147,12 @@ export class Subscription {
         dispatch: (self, result) => this.#core.dispatcher.dispatch(self, result),
         changed: this.#core.lanes.changed,
         onRead: () => this.#member?.heartbeat(),
+        onGone: (self, from, to) => {
+          const { committer } = this.#core.parts
+          committer.open.addProgress(self, from, to)
+          committer.open.skippedCount += to - from
+          committer.flushSoon()
+        },
         onError: (error) => this.#core.parts.onFatal(error),
       })
       this.#core.readers.set(placeOf(claim), reader)
@@ -193,7 +199,8 @@ export class Subscription {
     }
     const finished = lanes.changed.until(() => !revoked.some((reader) => lanes.holds(reader)))
     if (!(await happensWithin(finished, revokeMs, parts.clock))) {
-      await this.#rewinder.rewind('handlers did not finish before their partition was taken away', 0, 0)
+      this.#rewinder.begin('handlers did not finish before their partition was taken away', 0, 0)
+      await this.#rewinder.underWay
     }
     await parts.committer.drained()
     await this.#rewinder.underWay

@@ -74,6 +74,7 @@ export class TimerService {
   /** Starts to look after the timers of a partition. */
   async open(reader: PartitionReader): Promise<void> {
     const name = this.#ownerOf(reader)
+    if (this.#closed) return
     if (this.#shared !== undefined && (reader.topic !== this.#shared.topic || reader.partition !== 0)) return
     const owner: Owner = {
       name,

@@ -1,4 +1,4 @@
-import { type Channel, channel } from 'node:diagnostics_channel'
+import { channel } from 'node:diagnostics_channel'
 
 /** Messages were published and are durable: by a handler (its group) or by the program (`null`). */
 export interface PublishedReport {
@@ -99,10 +99,17 @@ export interface BreakerReport {
 }
 
 /** A channel of `node:diagnostics_channel` whose messages have one type. */
-export type TypedChannel<Report> = Channel<unknown, Report>
+export interface TypedChannel<Report> {
+  readonly name: string | symbol
+  readonly hasSubscribers: boolean
+  publish(report: Report): void
+  subscribe(listener: (report: Report, name: string | symbol) => void): void
+  /** `false`: it was not subscribed. */
+  unsubscribe(listener: (report: Report, name: string | symbol) => void): boolean
+}
 
 function typed<Report>(name: string): TypedChannel<Report> {
-  return channel(`millrace:${name}`) as TypedChannel<Report>
+  return channel(`millrace:${name}`) as unknown as TypedChannel<Report>
 }
 
 /**

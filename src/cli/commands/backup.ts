@@ -41,6 +41,7 @@ async function backup(invocation: Invocation<object>): Promise<undefined> {
           bar.update(progress.done, progress.total)
         },
       })
+      signal.throwIfAborted()
       await syncPath(partial)
       await rename(partial, path)
       await syncPath(dirname(path))

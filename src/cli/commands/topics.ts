@@ -14,8 +14,8 @@ import { existingTopic } from './named-things.ts'
 interface ConfigOptions {
   readonly partitions?: number
   readonly cleanup?: CleanupPolicy
-  readonly retention?: number | null
-  readonly retentionBytes?: number | null
+  readonly retention?: number | 'forever'
+  readonly retentionBytes?: number | 'unlimited'
   readonly tombstoneRetention?: number
   readonly compactionLag?: number
   readonly compression?: TopicCompression
@@ -96,8 +96,8 @@ function configOf(options: ConfigOptions): TopicConfig {
   return {
     ...(partitions !== undefined && { partitions }),
     ...(cleanup !== undefined && { cleanup }),
-    ...(retention !== undefined && { retentionMs: retention }),
-    ...(retentionBytes !== undefined && { retentionBytes }),
+    ...(retention !== undefined && { retentionMs: retention === 'forever' ? null : retention }),
+    ...(retentionBytes !== undefined && { retentionBytes: retentionBytes === 'unlimited' ? null : retentionBytes }),
     ...(tombstoneRetention !== undefined && { tombstoneRetentionMs: tombstoneRetention }),
     ...(compactionLag !== undefined && { compactionLagMs: compactionLag }),
     ...(compression !== undefined && { compression }),

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { existsSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -44,14 +45,15 @@ function notLoaded(path: string, error: unknown): AppUnusableError {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   const message = error instanceof Error ? error.message : String(error)
   const options = { cause: error }
-  if (error instanceof SyntaxError || code === 'ERR_INVALID_TYPESCRIPT_SYNTAX') {
-    const place = error instanceof Error ? placeOf(error) : ''
-    return new AppUnusableError(path, `a syntax error${place}: ${message.trim()}`, 'Correct the module.', options)
-  }
   if (code === 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX') {
     const remedy =
       'Node.js only strips types: avoid enums, namespaces and parameter properties, or give it compiled JavaScript.'
     return new AppUnusableError(path, message.trim(), remedy, options)
+  }
+  if (error instanceof SyntaxError || code === 'ERR_INVALID_TYPESCRIPT_SYNTAX') {
+    const place = error instanceof Error ? placeOf(error, path) : ''
+    const what = message.includes('does not provide an export') ? 'an import' : 'a syntax error'
+    return new AppUnusableError(path, `${what}${place}: ${message.trim()}`, 'Correct the module.', options)
   }
   if (code === 'ERR_MODULE_NOT_FOUND') {
     const remedy = 'Install what it imports, and write relative imports with their extension.'
@@ -66,8 +68,16 @@ function notLoaded(path: string, error: unknown): AppUnusableError {
   )
 }
 
-/** Node.js begins the stack of a syntax error with the place. */
-function placeOf(error: Error): string {
-  const place = /^(file:\/\/\S+:\d+)$/m.exec(error.stack ?? '')?.[1]
-  return place === undefined ? '' : ` at ${place.replace(/^file:\/\//, '')}`
+/**
+ * Where a syntax error is. Node.js begins the stack with the place, but not for JavaScript that was imported; for that its
+ * own check of the file tells.
+ */
+function placeOf(error: Error, path: string): string {
+  const stack = error.stack ?? ''
+  // A stack that names the place begins with it, and the error's name comes later.
+  const told = /^SyntaxError/.test(stack)
+    ? spawnSync(process.execPath, ['--check', path], { encoding: 'utf8' }).stderr
+    : stack
+  const place = /^(?:file:\/\/)?(\/\S+:\d+|[A-Za-z]:\S+:\d+)$/m.exec(told)?.[1]
+  return place === undefined ? '' : ` at ${place}`
 }

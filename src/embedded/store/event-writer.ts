@@ -36,6 +36,7 @@ export class EventWriter {
   readonly #insertStream: StatementSync
   readonly #insertEvent: StatementSync
   readonly #selectEvent: StatementSync
+  readonly #selectLast: StatementSync
   readonly #db: DatabaseSync
   /** Greatest UUID stored: time-ordered ids beyond it are new without a look at the index. */
   #identityMax: Uint8Array
@@ -56,6 +57,7 @@ export class EventWriter {
     )
     this.#selectEvent = db.prepare(`
       SELECT position, version, (SELECT name FROM stream WHERE id = stream_id) AS stream FROM event WHERE event_id = ?`)
+    this.#selectLast = db.prepare('SELECT position FROM event ORDER BY position DESC LIMIT 1')
     this.#identityMax = new Uint8Array()
     this.#lastPosition = 0
     this.#lastTimeMs = 0
@@ -167,9 +169,8 @@ export class EventWriter {
     for (const [index, event] of command.events.entries()) {
       const known = this.#findEvent(identityOf(event))
       if (known !== undefined) found.push(known)
-      if ((known !== undefined && found.length !== index + 1) || (known === undefined && found.length > 0)) {
-        return idConflict(command, event)
-      }
+      if (known !== undefined && found.length !== index + 1) return idConflict(command, event)
+      if (known === undefined && found.length > 0) return idConflict(command, command.events[index - 1] as EventCommand)
       if (known === undefined && seen.has(event.identity)) return idConflict(command, event)
       seen.add(event.identity)
     }
@@ -194,13 +195,19 @@ export class EventWriter {
     if (command.condition === undefined) return 0
     const { query, after } = command.condition
     if (this.#lastPosition <= after) return 0
-    if (query.items.length === 0) return this.#lastPosition
+    if (query.items.length === 0) return this.#lastStanding(after)
     for (const item of query.items) {
       const anything = (item.types?.length ?? 0) === 0 && (item.tags?.length ?? 0) === 0
-      const position = anything ? this.#lastPosition : this.#labels.match(item, after)
+      const position = anything ? this.#lastStanding(after) : this.#labels.match(item, after)
       if (position > after) return position
     }
     return 0
+  }
+
+  /** The last event there is, 0 if none stands after `after`: what was deleted refuses nobody. */
+  #lastStanding(after: number): number {
+    const position = Number(this.#selectLast.get()?.['position'] ?? 0)
+    return position > after ? position : 0
   }
 
   #findEvent(identity: Identity): FoundEvent | undefined {
@@ -266,5 +273,7 @@ function identityOf(event: EventCommand): Identity {
 }
 
 function idConflict(command: AppendCommand, event: EventCommand): AppendPlan {
-  return { kind: 'conflict', conflict: { kind: 'event-id', stream: command.stream, id: event.identity } }
+  // Behind the source, which is a URI reference and holds no space, stands an id that is no UUID.
+  const id = event.identity.slice(event.identity.indexOf(' ') + 1)
+  return { kind: 'conflict', conflict: { kind: 'event-id', stream: command.stream, id } }
 }

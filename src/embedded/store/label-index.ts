@@ -64,7 +64,7 @@ export class LabelIndex {
   /** Position of an event after `after` that matches the item, 0 if there is none. The item names a type or a tag. */
   match(item: EventQueryItem, after: number): number {
     const tags: Label[] = []
-    for (const tag of item.tags ?? []) {
+    for (const tag of new Set(item.tags)) {
       const label = this.#find(tagLabel(tag))
       if (label === undefined || label.lastPosition <= after) return 0
       tags.push(label)
@@ -110,12 +110,15 @@ export class LabelIndex {
     const shape = `${tagCount}/${typeCount}`
     let statement = this.#intersections.get(shape)
     if (statement === undefined) {
-      const carries = 'EXISTS (SELECT 1 FROM event_label WHERE position = one.position AND label_id'
-      const tags = Array.from({ length: tagCount - 1 }, () => ` AND ${carries} = ?)`).join('')
-      const types = typeCount === 0 ? '' : ` AND ${carries} IN (${Array(typeCount).fill('?').join(', ')}))`
+      const labels = 'FROM event_label WHERE position = one.position AND label_id IN'
+      const places = (count: number): string => Array(count).fill('?').join(', ')
+      // Counted rather than joined by AND: hundreds of terms in a row are deeper than SQLite allows.
+      const tags = tagCount < 2 ? '' : ` AND (SELECT count(*) ${labels} (${places(tagCount - 1)})) = ${tagCount - 1}`
+      const types = typeCount === 0 ? '' : ` AND EXISTS (SELECT 1 ${labels} (${places(typeCount)}))`
       statement = this.#db.prepare(
         `SELECT one.position FROM event_label AS one WHERE one.position > ? AND one.label_id = ?${tags}${types} LIMIT 1`,
       )
+      if (this.#intersections.size > 100) this.#intersections.clear()
       this.#intersections.set(shape, statement)
     }
     return statement

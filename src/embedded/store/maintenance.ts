@@ -104,7 +104,7 @@ function* compact(job: Job, place: PartitionRow, config: Required<TopicConfig>):
   const keeps = (record: RawRecord): boolean => {
     if (record.key === null || lastOffsets.get(keyText(record)) !== record.offset) return false
     if (record.value !== null) return true
-    if (record.timestampMs <= nowMs - config.tombstoneRetentionMs) return false
+    if (record.timestampMs < nowMs - config.tombstoneRetentionMs) return false
     tombstonesKept++
     return true
   }

@@ -43,7 +43,11 @@ export class ProgressWriter {
 
   deleteGroup(group: string): void {
     this.#deleteGroup.run(group)
-    for (const [key, entry] of this.#entries) if (entry.group === group) this.#entries.delete(key)
+    for (const [key, entry] of this.#entries) {
+      if (entry.group !== group) continue
+      this.#entries.delete(key)
+      this.#dirty.delete(entry)
+    }
   }
 
   /** Writes what changed; called at the end of each transaction. */

@@ -4,7 +4,15 @@ import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it } from 'vitest'
 import { openForReading, openForWriting } from '../connection.ts'
 import { temporaryFolder } from '../file.test-support.ts'
-import { applicationId, checkFormat, formatVersion, type Migration, migrate, migrations, pragmaNumber } from './schema.ts'
+import {
+  applicationId,
+  checkFormat,
+  formatVersion,
+  type Migration,
+  migrate,
+  migrations,
+  pragmaNumber,
+} from './schema.ts'
 
 const folder = temporaryFolder()
 
@@ -68,7 +76,7 @@ describe('the format of a file', () => {
     expect(coded(() => openForWriting(path))).toBe('FILE_FOREIGN')
   })
 
-  it.each(['Dear diary, '.repeat(500), 'x'])('that is no SQLite database at all is refused', (text) => {
+  it.each(['Dear diary, '.repeat(500), 'xy'])('that is no SQLite database at all is refused', (text) => {
     const path = join(folder, `text-${text.length}`)
     writeFileSync(path, text)
     expect(coded(() => openForWriting(path))).toBe('FILE_FOREIGN')

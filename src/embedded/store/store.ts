@@ -33,6 +33,8 @@ export class Store {
     this.#state = new StateWriter(db)
     this.#timers = new TimerWriter(db)
     this.#progress = new ProgressWriter(db)
+    // Claims on partitions are told from those of earlier openings by it.
+    db.exec(`INSERT INTO counter (name, value) VALUES ('opening', 1) ON CONFLICT DO UPDATE SET value = value + 1`)
   }
 
   handle<R extends StoreRequest>(request: R): StoreAnswer<R> {

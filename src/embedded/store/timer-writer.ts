@@ -21,10 +21,17 @@ export class TimerWriter {
 
   /** The first timer of a unit that cannot fire because it was cancelled, fired or scheduled anew. */
   check(commands: readonly TimerCommand[]): Conflict | undefined {
+    if (!commands.some(({ kind }) => kind === 'fire')) return undefined
+    // What the unit itself changed before no longer has the revision that stands in the file. Names hold no NUL.
+    const changed = new Set<string>()
     for (const command of commands) {
-      if (command.kind !== 'fire') continue
-      const { owner, id, revision } = command
-      if (this.#selectRevision.get(owner, id)?.['revision'] !== revision) return { kind: 'timer', owner, id }
+      const { owner, id } = command
+      const name = `${owner}\0${id}`
+      if (command.kind === 'fire') {
+        const revision = changed.has(name) ? undefined : this.#selectRevision.get(owner, id)?.['revision']
+        if (revision !== command.revision) return { kind: 'timer', owner, id }
+      }
+      changed.add(name)
     }
     return undefined
   }

@@ -54,8 +54,10 @@ export class Fixture {
     return this.#engine
   }
 
+  /** Ends the case. */
   async close(): Promise<void> {
-    await this.#engine.close()
+    if (this.#ground.release === undefined) await this.#engine.close()
+    else await this.#ground.release(this.#engine)
   }
 
   /** A name that nothing else on this ground has. */

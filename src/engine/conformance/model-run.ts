@@ -176,9 +176,8 @@ export class ModelRun {
       const partition = part.partition === undefined ? {} : { partition: part.partition % config.partitions }
       if (part.form === 'messages') {
         // An empty key is a key of a record, but no attribute of an envelope.
-        const messages = keys.map((key) =>
-          f.message('T', null, key === null || key === '' ? {} : { partitionkey: key }),
-        )
+        const keyless = needsKey ? { partitionkey: 'a' } : {}
+        const messages = keys.map((key) => f.message('T', null, key ? { partitionkey: key } : keyless))
         return { topic: name, ...partition, messages }
       }
       const value = part.form === 'tombstones' ? null : f.name('raw')

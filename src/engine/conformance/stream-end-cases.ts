@@ -143,10 +143,16 @@ export const streamEndCases: readonly ConformanceCase[] = [
     requires: all(conditions),
     async run(f) {
       const [stream, tag] = [f.name('stream'), f.name('tag')]
-      await f.commit({ append: [{ stream, events: [{ message: f.message('A'), tags: [tag] }] }] })
+      const { appended } = await f.commit({ append: [{ stream, events: [{ message: f.message('A'), tags: [tag] }] }] })
+      const after = (appended[0]?.lastPosition ?? 0) - 1
       await f.engine.events.deleteStream(stream)
-      const condition = { query: { items: [{ tags: [tag] }] }, after: 0 }
-      await f.commit({ append: [{ stream: f.name('stream'), events: [{ message: f.message('B') }], condition }] })
+      for (const items of [[{ tags: [tag] }], [], [{}]]) {
+        const condition = { query: { items }, after }
+        const { appended: next } = await f.commit({
+          append: [{ stream: f.name('stream'), events: [{ message: f.message('B') }], condition }],
+        })
+        await f.engine.events.deleteStream(next[0]?.stream ?? '')
+      }
     },
   },
 ]

@@ -139,6 +139,17 @@ export const timerCases: readonly ConformanceCase[] = [
     },
   },
   {
+    name: 'timers: a timer cannot fire twice in one batch, nor after the batch cancelled it',
+    async run(f) {
+      const owner = await scheduled(f, ['t', 10])
+      const fire = { kind: 'fire', owner, id: 't', revision: await revision(f, owner, 't') } as const
+      await f.conflict({ timers: [fire, fire] }, 'timer')
+      await f.conflict({ timers: [{ kind: 'cancel', owner, id: 't' }, fire] }, 'timer')
+      await f.conflict({ timers: [schedule(owner, 't', 10), fire] }, 'timer')
+      await f.commit({ timers: [fire] })
+    },
+  },
+  {
     name: 'timers: writes of one batch are applied in their order',
     async run(f) {
       const owner = f.name('owner')

@@ -218,7 +218,7 @@ export const topicCases: readonly ConformanceCase[] = [
         retentionMs: 777,
         recordBytesMax: 2048,
       })
-      await f.publish(topic, f.numbered(4), { partition: 2 })
+      await f.publish(topic, f.numbered(4, 0, { partitionkey: 'k' }), { partition: 2 })
       const before = await f.engine.topics.describe(topic)
       await f.reopen()
       assert.deepEqual(await f.engine.topics.describe(topic), before)

@@ -1,0 +1,63 @@
+import { spawn } from 'node:child_process'
+import { describe, expect, it } from 'vitest'
+import { embedded } from '../embedded/index.ts'
+import { SeededRandom } from '../kernel/index.ts'
+import { numbersByKey, temporaryFolder } from './app.test-support.ts'
+import { crashApp, perKey } from './fixtures/crash-handlers.ts'
+
+const killCount = 10
+
+/** Runs the app until it is killed; answers how many messages it was told are durable. */
+async function runAndKill(path: string, run: number, afterMs: number): Promise<number> {
+  const program = new URL('./fixtures/crash-app.ts', import.meta.url).pathname
+  const child = spawn(process.execPath, [program, path, String(run)], { stdio: ['ignore', 'pipe', 'inherit'] })
+  let output = ''
+  const ready = Promise.withResolvers<void>()
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output += text
+    if (output.startsWith('ready')) ready.resolve()
+  })
+  const exited = new Promise<number | null>((resolve) => {
+    child.on('exit', (code) => {
+      ready.resolve()
+      resolve(code)
+    })
+  })
+  await ready.promise
+  await new Promise((resolve) => setTimeout(resolve, afterMs))
+  child.kill('SIGKILL')
+  expect(await exited).toBe(null)
+  return [...output.matchAll(/^published (\d+)$/gm)].reduce((sum, match) => sum + Number(match[1]), 0)
+}
+
+describe('an app that is killed again and again', () => {
+  it('loses nothing and does nothing twice', async () => {
+    const seed = 20_260_101
+    const random = new SeededRandom(seed)
+    using folder = temporaryFolder()
+    const path = folder.path('crash.db')
+    let acknowledged = 0
+    for (let run = 1; run <= killCount; run++) {
+      acknowledged += await runAndKill(path, run, 30 + Math.floor(random.nextFloat() * 300))
+    }
+    await using engine = await embedded({ path }).open()
+    await using running = await crashApp(0).start({ engine })
+    await running.idle()
+    await running.deadLetters.redrive('all')
+    await running.idle()
+    expect(await running.deadLetters.count()).toBe(0)
+    const placed = Object.values(await numbersByKey(engine, 'orders')).flat().length
+    expect(placed, `seed ${seed}`).toBeGreaterThanOrEqual(acknowledged)
+    expect(acknowledged).toBeGreaterThan(0)
+    for (const topic of ['payments', 'shipments']) {
+      const byKey = await numbersByKey(engine, topic)
+      // Each message had its effect once and in order: the counts that were published have no gap and no double.
+      for (const numbers of Object.values(byKey)) expect(numbers).toEqual(numbers.map((_, index) => index))
+      expect(Object.values(byKey).flat()).toHaveLength(placed)
+    }
+    let viewed = 0
+    for await (const { value } of running.view(perKey).list()) viewed += value
+    expect(viewed).toBe(placed)
+    expect((await engine.verify()).damages).toEqual([])
+  })
+})

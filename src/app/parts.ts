@@ -1,0 +1,19 @@
+import type { View } from '../domain/index.ts'
+import type { Handler, TopicDeclaration } from '../runtime/index.ts'
+import type { Service } from './service.ts'
+
+/** What an app is made of, with its name. */
+export interface AppParts {
+  readonly name: string
+  readonly services: readonly Service[]
+  readonly views: readonly View[]
+  readonly topics: readonly TopicDeclaration[]
+}
+
+/** One handler or view of an app: what becomes a subscription. */
+export interface Part {
+  readonly group: string
+  readonly handler: Handler
+  readonly source: string
+  readonly stateNamespace: string
+}

@@ -1,0 +1,155 @@
+import { copyFileSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { EmbeddedEngine } from './embedded-engine.ts'
+import { codeOf, commit, dataOf, numbered, openEngine, temporaryFolder } from './file.test-support.ts'
+
+const folder = temporaryFolder()
+const original = join(folder, 'original.db')
+let engine: EmbeddedEngine
+
+/** Records in a file that is still open: all but the settings of the topic may stand in the log alone. */
+const recordCount = 3_000
+
+beforeAll(async () => {
+  engine = await openEngine(original)
+  await engine.topics.create('orders', { partitions: 1 })
+  for (let first = 0; first < recordCount; first += 100) {
+    await commit(engine, {
+      publish: [{ topic: 'orders', messages: numbered(100, first) }],
+      state: [{ kind: 'set', namespace: 'n', key: 'end', value: first + 100 }],
+    })
+  }
+})
+
+afterAll(() => engine.close())
+
+/** A copy of the file as a crash would have left it, or, when `isClosed`, as an orderly end does. */
+async function copy(name: string, isClosed = false): Promise<string> {
+  const path = join(folder, name)
+  copyFileSync(original, path)
+  copyFileSync(`${original}-wal`, `${path}-wal`)
+  if (isClosed) await (await openEngine(path)).close()
+  return path
+}
+
+/** What is left is a prefix of what was written: topic and state of the same commits. */
+async function expectPrefix(path: string): Promise<number> {
+  await using opened = await openEngine(path)
+  if ((await opened.topics.describe('orders')) === undefined) {
+    expect(await opened.state.count('n')).toBe(0)
+    return 0
+  }
+  const data = await dataOf(opened, 'orders')
+  expect(data).toEqual(Array.from({ length: data.length }, (_, i) => i))
+  expect(await opened.state.get('n', 'end').then((entry) => entry?.value ?? 0)).toBe(data.length)
+  expect((await opened.verify()).damages).toEqual([])
+  // It goes on from there.
+  await commit(opened, { publish: [{ topic: 'orders', messages: numbered(1, data.length) }] })
+  expect((await dataOf(opened, 'orders')).length).toBe(data.length + 1)
+  return data.length
+}
+
+describe('a file after a crash', () => {
+  it('has everything that was acknowledged', async () => {
+    expect(await expectPrefix(await copy('crashed.db'))).toBe(recordCount)
+  })
+
+  it.each([0, 1, 31, 32, 33, 4_000, 50_000, 100_000])(
+    'whose log is cut %i bytes before its end has a prefix',
+    async (cut) => {
+      const path = await copy(`cut-${cut}.db`)
+      const size = statSync(`${path}-wal`).size
+      truncateSync(`${path}-wal`, size - cut)
+      const left = await expectPrefix(path)
+      if (cut > 0) expect(left).toBeLessThan(recordCount)
+      else expect(left).toBe(recordCount)
+    },
+  )
+
+  it('whose log has a wrong byte in the middle has a prefix', async () => {
+    const path = await copy('flipped-log.db')
+    const log = readFileSync(`${path}-wal`)
+    const middle = Math.floor(log.length / 2)
+    log[middle] = (log[middle] as number) ^ 0x40
+    writeFileSync(`${path}-wal`, log)
+    const left = await expectPrefix(path)
+    expect(left).toBeGreaterThan(0)
+    expect(left).toBeLessThan(recordCount)
+  })
+
+  it('whose log is gone is as the last checkpoint left it', async () => {
+    const path = await copy('no-log.db')
+    rmSync(`${path}-wal`)
+    expect(await codeOf(expectPrefix(path))).toEqual({ resolved: expect.any(Number) })
+  })
+
+  it('that is empty beside a log that is not is refused, and the log kept', async () => {
+    const path = await copy('emptied.db')
+    const size = statSync(`${path}-wal`).size
+    truncateSync(path, 0)
+    expect(await codeOf(openEngine(path))).toBe('FILE_DAMAGED')
+    expect(statSync(`${path}-wal`).size).toBe(size)
+  })
+})
+
+describe('a damaged file', () => {
+  it('that lost its end is refused', async () => {
+    const path = await copy('short.db', true)
+    truncateSync(path, Math.floor(statSync(path).size / 2 / 8192) * 8192)
+    expect(await codeOf(openEngine(path))).toBe('FILE_DAMAGED')
+    expect(await codeOf(openEngine(path, { readOnly: true }))).toBe('FILE_DAMAGED')
+  })
+
+  it('with another header is refused as no file of ours', async () => {
+    const path = await copy('header.db', true)
+    const bytes = readFileSync(path)
+    bytes.fill(0xaa, 0, 100)
+    writeFileSync(path, bytes)
+    expect(await codeOf(openEngine(path))).toBe('FILE_FOREIGN')
+    expect(readFileSync(path).equals(bytes)).toBe(true)
+  })
+
+  it('can be locked and opened again after a refusal', async () => {
+    const path = await copy('refused.db', true)
+    const bytes = readFileSync(path)
+    writeFileSync(path, bytes.subarray(0, 8192))
+    expect(await codeOf(openEngine(path))).toBe('FILE_DAMAGED')
+    writeFileSync(path, bytes)
+    expect(await expectPrefix(path)).toBe(recordCount)
+  })
+
+  it('never serves what was not written, whichever page is overwritten', async () => {
+    const intact = readFileSync(await copy('pages.db', true))
+    const pageBytes = 8192
+    let servedWhole = 0
+    let refused = 0
+    for (let page = 1; page < intact.length / pageBytes; page++) {
+      const path = join(folder, `page-${page}.db`)
+      const bytes = Buffer.from(intact)
+      bytes.fill(0xa5, page * pageBytes, (page + 1) * pageBytes)
+      writeFileSync(path, bytes)
+      const outcome = await codeOf(readEverything(path))
+      if (typeof outcome === 'string') refused++
+      else servedWhole++
+      expect(outcome).toSatisfy(
+        (it: unknown) => it === 'FILE_DAMAGED' || (it as { resolved?: unknown }).resolved === recordCount,
+        `page ${page}: ${JSON.stringify(outcome)}`,
+      )
+      for (const end of ['', '-wal', '-shm', '-lock']) rmSync(path + end, { force: true })
+    }
+    expect(refused).toBeGreaterThan(0)
+    expect(servedWhole).toBeGreaterThan(0)
+  })
+})
+
+/** How many records and values a file yields; throws where it is damaged. */
+async function readEverything(path: string): Promise<number> {
+  await using reader = await openEngine(path, { readOnly: true })
+  const data = await dataOf(reader, 'orders')
+  expect(data).toEqual(Array.from({ length: data.length }, (_, i) => i))
+  await reader.state.range('n')
+  await Array.fromAsync(reader.events.readAll())
+  await reader.timers.list()
+  return data.length
+}

@@ -1,0 +1,135 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { numbered } from './file.test-support.ts'
+import { RecentMessages } from './recent-messages.ts'
+
+/** What was published to a partition, as someone who keeps everything knows it. */
+interface Model {
+  end: number
+  /** Number of each message by its offset. */
+  readonly dataAt: Map<number, unknown>
+}
+
+type Step =
+  | {
+      readonly kind: 'add'
+      readonly partition: number
+      readonly count: number
+      readonly bytes: number
+      readonly hole: number
+    }
+  | { readonly kind: 'drop'; readonly partition: number }
+  | { readonly kind: 'read'; readonly partition: number; readonly back: number; readonly bytesMax: number }
+
+const partition = fc.integer({ min: 0, max: 2 })
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant('add' as const),
+      partition,
+      count: fc.integer({ min: 1, max: 5 }),
+      bytes: fc.integer({ min: 1, max: 120 }),
+      hole: fc.oneof({ weight: 9, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 3 })),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('drop' as const), partition }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant('read' as const),
+      partition,
+      back: fc.integer({ min: 1, max: 12 }),
+      bytesMax: fc.integer({ min: 1, max: 200 }),
+    }),
+  },
+)
+
+describe('recent messages', () => {
+  it('are served as they were published, without gaps, or not at all', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 0, max: 1500 }), fc.array(step, { maxLength: 80 }), (bytesMax, steps) => {
+        const recent = new RecentMessages(bytesMax)
+        const models: Model[] = [0, 1, 2].map(() => ({ end: 0, dataAt: new Map() }))
+        let sequence = 0
+        for (const one of steps) {
+          const model = models[one.partition] as Model
+          if (one.kind === 'drop') recent.drop(one.partition)
+          else if (one.kind === 'add') {
+            const base = model.end + one.hole
+            const messages = numbered(one.count, sequence)
+            for (let i = 0; i < one.count; i++) model.dataAt.set(base + i, sequence++)
+            model.end = base + one.count
+            recent.add(
+              one.partition,
+              base,
+              messages,
+              messages.map((_, i) => base + i),
+              one.bytes,
+            )
+          } else {
+            const offset = model.end - one.back
+            const records = offset < 0 ? undefined : recent.read(one.partition, offset, one.bytesMax)
+            if (records === undefined) continue
+            expect(records.length).toBeGreaterThan(0)
+            expect(records.map((record) => record.offset)).toEqual(records.map((_, i) => offset + i))
+            for (const record of records) {
+              expect(record.message.data).toBe(model.dataAt.get(record.offset))
+              expect(record.timestampMs).toBe(record.offset)
+            }
+            expect(records.at(-1)?.offset).toBeLessThan(model.end)
+          }
+        }
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  const add = (recent: RecentMessages, partition: number, base: number, bytes = 10): void =>
+    recent.add(partition, base, numbered(2, base), [1, 2], bytes)
+
+  it('forget the oldest of all when the bound is passed', () => {
+    const recent = new RecentMessages(10 * 4 * 3)
+    add(recent, 0, 0)
+    add(recent, 1, 0)
+    add(recent, 0, 2)
+    add(recent, 1, 2)
+    expect(recent.read(0, 0, 1)).toBeUndefined()
+    expect(recent.read(0, 2, 1)?.length).toBe(2)
+    expect(recent.read(1, 0, 1_000)?.length).toBe(4)
+  })
+
+  it('hold nothing at all with a bound of 0', () => {
+    const recent = new RecentMessages(0)
+    add(recent, 0, 0)
+    expect(recent.read(0, 0, 1)).toBeUndefined()
+  })
+
+  it('are not there before a batch that was too large to keep', () => {
+    const recent = new RecentMessages(200)
+    add(recent, 0, 0)
+    add(recent, 0, 2, 1_000)
+    expect(recent.read(0, 0, 1)).toBeUndefined()
+    add(recent, 0, 4)
+    expect(recent.read(0, 2, 1)).toBeUndefined()
+    expect(recent.read(0, 4, 1)?.map(({ offset }) => offset)).toEqual([4, 5])
+  })
+
+  it('give room back when a partition is dropped', () => {
+    const recent = new RecentMessages(10 * 4 * 2)
+    for (let round = 0; round < 2_000; round++) {
+      add(recent, 0, round * 2)
+      recent.drop(0)
+    }
+    add(recent, 1, 0)
+    add(recent, 1, 2)
+    expect(recent.read(1, 0, 1_000)?.length).toBe(4)
+    expect(recent.read(0, 3_998, 1)).toBeUndefined()
+  })
+
+  it('hand the same records to every reader', () => {
+    const recent = new RecentMessages(1_000)
+    add(recent, 0, 0)
+    expect(recent.read(0, 0, 1)).toBe(recent.read(0, 0, 1))
+  })
+})

@@ -1,0 +1,140 @@
+import { copyFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { codeOf, commit, message, numbered, openEngine, temporaryFolder } from './file.test-support.ts'
+import type { Damage, VerifyProgress } from './verify.ts'
+
+const folder = temporaryFolder()
+const intact = join(folder, 'intact.db')
+
+beforeAll(async () => {
+  await using engine = await openEngine(intact)
+  await engine.topics.create('orders', { partitions: 2 })
+  for (let n = 0; n < 400; n++) {
+    await commit(engine, {
+      publish: [{ topic: 'orders', partition: n % 2, messages: numbered(3, n) }],
+      append: [{ stream: `s${n % 3}`, events: [{ message: message('Happened', n), tags: ['a', `n:${n}`] }] }],
+      state: [{ kind: 'set', namespace: 'n', key: String(n), value: n }],
+    })
+  }
+})
+
+/** Damages of a copy of the file after somebody did something to it behind the engine's back. */
+async function damagesAfter(name: string, harm: (db: DatabaseSync) => void): Promise<readonly Damage[]> {
+  const path = join(folder, `${name.replace(/\W/g, '-')}.db`)
+  copyFileSync(intact, path)
+  const db = new DatabaseSync(path, { enableForeignKeyConstraints: false, defensive: false })
+  harm(db)
+  db.close()
+  await using engine = await openEngine(path)
+  return (await engine.verify()).damages
+}
+
+const flip = (table: string, where: string, at: number) => (db: DatabaseSync) => {
+  const row = db.prepare(`SELECT bytes FROM ${table} WHERE ${where}`).get() as { bytes: Uint8Array }
+  row.bytes[at] = (row.bytes[at] as number) ^ 1
+  db.prepare(`UPDATE ${table} SET bytes = ? WHERE ${where}`).run(row.bytes)
+}
+
+const thirdBatch = 'id = (SELECT id FROM batch WHERE partition_id = 1 ORDER BY base_offset LIMIT 1 OFFSET 2)'
+
+describe('verification', () => {
+  it('finds nothing in a file as it was written, and counts it', async () => {
+    await using engine = await openEngine(intact, { readOnly: true })
+    const seen: VerifyProgress[] = []
+    const report = await engine.verify({ onProgress: (progress) => seen.push(progress) })
+    expect(report).toEqual({ batchCount: 400, recordCount: 1_200, eventCount: 400, damages: [], isCutShort: false })
+    expect(seen.at(-1)).toEqual({ done: 800, total: 800 })
+    expect(seen.length).toBeGreaterThan(2)
+  })
+
+  it.each([
+    ['a flipped byte in a record', flip('batch', thirdBatch, 90), /topic orders, partition 0, offset 6/],
+    ['a flipped byte in the head of a batch', flip('batch', thirdBatch, 18), /topic orders, partition 0, offset 6/],
+    ['a wrong number of bytes', `UPDATE batch SET byte_count = 7 WHERE ${thirdBatch}`, /offset 6.*7 are noted/],
+    ['a wrong last offset', `UPDATE batch SET last_offset = 99 WHERE ${thirdBatch}`, /offset 6.*ends at offset 8/],
+    ['a wrong place', `UPDATE batch SET base_offset = 7 WHERE ${thirdBatch}`, /partition 0, offset/],
+    ['a batch of no topic', 'UPDATE batch SET partition_id = 77 WHERE partition_id = 2', /partition id 77.*no topic/],
+    ['a flipped byte in an event', flip('event', 'position = 17', 80), /event at position 17, stream s1/],
+    ['a deleted label', "DELETE FROM label WHERE name = 'g:n:5'", /event at position 6,.*2 of its 3 labels/],
+    ['a deleted link', 'DELETE FROM event_label WHERE position = 9 AND label_id = 1', /event at position 9.*of its 3/],
+    ['a link to nothing', 'INSERT INTO event_label VALUES (1, 9999)', /position 9999/],
+    ['an event of no stream', "DELETE FROM stream WHERE name = 's2'", /event at position 3.*no stream/],
+    ['tags that cannot be read', "UPDATE event SET tags = '[\"a' WHERE position = 4", /position 4|after 3/],
+    ['state of no namespace', 'UPDATE state SET namespace_id = 9', /namespace id 9/],
+    ['state that cannot be read', "UPDATE state SET value = '{' WHERE key = '7'", /state n, key 7/],
+    [
+      'a missing row of an index',
+      (db: DatabaseSync) => {
+        // The index is hidden from one statement, so that the row it describes goes without it.
+        db.exec(`PRAGMA writable_schema = ON;
+          UPDATE sqlite_schema SET type = 'hidden' WHERE name = 'batch_by_offset';
+          PRAGMA writable_schema = RESET`)
+      },
+      /pages and indexes|malformed|table/,
+    ],
+  ] as const)('finds %s, and tells where', async (name, harm, place) => {
+    const act = typeof harm === 'string' ? (db: DatabaseSync) => db.exec(harm) : harm
+    const path = join(folder, `${name.replace(/\W/g, '-')}.db`)
+    const damages = await damagesAfter(name, act).catch(async (error: unknown) => {
+      // What keeps the file from being opened is told then.
+      expect(await codeOf(openEngine(path))).toBe('FILE_DAMAGED')
+      return [{ place: 'a table', problem: String(error) }]
+    })
+    expect(damages.map(({ place: where, problem }) => `${where} ${problem}`).join('\n')).toMatch(place)
+  })
+
+  it('lists no more than a thousand places, and says that there are more', async () => {
+    const path = join(folder, 'ruined.db')
+    copyFileSync(intact, path)
+    const db = new DatabaseSync(path)
+    db.exec("UPDATE event SET bytes = x'00'; UPDATE batch SET bytes = x'00'; DELETE FROM stream")
+    db.close()
+    await using engine = await openEngine(path)
+    const report = await engine.verify()
+    expect([report.damages.length, report.isCutShort]).toEqual([1_000, true])
+  })
+
+  it('stops when it is told to', async () => {
+    await using engine = await openEngine(intact, { readOnly: true })
+    const reason = new TypeError('enough')
+    await expect(engine.verify({ signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
+    const controller = new AbortController()
+    const onProgress = (): void => controller.abort(reason)
+    await expect(engine.verify({ signal: controller.signal, onProgress })).rejects.toBe(reason)
+  })
+
+  it('ends with the engine, and takes its end for no damage', async () => {
+    const path = join(folder, 'ending.db')
+    copyFileSync(intact, path)
+    const engine = await openEngine(path)
+    const verifying = codeOf(engine.verify())
+    await new Promise((resolve) => setImmediate(resolve))
+    await engine.close()
+    const outcome = await verifying
+    if (outcome !== 'CLOSED') expect(outcome).toMatchObject({ resolved: { damages: [] } })
+    expect(await codeOf(engine.verify())).toBe('CLOSED')
+  })
+
+  it('is not misled by what is written meanwhile', async () => {
+    const path = join(folder, 'busy.db')
+    copyFileSync(intact, path)
+    await using engine = await openEngine(path)
+    let isDone = false
+    const verifying = engine.verify().finally(() => {
+      isDone = true
+    })
+    for (let n = 0; !isDone; n++) {
+      await commit(engine, {
+        publish: [{ topic: 'orders', messages: numbered(2) }],
+        append: [{ stream: 's0', events: [{ message: message('More', n), tags: ['b'] }] }],
+      })
+      if (n === 2) await engine.events.deleteStream('s1')
+      if (n === 3) await engine.topics.delete('orders').then(() => engine.topics.create('orders'))
+    }
+    const report = await verifying
+    expect(report.damages).toEqual([])
+    expect(report.eventCount).toBe(400)
+  })
+})
