@@ -7,18 +7,24 @@ export const ordersTopic = 'orders'
 /** Publishes so that a number of calls is always waiting for its sync; each takes the next list of messages. */
 export async function publishInFlight(
   engine: Engine,
-  options: { readonly commits: number; readonly inFlight: number; readonly latenciesMs?: number[] },
+  options: InFlightOptions,
   next: () => readonly Message[],
 ): Promise<void> {
   await inFlight(options, () => engine.commit({ publish: [{ topic: ordersTopic, messages: next() }] }))
 }
 
+/** How many calls to make, and how many of them at once. */
+export interface InFlightOptions {
+  readonly commits: number
+  readonly inFlight: number
+  /** Takes how long each call took. */
+  readonly latenciesMs?: number[]
+  readonly groups?: AnswerGroups
+}
+
 /** Makes calls so that a number of them is always waiting. */
-export async function inFlight(
-  options: { readonly commits: number; readonly inFlight: number; readonly latenciesMs?: number[] },
-  call: (index: number) => Promise<unknown>,
-): Promise<void> {
-  const { commits, latenciesMs } = options
+export async function inFlight(options: InFlightOptions, call: (index: number) => Promise<unknown>): Promise<void> {
+  const { commits, latenciesMs, groups } = options
   let issued = 0
   const caller = async (): Promise<void> => {
     while (issued < commits) {
@@ -26,9 +32,28 @@ export async function inFlight(
       const startMs = performance.now()
       await call(index)
       latenciesMs?.push(performance.now() - startMs)
+      groups?.answered()
     }
   }
   await Promise.all(Array.from({ length: options.inFlight }, caller))
+}
+
+/** Counts the groups in which calls were answered: what is answered in one go was synced in one go. */
+export class AnswerGroups {
+  answerCount = 0
+  groupCount = 0
+  #isOpen = false
+
+  answered(): void {
+    this.answerCount++
+    if (this.#isOpen) return
+    this.#isOpen = true
+    this.groupCount++
+    // It runs when the promise jobs of this answer are done, before the next answer is looked at.
+    process.nextTick(() => {
+      this.#isOpen = false
+    })
+  }
 }
 
 /** Goes round and round over a list. */

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { cruise, type ICruiseResult } from 'dependency-cruiser'
 import { ranks } from './boundaries/ranks.ts'
 import { rules } from './boundaries/rules.ts'
+import { teachUsingDeclarations } from './boundaries/using-declarations.ts'
 
 const root = join(import.meta.dirname, '..')
 const seeded = join(import.meta.dirname, 'fixtures', 'boundaries')
@@ -23,6 +24,8 @@ interface Result {
   readonly importCount: number
 }
 
+teachUsingDeclarations()
+
 async function check(baseDir: string): Promise<Result> {
   const folders = ['src', 'examples', 'bench'].filter((name) => existsSync(join(baseDir, name)))
   const { output } = await cruise(folders, {
@@ -31,6 +34,7 @@ async function check(baseDir: string): Promise<Result> {
     tsPreCompilationDeps: true,
     combinedDependencies: false,
     doNotFollow: { path: 'node_modules' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default'] },
     ruleSet: { forbidden: [...rules] },
     validate: true,
   })

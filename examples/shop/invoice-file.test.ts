@@ -124,7 +124,7 @@ describe('an orders file', () => {
   })
 
   it('with nothing but strange numbers is something else', async () => {
-    const lines = Array.from({ length: 100_001 }, (_, index) => `x${index},A`)
+    const lines = Array.from({ length: 100_001 }, (_, index) => row(`x${index}`, 'A'))
     await expect(surveyInvoiceFile(fileOf([header, ...lines].join('\n')))).rejects.toThrow(
       'invoice numbers that are none',
     )

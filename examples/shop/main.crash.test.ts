@@ -1,8 +1,8 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { SeededRandom, systemRandom } from '../../src/kernel/index.ts'
+import { SeededRandom, sleep, systemClock, systemRandom } from '../../src/kernel/index.ts'
 import type { Figures } from './figures.ts'
 import { expectedFigures } from './reference.test-support.ts'
 import { figuresIn, lasting, startShop } from './shop-process.test-support.ts'
@@ -12,36 +12,52 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const bundled = join(import.meta.dirname, 'data', 'online-retail.csv')
 
-/** Longest time before a kill, in milliseconds: long enough for some work, too short for all of it. */
-const killAfterMsMax = 1_500
+/** Longest time between a start, or the first write after it, and the kill, in milliseconds. */
+const killAfterMsMax = 700
+/** Share of kills that do not wait for a write, so that some hit the start, which repairs what the last kill left. */
+const earlyShare = 0.25
+const lookMs = 5
 
 /**
- * Kills the shop with SIGKILL after random times and starts it again, so many times, then lets it end.
+ * Kills the shop with SIGKILL at random moments and starts it again, so many times, then lets it end.
  *
  * @returns its figures, and how many of the kills found it alive
  */
-async function runKilled(args: readonly string[], kills: number): Promise<{ figures: Figures; killed: number }> {
+async function runKilled(
+  data: string,
+  args: readonly string[],
+  kills: number,
+): Promise<{ figures: Figures; killed: number }> {
   const random = new SeededRandom(systemRandom.nextUint32())
   process.stderr.write(`Seed of the kills: ${random.seed}\n`)
-  const command = ['--once', '--json', ...args]
+  const command = ['--once', '--json', ...args, '--data', data]
   let killed = 0
   for (let round = 0; round < kills; round++) {
+    const before = lastWriteMs(data)
     const { child, exit } = startShop(command)
+    const ended = exit.then(({ signal }) => signal)
+    if (random.nextFloat() >= earlyShare) {
+      while (child.exitCode === null && lastWriteMs(data) === before) await sleep(lookMs, systemClock)
+    }
     const timer = setTimeout(() => child.kill('SIGKILL'), random.nextFloat() * killAfterMsMax)
-    const { signal } = await exit
+    if ((await ended) === 'SIGKILL') killed += 1
     clearTimeout(timer)
-    if (signal === 'SIGKILL') killed += 1
   }
   return { figures: figuresIn(await startShop(command).exit), killed }
 }
 
+/** When the shop last wrote to its log. */
+function lastWriteMs(data: string): number {
+  return statSync(join(data, 'shop.db-wal'), { throwIfNoEntry: false })?.mtimeMs ?? 0
+}
+
 describe('a shop that is killed at any moment', () => {
-  it.each([{ repeat: 40 }, { repeat: 12, stock: 300, decline: 0.2, flaky: 0.3 }])(
+  it.each([{ repeat: 24 }, { repeat: 10, stock: 300, decline: 0.2, flaky: 0.3 }])(
     'ends with the figures of one that was not: %j',
     { timeout: 180_000 },
     async (options) => {
       const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)])
-      const { figures, killed } = await runKilled([...args, '--data', join(folder, args.join(''))], 10)
+      const { figures, killed } = await runKilled(join(folder, args.join('')), args, 9)
       expect(killed).toBeGreaterThan(4)
       const undisturbed = figuresIn(await startShop(['--once', '--json', ...args]).exit)
       expect(lasting(figures)).toEqual(lasting(undisturbed))

@@ -22,7 +22,7 @@ function refusing(engine: EmbeddedEngine, refuse: (batch: WriteBatch) => CommitO
         return async (batch: WriteBatch) => refuse(batch) ?? target.commit(batch)
       }
       const value: unknown = Reflect.get(target, name, target)
-      return typeof value === 'function' ? value.bind(target) : value
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value
     },
   })
 }

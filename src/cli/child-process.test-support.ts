@@ -28,6 +28,7 @@ export class CommandProcess {
   readonly child: ChildProcess
   stdout = ''
   stderr = ''
+  #isOver = false
   readonly #closed: Promise<number | null>
 
   constructor(command: string, args: readonly string[], cwd: string, env: Readonly<Record<string, string>> = {}) {
@@ -40,7 +41,10 @@ export class CommandProcess {
       this.stderr += chunk.toString('utf8')
     })
     this.#closed = new Promise((resolve) => {
-      this.child.on('close', resolve)
+      this.child.on('close', (exitCode) => {
+        this.#isOver = true
+        resolve(exitCode)
+      })
     })
     onTestFinished(() => {
       this.child.kill('SIGKILL')
@@ -54,12 +58,8 @@ export class CommandProcess {
 
   /** Waits until this was written to either stream; a process that ends before makes it fail with what it said. */
   async says(text: string): Promise<void> {
-    let isOver = false
-    void this.#closed.then(() => {
-      isOver = true
-    })
     while (!this.stdout.includes(text) && !this.stderr.includes(text)) {
-      if (isOver) throw new Error(`It ended without saying ${text}:\n${this.stdout}\n${this.stderr}`)
+      if (this.#isOver) throw new Error(`It ended without saying ${text}:\n${this.stdout}\n${this.stderr}`)
       await new Promise((resolve) => setTimeout(resolve, 10))
     }
   }

@@ -60,7 +60,7 @@ describe('reading dead letters', () => {
     expect(stdout.trimEnd().split('\n')).toEqual([
       expect.stringMatching(/^ID +FAILED LAST +ATTEMPTS +ASKED FOR +ERROR$/),
       expect.stringMatching(/^shop\.audit\.OrderPaid\/orders\/0\/0{15}6 .* TypeError: no ledger$/),
-      ...[0, 2, 4].map((n) =>
+      ...[0, 2, 4].map((n): unknown =>
         expect.stringMatching(
           new RegExp(`^shop\\.payment\\.OrderPlaced/orders/0/0{15}${n} .* RangeError: card of ${n + 1} refused$`),
         ),

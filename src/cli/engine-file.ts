@@ -1,5 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, isAbsolute, join, relative, resolve } from 'node:path'
 import { type EmbeddedEngine, embedded } from '../embedded/index.ts'
 import type { CliEnvironment } from './environment.ts'
 import { ConfigInvalidError, FileUnnamedError, NotFoundError } from './errors.ts'
@@ -67,6 +67,12 @@ export async function withEngine<Result>(
   // A short visit leaves retention and compaction to the app.
   const source = embedded({ path, ...(use === 'read' ? { readOnly: true } : { maintenanceIntervalMs: 0 }) })
   await using engine = await source.open({ clock, random })
-  if (isNew) output.note(`Created ${path}.`)
+  if (isNew) output.note(`Created ${shownPath(path, environment.cwd)}.`)
   return await work(engine)
+}
+
+/** A path as people read it: relative where it lies in the working directory. */
+export function shownPath(path: string, cwd: string): string {
+  const inside = relative(cwd, path)
+  return inside === '' || inside.startsWith('..') || isAbsolute(inside) ? path : inside
 }

@@ -5,7 +5,7 @@ import { Writable } from 'node:stream'
 import { describe, expect, it } from 'vitest'
 import { embedded } from '../embedded/index.ts'
 import type { Engine } from '../engine/index.ts'
-import { Capture, cli, publishOrders, sharedFile, testFile, testFolder } from './cli.test-support.ts'
+import { Capture, cli, jsonLines, publishOrders, sharedFile, testFile, testFolder } from './cli.test-support.ts'
 import { InterruptedError } from './errors.ts'
 import { main } from './main.ts'
 import { createProgram } from './program.ts'
@@ -101,11 +101,7 @@ describe('every command', () => {
     await engine.topics.ensure('orders')
     for (const [args, expected] of readers) {
       const { exitCode, stderr } = await cli([...args, '--json', '--file', path], { cwd })
-      expect([args, exitCode, stderr]).toEqual([
-        args,
-        expected,
-        expected === 0 ? expect.any(String) : expect.stringContaining('error'),
-      ])
+      expect([args, exitCode, stderr.includes('"error"')]).toEqual([args, expected, expected !== 0])
     }
     for (const args of writers) {
       const { exitCode, stdout, stderr } = await cli([...args, '--file', path], { cwd })
@@ -123,12 +119,10 @@ describe('every command', () => {
       const { exitCode, stdout, stderr } = await cli([...args, '--json', '--file', path], { cwd })
       expect([args, exitCode]).toEqual([args, expected])
       const text = expected === 0 ? stdout : stderr
-      // Streams are lines of JSON, everything else is one document.
-      const documents =
-        args[0] === 'tail' || args[1] === 'read' ? text.split('\n').filter((line) => line !== '') : [text]
-      for (const document of documents) {
-        if (args[0] !== 'publish') expect(() => JSON.parse(document)).not.toThrow()
-      }
+      // Streams are lines of JSON, everything else is one document. A dry run of publish has no data.
+      const isStream = args[0] === 'tail' || args[0] === 'publish' || args[1] === 'read'
+      const documents = isStream ? jsonLines(text) : [JSON.parse(text)]
+      expect(documents.length).toBe({ tail: 3, publish: 0, streams: isStream ? 0 : 1 }[args[0] ?? ''] ?? 1)
     }
   })
 

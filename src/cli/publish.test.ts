@@ -71,7 +71,7 @@ describe('millrace publish', () => {
     for (const { partition, offset, id } of places) {
       expect(found.find((one) => one.partition === partition && one.offset === offset)?.message?.['id']).toBe(id)
     }
-    expect(found.map(({ key }) => key).sort()).toEqual(['1', '2'])
+    expect(new Set(found.map(({ key }) => key))).toEqual(new Set(['1', '2']))
   })
 
   it('publishes nothing of a small input with a bad line, and names the line', async () => {

@@ -19,10 +19,12 @@ export interface Invocation<Options> {
   readonly args: readonly string[]
   readonly environment: CliEnvironment
   readonly output: Output
+  /** Sets the exit code of a command that ends without an error. */
+  exitWith(code: number): void
 }
 
-/** What a command does. It answers with an exit code if that is not 0. */
-export type Run<Options> = (invocation: Invocation<Options>) => Promise<number | undefined>
+/** What a command does. */
+export type Run<Options> = (invocation: Invocation<Options>) => Promise<void>
 
 /** One run of the command line: ties what commander parses to the surroundings. */
 export class Session {
@@ -43,7 +45,11 @@ export class Session {
       const args = (command.processedArgs as (string | readonly string[] | undefined)[])
         .flat()
         .filter((arg) => arg !== undefined)
-      this.exitCode = (await run({ options, args, environment, output })) ?? exitCodes.ok
+      const exitWith = (code: number): void => {
+        this.exitCode = code
+      }
+      environment.signal.throwIfAborted()
+      await run({ options, args, environment, output, exitWith })
     }
   }
 }

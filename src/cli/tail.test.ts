@@ -141,7 +141,7 @@ describe('millrace tail', () => {
     expect((await lines(1)).map(({ key }) => key)).toEqual(['3'])
     await publishOrders(engine, 4, 4)
     await publishRaw(engine, 'raw', [{ key: 'r', value: null }])
-    expect((await lines(6)).map(({ key }) => key).sort()).toEqual(['3', '4', '5', '6', '7', 'r'])
+    expect(new Set((await lines(6)).map(({ key }) => key))).toEqual(new Set(['3', '4', '5', '6', '7', 'r']))
     stop.abort(new InterruptedError('SIGINT'))
     expect(await running).toMatchObject({ exitCode: 130, stderr: '' })
   })

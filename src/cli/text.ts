@@ -31,7 +31,7 @@ export function shownJson(value: Json | unknown): string {
 
 /** Cut off after this many characters, with a sign of it. */
 export function clipped(text: string, charactersMax: number): string {
-  const characters = [...text]
+  const characters = Array.from(text)
   return characters.length <= charactersMax ? text : `${characters.slice(0, Math.max(0, charactersMax - 1)).join('')}…`
 }
 

@@ -16,6 +16,7 @@ class SlowClient implements StoreClient {
   readonly #gates: { open(): void; fail(error: Error): void }[] = []
   readonly seen: StoreRequest[] = []
   isFree = false
+  isGarbled = false
 
   constructor(inner: InlineStoreClient) {
     this.#inner = inner
@@ -27,7 +28,8 @@ class SlowClient implements StoreClient {
     if (!this.isFree) {
       await new Promise<void>((resolve, reject) => this.#gates.push({ open: resolve, fail: reject }))
     }
-    return this.#inner.request(request)
+    const answer = await this.#inner.request(request)
+    return this.isGarbled ? (undefined as never) : answer
   }
 
   get waitingCount(): number {
@@ -98,9 +100,11 @@ describe('the queue of commits', () => {
     const answered: number[] = []
     const outcomes: Promise<CommitOutcome>[] = []
     for (let n = 0; n < 200; n++) {
-      const outcome = queue.commit(write(n, 4_000))
+      const outcome = queue.commit(write(n, 4_000)).then((it) => {
+        answered.push(n)
+        return it
+      })
       outcomes.push(outcome)
-      void outcome.then(() => answered.push(n))
     }
     let encodedMost = 0
     while (answered.length < 200) {
@@ -232,6 +236,16 @@ describe('the queue of commits', () => {
     await other
     await queue.commit(write(2))
     expect(stored()).toEqual([1, 2])
+  })
+
+  it('stops, and leaves nobody waiting, when an answer makes no sense', async () => {
+    const { client, queue, told } = setUp()
+    client.free()
+    client.isGarbled = true
+    expect(await codeOf(queue.commit(write(0)))).toBe('INVARIANT_BROKEN')
+    expect(await codeOf(queue.commit(write(1)))).toBe('INVARIANT_BROKEN')
+    expect(told).toEqual(['failed'])
+    await queue.close()
   })
 
   it('refuses a wrong commit alone', async () => {

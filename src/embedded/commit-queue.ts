@@ -219,11 +219,20 @@ export class CommitQueue {
     this.#groupsInFlight++
     const drafts = units.map((unit) => unit.drafts)
     this.#follow(
-      this.#hand(units).then(
-        (results) => this.#answered(units, drafts, results),
-        (error: Error) => this.#failed(units, error),
-      ),
+      this.#hand(units)
+        .then(
+          (results) => this.#answered(units, drafts, results),
+          (error: Error) => this.#failed(units, error),
+        )
+        .catch((error: unknown) => this.#broke(units, error)),
     )
+  }
+
+  /** A fault of ours while answers were given: whoever has none yet gets this one, and the engine stops. */
+  #broke(units: readonly UnitDraft[], cause: unknown): void {
+    const error = new InvariantError('every commit that the writer answered is told', { cause })
+    for (const unit of units) for (const { reject } of unit.commits) reject(error)
+    this.#noteFailure(error)
   }
 
   /** Seals units and sends them. What was staged can be sealed: anything else is a fault of ours, which stops the engine. */

@@ -148,9 +148,11 @@ export class CommitStager {
     if (key === null && topic.config.cleanup !== 'delete') {
       throw new WriteInvalidError(`publish to "${topic.name}"`, 'has no key, which a compacted topic needs')
     }
-    const partition =
-      target.fixed ??
-      (key === null ? target.keyless : (topic.partitions[partitionFor(key, topic.partitions.length)] as Partition))
+    let partition = target.fixed
+    if (partition === undefined && key !== null) {
+      partition = topic.partitions[partitionFor(key, topic.partitions.length)]
+    }
+    partition ??= target.keyless
     target.producerDraft ??=
       write.producer === undefined ? undefined : unit.draftFor(topic, partition, write.producer, this.#pool)
     const draft = target.producerDraft ?? unit.draftFor(topic, partition, undefined, this.#pool)

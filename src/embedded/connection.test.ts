@@ -63,7 +63,7 @@ describe('the place of a file', () => {
       relative(process.cwd(), path),
       join(real, '..', 'real', 'shop.db'),
     ]) {
-      expect(await codeOf(openEngine(name)), name).toBe('FILE_LOCKED')
+      expect([name, await codeOf(openEngine(name))]).toEqual([name, 'FILE_LOCKED'])
     }
   })
 

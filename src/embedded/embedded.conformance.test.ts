@@ -19,16 +19,16 @@ function groundOn(path: string): Ground & { readonly clock: VirtualClock } {
 
 /** A ground whose engine stays open from case to case, until a case closes it. */
 function lastingGroundOn(path: string): Ground {
-  const { clock, open } = groundOn(path)
+  const ground = groundOn(path)
   let kept: Engine | undefined
   return {
-    clock,
+    clock: ground.clock,
     open: async () => {
       const isOpen = await kept?.timers.nextDueMs('anybody').then(
         () => true,
         () => false,
       )
-      if (kept === undefined || isOpen !== true) kept = await open()
+      if (kept === undefined || isOpen !== true) kept = await ground.open()
       return kept
     },
     release: async () => {},
@@ -49,8 +49,9 @@ describe.each(Object.entries(grounds))('%s', async (_name, groundFor) => {
   const offer = { capabilities: engine.capabilities, movesTime: true }
   await engine.close()
   for (const one of conformanceCases) {
+    const { name } = one
     const verdict = verdictOf(one, offer)
-    it(one.name, async (context) => {
+    it(`${name}`, async (context) => {
       if (verdict !== true) context.skip(verdict)
       await runCase(one, groundFor())
     }, 20_000)

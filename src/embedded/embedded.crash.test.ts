@@ -12,7 +12,7 @@ import { Journal } from './fixtures/crash-journal.ts'
 import { copyOf, crashNames } from './fixtures/crash-load.ts'
 import { embedded } from './index.ts'
 
-const killCount = 26
+const killCount = 25
 const worker = fileURLToPath(new URL('./fixtures/crash-worker.ts', import.meta.url))
 const directory = mkdtempSync(join(tmpdir(), 'millrace-crash-'))
 const path = join(directory, 'crash.db')
@@ -45,7 +45,7 @@ async function startAndKill(run: number, random: SeededRandom): Promise<Killed> 
   if (run % 5 === 4) await sleep(150 + random.nextFloat() * 400, systemClock)
   else {
     await Promise.race([ready, exited])
-    await sleep(random.nextFloat() * 700, systemClock)
+    await sleep(random.nextFloat() * 600, systemClock)
   }
   child.kill('SIGKILL')
   const [code, signal] = await exited

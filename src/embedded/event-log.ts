@@ -116,6 +116,9 @@ export class EventLog implements EventStore {
       // Everything up to this position is read before the next look, so nothing that comes meanwhile is passed over.
       const end = this.#lastPosition()
       for (let more = seen < end; more && !signal.aborted; ) {
+        const pause = this.#core.breathe(pageWeight)
+        if (pause !== undefined) await pause
+        this.#core.refuseIfDone()
         const rows = this.#page(query, true, seen + 1, pageEvents)
         for (const row of rows) {
           if (signal.aborted) return

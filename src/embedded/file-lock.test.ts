@@ -93,7 +93,7 @@ describe('the lock of a file', () => {
     const path = join(folder, 'race.db')
     const attempts = await Promise.allSettled(Array.from({ length: 5 }, () => openEngine(path)))
     const opened = attempts.filter((one) => one.status === 'fulfilled')
-    const codes = attempts.flatMap((one) => (one.status === 'rejected' ? [one.reason.code] : []))
+    const codes = attempts.flatMap((one) => (one.status === 'rejected' ? [(one.reason as { code: unknown }).code] : []))
     expect(opened.length).toBe(1)
     expect(codes).toEqual(Array(4).fill('FILE_LOCKED'))
     await opened[0]?.value.close()

@@ -96,6 +96,8 @@ export class GroupCoordinator {
       this.#rebalance().catch(() => undefined)
       throw error
     }
+    // Until now nobody held the member, so nobody could speak for it.
+    member.heartbeat()
     return member
   }
 

@@ -63,7 +63,8 @@ export class StateReader implements StateStore {
     this.#core.refuseIfDone()
     checkList('keys', keys)
     // One look at one moment: a commit that sets two keys is never seen by half.
-    return this.#core.atOneMoment(() => keys.map((key) => this.#read(namespace, key)))
+    const read = (): (StateEntry | undefined)[] => keys.map((key) => this.#read(namespace, key))
+    return keys.length < 2 ? read() : this.#core.atOneMoment(read)
   }
 
   async range(namespace: string, range: StateRange = {}): Promise<readonly StateEntry[]> {

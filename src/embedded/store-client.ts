@@ -6,6 +6,7 @@ import { openForWriting } from './connection.ts'
 import { DiskFullError, EngineFailedError } from './errors.ts'
 import type { StoreAnswer, StoreRequest } from './store/protocol.ts'
 import { Store } from './store/store.ts'
+import { answerOf, buffersOf, requestMessage } from './thread-messages.ts'
 
 /** The way to the writing side, wherever it runs. Requests are carried out in the order of the calls. */
 export interface StoreClient {
@@ -56,7 +57,7 @@ export class InlineStoreClient implements StoreClient {
   request<R extends StoreRequest>(request: R): Promise<StoreAnswer<R>> {
     try {
       const answer = this.#store.handle(request)
-      for (const buffer of buffersOf(request)) this.pool.release(new Uint8Array(buffer))
+      this.#reclaim(request)
       return Promise.resolve(answer)
     } catch (error) {
       return Promise.reject(errorOf(faultOf(error), this.#path))
@@ -65,6 +66,12 @@ export class InlineStoreClient implements StoreClient {
 
   async close(): Promise<void> {
     await this.request({ kind: 'close' })
+  }
+
+  #reclaim(request: StoreRequest): void {
+    if (request.kind !== 'commit') return
+    const bytes = request.units.flatMap((unit) => unit.batches.map((batch) => batch.bytes))
+    for (const buffer of buffersOf({ arena: request.arena, bytes })) this.pool.release(new Uint8Array(buffer))
   }
 }
 
@@ -76,6 +83,7 @@ export type WriterMessage =
   | { readonly kind: 'fault'; readonly fault: StoreFault }
 
 interface Waiting {
+  readonly kind: StoreRequest['kind'] | 'ready'
   readonly resolve: (answer: never) => void
   readonly reject: (error: Error) => void
 }
@@ -107,7 +115,7 @@ export class ThreadStoreClient implements StoreClient {
     })
     const client = new ThreadStoreClient(worker, path)
     await new Promise<void>((resolve, reject) => {
-      client.#waiting.push({ resolve: resolve as (answer: never) => void, reject })
+      client.#waiting.push({ kind: 'ready', resolve, reject })
       worker.on('message', (message: WriterMessage) => client.#receive(message))
       worker.on('error', (error: Error) => client.#end(error.message, error))
       worker.on('messageerror', (error: Error) => client.#end(error.message, error))
@@ -120,8 +128,9 @@ export class ThreadStoreClient implements StoreClient {
     if (this.#ended !== undefined) return Promise.reject(this.#ended)
     return new Promise((resolve, reject) => {
       // First, because it throws on what cannot be copied: who waits must have been asked.
-      this.#worker.postMessage(request, buffersOf(request))
-      this.#waiting.push({ resolve: resolve as (answer: never) => void, reject })
+      const { message, buffers } = requestMessage(request)
+      this.#worker.postMessage(message, buffers)
+      this.#waiting.push({ kind: request.kind, resolve, reject })
       this.#worker.ref()
     })
   }
@@ -145,9 +154,12 @@ export class ThreadStoreClient implements StoreClient {
     if (this.#waiting.length === 0) this.#worker.unref()
     // What arrives after the end has been answered by it.
     if (waiting === undefined) return
-    if (message.kind === 'answer') for (const buffer of message.buffers) this.pool.release(new Uint8Array(buffer))
     if (message.kind === 'fault') waiting.reject(errorOf(message.fault, this.#path))
-    else waiting.resolve((message.kind === 'answer' ? message.answer : undefined) as never)
+    else if (message.kind === 'ready') waiting.resolve(undefined as never)
+    else {
+      for (const buffer of message.buffers) this.pool.release(new Uint8Array(buffer))
+      waiting.resolve(answerOf(waiting.kind, message.answer) as never)
+    }
   }
 
   #end(reason: string, cause: Error | undefined): void {
@@ -155,13 +167,4 @@ export class ThreadStoreClient implements StoreClient {
     this.#ended = new EngineFailedError(this.#path, reason, { cause })
     for (const waiting of this.#waiting.splice(0)) waiting.reject(this.#ended)
   }
-}
-
-/** Memory of a commit: it moves to the thread and back without a copy, so that steady work allocates nothing large. */
-export function buffersOf(request: StoreRequest): ArrayBuffer[] {
-  if (request.kind !== 'commit') return []
-  const buffers = new Set<ArrayBuffer>()
-  if (request.arena.byteLength > 0) buffers.add(request.arena.buffer as ArrayBuffer)
-  for (const unit of request.units) for (const { bytes } of unit.batches) buffers.add(bytes.buffer as ArrayBuffer)
-  return [...buffers]
 }

@@ -138,7 +138,7 @@ export class Verification {
       } catch (error) {
         this.#report(place, (error as Error).message)
       }
-      const tagCount = row['tags'] === null ? 0 : (JSON.parse(String(row['tags'])) as unknown[]).length
+      const tagCount = row['tags'] === null ? 0 : (JSON.parse(row['tags'] as string) as unknown[]).length
       if (Number(row['labels']) !== tagCount + 1) {
         this.#report(place, `is found by ${Number(row['labels'])} of its ${tagCount + 1} labels`)
       }

@@ -90,6 +90,11 @@ describe('values', () => {
     expect(JSON.parse(encodeJson('value', value))).toEqual(value)
   })
 
+  it('of more than 64 Mi characters are refused', () => {
+    expect(() => encodeJson('value', 'x'.repeat(64 * 1024 * 1024))).toThrow(invalid)
+    expect(encodeJson('value', 'x'.repeat(64 * 1024 * 1024 - 2)).length).toBe(64 * 1024 * 1024)
+  })
+
   it('lose properties that are undefined, as JSON has them', () => {
     expect(encodeJson('value', { a: undefined, b: 1 })).toBe('{"b":1}')
   })

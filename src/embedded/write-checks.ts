@@ -9,6 +9,9 @@ const nameBytesMax = 1024
 /** Types and tags of one query: each is a term of a statement, and SQLite takes 500 of them. */
 const queryLabelsMax = 500
 
+/** Largest value of state or payload of a timer, as JSON: as large as a record can be. */
+const jsonLengthMax = 64 * 1024 * 1024
+
 /** Refuses what is no batch at all, so that everything after it can trust the compiler's picture of lists and objects. */
 export function checkBatch(batch: WriteBatch): void {
   if (typeof batch !== 'object' || batch === null) throw new WriteInvalidError('the batch', `is ${describe(batch)}`)
@@ -108,10 +111,14 @@ export function checkQuery(place: string, query: EventQuery): void {
 
 /**
  * State and payloads are JSON: what JSON would drop or change is refused, not stored as something else.
- * @throws JsonInvalidError naming the path
+ * @throws JsonInvalidError naming the path; WriteInvalidError beyond 64 Mi characters
  */
 export function encodeJson(place: string, value: unknown): string {
-  return JSON.stringify(frozenJson(value, place))
+  const text = JSON.stringify(frozenJson(value, place))
+  if (text.length > jsonLengthMax) {
+    throw new WriteInvalidError(place, `takes ${text.length} characters as JSON, more than ${jsonLengthMax}`)
+  }
+  return text
 }
 
 function describe(value: unknown): string {

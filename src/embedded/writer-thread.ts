@@ -5,9 +5,9 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { InvariantError } from '../kernel/index.ts'
 import { openForWriting } from './connection.ts'
-import type { StoreRequest } from './store/protocol.ts'
 import { Store } from './store/store.ts'
-import { buffersOf, faultOf, type WriterMessage } from './store-client.ts'
+import { faultOf, type WriterMessage } from './store-client.ts'
+import { answerMessage, buffersOf, type RequestMessage, requestOf } from './thread-messages.ts'
 
 const port = parentPort
 if (port === null) throw new InvariantError('the writer thread is started by the engine')
@@ -16,10 +16,11 @@ const { path } = workerData as { readonly path: string }
 const store = new Store(openForWriting(path))
 const answer = (message: WriterMessage, buffers: ArrayBuffer[] = []): void => port.postMessage(message, buffers)
 
-port.on('message', (request: StoreRequest) => {
+port.on('message', (message: RequestMessage) => {
   try {
-    const result = store.handle(request)
-    const buffers = buffersOf(request)
+    const request = requestOf(message)
+    const result = answerMessage(request, store.handle(request))
+    const buffers = message.kind === 'commit-text' ? buffersOf(message) : []
     answer({ kind: 'answer', answer: result, buffers }, buffers)
   } catch (error) {
     answer({ kind: 'fault', fault: faultOf(error) })

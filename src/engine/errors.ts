@@ -75,13 +75,20 @@ export class OffsetOutOfRangeError extends MillraceError<
 /** A batch of an idempotent producer that leaves a gap in its numbering. */
 export class OutOfSequenceError extends MillraceError<
   'OUT_OF_SEQUENCE',
-  { readonly producerId: number; readonly topic: string; readonly partition: number; readonly expected: number; readonly sequence: number }
+  {
+    readonly producerId: number
+    readonly topic: string
+    readonly partition: number
+    readonly expected: number
+    readonly sequence: number
+  }
 > {
   constructor(producerId: number, topic: string, partition: number, expected: number, sequence: number) {
     super({
       code: 'OUT_OF_SEQUENCE',
       problem: `Producer ${producerId} sent sequence ${sequence} to partition ${partition} of topic "${topic}", where ${expected} comes next.`,
-      remedy: 'A batch in between was lost or this one is older than the last five: register the producer again and check what arrived.',
+      remedy:
+        'A batch in between was lost or this one is older than the last five: register the producer again and check what arrived.',
       details: { producerId, topic, partition, expected, sequence },
     })
   }
@@ -115,7 +122,10 @@ export class GroupUnknownError extends MillraceError<'GROUP_UNKNOWN', { readonly
 }
 
 /** A change that needs a group without members. */
-export class GroupActiveError extends MillraceError<'GROUP_ACTIVE', { readonly group: string; readonly memberCount: number }> {
+export class GroupActiveError extends MillraceError<
+  'GROUP_ACTIVE',
+  { readonly group: string; readonly memberCount: number }
+> {
   constructor(group: string, memberCount: number) {
     super({
       code: 'GROUP_ACTIVE',

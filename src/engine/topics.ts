@@ -10,7 +10,7 @@ export type TopicCompression = 'none' | 'gzip' | 'zstd'
 export interface TopicConfig {
   /** Number of partitions, 1 to 1,000; may grow, never shrink. Default 4. */
   readonly partitions?: number
-  /** Default `'delete'`. */
+  /** A topic that compacts refuses records without a key. Default `'delete'`. */
   readonly cleanup?: CleanupPolicy
   /** Records older than this are deleted, in milliseconds; `null` keeps them for ever. Default `null`. */
   readonly retentionMs?: number | null

@@ -1,7 +1,7 @@
 import type { Json } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
-import type { Claim, OffsetRange } from './groups.ts'
 import type { EventQuery, ExpectedVersion } from './events.ts'
+import type { Claim, OffsetRange } from './groups.ts'
 
 /**
  * Everything that one commit makes real, or none of it.
@@ -52,13 +52,20 @@ export interface NewEvent {
   readonly tags?: readonly string[]
 }
 
-/** Append events to one stream of the event store. */
+/**
+ * Append events to one stream of the event store. An append whose events all stand there already, by their ids, is a success
+ * that writes nothing, whatever is expected.
+ */
 export interface AppendWrite {
   readonly stream: string
   readonly events: readonly NewEvent[]
   /** Default `'any'`. */
   readonly expected?: ExpectedVersion
-  /** Refuses the append when an event matching `query` stands after position `after` (dcb.events, append condition). */
+  /**
+   * Refuses the append when an event matching `query` stands after position `after` (dcb.events, append condition). It
+   * looks at what stood before the commit, so several appends of one commit may share a condition; `expected` sees what
+   * earlier appends of the commit leave.
+   */
   readonly condition?: { readonly query: EventQuery; readonly after: number }
 }
 
@@ -123,7 +130,12 @@ export type CommitOutcome =
 
 /** Why a commit was refused. */
 export type Conflict =
-  | { readonly kind: 'stream-version'; readonly stream: string; readonly expected: ExpectedVersion; readonly actual: number }
+  | {
+      readonly kind: 'stream-version'
+      readonly stream: string
+      readonly expected: ExpectedVersion
+      readonly actual: number
+    }
   /** An event matching the append condition stands at `position`. */
   | { readonly kind: 'condition'; readonly stream: string; readonly position: number }
   /** Only a part of the appended events stands already under these ids, or stands elsewhere. */

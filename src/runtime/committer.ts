@@ -60,6 +60,11 @@ export class Committer {
     return this.open.weight >= weightMax
   }
 
+  /** A commit was refused, and {@link Committer.resume} was not called since. */
+  get isRefused(): boolean {
+    return this.#refused
+  }
+
   get isIdle(): boolean {
     return this.open.isEmpty && this.#inFlightCount === 0 && this.#aloneCount === 0
   }

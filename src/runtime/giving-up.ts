@@ -11,6 +11,9 @@ import type { PartitionReader } from './partition-reader.ts'
 import { reportOf, type SubscriptionParts } from './subscription-parts.ts'
 import { done, type Task, type TaskOutcome } from './task.ts'
 
+/** Pause before a record is given up anew whose dead letter could not be written. */
+const againMs = 10
+
 /**
  * Makes dead letters: an entry that can be listed, shown, redriven and discarded, and an event on the topic
  * `<app>.dead-letters`, in the same commit as the progress.
@@ -55,7 +58,10 @@ export class GivingUp {
       if (task.kind === 'record') task.reader.committed.add(task.from, task.offset + 1)
     })
     if (task.kind === 'timer') timers.settled(task)
-    if (!outcome.ok && outcome.conflict.kind === 'fenced') onFenced(task.reader)
+    if (outcome.ok) return done
+    if (outcome.conflict.kind === 'fenced') onFenced(task.reader)
+    // Nobody else can have dealt with a record: its progress would be missing for ever.
+    else if (task.kind === 'record') return againMs
     return done
   }
 

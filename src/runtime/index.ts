@@ -2,7 +2,7 @@
  * Runs handlers: subscriptions, the commit loop, retries, dead letters, timers.
  * @module
  */
-export { DeadLettered, deadLetterGroupPrefix } from './dead-letter-entry.ts'
+export { deadLetterGroupPrefix } from './dead-letter-entry.ts'
 export { deadLettersOf } from './dead-letter-store.ts'
 export type { DeadLetter, DeadLetterSelection, DeadLetters, DeadOriginal } from './dead-letters.ts'
 export {

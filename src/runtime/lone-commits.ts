@@ -94,9 +94,9 @@ export class LoneCommits {
       onFenced(task.reader)
       return done
     }
-    await this.#forget(task)
+    if (!(await this.#forget(task))) return done
     const foreign =
-      (conflict.kind === 'revision' && conflict.namespace !== stateNamespace) ||
+      (conflict.kind === 'revision' && conflict.namespace !== stateNamespace && task.kind !== 'record') ||
       (conflict.kind === 'timer' && task.kind === 'timer')
     if (foreign) {
       // Somebody else has redriven, discarded or fired it: there is nothing left to do.
@@ -114,17 +114,19 @@ export class LoneCommits {
   async #threw(task: Task, error: unknown): Promise<TaskOutcome> {
     const failure = commitFailureOf(error)
     if (failure === 'engine') throw error
-    await this.#forget(task)
+    if (!(await this.#forget(task))) return done
     if (failure === 'content') return this.#after.failed(task, error)
     task.attempt--
     return diskFullDelayMs
   }
 
-  /** The cached state was changed in advance: the store knows what is true. */
-  async #forget(task: Task): Promise<void> {
-    const { cache, handler, dedupe } = this.#parts
+  /** The cached state was changed in advance: the store knows what is true. `false`: nobody is interested any more. */
+  async #forget(task: Task): Promise<boolean> {
+    const { cache, handler, dedupe, epoch } = this.#parts
+    const began = epoch()
     dedupe?.forget(task.message)
     if (handler.state !== undefined && task.key !== undefined) await cache.reload(task.key)
+    return began === epoch()
   }
 }
 

@@ -90,7 +90,9 @@ export class Rewinder {
       .catch((error: unknown) => parts.onFatal(error))
       .finally(() => {
         this.#underWay = undefined
-        this.#reopen()
+        // Nothing is merged before this point; should a commit be refused nevertheless, it is not forgotten.
+        if (parts.committer.isRefused) this.begin('a commit was refused during a rewind', 0, 0)
+        else this.#reopen()
         this.#core.lanes.changed.notify()
       })
   }

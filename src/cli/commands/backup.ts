@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import type { Command } from 'commander'
-import { withEngine } from '../engine-file.ts'
+import { shownPath, withEngine } from '../engine-file.ts'
 import { NotFoundError, TargetExistsError } from '../errors.ts'
 import { ProgressBar } from '../progress-bar.ts'
 import type { Invocation, Session } from '../session.ts'
@@ -21,7 +21,7 @@ export function backupCommand(program: Command, session: Session): void {
     )
 }
 
-async function backup(invocation: Invocation<object>): Promise<undefined> {
+async function backup(invocation: Invocation<object>): Promise<void> {
   const { output, environment, args } = invocation
   const { signal, clock, cwd } = environment
   const path = resolve(cwd, args[0] as string)
@@ -51,7 +51,7 @@ async function backup(invocation: Invocation<object>): Promise<undefined> {
     }
   })
   if (output.isJson) await output.document({ path, bytes })
-  else output.note(`Copied ${shownBytes(bytes)} to ${path}.`)
+  else output.note(`Copied ${shownBytes(bytes)} to ${shownPath(path, cwd)}.`)
 }
 
 async function syncPath(path: string): Promise<void> {

@@ -11,9 +11,7 @@ export function completionCommand(program: Command, session: Session): void {
     .command('completion')
     .description('Print the script that makes a shell complete commands, options and names.')
     .addArgument(new Argument('<shell>', 'which shell').choices(shells))
-    .action(
-      session.action(({ output, args }) => output.write(completionScript(args[0] as Shell)).then(() => undefined)),
-    )
+    .action(session.action(({ output, args }) => output.write(completionScript(args[0] as Shell))))
     .addHelpText(
       'after',
       `
@@ -28,7 +26,7 @@ Set it up once:
     .action(session.action((invocation) => answer(program, invocation)))
 }
 
-async function answer(program: Command, { args, output, environment }: Invocation<object>): Promise<undefined> {
+async function answer(program: Command, { args, output, environment }: Invocation<object>): Promise<void> {
   const { candidates, isPath } = await complete(program, args, fileLookUp(args, environment))
   const lines = candidates.map(({ value, description }) => `${shown(value)}\t${shown(description)}`)
   await output.write(`${[...lines, isPath ? ':path' : ':none'].join('\n')}\n`)

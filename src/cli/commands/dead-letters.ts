@@ -85,7 +85,7 @@ function withSelection(command: Command): Command {
     .option('-y, --yes', 'do not ask')
 }
 
-async function list(invocation: Invocation<ListOptions>): Promise<undefined> {
+async function list(invocation: Invocation<ListOptions>): Promise<void> {
   const { options, output } = invocation
   const { app, handler, after, limit } = options
   const { letters, total } = await withEngine(invocation, 'read', async (engine) => {
@@ -96,9 +96,8 @@ async function list(invocation: Invocation<ListOptions>): Promise<undefined> {
     return { letters: found, total: counts.reduce((sum, count) => sum + count, 0) }
   })
   const page = letters.slice(0, limit)
-  if (output.isJson)
-    return void (await output.document(page.map(({ app: owner, letter }) => ({ app: owner, ...letter }))))
-  if (page.length === 0) return void output.note('There are none.')
+  if (output.isJson) return output.document(page.map(({ app: owner, letter }) => ({ app: owner, ...letter })))
+  if (page.length === 0) return output.note('There are none.')
   await output.table(
     [
       { title: 'ID' },
@@ -120,16 +119,16 @@ async function list(invocation: Invocation<ListOptions>): Promise<undefined> {
   }
 }
 
-async function show(invocation: Invocation<FilterOptions>): Promise<undefined> {
+async function show(invocation: Invocation<FilterOptions>): Promise<void> {
   const { options, output, args } = invocation
   const found = await withEngine(invocation, 'read', async (engine) =>
     findLetter(await shelvesOf(engine, options.app), args[0] as string),
   )
-  if (output.isJson) return void (await output.document({ app: found.app, ...found.letter }))
+  if (output.isJson) return output.document({ app: found.app, ...found.letter })
   await showLetter(output, found)
 }
 
-async function change(invocation: Invocation<ChangeOptions>, action: 'redrive' | 'discard'): Promise<undefined> {
+async function change(invocation: Invocation<ChangeOptions>, action: 'redrive' | 'discard'): Promise<void> {
   const { options, output, args } = invocation
   const selection = selectionOf(invocation, action)
   const isDryRun = options.dryRun === true

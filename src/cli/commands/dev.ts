@@ -1,11 +1,11 @@
-import { join, relative, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import type { App, RunningApp } from '../../app/index.ts'
 import { embedded } from '../../embedded/index.ts'
 import { Activity } from '../dev/activity.ts'
 import { loadApp } from '../dev/app-module.ts'
 import { LiveSummary } from '../dev/live-summary.ts'
-import { namedFile } from '../engine-file.ts'
+import { namedFile, shownPath } from '../engine-file.ts'
 import { UsageError } from '../errors.ts'
 import type { Invocation, Session } from '../session.ts'
 import { shown } from '../text.ts'
@@ -43,7 +43,7 @@ Examples:
     )
 }
 
-async function dev(invocation: Invocation<DevOptions>): Promise<undefined> {
+async function dev(invocation: Invocation<DevOptions>): Promise<void> {
   const { options, output, environment, args } = invocation
   const { clock, random, signal, cwd } = environment
   if (options.data !== undefined && options.file !== undefined) {
@@ -58,10 +58,10 @@ async function dev(invocation: Invocation<DevOptions>): Promise<undefined> {
     summary?.clear()
     output.note(output.styledNote('yellow', shown(text)))
   })
-  const running = await app.start({ engine, clock, random })
   output.note(
-    `App ${app.name} runs on ${relative(cwd, path) || path}. ${options.once === true ? 'It stops when everything is handled.' : 'Ctrl-C stops it.'}`,
+    `App ${app.name} runs on ${shownPath(path, cwd)}. ${options.once === true ? 'It stops when everything is handled.' : 'Ctrl-C stops it.'}`,
   )
+  const running = await app.start({ engine, clock, random })
   summary = new LiveSummary(running, activity, clock, output)
   try {
     await whileShown(summary, signal, () => workOf(running, signal, options.once === true))

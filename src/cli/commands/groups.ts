@@ -91,22 +91,22 @@ const lagColumns: readonly Column[] = [
   { title: 'BEHIND', align: 'right' },
 ]
 
-async function list(invocation: Invocation<object>): Promise<undefined> {
+async function list(invocation: Invocation<object>): Promise<void> {
   const { output } = invocation
   const groups = await withEngine(invocation, 'read', (engine) => groupDescriptions(engine, undefined))
   const lags = groups.map(lagOf)
-  if (output.isJson) return void (await output.document(lags))
+  if (output.isJson) return output.document(lags)
   await output.table(
     [{ title: 'GROUP' }, { title: 'LAG', align: 'right' }, { title: 'BEHIND', align: 'right' }, { title: 'TOPICS' }],
     lags.map((one) => [shown(one.group), String(one.lagMessages), shownAge(one.lagSeconds), one.topics.join(', ')]),
   )
 }
 
-async function describe(invocation: Invocation<object>): Promise<undefined> {
+async function describe(invocation: Invocation<object>): Promise<void> {
   const { output, args } = invocation
   const group = await withEngine(invocation, 'read', (engine) => existingGroup(engine, args[0] as string))
   const whole = lagOf(group)
-  if (output.isJson) return void (await output.document(whole))
+  if (output.isJson) return output.document(whole)
   await output.fields([
     ['group', shown(whole.group)],
     ['lag', `${counted(whole.lagMessages, 'message')}, ${shownAge(whole.lagSeconds)}`],
@@ -125,13 +125,13 @@ async function describe(invocation: Invocation<object>): Promise<undefined> {
   )
 }
 
-async function lag(invocation: Invocation<{ readonly all?: boolean }>): Promise<undefined> {
+async function lag(invocation: Invocation<{ readonly all?: boolean }>): Promise<void> {
   const { output, args, options } = invocation
   const lags = await withEngine(invocation, 'read', async (engine) => {
     for (const name of args) await existingGroup(engine, name)
     return (await groupDescriptions(engine, args.length === 0 ? undefined : args)).map(lagOf)
   })
-  if (output.isJson) return void (await output.document(lags))
+  if (output.isJson) return output.document(lags)
   const rows = lags.flatMap(({ group, partitions }) =>
     partitions
       .filter(({ lagMessages }) => options.all === true || lagMessages > 0)
@@ -149,7 +149,7 @@ async function lag(invocation: Invocation<{ readonly all?: boolean }>): Promise<
   else await output.table([{ title: 'GROUP' }, ...lagColumns], rows)
 }
 
-async function reset(invocation: Invocation<ResetOptions>): Promise<undefined> {
+async function reset(invocation: Invocation<ResetOptions>): Promise<void> {
   const { options, output, args } = invocation
   const group = args[0] as string
   const isDryRun = options.dryRun === true
@@ -222,7 +222,7 @@ async function movesOf(
   )
 }
 
-async function remove(invocation: Invocation<ConfirmationOptions>): Promise<undefined> {
+async function remove(invocation: Invocation<ConfirmationOptions>): Promise<void> {
   const { options, output, args } = invocation
   const group = args[0] as string
   const isDryRun = options.dryRun === true

@@ -32,27 +32,35 @@ export class PartitionFeed {
     this.#end = end
   }
 
+  /** Whether {@link PartitionFeed.head} is known without reading. */
+  get isLoaded(): boolean {
+    return this.#index < this.#page.length || this.#next >= this.#end
+  }
+
   /** The next record before the end; `undefined` there. */
-  async peek(): Promise<PlacedRecord | undefined> {
-    while (this.#index >= this.#page.length) {
-      if (this.#next >= this.#end) return undefined
-      await this.#readPage()
-    }
+  get head(): RecordOutcome | undefined {
     const outcome = this.#page[this.#index]
-    if (outcome === undefined || outcome.offset >= this.#end) {
-      // What stands behind the end is read again if the feed goes on.
-      this.#next = this.#end
-      this.#page = []
-      return undefined
-    }
+    return outcome === undefined || outcome.offset >= this.#end ? undefined : outcome
+  }
+
+  /** Reads until the head is known. */
+  async load(): Promise<void> {
+    while (!this.isLoaded) await this.#readPage()
+  }
+
+  /** Takes the head. */
+  take(): PlacedRecord {
+    const outcome = this.head
+    if (outcome === undefined) throw new InvariantError('a record is taken after it was seen')
+    this.#index++
     return { topic: this.topic, partition: this.partition, outcome }
   }
 
-  /** Takes the record that {@link PartitionFeed.peek} showed. */
-  take(): PlacedRecord {
-    const outcome = this.#page[this.#index++]
-    if (outcome === undefined) throw new InvariantError('a record is taken after it was seen')
-    return { topic: this.topic, partition: this.partition, outcome }
+  /** Goes on after the end: what stands there was perhaps read with the page before, but not taken. */
+  goOn(): void {
+    const isPageTaken = this.#index >= this.#page.length
+    this.#next = isPageTaken ? Math.max(this.#next, this.#end) : this.#end
+    this.#page = []
   }
 
   /** One page of what has come since. */

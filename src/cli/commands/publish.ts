@@ -64,7 +64,7 @@ Examples:
     )
 }
 
-async function publish(invocation: Invocation<PublishOptions>): Promise<undefined> {
+async function publish(invocation: Invocation<PublishOptions>): Promise<void> {
   const { options, output, args } = invocation
   checkOptions(invocation)
   const make = makeItems(invocation)

@@ -58,7 +58,7 @@ export function streamsCommand(program: Command, session: Session): void {
     .addHelpText('after', '\nExample:\n  $ millrace streams describe order-7 --file shop.db')
 }
 
-async function list(invocation: Invocation<ListOptions>): Promise<undefined> {
+async function list(invocation: Invocation<ListOptions>): Promise<void> {
   const { options, output } = invocation
   const { prefix, after, limit } = options
   const found = await withEngine(invocation, 'read', ({ events }) =>
@@ -70,7 +70,7 @@ async function list(invocation: Invocation<ListOptions>): Promise<undefined> {
     }),
   )
   const page = found.slice(0, limit)
-  if (output.isJson) return void (await output.document(page))
+  if (output.isJson) return output.document(page)
   await output.table(
     [
       { title: 'STREAM' },
@@ -89,12 +89,12 @@ async function list(invocation: Invocation<ListOptions>): Promise<undefined> {
     output.note(`There are more: --after ${JSON.stringify(page.at(-1)?.stream)} shows the next.`)
 }
 
-async function describe(invocation: Invocation<object>): Promise<undefined> {
+async function describe(invocation: Invocation<object>): Promise<void> {
   const { output, args } = invocation
   const name = args[0] as string
   const stream = await withEngine(invocation, 'read', ({ events }) => events.describeStream(name))
   if (stream === undefined) throw new StreamUnknownError(name)
-  if (output.isJson) return void (await output.document(stream))
+  if (output.isJson) return output.document(stream)
   await output.fields([
     ['stream', shown(stream.stream)],
     ['version', String(stream.version)],
@@ -103,7 +103,7 @@ async function describe(invocation: Invocation<object>): Promise<undefined> {
   ])
 }
 
-async function read(invocation: Invocation<ReadOptions>): Promise<undefined> {
+async function read(invocation: Invocation<ReadOptions>): Promise<void> {
   const { options, output, args } = invocation
   const { all, type, tag } = options
   const refuse = (problem: string): never => {

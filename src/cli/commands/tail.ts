@@ -62,7 +62,7 @@ Examples:
     )
 }
 
-async function tail(invocation: Invocation<TailOptions>): Promise<undefined> {
+async function tail(invocation: Invocation<TailOptions>): Promise<void> {
   const { options, args } = invocation
   const { follow, until, from, last } = options
   if (follow === true && until !== undefined)
@@ -117,6 +117,7 @@ async function followAll(
   invocation: Invocation<TailOptions>,
 ): Promise<void> {
   const { clock, signal } = invocation.environment
+  for (const feed of feeds.values()) feed.goOn()
   let lookedAtMs = clock.monotonicMs()
   for (;;) {
     let isQuiet = true
@@ -157,6 +158,7 @@ class TailView {
   async showWhatIsThere(feeds: readonly PartitionFeed[]): Promise<boolean> {
     const { from, last } = this.#options
     const isTail = from === undefined
+    const count = last ?? lastDefault
     const newest = new Map<string, PlacedRecord[]>()
     for (;;) {
       const feed = await earliestOf(feeds)
@@ -169,10 +171,12 @@ class TailView {
       if (!this.#isWanted(record)) continue
       const kept = newest.get(record.topic) ?? []
       newest.set(record.topic, kept)
-      kept.push(record)
-      if (kept.length > (last ?? lastDefault)) kept.shift()
+      // Now and then, because taking from the front moves all the rest.
+      if (kept.push(record) >= 2 * count + 1000) kept.splice(0, kept.length - count)
     }
-    const all = [...newest.values()].flat().sort((a, b) => a.outcome.timestampMs - b.outcome.timestampMs)
+    const all = [...newest.values()]
+      .flatMap((kept) => kept.slice(Math.max(0, kept.length - count)))
+      .sort((a, b) => a.outcome.timestampMs - b.outcome.timestampMs)
     for (const record of all) if (!(await this.show(record))) return false
     return true
   }
@@ -198,11 +202,12 @@ async function earliestOf(feeds: readonly PartitionFeed[]): Promise<PartitionFee
   let earliest: PartitionFeed | undefined
   let earliestMs = Number.POSITIVE_INFINITY
   for (const feed of feeds) {
-    const record = await feed.peek()
-    if (record === undefined) continue
-    if (earliest !== undefined && record.outcome.timestampMs >= earliestMs) continue
+    // Asked for each record and partition: only what is not there yet is worth waiting for.
+    if (!feed.isLoaded) await feed.load()
+    const { head } = feed
+    if (head === undefined || (earliest !== undefined && head.timestampMs >= earliestMs)) continue
     earliest = feed
-    earliestMs = record.outcome.timestampMs
+    earliestMs = head.timestampMs
   }
   return earliest
 }

@@ -21,7 +21,7 @@ export function timersCommand(program: Command, session: Session): void {
     .addHelpText('after', '\nExample:\n  $ millrace timers ls --limit 10 --file shop.db')
 }
 
-async function list(invocation: Invocation<ListOptions>): Promise<undefined> {
+async function list(invocation: Invocation<ListOptions>): Promise<void> {
   const { options, output, environment } = invocation
   const { owner, limit } = options
   // One more than is shown tells whether there are more.
@@ -31,7 +31,7 @@ async function list(invocation: Invocation<ListOptions>): Promise<undefined> {
   const timers = found.slice(0, limit)
   if (output.isJson) {
     const shape = timers.map((timer) => ({ ...timer, due: shownTime(timer.dueMs) }))
-    return void (await output.document(shape))
+    return output.document(shape)
   }
   const nowMs = environment.clock.nowMs()
   await output.table(

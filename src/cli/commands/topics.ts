@@ -105,10 +105,10 @@ function configOf(options: ConfigOptions): TopicConfig {
   }
 }
 
-async function list(invocation: Invocation<object>): Promise<undefined> {
+async function list(invocation: Invocation<object>): Promise<void> {
   const { output } = invocation
   const topics = await withEngine(invocation, 'read', (engine) => engine.topics.list())
-  if (output.isJson) return void (await output.document(topics))
+  if (output.isJson) return output.document(topics)
   await output.table(
     [
       { title: 'TOPIC' },
@@ -129,13 +129,13 @@ async function list(invocation: Invocation<object>): Promise<undefined> {
   )
 }
 
-async function describe(invocation: Invocation<object>): Promise<undefined> {
+async function describe(invocation: Invocation<object>): Promise<void> {
   const { output, args } = invocation
   const { topic, groups } = await withEngine(invocation, 'read', async (engine) => ({
     topic: await existingTopic(engine, args[0] as string),
     groups: await groupsOfTopic(engine, args[0] as string),
   }))
-  if (output.isJson) return void (await output.document({ ...topic, groups }))
+  if (output.isJson) return output.document({ ...topic, groups })
   await describeTopic(output, topic)
   if (groups.length === 0) return
   await output.line('')
@@ -175,7 +175,7 @@ async function describeTopic(output: Output, topic: TopicDescription): Promise<v
   )
 }
 
-async function create(invocation: Invocation<ConfigOptions & { readonly ifNotExists?: boolean }>): Promise<undefined> {
+async function create(invocation: Invocation<ConfigOptions & { readonly ifNotExists?: boolean }>): Promise<void> {
   const { options, output, args } = invocation
   const name = args[0] as string
   const config = configOf(options)
@@ -183,12 +183,12 @@ async function create(invocation: Invocation<ConfigOptions & { readonly ifNotExi
     const before = options.ifNotExists === true ? await engine.topics.describe(name) : undefined
     return { topic: before ?? (await engine.topics.create(name, config)), isNew: before === undefined }
   })
-  if (output.isJson) return void (await output.document(topic))
+  if (output.isJson) return output.document(topic)
   const partitions = counted(topic.partitions.length, 'partition')
   output.note(isNew ? `Created topic ${name} with ${partitions}.` : `Topic ${name} exists already, with ${partitions}.`)
 }
 
-async function alter(invocation: Invocation<ConfigOptions>): Promise<undefined> {
+async function alter(invocation: Invocation<ConfigOptions>): Promise<void> {
   const { options, output, args } = invocation
   const name = args[0] as string
   const changes = configOf(options)
@@ -198,15 +198,16 @@ async function alter(invocation: Invocation<ConfigOptions>): Promise<undefined> 
     before: await existingTopic(engine, name),
     after: await engine.topics.alter(name, changes),
   }))
-  if (output.isJson) return void (await output.document(after))
+  if (output.isJson) return output.document(after)
   const changed = (Object.keys(changes) as (keyof TopicConfig)[]).filter(
     (setting) => before.config[setting] !== after.config[setting],
   )
-  for (const setting of changed) output.note(`${setting}: ${before.config[setting]} → ${after.config[setting]}`)
+  for (const setting of changed)
+    output.note(`${setting}: ${settingText(before, setting)} → ${settingText(after, setting)}`)
   if (changed.length === 0) output.note(`Topic ${name} had these settings already.`)
 }
 
-async function remove(invocation: Invocation<ConfirmationOptions>): Promise<undefined> {
+async function remove(invocation: Invocation<ConfirmationOptions>): Promise<void> {
   const { options, output, args } = invocation
   const name = args[0] as string
   const isDryRun = options.dryRun === true
@@ -228,6 +229,13 @@ async function remove(invocation: Invocation<ConfirmationOptions>): Promise<unde
     }
   })
   if (output.isJson) await output.document(result)
+}
+
+/** Value of a setting, as the options take it. */
+function settingText({ config }: TopicDescription, setting: keyof TopicConfig): string {
+  const value = config[setting]
+  if (value === null) return setting === 'retentionMs' ? 'forever' : 'unlimited'
+  return setting.endsWith('Ms') ? shownDuration(value as number) : String(value)
 }
 
 /** Offsets in use; after compaction fewer records may stand there. */

@@ -17,7 +17,7 @@ export function verifyCommand(program: Command, session: Session): void {
     )
 }
 
-async function verify(invocation: Invocation<object>): Promise<number | undefined> {
+async function verify(invocation: Invocation<object>): Promise<void> {
   const { output, environment } = invocation
   const report = await withEngine(invocation, 'read', async (engine) => {
     using bar = new ProgressBar(output, environment.clock, 'verifying')
@@ -38,5 +38,5 @@ async function verify(invocation: Invocation<object>): Promise<number | undefine
     if (damages.length > 0)
       output.note('Restore a backup, or take a copy of what can still be read with "millrace tail".')
   }
-  return damages.length === 0 ? undefined : exitCodes.damaged
+  if (damages.length > 0) invocation.exitWith(exitCodes.damaged)
 }

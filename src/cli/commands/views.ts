@@ -56,7 +56,7 @@ export function viewsCommand(program: Command, session: Session): void {
     )
 }
 
-async function list(invocation: Invocation<object>): Promise<undefined> {
+async function list(invocation: Invocation<object>): Promise<void> {
   const { output } = invocation
   const views = await withEngine(invocation, 'read', async (engine) => {
     const found = await viewsOf(engine)
@@ -66,14 +66,14 @@ async function list(invocation: Invocation<object>): Promise<undefined> {
       }),
     )
   })
-  if (output.isJson) return void (await output.document(views))
+  if (output.isJson) return output.document(views)
   await output.table(
     [{ title: 'VIEW' }, { title: 'APP' }, { title: 'VERSION', align: 'right' }, { title: 'KEYS', align: 'right' }],
     views.map(({ app, name, version, keyCount }) => [shown(name), shown(app), String(version), String(keyCount)]),
   )
 }
 
-async function get(invocation: Invocation<object>): Promise<undefined> {
+async function get(invocation: Invocation<object>): Promise<void> {
   const { output, args } = invocation
   const [name, key] = args as [string, string]
   const entry = await withEngine(invocation, 'read', async (engine) => {
@@ -86,7 +86,7 @@ async function get(invocation: Invocation<object>): Promise<undefined> {
   await (output.isJson ? output.document(entry) : output.document(entry.value))
 }
 
-async function range(invocation: Invocation<RangeOptions>): Promise<undefined> {
+async function range(invocation: Invocation<RangeOptions>): Promise<void> {
   const { options, output, args, environment } = invocation
   const { limit, all, ...bounds } = options
   const wanted = boundsOf(bounds)

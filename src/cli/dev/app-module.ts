@@ -75,7 +75,7 @@ function notLoaded(path: string, error: unknown): AppUnusableError {
 function placeOf(error: Error, path: string): string {
   const stack = error.stack ?? ''
   // A stack that names the place begins with it, and the error's name comes later.
-  const told = /^SyntaxError/.test(stack)
+  const told = stack.startsWith('SyntaxError')
     ? spawnSync(process.execPath, ['--check', path], { encoding: 'utf8' }).stderr
     : stack
   const place = /^(?:file:\/\/)?(\/\S+:\d+|[A-Za-z]:\S+:\d+)$/m.exec(told)?.[1]

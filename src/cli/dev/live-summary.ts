@@ -47,6 +47,7 @@ export class LiveSummary {
   readonly #before = new Map<string, number>()
   #beforeMs: number
   #publishedBefore = 0
+  #handledBefore = 0
   #drawnLines = 0
   #lastLine = ''
 
@@ -101,14 +102,16 @@ export class LiveSummary {
       return { handler, handled, handledPerSecond, failed, lagMessages, lagSeconds }
     })
     const { handled, published, failed } = this.#activity
+    const handledPerSecond = Math.round((handled - this.#handledBefore) / seconds)
     const publishedPerSecond = Math.round((published - this.#publishedBefore) / seconds)
     this.#beforeMs = nowMs
     this.#publishedBefore = published
+    this.#handledBefore = handled
     return {
       time: isoTime(this.#clock.nowMs()),
       app: this.#running.name,
       handled,
-      handledPerSecond: handlers.reduce((sum, one) => sum + one.handledPerSecond, 0),
+      handledPerSecond,
       published,
       publishedPerSecond,
       failed,

@@ -36,8 +36,11 @@ export class ProgressWriter {
   }
 
   put(group: string, partitionId: number, next: number): void {
+    const key = `${partitionId}/${group}`
+    const before = this.#entries.get(key)
+    if (before !== undefined) this.#dirty.delete(before)
     const entry = { group, partitionId, offsets: new OffsetSet({ next, done: [] }) }
-    this.#entries.set(`${partitionId}/${group}`, entry)
+    this.#entries.set(key, entry)
     this.#dirty.add(entry)
   }
 

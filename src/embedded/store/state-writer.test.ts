@@ -65,7 +65,10 @@ describe('the writer of state', () => {
               const rows = db
                 .prepare('SELECT name, key, revision, value FROM state JOIN namespace ON id = namespace_id')
                 .all()
-                .map((row) => [`${row['name']}/${row['key']}`, { revision: row['revision'], value: row['value'] }])
+                .map((row) => [
+                  `${String(row['name'])}/${String(row['key'])}`,
+                  { revision: row['revision'], value: row['value'] },
+                ])
               expect(new Map(rows as never)).toEqual(model)
             }
           } finally {

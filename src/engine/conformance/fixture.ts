@@ -7,7 +7,7 @@ import type { Engine } from '../engine.ts'
 import type { StoredEvent } from '../events.ts'
 import type { TopicConfig } from '../topics.ts'
 import type { CommitOutcome, Conflict, PublishWrite, TopicPosition, WriteBatch } from '../write-batch.ts'
-import type { Ground } from './conformance-case.ts'
+import type { Ground } from './ground.ts'
 
 /** What a commit that went through answered. */
 export type Committed = Extract<CommitOutcome, { ok: true }>

@@ -20,7 +20,7 @@ export class GroupConsumer {
   readonly #effectOf: EffectOf
   readonly #work = new Map<string, Work>()
   #member: Member | undefined
-  #failure: unknown
+  #failure: Error | undefined
   /** How many records this member committed. */
   committedCount = 0
   /** How many of its commits were refused because the partition was no longer its own. */
@@ -72,10 +72,10 @@ export class GroupConsumer {
 
   async #stop(claims: readonly Claim[]): Promise<void> {
     await Promise.all(
-      claims.map((claim) => {
+      claims.map(async (claim) => {
         const work = this.#work.get(`${claim.topic}/${claim.partition}`)
         work?.stop.abort(new Error('revoked'))
-        return work?.ended
+        await work?.ended
       }),
     )
   }
@@ -106,6 +106,6 @@ export class GroupConsumer {
   }
 
   #fail(error: unknown): void {
-    this.#failure ??= error
+    this.#failure ??= error instanceof Error ? error : new Error(String(error))
   }
 }

@@ -43,7 +43,7 @@ async function checkTopics(f: Fixture, model: EngineModel): Promise<void> {
 async function checkEvents(f: Fixture, model: EngineModel): Promise<void> {
   const { data } = model
   const image = (event: ModelEvent): string =>
-    `${event.stream} ${event.version} ${event.id} ${event.type} ${event.tags}`
+    `${event.stream} ${event.version} ${event.id} ${event.type} ${event.tags.join()}`
   const read = async (query: EventQuery, direction: 'forward' | 'backward'): Promise<string[]> => {
     let last = direction === 'forward' ? 0 : Number.POSITIVE_INFINITY
     const events: string[] = []

@@ -1,0 +1,137 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it, vi } from 'vitest'
+import { embedded } from '../../src/embedded/index.ts'
+import { type MessageOf, type RunningApp, systemClock } from '../../src/index.ts'
+import { CustomerNotified, InvoiceReceived } from './events.ts'
+import { PaymentGateway } from './gateway.ts'
+import { shareOf } from './gateway-ledger.ts'
+import { countOpenOrders, countStockViolations } from './inspection.ts'
+import { shop } from './shop.ts'
+import { customerOrders, dailyRevenue, orderSummary } from './views.ts'
+import { emptyWarehouse } from './warehouse.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'millrace-shop-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+let ledgers = 0
+
+function openGateway(declineShare = 0): Promise<PaymentGateway> {
+  return PaymentGateway.open({ path: join(folder, `${ledgers++}.db`), clock: systemClock, declineShare })
+}
+
+/** An invoice of one row. */
+function invoice(
+  number: string,
+  article: string,
+  quantity: number,
+  customer: string,
+): MessageOf<typeof InvoiceReceived> {
+  const columns = ['InvoiceNo', 'StockCode', 'Quantity', 'InvoiceDate', 'UnitPrice', 'CustomerID']
+  const cells = [number, article, String(quantity), '2010-12-01 08:26:00', '2.55', customer]
+  return InvoiceReceived({ invoiceId: number, number, columns, rows: [{ line: 2, cells }] })
+}
+
+async function textsOf(running: RunningApp): Promise<string[]> {
+  const texts: string[] = []
+  for (const partition of [0, 1]) {
+    const { records } = await running.engine.topics.read({ topic: CustomerNotified.topic, partition, offset: 0 })
+    for (const record of records) {
+      if (record.kind === 'message') texts.push(CustomerNotified.read(record.message).data.text)
+    }
+  }
+  return texts.sort()
+}
+
+describe('the shop', () => {
+  it('tells what became of each order, customer and day', async () => {
+    await using gateway = await openGateway()
+    await using running = await shop(gateway, 5).start({ engine: embedded({ path: ':memory:' }) })
+    await running.publish([
+      invoice('536365', 'HEART', 4, '17850'),
+      invoice('536366', 'HEART', 2, '17850'),
+      invoice('C536367', 'HEART', -3, '17850'),
+      invoice('536368', 'HEART', 4, ''),
+      invoice('536369', 'PLATE', -9, ''),
+    ])
+    await running.idle()
+    const orders = await running.view(orderSummary).range()
+    expect(orders.map(({ key, value }) => [key, value.status, value.reason, value.parcel, value.total])).toEqual([
+      ['536365', 'shipped', null, 'P-536365', '10.2'],
+      ['536366', 'cancelled', 'out of stock', null, '5.1'],
+      // Four were left only because three came back before.
+      ['536368', 'shipped', null, 'P-536368', '10.2'],
+    ])
+    const customers = await running.view(customerOrders).range()
+    expect(customers.map(({ key }) => key)).toEqual(['17850'])
+    expect(customers[0]?.value).toMatchObject({ placed: 2, confirmed: 1, cancelled: 1, spent: '10.2' })
+    // His orders lie on different partitions, which are read in any order.
+    expect(customers[0]?.value.newest.toSorted()).toEqual(['536365', '536366'])
+    expect(await running.view(dailyRevenue).get('2010-12-01')).toEqual({
+      placed: 3,
+      confirmed: 2,
+      cancelled: 1,
+      returns: 1,
+      stockAdjustments: 1,
+      ordered: '25.5',
+      revenue: '20.4',
+      returned: '7.65',
+    })
+    expect(gateway.totals).toEqual({ charged: '25.5', refunded: '5.1', returned: '7.65' })
+    expect(await textsOf(running)).toEqual([
+      'We paid back £7.65.',
+      'Your order 536365 is on its way: P-536365.',
+      'Your order 536366 is cancelled: out of stock.',
+      'Your order 536368 is on its way: P-536368.',
+    ])
+    expect([await countOpenOrders(running), await countStockViolations(running)]).toEqual([0, 0])
+  })
+
+  it('cancels an order whose payment is declined, and charges nothing', async () => {
+    const number =
+      Array.from({ length: 100 }, (_, index) => String(536_365 + index)).find((id) => shareOf(id) < 0.1) ?? ''
+    await using gateway = await openGateway(0.1)
+    await using running = await shop(gateway, null).start({ engine: embedded({ path: ':memory:' }) })
+    await running.publish(invoice(number, 'HEART', 4, '17850'))
+    await running.idle()
+    expect(await running.view(orderSummary).get(number)).toMatchObject({
+      status: 'cancelled',
+      reason: 'payment declined',
+    })
+    expect(gateway.totals).toEqual({ charged: '0', refunded: '0', returned: '0' })
+  })
+
+  it('remembers the newest ten orders of a customer', async () => {
+    await using gateway = await openGateway()
+    await using running = await shop(gateway, null).start({ engine: embedded({ path: ':memory:' }) })
+    const numbers = Array.from({ length: 12 }, (_, index) => String(536_365 + index))
+    await running.publish(numbers.map((number) => invoice(number, 'HEART', 1, '17850')))
+    await running.idle()
+    const customer = await running.view(customerOrders).get('17850')
+    expect(customer).toMatchObject({ placed: 12, confirmed: 12, spent: '30.6' })
+    expect(customer?.newest).toHaveLength(10)
+  })
+
+  it('keeps an order open while the gateway is down', async () => {
+    const gateway = await openGateway()
+    await gateway.close()
+    await using running = await shop(gateway, null).start({ engine: embedded({ path: ':memory:' }), stopTimeout: 0 })
+    await running.publish(invoice('536365', 'HEART', 4, '17850'))
+    await vi.waitUntil(async () => (await countOpenOrders(running)) === 1, { timeout: 30_000 })
+    expect(await running.view(orderSummary).get('536365')).not.toMatchObject({ status: 'shipped' })
+  })
+
+  it('would notice a warehouse that sold what it did not have', async () => {
+    await using gateway = await openGateway()
+    await using running = await shop(gateway, 5).start({ engine: embedded({ path: ':memory:' }) })
+    await running.publish(invoice('536365', 'HEART', 4, '17850'))
+    await running.idle()
+    const namespace = 'state:shop.inventory.warehouse'
+    // The books of the inspection are those of the handler.
+    expect(await running.engine.state.get(namespace, 'warehouse')).toBeDefined()
+    const value = { ...emptyWarehouse(5), waiting: [], racks: ['{"#HEART":-1}'] }
+    await running.engine.commit({ state: [{ kind: 'set', namespace, key: 'warehouse', value }] })
+    expect(await countStockViolations(running)).toBe(1)
+  })
+})

@@ -1,0 +1,90 @@
+import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { event, upcastFrom } from '../message/index.ts'
+import { on, publish, topic } from '../runtime/index.ts'
+import { memoryEngine, messagesOf, Paid, Placed, startHandlers } from './app.test-support.ts'
+
+describe('topics', () => {
+  it('are created as they are declared, for handlers at the start and for others when they are published to', async () => {
+    await using engine = await memoryEngine()
+    const inbox = topic('inbox', { partitions: 7 })
+    const outbox = topic('outbox', { partitions: 2, compression: 'gzip' })
+    const Asked = event('Asked', { topic: inbox, data: z.object({ id: z.string() }) })
+    const Answered = event('Answered', { topic: outbox, data: z.object({ id: z.string() }) })
+    await using running = await startHandlers([on(Asked, (message) => publish(Answered(message.data)))], { engine })
+    expect((await engine.topics.describe('inbox'))?.partitions).toHaveLength(7)
+    expect(await engine.topics.describe('outbox')).toBeUndefined()
+    await running.publish(Asked({ id: 'a' }))
+    await running.idle()
+    expect((await engine.topics.describe('outbox'))?.config).toMatchObject({ partitions: 2, compression: 'gzip' })
+    expect(await messagesOf(engine, 'outbox')).toHaveLength(1)
+  })
+
+  it('are declared once', () => {
+    topic('once', { partitions: 3 })
+    expect(topic('once', { partitions: 3 }).name).toBe('once')
+    expect(() => topic('once', { partitions: 4 })).toThrow(expect.objectContaining({ code: 'TOPIC_REDECLARED' }))
+  })
+
+  it('must be named where two definitions of a type disagree', async () => {
+    await using engine = await memoryEngine()
+    const There = event('Somewhere', { topic: 'there' })
+    event('Somewhere', { topic: 'elsewhere' })
+    const handler = on(Placed, { retry: { delayMs: () => undefined, description: 'never' } }, (message) =>
+      message.data.n === 0 ? publish(There()) : publish(There(), { topic: 'payments' }),
+    )
+    await using running = await startHandlers([handler, on(Paid, () => undefined)], { engine })
+    await running.publish([Placed({ id: 'a', n: 0 }), Placed({ id: 'a', n: 1 })])
+    await running.idle()
+    expect((await running.deadLetters.list()).map((letter) => letter.error.code)).toEqual(['TOPIC_AMBIGUOUS'])
+    expect(await messagesOf(engine, 'payments')).toHaveLength(1)
+    await expect(running.publish(There())).rejects.toMatchObject({ code: 'TOPIC_AMBIGUOUS' })
+  })
+
+  it('may have lost records before the handler came to them', async () => {
+    await using engine = await memoryEngine()
+    await engine.topics.ensure('orders', { partitions: 1 })
+    const handler = on(Placed, (message) => publish(Paid(message.data)))
+    const messages = Array.from({ length: 20 }, (_, n) => Placed({ id: 'a', n }))
+    {
+      await using running = await startHandlers([handler], { engine })
+      for (const message of messages.slice(0, 5)) await running.publish(message)
+      await running.idle()
+    }
+    for (const message of messages.slice(5)) {
+      await engine.commit({ publish: [{ topic: 'orders', messages: [message] }] })
+    }
+    await engine.topics.truncate('orders', 0, 12)
+    await using running = await startHandlers([handler], { engine })
+    await running.idle()
+    expect((await messagesOf(engine, 'payments')).map(({ data }) => data.n)).toEqual([
+      0, 1, 2, 3, 4, 12, 13, 14, 15, 16, 17, 18, 19,
+    ])
+    expect((await running.lag())[0]?.lagMessages).toBe(0)
+  })
+})
+
+describe('versions', () => {
+  it('of old messages are upcast before the handler sees them', async () => {
+    await using engine = await memoryEngine()
+    const First = event('Moved', { topic: 'moves', data: z.object({ name: z.string() }), key: (d) => d.name })
+    const Second = event('Moved', {
+      topic: 'moves',
+      version: 2,
+      data: z.object({ id: z.string(), n: z.number() }),
+      key: (d) => d.id,
+      upcast: upcastFrom(1, (d: { name: string }) => ({ id: d.name, n: d.name.length })),
+    })
+    await using running = await startHandlers([on(Second, (message) => publish(Paid(message.data)))], { engine })
+    await running.publish([First({ name: 'four' }), Second({ id: 'x', n: 9 })])
+    await running.idle()
+    const payments = (await messagesOf(engine, 'payments')).map(({ data }) => data)
+    expect(payments).toHaveLength(2)
+    expect(payments).toEqual(
+      expect.arrayContaining([
+        { id: 'four', n: 4 },
+        { id: 'x', n: 9 },
+      ]),
+    )
+  })
+})

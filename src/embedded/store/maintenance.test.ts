@@ -1,0 +1,236 @@
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { describe, expect, it } from 'vitest'
+import type { RawRecord, TopicConfig } from '../../engine/index.ts'
+import { VirtualClock } from '../../kernel/index.ts'
+import type { EmbeddedEngine } from '../embedded-engine.ts'
+import { codeOf, commit, openEngine, temporaryFolder } from '../file.test-support.ts'
+
+const folder = temporaryFolder()
+
+async function setUp(config: TopicConfig, path = ':memory:'): Promise<{ engine: EmbeddedEngine; clock: VirtualClock }> {
+  const clock = new VirtualClock()
+  const engine = await openEngine(path, {}, clock)
+  await engine.topics.create('t', { partitions: 1, ...config })
+  return { engine, clock }
+}
+
+/** One batch with these records. */
+const put = (engine: EmbeddedEngine, ...records: readonly (readonly [key: string | null, value: string | null])[]) =>
+  commit(engine, { publish: [{ topic: 't', records: records.map(([key, value]): RawRecord => ({ key, value })) }] })
+
+/** What is left, as `offset key value`. */
+async function left(engine: EmbeddedEngine, topic = 't'): Promise<string[]> {
+  const found: string[] = []
+  let offset = await engine.topics.locate(topic, 0, 'earliest')
+  for (;;) {
+    const { records, nextOffset, latest } = await engine.topics.read({ topic, partition: 0, offset })
+    for (const record of records) {
+      const { key, value } = record as unknown as { key: Uint8Array | string | null; value?: Uint8Array | null }
+      const text = (bytes: Uint8Array | string | null | undefined): string =>
+        bytes == null ? '-' : Buffer.from(bytes as never).toString()
+      found.push(`${record.offset} ${text(key)} ${text(value)}`)
+    }
+    if (nextOffset >= latest) return found
+    offset = nextOffset
+  }
+}
+
+describe('retention', () => {
+  it('by time removes the batches whose last record is too old', async () => {
+    const { engine, clock } = await setUp({ retentionMs: 10_000 })
+    for (const n of ['0', '1', '2', '3']) {
+      await put(engine, ['k', n])
+      await clock.advance(4_000)
+    }
+    // 16, 12, 8 and 4 seconds old.
+    const report = await engine.topics.maintain()
+    expect(report.batchesDeleted).toBe(2)
+    expect(report.bytesDeleted).toBeGreaterThan(100)
+    expect(await left(engine)).toEqual(['2 k 2', '3 k 3'])
+    expect(await engine.topics.locate('t', 0, 'earliest')).toBe(2)
+    expect(await codeOf(engine.topics.read({ topic: 't', partition: 0, offset: 1 }))).toBe('OFFSET_OUT_OF_RANGE')
+    await clock.advance(60_000)
+    await engine.topics.maintain()
+    expect(await left(engine)).toEqual([])
+    // Offsets go on.
+    expect((await put(engine, ['k', 'new'])).published[0]?.offset).toBe(4)
+    await engine.close()
+  })
+
+  it('by bytes removes the oldest batches until the rest fits', async () => {
+    const { engine } = await setUp({ retentionBytes: 5_000 })
+    for (let n = 0; n < 200; n++) await put(engine, ['k', 'x'.repeat(200)])
+    const before = (await engine.topics.describe('t'))?.partitions[0]?.bytes as number
+    const report = await engine.topics.maintain()
+    const { bytes, earliest, latest } = (await engine.topics.describe('t'))?.partitions[0] ?? {
+      bytes: 0,
+      earliest: 0,
+      latest: 0,
+    }
+    expect(bytes).toBeLessThanOrEqual(5_000)
+    expect(bytes).toBeGreaterThan(4_000)
+    expect(report.bytesDeleted).toBe(before - bytes)
+    expect([earliest, latest]).toEqual([report.batchesDeleted, 200])
+    expect((await left(engine)).length).toBe(latest - earliest)
+    await engine.close()
+  })
+
+  it('keeps offsets and order over a restart, also when nothing is left', async () => {
+    const path = join(folder, 'restart.db')
+    const { engine, clock } = await setUp({ retentionMs: 1 }, path)
+    await put(engine, ['k', '0'], ['k', '1'])
+    await clock.advance(1_000)
+    await engine.topics.maintain()
+    await engine.close()
+    await using again = await openEngine(path, {}, clock)
+    expect((await again.topics.describe('t'))?.partitions[0]).toMatchObject({ earliest: 2, latest: 2, bytes: 0 })
+    expect((await put(again, ['k', '2'])).published[0]?.offset).toBe(2)
+  })
+
+  it('moves groups on that had not come so far', async () => {
+    const { engine, clock } = await setUp({ retentionMs: 1_000 })
+    const join = async () => {
+      const next: number[] = []
+      const member = await engine.groups.join({
+        group: 'g',
+        topics: ['t'],
+        onAssigned: (assignments) => void next.push(...assignments.map(({ progress }) => progress.next)),
+        onRevoked: () => Promise.resolve(),
+        onLost: () => undefined,
+      })
+      await member.leave()
+      return next
+    }
+    await put(engine, ['k', '0'], ['k', '1'])
+    expect(await join()).toEqual([0])
+    await clock.advance(2_000)
+    await engine.topics.maintain()
+    expect(await join()).toEqual([2])
+    expect((await engine.groups.describe('g'))?.lag[0]?.lagMessages).toBe(0)
+    await engine.close()
+  })
+})
+
+describe('compaction', () => {
+  it('keeps the last record of each key where it stood', async () => {
+    const { engine } = await setUp({ cleanup: 'compact' })
+    await put(engine, ['a', '1'], ['b', '1'], ['c', '1'])
+    await put(engine, ['a', '2'], ['c', '2'])
+    await put(engine, ['a', '3'])
+    const report = await engine.topics.maintain()
+    expect(report.recordsCompacted).toBe(3)
+    expect(await left(engine)).toEqual(['1 b 1', '4 c 2', '5 a 3'])
+    // From the middle of what is gone it goes on with what is there.
+    const { records, nextOffset } = await engine.topics.read({ topic: 't', partition: 0, offset: 2 })
+    expect([records[0]?.offset, nextOffset]).toEqual([4, 6])
+    expect((await engine.verify()).damages).toEqual([])
+    await engine.close()
+  })
+
+  it('lets tombstones go after their time, and the end of the partition stays', async () => {
+    const { engine, clock } = await setUp({ cleanup: 'compact', tombstoneRetentionMs: 1_000 })
+    await put(engine, ['a', '1'])
+    await put(engine, ['a', null])
+    await engine.topics.maintain()
+    expect(await left(engine)).toEqual(['1 a -'])
+    await clock.advance(1_000)
+    await engine.topics.maintain()
+    expect(await left(engine)).toEqual(['1 a -'])
+    await clock.advance(1)
+    await engine.topics.maintain()
+    expect(await left(engine)).toEqual([])
+    expect(await engine.topics.locate('t', 0, 'latest')).toBe(2)
+    expect((await put(engine, ['a', '2'])).published[0]?.offset).toBe(2)
+    await engine.close()
+  })
+
+  it('of compressed batches keeps them compressed', async () => {
+    const { engine } = await setUp({ cleanup: 'compact', compression: 'zstd' })
+    for (let n = 0; n < 5; n++) await put(engine, ['a', `${n}`], [`k${n}`, 'x'.repeat(5_000)])
+    await engine.topics.maintain()
+    expect((await left(engine)).length).toBe(6)
+    expect((await engine.topics.describe('t'))?.partitions[0]?.bytes).toBeLessThan(2_000)
+    expect((await engine.verify()).damages).toEqual([])
+    await engine.close()
+  })
+
+  it('goes on beside publishing, and loses nothing of it', async () => {
+    const { engine } = await setUp({ cleanup: 'compact' }, join(folder, 'beside.db'))
+    const latest = new Map<string, string>()
+    const putAt = (n: number): Promise<unknown> => {
+      latest.set(`k${n % 17}`, `${n}`)
+      return put(engine, [`k${n % 17}`, `${n}`])
+    }
+    for (let n = 0; n < 200; n++) await putAt(n)
+    let isDone = false
+    const maintaining = engine.topics.maintain().finally(() => {
+      isDone = true
+    })
+    let n = 200
+    while (!isDone) await putAt(n++)
+    await maintaining
+    expect(n).toBeGreaterThan(201)
+    await engine.topics.maintain()
+    const kept = (await left(engine)).map((line) => line.split(' ').slice(1) as [string, string])
+    expect(kept.length).toBe(17)
+    expect(new Map(kept)).toEqual(latest)
+    await engine.close()
+  })
+
+  it('of a topic that is deleted meanwhile ends with it', async () => {
+    const { engine } = await setUp({ cleanup: 'compact' }, join(folder, 'deleted.db'))
+    for (let n = 0; n < 100; n++) await put(engine, ['k', `${n}`])
+    const maintaining = engine.topics.maintain()
+    await engine.topics.delete('t')
+    await maintaining
+    await engine.topics.create('t', { partitions: 1, cleanup: 'compact' })
+    await put(engine, ['k', 'new'])
+    await engine.topics.maintain()
+    expect(await left(engine)).toEqual(['0 k new'])
+    expect((await engine.verify()).damages).toEqual([])
+    await engine.close()
+  })
+
+  it('leaves a damaged partition as it is, says so, and looks after the others', async () => {
+    const path = join(folder, 'damaged.db')
+    const { engine: first, clock } = await setUp({ cleanup: 'compact' }, path)
+    await put(first, ['k', '0'])
+    await put(first, ['k', '1'])
+    await first.topics.create('u', { partitions: 1, retentionMs: 1 })
+    await commit(first, { publish: [{ topic: 'u', records: [{ key: null, value: 'old' }] }] })
+    await first.close()
+    const db = new DatabaseSync(path)
+    db.exec(
+      "UPDATE batch SET bytes = CAST(substr(bytes, 1, 70) || x'ff' AS BLOB) WHERE partition_id = 1 AND base_offset = 0",
+    )
+    db.close()
+    await clock.advance(1_000)
+    await using engine = await openEngine(path, {}, clock)
+    await expect(engine.topics.maintain()).rejects.toMatchObject({ code: 'FILE_DAMAGED' })
+    await expect(engine.topics.maintain()).rejects.toThrow(/partition 0 of topic t/)
+    expect(await left(engine, 'u')).toEqual([])
+    expect(await engine.topics.locate('t', 0, 'latest')).toBe(2)
+    await put(engine, ['k', '2'])
+  })
+})
+
+describe('maintenance by itself', () => {
+  it('runs every interval until the engine closes', async () => {
+    const clock = new VirtualClock()
+    const engine = await openEngine(':memory:', { maintenanceIntervalMs: 1_000 }, clock)
+    await engine.topics.create('t', { partitions: 1, retentionMs: 1_500 })
+    await put(engine, ['k', '0'])
+    await clock.advance(1_000)
+    expect(await left(engine)).toEqual(['0 k 0'])
+    await clock.advance(1_000)
+    expect(await left(engine)).toEqual([])
+    await put(engine, ['k', '1'])
+    await clock.advance(5_000)
+    expect(await left(engine)).toEqual([])
+    await engine.close()
+    expect(clock.pendingTimerCount).toBe(0)
+    await clock.advance(5_000)
+    expect(clock.pendingTimerCount).toBe(0)
+  })
+})
