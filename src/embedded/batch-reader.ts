@@ -1,6 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { crc32 } from 'node:zlib'
-import { decodeBatch, decodeMessages, type RecordOutcome } from '../record/index.ts'
+import { decodeMessages, RecordBatchReader, type RecordOutcome } from '../record/index.ts'
 import { reading } from './connection.ts'
 import { FileDamagedError } from './errors.ts'
 
@@ -73,8 +73,7 @@ export class BatchReader {
       row = this.#after.get(partitionId, row === undefined ? offset : Number(row['base_offset']))
     }
     if (row === undefined) return undefined
-    const records = decodeBatch(this.#intact(partitionId, row), trusted)
-    return records.find((record) => record.offset >= offset)?.timestampMs
+    return firstWhere(this.#intact(partitionId, row), (cursor) => cursor.offset >= offset)?.timestampMs
   }
 
   /** Offset of the first record whose time is `timestampMs` or later, undefined if there is none. */
@@ -87,8 +86,9 @@ export class BatchReader {
       if (Number(row['time_max_ms']) < timestampMs) continue
       const stretch = this.#holding.get(partitionId, Number(row['base_offset']))
       if (stretch === undefined) continue
-      const found = decodeBatch(this.#intact(partitionId, stretch), trusted).find(
-        (record) => record.timestampMs >= timestampMs && record.offset >= from,
+      const found = firstWhere(
+        this.#intact(partitionId, stretch),
+        (cursor) => cursor.timestampMs >= timestampMs && cursor.offset >= from,
       )
       if (found !== undefined) return found.offset
     }
@@ -121,4 +121,17 @@ export class BatchReader {
       throw new FileDamagedError(this.#path, place, { cause: error })
     }
   }
+}
+
+/** Where a record stands, without anything of it being decoded. */
+interface Place {
+  readonly offset: number
+  readonly timestampMs: number
+}
+
+/** The first record of a batch that fits; those behind it are not looked at. */
+function firstWhere(batch: Uint8Array, fits: (place: Place) => boolean): Place | undefined {
+  const cursor = new RecordBatchReader(batch, trusted).cursor()
+  while (cursor.next()) if (fits(cursor)) return cursor
+  return undefined
 }

@@ -29,7 +29,7 @@ export interface PendingWrite {
  * States of a handler by key: read through, bounded, with the values that are not committed yet, so that messages of one
  * key need not wait for each other's commit.
  *
- * It holds at most 50,000 keys, or fewer where values are large (about 64 MiB, estimated from every 16th value that is put
+ * It holds at most 20,000 keys, or fewer where values are large (about 16 MiB, estimated from every 16th value that is put
  * in). What was not used lately goes first (second chance); keys with pending changes stay, which the bounds on work in
  * flight limit.
  */
@@ -123,7 +123,7 @@ export class StateCache {
   }
 }
 
-const entriesMax = 50_000
+const entriesMax = 20_000
 const entriesMin = 256
-const charactersMax = 32 * 1024 * 1024
+const charactersMax = 8 * 1024 * 1024
 const sampleEvery = 16
