@@ -3,6 +3,7 @@
 import { DatabaseSync } from 'node:sqlite'
 import { embedded } from '../src/embedded/index.ts'
 import { ordersTopic } from './publishing.ts'
+import { residentBytesMax } from './resident-memory.ts'
 
 /** What this process found out. */
 export interface FileReport {
@@ -46,10 +47,6 @@ async function report(): Promise<FileReport> {
     for await (const { message } of engine.events.readAll()) if (message.data !== null) eventCount++
   }
   return { openMs, bareOpenMs, eventCount, replayMs: performance.now() - startMs, residentBytesMax: residentBytesMax() }
-}
-
-function residentBytesMax(): number {
-  return process.resourceUsage().maxRSS * 1024
 }
 
 process.stdout.write(`${JSON.stringify(await report())}\n`)

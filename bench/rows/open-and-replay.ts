@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { embedded } from '../../src/embedded/index.ts'
 import type { Engine } from '../../src/engine/index.ts'
@@ -28,7 +28,10 @@ async function fill(engine: Engine, eventCount: number): Promise<void> {
 }
 
 async function inFreshProcess(work: 'nothing' | 'open' | 'topic' | 'events', path: string): Promise<FileReport> {
-  const { stdout } = await execute(process.execPath, [join(import.meta.dirname, '..', 'file-process.ts'), work, path])
+  const script = join(import.meta.dirname, '..', 'file-process.ts')
+  // A program runs what was built; here the sources are, so that what Node makes of them is kept beside the file.
+  const env = { ...process.env, NODE_COMPILE_CACHE: join(dirname(path), 'compiled') }
+  const { stdout } = await execute(process.execPath, [script, work, path], { env })
   return JSON.parse(stdout) as FileReport
 }
 
@@ -40,6 +43,7 @@ async function run({ quick, folder }: RowSettings): Promise<readonly Figure[]> {
     await fill(engine, eventCount)
   }
   const opened: FileReport[] = []
+  await inFreshProcess('open', path)
   for (let round = 0; round < 5; round++) opened.push(await inFreshProcess('open', path))
   const bare = await inFreshProcess('nothing', path)
   const topic = await inFreshProcess('topic', path)

@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { groupBytes, orderMessages } from '../events.ts'
+import { residentBytesOf } from '../resident-memory.ts'
 import type { BenchRow, Figure, RowSettings } from '../row.ts'
 import { see } from '../see.ts'
 import { median, rateOf } from '../statistics.ts'
@@ -33,23 +33,13 @@ async function runShop(repeat: number, folder: string): Promise<ShopOutcome> {
   child.stderr.on('data', (text: Buffer) => (complaint += text.toString()))
   const residentBytes: number[] = []
   while (child.exitCode === null && child.signalCode === null) {
-    const bytes = residentBytesOf(child.pid)
+    const bytes = child.pid === undefined ? undefined : residentBytesOf(child.pid)
     if (bytes !== undefined) residentBytes.push(bytes)
     await Promise.race([sleep(sampleIntervalMs), ended])
   }
   const [code] = await ended
   if (code !== 0) throw new Error(`the shop ended with exit code ${code}: ${complaint.slice(0, 2000)}`)
   return { ...(JSON.parse(output) as Omit<ShopOutcome, 'residentBytes'>), residentBytes }
-}
-
-/** Resident set of a process as the kernel states it; nothing where there is no such place to look. */
-function residentBytesOf(pid: number | undefined): number | undefined {
-  try {
-    const found = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
-    return found === undefined ? undefined : Number(found) * 1024
-  } catch {
-    return undefined
-  }
 }
 
 /** The least that as many events cost: parse, write, sync. */

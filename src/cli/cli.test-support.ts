@@ -78,7 +78,7 @@ function inputOf(given: NonNullable<CliOptions['stdin']>): NodeJS.ReadableStream
 }
 
 /** Someone at a terminal who types this. */
-export function typed(text: string): NodeJS.ReadableStream & { readonly isTTY: boolean } {
+export function typed(text: string): PassThrough & { readonly isTTY: boolean } {
   const stream = new PassThrough()
   stream.write(text)
   return Object.assign(stream, { isTTY: true })

@@ -25,8 +25,11 @@ export async function confirm(
   }
   const reader = createInterface({ input: stdin, output: stderr, terminal: false })
   try {
-    const answer = await reader.question(`${question} [y/N] `, { signal })
-    if (!/^\s*y(es)?\s*$/i.test(answer)) throw new UnconfirmedError(question, true)
+    // Ctrl-D ends the input without an answer.
+    const ended = new Promise<undefined>((resolve) => reader.once('close', () => resolve(undefined)))
+    const answer = await Promise.race([reader.question(`${question} [y/N] `, { signal }), ended])
+    if (answer === undefined) output.aside('\n')
+    if (!/^\s*y(es)?\s*$/i.test(answer ?? '')) throw new UnconfirmedError(question, true)
   } catch (error) {
     signal.throwIfAborted()
     throw error

@@ -44,7 +44,7 @@ function comparable(output: string, cwd: string): string[] {
     .replace(/\b(\d+m )?\d+(\.\d+)?s\b/g, '<age>')
     .replace(/\d+ batches/g, '<count> batches')
     .replace(/\d+ (handled|published)\/s/g, '<rate> $1/s')
-    .replace(/\b6d 23h\b/g, '<due>')
+    .replace(/\b(6d 23h|7d)\b/g, '<due>')
     .replace(/^ {4}at .*\n/gm, '')
     .split('\n')
     .map((line) => line.replace(/ +/g, ' ').trim())

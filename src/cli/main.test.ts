@@ -218,7 +218,10 @@ describe('output', () => {
     const stdout = new Capture(true, 30)
     await cli(['topics', 'ls', '--no-color', '--file', path], { cwd, stdout })
     for (const line of stdout.text.trimEnd().split('\n')) expect(line.length).toBe(30)
+    const sizeless = new Capture(true, 0)
+    await cli(['topics', 'ls', '--no-color', '--file', path], { cwd, stdout: sizeless })
     const wide = await cli(['topics', 'ls', '--file', path], { cwd })
+    expect(sizeless.text).toBe(wide.stdout)
     expect(wide.stdout.split('\n')[0]?.length).toBeGreaterThan(30)
   })
 

@@ -45,11 +45,12 @@ export class Output {
 
   /** Columns of the terminal that shows the data; undefined if none does. */
   get columns(): number | undefined {
-    return this.isTerminal ? this.#stdout.columns : undefined
+    // A terminal that does not know its size says 0.
+    return this.isTerminal ? this.#stdout.columns || undefined : undefined
   }
 
   get rows(): number | undefined {
-    return this.isTerminal ? this.#stdout.rows : undefined
+    return this.isTerminal ? this.#stdout.rows || undefined : undefined
   }
 
   /** Emphasises a part of the data, where that is wanted. */

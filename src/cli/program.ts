@@ -63,8 +63,8 @@ export function createProgram(session: Session): Command {
       writeErr: (text) => stderr.write(text),
       // main() tells of errors.
       outputError: () => undefined,
-      getOutHelpWidth: () => stdout.columns ?? 100,
-      getErrHelpWidth: () => stderr.columns ?? 100,
+      getOutHelpWidth: () => stdout.columns || 100,
+      getErrHelpWidth: () => stderr.columns || 100,
       getOutHasColors: () => hasColors(environment, stdout, true),
       getErrHasColors: () => hasColors(environment, stderr, true),
     })

@@ -56,11 +56,11 @@ class SlowClient implements StoreClient {
 
 const bufferBytesMax = 64 * 1024
 
-function setUp() {
+function setUp(bytesMax = bufferBytesMax) {
   const db = openForWriting(':memory:')
   const client = new SlowClient(new InlineStoreClient(db, ':memory:'))
   const told: string[] = []
-  const queue = new CommitQueue(client, Catalog.read(db), new VirtualClock(), bufferBytesMax, {
+  const queue = new CommitQueue(client, Catalog.read(db), new VirtualClock(), bytesMax, {
     published: () => undefined,
     unitCommitted: () => undefined,
     failed: () => told.push('failed'),
@@ -91,6 +91,17 @@ describe('the queue of commits', () => {
     await turn()
     expect(client.seen.length).toBe(2)
     client.free()
+    await Promise.all(outcomes)
+    expect(client.seen.length).toBe(3)
+  })
+
+  it('begins with what is worth a sync while the rest of the turn is still being encoded', async () => {
+    const { client, queue } = setUp(16 * 1024 * 1024)
+    client.free()
+    const outcomes: Promise<CommitOutcome>[] = []
+    for (let n = 0; n < 100; n++) outcomes.push(queue.commit(write(n, 4_000)))
+    // Nothing has had its turn yet, and the writer has two groups already; the third one gathers.
+    expect(client.seen.length).toBe(2)
     await Promise.all(outcomes)
     expect(client.seen.length).toBe(3)
   })

@@ -21,7 +21,7 @@ const pageBytes = 8192
 /** The log goes into the database after this many pages (8 MiB): rare enough to be cheap, small enough to be short. */
 const checkpointPages = 1024
 const writerCacheKib = 64 * 1024
-const readerCacheKib = 32 * 1024
+const readerCacheKib = 16 * 1024
 
 /**
  * The file behind a path, whatever links and relative parts lead there: all its names must meet at one lock. Absolute, so

@@ -1,10 +1,16 @@
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { RawRecord, TopicConfig } from '../../engine/index.ts'
 import { VirtualClock } from '../../kernel/index.ts'
+import { BatchBufferPool, decodeBatch, RecordBatchBuilder } from '../../record/index.ts'
+import { openForWriting } from '../connection.ts'
 import type { EmbeddedEngine } from '../embedded-engine.ts'
 import { codeOf, commit, openEngine, temporaryFolder } from '../file.test-support.ts'
+import { topicConfigDefaults } from '../topic-config.ts'
+import { maintenanceOf } from './maintenance.ts'
+import { TopicWriter } from './topic-writer.ts'
 
 const folder = temporaryFolder()
 
@@ -143,6 +149,59 @@ describe('compaction', () => {
     expect(await engine.topics.locate('t', 0, 'latest')).toBe(2)
     expect((await put(engine, ['a', '2'])).published[0]?.offset).toBe(2)
     await engine.close()
+  })
+
+  it('keeps the same whatever number of keys fits into memory, and however often it runs', () => {
+    const record = fc.record({
+      key: fc.constantFrom(null, '', 'a', 'b', 'c', 'd', 'e'),
+      value: fc.option(fc.constantFrom('1', '2'), { nil: null, freq: 3 }),
+    })
+    const rounds = fc.array(fc.array(fc.array(record, { minLength: 1, maxLength: 4 }), { maxLength: 8 }), {
+      maxLength: 4,
+    })
+    fc.assert(
+      fc.property(rounds, fc.integer({ min: 1, max: 6 }), fc.boolean(), (published, keysMax, isExpired) => {
+        const db = openForWriting(':memory:')
+        try {
+          const topics = new TopicWriter(db)
+          const config = {
+            ...topicConfigDefaults,
+            partitions: 1,
+            cleanup: 'compact',
+            tombstoneRetentionMs: 100,
+          } as const
+          const partitionId = topics.createTopic('t', config).partitions[0]?.id as number
+          const last = new Map<string, string>()
+          for (const batches of published) {
+            for (const records of batches) {
+              const builder = new RecordBatchBuilder({ pool: new BatchBufferPool() })
+              const base = topics.endOf(partitionId)
+              for (const [i, { key, value }] of records.entries()) {
+                builder.appendRaw({ key, value, headers: [], timestampMs: 1_000 })
+                if (key !== null) last.set(key, `${base + i} ${value ?? 'gone'}`)
+              }
+              const { recordCount, maxTimestampMs: timeMaxMs } = builder
+              topics.write({ partitionId, bytes: builder.seal({ crc: false }), recordCount, timeMaxMs })
+            }
+            const work = maintenanceOf(db, isExpired ? 1_200 : 1_050, (run) => run(), keysMax)
+            while (work.next().done !== true);
+            const kept = db
+              .prepare('SELECT bytes FROM batch ORDER BY base_offset')
+              .all()
+              .flatMap(({ bytes }) => decodeBatch(bytes as Uint8Array))
+              .map(
+                ({ offset, value }) =>
+                  `${offset} ${value === null ? 'gone' : Buffer.from(value as Uint8Array).toString()}`,
+              )
+            const due = [...last.values()].filter((line) => !isExpired || !line.endsWith(' gone'))
+            expect(kept).toEqual(due.toSorted((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10)))
+          }
+        } finally {
+          db.close()
+        }
+      }),
+      { numRuns: 200 },
+    )
   })
 
   it('of compressed batches keeps them compressed', async () => {

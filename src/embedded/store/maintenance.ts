@@ -8,10 +8,14 @@ import { readPartitions } from './topic-writer.ts'
 
 type Transaction = <T>(work: () => T) => T
 
+/** Keys held in memory at once; a partition with more of them is compacted in several rounds. */
+const compactionKeysMax = 500_000
+
 interface Job {
   readonly db: DatabaseSync
   readonly nowMs: number
   readonly transaction: Transaction
+  readonly keysMax: number
   readonly totals: MaintenanceTotals
 }
 
@@ -23,6 +27,7 @@ export function* maintenanceOf(
   db: DatabaseSync,
   nowMs: number,
   transaction: Transaction,
+  keysMax: number = compactionKeysMax,
 ): Generator<void, MaintenanceTotals> {
   const totals: MaintenanceTotals = {
     batchesDeleted: 0,
@@ -32,7 +37,7 @@ export function* maintenanceOf(
     rewritten: [],
     damaged: [],
   }
-  const job: Job = { db, nowMs, transaction, totals }
+  const job: Job = { db, nowMs, transaction, keysMax, totals }
   for (const row of db.prepare('SELECT id, name, config FROM topic').all()) {
     const config = JSON.parse(String(row['config'])) as Required<TopicConfig>
     for (const place of readPartitions(db, Number(row['id']))) {
@@ -84,52 +89,81 @@ function* retain(job: Job, place: PartitionRow, config: Required<TopicConfig>): 
   while (job.transaction(step)) yield
 }
 
+/** A batch that may be compacted. */
+interface Candidate {
+  readonly baseOffset: number
+  readonly endOffset: number
+}
+
 /**
  * Compaction of one partition: of each key only the last record stays, and tombstones go after their retention.
  *
- * Two passes: the first notes the last offset of every key, the second rewrites the batches that hold older records. What
- * is rewritten keeps its offsets, with gaps.
+ * What was compacted before holds each key once. So it is enough to note the last offset of every key in the batches since
+ * then, as many keys as memory may hold, and to rewrite the batches up to there that hold older records of these keys; then
+ * the next ones. What is rewritten keeps its offsets, with gaps.
  */
 function* compact(job: Job, place: PartitionRow, config: Required<TopicConfig>): Generator<void> {
-  const { db, nowMs, totals } = job
+  const { db, keysMax } = job
   const before = db.prepare('SELECT compacted_to FROM partition WHERE id = ?').get(place.id)
-  if (Number(before?.['compacted_to'] ?? place.latest) >= place.latest) return
-  const bases = compactable(job, place, config)
-  const lastOffsets = new Map<string, number>()
-  for (const base of bases) {
-    for (const record of recordsAt(db, place.id, base)) lastOffsets.set(keyText(record), record.offset)
-    yield
+  const compactedTo = Number(before?.['compacted_to'] ?? place.latest)
+  if (compactedTo >= place.latest) return
+  const batches = compactable(job, place, config)
+  let from = batches.findIndex(({ endOffset }) => endOffset > compactedTo)
+  let tombstonesKept = 0
+  while (from >= 0 && from < batches.length) {
+    const lastOffsets = new Map<string, number>()
+    let to = from
+    for (; to < batches.length && (to === from || lastOffsets.size < keysMax); to++) {
+      for (const record of recordsAt(db, place.id, batches[to] as Candidate)) {
+        if (record.key !== null) lastOffsets.set(keyText(record.key), record.offset)
+      }
+      yield
+    }
+    const done = batches.slice(0, to)
+    tombstonesKept += yield* rewriteAll(job, place, config, done, lastOffsets)
+    // Tombstones that stay must be looked at again even if nothing is published any more.
+    if (tombstonesKept === 0) {
+      const end = (done.at(-1) as Candidate).endOffset
+      job.transaction(() => db.prepare('UPDATE partition SET compacted_to = ? WHERE id = ?').run(end, place.id))
+    }
+    from = to
   }
+}
+
+/** Rewrites batches without what a later record of the same key replaces; returns how many tombstones had to stay. */
+function* rewriteAll(
+  job: Job,
+  place: PartitionRow,
+  config: Required<TopicConfig>,
+  batches: readonly Candidate[],
+  lastOffsets: ReadonlyMap<string, number>,
+): Generator<void, number> {
+  const tombstonesUntilMs = job.nowMs - config.tombstoneRetentionMs
   let tombstonesKept = 0
   const keeps = (record: RawRecord): boolean => {
-    if (record.key === null || lastOffsets.get(keyText(record)) !== record.offset) return false
+    if (record.key === null || (lastOffsets.get(keyText(record.key)) ?? -1) > record.offset) return false
     if (record.value !== null) return true
-    if (record.timestampMs < nowMs - config.tombstoneRetentionMs) return false
+    if (record.timestampMs < tombstonesUntilMs) return false
     tombstonesKept++
     return true
   }
-  for (const base of bases) {
-    job.transaction(() => rewrite(db, place, base, keeps, totals))
+  for (const { baseOffset } of batches) {
+    job.transaction(() => rewrite(job.db, place, baseOffset, keeps, job.totals))
     yield
   }
-  // Tombstones that stay must be looked at again even if nothing is published any more.
-  const last = bases.at(-1)
-  if (tombstonesKept > 0 || last === undefined) return
-  job.transaction(() =>
-    db
-      .prepare(`UPDATE partition SET compacted_to = coalesce((SELECT last_offset + 1 FROM batch
-      WHERE partition_id = ?1 AND base_offset = ?2), ?2) WHERE id = ?1`)
-      .run(place.id, last),
-  )
+  return tombstonesKept
 }
 
-/** Base offsets of the batches before the first one that is too young to be compacted. */
-function compactable(job: Job, place: PartitionRow, config: Required<TopicConfig>): readonly number[] {
+/** The batches before the first one that is too young to be compacted. */
+function compactable(job: Job, place: PartitionRow, config: Required<TopicConfig>): readonly Candidate[] {
   const rows = job.db
-    .prepare('SELECT base_offset, time_max_ms FROM batch WHERE partition_id = ? ORDER BY base_offset')
+    .prepare('SELECT base_offset, last_offset, time_max_ms FROM batch WHERE partition_id = ? ORDER BY base_offset')
     .all(place.id)
   const young = rows.findIndex((row) => Number(row['time_max_ms']) > job.nowMs - config.compactionLagMs)
-  return (young < 0 ? rows : rows.slice(0, young)).map((row) => Number(row['base_offset']))
+  return (young < 0 ? rows : rows.slice(0, young)).map((row) => ({
+    baseOffset: Number(row['base_offset']),
+    endOffset: Number(row['last_offset']) + 1,
+  }))
 }
 
 function rewrite(
@@ -170,7 +204,7 @@ function rewrite(
   }
 }
 
-function recordsAt(db: DatabaseSync, partitionId: number, baseOffset: number): readonly RawRecord[] {
+function recordsAt(db: DatabaseSync, partitionId: number, { baseOffset }: Candidate): readonly RawRecord[] {
   const row = db
     .prepare('SELECT bytes FROM batch WHERE partition_id = ? AND base_offset = ?')
     .get(partitionId, baseOffset)
@@ -178,6 +212,6 @@ function recordsAt(db: DatabaseSync, partitionId: number, baseOffset: number): r
 }
 
 /** Keys are compared as bytes. */
-function keyText(record: RawRecord): string {
-  return record.key === null ? '' : Buffer.from(record.key).toString('latin1')
+function keyText(key: string | Uint8Array): string {
+  return Buffer.from(key as Uint8Array).toString('latin1')
 }
