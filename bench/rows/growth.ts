@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { EmbeddedEngine } from '../../src/embedded/index.ts'
 import { embedded } from '../../src/embedded/index.ts'
 import { groupBytes, OrderPlaced, orderDataOf, orderMessages, partitionCount } from '../events.ts'
@@ -25,13 +26,16 @@ class Growing {
   readonly #engine: EmbeddedEngine
   readonly #loop: SyncLoop
   readonly #sampleSize: number
+  /** Gigabytes were just written: for some seconds the disk is still busy with them, whoever writes. */
+  readonly #restMs: number
   readonly #singles = inTurn(piecesOf(orderMessages(20_000), 1))
   readonly #batches = inTurn(piecesOf(orderMessages(20_000), 500))
   readonly #group = groupBytes(orderMessages(1024))
   #published = 0
   #appended = 0
 
-  constructor(engine: EmbeddedEngine, loop: SyncLoop, sampleSize: number) {
+  constructor(engine: EmbeddedEngine, loop: SyncLoop, sampleSize: number, restMs: number) {
+    this.#restMs = restMs
     this.#engine = engine
     this.#loop = loop
     this.#sampleSize = sampleSize
@@ -48,6 +52,7 @@ class Growing {
   async measure(eventCount: number): Promise<Stage> {
     const found = { publish: [] as number[], append: [] as number[], read: [] as number[], sync: [] as number[] }
     const size = this.#sampleSize
+    await sleep(this.#restMs)
     for (let round = 0; round < rounds; round++) {
       found.sync.push(await rateOf(size, () => this.#sync(size)))
       found.publish.push(
@@ -57,6 +62,8 @@ class Growing {
       found.append.push(
         await rateOf(size / 4, () => inFlight({ commits: size / 4, inFlight: 256 }, () => this.#append(1))),
       )
+      // The first time brings the places into the cache of the system: what a disk takes for that is not the engine's cost.
+      await this.#read(size)
       found.read.push(await rateOf(size, () => this.#read(size)))
     }
     return {
@@ -107,7 +114,7 @@ async function run({ quick, folder }: RowSettings): Promise<readonly Figure[]> {
   await using engine = await embedded({ path: join(folder, 'growth.db'), recentBytesMax: 0 }).open()
   await engine.topics.create(ordersTopic, { partitions: partitionCount })
   using loop = new SyncLoop(folder)
-  const growing = new Growing(engine, loop, quick ? 20_480 : 81_920)
+  const growing = new Growing(engine, loop, quick ? 20_480 : 81_920, quick ? 500 : 8_000)
   await growing.fillTo((sizes[0] as number) / 2)
   await growing.measure(0)
   const stages: Stage[] = []

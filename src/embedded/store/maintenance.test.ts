@@ -189,10 +189,7 @@ describe('compaction', () => {
               .prepare('SELECT bytes FROM batch ORDER BY base_offset')
               .all()
               .flatMap(({ bytes }) => decodeBatch(bytes as Uint8Array))
-              .map(
-                ({ offset, value }) =>
-                  `${offset} ${value === null ? 'gone' : Buffer.from(value as Uint8Array).toString()}`,
-              )
+              .map(({ offset, value }) => `${offset} ${value === null ? 'gone' : Buffer.from(value).toString()}`)
             const due = [...last.values()].filter((line) => !isExpired || !line.endsWith(' gone'))
             expect(kept).toEqual(due.toSorted((a, b) => Number.parseInt(a, 10) - Number.parseInt(b, 10)))
           }
