@@ -4,6 +4,7 @@
  * @module
  */
 import type { Statement, VariableDeclarator } from '@swc/core'
+// oxlint-disable-next-line typescript/no-deprecated -- dependency-cruiser walks with this class, so this one must learn it.
 import { Visitor } from '@swc/core/Visitor.js'
 
 interface UsingDeclaration {
@@ -11,13 +12,20 @@ interface UsingDeclaration {
   readonly decls: VariableDeclarator[]
 }
 
+interface Walker {
+  visitStatement(statement: Statement | UsingDeclaration): Statement | UsingDeclaration
+  visitVariableDeclarators(declarators: VariableDeclarator[]): VariableDeclarator[]
+}
+
 /** Call it before the first walk. */
 export function teachUsingDeclarations(): void {
-  const { visitStatement } = Visitor.prototype
-  Visitor.prototype.visitStatement = function (statement: Statement): Statement {
-    const given: Statement | UsingDeclaration = statement as Statement | UsingDeclaration
-    if (given.type !== 'UsingDeclaration') return visitStatement.call(this, statement)
-    this.visitVariableDeclarators(given.decls)
+  // oxlint-disable-next-line typescript/no-deprecated -- see above
+  const walker: Walker = Visitor.prototype
+  // oxlint-disable-next-line typescript/unbound-method -- it is called with the walker at hand.
+  const known = walker.visitStatement
+  walker.visitStatement = function (statement) {
+    if (statement.type !== 'UsingDeclaration') return known.call(this, statement)
+    this.visitVariableDeclarators(statement.decls)
     return statement
   }
 }

@@ -1,12 +1,10 @@
 export { sleep } from './abort.ts'
 export { ByteBudget } from './byte-budget.ts'
-export { type Clock, systemClock, type Timer, type TimerOptions, VirtualClock } from './clock.ts'
+export { type Clock, systemClock, type Timer, VirtualClock } from './clock.ts'
 export { type Duration, durationMs } from './duration.ts'
 export {
-  ByteBudgetExceededError,
   ClosedError,
   DurationInvalidError,
-  type ErrorParts,
   InvariantError,
   JsonInvalidError,
   MillraceError,
@@ -15,5 +13,5 @@ export {
 } from './errors.ts'
 export { formatUuidv7, isUuid, uuidTimeText, uuidv7 } from './ids.ts'
 export { isoTime, parseIsoTime } from './iso-time.ts'
-export { freezeParsedJson, frozenJson, type Json, jsonDepthMax } from './json.ts'
+export { freezeParsedJson, frozenJson, type Json } from './json.ts'
 export { type Random, SeededRandom, systemRandom } from './random.ts'

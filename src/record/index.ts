@@ -1,7 +1,5 @@
-export { BatchBufferPool, type BatchBufferPoolOptions } from './batch-buffer-pool.ts'
+export { BatchBufferPool } from './batch-buffer-pool.ts'
 export {
-  type BatchHeader,
-  type BatchProducer,
   batchBytesAt,
   checkCrc,
   readBatchHeader,
@@ -9,11 +7,9 @@ export {
   setProducer,
   writeCrc,
 } from './batch-header.ts'
-export type { SealOptions } from './batch-seal.ts'
 export type { Compression } from './compression.ts'
 export { crc32c } from './crc32c.ts'
 export {
-  type BatchDamage,
   DecompressedTooLargeError,
   RecordArgumentInvalidError,
   RecordBatchDamagedError,
@@ -21,7 +17,7 @@ export {
   RecordTooLargeError,
 } from './errors.ts'
 export { filterBatch } from './filter-batch.ts'
-export { type DecodeMessagesOptions, decodeMessages, type RecordSink } from './message-decoder.ts'
+export { decodeMessages } from './message-decoder.ts'
 export { partitionFor } from './murmur2.ts'
 export type {
   MessageRecord,
@@ -30,12 +26,10 @@ export type {
   RecordInput,
   RecordKey,
   RecordOutcome,
-  TombstoneRecord,
   UndecodableRecord,
 } from './record.ts'
 export {
   type BatchMark,
   RecordBatchBuilder,
-  type RecordBatchBuilderOptions,
 } from './record-batch-builder.ts'
-export { decodeBatch, type ReadBatchOptions, RecordBatchReader } from './record-batch-reader.ts'
+export { decodeBatch, RecordBatchReader } from './record-batch-reader.ts'
