@@ -2,10 +2,11 @@ import { type CommitOutcome, OutOfSequenceError, ProducerFencedError, type Write
 import { ByteBudget, type Clock, ClosedError, InvariantError } from '../kernel/index.ts'
 import type { Catalog } from './catalog.ts'
 import { CommitStager, isUnconditional, packAppends } from './commit-stager.ts'
-import { EngineFailedError, WriteInvalidError } from './errors.ts'
+import { ArgumentInvalidError, EngineFailedError } from './errors.ts'
 import type { AppendCommand, Refusal, StoreAnswers, StoreRequest, UnitResult } from './store/protocol.ts'
 import type { StoreClient } from './store-client.ts'
 import { type BatchDraft, positionsOf, UnitDraft } from './unit-draft.ts'
+import { WaitingLine } from './waiting-line.ts'
 
 /** Groups on their way to the writer: while it syncs one, the next one already waits at its door. */
 const groupsInFlightMax = 2
@@ -33,14 +34,6 @@ export interface CommitListener {
   failed(): void
 }
 
-/** Somebody who waits to be let in, after those who came before. */
-interface Entrant {
-  /** What it takes from the budget to be let in. */
-  readonly bytes: number
-  enter(): void
-  refuse(error: Error): void
-}
-
 /**
  * Turns concurrent commits into few transactions. Encoding happens in the caller's turn; all that has gathered while the
  * writer was busy becomes one group: one transaction, one sync.
@@ -53,8 +46,8 @@ export class CommitQueue {
   readonly #stager: CommitStager
   readonly #listener: CommitListener
   #units: UnitDraft[] = []
-  /** Back-pressure: calls that found the budget spent, in their order. A set, so that one that is aborted leaves at once. */
-  readonly #entrants = new Set<Entrant>()
+  /** Back-pressure: calls that found the budget spent. */
+  readonly #line: WaitingLine
   /** Bytes and units that wait to be sent. */
   #waitingWeight = 0
   #groupsInFlight = 0
@@ -69,6 +62,7 @@ export class CommitQueue {
     this.#catalog = catalog
     this.#clock = clock
     this.#budget = new ByteBudget('the commits waiting for the disk', bufferBytesMax)
+    this.#line = new WaitingLine(this.#budget)
     this.#stager = new CommitStager(catalog, client.pool)
     this.#listener = listener
   }
@@ -82,8 +76,11 @@ export class CommitQueue {
     try {
       this.#refuseIfDone()
       signal?.throwIfAborted()
-      if (this.#entrants.size === 0 && this.#budget.tryAcquire(admissionBytes)) return this.#stage(batch)
-      return this.#commitLater(batch, signal)
+      const entersAtOnce = this.#line.isEmpty && this.#budget.tryAcquire(admissionBytes)
+      return new Promise((resolve, reject) => {
+        if (entersAtOnce) this.#enter(batch, resolve, reject)
+        else this.#line.join(admissionBytes, signal, () => this.#enter(batch, resolve, reject), reject)
+      })
     } catch (error) {
       return Promise.reject(error)
     }
@@ -92,7 +89,7 @@ export class CommitQueue {
   /** Sends another request after all commits made so far, in order with them. */
   async request<R extends StoreRequest>(request: R): Promise<StoreAnswers[R['kind']]> {
     this.#refuseIfDone()
-    if (this.#entrants.size > 0) await this.#turn()
+    if (!this.#line.isEmpty) await this.#line.passed()
     if (this.#failure !== undefined) throw this.#failure
     while (this.#units.length > 0) this.#sendGroup()
     const answer = this.#client.request(request)
@@ -102,7 +99,7 @@ export class CommitQueue {
 
   /** Resolves when every commit made before is answered, also those that wait to be let in. */
   async settled(): Promise<void> {
-    if (this.#entrants.size > 0) await this.#turn()
+    if (!this.#line.isEmpty) await this.#line.passed()
     while (this.#units.length > 0) this.#sendGroup()
     await this.#tail
   }
@@ -119,55 +116,10 @@ export class CommitQueue {
     if (this.#closed) throw new ClosedError('The engine')
   }
 
-  #commitLater(batch: WriteBatch, signal: AbortSignal | undefined): Promise<CommitOutcome> {
-    return new Promise((resolve, reject) => {
-      const abort = (): void => {
-        this.#entrants.delete(entrant)
-        reject(signal?.reason)
-        this.#admit()
-      }
-      const entrant: Entrant = {
-        bytes: admissionBytes,
-        enter: () => {
-          signal?.removeEventListener('abort', abort)
-          try {
-            this.#enter(batch, resolve, reject)
-          } catch (error) {
-            reject(error)
-          }
-        },
-        refuse: (error) => {
-          signal?.removeEventListener('abort', abort)
-          reject(error)
-        },
-      }
-      signal?.addEventListener('abort', abort, { once: true })
-      this.#entrants.add(entrant)
-    })
-  }
-
-  /** Resolves when everybody who waits to be let in now has been let in, or turned away. */
-  #turn(): Promise<void> {
-    return new Promise((resolve) => this.#entrants.add({ bytes: 0, enter: resolve, refuse: () => resolve() }))
-  }
-
-  /** Lets in those who wait, in their order and in this very turn: nobody who calls later may come before them. */
-  #admit(): void {
-    for (const entrant of this.#entrants) {
-      if (entrant.bytes > 0 && !this.#budget.tryAcquire(entrant.bytes)) return
-      this.#entrants.delete(entrant)
-      entrant.enter()
-    }
-  }
-
   /** The tail moves on to one more promise, which never rejects. */
   #follow(last: Promise<unknown>): void {
     const before = this.#tail
     this.#tail = last.then(() => before)
-  }
-
-  #stage(batch: WriteBatch): Promise<CommitOutcome> {
-    return new Promise((resolve, reject) => this.#enter(batch, resolve, reject))
   }
 
   #enter(batch: WriteBatch, resolve: (outcome: CommitOutcome) => void, reject: (error: Error) => void): void {
@@ -189,7 +141,7 @@ export class CommitQueue {
       this.#budget.release(admissionBytes)
       // What cannot even be walked over has another shape than the compiler was told.
       const { message } = error as Error
-      throw error instanceof TypeError ? new WriteInvalidError('the batch', `is misshapen (${message})`) : error
+      throw error instanceof TypeError ? new ArgumentInvalidError('the batch', `is misshapen (${message})`) : error
     }
     if (this.#waitingWeight >= groupWeightWorthwhile && this.#groupsInFlight < groupsInFlightMax) this.#sendGroup()
     else this.#scheduleFlush()
@@ -266,7 +218,7 @@ export class CommitQueue {
       this.#budget.release(unit.bytes)
       this.#answerUnit(unit, drafts[i] as readonly BatchDraft[], results[i] as UnitResult)
     }
-    this.#admit()
+    this.#line.admit()
     if (this.#units.length > 0) this.#scheduleFlush()
   }
 
@@ -298,7 +250,7 @@ export class CommitQueue {
       this.#budget.release(unit.bytes)
       for (const { reject } of unit.commits) reject(error)
     }
-    this.#admit()
+    this.#line.admit()
     if (this.#units.length > 0) this.#scheduleFlush()
   }
 
@@ -313,9 +265,7 @@ export class CommitQueue {
       this.#budget.release(unit.bytes)
       for (const { reject } of unit.commits) reject(error)
     }
-    const entrants = [...this.#entrants]
-    this.#entrants.clear()
-    for (const entrant of entrants) entrant.refuse(error)
+    this.#line.refuse(error)
     this.#listener.failed()
   }
 
