@@ -1,4 +1,5 @@
 import type { View } from '../domain/index.ts'
+import { type OptionProblem, OptionsInvalidError } from '../kernel/index.ts'
 import type { TopicDeclaration } from '../runtime/index.ts'
 import { checkName, checkUnique } from './names.ts'
 import type { AppParts } from './parts.ts'
@@ -28,7 +29,7 @@ export interface App extends AppParts {
  * Puts services and views together.
  *
  * @param name 1 to 100 letters, digits, `_` and `-`; stable over deployments.
- * @throws NameInvalidError `NAME_INVALID`, NameTakenError `NAME_TAKEN`
+ * @throws NameInvalidError `NAME_INVALID`, NameTakenError `NAME_TAKEN`, OptionsInvalidError `OPTIONS_INVALID`
  *
  * @example
  * ```ts
@@ -36,8 +37,9 @@ export interface App extends AppParts {
  * await using running = await shop.start({ engine: embedded({ path: 'shop.db' }) })
  * ```
  */
-export function app(name: string, options: AppOptions): App {
+export function app(name: string, options: AppOptions = {}): App {
   checkName('app', name)
+  checkApp(name, options)
   const services = Object.freeze([...(options.services ?? [])])
   const views = Object.freeze([...(options.views ?? [])])
   const topics = Object.freeze([...(options.topics ?? [])])
@@ -52,4 +54,19 @@ export function app(name: string, options: AppOptions): App {
     start: (startOptions: StartOptions) => startApp(declared, startOptions),
   })
   return declared
+}
+
+/** Each part with what tells it from something else. */
+const partMarks = { services: 'handlers', views: 'handler', topics: 'config' } as const
+
+function checkApp(name: string, options: AppOptions): void {
+  const problems: OptionProblem[] = []
+  for (const [option, mark] of Object.entries(partMarks) as [keyof AppOptions, string][]) {
+    const parts: unknown = options[option] ?? []
+    if (!Array.isArray(parts)) problems.push({ option, problem: 'is no list' })
+    else if (!parts.every((part: unknown) => typeof part === 'object' && part !== null && mark in part)) {
+      problems.push({ option, problem: `holds what ${option.slice(0, -1)}() did not make` })
+    }
+  }
+  if (problems.length > 0) throw new OptionsInvalidError(`app ${JSON.stringify(name)}`, problems)
 }

@@ -24,6 +24,19 @@ export class NameTakenError extends MillraceError<'NAME_TAKEN', { readonly place
   }
 }
 
+/** Something that was to be published and is no message. */
+export class PublishInvalidError extends MillraceError<'PUBLISH_INVALID', { readonly given: string }> {
+  constructor(given: unknown) {
+    const what = given === null ? 'null' : typeof given === 'object' ? 'an object without a type' : `a ${typeof given}`
+    super({
+      code: 'PUBLISH_INVALID',
+      problem: `What was to be published is no message but ${what}. Nothing was published.`,
+      remedy: 'Call the definition to create a message: running.publish(OrderPlaced({ … })).',
+      details: { given: what },
+    })
+  }
+}
+
 /** A view that the app does not have. */
 export class ViewUnknownError extends MillraceError<'VIEW_UNKNOWN', { readonly view: string; readonly app: string }> {
   constructor(view: string, app: string) {

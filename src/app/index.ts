@@ -3,7 +3,7 @@
  * @module
  */
 export { type App, type AppOptions, app } from './app.ts'
-export { NameInvalidError, NameTakenError, ViewUnknownError } from './errors.ts'
+export { NameInvalidError, NameTakenError, PublishInvalidError, ViewUnknownError } from './errors.ts'
 export type { RunningApp, ViewChange, ViewEntry, ViewReader } from './running-app.ts'
 export { type Service, service } from './service.ts'
 export type { StartOptions } from './start.ts'

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { embedded } from '../embedded/index.ts'
 import { VirtualClock } from '../kernel/index.ts'
-import { on, publish, set } from '../runtime/index.ts'
+import { fixed, on, publish, set } from '../runtime/index.ts'
 import { type CommittedReport, channels, type HandledReport } from '../telemetry/index.ts'
 import { gate, memoryEngine, messagesOf, Paid, Placed, startHandlers, temporaryFolder } from './app.test-support.ts'
 import { app, service } from './index.ts'
@@ -78,6 +78,27 @@ describe('stop', () => {
     await again.idle()
     expect(await messagesOf(engine, 'payments')).toHaveLength(1)
     expect(await again.deadLetters.count()).toBe(0)
+  })
+
+  it('does not wait for the next attempt of what fails meanwhile', async () => {
+    const clock = new VirtualClock()
+    await using engine = await memoryEngine()
+    const began = gate()
+    const go = gate()
+    const handler = on(Placed, { retry: fixed({ delay: '1m' }) }, async () => {
+      began.open()
+      await go.opened
+      throw new Error('not now')
+    })
+    const running = await startHandlers([handler], { engine, clock })
+    await running.publish([Placed({ id: 'a', n: 1 }), Placed({ id: 'a', n: 2 })])
+    await began.opened
+    // Time stands still, so whatever waited for it would wait for ever.
+    const stopped = running.stop()
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve))
+    go.open()
+    await stopped
+    expect((await engine.groups.describe('test.s.Placed'))?.lag.reduce((sum, lag) => sum + lag.lagMessages, 0)).toBe(2)
   })
 
   it('rejects what waits for idle, and publishing', async () => {
@@ -193,6 +214,32 @@ describe('declarations', () => {
     expect(() => app('a', { services: [service('s', []), service('s', [])] })).toThrow(
       expect.objectContaining({ code: 'NAME_TAKEN' }),
     )
+  })
+
+  it('refuse what was not made by the functions that make it', async () => {
+    const invalid = expect.objectContaining({ code: 'OPTIONS_INVALID' })
+    for (const make of [
+      () => on(Placed, null as never, () => undefined),
+      () => (on as (...args: unknown[]) => unknown)(Placed),
+      () => on(Placed, { state: null as never }, () => undefined),
+      () => on(Placed, { name: 5 as never }, () => undefined),
+      () => service('s', undefined as never),
+      () => service('s', [() => undefined] as never),
+      () => app('a', { services: 5 as never }),
+      () => app('a', { views: [{}] as never }),
+    ]) {
+      expect(make).toThrow(invalid)
+    }
+    const empty = app('a')
+    for (const options of [undefined, {}, { engine: 5 }, { engine: {}, stopTimeout: 'soon' }]) {
+      await expect(empty.start(options as never)).rejects.toEqual(invalid)
+    }
+    await using engine = await memoryEngine()
+    await using running = await empty.start({ engine })
+    for (const message of [undefined, null, 5, {}, Placed, [Placed({ id: 'a', n: 1 }), undefined]]) {
+      await expect(running.publish(message as never)).rejects.toMatchObject({ code: 'PUBLISH_INVALID' })
+    }
+    expect((await engine.topics.list()).map(({ name }) => name)).toEqual(['a.dead-letters'])
   })
 
   it('report all wrong options of a handler together', () => {

@@ -14,7 +14,7 @@ import {
   type TopicResolver,
 } from '../runtime/index.ts'
 import { channels } from '../telemetry/index.ts'
-import { ViewUnknownError } from './errors.ts'
+import { PublishInvalidError, ViewUnknownError } from './errors.ts'
 import { LiveView } from './live-view.ts'
 import type { AppParts, Part } from './parts.ts'
 import { beginRebuild, finishRebuild } from './rebuild.ts'
@@ -83,6 +83,7 @@ export class LiveApp implements RunningApp {
     const { topics, engine, clock } = this.#options
     const list = Array.isArray(messages) ? (messages as readonly Message[]) : [messages as Message]
     const runs: { topic: string; messages: Message[] }[] = []
+    for (const message of list) if (!isTyped(message)) throw new PublishInvalidError(message)
     for (const message of list) {
       const topic = topics.topicOf(message)
       if (!topics.isReady(topic)) await topics.create(topic)
@@ -101,8 +102,8 @@ export class LiveApp implements RunningApp {
 
   view<State>(view: View<State>): ViewReader<State> {
     const { app, engine } = this.#options
-    const known = app.views.find((one) => one.name === view.name && one.version === view.version)
-    if (known === undefined) throw new ViewUnknownError(view.name, this.name)
+    const known = app.views.find((one) => one.name === view?.name && one.version === view.version)
+    if (known === undefined) throw new ViewUnknownError(String(view?.name), this.name)
     return new LiveView<State>(engine, viewNamespace(this.name, view), () => this.#rebuild(view.handler))
   }
 
@@ -240,4 +241,9 @@ export class LiveApp implements RunningApp {
     if (this.#failure !== undefined) throw this.#failure.error
     if (this.#stopping !== undefined) throw new AppStoppedError(this.name)
   }
+}
+
+/** Enough to tell to which topic it belongs; the engine checks the rest. */
+function isTyped(message: unknown): boolean {
+  return typeof message === 'object' && message !== null && typeof (message as Partial<Message>).type === 'string'
 }

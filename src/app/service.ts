@@ -1,3 +1,4 @@
+import { OptionsInvalidError } from '../kernel/index.ts'
 import type { Handler } from '../runtime/index.ts'
 import { checkName, checkUnique } from './names.ts'
 
@@ -12,7 +13,7 @@ export interface Service {
  * their events.
  *
  * @param name 1 to 100 letters, digits, `_` and `-`; stable over deployments.
- * @throws NameInvalidError `NAME_INVALID`, NameTakenError `NAME_TAKEN`: two handlers have one name; give one a `name`.
+ * @throws OptionsInvalidError `OPTIONS_INVALID`, NameInvalidError `NAME_INVALID`, NameTakenError `NAME_TAKEN`: two handlers have one name; give one a `name`.
  *
  * @example
  * ```ts
@@ -21,6 +22,11 @@ export interface Service {
  */
 export function service(name: string, handlers: readonly Handler[]): Service {
   checkName('service', name)
+  const isHandler = (one: unknown): boolean => typeof one === 'object' && one !== null && 'handle' in one
+  if (!Array.isArray(handlers) || !handlers.every(isHandler)) {
+    const problem = 'is no list of what on() makes'
+    throw new OptionsInvalidError(`service ${JSON.stringify(name)}`, [{ option: 'handlers', problem }])
+  }
   checkUnique(`handlers of service ${name}`, handlers)
   return Object.freeze({ name, handlers: Object.freeze([...handlers]) })
 }

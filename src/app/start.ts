@@ -1,6 +1,16 @@
 import { viewNamespace } from '../domain/index.ts'
 import type { Engine, EngineSource } from '../engine/index.ts'
-import { type Clock, type Duration, durationMs, type Random, systemClock, systemRandom } from '../kernel/index.ts'
+import {
+  type Clock,
+  type Duration,
+  durationMs,
+  MillraceError,
+  type OptionProblem,
+  OptionsInvalidError,
+  type Random,
+  systemClock,
+  systemRandom,
+} from '../kernel/index.ts'
 import {
   deadLetterTopic,
   declaredTopic,
@@ -32,6 +42,7 @@ export interface StartOptions {
 
 /** Starts an app: what `app.start()` documents. */
 export async function startApp(app: AppParts, options: StartOptions): Promise<RunningApp> {
+  checkStart(options)
   options.signal?.throwIfAborted()
   const clock = options.clock ?? systemClock
   const random = options.random ?? systemRandom
@@ -58,6 +69,20 @@ export async function startApp(app: AppParts, options: StartOptions): Promise<Ru
     if (!isOpen) await engine.close()
     throw error
   }
+}
+
+function checkStart(options: Partial<StartOptions> | undefined): void {
+  const problems: OptionProblem[] = []
+  const { engine, stopTimeout } = options ?? {}
+  if (typeof engine !== 'object' || engine === null || !('commit' in engine || 'open' in engine)) {
+    problems.push({ option: 'engine', problem: 'is no engine, such as embedded({ path }) makes' })
+  }
+  try {
+    if (stopTimeout !== undefined) durationMs(stopTimeout)
+  } catch (error) {
+    problems.push({ option: 'stopTimeout', problem: error instanceof MillraceError ? error.problem : String(error) })
+  }
+  if (problems.length > 0) throw new OptionsInvalidError('app.start()', problems)
 }
 
 /** Group, state and handler of each handler and view. */

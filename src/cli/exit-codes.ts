@@ -40,7 +40,7 @@ const byErrorCode: Readonly<Record<string, number>> = {
   OPTIONS_INVALID: exitCodes.usage,
   RECORD_TOO_LARGE: exitCodes.usage,
   TOPIC_NAME_INVALID: exitCodes.usage,
-  WRITE_INVALID: exitCodes.usage,
+  ARGUMENT_INVALID: exitCodes.usage,
   CLI_NOT_FOUND: exitCodes.notFound,
   DEAD_LETTER_UNKNOWN: exitCodes.notFound,
   GROUP_UNKNOWN: exitCodes.notFound,

@@ -61,7 +61,7 @@ export function view<const Events extends readonly [AnyEventDefinition, ...AnyEv
   name: string,
   options: ViewOptions<Events, State>,
 ): View<State> {
-  const version = options.version ?? 1
+  const version = options?.version ?? 1
   checkView(name, version, options)
   const initial = frozenJson(options.initial, 'initial')
   const initialState: unknown = initial
@@ -97,7 +97,8 @@ interface ErasedViewOptions {
   readonly on?: object
 }
 
-function checkView(name: string, version: number, options: ErasedViewOptions): void {
+function checkView(name: string, version: number, given: ErasedViewOptions | undefined): void {
+  const options = given ?? {}
   const problems: OptionProblem[] = []
   if (!Number.isSafeInteger(version) || version < 1) {
     problems.push({ option: 'version', problem: `is ${version}, not a whole number from 1` })
@@ -106,7 +107,11 @@ function checkView(name: string, version: number, options: ErasedViewOptions): v
     problems.push({ option: 'events', problem: 'is empty' })
   }
   if (typeof options.key !== 'function') problems.push({ option: 'key', problem: 'is not a function' })
-  const types = new Set((options.events ?? []).map((definition) => definition.type))
+  const events = Array.isArray(options.events) ? (options.events as readonly AnyEventDefinition[]) : []
+  if (events.some((definition) => typeof definition?.type !== 'string')) {
+    problems.push({ option: 'events', problem: 'holds what is no event definition' })
+  }
+  const types = new Set(events.flatMap((definition) => definition?.type ?? []))
   const functions = (options.on ?? {}) as Readonly<Record<string, unknown>>
   for (const type of types) {
     if (!Object.hasOwn(functions, type) || typeof functions[type] !== 'function') {

@@ -1,5 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { PartitionUnknownError, type TopicConfig, TopicUnknownError } from '../engine/index.ts'
+import { memoryPath } from './connection.ts'
+import { FileDamagedError } from './errors.ts'
 import type { PartitionRow, TopicRow } from './store/protocol.ts'
 import { readPartitions } from './store/topic-writer.ts'
 
@@ -64,7 +66,7 @@ export class Catalog {
     for (const row of rows) {
       const id = Number(row['id'])
       const name = String(row['name'])
-      const config = JSON.parse(String(row['config'])) as Required<TopicConfig>
+      const config = configOf(db, name, String(row['config']))
       present.add(name)
       this.put({ id, name, config, partitions: readPartitions(db, id) })
     }
@@ -128,5 +130,14 @@ export class Catalog {
 
   get topics(): readonly Topic[] {
     return [...this.#topics.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
+  }
+}
+
+function configOf(db: DatabaseSync, topic: string, text: string): Required<TopicConfig> {
+  try {
+    return JSON.parse(text) as Required<TopicConfig>
+  } catch (cause) {
+    const place = `the settings of topic ${topic} are no JSON`
+    throw new FileDamagedError(db.location() ?? memoryPath, place, { cause })
   }
 }

@@ -269,7 +269,7 @@ describe('the queue of commits', () => {
       codeOf(queue.commit(write(1))),
     ]
     const [first, empty, unknown, last] = await Promise.all(outcomes)
-    expect([empty, unknown]).toEqual(['WRITE_INVALID', 'TOPIC_UNKNOWN'])
+    expect([empty, unknown]).toEqual(['ARGUMENT_INVALID', 'TOPIC_UNKNOWN'])
     expect([first, last]).toEqual(Array(2).fill({ resolved: expect.objectContaining({ ok: true }) }))
     expect(stored()).toEqual([0, 1])
   })

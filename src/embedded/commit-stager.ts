@@ -12,7 +12,7 @@ import { isUuid } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
 import { type BatchBufferPool, partitionFor, RecordBatchBuilder } from '../record/index.ts'
 import type { Catalog, Partition, Topic } from './catalog.ts'
-import { WriteInvalidError } from './errors.ts'
+import { ArgumentInvalidError } from './errors.ts'
 import {
   type AppendCommand,
   anyRevision,
@@ -60,7 +60,7 @@ export class CommitStager {
   constructor(catalog: Catalog, pool: BatchBufferPool) {
     this.#catalog = catalog
     this.#pool = pool
-    this.#eventBuilder = new RecordBatchBuilder({ pool })
+    this.#eventBuilder = new RecordBatchBuilder({ pool, recordBytesMax: eventBytesMax })
   }
 
   /** Adds a commit to a unit. On an error the unit is as before. */
@@ -119,7 +119,10 @@ export class CommitStager {
       checkInteger(`${place}.done[${i}].to`, to, from)
       // What is not written yet would be passed over once it is.
       if (to > partition.latest) {
-        throw new WriteInvalidError(`${place}.done[${i}].to`, `is ${to}, beyond the last record: ${partition.latest}`)
+        throw new ArgumentInvalidError(
+          `${place}.done[${i}].to`,
+          `is ${to}, beyond the last record: ${partition.latest}`,
+        )
       }
       pairs.push(from, to)
     }
@@ -133,7 +136,7 @@ export class CommitStager {
     checkList(`publish to "${write.topic}", records`, records)
     if (write.producer !== undefined) {
       if (write.partition === undefined) {
-        throw new WriteInvalidError(`publish to "${write.topic}"`, 'of an idempotent producer names no partition')
+        throw new ArgumentInvalidError(`publish to "${write.topic}"`, 'of an idempotent producer names no partition')
       }
       checkInteger('producer.producerId', write.producer.producerId, 0)
       checkInteger('producer.epoch', write.producer.epoch, 0)
@@ -146,7 +149,7 @@ export class CommitStager {
   #draft(unit: UnitDraft, target: Target, write: PublishWrite, key: string | Uint8Array | null): BatchDraft {
     const { topic } = target
     if (key === null && topic.config.cleanup !== 'delete') {
-      throw new WriteInvalidError(`publish to "${topic.name}"`, 'has no key, which a compacted topic needs')
+      throw new ArgumentInvalidError(`publish to "${topic.name}"`, 'has no key, which a compacted topic needs')
     }
     let partition = target.fixed
     if (partition === undefined && key !== null) {
@@ -165,11 +168,14 @@ export class CommitStager {
     const { expected = 'any', condition } = write
     checkExpected(`${place}.expected`, expected)
     if (condition !== undefined) {
+      if (typeof condition !== 'object' || condition === null) {
+        throw new ArgumentInvalidError(`${place}.condition`, 'is no object with a query and a position')
+      }
       checkQuery(`${place}.condition.query`, condition.query)
       checkInteger(`${place}.condition.after`, condition.after, 0)
     }
     checkList(`${place}.events`, write.events)
-    if (write.events.length === 0) throw new WriteInvalidError(place, 'has no events')
+    if (write.events.length === 0) throw new ArgumentInvalidError(place, 'has no events')
     const events = write.events.map((event) => this.#event(event, place, nowMs))
     return {
       stream: write.stream,
@@ -179,7 +185,9 @@ export class CommitStager {
     }
   }
 
-  #event({ message, tags = [] }: NewEvent, place: string, nowMs: number): EventDraft {
+  #event(event: NewEvent, place: string, nowMs: number): EventDraft {
+    if (typeof event !== 'object' || event === null) throw new ArgumentInvalidError(`${place}.events`, 'hold no event')
+    const { message, tags = [] } = event
     checkList(`${place}.tags`, tags)
     for (const tag of tags) checkName(`${place}.tags`, tag)
     checkMessage(message)
@@ -198,6 +206,9 @@ interface Target {
   readonly keyless: Partition
   producerDraft?: BatchDraft | undefined
 }
+
+/** Largest event in the event store, as a record: what a topic takes unless told otherwise. */
+const eventBytesMax = 1_048_576
 
 const none: readonly never[] = Object.freeze([])
 const nothingPublished: Staged = { slots: [], bytes: 0 }
@@ -242,8 +253,8 @@ function timerCommand(write: TimerWrite, place: string): TimerCommand {
   }
 }
 
-function kindUnknown(place: string): WriteInvalidError {
-  return new WriteInvalidError(place, 'is of no known kind')
+function kindUnknown(place: string): ArgumentInvalidError {
+  return new ArgumentInvalidError(place, 'is of no known kind')
 }
 
 const noBytes = new Uint8Array()

@@ -105,6 +105,8 @@ describe('the place of a file', () => {
 
   it('where even the superuser cannot write is refused', async () => {
     expect(await codeOf(openEngine('/proc/self/shop.db'))).toBe('FILE_UNUSABLE')
+    // Node's own way to make folders with those above them never comes back from here.
+    expect(await codeOf(openEngine('/proc/self/nowhere/shop.db'))).toBe('FILE_UNUSABLE')
   })
 
   it('with a lock file that is something else is refused with the name of that file', async () => {

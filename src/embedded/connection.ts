@@ -150,16 +150,20 @@ export function opened(path: string, error: unknown): unknown {
   }
 }
 
-/** Makes a folder with those above it, whose names are durable only once the folders that hold them are synced. */
+/**
+ * Makes a folder with those above it, whose names are durable only once the folders that hold them are synced. One by
+ * one: where a file system lets nobody make folders, as `/proc`, Node's own recursive call never returns.
+ */
 function makeFolder(folder: string): void {
-  const first = mkdirSync(folder, { recursive: true })
-  if (first === undefined) return
-  let made = folder
-  while (made !== first) {
-    syncFolder(dirname(made))
-    made = dirname(made)
+  if (existsSync(folder)) return
+  makeFolder(dirname(folder))
+  try {
+    mkdirSync(folder)
+  } catch (error) {
+    // Somebody else made it in the meantime.
+    if (!existsSync(folder)) throw error
   }
-  syncFolder(dirname(first))
+  syncFolder(dirname(folder))
 }
 
 /** A new file's name is durable only once its folder is synced. */

@@ -14,7 +14,7 @@ import {
 import type { BatchReader } from './batch-reader.ts'
 import type { Partition } from './catalog.ts'
 import type { EngineCore } from './engine-core.ts'
-import { WriteInvalidError } from './errors.ts'
+import { ArgumentInvalidError } from './errors.ts'
 import { GroupCoordinator } from './group-coordinator.ts'
 import type { ProgressTable } from './progress-table.ts'
 import type { TopicLog } from './topic-log.ts'
@@ -44,10 +44,13 @@ export class EmbeddedGroups implements ConsumerGroups {
 
   async join(options: JoinOptions): Promise<Member> {
     this.#core.refuseIfDone()
-    checkName('group', options.group)
+    checkName('group', options?.group)
+    for (const name of ['onAssigned', 'onRevoked', 'onLost'] as const) {
+      if (typeof options[name] !== 'function') throw new ArgumentInvalidError(name, 'is not a function')
+    }
     if (options.sessionTimeoutMs !== undefined) checkInteger('sessionTimeoutMs', options.sessionTimeoutMs, 1)
     const { from = 'earliest' } = options
-    if (from !== 'earliest' && from !== 'latest') throw new WriteInvalidError('from', 'is not earliest or latest')
+    if (from !== 'earliest' && from !== 'latest') throw new ArgumentInvalidError('from', 'is not earliest or latest')
     checkList('topics', options.topics)
     for (const topic of options.topics) this.#core.catalog.topic(topic)
     return this.#coordinator(options.group).join(options)

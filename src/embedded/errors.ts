@@ -125,16 +125,16 @@ export class ReadOnlyError extends MillraceError<'ENGINE_READ_ONLY', { readonly 
   }
 }
 
-/** A write batch that no engine can take: a mistake of the caller, found before anything was written. */
-export class WriteInvalidError extends MillraceError<
-  'WRITE_INVALID',
+/** A commit, a read or another call that no engine can carry out: a mistake of the caller, found before anything was done. */
+export class ArgumentInvalidError extends MillraceError<
+  'ARGUMENT_INVALID',
   { readonly place: string; readonly reason: string }
 > {
   constructor(place: string, reason: string) {
     super({
-      code: 'WRITE_INVALID',
-      problem: `The commit cannot be made: ${place} ${reason}.`,
-      remedy: 'Correct it; nothing of the commit was stored.',
+      code: 'ARGUMENT_INVALID',
+      problem: `The call cannot be carried out: ${place} ${reason}.`,
+      remedy: 'Correct it; nothing was read or stored.',
       details: { place, reason },
     })
   }

@@ -12,10 +12,10 @@ import {
 } from '../engine/index.ts'
 import { reading } from './connection.ts'
 import type { EngineCore } from './engine-core.ts'
-import { WriteInvalidError } from './errors.ts'
-import { querySql } from './event-query.ts'
+import { ArgumentInvalidError } from './errors.ts'
+import { matchesQuery, querySql } from './event-query.ts'
 import { decodeEventRow, type EventRow } from './event-row.ts'
-import { checkInteger, checkName, checkQuery } from './write-checks.ts'
+import { checkInteger, checkName, checkQuery, checkSignal } from './write-checks.ts'
 
 /** Events fetched at once: few enough to be quick, many enough that the cost of asking does not show. */
 const pageEvents = 512
@@ -38,7 +38,6 @@ export class EventLog implements EventStore {
     this.#core = core
     this.#db = core.reader
     const columns = `position, version, time_ms, tags, bytes, ?2 AS stream`
-    const inStream = 'stream_id = (SELECT id FROM stream WHERE name = ?2)'
     this.#forward = this.#db.prepare(
       `SELECT ${columns} FROM event WHERE ${inStream} AND version >= ?1 ORDER BY version LIMIT ?3`,
     )
@@ -51,24 +50,32 @@ export class EventLog implements EventStore {
 
   async *readStream(stream: string, options: ReadStreamOptions = {}): AsyncGenerator<StoredEvent> {
     checkName('stream', stream)
-    const { direction = 'forward', signal } = options
+    const { direction = 'forward', query, signal } = options
+    if (query !== undefined) checkQuery('query', query)
     const isForward = isForwardIn(direction)
     let next = options.fromVersion ?? (isForward ? 1 : Number.MAX_SAFE_INTEGER)
     checkInteger('fromVersion', next, 0)
+    if (options.fromTimeMs !== undefined) {
+      const find = this.#db.prepare(`SELECT version AS place, time_ms FROM event
+        WHERE ${inStream} AND version >= ?1 ORDER BY version LIMIT 1`)
+      next = this.#placeAtTime(isForward, next, options.fromTimeMs, (from) => find.get(from, stream))
+    }
     let left = checkedLimit(options.limit)
     while (left > 0) {
       const pause = this.#core.breathe(pageWeight)
       if (pause !== undefined) await pause
       this.#core.refuseIfDone()
       signal?.throwIfAborted()
-      const count = Math.min(pageEvents, left)
+      const count = query === undefined ? Math.min(pageEvents, left) : pageEvents
       const page = isForward ? this.#forward : this.#backward
       const rows = reading(this.#core.path, () => page.all(next, stream, count)) as unknown as EventRow[]
       for (const row of rows) {
         signal?.throwIfAborted()
-        yield decodeEventRow(row, this.#core.path)
+        const event = decodeEventRow(row, this.#core.path)
+        if (query !== undefined && !matchesQuery(query, event)) continue
+        yield event
+        if (--left === 0) return
       }
-      left -= rows.length
       const last = rows.at(-1)
       if (last === undefined || rows.length < count) return
       next = Number(last.version) + (isForward ? 1 : -1)
@@ -81,7 +88,12 @@ export class EventLog implements EventStore {
     const isForward = isForwardIn(direction)
     let next = options.fromPosition ?? (isForward ? 1 : Number.MAX_SAFE_INTEGER)
     checkInteger('fromPosition', next, 0)
-    if (options.fromTimeMs !== undefined) next = Math.max(next, this.#positionAtTime(options.fromTimeMs))
+    if (options.fromTimeMs !== undefined) {
+      const find = this.#db.prepare(
+        'SELECT position AS place, time_ms FROM event WHERE position >= ? ORDER BY position LIMIT 1',
+      )
+      next = this.#placeAtTime(isForward, next, options.fromTimeMs, (from) => find.get(from))
+    }
     let left = checkedLimit(options.limit)
     while (left > 0) {
       const pause = this.#core.breathe(pageWeight)
@@ -106,6 +118,7 @@ export class EventLog implements EventStore {
     readonly query?: EventQuery
     readonly signal: AbortSignal
   }): AsyncGenerator<({ readonly kind: 'event' } & StoredEvent) | CaughtUp> {
+    checkSignal(options?.signal)
     const { after = 0, query, signal } = options
     checkInteger('after', after, 0)
     if (query !== undefined) checkQuery('query', query)
@@ -203,19 +216,33 @@ export class EventLog implements EventStore {
     return Number(this.#last.get()?.['seq'] ?? 0)
   }
 
-  /** Times never fall as positions rise, so halving finds the place without an index of times. */
-  #positionAtTime(timeMs: number): number {
+  /**
+   * Where a read from a time begins: forward at the first event of that time or later, backward at the last one of that
+   * time or earlier, but never before `next`, nor behind it.
+   *
+   * Times never fall as versions and positions rise, so halving finds the place without an index of times.
+   *
+   * @param find The first event at or behind a place.
+   */
+  #placeAtTime(
+    isForward: boolean,
+    next: number,
+    timeMs: number,
+    find: (from: number) => Record<string, unknown> | undefined,
+  ): number {
+    this.#core.refuseIfDone()
     checkInteger('fromTimeMs', timeMs, 0)
-    const first = this.#db.prepare('SELECT position, time_ms FROM event WHERE position >= ? ORDER BY position LIMIT 1')
+    const fromMs = isForward ? timeMs : timeMs + 1
     let low = 1
+    // No version is greater than a position.
     let high = this.#lastPosition() + 1
     while (low < high) {
       const middle = Math.floor((low + high) / 2)
-      const row = first.get(middle)
-      if (row === undefined || Number(row['time_ms']) >= timeMs) high = middle
-      else low = Number(row['position']) + 1
+      const row = find(middle)
+      if (row === undefined || Number(row['time_ms']) >= fromMs) high = middle
+      else low = Number(row['place']) + 1
     }
-    return low
+    return isForward ? Math.max(next, low) : Math.min(next, low - 1)
   }
 
   #page(query: EventQuery | undefined, isForward: boolean, from: number, count: number): EventRow[] {
@@ -235,6 +262,8 @@ export class EventLog implements EventStore {
   }
 }
 
+const inStream = 'stream_id = (SELECT id FROM stream WHERE name = ?2)'
+
 const streamColumns = `SELECT name, truncated_before, tombstoned, max(version_floor, coalesce(
   (SELECT version FROM event WHERE stream_id = stream.id ORDER BY version DESC LIMIT 1), 0)) AS version FROM stream`
 
@@ -249,7 +278,7 @@ function streamDescription(row: Record<string, unknown>): StreamDescription {
 
 function isForwardIn(direction: Direction): boolean {
   if (direction === 'forward' || direction === 'backward') return direction === 'forward'
-  throw new WriteInvalidError('direction', "is neither 'forward' nor 'backward'")
+  throw new ArgumentInvalidError('direction', "is neither 'forward' nor 'backward'")
 }
 
 function checkedLimit(limit: number | undefined): number {

@@ -111,12 +111,12 @@ describe('queries of the event store', () => {
     }
     const tooMany = { items: [{ types: many(501) }] }
     await expect(Array.fromAsync(engine.events.readAll({ query: tooMany }))).rejects.toMatchObject({
-      code: 'WRITE_INVALID',
+      code: 'ARGUMENT_INVALID',
     })
     await expect(
       engine.commit({
         append: [{ stream: 's', events: [{ message: message('A') }], condition: { query: tooMany, after: 0 } }],
       }),
-    ).rejects.toMatchObject({ code: 'WRITE_INVALID' })
+    ).rejects.toMatchObject({ code: 'ARGUMENT_INVALID' })
   })
 })

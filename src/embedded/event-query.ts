@@ -1,4 +1,4 @@
-import type { EventQuery, EventQueryItem } from '../engine/index.ts'
+import type { EventQuery, EventQueryItem, StoredEvent } from '../engine/index.ts'
 import { tagLabel, typeLabel } from './store/label-index.ts'
 
 /** A statement for a query, whose last two parameters are the position to start at and the number of rows. */
@@ -53,4 +53,15 @@ function armsOf(item: EventQueryItem, values: string[]): readonly string[] {
   const counted = (): string => ` AND (SELECT count(*) ${labels} (${tags.join(', ')})) = ${tags.length}`
   const rest = tags.length < 2 ? tags.map((tag) => also([tag])).join('') : counted()
   return [`one.label_id = ${lead}${rest}${types.length === 0 ? '' : also(types)}`]
+}
+
+/** Whether an event that was read already is one of those that a query means. */
+export function matchesQuery(query: EventQuery, event: StoredEvent): boolean {
+  return (
+    query.items.length === 0 ||
+    query.items.some(
+      ({ types = [], tags = [] }) =>
+        (types.length === 0 || types.includes(event.message.type)) && tags.every((tag) => event.tags.includes(tag)),
+    )
+  )
 }

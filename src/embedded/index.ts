@@ -9,6 +9,7 @@ import { type EmbeddedOptions, resolveEmbeddedOptions } from './options.ts'
 
 export { EmbeddedEngine } from './embedded-engine.ts'
 export {
+  ArgumentInvalidError,
   DiskFullError,
   EngineFailedError,
   FileDamagedError,
@@ -18,7 +19,6 @@ export {
   NotADatabaseFileError,
   ReadOnlyError,
   SqliteTooOldError,
-  WriteInvalidError,
 } from './errors.ts'
 export type { EmbeddedOptions } from './options.ts'
 export type { Damage, VerifyProgress, VerifyReport } from './verify.ts'

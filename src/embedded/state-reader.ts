@@ -4,9 +4,9 @@ import type { StateChange, StateEntry, StateRange, StateStore } from '../engine/
 import type { Json } from '../kernel/index.ts'
 import { reading } from './connection.ts'
 import type { EngineCore } from './engine-core.ts'
-import { WriteInvalidError } from './errors.ts'
+import { ArgumentInvalidError } from './errors.ts'
 import type { StateCommand } from './store/protocol.ts'
-import { checkInteger, checkList, checkName } from './write-checks.ts'
+import { checkInteger, checkList, checkName, checkSignal } from './write-checks.ts'
 
 const rangeLimitDefault = 100
 const rangeLimitMax = 10_000
@@ -75,7 +75,7 @@ export class StateReader implements StateStore {
     checkName('namespace', namespace)
     checkInteger('limit', limit, 0)
     for (const [name, bound] of Object.entries({ prefix, from, to, after })) {
-      if (bound !== undefined && typeof bound !== 'string') throw new WriteInvalidError(name, 'is no string')
+      if (bound !== undefined && typeof bound !== 'string') throw new ArgumentInvalidError(name, 'is no string')
     }
     const conditions = ['namespace_id = (SELECT id FROM namespace WHERE name = ?)']
     const values: (string | number)[] = [namespace]
@@ -120,6 +120,7 @@ export class StateReader implements StateStore {
   ): AsyncGenerator<StateChange> {
     this.#core.refuseIfDone()
     checkName('namespace', namespace)
+    checkSignal(options?.signal)
     const { key, prefix = '', signal } = options
     const rows = this.#watched(namespace, key, prefix)
     const seen = new Map(rows.map((row) => [row.key, { revision: row.revision, checksum: undefined }]))

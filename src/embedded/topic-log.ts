@@ -13,7 +13,7 @@ import type { Clock } from '../kernel/index.ts'
 import type { BatchReader } from './batch-reader.ts'
 import type { Catalog, Partition, Topic } from './catalog.ts'
 import type { EngineCore } from './engine-core.ts'
-import { FileDamagedError, WriteInvalidError } from './errors.ts'
+import { ArgumentInvalidError, FileDamagedError } from './errors.ts'
 import type { RecentMessages } from './recent-messages.ts'
 import type { MaintenanceTotals } from './store/protocol.ts'
 import { checkTopicName, resolveTopicConfig } from './topic-config.ts'
@@ -114,7 +114,7 @@ export class TopicLog implements Topics {
     if (start === 'earliest') return place.earliest
     if (start === 'latest') return place.latest
     if (typeof start !== 'object' || start === null) {
-      throw new WriteInvalidError('the start position', "is not 'earliest', 'latest', an offset or a time")
+      throw new ArgumentInvalidError('the start position', "is not 'earliest', 'latest', an offset or a time")
     }
     if ('offset' in start) {
       checkInteger('offset', start.offset, 0)

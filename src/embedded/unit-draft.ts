@@ -3,6 +3,7 @@ import type { Message } from '../message/index.ts'
 import { type BatchBufferPool, type BatchMark, RecordBatchBuilder, type RecordInput } from '../record/index.ts'
 import type { Partition, Topic } from './catalog.ts'
 import type { BatchCommand, ProgressCommand, StateCommand, TimerCommand } from './store/protocol.ts'
+import { isShareable } from './write-checks.ts'
 
 /** Records of one partition on their way into one batch. */
 export class BatchDraft {
@@ -86,12 +87,6 @@ export interface AppendDraft {
   readonly expected: ExpectedVersion
   readonly events: readonly EventDraft[]
   readonly condition: { readonly query: EventQuery; readonly after: number } | undefined
-}
-
-/** Only what nobody can change any more may be handed to several readers. */
-function isShareable(message: Message): boolean {
-  const { data } = message
-  return Object.isFrozen(message) && (typeof data !== 'object' || data === null || Object.isFrozen(data))
 }
 
 /** Place of one record of a commit: a draft and the number of the record in it. */

@@ -18,7 +18,12 @@ beforeAll(async () => {
       state: [{ kind: 'set', namespace: 'n', key: String(n), value: n }],
     })
   }
+  await commit(engine, { timers: [{ kind: 'schedule', owner: 'o', id: 't', dueMs: 10 ** 13, payload: 1 }] })
+  const member = await engine.groups.join({ group: 'g', topics: ['orders'], ...listener })
+  await member.leave()
 })
+
+const listener = { onAssigned: () => undefined, onRevoked: async () => undefined, onLost: () => undefined }
 
 /** Damages of a copy of the file after somebody did something to it behind the engine's back. */
 async function damagesAfter(name: string, harm: (db: DatabaseSync) => void): Promise<readonly Damage[]> {
@@ -64,6 +69,13 @@ describe('verification', () => {
     ['tags that cannot be read', "UPDATE event SET tags = '[\"a' WHERE position = 4", /position 4|after 3/],
     ['state of no namespace', 'UPDATE state SET namespace_id = 9', /namespace id 9/],
     ['state that cannot be read', "UPDATE state SET value = '{' WHERE key = '7'", /state n, key 7/],
+    ['tags that are no list', "UPDATE event SET tags = '5' WHERE position = 4", /position 4.*no list/],
+    ['a missing version', 'UPDATE event SET version = 900 WHERE position = 4', /stream s0 holds 134 .* 1 to 900/],
+    ['a timer that cannot be read', "UPDATE timer SET payload = '{'", /timer o, id t is no JSON/],
+    ['progress that cannot be read', "UPDATE progress SET done = '['", /group g, topic orders, partition 0 is no JSON/],
+    ['progress beyond the end', 'UPDATE progress SET next_offset = 999', /partition 1 is at offset 999, beyond/],
+    ['progress on no topic', 'UPDATE progress SET partition_id = partition_id + 50', /group g is on partition id 51/],
+    ['settings that cannot be read', "UPDATE topic SET config = '{'", /FILE_DAMAGED|settings of topic orders/],
     [
       'a missing row of an index',
       (db: DatabaseSync) => {
@@ -82,6 +94,17 @@ describe('verification', () => {
       return [{ place: 'a table', problem: `${String(error)} ${String(await codeOf(openEngine(path)))}` }]
     })
     expect(damages.map(({ place: where, problem }) => `${where} ${problem}`).join('\n')).toMatch(place)
+  })
+
+  it('goes on behind tags that cannot be read', async () => {
+    const damages = await damagesAfter('two kinds', (db) => {
+      db.exec("UPDATE event SET tags = '[' WHERE position = 4")
+      flip('event', 'position = 17', 80)(db)
+    })
+    expect(damages.map(({ place }) => place)).toEqual([
+      'event at position 4, stream s0, version 2',
+      'event at position 17, stream s1, version 6',
+    ])
   })
 
   it('lists no more than a thousand places, and says that there are more', async () => {

@@ -30,7 +30,7 @@ const damagesMax = 1_000
 /** After this many rows others get a turn. */
 const rowsPerTurn = 256
 
-/** Walks every page, every record batch and every event, and holds the indexes against them. */
+/** Walks every page, every record batch, every event and all that is kept as JSON, and holds the indexes against them. */
 export class Verification {
   readonly #db: DatabaseSync
   readonly #damages: Damage[] = []
@@ -58,7 +58,9 @@ export class Verification {
       await this.#verifyPartition(partition, turn)
     }
     await this.#verifyEvents(turn)
+    this.#verifyStreams()
     this.#verifyOrphans()
+    this.#verifyValues()
     onProgress({ done: total, total })
     return {
       batchCount: this.#batchCount,
@@ -119,7 +121,7 @@ export class Verification {
       const row = this.#row(
         `SELECT position, version, bytes, tags, (SELECT name FROM stream WHERE id = stream_id) AS stream,
            (SELECT count(*) FROM event_label WHERE label_id = type_id AND position = event.position)
-           + (SELECT count(*) FROM json_each(coalesce(tags, '[]')) JOIN label ON name = 'g:' || value
+           + (SELECT count(*) FROM json_each(iif(json_valid(tags), tags, '[]')) JOIN label ON name = 'g:' || value
               JOIN event_label ON label_id = label.id AND event_label.position = event.position) AS labels
          FROM event WHERE position > ? ORDER BY position LIMIT 1`,
         after,
@@ -138,11 +140,23 @@ export class Verification {
       } catch (error) {
         this.#report(place, (error as Error).message)
       }
-      const tagCount = row['tags'] === null ? 0 : (JSON.parse(row['tags'] as string) as unknown[]).length
-      if (Number(row['labels']) !== tagCount + 1) {
-        this.#report(place, `is found by ${Number(row['labels'])} of its ${tagCount + 1} labels`)
+      const labelCount = tagCountOf(row['tags']) + 1
+      if (Number.isNaN(labelCount)) this.#report(place, 'has tags that are no list')
+      else if (Number(row['labels']) !== labelCount) {
+        this.#report(place, `is found by ${Number(row['labels'])} of its ${labelCount} labels`)
       }
       await turn()
+    }
+  }
+
+  /** Versions of a stream have no gaps, wherever truncation lets it begin. */
+  #verifyStreams(): void {
+    const broken = this.#rows(`SELECT name, count(*) AS n, min(version) AS low, max(version) AS high, truncated_before
+      FROM event JOIN stream ON stream.id = stream_id GROUP BY stream_id
+      HAVING n <> high - low + 1 OR low <> truncated_before LIMIT 1000`)
+    for (const { name, n, low, high, truncated_before: first } of broken) {
+      const problem = `holds ${Number(n)} events of the versions ${Number(low)} to ${Number(high)}`
+      this.#report(`stream ${String(name)}`, `${problem}, where it begins at ${Number(first)} and has no gaps`)
     }
   }
 
@@ -160,9 +174,27 @@ export class Verification {
       'SELECT DISTINCT namespace_id FROM state WHERE namespace_id NOT IN (SELECT id FROM namespace)',
     )
     for (const row of homeless) this.#report(`namespace id ${Number(row['namespace_id'])}`, 'has state but no name')
+  }
+
+  #verifyValues(): void {
     const values = this.#rows(`SELECT name, key FROM state JOIN namespace ON namespace.id = namespace_id
       WHERE NOT json_valid(value) LIMIT 1000`)
     for (const row of values) this.#report(`state ${String(row['name'])}, key ${String(row['key'])}`, 'is no JSON')
+    const timers = this.#rows('SELECT owner, id FROM timer WHERE NOT json_valid(payload) LIMIT 1000')
+    for (const row of timers) this.#report(`timer ${String(row['owner'])}, id ${String(row['id'])}`, 'is no JSON')
+    const groups = this.#rows(`SELECT group_name, partition_id, name, number, next_offset, json_valid(done) AS is_json,
+        max(end_floor, coalesce((SELECT last_offset + 1 FROM batch WHERE partition_id = partition.id
+          ORDER BY base_offset DESC LIMIT 1), 0)) AS end_offset
+      FROM progress LEFT JOIN partition ON partition.id = partition_id LEFT JOIN topic ON topic.id = topic_id`)
+    for (const row of groups) {
+      const group = `progress of group ${String(row['group_name'])}`
+      const place = `${group}, topic ${String(row['name'])}, partition ${Number(row['number'])}`
+      if (row['name'] === null) this.#report(group, `is on partition id ${Number(row['partition_id'])}, of no topic`)
+      else if (Number(row['next_offset']) > Number(row['end_offset'])) {
+        this.#report(place, `is at offset ${Number(row['next_offset'])}, beyond the end ${Number(row['end_offset'])}`)
+      }
+      if (row['is_json'] !== 1) this.#report(place, 'is no JSON')
+    }
   }
 
   #count(table: 'batch' | 'event'): number {
@@ -190,5 +222,16 @@ export class Verification {
 
   #report(place: string, problem: string): void {
     if (this.#damages.length < damagesMax) this.#damages.push({ place, problem })
+  }
+}
+
+/** NaN where the column holds no list. */
+function tagCountOf(column: unknown): number {
+  if (column === null) return 0
+  try {
+    const tags: unknown = JSON.parse(String(column))
+    return Array.isArray(tags) ? tags.length : Number.NaN
+  } catch {
+    return Number.NaN
   }
 }

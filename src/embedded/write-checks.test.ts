@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { EventQuery, ExpectedVersion, WriteBatch } from '../engine/index.ts'
 import { checkBatch, checkExpected, checkInteger, checkName, checkQuery, encodeJson } from './write-checks.ts'
 
-const invalid = expect.objectContaining({ code: 'WRITE_INVALID' })
+const invalid = expect.objectContaining({ code: 'ARGUMENT_INVALID' })
 const notJson = expect.objectContaining({ code: 'JSON_INVALID' })
 
 describe('names', () => {

@@ -1,7 +1,7 @@
 import type { EventQuery, ExpectedVersion, RawRecord, WriteBatch } from '../engine/index.ts'
 import { frozenJson } from '../kernel/index.ts'
-import type { Message } from '../message/index.ts'
-import { WriteInvalidError } from './errors.ts'
+import { type Message, messageProblem } from '../message/index.ts'
+import { ArgumentInvalidError } from './errors.ts'
 
 /** Names of streams, namespaces, keys, owners, groups and tags: long enough for any use, short enough for an index. */
 const nameBytesMax = 1024
@@ -12,9 +12,14 @@ const queryLabelsMax = 500
 /** Largest value of state or payload of a timer, as JSON: as large as a record can be. */
 const jsonLengthMax = 64 * 1024 * 1024
 
+/** A batch with a misspelt part would be acknowledged without it. */
+const partNames: ReadonlySet<string> = new Set(['publish', 'append', 'state', 'timers', 'progress'])
+const noPart = `is none of its parts: ${[...partNames].join(', ')}`
+
 /** Refuses what is no batch at all, so that everything after it can trust the compiler's picture of lists and objects. */
 export function checkBatch(batch: WriteBatch): void {
-  if (typeof batch !== 'object' || batch === null) throw new WriteInvalidError('the batch', `is ${describe(batch)}`)
+  if (typeof batch !== 'object' || batch === null) throw new ArgumentInvalidError('the batch', `is ${describe(batch)}`)
+  for (const part in batch) if (!partNames.has(part)) throw new ArgumentInvalidError(`the batch's ${part}`, noPart)
   checkObjects('publish', batch.publish)
   checkObjects('append', batch.append)
   checkObjects('state', batch.state)
@@ -22,7 +27,8 @@ export function checkBatch(batch: WriteBatch): void {
   checkObjects('progress', batch.progress)
   if (batch.progress === undefined) return
   for (const [i, { claim, done }] of batch.progress.entries()) {
-    if (typeof claim !== 'object' || claim === null) throw new WriteInvalidError(`progress[${i}].claim`, 'is missing')
+    if (typeof claim !== 'object' || claim === null)
+      throw new ArgumentInvalidError(`progress[${i}].claim`, 'is missing')
     checkList(`progress[${i}].done`, done)
   }
 }
@@ -34,44 +40,56 @@ function checkObjects(name: string, list: readonly unknown[] | undefined): void 
   for (let i = 0; i < list.length; i++) {
     const write = list[i]
     if (typeof write === 'object' && write !== null) continue
-    throw new WriteInvalidError(`${name}[${i}]`, `is ${describe(write)}, not an object`)
+    throw new ArgumentInvalidError(`${name}[${i}]`, `is ${describe(write)}, not an object`)
   }
 }
 
 export function checkList(place: string, list: unknown): asserts list is readonly unknown[] {
-  if (!Array.isArray(list)) throw new WriteInvalidError(place, `is ${describe(list)}, not a list`)
+  if (!Array.isArray(list)) throw new ArgumentInvalidError(place, `is ${describe(list)}, not a list`)
 }
 
 /** Refuses what is no usable name: it would come back from the file as something else, or fill the indexes. */
 export function checkName(place: string, name: unknown): asserts name is string {
-  if (typeof name !== 'string') throw new WriteInvalidError(place, `is ${describe(name)}, not a string`)
-  if (name.length === 0) throw new WriteInvalidError(place, 'is empty')
+  if (typeof name !== 'string') throw new ArgumentInvalidError(place, `is ${describe(name)}, not a string`)
+  if (name.length === 0) throw new ArgumentInvalidError(place, 'is empty')
   if (!name.isWellFormed())
-    throw new WriteInvalidError(place, 'holds half of a surrogate pair, which UTF-8 cannot carry')
-  if (name.includes('\0')) throw new WriteInvalidError(place, 'holds a NUL character')
+    throw new ArgumentInvalidError(place, 'holds half of a surrogate pair, which UTF-8 cannot carry')
+  if (name.includes('\0')) throw new ArgumentInvalidError(place, 'holds a NUL character')
   if (name.length > nameBytesMax || Buffer.byteLength(name) > nameBytesMax) {
-    throw new WriteInvalidError(place, `is longer than ${nameBytesMax} bytes`)
+    throw new ArgumentInvalidError(place, `is longer than ${nameBytesMax} bytes`)
   }
 }
 
-/** A message comes checked from its definition; what was put together by hand must at least be told from other things. */
+/**
+ * A message comes checked from its definition or a decoder, and frozen. One that is not frozen was put together by hand,
+ * and nobody vouches for it: stored as it is, it might come back as something else, or not be readable at all.
+ */
 export function checkMessage(message: Message): void {
-  const { id, source, type, partitionkey } = message
-  if (typeof id === 'string' && typeof source === 'string' && typeof type === 'string') {
-    if (partitionkey === undefined || typeof partitionkey === 'string') return
+  if (isShareable(message)) {
+    const { id, source, type, time, partitionkey } = message
+    const isText = typeof id === 'string' && typeof source === 'string' && typeof type === 'string'
+    if (isText && typeof time === 'string' && (partitionkey === undefined || typeof partitionkey === 'string')) return
   }
-  throw new WriteInvalidError('a message', 'has an id, source, type or partitionkey that is no string')
+  const problem = messageProblem(message)
+  if (problem !== undefined) throw new ArgumentInvalidError('a message', problem)
+}
+
+/** Only what nobody can change any more may be handed to several readers. */
+export function isShareable(message: Message): boolean {
+  if (typeof message !== 'object' || message === null) return false
+  const { data } = message
+  return Object.isFrozen(message) && (typeof data !== 'object' || data === null || Object.isFrozen(data))
 }
 
 export function checkRecord({ key, value, headers = [] }: RawRecord): void {
-  if (!isContent(key)) throw new WriteInvalidError('the key of a record', `is ${describe(key)}, not text or bytes`)
+  if (!isContent(key)) throw new ArgumentInvalidError('the key of a record', `is ${describe(key)}, not text or bytes`)
   if (!isContent(value))
-    throw new WriteInvalidError('the value of a record', `is ${describe(value)}, not text or bytes`)
+    throw new ArgumentInvalidError('the value of a record', `is ${describe(value)}, not text or bytes`)
   checkList('the headers of a record', headers)
   for (const header of headers) {
     checkList('a header of a record', header)
     if (typeof header[0] !== 'string' || !isContent(header[1])) {
-      throw new WriteInvalidError('a header of a record', 'is no pair of a name and text or bytes')
+      throw new ArgumentInvalidError('a header of a record', 'is no pair of a name and text or bytes')
     }
   }
 }
@@ -82,21 +100,27 @@ function isContent(value: unknown): boolean {
 
 export function checkInteger(place: string, value: unknown, min: number): asserts value is number {
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < min) {
-    throw new WriteInvalidError(place, `is ${describe(value)}, not a whole number of at least ${min}`)
+    throw new ArgumentInvalidError(place, `is ${describe(value)}, not a whole number of at least ${min}`)
   }
+}
+
+/** Refuses what is no signal: nothing else would ever end what waits for it. */
+export function checkSignal(signal: unknown): asserts signal is AbortSignal {
+  if (!(signal instanceof AbortSignal)) throw new ArgumentInvalidError('signal', `is ${describe(signal)}, not a signal`)
 }
 
 export function checkExpected(place: string, expected: ExpectedVersion): void {
   if (expected === 'any' || expected === 'none' || expected === 'exists') return
   if (typeof expected === 'number') checkInteger(place, expected, 0)
-  else throw new WriteInvalidError(place, `is ${describe(expected)}, not 'any', 'none', 'exists' or a version`)
+  else throw new ArgumentInvalidError(place, `is ${describe(expected)}, not 'any', 'none', 'exists' or a version`)
 }
 
 export function checkQuery(place: string, query: EventQuery): void {
-  if (!Array.isArray(query?.items)) throw new WriteInvalidError(place, 'has no items')
+  if (!Array.isArray(query?.items)) throw new ArgumentInvalidError(place, 'has no items')
   let labelCount = 0
   for (const [i, item] of query.items.entries()) {
-    if (typeof item !== 'object' || item === null) throw new WriteInvalidError(`${place}.items[${i}]`, 'is no object')
+    if (typeof item !== 'object' || item === null)
+      throw new ArgumentInvalidError(`${place}.items[${i}]`, 'is no object')
     const { types = [], tags = [] } = item
     checkList(`${place}.items[${i}].types`, types)
     checkList(`${place}.items[${i}].tags`, tags)
@@ -105,18 +129,18 @@ export function checkQuery(place: string, query: EventQuery): void {
     labelCount += types.length + tags.length
   }
   if (labelCount > queryLabelsMax) {
-    throw new WriteInvalidError(place, `names ${labelCount} types and tags, more than ${queryLabelsMax}`)
+    throw new ArgumentInvalidError(place, `names ${labelCount} types and tags, more than ${queryLabelsMax}`)
   }
 }
 
 /**
  * State and payloads are JSON: what JSON would drop or change is refused, not stored as something else.
- * @throws JsonInvalidError naming the path; WriteInvalidError beyond 64 Mi characters
+ * @throws JsonInvalidError naming the path; ArgumentInvalidError beyond 64 Mi characters
  */
 export function encodeJson(place: string, value: unknown): string {
   const text = JSON.stringify(frozenJson(value, place))
   if (text.length > jsonLengthMax) {
-    throw new WriteInvalidError(place, `takes ${text.length} characters as JSON, more than ${jsonLengthMax}`)
+    throw new ArgumentInvalidError(place, `takes ${text.length} characters as JSON, more than ${jsonLengthMax}`)
   }
   return text
 }

@@ -44,7 +44,7 @@ export class PartitionUnknownError extends MillraceError<
   constructor(topic: string, partition: number, partitionCount: number) {
     super({
       code: 'PARTITION_UNKNOWN',
-      problem: `Topic "${topic}" has no partition ${partition}.`,
+      problem: `Topic "${topic}" has no partition ${typeof partition === 'number' ? partition : JSON.stringify(partition)}.`,
       remedy: `Its partitions are 0 to ${partitionCount - 1}.`,
       details: { topic, partition, partitionCount },
     })

@@ -36,7 +36,14 @@ export type Direction = 'forward' | 'backward'
 export interface ReadStreamOptions {
   /** First version to read (forward: default 1; backward: default the last), inclusive. */
   readonly fromVersion?: number
+  /**
+   * Forward: start at the first event appended at or after this time; backward: at the last one appended at or before
+   * it. In milliseconds since the epoch. With `fromVersion` too, both bound what is read.
+   */
+  readonly fromTimeMs?: number
   readonly direction?: Direction
+  /** Only events that match. Default: all. */
+  readonly query?: EventQuery
   /** At most this many events. Default: all. */
   readonly limit?: number
   readonly signal?: AbortSignal
@@ -46,7 +53,10 @@ export interface ReadStreamOptions {
 export interface ReadAllOptions {
   /** First position to read, inclusive (forward: default 1; backward: default the last). */
   readonly fromPosition?: number
-  /** Forward only: start at the first event appended at or after this time. */
+  /**
+   * Forward: start at the first event appended at or after this time; backward: at the last one appended at or before
+   * it. In milliseconds since the epoch. With `fromPosition` too, both bound what is read.
+   */
   readonly fromTimeMs?: number
   readonly direction?: Direction
   readonly query?: EventQuery

@@ -46,7 +46,10 @@ export interface ProducerSequence {
   readonly sequence: number
 }
 
-/** An event for the event store with the tags by which conditions and queries find it. */
+/**
+ * An event for the event store with the tags by which conditions and queries find it. As a record, its attributes and
+ * data take at most 1,048,576 bytes.
+ */
 export interface NewEvent {
   readonly message: Message
   readonly tags?: readonly string[]

@@ -32,10 +32,11 @@ export function acceptData(rules: CreationRules, data: unknown): unknown {
 export function createMessage(rules: CreationRules, data: unknown, overrides: MessageOverrides = noOverrides): Message {
   const context = currentContext()
   const type = rules.type
+  if (overrides !== noOverrides) checkOverrides(type, overrides)
   const accepted = acceptData(rules, data)
   const optional = {
-    subject: overrides.subject ?? rules.subject?.(accepted),
-    partitionkey: overrides.partitionkey ?? rules.key?.(accepted),
+    subject: overrides.subject ?? madeOf(type, 'subject', rules.subject, accepted),
+    partitionkey: overrides.partitionkey ?? madeOf(type, 'partitionkey', rules.key, accepted),
     correlationid: overrides.correlationid ?? context.correlationid,
     causationid: overrides.causationid ?? context.causationid,
     traceparent: overrides.traceparent ?? context.traceparent,
@@ -44,15 +45,24 @@ export function createMessage(rules: CreationRules, data: unknown, overrides: Me
     dataschema: overrides.dataschema ?? rules.dataschema,
     dataclassification: overrides.dataclassification ?? rules.dataclassification,
   }
-  // Both are made from data by the user's functions: the other attributes were checked where they came from.
-  if (optional.subject !== undefined) checkText(type, 'subject', optional.subject)
-  if (optional.partitionkey !== undefined) checkText(type, 'partitionkey', optional.partitionkey)
-  if (overrides !== noOverrides) checkOverrides(type, overrides)
   const source = overrides.source ?? context.source
   const id = overrides.id ?? context.nextId()
   const time = overrides.time ?? isoTime(context.nowMs())
   const extensions = overrides.extensions
   return sealMessage(type, id, source, time, 'application/json', rules.version, accepted, optional, extensions)
+}
+
+/** What a function of the user makes of data. Nothing is not left out: without its key a message would lose its order. */
+function madeOf(
+  type: string,
+  attribute: 'subject' | 'partitionkey',
+  make: ((data: unknown) => string) | undefined,
+  data: unknown,
+): string | undefined {
+  if (make === undefined) return undefined
+  const made: unknown = make(data)
+  checkText(type, attribute, made)
+  return made as string
 }
 
 function validated(rules: CreationRules, schema: StandardSchemaV1, data: unknown): unknown {
@@ -75,10 +85,17 @@ function dataIssue(issue: StandardSchemaV1.Issue): DataIssue {
   return { path, message: issue.message }
 }
 
+/** What the definition alone says. */
+const ofDefinition: ReadonlySet<string> = new Set(['specversion', 'type', 'datacontenttype', 'dataversion'])
+
 function checkOverrides(type: string, overrides: MessageOverrides): void {
+  if (typeof overrides !== 'object' || overrides === null || Array.isArray(overrides)) {
+    throw new AttributeInvalidError(type, 'overrides', 'is no object of attributes')
+  }
   for (const [name, value] of Object.entries(overrides)) {
     if (value === undefined) continue
     if (name === 'extensions') checkExtensions(type, value as Extensions)
+    else if (ofDefinition.has(name)) throw new AttributeInvalidError(type, name, 'is set by the definition alone')
     else if (!isKnownAttribute(name)) throw new AttributeInvalidError(type, name, 'belongs under extensions')
     else checkText(type, name, value)
   }
@@ -100,6 +117,9 @@ function checkUri(type: string, attribute: string, value: unknown): void {
 }
 
 function checkExtensions(type: string, extensions: Extensions): void {
+  if (typeof extensions !== 'object' || extensions === null || Array.isArray(extensions)) {
+    throw new AttributeInvalidError(type, 'extensions', 'is no object of attributes')
+  }
   for (const [name, value] of Object.entries(extensions)) {
     if (!isExtensionName(name)) {
       throw new AttributeInvalidError(type, JSON.stringify(name), 'is not named by lower-case letters and digits')

@@ -3,7 +3,7 @@ import * as v from 'valibot'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import type { OptionsInvalidError } from '../kernel/index.ts'
-import { command, event, extensionOf, query, upcastFrom } from './index.ts'
+import { command, type DataInvalidError, event, extensionOf, query, upcastFrom } from './index.ts'
 
 function thrownBy(fn: () => unknown): unknown {
   try {
@@ -108,6 +108,14 @@ describe('creating a message', () => {
     expect(rejections).toEqual([])
   })
 
+  it('shows the first findings of a schema and keeps all', () => {
+    const Listed = event('Listed', { data: z.array(z.string()) })
+    const error = thrownBy(() => Listed(Array.from({ length: 50_000 }, () => 1) as never)) as DataInvalidError
+    expect(error.details.issues).toHaveLength(50_000)
+    expect(error.message).toMatch(/data\[9\].*; and 49990 more\. /)
+    expect(error.message.length).toBeLessThan(2_000)
+  })
+
   it('has null as data without a schema, and refuses any other', () => {
     const Ticked = event('Ticked')
     expect(Ticked().data).toBeNull()
@@ -171,6 +179,12 @@ describe('creating a message', () => {
     [{ extensions: { big: 2 ** 31 } }, 'big'],
     [{ extensions: { half: 0.5 } }, 'half'],
     [{ extensions: { list: [] as never } }, 'list'],
+    [{ extensions: null as never }, 'extensions'],
+    [{ extensions: ['x'] as never }, 'extensions'],
+    [{ type: 'Other' } as never, 'type'],
+    [{ dataversion: 2 } as never, 'dataversion'],
+    [null as never, 'overrides'],
+    [7 as never, 'overrides'],
   ])('refuses the attributes %j', (overrides, attribute) => {
     expect(() => event('Ticked')(null, overrides)).toThrow(
       expect.objectContaining({ code: 'ATTRIBUTE_INVALID', details: expect.objectContaining({ attribute }) }),
@@ -179,7 +193,7 @@ describe('creating a message', () => {
 
   it('refuses a key that is empty or no text', () => {
     const Keyed = event('Keyed', { data: z.object({ k: z.custom<string>() }), key: (d) => d.k })
-    for (const k of ['', 7, null, 'a\nb']) {
+    for (const k of ['', 7, null, undefined, 'a\nb']) {
       expect(() => Keyed({ k: k as string })).toThrow(expect.objectContaining({ code: 'ATTRIBUTE_INVALID' }))
     }
     expect(Keyed({ k: 'ö ü' }).partitionkey).toBe('ö ü')
@@ -234,11 +248,15 @@ describe('a definition', () => {
       kind: 'public',
       topic: '',
       data: {},
+      key: 'orderId',
+      subject: 7,
+      doc: 7,
+      vesrion: 2,
       dataschema: 'a b',
       dataclassification: '',
       upcast,
     }
-    const thin = { query: event('E'), params: () => 1 }
+    const thin = { query: event('E'), params: 'orderId' }
     const error = thrownBy(() => event('two words', { ...options, thin } as never))
     expect(error).toMatchObject({ code: 'OPTIONS_INVALID' })
     const { problems } = (error as OptionsInvalidError).details
@@ -253,8 +271,24 @@ describe('a definition', () => {
         'dataschema',
         'dataclassification',
         'upcast',
+        'key',
+        'subject',
+        'doc',
+        'vesrion',
         'thin.query',
+        'thin.params',
       ].toSorted(),
+    )
+  })
+
+  it.each([null, 5, 'topic', []])('refuses %j for its options', (options) => {
+    for (const define of [event, command, query] as ((type: string, options: unknown) => unknown)[]) {
+      expect(() => define('Named', options)).toThrow(
+        expect.objectContaining({ code: 'OPTIONS_INVALID', problem: expect.stringContaining('options is no object') }),
+      )
+    }
+    expect(() => (query as (type: string) => unknown)('Named')).toThrow(
+      expect.objectContaining({ code: 'OPTIONS_INVALID' }),
     )
   })
 

@@ -1,6 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { type OptionProblem, OptionsInvalidError } from '../kernel/index.ts'
-import { attributeTextProblem, uriReferenceProblem } from './attributes.ts'
 import { type CreationRules, createMessage } from './create.ts'
 import type {
   AnyQueryDefinition,
@@ -13,6 +12,7 @@ import type {
   ReadonlyData,
   ThinLink,
 } from './definition.ts'
+import { definitionProblems, isSchema, notASchema, objectOf, place } from './definition-problems.ts'
 import type { Message } from './envelope.ts'
 import { readMessage } from './read.ts'
 import { rememberTopic } from './topics.ts'
@@ -101,7 +101,7 @@ export function event<
   Query extends AnyQueryDefinition | undefined = undefined,
 >(
   type: Type,
-  options: EventOptions<S, Version, Query> = {},
+  given: EventOptions<S, Version, Query> = {},
 ): EventDefinition<
   Type,
   InputOf<S>,
@@ -109,11 +109,15 @@ export function event<
   Query extends AnyQueryDefinition ? ThinLink<Query, HeldBy<S>> : undefined
 > {
   const problems: OptionProblem[] = []
+  const options = objectOf(given, ['data', 'kind', 'topic', 'thin'], problems)
   if (options.kind !== undefined && !['domain', 'integration', 'system'].includes(options.kind)) {
     problems.push({ option: 'kind', problem: `is ${JSON.stringify(options.kind)}, not domain, integration or system` })
   }
-  if (options.thin !== undefined && options.thin.query?.messageKind !== 'query') {
+  if (options.thin !== undefined && options.thin?.query?.messageKind !== 'query') {
     problems.push({ option: 'thin.query', problem: 'is not the definition of a query' })
+  }
+  if (options.thin !== undefined && typeof options.thin?.params !== 'function') {
+    problems.push({ option: 'thin.params', problem: 'is not a function' })
   }
   const own = {
     messageKind: 'event',
@@ -138,9 +142,10 @@ export function event<
  */
 export function command<const Type extends string, S extends Schema = undefined, const Version extends number = 1>(
   type: Type,
-  options: CommandOptions<S, Version> = {},
+  given: CommandOptions<S, Version> = {},
 ): CommandDefinition<Type, InputOf<S>, HeldBy<S>> {
   const problems: OptionProblem[] = []
+  const options = objectOf(given, ['data', 'queue'], problems)
   const own = { messageKind: 'command', queue: place('queue', options.queue ?? 'commands', problems) }
   return build(type, options, options.data, own, problems) as unknown as CommandDefinition<Type, InputOf<S>, HeldBy<S>>
 }
@@ -162,9 +167,10 @@ export function query<
   const Version extends number = 1,
 >(
   type: Type,
-  options: QueryOptions<S, Version, R>,
+  given: QueryOptions<S, Version, R>,
 ): QueryDefinition<Type, InputOf<S>, HeldBy<S>, StandardSchemaV1.InferOutput<R>> {
   const problems: OptionProblem[] = []
+  const options = objectOf(given, ['params', 'result'], problems)
   if (!isSchema(options.result)) problems.push({ option: 'result', problem: notASchema })
   const own = { messageKind: 'query', result: options.result }
   return build(type, options, options.params, own, problems) as unknown as QueryDefinition<
@@ -174,8 +180,6 @@ export function query<
     StandardSchemaV1.InferOutput<R>
   >
 }
-
-const notASchema = 'is not a Standard Schema validator, such as those of zod, valibot or arktype'
 
 /** Options of any definition, after their types have done their work. */
 interface ErasedOptions {
@@ -198,7 +202,7 @@ function build(
   const version = options.version ?? 1
   const chain = options.upcast instanceof UpcastChain ? options.upcast : undefined
   if (options.upcast !== chain) problems.push({ option: 'upcast', problem: 'was not made by upcastFrom' })
-  problems.push(...definitionProblems(type, version, chain, schema, options))
+  problems.push(...definitionProblems(type, version, chain, { ...options, schema }))
   if (problems.length > 0) throw new OptionsInvalidError(`the definition of ${JSON.stringify(type)}`, problems)
   const rules: CreationRules = Object.freeze({
     type,
@@ -224,49 +228,4 @@ function build(
       read: (message: Message, readOptions?: ReadOptions) => readMessage(rules, chain, message, readOptions),
     }),
   )
-}
-
-/** A type name is part of file names, headers and command lines: no white space, nothing that cannot be seen. */
-const typePattern = /^[^\s\p{C}]{1,255}$/u
-
-function definitionProblems(
-  type: string,
-  version: number,
-  chain: UpcastChain<number, unknown> | undefined,
-  schema: unknown,
-  options: ErasedOptions,
-): OptionProblem[] {
-  const problems: OptionProblem[] = []
-  if (typeof type !== 'string' || !typePattern.test(type)) {
-    problems.push({ option: 'type', problem: 'is not a name of 1 to 255 printable characters without white space' })
-  }
-  if (!Number.isSafeInteger(version) || version < 1 || version > 2 ** 31 - 1) {
-    problems.push({ option: 'version', problem: `is ${version}, not a whole number from 1` })
-  }
-  if (chain !== undefined && chain.to !== version) {
-    problems.push({ option: 'upcast', problem: `leads to version ${chain.to}, not to version ${version}` })
-  }
-  if (schema !== undefined && !isSchema(schema)) problems.push({ option: 'data', problem: notASchema })
-  if (options.dataschema !== undefined) {
-    const problem = uriReferenceProblem(options.dataschema)
-    if (problem !== undefined) problems.push({ option: 'dataschema', problem })
-  }
-  if (options.dataclassification !== undefined) {
-    const problem = attributeTextProblem(options.dataclassification)
-    if (problem !== undefined) problems.push({ option: 'dataclassification', problem })
-  }
-  return problems
-}
-
-function isSchema(value: unknown): boolean {
-  if ((typeof value !== 'object' && typeof value !== 'function') || value === null) return false
-  const standard = (value as Partial<StandardSchemaV1>)['~standard']
-  return standard?.version === 1 && typeof standard.validate === 'function'
-}
-
-function place(option: string, given: string | { readonly name: string }, problems: OptionProblem[]): string {
-  const name = typeof given === 'string' ? given : given.name
-  const problem = attributeTextProblem(name)
-  if (problem !== undefined) problems.push({ option, problem })
-  return name
 }

@@ -15,13 +15,20 @@ export class DataInvalidError extends MillraceError<
   constructor(type: string, version: number, issues: readonly DataIssue[]) {
     super({
       code: 'DATA_INVALID',
-      problem: `The data of ${type} (version ${version}) does not fit its schema: ${issues
-        .map((issue) => `${issue.path}: ${issue.message}`)
-        .join('; ')}.`,
+      problem: `The data of ${type} (version ${version}) does not fit its schema: ${issuesText(issues)}.`,
       remedy: 'Correct the data, or give the definition a new version with a schema that allows it.',
       details: { type, version, issues },
     })
   }
+}
+
+/** Findings that a message shows; `details.issues` has them all. A list of 100,000 wrong items has as many findings. */
+const shownIssuesMax = 10
+
+function issuesText(issues: readonly DataIssue[]): string {
+  const shown = issues.slice(0, shownIssuesMax).map((issue) => `${issue.path}: ${issue.message}`)
+  if (issues.length > shownIssuesMax) shown.push(`and ${issues.length - shownIssuesMax} more`)
+  return shown.join('; ')
 }
 
 /** A schema that only answers later. */
@@ -29,8 +36,9 @@ export class SchemaAsyncError extends MillraceError<'SCHEMA_ASYNC', { readonly t
   constructor(type: string) {
     super({
       code: 'SCHEMA_ASYNC',
-      problem: `The schema of ${type} validates asynchronously, but messages are created at once.`,
-      remedy: 'Take asynchronous checks out of the schema and do them in the handler.',
+      problem: `The schema of ${type} answers with a promise, but messages are created at once.`,
+      remedy:
+        'Take asynchronous checks out of the schema and do them in the handler. Some validators also answer so when one of their checks throws.',
       details: { type },
     })
   }
@@ -103,20 +111,25 @@ export class UpcastMissingError extends MillraceError<'UPCAST_MISSING', ReadDeta
 export class UpcastFailedError extends MillraceError<'UPCAST_FAILED', ReadDetails & { readonly failedAt: number }> {
   /** `failedAt` is the version from which the failed step leads; the current version if the final check failed. */
   constructor(details: ReadDetails, failedAt: number, cause: unknown) {
+    const why = cause instanceof MillraceError ? cause.problem.replace(/\.$/, '') : causeText(cause)
     const what =
       failedAt === details.currentVersion
-        ? 'its result was refused'
-        : `the step from version ${failedAt} failed: ${cause instanceof Error ? cause.message : String(cause)}`
+        ? `its result was refused: ${why}`
+        : `the step from version ${failedAt} failed: ${why}`
     super(
       {
         code: 'UPCAST_FAILED',
         problem: `Message ${details.messageId}, a ${details.type} of version ${details.version}, could not be upcast to version ${details.currentVersion}: ${what}.`,
-        remedy: 'Correct the upcast for data like this, then redrive the message. The cause tells more.',
+        remedy: 'Correct the upcast for data like this, then redrive the message.',
         details: { ...details, failedAt },
       },
       { cause },
     )
   }
+}
+
+function causeText(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause)
 }
 
 /** Why bytes or headers are no CloudEvents message. Returned by the decoders, never thrown by them. */

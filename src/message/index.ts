@@ -79,5 +79,6 @@ export {
   UpcastMissingError,
   VersionUnknownError,
 } from './errors.ts'
+export { messageProblem } from './message-problem.ts'
 export { TopicAmbiguousError, topicOfType } from './topics.ts'
 export { type Successor, UpcastChain, type UpcastResult, upcastFrom } from './upcast.ts'

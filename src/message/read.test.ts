@@ -45,12 +45,22 @@ describe('read', () => {
     [
       'a step that throws',
       written(2, { id: '1' }),
-      { code: 'UPCAST_FAILED', details: { version: 2, failedAt: 2 }, cause: { message: 'no address' } },
+      {
+        code: 'UPCAST_FAILED',
+        problem: expect.stringContaining('no address'),
+        details: { version: 2, failedAt: 2 },
+        cause: { message: 'no address' },
+      },
     ],
     [
       'a result that does not fit the schema',
       written(3, { customerId: '1', street: 'Damrak' }),
-      { code: 'UPCAST_FAILED', details: { version: 3, failedAt: 4 }, cause: { code: 'DATA_INVALID' } },
+      {
+        code: 'UPCAST_FAILED',
+        problem: expect.stringContaining('data.country'),
+        details: { version: 3, failedAt: 4 },
+        cause: { code: 'DATA_INVALID' },
+      },
     ],
     ['another type', { ...current, type: 'Left' }, { code: 'TYPE_MISMATCH', details: { messageType: 'Left' } }],
   ])('refuses %s', (_name, message, expected) => {
@@ -81,6 +91,8 @@ describe('upcastFrom', () => {
     const chain = upcastFrom(1, (d: number) => d + 1)
     expect(() => chain.andFrom(3 as 2, (d) => d)).toThrow(expect.objectContaining({ code: 'OPTIONS_INVALID' }))
     expect(() => upcastFrom(0, (d) => d)).toThrow(expect.objectContaining({ code: 'OPTIONS_INVALID' }))
+    expect(() => upcastFrom(1, 'step' as never)).toThrow(expect.objectContaining({ code: 'OPTIONS_INVALID' }))
+    expect(() => chain.andFrom(2, undefined as never)).toThrow(expect.objectContaining({ code: 'OPTIONS_INVALID' }))
   })
 
   it('does not change the chain that is continued', () => {

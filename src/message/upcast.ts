@@ -46,6 +46,7 @@ export class UpcastChain<To extends number, Data> {
       const problem = `${version} does not follow: the chain has reached version ${this.to}`
       throw new OptionsInvalidError('an upcast', [{ option: 'version', problem }])
     }
+    checkStep(step)
     return new UpcastChain((this as UpcastChain<To, Data>).from, (version + 1) as Successor<To>, [...this.#steps, step])
   }
 
@@ -88,5 +89,12 @@ export function upcastFrom<const From extends number, Old, Next>(
       { option: 'version', problem: `is ${version}, not a whole number from 1` },
     ])
   }
+  checkStep(step)
   return new UpcastChain(version, (version + 1) as Successor<From>, [step])
+}
+
+function checkStep(step: unknown): void {
+  if (typeof step !== 'function') {
+    throw new OptionsInvalidError('an upcast', [{ option: 'step', problem: 'is not a function' }])
+  }
 }

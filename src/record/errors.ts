@@ -73,7 +73,8 @@ export class RecordTooLargeError extends MillraceError<
     super({
       code: 'RECORD_TOO_LARGE',
       problem: `A record of at least ${recordBytes} bytes is larger than the ${recordBytesMax} bytes that are allowed.`,
-      remedy: 'Publish a reference to the data instead of the data, or raise recordBytesMax (up to 64 MiB).',
+      remedy:
+        'Carry a reference to the data instead of the data. A topic takes up to 64 MiB when its recordBytesMax is raised; the event store does not.',
       details: { recordBytes, recordBytesMax },
     })
   }

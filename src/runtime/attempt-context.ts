@@ -32,11 +32,11 @@ export class AttemptContext implements HandlerContext {
   }
 
   get topic(): string {
-    return this.#task.reader.topic
+    return this.#task.topic
   }
 
   get partition(): number {
-    return this.#task.reader.partition
+    return this.#task.partition
   }
 
   get offset(): number {

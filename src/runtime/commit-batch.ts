@@ -59,6 +59,11 @@ export class CommitBatch {
     return this.#writes.length + this.#otherWrites.length
   }
 
+  /** Readers whose progress is in it. */
+  get readers(): readonly PartitionReader[] {
+    return this.progress.map(({ reader }) => reader)
+  }
+
   /** How much it holds, in things to write. */
   get weight(): number {
     return this.messageCount + this.publishedCount

@@ -1,9 +1,10 @@
 import type { CommitOutcome, Conflict, Engine, WriteBatch } from '../engine/index.ts'
 import type { Clock, Timer } from '../kernel/index.ts'
-import { channels } from '../telemetry/index.ts'
 import { CommitBatch } from './commit-batch.ts'
 import type { CommitChain } from './commit-chain.ts'
 import { Condition } from './condition.ts'
+import { factsOfLone, reportDurable } from './durable-report.ts'
+import type { PartitionReader } from './partition-reader.ts'
 
 /** At most this many merged commits of one member are in flight: one is written while the next is encoded. */
 const inFlightMax = 2
@@ -14,6 +15,14 @@ const weightMax = 4096
 /** Progress alone over records that nobody wanted is committed this often, or after so many records. */
 const skippedDelayMs = 50
 const skippedMax = 8192
+
+/** The message of a commit that concerns one only; without it a commit is no more than upkeep. */
+export interface LoneMessage {
+  /** Whose progress is in it; `undefined`: it makes none. */
+  readonly reader: PartitionReader | undefined
+  /** Runs before anybody can see that it is settled. */
+  readonly onDurable: () => void
+}
 
 /** What becomes of a commit that was not made. */
 export type Refusal =
@@ -28,6 +37,7 @@ export class Committer {
   /** Takes what is merged now. */
   open: CommitBatch = new CommitBatch(1)
   readonly #engine: Engine
+  readonly #app: string
   readonly #group: string
   readonly #chain: CommitChain
   readonly #clock: Clock
@@ -43,11 +53,18 @@ export class Committer {
   #skippedTimer: Timer | undefined
 
   constructor(
-    options: { readonly engine: Engine; readonly group: string; readonly chain: CommitChain; readonly clock: Clock },
+    options: {
+      readonly engine: Engine
+      readonly app: string
+      readonly group: string
+      readonly chain: CommitChain
+      readonly clock: Clock
+    },
     onCommitted: (batch: CommitBatch) => void,
     onRefused: (refusal: Refusal, batch: CommitBatch) => void,
   ) {
     this.#engine = options.engine
+    this.#app = options.app
     this.#group = options.group
     this.#chain = options.chain
     this.#clock = options.clock
@@ -109,12 +126,17 @@ export class Committer {
     await this.#changed.until(() => this.#refused || (this.#inFlightCount === 0 && this.#aloneCount === 0))
   }
 
-  /** Commits something by itself, beside what is merged. `onDurable` runs before anybody can see that it is settled. */
-  async commitAlone(batch: WriteBatch, onDurable?: () => void): Promise<CommitOutcome> {
+  /** Commits something by itself, beside what is merged. */
+  async commitAlone(batch: WriteBatch, message?: LoneMessage): Promise<CommitOutcome> {
     this.#aloneCount++
+    const startMs = this.#clock.monotonicMs()
     try {
       const outcome = await this.#engine.commit(batch)
-      if (outcome.ok) onDurable?.()
+      if (outcome.ok && message !== undefined) {
+        message.onDurable()
+        const durationMs = this.#clock.monotonicMs() - startMs
+        reportDurable(this.#app, this.#group, factsOfLone(batch, message.reader, durationMs))
+      }
       return outcome
     } finally {
       this.#aloneCount--
@@ -173,15 +195,7 @@ export class Committer {
     this.#doneSequence = batch.sequence
     batch.durationMs = this.#clock.monotonicMs() - startMs
     batch.committed()
-    if (channels.committed.hasSubscribers) {
-      channels.committed.publish({
-        handler: this.#group,
-        messageCount: batch.messageCount,
-        publishedCount: batch.publishedCount,
-        stateCount: batch.stateCount,
-        durationMs: batch.durationMs,
-      })
-    }
+    reportDurable(this.#app, this.#group, batch)
     this.#onCommitted(batch)
     this.#changed.notify()
     this.flushSoon()

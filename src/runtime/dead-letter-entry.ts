@@ -26,11 +26,6 @@ export const DeadLettered: EventDefinition<'millrace.dead-lettered', DeadLetter,
 /** The longest part of a message or stack that is kept. */
 const textCharactersMax = 16_384
 
-/** Id of the dead letter of a record: a record that fails again is the same dead letter. */
-export function deadLetterId(group: string, topic: string, partition: number, offset: number): string {
-  return `${deadLetterPrefix(group, topic, partition)}${sortableNumber(offset)}`
-}
-
 /** What the ids of all dead letters of a handler begin with. */
 export function deadLetterGroupPrefix(group: string): string {
   return `${escapedSegment(group)}/`
@@ -43,56 +38,60 @@ export function deadLetterPrefix(group: string, topic: string, partition: number
 
 /** The dead letter that a task becomes when its handler gives up. */
 export function deadLetterOf(group: string, task: Task, error: unknown, nowMs: number, parksKey: boolean): DeadLetter {
-  const { reader, dead, timer } = task
+  const { dead, timer } = task
   const before = dead?.letter
   return {
-    id:
-      before?.id ??
-      (timer === undefined
-        ? deadLetterId(group, reader.topic, reader.partition, task.offset)
-        : `${deadLetterPrefix(group, reader.topic, reader.partition)}timer/${escapedSegment(timer.id)}/${timer.revision}/${timer.dueMs}`),
+    id: before?.id ?? idOf(group, task),
     handler: group,
-    reason: before?.reason ?? (timer === undefined ? 'failed' : 'timer'),
-    topic: reader.topic,
-    partition: reader.partition,
+    reason: before?.reason ?? (timer !== undefined ? 'timer' : task.unreadable !== undefined ? 'unreadable' : 'failed'),
+    topic: task.topic,
+    partition: task.partition,
     offset: task.offset,
     timestampMs: task.timestampMs,
-    key: task.key ?? null,
+    key: task.key ?? (timer === undefined ? task.original.partitionkey : undefined) ?? null,
     error: errorFacts(error),
     attempts: task.attempt + (before?.attempts ?? 0),
     firstFailureMs: before?.firstFailureMs ?? (task.firstFailureMs === 0 ? nowMs : task.firstFailureMs),
     lastFailureMs: nowMs,
-    original: before?.original ?? (timer === undefined ? originalMessage(task.message) : originalTimer(task)),
+    original: before?.original ?? (timer === undefined ? originalMessage(task.original) : originalTimer(task)),
     parksKey,
     requested: null,
   }
 }
 
-/** The dead letter of a record that cannot be handed to the handler at all. */
-export function unreadableLetter(
+/**
+ * Who owns the partition that the id begins with looks after the dead letter. A record that fails again is the same dead
+ * letter. A message that waited behind one of another partition is still told from the records of that partition.
+ */
+function idOf(group: string, { reader, timer, topic, partition, offset }: Task): string {
+  const prefix = deadLetterPrefix(group, reader.topic, reader.partition)
+  if (timer !== undefined) return `${prefix}timer/${escapedSegment(timer.id)}/${timer.revision}/${timer.dueMs}`
+  if (topic === reader.topic && partition === reader.partition) return `${prefix}${sortableNumber(offset)}`
+  return `${prefix}from/${topic}/${partition}/${sortableNumber(offset)}`
+}
+
+/** The dead letter of a record that is no message. */
+export function undecodableLetter(
   group: string,
-  place: { readonly topic: string; readonly partition: number; readonly offset: number; readonly timestampMs: number },
-  what: { readonly message: Message } | { readonly record: UndecodableRecord },
-  error: unknown,
+  place: { readonly topic: string; readonly partition: number },
+  record: UndecodableRecord,
   nowMs: number,
 ): DeadLetter {
-  const isMessage = 'message' in what
+  const { offset, timestampMs } = record
   return {
-    id: deadLetterId(group, place.topic, place.partition, place.offset),
+    id: `${deadLetterPrefix(group, place.topic, place.partition)}${sortableNumber(offset)}`,
     handler: group,
-    reason: isMessage ? 'unreadable' : 'undecodable',
+    reason: 'undecodable',
     topic: place.topic,
     partition: place.partition,
-    offset: place.offset,
-    timestampMs: place.timestampMs,
-    key: isMessage ? (what.message.partitionkey ?? null) : typeof what.record.key === 'string' ? what.record.key : null,
-    error: errorFacts(error),
+    offset,
+    timestampMs,
+    key: typeof record.key === 'string' ? record.key : null,
+    error: errorFacts(record.error),
     attempts: 1,
     firstFailureMs: nowMs,
     lastFailureMs: nowMs,
-    original: isMessage
-      ? originalMessage(what.message)
-      : { kind: 'record', valueBase64: Buffer.from(what.record.value).toString('base64') },
+    original: { kind: 'record', valueBase64: Buffer.from(record.value).toString('base64') },
     parksKey: false,
     requested: null,
   }

@@ -1,5 +1,5 @@
 import type { Engine, StateEntry, StateWrite } from '../engine/index.ts'
-import type { Json } from '../kernel/index.ts'
+import { type Json, OptionsInvalidError } from '../kernel/index.ts'
 import type { DeadLetter, DeadLetterSelection, DeadLetters } from './dead-letters.ts'
 import { DeadLetterUnknownError } from './errors.ts'
 import { deadLetterNamespace, escapedSegment } from './namespaces.ts'
@@ -69,6 +69,7 @@ class DeadLetterStore implements DeadLetters {
   }
 
   async #forEach(which: DeadLetterSelection, change: (entry: StateEntry) => StateWrite): Promise<number> {
+    checkSelection(which)
     if (typeof which === 'string' && which !== 'all') return this.#changeOne(which, change)
     if (Array.isArray(which)) {
       let count = 0
@@ -109,6 +110,17 @@ class DeadLetterStore implements DeadLetters {
       ...(after !== undefined && { after }),
     })
   }
+}
+
+/** What is meant to name some must never be taken to mean all. */
+function checkSelection(which: unknown): void {
+  const named = Array.isArray(which) ? (which as readonly unknown[]) : [which]
+  const isId = (one: unknown): boolean => typeof one === 'string' && one !== ''
+  if (named.every(isId)) return
+  const handler = (which as { readonly handler?: unknown } | null | undefined)?.handler
+  if (!Array.isArray(which) && isId(handler)) return
+  const problem = "is no id, no list of ids, no { handler } and not 'all'"
+  throw new OptionsInvalidError('the choice of dead letters', [{ option: 'which', problem }])
 }
 
 /** Only the runtime writes to this namespace. */

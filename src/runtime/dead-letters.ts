@@ -6,7 +6,7 @@ export interface DeadLetter {
   readonly id: string
   /** Consumer group of the handler that failed: `<app>.<service>.<handler>`. */
   readonly handler: string
-  /** `'failed'`: the handler gave up. `'unreadable'`: an upcast failed. `'undecodable'`: the record is no message. `'timer'`: a timer gave up. */
+  /** `'failed'`: the handler gave up. `'unreadable'`: an upcast or the handler's `key` failed, or its key cannot be used. `'undecodable'`: the record is no message. `'timer'`: a timer gave up. */
   readonly reason: 'failed' | 'unreadable' | 'undecodable' | 'timer'
   readonly topic: string
   readonly partition: number
@@ -26,7 +26,7 @@ export interface DeadLetter {
   readonly attempts: number
   readonly firstFailureMs: number
   readonly lastFailureMs: number
-  /** The message in its envelope, a timer, or raw bytes. */
+  /** The message in its envelope as it was read, before any upcast; a timer, or raw bytes. */
   readonly original: DeadOriginal
   /** Later messages of its key wait behind it. */
   readonly parksKey: boolean
@@ -59,14 +59,14 @@ export interface DeadLetters {
    * a stopped one when it starts. Each disappears in the same commit that makes its effects real.
    *
    * @returns how many were asked for.
-   * @throws DeadLetterUnknownError `DEAD_LETTER_UNKNOWN`
+   * @throws DeadLetterUnknownError `DEAD_LETTER_UNKNOWN`, OptionsInvalidError `OPTIONS_INVALID`
    */
   redrive(which: DeadLetterSelection): Promise<number>
   /**
    * Forgets them. One that parks its key goes when the app runs, and the messages behind it are handled.
    *
    * @returns how many were discarded.
-   * @throws DeadLetterUnknownError `DEAD_LETTER_UNKNOWN`
+   * @throws DeadLetterUnknownError `DEAD_LETTER_UNKNOWN`, OptionsInvalidError `OPTIONS_INVALID`
    */
   discard(which: DeadLetterSelection): Promise<number>
 }

@@ -1,4 +1,4 @@
-import type { Engine } from '../engine/index.ts'
+import type { Conflict, Engine } from '../engine/index.ts'
 import type { Clock } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
 import type { CommitBatch } from './commit-batch.ts'
@@ -48,15 +48,23 @@ export class Dedupe {
     return (this.#known.get(id) ?? Number.NEGATIVE_INFINITY) >= this.#bucket() - 1 || this.#pending.has(id)
   }
 
+  /** Of several members that handle the same message at once, one gets through: the others expect what is not so. */
   remember(message: Message, batch: CommitBatch): void {
+    if (this.isKnown(message)) return
     const id = idOf(message)
     const bucket = this.#bucket()
     this.#pending.add(id)
-    batch.addOtherState({ kind: 'set', namespace: dedupeNamespace(this.#group, bucket), key: id, value: null })
+    const namespace = dedupeNamespace(this.#group, bucket)
+    batch.addOtherState({ kind: 'set', namespace, key: id, value: null, expectedRevision: 0 })
     batch.afterCommit.push(() => {
       this.#pending.delete(id)
       this.#known.set(id, bucket)
     })
+  }
+
+  /** Whether a commit was refused because somebody else remembered its message first. */
+  isAbout(conflict: Conflict): boolean {
+    return conflict.kind === 'revision' && conflict.namespace.startsWith(dedupePrefix(this.#group))
   }
 
   /** The commit that would have remembered it was not made. */

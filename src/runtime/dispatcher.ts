@@ -3,8 +3,9 @@ import type { AnyEventDefinition, Message } from '../message/index.ts'
 import type { RecordOutcome, UndecodableRecord } from '../record/index.ts'
 import { channels } from '../telemetry/index.ts'
 import { nextTurn } from './condition.ts'
-import { KeyMissingError } from './errors.ts'
+import type { Handler } from './handler.ts'
 import type { Lanes } from './lanes.ts'
+import { orderingKeyOf } from './ordering-key.ts'
 import type { PartitionReader } from './partition-reader.ts'
 import type { Runner } from './runner.ts'
 import type { SubscriptionParts } from './subscription-parts.ts'
@@ -13,14 +14,11 @@ import { Task } from './task.ts'
 /** So many records are looked up together and handled before others have a turn. */
 const chunkRecords = 256
 
-/** A record that is no task: it becomes a dead letter at its place in the order. */
-interface Unreadable {
-  readonly kind: 'unreadable'
+/** A record that is no message, so it has no lane: it becomes a dead letter when it comes up. */
+interface Undecodable {
+  readonly kind: 'undecodable'
   readonly from: number
-  readonly offset: number
-  readonly timestampMs: number
-  readonly what: { readonly message: Message } | { readonly record: UndecodableRecord }
-  readonly error: unknown
+  readonly record: UndecodableRecord
 }
 
 /** Turns records into tasks, reads the states that they need in one go, and hands them to the lanes in order. */
@@ -59,7 +57,7 @@ export class Dispatcher {
     let position = reader.readOffset
     for (let start = 0; start < records.length; start += chunkRecords) {
       const end = Math.min(records.length, start + chunkRecords)
-      const chunk: (Task | Unreadable)[] = []
+      const chunk: (Task | Undecodable)[] = []
       for (let index = start; index < end; index++) {
         const record = records[index] as RecordOutcome
         const task = this.#taskOf(reader, record, position)
@@ -84,31 +82,40 @@ export class Dispatcher {
   }
 
   /** `undefined`: nobody wants the record. */
-  #taskOf(reader: PartitionReader, record: RecordOutcome, from: number): Task | Unreadable | undefined {
+  #taskOf(reader: PartitionReader, record: RecordOutcome, from: number): Task | Undecodable | undefined {
     const { offset, timestampMs } = record
     if (record.kind === 'tombstone') return undefined
     // After a restart some of what is read again was done before, out of order.
     if (offset < reader.committed.end && reader.committed.has(offset)) return undefined
-    if (record.kind === 'undecodable') {
-      return { kind: 'unreadable', from, offset, timestampMs, what: { record }, error: record.error }
-    }
-    const definition = this.#definitions.get(record.message.type)
+    if (record.kind === 'undecodable') return { kind: 'undecodable', from, record }
+    const original = record.message
+    const definition = this.#definitions.get(original.type)
     if (definition === undefined) return undefined
     const { handler, group } = this.#parts
     try {
-      const read = record.message.dataversion === definition.version ? record.message : definition.read(record.message)
-      const key = handler.key === undefined ? read.partitionkey : handler.key(read)
-      if (typeof key !== 'string' && handler.key !== undefined) {
-        if (handler.skipsWithoutKey && key === undefined) return undefined
-        throw new KeyMissingError(group, read.id)
-      }
-      return new Task('record', reader, key, read, from, offset, timestampMs)
+      const read = original.dataversion === definition.version ? original : definition.read(original)
+      const key = orderingKeyOf(handler, group, read)
+      if (key === undefined && handler.skipsWithoutKey) return undefined
+      if (read === original) return new Task('record', reader, key, read, from, offset, timestampMs)
+      const [timer, dead, parked] = [undefined, undefined, undefined]
+      return new Task('record', reader, key, read, from, offset, timestampMs, timer, dead, parked, original)
     } catch (error) {
-      return { kind: 'unreadable', from, offset, timestampMs, what: { message: record.message }, error }
+      // It keeps its place in the order of its key, if the key can be told.
+      const task = new Task(
+        'record',
+        reader,
+        keyOfUnreadable(handler, group, original),
+        original,
+        from,
+        offset,
+        timestampMs,
+      )
+      task.unreadable = { error }
+      return task
     }
   }
 
-  async #preload(chunk: readonly (Task | Unreadable)[]): Promise<void> {
+  async #preload(chunk: readonly (Task | Undecodable)[]): Promise<void> {
     const { handler, cache, dedupe } = this.#parts
     const loads: Promise<void>[] = []
     if (handler.state !== undefined) {
@@ -128,7 +135,7 @@ export class Dispatcher {
   }
 
   /** `false`: the reader was halted. */
-  async #submit(reader: PartitionReader, chunk: readonly (Task | Unreadable)[]): Promise<boolean> {
+  async #submit(reader: PartitionReader, chunk: readonly (Task | Undecodable)[]): Promise<boolean> {
     const { committer } = this.#parts
     const lanes = this.#lanes
     const runner = this.#runner
@@ -141,11 +148,21 @@ export class Dispatcher {
         if (!reader.isLive) return false
         runner.isBulk = true
       }
-      if (task.kind !== 'unreadable') lanes.submit(task)
-      else runner.giveUpUnreadable(reader, task.from, task, task.what, task.error)
+      if (task.kind !== 'undecodable') lanes.submit(task)
+      else runner.giveUpUndecodable(reader, task.from, task.record)
     }
     runner.isBulk = false
     committer.flushSoon()
     return true
+  }
+}
+
+/** A handler's own function of the key takes current versions only. */
+function keyOfUnreadable(handler: Handler, group: string, message: Message): string | undefined {
+  if (handler.key !== undefined) return undefined
+  try {
+    return orderingKeyOf(handler, group, message)
+  } catch {
+    return undefined
   }
 }

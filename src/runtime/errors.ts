@@ -75,6 +75,21 @@ export class KeyMissingError extends MillraceError<
   }
 }
 
+/** A key under which a handler cannot keep state or park messages. */
+export class KeyInvalidError extends MillraceError<
+  'KEY_INVALID',
+  { readonly handler: string; readonly messageId: string; readonly reason: string }
+> {
+  constructor(handler: string, messageId: string, reason: string) {
+    super({
+      code: 'KEY_INVALID',
+      problem: `The key of message ${messageId} ${reason}, but handler ${handler} keeps state or parks messages by key.`,
+      remedy: 'Give the handler an option key that makes a short text of it, then redrive; or correct the producer.',
+      details: { handler, messageId, reason },
+    })
+  }
+}
+
 /** An append whose expectation failed again and again. */
 export class AppendConflictError extends MillraceError<
   'APPEND_CONFLICT',

@@ -4,7 +4,7 @@ import { contextFor, type Message, runInContext } from '../message/index.ts'
 import type { UndecodableRecord } from '../record/index.ts'
 import { channels } from '../telemetry/index.ts'
 import type { CommitBatch } from './commit-batch.ts'
-import { DeadLettered, deadLetterOf, unreadableLetter } from './dead-letter-entry.ts'
+import { DeadLettered, deadLetterOf, undecodableLetter } from './dead-letter-entry.ts'
 import type { DeadLetter } from './dead-letters.ts'
 import { deadLetterNamespace, deadLetterTopic } from './namespaces.ts'
 import type { PartitionReader } from './partition-reader.ts'
@@ -54,8 +54,11 @@ export class GivingUp {
       progress:
         task.kind === 'record' ? [{ claim: task.reader.claim, done: [{ from: task.from, to: task.offset + 1 }] }] : [],
     }
-    const outcome = await committer.commitAlone(batch, () => {
-      if (task.kind === 'record') task.reader.committed.add(task.from, task.offset + 1)
+    const outcome = await committer.commitAlone(batch, {
+      reader: task.kind === 'record' ? task.reader : undefined,
+      onDurable: () => {
+        if (task.kind === 'record') task.reader.committed.add(task.from, task.offset + 1)
+      },
     })
     if (task.kind === 'timer') timers.settled(task)
     if (outcome.ok) return done
@@ -65,37 +68,21 @@ export class GivingUp {
     return done
   }
 
-  /** Gives up a record that cannot be handed to the handler: it is no message, or no upcast leads to its current version. */
-  unreadable(
-    reader: PartitionReader,
-    from: number,
-    place: { readonly offset: number; readonly timestampMs: number },
-    what: { readonly message: Message } | { readonly record: UndecodableRecord },
-    error: unknown,
-  ): void {
+  /** Gives up a record that is no message. */
+  undecodable(reader: PartitionReader, from: number, record: UndecodableRecord): void {
     const { committer, clock, group } = this.#parts
     const { topic, partition } = reader
-    const letter = unreadableLetter(group, { topic, partition, ...place }, what, error, clock.nowMs())
+    const { offset, error } = record
+    const letter = undecodableLetter(group, reader, record, clock.nowMs())
     const batch = committer.open
     batch.addOtherState(this.#entryWrite(letter))
-    const cause = 'message' in what ? what.message : undefined
-    batch.addPublish({ topic: this.#topic, partition: undefined, messages: [this.#event(letter, cause)] })
-    batch.addProgress(reader, from, place.offset + 1)
+    batch.addPublish({ topic: this.#topic, partition: undefined, messages: [this.#event(letter, undefined)] })
+    batch.addProgress(reader, from, offset + 1)
     batch.messageCount++
     if (channels.deadLettered.hasSubscribers) {
-      const message = 'message' in what ? what.message : undefined
-      channels.deadLettered.publish({
-        handler: group,
-        topic,
-        partition,
-        offset: place.offset,
-        key: letter.key,
-        type: message?.type ?? null,
-        messageId: message?.id ?? null,
-        attempt: 1,
-        error,
-        id: letter.id,
-      })
+      const { id, key } = letter
+      const report = { handler: group, topic, partition, offset, key, type: null, messageId: null, attempt: 1 }
+      channels.deadLettered.publish({ ...report, error, id })
     }
   }
 

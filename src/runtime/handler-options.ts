@@ -16,14 +16,16 @@ const defaultRetry = exponential()
  *
  * @throws OptionsInvalidError `OPTIONS_INVALID`
  */
-export function handlerFrom(events: Subscribed, options: ErasedOptions, handle: unknown): Handler {
+export function handlerFrom(events: Subscribed, given: ErasedOptions, handle: unknown): Handler {
   const definitions = (Array.isArray(events) ? events : [events]) as readonly AnyEventDefinition[]
   const problems: OptionProblem[] = []
+  const options: ErasedOptions = typeof given === 'object' && given !== null ? given : {}
+  if (options !== given) problems.push({ option: 'options', problem: 'is no object' })
   checkEvents(definitions, problems)
   if (typeof handle !== 'function') problems.push({ option: 'handler', problem: 'is not a function' })
   const types = definitions.map((definition) => String(definition?.type))
   const name = options.name ?? types.join('+')
-  if (!/^[^\s\p{C}]{1,255}$/u.test(name)) {
+  if (typeof name !== 'string' || !/^[^\s\p{C}]{1,255}$/u.test(name)) {
     problems.push({ option: 'name', problem: 'is not a name of 1 to 255 printable characters without white space' })
   }
   const handlerState = stateOf(options, problems)
@@ -90,6 +92,10 @@ function checkChoices(options: ErasedOptions, problems: OptionProblem[]): void {
 
 function stateOf(options: ErasedOptions, problems: OptionProblem[]): Handler['state'] {
   if (options.state === undefined) return undefined
+  if (typeof options.state !== 'object' || options.state === null) {
+    problems.push({ option: 'state', problem: 'is no object with an initial state' })
+    return undefined
+  }
   const schema: StandardSchemaV1 | undefined = options.state.schema
   if (schema !== undefined && typeof schema['~standard']?.validate !== 'function') {
     problems.push({ option: 'state.schema', problem: 'is not a Standard Schema validator' })

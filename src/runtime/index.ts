@@ -30,6 +30,7 @@ export {
   DeadLetterUnknownError,
   EffectInvalidError,
   HandlerTimeoutError,
+  KeyInvalidError,
   KeyMissingError,
   RecordGoneError,
   StateInvalidError,

@@ -40,6 +40,8 @@ export class Lanes {
   readonly #lanes = new Set<Lane>()
   #ready: Lane[] = []
   #runningCount = 0
+  /** Readers whose partitions are being given away: their tasks get no further attempt here. */
+  readonly #leaving = new WeakSet<PartitionReader>()
 
   constructor(options: LaneOptions) {
     this.#options = options
@@ -97,8 +99,9 @@ export class Lanes {
     this.changed.notify()
   }
 
-  /** Drops the tasks of one partition that are not running. */
+  /** Drops the tasks of one partition that are not running, and those that run as soon as an attempt has failed. */
   dropWaiting(reader: PartitionReader): void {
+    this.#leaving.add(reader)
     for (const lane of [...this.#lanes]) {
       const kept = lane.waiting.slice(lane.takenCount).filter((task) => task.reader !== reader)
       lane.waiting.splice(0, lane.waiting.length, ...kept)
@@ -145,6 +148,10 @@ export class Lanes {
 
   #follow(lane: Lane, outcome: TaskOutcome | Promise<TaskOutcome>): void {
     if (typeof outcome === 'number') {
+      if (this.#leaving.has(lane.head.reader)) {
+        this.#next(lane)
+        return
+      }
       lane.retryTimer = this.#options.clock.setTimer(() => {
         lane.retryTimer = undefined
         this.#ready.push(lane)

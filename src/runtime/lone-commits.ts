@@ -5,6 +5,7 @@ import type { EffectPlan } from './effect-plan.ts'
 import { AppendConflictError } from './errors.ts'
 import { mergePlan } from './merge-plan.ts'
 import { deadLetterNamespace } from './namespaces.ts'
+import type { ParkedKey } from './parking.ts'
 import type { CachedState } from './state-cache.ts'
 import type { SubscriptionParts } from './subscription-parts.ts'
 import { done, type Task, type TaskOutcome } from './task.ts'
@@ -18,6 +19,8 @@ const diskFullDelayMs = 1000
 export interface AfterRefusal {
   readonly rerun: (task: Task) => TaskOutcome | Promise<TaskOutcome>
   readonly failed: (task: Task, error: unknown) => TaskOutcome | Promise<TaskOutcome>
+  /** Meanwhile the same message was handled from another place. */
+  readonly repeated: (task: Task) => TaskOutcome
 }
 
 /**
@@ -41,6 +44,8 @@ export class LoneCommits {
     // Effects of earlier messages of the key may still be on their way.
     await committer.settled()
     if (began !== epoch()) return done
+    if (task.kind === 'record' && dedupe?.isKnown(task.message) === true) return this.#after.repeated(task)
+    const released = task.kind === 'redrive' ? this.#queueBehind(task) : undefined
     const batch = new CommitBatch(0)
     mergePlan(this.#parts, batch, task, entry, plan)
     for (const write of this.#stateWrites(task)) batch.addOtherState(write)
@@ -56,11 +61,13 @@ export class LoneCommits {
     try {
       const outcome = await committer.commitAlone(
         { ...sealed, timers: [...fired, ...(sealed.timers ?? [])], progress },
-        () => {
-          batch.committed()
-          if (task.kind === 'record') task.reader.committed.add(range.from, range.to)
-          const parked = task.kind === 'redrive' ? this.#parts.parking.get(task.key) : undefined
-          if (parked !== undefined && parked.head === task.dead?.letter.id) parked.head = null
+        {
+          reader: task.kind === 'record' ? task.reader : undefined,
+          onDurable: () => {
+            batch.committed()
+            if (task.kind === 'record') task.reader.committed.add(range.from, range.to)
+            if (released !== undefined) released.head = null
+          },
         },
       )
       if (outcome.ok) {
@@ -83,18 +90,29 @@ export class LoneCommits {
     const writes: StateWrite[] = [
       { kind: 'delete', namespace: deadLetterNamespace(app), key: letter.id, expectedRevision: revision },
     ]
-    const parked = letter.parksKey ? parking.get(task.key) : undefined
-    if (parked?.head === letter.id) writes.push(parking.releaseWrite(parked))
+    const parked = this.#queueBehind(task)
+    if (parked !== undefined) writes.push(parking.releaseWrite(parked))
     return writes
   }
 
+  /** What waits behind the dead letter that is redriven. */
+  #queueBehind({ key, dead }: Task): ParkedKey | undefined {
+    return dead === undefined ? undefined : this.#parts.parking.behind(key, dead.letter.id)
+  }
+
   async #refused(task: Task, conflict: Conflict): Promise<TaskOutcome> {
-    const { onFenced, stateNamespace, timers, group } = this.#parts
+    const { onFenced, stateNamespace, timers, group, dedupe, epoch } = this.#parts
     if (conflict.kind === 'fenced') {
       onFenced(task.reader)
       return done
     }
     if (!(await this.#forget(task))) return done
+    if (task.kind === 'record' && dedupe?.isAbout(conflict) === true) {
+      // It runs once more, and is then found to be known.
+      const began = epoch()
+      await dedupe.load([task.message])
+      if (began !== epoch()) return done
+    }
     const foreign =
       (conflict.kind === 'revision' && conflict.namespace !== stateNamespace && task.kind !== 'record') ||
       (conflict.kind === 'timer' && task.kind === 'timer')

@@ -61,6 +61,6 @@ export function on<const E extends Subscribed>(
   handle: (message: MessageFor<E>, ctx: HandlerContext) => HandlerResult,
 ): Handler
 export function on(events: Subscribed, ...rest: readonly unknown[]): Handler {
-  const [options, handle] = rest.length === 1 ? [{}, rest[0]] : rest
+  const [options, handle] = rest.length < 2 ? [{}, rest[0]] : rest
   return handlerFrom(events, options as object, handle)
 }

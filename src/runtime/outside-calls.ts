@@ -8,7 +8,7 @@ import {
   handleWhen,
 } from 'cockatiel'
 import { channels } from '../telemetry/index.ts'
-import { BreakerOpenError } from './errors.ts'
+import { BreakerOpenError, HandlerTimeoutError } from './errors.ts'
 import type { Handler } from './handler.ts'
 
 const breakerStates = {
@@ -21,7 +21,8 @@ const breakerStates = {
 /**
  * Calls of a handler to the outside world, through its circuit breaker and its bulkhead (cockatiel).
  *
- * The breaker counts failures in a row over all keys of the handler in one start of the app. Aborted calls do not count.
+ * The breaker counts failures in a row over all keys of the handler in one start of the app. Calls that end because their
+ * attempt took too long count; those that were aborted for another reason, as when the app stops, do not.
  * Both keep time by the system's clock, whatever clock the app was given.
  */
 export class OutsideCalls {
@@ -59,13 +60,26 @@ export class OutsideCalls {
   async call<Result>(fn: (signal: AbortSignal) => PromiseLike<Result> | Result, signal: AbortSignal): Promise<Result> {
     const breaker = this.#breaker
     const guarded = (): PromiseLike<Result> | Result =>
-      breaker === undefined ? fn(signal) : breaker.execute(() => fn(signal), signal)
+      breaker === undefined ? fn(signal) : breaker.execute(() => withReason(fn, signal), signal)
     try {
       return await (this.#bulkhead === undefined ? guarded() : this.#bulkhead.execute(guarded, signal))
     } catch (error) {
       if (error instanceof BrokenCircuitError) throw new BreakerOpenError(this.#group, { cause: error })
       throw error
     }
+  }
+}
+
+/** Clients answer an aborted signal with an error of their own: whether the outside was too slow is told by its reason. */
+async function withReason<Result>(
+  fn: (signal: AbortSignal) => PromiseLike<Result> | Result,
+  signal: AbortSignal,
+): Promise<Result> {
+  try {
+    return await fn(signal)
+  } catch (error) {
+    if (isAbort(error) && signal.reason instanceof HandlerTimeoutError) throw signal.reason
+    throw error
   }
 }
 

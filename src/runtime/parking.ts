@@ -27,7 +27,8 @@ export class Parking {
   readonly #engine: Engine
   readonly #keyNamespace: string
   readonly #namespace: string
-  readonly #keys = new Map<string, ParkedKey>()
+  /** Several queues for a key only where members that each parked it have left their partitions to this one. */
+  readonly #keys = new Map<string, ParkedKey[]>()
 
   constructor(engine: Engine, group: string) {
     this.#engine = engine
@@ -43,8 +44,20 @@ export class Parking {
     return this.#keys.size >= parkedKeysMax
   }
 
-  get(key: string | undefined): ParkedKey | undefined {
-    return key === undefined ? undefined : this.#keys.get(key)
+  /** Where messages of a key that come from this partition have to wait, if they have to. */
+  queueFor(key: string | undefined, reader: PartitionReader): ParkedKey | undefined {
+    const queues = key === undefined ? undefined : this.#keys.get(key)
+    return queues?.find((parked) => parked.reader === reader) ?? queues?.[0]
+  }
+
+  /** The queue behind a dead letter. */
+  behind(key: string | undefined, head: string): ParkedKey | undefined {
+    return key === undefined ? undefined : this.#keys.get(key)?.find((parked) => parked.head === head)
+  }
+
+  /** A queue of the key whose dead letter is gone. */
+  released(key: string): ParkedKey | undefined {
+    return this.#keys.get(key)?.find((parked) => parked.head === null)
   }
 
   /** Finds the keys that are parked behind dead letters of a partition; answers those whose dead letter is gone. */
@@ -62,7 +75,7 @@ export class Parking {
         const key = entry.key.slice(prefix.length)
         const head = (entry.value as { readonly head: string | null }).head
         const parked: ParkedKey = { key, reader, head, nextSequence: undefined }
-        this.#keys.set(key, parked)
+        this.#add(parked)
         if (head === null) released.push(parked)
       }
       if (page.length < 1000) return released
@@ -72,9 +85,12 @@ export class Parking {
 
   /** Parks a key behind a dead letter, or puts another one in front. The write belongs into the same commit. */
   park(key: string, reader: PartitionReader, head: string): StateWrite {
-    const parked = this.#keys.get(key) ?? { key, reader, head, nextSequence: undefined }
+    let parked = this.#keys.get(key)?.find((one) => one.reader === reader)
+    if (parked === undefined) {
+      parked = { key, reader, head, nextSequence: undefined }
+      this.#add(parked)
+    }
     parked.head = head
-    this.#keys.set(key, parked)
     return this.#keyWrite(parked)
   }
 
@@ -90,7 +106,7 @@ export class Parking {
 
   /** … so the key is as any other. */
   unpark(parked: ParkedKey): void {
-    this.#keys.delete(parked.key)
+    this.#keep(parked.key, (one) => one !== parked)
   }
 
   /** Looks up where the queue of a key ends. */
@@ -111,7 +127,7 @@ export class Parking {
       namespace: this.#namespace,
       key: `${this.#prefix(parked)}${sortableNumber(parked.nextSequence++)}`,
       value: {
-        original: originalMessage(task.message),
+        original: originalMessage(task.original),
         topic: task.reader.topic,
         partition: task.reader.partition,
         offset: task.offset,
@@ -131,9 +147,19 @@ export class Parking {
 
   /** Forgets the keys of a partition, or all: they stand in the store. */
   forget(reader?: PartitionReader): void {
-    for (const [key, parked] of this.#keys) {
-      if (reader === undefined || parked.reader === reader) this.#keys.delete(key)
-    }
+    for (const key of this.#keys.keys()) this.#keep(key, (one) => reader !== undefined && one.reader !== reader)
+  }
+
+  #add(parked: ParkedKey): void {
+    const queues = this.#keys.get(parked.key)
+    if (queues === undefined) this.#keys.set(parked.key, [parked])
+    else queues.push(parked)
+  }
+
+  #keep(key: string, isKept: (parked: ParkedKey) => boolean): void {
+    const kept = this.#keys.get(key)?.filter(isKept) ?? []
+    if (kept.length === 0) this.#keys.delete(key)
+    else this.#keys.set(key, kept)
   }
 
   #keyWrite(parked: ParkedKey): StateWrite {

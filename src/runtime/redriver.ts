@@ -6,6 +6,7 @@ import { letterOf } from './dead-letter-store.ts'
 import type { DeadLetter } from './dead-letters.ts'
 import { RecordGoneError } from './errors.ts'
 import { deadLetterNamespace } from './namespaces.ts'
+import { orderingKeyOf } from './ordering-key.ts'
 import type { PartitionReader } from './partition-reader.ts'
 import type { SubscriptionParts } from './subscription-parts.ts'
 import { Task } from './task.ts'
@@ -69,6 +70,12 @@ export class Redriver {
     this.#inFlight.clear()
   }
 
+  /** Another member may look after the dead letters of this partition now, and they may come back. */
+  forget(reader: PartitionReader): void {
+    const prefix = deadLetterPrefix(this.#parts.group, reader.topic, reader.partition)
+    for (const id of this.#inFlight) if (id.startsWith(prefix)) this.#inFlight.delete(id)
+  }
+
   async #take(reader: PartitionReader, entry: StateEntry): Promise<void> {
     const letter = letterOf(entry)
     if (this.#inFlight.has(letter.id)) return
@@ -85,12 +92,7 @@ export class Redriver {
       if (began !== this.#parts.epoch()) return
       const { handler } = this.#parts
       const isKeyless = letter.key === null || (letter.original.kind !== 'timer' && letter.reason !== 'failed')
-      const key =
-        kind === 'redrive' && isKeyless
-          ? handler.key === undefined
-            ? message.partitionkey
-            : handler.key(message)
-          : letter.key
+      const key = kind === 'redrive' && isKeyless ? orderingKeyOf(handler, this.#parts.group, message) : letter.key
       this.#enqueue(taskOf(message, key ?? null))
     } catch (error) {
       const task = taskOf(messageOfLetter(letter) ?? nobody)

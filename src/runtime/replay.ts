@@ -1,3 +1,4 @@
+import type { StateEntry } from '../engine/index.ts'
 import { sleep } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
 import type { CommitBatch } from './commit-batch.ts'
@@ -41,19 +42,18 @@ export class Replay {
   async discard(task: Task): Promise<TaskOutcome> {
     const { parking, committer, app, epoch } = this.#parts
     const began = epoch()
-    const parked = parking.get(task.key)
     if (task.dead === undefined) return done
     const { letter, revision } = task.dead
+    const parked = parking.behind(task.key, letter.id)
     await committer.settled()
     if (began !== epoch()) return done
-    const isHead = parked?.head === letter.id
     const outcome = await committer.commitAlone({
       state: [
         { kind: 'delete', namespace: deadLetterNamespace(app), key: letter.id, expectedRevision: revision },
-        ...(isHead ? [parking.releaseWrite(parked)] : []),
+        ...(parked === undefined ? [] : [parking.releaseWrite(parked)]),
       ],
     })
-    if (began !== epoch() || !outcome.ok || !isHead) return done
+    if (began !== epoch() || !outcome.ok || parked === undefined) return done
     parked.head = null
     return this.replay(parked.key)
   }
@@ -63,36 +63,46 @@ export class Replay {
     const { parking, committer, epoch } = this.#parts
     const began = epoch()
     for (;;) {
-      const parked = parking.get(key)
-      if (parked === undefined || parked.head !== null) return done
+      const parked = parking.released(key)
+      if (parked === undefined) return done
       await committer.settled()
       if (began !== epoch()) return done
       const waiting = await parking.waiting(parked, pageSize)
       if (began !== epoch()) return done
       if (waiting.length === 0) {
         await committer.commitAlone({ state: [parking.unparkWrite(parked)] })
-        if (began === epoch()) parking.unpark(parked)
-        return done
+        if (began !== epoch()) return done
+        parking.unpark(parked)
+        continue
       }
       for (const entry of waiting) {
         const message = entry.value as unknown as ParkedMessage
-        const outcome = await this.#handle(parked, message, { stateKey: entry.key, revision: entry.revision })
+        const outcome = await this.#handle(parked, message, entry)
         if (began !== epoch() || outcome === 'stop') return done
       }
     }
   }
 
-  async #handle(
-    parked: ParkedKey,
-    waiting: ParkedMessage,
-    entry: { readonly stateKey: string; readonly revision: number },
-  ): Promise<'next' | 'stop'> {
+  async #handle(parked: ParkedKey, waiting: ParkedMessage, entry: StateEntry): Promise<'next' | 'stop'> {
     const { clock, epochSignal, epoch, current } = this.#parts
     const began = epoch()
-    const { offset, timestampMs } = waiting
-    const taskOf = (message: Message): Task =>
-      new Task('parked', parked.reader, parked.key, message, offset, offset, timestampMs, undefined, undefined, entry)
+    const { topic, partition, offset, timestampMs } = waiting
+    const place = { stateKey: entry.key, revision: entry.revision, topic, partition }
     const kept = revivedMessage(waiting.original)
+    const taskOf = (message: Message): Task =>
+      new Task(
+        'parked',
+        parked.reader,
+        parked.key,
+        message,
+        offset,
+        offset,
+        timestampMs,
+        undefined,
+        undefined,
+        place,
+        kept,
+      )
     let task: Task
     try {
       task = taskOf(current(kept))

@@ -25,22 +25,18 @@ export const none: RetryPolicy = Object.freeze({ delayMs: () => undefined, descr
  *
  * @throws OptionsInvalidError `OPTIONS_INVALID`
  */
-export function fixed(options: {
-  /** Pause between attempts. Default `'1s'`. */
-  readonly delay?: Duration
-  /** Attempts in all, the first included: 1 to 1,000,000. Default 5. */
-  readonly max?: number
-  /** Give up when the next attempt would start later than this after the first. Default: no bound. */
-  readonly maxTime?: Duration
-}): RetryPolicy {
-  return exponential({
-    initial: options.delay ?? '1s',
-    factor: 1,
-    jitter: 0,
-    maxDelay: options.delay ?? '1s',
-    ...(options.max !== undefined && { max: options.max }),
-    ...(options.maxTime !== undefined && { maxTime: options.maxTime }),
-  })
+export function fixed(
+  options: {
+    /** Pause between attempts. Default `'1s'`. */
+    readonly delay?: Duration
+    /** Attempts in all, the first included: 1 to 1,000,000. Default 5. */
+    readonly max?: number
+    /** Give up when the next attempt would start later than this after the first. Default: no bound. */
+    readonly maxTime?: Duration
+  } = {},
+): RetryPolicy {
+  const { delay = '1s', ...bounds } = options
+  return pausing({ ...bounds, initial: delay, factor: 1, jitter: 0, maxDelay: Number.MAX_SAFE_INTEGER }, 'delay')
 }
 
 /** Options of {@link exponential}. */
@@ -70,13 +66,26 @@ export interface ExponentialOptions {
  * ```
  */
 export function exponential(options: ExponentialOptions = {}): RetryPolicy {
-  const initialMs = durationMs(options.initial ?? '100ms')
+  return pausing(options, 'initial')
+}
+
+/** @param initialName What the caller calls the first pause. */
+function pausing(options: ExponentialOptions, initialName: 'initial' | 'delay'): RetryPolicy {
+  const problems: OptionProblem[] = []
+  const ms = (option: string, value: Duration): number => {
+    try {
+      return durationMs(value)
+    } catch {
+      problems.push({ option, problem: `is ${String(value)}, no duration such as 250 or '1.5s'` })
+      return 0
+    }
+  }
+  const initialMs = ms(initialName, options.initial ?? '100ms')
   const factor = options.factor ?? 2
   const max = options.max ?? 5
-  const maxDelayMs = durationMs(options.maxDelay ?? '1m')
-  const maxTimeMs = options.maxTime === undefined ? Number.POSITIVE_INFINITY : durationMs(options.maxTime)
+  const maxDelayMs = ms('maxDelay', options.maxDelay ?? '1m')
+  const maxTimeMs = options.maxTime === undefined ? Number.POSITIVE_INFINITY : ms('maxTime', options.maxTime)
   const jitter = options.jitter ?? 0.5
-  const problems: OptionProblem[] = []
   if (!(factor >= 1 && factor <= 100)) problems.push({ option: 'factor', problem: `is ${factor}, not from 1 to 100` })
   if (!(Number.isInteger(max) && max >= 1 && max <= 1_000_000)) {
     problems.push({ option: 'max', problem: `is ${max}, not a whole number from 1 to 1,000,000` })
@@ -86,7 +95,8 @@ export function exponential(options: ExponentialOptions = {}): RetryPolicy {
   return Object.freeze({
     delayMs: (failed: FailedAttempt, random: Random) => {
       if (failed.attempt >= max) return undefined
-      const pauseMs = Math.min(maxDelayMs, initialMs * factor ** (failed.attempt - 1))
+      // Powers may reach Infinity, of which nothing is no number any more.
+      const pauseMs = initialMs === 0 ? 0 : Math.min(maxDelayMs, initialMs * factor ** (failed.attempt - 1))
       const delayMs = Math.round(pauseMs * (1 - jitter * random.nextFloat()))
       return failed.elapsedMs + delayMs > maxTimeMs ? undefined : delayMs
     },
@@ -108,6 +118,7 @@ export interface ErrorRule {
  * Another policy for each kind of error: the first rule that fits decides, else `otherwise`.
  *
  * @param otherwise Default: {@link exponential} with its defaults.
+ * @throws OptionsInvalidError `OPTIONS_INVALID`
  *
  * @example
  * ```ts
@@ -119,6 +130,16 @@ export function byError(rules: readonly ErrorRule[], otherwise: RetryPolicy = ex
     on: Array.isArray(rule.on) ? (rule.on as readonly (ErrorClass | string)[]) : [rule.on as ErrorClass | string],
     use: rule.use,
   }))
+  const problems: OptionProblem[] = []
+  for (const [index, { on, use }] of kept.entries()) {
+    if (!on.every((kind) => typeof kind === 'string' || typeof kind === 'function')) {
+      problems.push({ option: `rules[${index}].on`, problem: 'is no class of errors and no code' })
+    }
+    if (typeof use?.delayMs !== 'function')
+      problems.push({ option: `rules[${index}].use`, problem: 'is no retry policy' })
+  }
+  if (typeof otherwise?.delayMs !== 'function') problems.push({ option: 'otherwise', problem: 'is no retry policy' })
+  if (problems.length > 0) throw new OptionsInvalidError('a retry policy', problems)
   return Object.freeze({
     delayMs: (failed: FailedAttempt, random: Random) => {
       const rule = kept.find((candidate) => candidate.on.some((kind) => isOfKind(failed.error, kind)))

@@ -39,24 +39,25 @@ export class Runner {
     this.#lone = new LoneCommits(parts, {
       rerun: (task) => this.#begin(task),
       failed: (task, error) => this.#failed(task, error),
+      repeated: (task) => this.#skip(task),
     })
     this.#replay = new Replay(parts, this.#givingUp, (task) => this.#begin(task))
   }
 
   /** The outcome at once, or later. Never throws or rejects. */
   run(task: Task): TaskOutcome | Promise<TaskOutcome> {
-    const { parking, dedupe, committer } = this.#parts
+    const { parking } = this.#parts
     switch (task.kind) {
       case 'record':
-        if (task.attempt > 0) break
-        if (parking.size > 0) {
-          const parked = parking.get(task.key)
+        if (task.attempt === 0 && parking.size > 0) {
+          const parked = parking.queueFor(task.key, task.reader)
           if (parked !== undefined)
             return this.#guard(this.#replay.park(task, parked, (batch) => this.#merged(task, batch)))
         }
-        if (dedupe?.isKnown(task.message) === true) {
-          this.#merged(task, committer.open)
-          return done
+        if (this.#isRepeated(task)) return this.#skip(task)
+        if (task.unreadable !== undefined) {
+          task.attempt = 1
+          return this.#giveUp(task, task.unreadable.error)
         }
         break
       case 'timer':
@@ -84,9 +85,9 @@ export class Runner {
     this.#pausedUntilMs = this.#parts.clock.monotonicMs() + forMs
   }
 
-  /** A record that cannot be handed to the handler becomes a dead letter. */
-  giveUpUnreadable(...unreadable: Parameters<GivingUp['unreadable']>): void {
-    this.#givingUp.unreadable(...unreadable)
+  /** A record that is no message becomes a dead letter. */
+  giveUpUndecodable(...undecodable: Parameters<GivingUp['undecodable']>): void {
+    this.#givingUp.undecodable(...undecodable)
   }
 
   /** A dead letter that is to be redriven cannot be handed to the handler. */
@@ -99,7 +100,7 @@ export class Runner {
     const began = this.#parts.epoch()
     const outcome = await this.#begin(task)
     if (outcome !== done || began !== this.#parts.epoch()) return outcome
-    return this.#parts.parking.get(task.key)?.head === null ? this.#replay.replay(task.key as string) : done
+    return task.key === undefined ? done : this.#replay.replay(task.key)
   }
 
   #begin(task: Task): TaskOutcome | Promise<TaskOutcome> {
@@ -163,6 +164,8 @@ export class Runner {
     result: unknown,
     startMs: number,
   ): TaskOutcome | Promise<TaskOutcome> {
+    // It may have come up again elsewhere and been handled there meanwhile.
+    if (this.#isRepeated(task)) return this.#skip(task)
     let plan: EffectPlan
     try {
       plan = planEffects(result, task, this.#parts)
@@ -200,6 +203,16 @@ export class Runner {
     return began === this.#parts.epoch() ? this.#settle(task, entry, result, startMs) : done
   }
 
+  #isRepeated(task: Task): boolean {
+    return task.kind === 'record' && this.#parts.dedupe?.isKnown(task.message) === true
+  }
+
+  /** Nothing but its progress. */
+  #skip(task: Task): TaskOutcome {
+    this.#merged(task, this.#parts.committer.open)
+    return done
+  }
+
   /** The task's effects, if any, stand in the batch: so does its progress now. */
   #merged(task: Task, batch: CommitBatch): void {
     const { committer, dedupe } = this.#parts
@@ -217,6 +230,7 @@ export class Runner {
       if (!this.isPaused) this.#parts.pause(outside.openForMs)
       return Math.max(1, Math.ceil(this.#pausedUntilMs - clock.monotonicMs()))
     }
+    if (this.#isRepeated(task)) return this.#skip(task)
     if (task.firstFailureMs === 0) task.firstFailureMs = clock.nowMs()
     if (channels.failed.hasSubscribers) channels.failed.publish({ ...reportOf(group, task), error })
     const failed = { error, attempt: task.attempt, elapsedMs: clock.monotonicMs() - task.firstAttemptMs }

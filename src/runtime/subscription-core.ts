@@ -40,14 +40,14 @@ export class SubscriptionCore {
   readonly readers: Map<string, PartitionReader> = new Map()
 
   constructor(setup: SubscriptionSetup, events: CoreEvents) {
-    const { engine, group, handler, clock } = setup
+    const { engine, app, group, handler, clock } = setup
     this.setup = setup
     this.chain = new CommitChain(engine, chainNamespace(group))
     const definitions = new Map(handler.events.map((definition) => [definition.type, definition]))
     const topics = topicsOf(handler.events)
     const isShared = handler.key !== undefined || topics.length > 1
     const committer = new Committer(
-      { engine, group, chain: this.chain, clock },
+      { engine, app, group, chain: this.chain, clock },
       (batch) => events.onCommitted(batch),
       (refusal, batch) => events.onRefused(refusal, batch),
     )

@@ -55,8 +55,8 @@ export interface SubscriptionParts extends SubscriptionSetup {
 export function reportOf(group: string, task: Task): MessageReport {
   return {
     handler: group,
-    topic: task.reader.topic,
-    partition: task.reader.partition,
+    topic: task.topic,
+    partition: task.partition,
     offset: task.offset,
     key: task.key ?? null,
     type: task.timer === undefined ? task.message.type : task.timer.id,

@@ -189,7 +189,7 @@ export class Subscription {
   async #onRevoked(claims: readonly Claim[]): Promise<void> {
     this.#report('revoked', claims)
     await this.#rewinder.underWay
-    const { lanes, readers, parts } = this.#core
+    const { lanes, readers, parts, redriver } = this.#core
     const revoked = this.#readersOf(claims)
     for (const reader of revoked) readers.delete(placeOf(reader.claim))
     await Promise.all(revoked.map((reader) => reader.halt()))
@@ -204,24 +204,15 @@ export class Subscription {
     }
     await parts.committer.drained()
     await this.#rewinder.underWay
-    for (const reader of revoked) parts.parking.forget(reader)
+    for (const reader of revoked) {
+      parts.parking.forget(reader)
+      redriver.forget(reader)
+    }
     parts.cache.forgetSettled()
   }
 
   #onCommitted(batch: CommitBatch): void {
     this.#rewinder.onCommitted(batch)
-    if (channels.lag.hasSubscribers) {
-      for (const { reader } of batch.progress) {
-        const { topic, partition, latest, committed } = reader
-        const lagMessages = Math.max(0, latest - committed.next)
-        channels.lag.publish({ handler: this.group, topic, partition, lagMessages })
-      }
-    }
-    if (channels.published.hasSubscribers && batch.publishedCount > 0) {
-      const { app } = this.#core.parts
-      const { publishedCount: messageCount, durationMs } = batch
-      channels.published.publish({ app, handler: this.group, messageCount, durationMs })
-    }
     this.#core.lanes.wake()
   }
 

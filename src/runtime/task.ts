@@ -26,6 +26,8 @@ export class Task {
   readonly key: string | undefined
   /** The message, as the current version; for timers that which scheduled it. */
   readonly message: Message
+  /** The message as it was read, before any upcast: what a dead letter keeps, so that a better upcast can be tried. */
+  readonly original: Message
   /** For records: progress from here (records before it were skipped) … */
   readonly from: number
   /** … up to and including this offset. */
@@ -42,6 +44,8 @@ export class Task {
   readonly dead: DeadEntry | undefined
   /** The waiting message, with the revision under which it stood. */
   readonly parked: ParkedEntry | undefined
+  /** Why it cannot be handed to the handler: it is given up when its turn comes. */
+  unreadable: { readonly error: unknown } | undefined = undefined
   /** A timer that was cancelled or scheduled anew since it was read. */
   obsolete = false
 
@@ -56,17 +60,29 @@ export class Task {
     timer?: Timer,
     dead?: DeadEntry,
     parked?: ParkedEntry,
+    original: Message = message,
   ) {
     this.kind = kind
     this.reader = reader
     this.key = key
     this.message = message
+    this.original = original
     this.from = from
     this.offset = offset
     this.timestampMs = timestampMs
     this.timer = timer
     this.dead = dead
     this.parked = parked
+  }
+
+  /** Topic of the message: what was parked or redriven may be looked after by the reader of another partition. */
+  get topic(): string {
+    return this.parked?.topic ?? this.dead?.letter.topic ?? this.reader.topic
+  }
+
+  /** Partition of the message. */
+  get partition(): number {
+    return this.parked?.partition ?? this.dead?.letter.partition ?? this.reader.partition
   }
 }
 
@@ -78,6 +94,8 @@ export interface DeadEntry {
 export interface ParkedEntry {
   readonly stateKey: string
   readonly revision: number
+  readonly topic: string
+  readonly partition: number
 }
 
 /** A task is done (its effects are merged, committed or of no more interest) … */

@@ -27,6 +27,28 @@ const misshapen: Readonly<Record<string, (f: Fixture, topic: string) => unknown>
   'a message with a number as its key': (f, topic) => ({
     publish: [{ topic, messages: [{ ...f.message('T'), partitionkey: 7 }] }],
   }),
+  'a message with a Date in its data': (f, topic) => ({
+    publish: [{ topic, messages: [{ ...f.message('T'), data: { at: new Date(0) } }] }],
+  }),
+  'a message with NaN in its data': (f, topic) => ({
+    publish: [{ topic, messages: [{ ...f.message('T'), data: [Number.NaN] }] }],
+  }),
+  'a message with a prototype key in its data': (f, topic) => ({
+    publish: [{ topic, messages: [{ ...f.message('T'), data: JSON.parse('{"__proto__":1}') }] }],
+  }),
+  'a message with a number as its time': (f, topic) => ({
+    publish: [{ topic, messages: [{ ...f.message('T'), time: 5 }] }],
+  }),
+  'a message with text as its version': (f, topic) => ({
+    publish: [{ topic, messages: [{ ...f.message('T'), dataversion: 'x' }] }],
+  }),
+  'an event with a prototype key in its data': (f) => ({
+    append: [
+      { stream: f.name('s'), events: [{ message: { ...f.message('T'), data: JSON.parse('{"__proto__":1}') } }] },
+    ],
+  }),
+  'an event that is null': (f) => ({ append: [{ stream: f.name('stream'), events: [null] }] }),
+  'a batch with a misspelt part': (f, topic) => ({ publsh: [{ topic, messages: f.numbered(1) }] }),
   'a raw record with a number as its value': (_f, topic) => ({
     publish: [{ topic, records: [{ key: null, value: 7 }] }],
   }),

@@ -50,6 +50,30 @@ export const eventReadingCases: readonly ConformanceCase[] = [
     },
   },
   {
+    name: 'event reading: one stream by query',
+    async run(f) {
+      const { stream, tag } = await filled(f, 9)
+      const read = async (options: ReadStreamOptions) =>
+        numbers(await Array.fromAsync(f.engine.events.readStream(stream, options)))
+      assert.deepEqual(await read({ query: { items: [] } }), [0, 1, 2, 3, 4, 5, 6, 7, 8])
+      assert.deepEqual(await read({ query: { items: [{ types: ['Odd'] }] } }), [1, 3, 5, 7])
+      assert.deepEqual(
+        await read({ query: { items: [{ types: ['Odd', 'Even'], tags: [`${tag}:0`, tag] }] } }),
+        [0, 3, 6],
+      )
+      const items = [
+        { types: ['Odd'], tags: [`${tag}:0`] },
+        { types: ['Even'], tags: [`${tag}:1`] },
+      ]
+      assert.deepEqual(await read({ query: { items } }), [3, 4])
+      const odd = { items: [{ types: ['Odd'] }] }
+      assert.deepEqual(await read({ query: odd, fromVersion: 5, limit: 1 }), [5])
+      assert.deepEqual(await read({ query: odd, direction: 'backward', limit: 2 }), [7, 5])
+      assert.deepEqual(await read({ query: { items: [{ types: ['Never'] }] } }), [])
+      await refuses(() => read({ query: {} as never }))
+    },
+  },
+  {
     name: 'event reading: the store forward and backward, from a position, by query, with a limit',
     async run(f) {
       const { tag, positions } = await filled(f, 9)
@@ -107,21 +131,35 @@ export const eventReadingCases: readonly ConformanceCase[] = [
     name: 'event reading: from a time',
     requires: movableTime,
     async run(f) {
-      const tag = f.name('tag')
+      const [stream, tag] = [f.name('stream'), f.name('tag')]
       const times: number[] = []
       for (let n = 0; n < 4; n++) {
         times.push(f.nowMs())
         await f.commit({
-          append: [{ stream: f.name('stream'), events: [{ message: f.message('T', n), tags: [tag] }] }],
+          append: [
+            { stream, events: [{ message: f.message('T', n), tags: [tag] }] },
+            { stream: f.name('other'), events: [{ message: f.message('T', -1) }] },
+          ],
         })
         await f.clock.advance(1000)
       }
-      const from = async (fromTimeMs: number) =>
-        numbers(await readAll(f, { fromTimeMs, query: { items: [{ tags: [tag] }] } }))
-      assert.deepEqual(await from(times[2] as number), [2, 3])
-      assert.deepEqual(await from((times[2] as number) + 1), [3])
-      assert.deepEqual(await from(0), [0, 1, 2, 3])
-      assert.deepEqual(await from(f.nowMs() + 1000), [])
+      const third = times[2] as number
+      const inStore = async (options: ReadAllOptions) =>
+        numbers(await readAll(f, { query: { items: [{ tags: [tag] }] }, ...options }))
+      const inStream = async (options: ReadStreamOptions) =>
+        numbers(await Array.fromAsync(f.engine.events.readStream(stream, options)))
+      for (const from of [inStore, inStream]) {
+        assert.deepEqual(await from({ fromTimeMs: third }), [2, 3])
+        assert.deepEqual(await from({ fromTimeMs: third + 1 }), [3])
+        assert.deepEqual(await from({ fromTimeMs: 0 }), [0, 1, 2, 3])
+        assert.deepEqual(await from({ fromTimeMs: f.nowMs() + 1000 }), [])
+        assert.deepEqual(await from({ fromTimeMs: third, direction: 'backward' }), [2, 1, 0])
+        assert.deepEqual(await from({ fromTimeMs: third - 1, direction: 'backward', limit: 1 }), [1])
+        assert.deepEqual(await from({ fromTimeMs: f.nowMs() + 1000, direction: 'backward' }), [3, 2, 1, 0])
+        assert.deepEqual(await from({ fromTimeMs: (times[0] as number) - 1, direction: 'backward' }), [])
+      }
+      assert.deepEqual(await inStream({ fromTimeMs: third, fromVersion: 4 }), [3])
+      assert.deepEqual(await inStream({ fromTimeMs: third, fromVersion: 2, direction: 'backward' }), [1, 0])
     },
   },
   {

@@ -268,6 +268,8 @@ export const groupCases: readonly ConformanceCase[] = [
         await refuses(() => listen(f, { group: f.name('group'), topics: [topic], sessionTimeoutMs }))
       }
       await refuses(() => listen(f, { group: f.name('group'), topics: [topic], from: 'middle' as 'latest' }))
+      await refuses(() => f.engine.groups.join({ group: f.name('group'), topics: [topic] } as never))
+      await refuses(() => f.engine.groups.join(undefined as never))
     },
   },
   {

@@ -177,13 +177,19 @@ export const subscriptionCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'subscriptions: a position that is none is an error',
+    name: 'subscriptions: a position that is none, and no signal to end them, are errors',
     async run(f) {
       for (const after of [Number.NaN, -1, 0.5, '0' as unknown as number]) {
         await refuses(async () => {
           for await (const _item of f.engine.events.subscribe({ after, signal: AbortSignal.timeout(5000) })) break
         })
       }
+      await refuses(async () => {
+        for await (const _item of f.engine.events.subscribe({} as never)) break
+      })
+      await refuses(async () => {
+        for await (const _item of f.engine.state.watch(f.name('namespace'), {} as never)) break
+      })
     },
   },
 ]

@@ -56,9 +56,10 @@ describe('HTTP binary mode', () => {
       traceparent: 't',
       tracestate: 'own',
     })
-    expect(read({ headers: { ...headers, 'ce-list': ['a', 'b'], 'ce-none': undefined }, body: '' })).toMatchObject({
-      list: 'a, b',
-    })
+    const loose = { ...headers, 'ce-list': ['a', 'b'], 'ce-none': undefined, 'ce-gone': null, 'ce-count': 5 }
+    const message = read({ headers: loose as never, body: '' })
+    expect(message).toMatchObject({ list: 'a, b', count: '5' })
+    expect(message).not.toHaveProperty('gone')
   })
 
   it('decides by the content type what data is', () => {

@@ -106,8 +106,10 @@ function binaryAttributes(headers: ReadonlyMap<string, string>): Map<string, unk
 function headerMap(headers: HttpHeaders): Map<string, string> {
   const pairs = Symbol.iterator in headers ? headers : Object.entries(headers)
   const map = new Map<string, string>()
-  for (const [name, value] of pairs as Iterable<readonly [string, string | readonly string[] | undefined]>) {
-    if (value !== undefined) map.set(name.toLowerCase(), typeof value === 'string' ? value : value.join(', '))
+  for (const [name, value] of pairs as Iterable<readonly [string, unknown]>) {
+    // Node sets some headers as numbers; what was never set is null or undefined.
+    if (value === undefined || value === null) continue
+    map.set(name.toLowerCase(), Array.isArray(value) ? value.join(', ') : String(value))
   }
   return map
 }

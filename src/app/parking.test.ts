@@ -1,0 +1,188 @@
+import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { event, upcastFrom } from '../message/index.ts'
+import { none, on, publish, set } from '../runtime/index.ts'
+import { memoryEngine, messagesOf, numbersByKey, Paid, Placed, startHandlers } from './app.test-support.ts'
+
+describe('a message that waits behind a dead letter of another topic', () => {
+  it('becomes a dead letter of its own place, beside those of the other topic', async () => {
+    await using engine = await memoryEngine()
+    await engine.topics.ensure('orders', { partitions: 1 })
+    await engine.topics.ensure('payments', { partitions: 1 })
+    let badTypes = ['Placed', 'Paid']
+    const places: string[] = []
+    const options = { name: 'h', retry: none, onDeadLetter: 'park-key' } as const
+    const handler = on([Placed, Paid], { ...options, state: { initial: 0 } }, (message, state, ctx) => {
+      places.push(`${message.data.id}: ${ctx.topic}/${ctx.partition}/${ctx.offset}`)
+      if (badTypes.includes(message.type)) throw new Error(`${message.type} ${message.data.id}`)
+      return set(state + 1)
+    })
+    await using running = await startHandlers([handler], { engine })
+    const lettersNow = async (): Promise<readonly string[]> =>
+      (await running.deadLetters.list()).map(({ topic, offset, error }) => `${topic}/${offset} ${error.message}`)
+    await running.publish([Placed({ id: 'x', n: 0 }), Placed({ id: 'y', n: 0 }), Paid({ id: 'z', n: 0 })])
+    await running.idle()
+    // It has the offset in its topic that the letter of y has in the other.
+    await running.publish(Paid({ id: 'x', n: 1 }))
+    await running.idle()
+    expect(await lettersNow()).toEqual(['orders/0 Placed x', 'orders/1 Placed y', 'payments/0 Paid z'])
+    badTypes = ['Paid']
+    const [ofX] = await running.deadLetters.list()
+    await running.deadLetters.redrive(ofX?.id ?? '')
+    await running.idle()
+    expect(await lettersNow()).toEqual(['orders/1 Placed y', 'payments/1 Paid x', 'payments/0 Paid z'])
+    expect(places.at(-1)).toBe('x: payments/0/1')
+    badTypes = []
+    await running.deadLetters.redrive('all')
+    await running.idle()
+    expect(await running.deadLetters.count()).toBe(0)
+    expect(await engine.state.count('parked-keys:test.s.h')).toBe(0)
+    expect((await engine.state.get('state:test.s.h', 'x'))?.value).toBe(2)
+    expect(places.filter((place) => place === 'x: payments/0/1')).toHaveLength(2)
+  })
+})
+
+describe('a key that two members parked, each on its partition', () => {
+  it('loses nothing when one of them has both partitions', async () => {
+    await using engine = await memoryEngine()
+    await engine.topics.ensure('orders', { partitions: 2 })
+    let isBad = true
+    const handler = on(Placed, { key: () => 'all', retry: none, onDeadLetter: 'park-key' }, (message) => {
+      if (isBad) throw new Error('bad')
+      return publish(Paid({ id: `p${message.data.n % 2}`, n: message.data.n }))
+    })
+    await using first = await startHandlers([handler], { engine })
+    const second = await startHandlers([handler], { engine })
+    const publishOne = async (n: number): Promise<void> => {
+      await engine.commit({ publish: [{ topic: 'orders', partition: n % 2, messages: [Placed({ id: 'x', n })] }] })
+    }
+    for (let n = 0; n < 6; n++) await publishOne(n)
+    await first.idle()
+    await second.idle()
+    expect(await first.deadLetters.count()).toBe(2)
+    await second.stop()
+    await first.idle()
+    for (let n = 6; n < 8; n++) await publishOne(n)
+    await first.idle()
+    isBad = false
+    const [ofFirst, ofSecond] = await first.deadLetters.list()
+    await first.deadLetters.redrive(ofSecond?.id ?? '')
+    await first.idle()
+    expect(await numbersByKey(engine, 'payments')).toEqual({ p1: [1, 3, 5, 7] })
+    await first.deadLetters.redrive(ofFirst?.id ?? '')
+    await first.idle()
+    expect(await numbersByKey(engine, 'payments')).toEqual({ p0: [0, 2, 4, 6], p1: [1, 3, 5, 7] })
+    expect(await engine.state.count('parked-keys:test.s.Placed')).toBe(0)
+    expect(await engine.state.count('parked:test.s.Placed')).toBe(0)
+  })
+})
+
+describe('messages of old versions', () => {
+  const First = event('Moved', { topic: 'moves', data: z.object({ id: z.string() }), key: (d) => d.id })
+  /** Version 2 with an upcast that may be wrong, as that of a program which is corrected later. */
+  const second = (upcast: (data: { id: string }) => { id: string; n: number }) =>
+    event('Moved', {
+      topic: 'moves',
+      version: 2,
+      data: z.object({ id: z.string(), n: z.number() }),
+      key: (d) => d.id,
+      upcast: upcastFrom(1, upcast),
+    })
+
+  it('are kept as they were read, so that a corrected upcast gets its chance', async () => {
+    await using engine = await memoryEngine()
+    const options = { name: 'h', retry: none, onDeadLetter: 'park-key' } as const
+    const wrong = on(
+      second((d) => ({ id: d.id, n: -1 })),
+      options,
+      (message) => {
+        if (message.data.n < 0) throw new RangeError('negative')
+      },
+    )
+    const right = on(
+      second((d) => ({ id: d.id, n: 1 })),
+      options,
+      (message) => publish(Paid(message.data)),
+    )
+    const first = First({ id: 'a' })
+    {
+      await using running = await startHandlers([wrong], { engine })
+      // The first becomes a dead letter, the second waits behind it.
+      await running.publish([first, First({ id: 'a' })])
+      await running.idle()
+      expect((await running.deadLetters.list()).map((letter) => letter.original)).toMatchObject([{ message: first }])
+    }
+    await using running = await startHandlers([right], { engine })
+    await running.deadLetters.redrive('all')
+    await running.idle()
+    expect((await numbersByKey(engine, 'payments'))['a']).toEqual([1, 1])
+  })
+
+  it('that cannot be read keep their place in the order of their key', async () => {
+    await using engine = await memoryEngine()
+    const options = { name: 'h', retry: none, onDeadLetter: 'park-key' } as const
+    const fail = (): never => {
+      throw new TypeError('no way')
+    }
+    const broken = second(fail)
+    const mended = second((d) => ({ id: d.id, n: 0 }))
+    {
+      const handler = on(broken, options, (message) => publish(Paid(message.data)))
+      await using running = await startHandlers([handler], { engine })
+      await running.publish([First({ id: 'a' }), broken({ id: 'a', n: 1 }), broken({ id: 'b', n: 2 })])
+      await running.idle()
+      expect(await numbersByKey(engine, 'payments')).toEqual({ b: [2] })
+      expect(await running.deadLetters.list()).toMatchObject([
+        { reason: 'unreadable', parksKey: true, attempts: 1, error: { code: 'UPCAST_FAILED' } },
+      ])
+    }
+    await using running = await startHandlers([on(mended, options, (message) => publish(Paid(message.data)))], {
+      engine,
+    })
+    await running.deadLetters.redrive('all')
+    await running.idle()
+    expect(await numbersByKey(engine, 'payments')).toEqual({ a: [0, 1], b: [2] })
+  })
+})
+
+describe('redrives', () => {
+  it('that wait while their partition moves are done by its new owner, and the old one comes to rest', async () => {
+    await using engine = await memoryEngine()
+    await engine.topics.ensure('orders', { partitions: 2 })
+    let isBad = true
+    const handler = on(Placed, { retry: none, concurrency: 1 }, async (message) => {
+      await new Promise((resolve) => setImmediate(resolve))
+      if (isBad) throw new Error('bad')
+      return publish(Paid(message.data))
+    })
+    await using first = await startHandlers([handler], { engine })
+    await first.publish(Array.from({ length: 40 }, (_, n) => Placed({ id: `k${n}`, n })))
+    await first.idle()
+    isBad = false
+    await first.deadLetters.redrive('all')
+    await using second = await startHandlers([handler], { engine })
+    await first.idle()
+    await second.idle()
+    expect(await first.deadLetters.count()).toBe(0)
+    expect((await messagesOf(engine, 'payments')).map(({ data }) => data.n).toSorted((a, b) => a - b)).toEqual(
+      Array.from({ length: 40 }, (_, n) => n),
+    )
+  })
+
+  it.each([undefined, null, 5, '', [''], {}, { handler: undefined }, { handler: '' }])(
+    'and discards take %j for a mistake, not for all',
+    async (which) => {
+      await using engine = await memoryEngine()
+      const handler = on(Placed, { retry: none }, () => {
+        throw new Error('bad')
+      })
+      await using running = await startHandlers([handler], { engine })
+      await running.publish(Placed({ id: 'a', n: 1 }))
+      await running.idle()
+      const invalid = { code: 'OPTIONS_INVALID' }
+      await expect(running.deadLetters.discard(which as never)).rejects.toMatchObject(invalid)
+      await expect(running.deadLetters.redrive(which as never)).rejects.toMatchObject(invalid)
+      expect(await running.deadLetters.list()).toMatchObject([{ requested: null }])
+    },
+  )
+})

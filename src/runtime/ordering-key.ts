@@ -1,0 +1,41 @@
+import type { Message } from '../message/index.ts'
+import { KeyInvalidError, KeyMissingError } from './errors.ts'
+import type { Handler } from './handler.ts'
+import { escapedSegment } from './namespaces.ts'
+
+/** With the names that stand before and behind it, a key of this length fits where engines keep things by name. */
+const keyBytesMax = 700
+/** A key of so few characters is never too long: each takes at most 3 bytes, escaped or not. */
+const surelyShort = Math.floor(keyBytesMax / 3)
+
+/**
+ * The ordering key of a message for a handler; `undefined`: it has none, or the message does not concern the view.
+ *
+ * A message may come from anywhere, and its key with it. One that cannot name state must fail its own message, not the
+ * read or the commit that it shares with others.
+ *
+ * @throws KeyMissingError, KeyInvalidError, and what the handler's `key` throws
+ */
+export function orderingKeyOf(
+  { key: keyOf, state, onDeadLetter, skipsWithoutKey }: Handler,
+  group: string,
+  message: Message,
+): string | undefined {
+  const key: unknown = keyOf === undefined ? message.partitionkey : keyOf(message)
+  if (key === undefined && (keyOf === undefined || skipsWithoutKey)) return undefined
+  if (typeof key !== 'string') throw new KeyMissingError(group, message.id)
+  if (state === undefined && onDeadLetter !== 'park-key') return key
+  const problem = problemOf(key)
+  if (problem !== undefined) throw new KeyInvalidError(group, message.id, problem)
+  return key
+}
+
+function problemOf(key: string): string | undefined {
+  if (key.length === 0) return 'is empty'
+  if (key.includes('\0')) return 'holds a NUL character'
+  if (!key.isWellFormed()) return 'holds half of a surrogate pair'
+  if (key.length > surelyShort && Buffer.byteLength(escapedSegment(key)) > keyBytesMax) {
+    return `is longer than ${keyBytesMax} bytes ("/" and "%" count as three)`
+  }
+  return undefined
+}
