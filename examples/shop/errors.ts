@@ -29,7 +29,8 @@ export class OrdersFileError extends MillraceError<'SHOP_ORDERS_FILE', { readonl
       {
         code: 'SHOP_ORDERS_FILE',
         problem: `The orders file ${path} cannot be used: ${problem}.`,
-        remedy: 'Give a CSV file in UTF-8 whose first line names the columns of data/README.md.',
+        remedy:
+          'Give a CSV file in UTF-8 whose first line names InvoiceNo, StockCode, Quantity, InvoiceDate, UnitPrice and CustomerID.',
         details: { path },
       },
       options,

@@ -103,11 +103,14 @@ export async function brokenPromises(running: RunningApp, gateway: GatewayTotals
   return broken
 }
 
-/** All events that were ever published to the topics of the shop. */
-export async function countEvents({ engine }: Pick<RunningApp, 'engine'>): Promise<number> {
+/** All events that were ever published to these topics, by default all topics of the shop. */
+export async function countEvents(
+  { engine }: Pick<RunningApp, 'engine'>,
+  names: readonly string[] = shopTopics,
+): Promise<number> {
   const topics = await engine.topics.list()
   return topics
-    .filter(({ name }) => shopTopics.includes(name))
+    .filter(({ name }) => names.includes(name))
     .flatMap(({ partitions }) => partitions)
     .reduce((count, { latest }) => count + latest, 0)
 }

@@ -49,6 +49,14 @@ describe('an orders file', () => {
     expect(invoices[0]?.rows[0]?.cells[2]).toBe('5" PLATE, "SMALL"\r\nAND ROUND')
   })
 
+  it.each(['\n', '\r\n', '\r'])('may end its lines with %j', async (end) => {
+    // More than one chunk of the file, so that an end may be cut in two.
+    const rows = Array.from({ length: 7_000 }, (_, index) => row(String(536_365 + index), 'A'))
+    const invoices = await invoicesOf([header, ...rows, ''].join(end))
+    expect(invoices).toHaveLength(7_000)
+    expect(invoices.at(-1)).toMatchObject({ number: '543364', rows: [{ line: 7_001 }] })
+  })
+
   it('may hold quotation marks that mean nothing', async () => {
     const invoices = await invoicesOf(`${header}\n536365,A,5" PLATE,1,2010-12-01,1,,UK\n`)
     expect(invoices[0]?.rows[0]?.cells[2]).toBe('5" PLATE')

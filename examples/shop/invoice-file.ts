@@ -117,7 +117,7 @@ async function* readRows(
     // Quotation marks inside a field that is not quoted: 5" PLATE.
     relax_quotes: true,
     skip_empty_lines: true,
-    record_delimiter: ['\r\n', '\n'],
+    record_delimiter: ['\r\n', '\n', '\r'],
     max_record_size: rowBytesMax,
   })
   // `pipe` does not pass errors on; without this a missing file would end the process.

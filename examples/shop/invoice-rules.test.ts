@@ -106,6 +106,7 @@ describe('the rules of invoices', () => {
     ['a comma', { price: '2,55' }, 'price "2,55" is no non-negative decimal'],
     ['no price', { price: '' }, 'price "" is no non-negative decimal'],
     ['an exponent in the price', { price: '1e3' }, 'price "1e3" is no non-negative decimal'],
+    ['a price without end', { price: '1'.repeat(31) }, `price "${'1'.repeat(31)}" is no non-negative decimal`],
     ['no number', { price: 'NaN' }, 'price "NaN" is no non-negative decimal'],
     ['a day that no calendar has', { date: '2010-02-30 08:26:00' }, 'date "2010-02-30 08:26:00" is no date'],
     ['29 February', { date: '1900-02-29' }, 'date "1900-02-29" is no date'],
@@ -155,6 +156,12 @@ describe('the rules of invoices', () => {
       expect(reasonOf(number, {})).toContain('is neither six digits nor C and six digits')
     },
   )
+
+  it('parks an invoice whose pieces together are no exact number any more', () => {
+    expect(invoice('536365', { quantity: '9007199254740990' }, { quantity: '1' })).toMatchObject({ kind: 'order' })
+    expect(reasonOf('536365', { quantity: '9007199254740991' })).toBe('3: the invoice has more than 2⁵³ − 1 pieces')
+    expect(reasonOf('C536365', { quantity: '-9007199254740991' })).toBe('3: the invoice has more than 2⁵³ − 1 pieces')
+  })
 
   it('shows a long value cut', () => {
     expect(reasonOf('536365', { quantity: 'x'.repeat(1000) }).length).toBeLessThan(100)

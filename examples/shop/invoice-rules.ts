@@ -1,6 +1,6 @@
 import type { RowProblem } from './errors.ts'
 import { invoiceNumberPattern, type RawInvoice } from './invoice-file.ts'
-import { type Money, moneyPattern, totalOf } from './money.ts'
+import { type Money, pricePattern, totalOf } from './money.ts'
 
 /** One article of an invoice. */
 export interface InvoiceLine {
@@ -45,10 +45,17 @@ export function readInvoice(raw: RawInvoice): ReadInvoice {
   const problems: RowProblem[] = []
   const rows: ReadRow[] = []
   const at = columnPlaces(raw.columns)
+  let pieces = 0
   for (const { line, cells } of raw.rows) {
     const found = readRow(raw, at, cells)
-    if (Array.isArray(found)) problems.push({ line, reason: found.join(', ') })
-    else rows.push(found)
+    if (Array.isArray(found)) {
+      problems.push({ line, reason: found.join(', ') })
+      continue
+    }
+    // Whoever adds up the articles of an invoice must get a whole number again.
+    pieces += Math.abs(found.line.quantity)
+    if (pieces > Number.MAX_SAFE_INTEGER) problems.push({ line, reason: 'the invoice has more than 2⁵³ − 1 pieces' })
+    rows.push(found)
   }
   const [first] = rows
   if (problems.length > 0 || first === undefined) return { kind: 'unreadable', problems }
@@ -103,9 +110,7 @@ function readRow(raw: RawInvoice, at: ColumnPlaces, cells: readonly string[]): R
   const unitPrice = cells[at.price] ?? ''
   const date = cells[at.date] ?? ''
   if (!isQuantity(quantity)) reasons.push(`quantity ${shown(quantity)} is no integer`)
-  if (!moneyPattern.test(unitPrice) || unitPrice.startsWith('-')) {
-    reasons.push(`price ${shown(unitPrice)} is no non-negative decimal`)
-  }
+  if (!pricePattern.test(unitPrice)) reasons.push(`price ${shown(unitPrice)} is no non-negative decimal`)
   const day = dayOf(date)
   if (day === undefined) reasons.push(`date ${shown(date)} is no date`)
   if (reasons.length > 0 || day === undefined) return reasons

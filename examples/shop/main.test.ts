@@ -189,13 +189,40 @@ describe('the command line of the shop', () => {
     expect(figuresIn(await exit)).toMatchObject({ orders: { placed: 1, confirmed: 1, cancelled: 0 }, charged: '2.55' })
   })
 
+  it('takes the Ctrl-C that npm passes on for the one that it has got', async () => {
+    const data = join(folder, 'twice')
+    const { child, exit } = startShop(['--json', '--speed', '2', '--data', data])
+    await vi.waitUntil(() => existsSync(join(data, 'gateway.db')), { timeout: 30_000 })
+    child.kill('SIGINT')
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    child.kill('SIGINT')
+    expect(figuresIn(await exit)).toMatchObject({ openOrders: 0 })
+    // What SQLite leaves behind when a process is killed is not there.
+    expect(readdirSync(data).filter((name) => name.endsWith('-wal'))).toEqual([])
+  })
+
+  it('says that its folder is in use, and what to do', async () => {
+    const data = join(folder, 'shared')
+    const { child, exit } = startShop(['--speed', '2', '--data', data])
+    await vi.waitUntil(() => existsSync(join(data, 'gateway.db')), { timeout: 30_000 })
+    const second = await startShop(['--once', '--data', data]).exit
+    child.kill('SIGINT')
+    expect([second.code, second.stdout]).toEqual([1, ''])
+    expect(second.stderr).toMatch(
+      /^FILE_LOCKED: Process \d+ has .* open for writing\. Stop it first, or name another folder/,
+    )
+    expect((await exit).code).toBe(0)
+  })
+
   it('stops early when it is told to, and goes on later', async () => {
     const data = join(folder, 'early')
     const { child, exit } = startShop(['--once', '--json', '--speed', '2', '--data', data])
     // The gateway is opened last: from then on the shop works.
     await vi.waitUntil(() => existsSync(join(data, 'gateway.db')), { timeout: 30_000 })
     child.kill('SIGINT')
-    expect(await exit).toMatchObject({ code: 130, stdout: '' })
+    const stopped = await exit
+    expect(stopped).toMatchObject({ code: 130, stdout: '' })
+    expect(stopped.stderr).toContain('Stopped before everything was done.')
     expect(await figuresOf('--data', data)).toMatchObject({
       orders: { placed: 388, confirmed: 388 },
       charged: '166077.84',

@@ -15,6 +15,9 @@ const failed = 1
 const badOptions = 2
 const interrupted = 130
 
+/** The terminal sends Ctrl-C to all that run in it, and npm then passes it on: what follows so soon is the same one. */
+const sameInterruptionMs = 500
+
 /** The data folder, and what happens to it in the end. */
 async function openFolder(options: ShopOptions): Promise<{ readonly path: string } & AsyncDisposable> {
   const given = options.data
@@ -35,9 +38,17 @@ async function main(args: readonly string[]): Promise<number> {
     return 0
   }
   const stop = new AbortController()
-  const interrupt = (): void => stop.abort()
-  process.once('SIGINT', interrupt)
-  process.once('SIGTERM', interrupt)
+  let stoppedAtMs = 0
+  const interrupt = (): void => {
+    const nowMs = systemClock.monotonicMs()
+    // Whoever asks a second time does not want to wait; the data are as safe as after SIGKILL.
+    if (stop.signal.aborted && nowMs - stoppedAtMs >= sameInterruptionMs) process.exit(interrupted)
+    if (stop.signal.aborted) return
+    stoppedAtMs = nowMs
+    stop.abort()
+  }
+  process.on('SIGINT', interrupt)
+  process.on('SIGTERM', interrupt)
   try {
     await using folder = await openFolder(options)
     const outcome = await runShop({
@@ -48,7 +59,12 @@ async function main(args: readonly string[]): Promise<number> {
       log: process.stderr,
       signal: stop.signal,
     })
-    if (outcome.figures === null) return interrupted
+    if (outcome.figures === null) {
+      const next =
+        options.data === null ? 'With --data it could go on later' : 'Started again with the same options it goes on'
+      process.stderr.write(`Stopped before everything was done. ${next}.\n`)
+      return interrupted
+    }
     process.stdout.write(options.json ? `${JSON.stringify(outcome.figures)}\n` : `${reportText(outcome.figures)}\n`)
     for (const broken of outcome.broken) process.stderr.write(`This must not be: ${broken}.\n`)
     return outcome.broken.length > 0 ? failed : 0
@@ -56,6 +72,13 @@ async function main(args: readonly string[]): Promise<number> {
     process.off('SIGINT', interrupt)
     process.off('SIGTERM', interrupt)
   }
+}
+
+/** The stack of an expected failure helps nobody; that of a surprise does. */
+function textOf(error: unknown): string {
+  if (!(error instanceof MillraceError)) return error instanceof Error ? (error.stack ?? error.message) : String(error)
+  const remedy = error.code === 'FILE_LOCKED' ? 'Stop it first, or name another folder with --data.' : error.remedy
+  return `${error.code}: ${error.problem} ${remedy}`
 }
 
 // Orders come and go quickly, and V8 by default lets the heap grow to several times of what is alive before it clears up.
@@ -70,9 +93,7 @@ try {
     process.stderr.write(`These options cannot be used:\n${lines.join('\n')}\nTry --help.\n`)
     process.exitCode = badOptions
   } else {
-    // The stack of an expected failure helps nobody; that of a surprise does.
-    const text = error instanceof MillraceError ? `${error.code}: ${error.message}` : (error as Error).stack
-    process.stderr.write(`${text}\n`)
+    process.stderr.write(`${textOf(error)}\n`)
     process.exitCode = failed
   }
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { addMoney, moneyPattern, printMoney, sameMoney, subtractMoney, totalOf } from './money.ts'
+import { addMoney, moneyPattern, pricePattern, printMoney, sameMoney, subtractMoney, totalOf } from './money.ts'
 
 describe('money', () => {
   it('adds what floats get wrong', () => {
@@ -30,6 +30,13 @@ describe('money', () => {
   it('never writes an exponent', () => {
     expect(totalOf([{ quantity: 1_000_000_000, unitPrice: '9'.repeat(20) }])).toBe(`${'9'.repeat(20)}000000000`)
     expect(addMoney('0', '0.0000000001')).toBe('0.0000000001')
+  })
+
+  it('has room for the most expensive invoice that can be read', () => {
+    const unitPrice = `${'9'.repeat(30)}.${'9'.repeat(30)}`
+    expect(pricePattern.test(unitPrice)).toBe(true)
+    expect(moneyPattern.test(totalOf([{ quantity: Number.MAX_SAFE_INTEGER, unitPrice }]))).toBe(true)
+    for (const none of ['-1', '', '1.', '.5', '1e3', `9${unitPrice}`]) expect(pricePattern.test(none)).toBe(false)
   })
 
   it('compares amounts, not their spelling', () => {

@@ -10,8 +10,11 @@ export type Money = string
 /** Nothing. */
 export const zeroMoney: Money = '0'
 
-/** What an amount looks like, in events and in the price column of an orders file. The bound keeps every sum small. */
-export const moneyPattern: RegExp = /^-?\d{1,30}(?:\.\d{1,30})?$/
+/** What a price looks like in an orders file. The bound keeps every sum small. */
+export const pricePattern: RegExp = /^\d{1,30}(?:\.\d{1,30})?$/
+
+/** What an amount looks like in events. It has room for the total of an invoice with the highest price and the most pieces. */
+export const moneyPattern: RegExp = /^-?\d{1,60}(?:\.\d{1,30})?$/
 
 /** The sum of two amounts, exactly. */
 export function addMoney(a: Money, b: Money): Money {

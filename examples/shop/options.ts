@@ -36,7 +36,7 @@ Usage: npm start -- [options]
 
   --once          process everything as fast as possible, print the figures and end
   --json          print the figures as one JSON object on stdout, everything else on stderr
-  --orders FILE   invoices as CSV (default: the bundled ones, see data/README.md)
+  --orders FILE   invoices as CSV (default: the bundled ones)
   --data DIR      keep the data here and go on where they stand
                   (default: .data/shop; with --once a fresh folder that is removed)
   --stock N       pieces of every article at the start (default: they never run out)

@@ -5,7 +5,7 @@ import { brokenPromises, countEvents, countSettled, type Figures, readFigures } 
 import { PaymentGateway } from './gateway.ts'
 import { importedCount, importOrders, type RunSettings } from './import-orders.ts'
 import { type InvoiceFile, surveyInvoiceFile } from './invoice-file.ts'
-import { showLive } from './live-summary.ts'
+import { LiveSummary } from './live-summary.ts'
 import type { ShopOptions } from './options.ts'
 import { shop } from './shop.ts'
 
@@ -56,11 +56,11 @@ export async function runShop(run: RunOptions): Promise<RunOutcome> {
     flakyShare: options.flaky,
   })
   await using running = await shop(gateway, options.stock).start({ engine, clock })
-  const done = await whileShown(run, running, file, imported, async () => {
+  const done = await whileShown(run, running, file, imported, async (tell) => {
     const imports = importAll(run, running, file, settings)
     const all = await Promise.race([imports, running.failed])
     if (all && !options.once) {
-      run.log.write(`All invoices are in. Ctrl-C stops the shop; delete ${folder} to start afresh.\n`)
+      tell(`All invoices are in. Ctrl-C stops the shop; delete ${folder} to start afresh.`)
       await Promise.race([untilAborted(run.signal), running.failed])
     }
     return all
@@ -110,21 +110,26 @@ async function whileShown<Result>(
   running: RunningApp,
   file: InvoiceFile,
   imported: number,
-  work: () => Promise<Result>,
+  work: (tell: (text: string) => void) => Promise<Result>,
 ): Promise<Result> {
-  if (options.once && !log.isTTY) return work()
+  if (options.once && !log.isTTY) return work(() => undefined)
   const invoiceCount = file.invoiceCount * options.repeat
   const begins = imported === 0 ? 'starts with' : `goes on after ${imported} of`
-  log.write(`The shop ${begins} ${invoiceCount} invoices; its data are in ${folder}.\n`)
+  const pace = options.speed === null ? '' : `, ${options.speed} a second`
+  log.write(`The shop ${begins} ${invoiceCount} invoices${pace}. Ctrl-C stops it. Its data are in ${folder}.\n`)
   const live = new AbortController()
-  const showing = showLive({ running, clock, output: log, invoiceCount, signal: live.signal }).catch((error: Error) => {
-    // A picture that cannot be drawn is no reason to stop selling.
-    log.write(`The live summary stopped: ${error.message}\n`)
+  const hasColors = log.isTTY && log.hasColors()
+  const summary = new LiveSummary({ running, clock, output: log, invoiceCount, hasColors })
+  const showing = summary.show(live.signal).catch((error: Error) => {
+    // A picture that cannot be drawn is no reason to stop selling; and a shop that failed tells of that itself.
+    if (!live.signal.aborted) log.write(`The live summary stopped: ${error.message}\n`)
   })
   try {
-    return await work()
+    return await work((text) => summary.note(text))
   } finally {
     live.abort()
     await showing
+    // Whatever is printed next is no part of the picture.
+    if (log.isTTY) log.write('\n')
   }
 }

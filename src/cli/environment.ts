@@ -28,12 +28,21 @@ export interface CliEnvironment {
   readonly signal: AbortSignal
 }
 
+/** A terminal sends Ctrl-C to all that run in it, and npm and npx then pass it on: what follows so soon is the same one. */
+const sameInterruptionMs = 500
+
 /** The surroundings of this process. Ctrl-C aborts the signal; a second Ctrl-C ends the process at once. */
 export function processEnvironment(): CliEnvironment & Disposable {
   const interruption = new AbortController()
+  let stoppedAtMs = 0
   const stop = (signal: 'SIGINT' | 'SIGTERM'): void => {
-    if (interruption.signal.aborted) process.exit(signal === 'SIGINT' ? exitCodes.interrupted : exitCodes.terminated)
-    interruption.abort(new InterruptedError(signal))
+    const nowMs = systemClock.monotonicMs()
+    if (!interruption.signal.aborted) {
+      stoppedAtMs = nowMs
+      interruption.abort(new InterruptedError(signal))
+    } else if (nowMs - stoppedAtMs >= sameInterruptionMs) {
+      process.exit(signal === 'SIGINT' ? exitCodes.interrupted : exitCodes.terminated)
+    }
   }
   process.on('SIGINT', stop)
   process.on('SIGTERM', stop)

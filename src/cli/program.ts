@@ -56,6 +56,7 @@ export function createProgram(session: Session): Command {
     .option('--no-color', 'no colours, whatever the terminal can')
     .option('--debug', 'errors with their stack; also by MILLRACE_DEBUG=1')
     .helpOption('-h, --help', 'say how it is used')
+    .helpCommand('help [command]', 'say how a command is used')
     .addHelpText('after', after)
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({

@@ -28,7 +28,7 @@ describe('millrace verify', () => {
     const { cwd, path } = shared()
     const { exitCode, stdout, stderr } = await cli(['verify', '--file', path], { cwd })
     expect([exitCode, stdout]).toEqual([0, ''])
-    expect(stderr).toBe('Read 20 records in 20 batches, 1 event: no damage.\n')
+    expect(stderr).toBe('Read 20 records in 20 batches and 1 event of streams: no damage.\n')
     const json = await cli(['verify', '--json', '--file', path], { cwd })
     expect([json.stderr, JSON.parse(json.stdout)]).toEqual([
       '',
@@ -50,7 +50,7 @@ describe('millrace verify', () => {
     const { exitCode, stdout, stderr } = await cli(['verify', '--file', path], { cwd })
     expect(exitCode).toBe(4)
     expect(stdout).toMatch(/^(topic orders, partition \d, offset \d+: .+\n)+$/)
-    expect(stderr).toMatch(/20 batches, 1 event: \d damaged places?\.$/m)
+    expect(stderr).toMatch(/20 batches and 1 event of streams: \d damaged places?\.$/m)
     const json = await cli(['verify', '--json', '--file', path], { cwd })
     expect([json.exitCode, JSON.parse(json.stdout)]).toEqual([
       4,

@@ -85,6 +85,19 @@ export function openForReading(path: string): DatabaseSync {
   }
 }
 
+/** Opens a connection that sees one moment of the file, whatever is committed meanwhile. */
+export function openSnapshot(path: string): DatabaseSync {
+  const db = openForReading(path)
+  try {
+    // The first statement fixes the moment.
+    db.exec('BEGIN; SELECT count(*) FROM sqlite_schema')
+    return db
+  } catch (error) {
+    db.close()
+    throw opened(path, error)
+  }
+}
+
 /** @throws SqliteTooOldError where this Node's SQLite could damage files. */
 export function checkSqliteVersion(
   version: string = process.versions['sqlite'] ?? '0',
@@ -140,7 +153,7 @@ export function opened(path: string, error: unknown): unknown {
   if (!('errcode' in error)) return error
   switch (Number(error.errcode) & 0xff) {
     case 11:
-      return new FileDamagedError(path, error.message, { cause: error })
+      return new FileDamagedError(path, `a page that is needed cannot be read (${error.message})`, { cause: error })
     case 13:
       return new DiskFullError(path, { cause: error })
     case 26:

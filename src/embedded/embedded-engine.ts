@@ -5,7 +5,15 @@ import { backupTo } from './backup.ts'
 import { BatchReader } from './batch-reader.ts'
 import { Catalog } from './catalog.ts'
 import { CommitQueue } from './commit-queue.ts'
-import { checkSqliteVersion, memoryPath, opened, openForReading, openForWriting, placeOf } from './connection.ts'
+import {
+  checkSqliteVersion,
+  memoryPath,
+  opened,
+  openForReading,
+  openForWriting,
+  openSnapshot,
+  placeOf,
+} from './connection.ts'
 import { EmbeddedGroups } from './consumer-groups.ts'
 import { EngineCore } from './engine-core.ts'
 import { ReadOnlyError } from './errors.ts'
@@ -187,10 +195,8 @@ export class EmbeddedEngine implements Engine {
     this.#core.refuseIfDone()
     const { place, reader } = this.#parts
     const isMemory = place === memoryPath
-    const db = isMemory ? reader : openForReading(place)
+    const db = isMemory ? reader : openSnapshot(place)
     try {
-      // The first statement fixes the moment.
-      if (!isMemory) db.exec('BEGIN; SELECT count(*) FROM topic')
       const running = work(db)
       this.#longWork.add(running)
       try {

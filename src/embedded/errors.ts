@@ -37,7 +37,7 @@ export class FileDamagedError extends MillraceError<'FILE_DAMAGED', { readonly p
       {
         code: 'FILE_DAMAGED',
         problem: `${path} is damaged: ${place}.`,
-        remedy: `Nothing was changed. "millrace verify ${path}" tells the extent; restore a backup.`,
+        remedy: `Nothing was changed. "millrace verify --file ${path}" tells the extent; restore a backup.`,
         details: { path, place },
       },
       options,

@@ -228,8 +228,9 @@ export class Verification {
 /** NaN where the column holds no list. */
 function tagCountOf(column: unknown): number {
   if (column === null) return 0
+  if (typeof column !== 'string') return Number.NaN
   try {
-    const tags: unknown = JSON.parse(String(column))
+    const tags: unknown = JSON.parse(column)
     return Array.isArray(tags) ? tags.length : Number.NaN
   } catch {
     return Number.NaN

@@ -31,7 +31,7 @@ async function verify(invocation: Invocation<object>): Promise<void> {
   else {
     for (const { place, problem } of damages)
       await output.line(`${shown(place)}: ${output.styled('red', shown(problem))}`)
-    const read = `${counted(recordCount, 'record')} in ${counted(batchCount, 'batch', 'batches')}, ${counted(eventCount, 'event')}`
+    const read = `${counted(recordCount, 'record')} in ${counted(batchCount, 'batch', 'batches')} and ${counted(eventCount, 'event')} of streams`
     const found =
       damages.length === 0 ? 'no damage' : `${isCutShort ? 'at least ' : ''}${counted(damages.length, 'damaged place')}`
     output.note(`Read ${read}: ${found}.`)

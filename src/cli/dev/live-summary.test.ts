@@ -9,7 +9,7 @@ import { Output } from '../output.ts'
 import { Activity } from './activity.ts'
 import { LiveSummary } from './live-summary.ts'
 
-const up = (lines: number): string => `\u001b[${lines}A\u001b[0J`
+const up = (lines: number): string => `\r\u001b[${lines}A\u001b[0J`
 
 async function summaryOn(stdout: Capture, isJson: boolean, handlerCount: number) {
   const clock = new VirtualClock()

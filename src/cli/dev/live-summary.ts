@@ -69,9 +69,9 @@ export class LiveSummary {
     }
   }
 
-  /** Makes room for a note: the picture is drawn anew below it. */
+  /** Makes room for a note: the picture is drawn anew below it. What was typed meanwhile, such as `^C`, goes too. */
   clear(): void {
-    if (this.#drawnLines > 0) this.#output.picture(`\u001B[${this.#drawnLines}A\u001B[0J`)
+    if (this.#drawnLines > 0) this.#output.picture(`\r\u001B[${this.#drawnLines}A\u001B[0J`)
     this.#drawnLines = 0
   }
 

@@ -82,7 +82,7 @@ export class ProgressWriter {
   }
 }
 
-/** Ranges as JSON pairs relative to each other stay short: `[[7,9],[12,13]]`. */
+/** Ranges as JSON pairs, the end not included: `[[7,9],[12,13]]`. */
 function encodeRanges(ranges: readonly OffsetRange[]): string {
   return ranges.length === 0 ? '[]' : JSON.stringify(ranges.map((range) => [range.from, range.to]))
 }

@@ -17,6 +17,9 @@ export type HttpHeaders =
   | Iterable<readonly [name: string, value: string]>
   | Readonly<Record<string, string | readonly string[] | undefined>>
 
+/** What a header may be, whatever the types of its giver promise. */
+type HeaderValue = string | number | readonly string[] | null | undefined
+
 /** Encodes a message in binary content mode: attributes as `ce-` headers, data as the body (HTTP binding 1.0.2 §3.1). */
 export function encodeHttpBinary(message: Message): HttpContent {
   const headers: Record<string, string> = {}
@@ -106,7 +109,7 @@ function binaryAttributes(headers: ReadonlyMap<string, string>): Map<string, unk
 function headerMap(headers: HttpHeaders): Map<string, string> {
   const pairs = Symbol.iterator in headers ? headers : Object.entries(headers)
   const map = new Map<string, string>()
-  for (const [name, value] of pairs as Iterable<readonly [string, unknown]>) {
+  for (const [name, value] of pairs as Iterable<readonly [string, HeaderValue]>) {
     // Node sets some headers as numbers; what was never set is null or undefined.
     if (value === undefined || value === null) continue
     map.set(name.toLowerCase(), Array.isArray(value) ? value.join(', ') : String(value))
