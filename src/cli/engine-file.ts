@@ -40,6 +40,27 @@ function configuredFile(packagePath: string): string | undefined {
   throw new ConfigInvalidError(packagePath, 'names no path under "millrace.file"')
 }
 
+function fileMeant(options: Pick<GlobalOptions, 'file'>, environment: CliEnvironment): string {
+  const path = namedFile(options, environment)
+  if (path === undefined) throw new FileUnnamedError()
+  return path
+}
+
+/**
+ * The file that is meant, which must be there.
+ *
+ * @throws FileUnnamedError `CLI_FILE_UNNAMED`, NotFoundError `CLI_NOT_FOUND`
+ */
+export function presentFile(options: Pick<GlobalOptions, 'file'>, environment: CliEnvironment): string {
+  const path = fileMeant(options, environment)
+  if (existsSync(path)) return path
+  throw new NotFoundError(
+    'file',
+    path,
+    'Correct the path; "millrace dev <app>" and "millrace topics create" make new files.',
+  )
+}
+
 /**
  * Opens the file for the time of some work.
  *
@@ -53,16 +74,8 @@ export async function withEngine<Result>(
   use: FileUse,
   work: (engine: EmbeddedEngine) => Promise<Result>,
 ): Promise<Result> {
-  const path = namedFile(options, environment)
-  if (path === undefined) throw new FileUnnamedError()
+  const path = use === 'create' ? fileMeant(options, environment) : presentFile(options, environment)
   const isNew = !existsSync(path)
-  if (isNew && use !== 'create') {
-    throw new NotFoundError(
-      'file',
-      path,
-      'Correct the path; "millrace dev <app>" and "millrace topics create" make new files.',
-    )
-  }
   const { clock, random } = environment
   // A short visit leaves retention and compaction to the app.
   const source = embedded({ path, ...(use === 'read' ? { readOnly: true } : { maintenanceIntervalMs: 0 }) })

@@ -113,7 +113,12 @@ export function checkSqliteVersion(
 
 /** Says what SQLite thinks of its own pages; empty when all is well. */
 export function integrityProblems(db: DatabaseSync, problemsMax: number): readonly string[] {
-  const rows = db.prepare(`PRAGMA integrity_check(${problemsMax})`).all()
+  let rows: Record<string, unknown>[]
+  try {
+    rows = db.prepare(`PRAGMA integrity_check(${problemsMax})`).all()
+  } catch (error) {
+    return [(error as Error).message]
+  }
   return rows.map((row) => String(row['integrity_check'])).filter((text) => text !== 'ok')
 }
 

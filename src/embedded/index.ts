@@ -22,6 +22,7 @@ export {
 } from './errors.ts'
 export type { EmbeddedOptions } from './options.ts'
 export type { Damage, VerifyProgress, VerifyReport } from './verify.ts'
+export { verifyFile } from './verify-file.ts'
 
 /** An {@link EngineSource} that opens an {@link EmbeddedEngine}. */
 export interface EmbeddedSource extends EngineSource {

@@ -1,9 +1,10 @@
-import { copyFileSync } from 'node:fs'
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { codeOf, commit, message, numbered, openEngine, temporaryFolder } from './file.test-support.ts'
 import type { Damage, VerifyProgress, VerifyReport } from './verify.ts'
+import { verifyFile } from './verify-file.ts'
 
 const folder = temporaryFolder()
 const intact = join(folder, 'intact.db')
@@ -105,6 +106,40 @@ describe('verification', () => {
       'event at position 4, stream s0, version 2',
       'event at position 17, stream s1, version 6',
     ])
+  })
+
+  it('tells the extent of damage that keeps the file from being opened', async () => {
+    const path = join(folder, 'unopened.db')
+    copyFileSync(intact, path)
+    const db = new DatabaseSync(path)
+    db.exec("UPDATE topic SET config = '{'; UPDATE state SET value = '{' WHERE key = '7'")
+    flip('batch', thirdBatch, 90)(db)
+    db.close()
+    expect(await codeOf(openEngine(path))).toBe('FILE_DAMAGED')
+    const report = await verifyFile(path)
+    expect(report).toMatchObject({ batchCount: 400, eventCount: 400, isCutShort: false })
+    expect(new Set(report.damages.map(({ place }) => place))).toEqual(
+      new Set(['topic orders, partition 0, offset 6', 'state n, key 7', 'topic orders']),
+    )
+  })
+
+  it('reads on where pages of a table are overwritten', async () => {
+    const path = join(folder, 'overwritten.db')
+    copyFileSync(intact, path)
+    const db = new DatabaseSync(path, { readOnly: true })
+    const page = Number(db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'topic'").get()?.['rootpage'])
+    db.close()
+    const bytes = readFileSync(path)
+    writeFileSync(path, bytes.fill(0x5a, (page - 1) * 8192, page * 8192))
+    expect(await codeOf(openEngine(path))).toBe('FILE_DAMAGED')
+    const { damages, eventCount } = await verifyFile(path)
+    expect(damages.map(({ place }) => place)).toContain('the pages and indexes of SQLite')
+    expect(eventCount).toBe(400)
+  })
+
+  it('refuses what is no file of ours', async () => {
+    expect(await codeOf(verifyFile(join(folder, 'nowhere.db')))).toBe('FILE_UNUSABLE')
+    expect(await codeOf(verifyFile(import.meta.filename))).toBe('FILE_FOREIGN')
   })
 
   it('lists no more than a thousand places, and says that there are more', async () => {

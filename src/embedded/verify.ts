@@ -180,6 +180,8 @@ export class Verification {
     const values = this.#rows(`SELECT name, key FROM state JOIN namespace ON namespace.id = namespace_id
       WHERE NOT json_valid(value) LIMIT 1000`)
     for (const row of values) this.#report(`state ${String(row['name'])}, key ${String(row['key'])}`, 'is no JSON')
+    const settings = this.#rows('SELECT name FROM topic WHERE NOT json_valid(config)')
+    for (const row of settings) this.#report(`topic ${String(row['name'])}`, 'has settings that are no JSON')
     const timers = this.#rows('SELECT owner, id FROM timer WHERE NOT json_valid(payload) LIMIT 1000')
     for (const row of timers) this.#report(`timer ${String(row['owner'])}, id ${String(row['id'])}`, 'is no JSON')
     const groups = this.#rows(`SELECT group_name, partition_id, name, number, next_offset, json_valid(done) AS is_json,
@@ -205,7 +207,8 @@ export class Verification {
     try {
       return this.#db.prepare(sql).all()
     } catch (error) {
-      this.#report('a table', (error as Error).message)
+      const [, table = 'of SQLite'] = /FROM (\w+)/.exec(sql) ?? []
+      this.#report(`table ${table}`, (error as Error).message)
       return []
     }
   }
