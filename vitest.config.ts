@@ -8,6 +8,8 @@ const config: ViteUserConfig = defineConfig({
     // Processes, not threads: tests kill child processes, change the working directory and open worker threads of
     // their own, and a crash of native code must take down one test file only.
     pool: 'forks',
+    // One for each of two cores: vitest by itself would leave one of them idle, while many tests wait for other processes.
+    maxWorkers: 2,
     // Crash tests start and kill real processes; on a small, busy machine that takes its time.
     testTimeout: 60_000,
     hookTimeout: 60_000,
