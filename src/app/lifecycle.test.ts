@@ -251,4 +251,14 @@ describe('declarations', () => {
       }),
     )
   })
+
+  it('report a misspelt option of a handler', () => {
+    const wrong = { retries: fixed({ delay: '1s', max: 3 }) } as never
+    expect(() => on(Placed, wrong, () => undefined)).toThrow(
+      expect.objectContaining({
+        code: 'OPTIONS_INVALID',
+        details: expect.objectContaining({ problems: [{ option: 'retries', problem: 'is no option of on()' }] }),
+      }),
+    )
+  })
 })

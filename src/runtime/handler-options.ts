@@ -11,6 +11,22 @@ type ErasedOptions = HandlerOptions<never> & {
 
 const defaultRetry = exponential()
 
+/** Told apart from a misspelt one, which would silently leave the default in force where no compiler looks. */
+const knownOptions: Readonly<Record<keyof ErasedOptions, true>> = {
+  name: true,
+  key: true,
+  state: true,
+  timers: true,
+  retry: true,
+  onDeadLetter: true,
+  dedupe: true,
+  timeout: true,
+  concurrency: true,
+  from: true,
+  breaker: true,
+  bulkhead: true,
+}
+
 /**
  * Makes a {@link Handler} of what `on` was given. Reports all problems together.
  *
@@ -76,6 +92,9 @@ function checkEvents(definitions: readonly AnyEventDefinition[], problems: Optio
 }
 
 function checkChoices(options: ErasedOptions, problems: OptionProblem[]): void {
+  for (const option of Object.keys(options)) {
+    if (!Object.hasOwn(knownOptions, option)) problems.push({ option, problem: 'is no option of on()' })
+  }
   if (options.key !== undefined && typeof options.key !== 'function') {
     problems.push({ option: 'key', problem: 'is not a function' })
   }
