@@ -4,8 +4,14 @@
  */
 export {
   type App,
+  type AppGuarantees,
   type AppOptions,
   app,
+  type Delivery,
+  explain,
+  GuaranteeMissingError,
+  type Ground,
+  type HandlerGuarantees,
   NameInvalidError,
   NameTakenError,
   PublishInvalidError,
@@ -18,6 +24,7 @@ export {
   type ViewReader,
   ViewUnknownError,
 } from './app/index.ts'
+export { CompactedWithoutKeyError, type DeploymentParts, deployment, SequenceAcrossError } from './bridge/index.ts'
 export { type StateOf, type View, type ViewOptions, view } from './domain/index.ts'
 export {
   type Clock,

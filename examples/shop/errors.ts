@@ -10,16 +10,35 @@ export interface RowProblem {
 /** An invoice with at least one row that cannot be read. It goes to the dead letters as a whole. */
 export class InvoiceUnreadableError extends MillraceError<
   'SHOP_INVOICE_UNREADABLE',
-  { readonly number: string; readonly problems: readonly RowProblem[] }
+  { readonly number: string | null; readonly problems: readonly RowProblem[] }
 > {
-  constructor(number: string, problems: readonly RowProblem[]) {
+  /** `number` is `null` where not even that can be read. */
+  constructor(number: string | null, problems: readonly RowProblem[]) {
     super({
       code: 'SHOP_INVOICE_UNREADABLE',
-      problem: `Invoice ${JSON.stringify(number)} cannot be read: ${problems.map((p) => `line ${p.line}: ${p.reason}`).join('; ')}.`,
+      problem: `${nameOf(number)} cannot be read: ${reasonsOf(problems)}.`,
       remedy: 'Correct these rows in the orders file and import them anew.',
       details: { number, problems },
     })
   }
+}
+
+function nameOf(number: string | null): string {
+  if (number === null) return 'An invoice without a readable number'
+  return `Invoice ${JSON.stringify(number.length > 40 ? `${number.slice(0, 40)}…` : number)}`
+}
+
+/** A dead letter keeps no longer text than a good 16,000 characters: what is cut off shall at least be counted. */
+const reasonsCharsMax = 15_000
+
+function reasonsOf(problems: readonly RowProblem[]): string {
+  let text = ''
+  for (const [index, { line, reason }] of problems.entries()) {
+    const next = `${index === 0 ? '' : '; '}line ${line}: ${reason}`
+    if (text.length + next.length > reasonsCharsMax) return `${text}; and ${problems.length - index} more rows`
+    text += next
+  }
+  return text
 }
 
 /** A file that is no orders file, or that cannot be read to its end. */

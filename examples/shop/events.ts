@@ -33,9 +33,10 @@ export const InvoiceReceived = event('InvoiceReceived', {
   doc: 'The rows of one invoice as they stand in the orders file.',
   data: z.object({
     invoiceId: Id,
-    number: z.string(),
+    /** `null`: a damaged row by itself, whose number cannot be read. */
+    number: z.string().nullable(),
     columns: z.array(z.string()),
-    rows: z.array(z.object({ line: z.int(), cells: z.array(z.string()) })),
+    rows: z.array(z.object({ line: z.int(), cells: z.array(z.string()), damage: z.string().exactOptional() })),
   }),
   key: (d) => d.invoiceId,
 })

@@ -192,4 +192,21 @@ describe('the import of orders', () => {
     expect(new Set(ids).size).toBe(4)
     expect(ids[3]).toBe('536365')
   })
+
+  it('makes ids of lines where not even a number can be read', async () => {
+    await using engine = await open()
+    const path = join(folder, 'damaged.csv')
+    const rows = ['\0,A,1,2010-12-01,2.55,', '\0,A,1,2010-12-01,2.55,', '536365,A,1,2010-12-01,2.55,']
+    writeFileSync(path, ['InvoiceNo,StockCode,Quantity,InvoiceDate,UnitPrice,CustomerID', ...rows].join('\n'))
+    const file = await surveyInvoiceFile(path)
+    await run(engine, file, { settings: settingsOf(file, 2) })
+    expect(await idsOf(engine)).toEqual([
+      'unreadable-line-2',
+      'unreadable-line-3',
+      '536365',
+      'unreadable-line-2-2',
+      'unreadable-line-3-2',
+      '536365-2',
+    ])
+  })
 })

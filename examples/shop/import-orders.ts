@@ -3,7 +3,8 @@ import type { Engine } from '../../src/engine/index.ts'
 import { type Clock, sleep } from '../../src/index.ts'
 import { RunMismatchError } from './errors.ts'
 import { InvoiceReceived } from './events.ts'
-import { type InvoiceFile, invoiceNumberPattern, type RawInvoice, readInvoices } from './invoice-file.ts'
+import { type InvoiceFile, type RawInvoice, readInvoices } from './invoice-file.ts'
+import { invoiceNumberPattern } from './row-counts.ts'
 
 /** Everything that decides what the figures of a run will be. */
 export interface RunSettings {
@@ -134,13 +135,16 @@ interface NumberedInvoice {
 }
 
 function messageOf({ pass, raw }: NumberedInvoice): ReturnType<typeof InvoiceReceived> {
-  // What is no number may hold anything, and an id is part of the envelope, which does not take control characters.
-  const id = invoiceNumberPattern.test(raw.number)
-    ? raw.number
-    : `unreadable-${hash('sha256', raw.number).slice(0, 12)}`
-  const rows = raw.rows.map(({ line, cells }) => ({ line, cells: [...cells] }))
+  const rows = raw.rows.map((row) => ({ ...row, cells: [...row.cells] }))
+  const id = idOf(raw)
   const invoiceId = pass === 1 ? id : `${id}-${pass}`
   return InvoiceReceived({ invoiceId, number: raw.number, columns: [...raw.columns], rows })
+}
+
+function idOf({ number, rows }: RawInvoice): string {
+  if (number === null) return `unreadable-line-${rows[0]?.line}`
+  // What is no number may hold anything, and an id is part of the envelope, which does not take control characters.
+  return invoiceNumberPattern.test(number) ? number : `unreadable-${hash('sha256', number).slice(0, 12)}`
 }
 
 /** All invoices of all passes but the first `skipped`, in batches. */

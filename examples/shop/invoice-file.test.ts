@@ -23,7 +23,7 @@ async function invoicesOf(text: string | Buffer): Promise<RawInvoice[]> {
 const header = 'InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country'
 const row = (number: string, article: string): string =>
   `${number},${article},THING,1,2010-12-01 08:26:00,2.55,17850,UK`
-const articlesOf = (invoices: RawInvoice[]): [string, (string | undefined)[]][] =>
+const articlesOf = (invoices: RawInvoice[]): [string | null, (string | undefined)[]][] =>
   invoices.map(({ number, rows }) => [number, rows.map(({ cells }) => cells[1])])
 
 describe('an orders file', () => {
@@ -111,9 +111,19 @@ describe('an orders file', () => {
     ['without a header', `${row('536365', 'A')}\n`, 'its first line lacks InvoiceNo, StockCode'],
     ['without two columns', 'InvoiceNo,StockCode,Description,InvoiceDate,UnitPrice\n', 'lacks Quantity, CustomerID'],
     ['with a column twice', `${header},InvoiceNo\n`, 'names InvoiceNo twice'],
-    ['with an open quote', `${header}\n536365,"A,1\n`, 'it is no CSV'],
-    ['no text', Buffer.from([0x89, 0x50, 0x4e, 0x47, 0, 0, 0xff, 0xfe]), 'its first line lacks'],
-    ['one endless line', `${header}\n536365,"${'x'.repeat(2_000_000)}`, 'it is no CSV'],
+    [
+      'with an open quote in its header',
+      `"${header}\n536365,"A,1\n`,
+      'its first line cannot be read: the quotation mark',
+    ],
+    [
+      'no text',
+      Buffer.from([0x89, 0x50, 0x4e, 0x47, 0, 0, 0xff, 0xfe]),
+      'its first line cannot be read: it is not UTF-8',
+    ],
+    ['UTF-16', Buffer.from(`\uFEFF${header}\n`, 'utf16le'), 'its first line cannot be read: it is not UTF-8'],
+    ['nothing but zeros', Buffer.alloc(2_000), 'its first line cannot be read: it holds a NUL character'],
+    ['one endless line', 'x'.repeat(2_000_000), 'its first line cannot be read: it is longer than 1,048,576 bytes'],
   ])('that is %s is refused', async (_name, text, problem) => {
     await expect(surveyInvoiceFile(fileOf(text))).rejects.toThrow(problem)
     await expect(surveyInvoiceFile(fileOf(text))).rejects.toBeInstanceOf(OrdersFileError)
@@ -129,6 +139,8 @@ describe('an orders file', () => {
     const file = await surveyInvoiceFile(path)
     writeFileSync(path, `${header}\n${row('536365', 'A')}\n`)
     await expect(Array.fromAsync(readInvoices(file))).rejects.toThrow('it changed while it was read')
+    writeFileSync(path, `${header}\n${`${row('536365', 'A')}\n`.repeat(4)}`)
+    await expect(Array.fromAsync(readInvoices(file))).rejects.toThrow('it changed while it was read')
   })
 
   it('with nothing but strange numbers is something else', async () => {
@@ -136,5 +148,127 @@ describe('an orders file', () => {
     await expect(surveyInvoiceFile(fileOf([header, ...lines].join('\n')))).rejects.toThrow(
       'invoice numbers that are none',
     )
+  })
+})
+
+describe('a damaged orders file', () => {
+  /** Numbers, lines and damages of all invoices. */
+  async function foundIn(...lines: (string | Buffer)[]): Promise<unknown[]> {
+    const end = Buffer.from('\n')
+    const invoices = await invoicesOf(
+      Buffer.concat([header, ...lines].flatMap((line) => [Buffer.from(line as string), end])),
+    )
+    return invoices.map(({ number, rows }) => [number, ...rows.map(({ line, damage }) => [line, damage ?? 'read'])])
+  }
+  const unclosed = 'the quotation mark that opens its column 3 is not closed'
+  const open = (number: string): string => `${number},A,"THING,1,2010-12-01 08:26:00,2.55,17850,UK`
+
+  it('loses one row to a quotation mark that nobody closed', async () => {
+    const others = Array.from({ length: 60 }, (_, index) => row(String(536_400 + index), 'A'))
+    const found = await foundIn(row('536365', 'A'), open('536366'), row('536366', 'B'), ...others)
+    expect(found.slice(0, 2)).toEqual([
+      ['536365', [2, 'read']],
+      ['536366', [3, unclosed], [4, 'read']],
+    ])
+    expect(found).toHaveLength(62)
+    // So near to the end, the end of the file tells.
+    expect(await foundIn(row('536365', 'A'), open('536366'), row('536367', 'B'))).toEqual([
+      ['536365', [2, 'read']],
+      ['536366', [3, unclosed]],
+      ['536367', [4, 'read']],
+    ])
+  })
+
+  it('loses one row to it also where the next one has quotation marks', async () => {
+    const quoted = '536367,A,"PLATE, BLUE",1,2010-12-01,1,,UK'
+    expect(await foundIn(open('536365'), row('536366', 'A'), quoted, open('536368'), quoted)).toEqual([
+      ['536365', [2, unclosed]],
+      ['536366', [3, 'read']],
+      ['536368', [5, unclosed]],
+      ['536367', [4, 'read'], [6, 'read']],
+    ])
+  })
+
+  it('takes no row for text and no text for a row where two marks may be missing', async () => {
+    const reason = 'it is one of lines 2 to 4, which stand between two quotation marks and hold whole rows'
+    expect(
+      await foundIn(open('536365'), row('536366', 'A'), '536367,A,THING",1,2010-12-01,1,,UK', row('536368', 'A')),
+    ).toEqual([
+      ['536365', [2, reason]],
+      ['536366', [3, reason]],
+      ['536367', [4, reason]],
+      ['536368', [5, 'read']],
+    ])
+  })
+
+  it('takes text over some lines for what it is, up to a bound', async () => {
+    const tall = (lines: number): string => `536365,A,"${'TALL\n'.repeat(lines - 1)}THING",1,2010-12-01,1,,UK`
+    expect(await foundIn(tall(50), row('536366', 'A'))).toEqual([
+      ['536365', [2, 'read']],
+      ['536366', [52, 'read']],
+    ])
+    expect((await foundIn(tall(51), row('536366', 'A')))[0]).toEqual(['536365', [2, unclosed]])
+  })
+
+  it('loses one row to bytes that are no UTF-8, to a NUL and to a line without end', async () => {
+    const latin1 = Buffer.from(row('536366', 'CAF\u00C9'), 'latin1')
+    expect(
+      await foundIn(
+        row('536365', 'A'),
+        latin1,
+        row('536367', '\0\0'),
+        `536368,A,${'x'.repeat(3_000_000)}`,
+        row('536369', 'A'),
+      ),
+    ).toEqual([
+      ['536365', [2, 'read']],
+      ['536366', [3, 'it is not UTF-8']],
+      ['536367', [4, 'it holds a NUL character']],
+      ['536368', [5, 'it is longer than 1,048,576 bytes']],
+      ['536369', [6, 'read']],
+    ])
+  })
+
+  it('parks rows by themselves whose number is damaged too', async () => {
+    const hole = `5363${'\0'.repeat(2)}`
+    const found = await foundIn(`${hole},A`, '"536365,A', `${hole},A`, 'x'.repeat(2_000_000), row('536366', 'A'))
+    expect(found).toEqual([
+      [null, [2, 'it holds a NUL character']],
+      [null, [3, 'the quotation mark that opens its column 1 is not closed']],
+      [null, [4, 'it holds a NUL character']],
+      [null, [5, 'it is longer than 1,048,576 bytes']],
+      ['536366', [6, 'read']],
+    ])
+  })
+
+  it('parks rows by themselves that end before their number', async () => {
+    const text = `StockCode,Quantity,InvoiceDate,UnitPrice,CustomerID,InvoiceNo\nA,1\nB\nC,1,2010-12-01,1,,536365\n`
+    expect((await invoicesOf(text)).map(({ number, rows }) => [number, rows[0]?.line])).toEqual([
+      [null, 2],
+      [null, 3],
+      ['536365', 4],
+    ])
+  })
+
+  it('that is cut in the middle loses its last row only', async () => {
+    const whole = `${header}\n${row('536365', 'A')}\n${row('536366', 'B')}`
+    expect(articlesOf(await invoicesOf(whole.slice(0, -30)))).toEqual([
+      ['536365', ['A']],
+      ['536366', ['B']],
+    ])
+    expect((await invoicesOf(whole.slice(0, -30)))[1]?.rows[0]?.cells).toHaveLength(5)
+  })
+
+  it('keeps an invoice that is too long for a message as one row that says so', async () => {
+    const long = `536365,A,${'x'.repeat(900_000)},1,2010-12-01,1,,UK`
+    const invoices = await invoicesOf(
+      [header, ...Array.from({ length: 10 }, () => long), row('536366', 'A')].join('\n'),
+    )
+    expect(invoices[0]).toMatchObject({
+      number: '536365',
+      rows: [{ line: 11, cells: [], damage: 'with it the invoice is longer than 8,388,608 characters' }],
+    })
+    expect(invoices[0]?.rows).toHaveLength(1)
+    expect(invoices[1]?.number).toBe('536366')
   })
 })

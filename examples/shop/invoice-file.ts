@@ -1,7 +1,9 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { CsvError, type Info, parse } from 'csv-parse'
+import { type Line, LineSplitter } from './csv-lines.ts'
+import { type CsvRow, type IsWholeRow, RowAssembler } from './csv-rows.ts'
 import { OrdersFileError } from './errors.ts'
+import { invoiceNumberPattern, RowCounts } from './row-counts.ts'
 
 /** Columns that an orders file must have, in any order and among others. */
 export const requiredColumns: readonly string[] = [
@@ -13,15 +15,18 @@ export const requiredColumns: readonly string[] = [
   'CustomerID',
 ]
 
-/** A row with the line of the file on which it ends. */
+/** A row with the line of the file on which it begins. */
 export interface InvoiceRow {
   readonly line: number
   readonly cells: readonly string[]
+  /** Why this row cannot be read at all; its cells then show its text. */
+  readonly damage?: string
 }
 
 /** All rows of one invoice, as text: nothing about them has been checked. */
 export interface RawInvoice {
-  readonly number: string
+  /** What stands in its number column; `null`: a damaged row by itself, whose number cannot be read. */
+  readonly number: string | null
   readonly columns: readonly string[]
   readonly rows: readonly InvoiceRow[]
 }
@@ -39,10 +44,10 @@ export interface InvoiceFile {
   rowCountOf(number: string): number
 }
 
-/** More different unreadable numbers than this, and the file is something else. */
-const oddNumbersMax = 100_000
-/** A longer row is taken for a quotation mark that nobody closed, in bytes. */
-const rowBytesMax = 1_048_576
+/** Read at once, in bytes. */
+const chunkBytes = 262_144
+/** More text than this cannot be one invoice, in characters: it must fit into a message, with room for JSON. */
+const invoiceCharsMax = 8_388_608
 
 /**
  * Goes through an orders file once: checks its header, and counts the rows of each invoice.
@@ -55,22 +60,22 @@ const rowBytesMax = 1_048_576
  */
 export async function surveyInvoiceFile(path: string): Promise<InvoiceFile> {
   const counts = new RowCounts(path)
-  const hash = createHash('sha256')
+  const sha256 = createHash('sha256')
   let bytes = 0
-  const input = createReadStream(path, { highWaterMark: 262_144 })
+  const input = createReadStream(path, { highWaterMark: chunkBytes })
   input.on('data', (chunk) => {
-    hash.update(chunk)
+    sha256.update(chunk)
     bytes += chunk.length
   })
   let columns: readonly string[] | undefined
   for await (const { header, row } of readRows(path, input)) {
     columns ??= header
-    if (row !== undefined) counts.add(row.cells[header.indexOf('InvoiceNo')] ?? '')
+    if (row !== undefined) counts.add(numberOf(row, header.indexOf('InvoiceNo')))
   }
   if (columns === undefined) throw new OrdersFileError(path, 'it is empty, it has not even a header')
   return {
     path,
-    sha256: hash.digest('hex'),
+    sha256: sha256.digest('hex'),
     bytes,
     columns,
     invoiceCount: counts.invoiceCount,
@@ -85,52 +90,78 @@ export async function surveyInvoiceFile(path: string): Promise<InvoiceFile> {
  * @throws OrdersFileError `SHOP_ORDERS_FILE`
  */
 export async function* readInvoices(file: InvoiceFile): AsyncGenerator<RawInvoice> {
-  const numberColumn = file.columns.indexOf('InvoiceNo')
-  const open = new Map<string, InvoiceRow[]>()
-  const input = createReadStream(file.path, { highWaterMark: 262_144 })
-  for await (const { row } of readRows(file.path, input)) {
+  const { path, columns } = file
+  const numberColumn = columns.indexOf('InvoiceNo')
+  const open = new Map<string, OpenInvoice>()
+  let rowCount = 0
+  for await (const { row } of readRows(path, createReadStream(path, { highWaterMark: chunkBytes }))) {
     if (row === undefined) continue
-    const number = row.cells[numberColumn] ?? ''
-    let rows = open.get(number)
-    if (rows === undefined) {
-      rows = []
-      open.set(number, rows)
+    rowCount += 1
+    const number = numberOf(row, numberColumn)
+    if (number === null) {
+      yield { number, columns, rows: [rowOf(row)] }
+      continue
     }
-    rows.push(row)
-    if (rows.length < file.rowCountOf(number)) continue
+    let invoice = open.get(number)
+    if (invoice === undefined) {
+      invoice = new OpenInvoice()
+      open.set(number, invoice)
+    }
+    invoice.add(rowOf(row))
+    if (invoice.rowCount < file.rowCountOf(number)) continue
     open.delete(number)
-    yield { number, columns: file.columns, rows }
+    yield { number, columns, rows: invoice.rows }
   }
-  if (open.size > 0) throw new OrdersFileError(file.path, 'it changed while it was read')
+  if (open.size > 0 || rowCount !== file.rowCount) throw new OrdersFileError(path, 'it changed while it was read')
+}
+
+/** An invoice whose rows are not all read yet. */
+class OpenInvoice {
+  rows: InvoiceRow[] = []
+  rowCount = 0
+  #chars = 0
+
+  add(row: InvoiceRow): void {
+    this.rowCount += 1
+    if (this.#chars > invoiceCharsMax) return
+    for (const cell of row.cells) this.#chars += cell.length + 1
+    // Its rows go, so that memory and the message stay bounded; it will be parked for this one.
+    if (this.#chars > invoiceCharsMax) {
+      const damage = `with it the invoice is longer than ${invoiceCharsMax.toLocaleString('en')} characters`
+      this.rows = [{ line: row.line, cells: [], damage }]
+    } else {
+      this.rows.push(row)
+    }
+  }
+}
+
+/**
+ * The invoice that a row belongs to. Of a damaged row only a number that is one counts: anything else may be part of
+ * the damage, and rows must not become one invoice because they are damaged in the same way.
+ */
+function numberOf({ cells, damage }: CsvRow, column: number): string | null {
+  const number = cells[column]
+  if (number === undefined || (damage !== undefined && !invoiceNumberPattern.test(number))) return null
+  return number
+}
+
+function rowOf({ line, cells, damage }: CsvRow): InvoiceRow {
+  return damage === undefined ? { line, cells } : { line, cells: [damage.text], damage: damage.reason }
 }
 
 /** First the header alone, then the header with each row. */
 async function* readRows(
   path: string,
   input: ReturnType<typeof createReadStream>,
-): AsyncGenerator<{ readonly header: readonly string[]; readonly row?: InvoiceRow }> {
-  const parser = parse({
-    bom: true,
-    info: true,
-    // A row with too few or too many fields concerns its invoice only, not the file.
-    relax_column_count: true,
-    // Quotation marks inside a field that is not quoted: 5" PLATE.
-    relax_quotes: true,
-    skip_empty_lines: true,
-    record_delimiter: ['\r\n', '\n', '\r'],
-    max_record_size: rowBytesMax,
-  })
-  // `pipe` does not pass errors on; without this a missing file would end the process.
-  input.once('error', (error) => parser.destroy(error))
-  input.pipe(parser)
+): AsyncGenerator<{ readonly header: readonly string[]; readonly row?: CsvRow }> {
   let header: readonly string[] | undefined
   try {
-    for await (const { record, info } of parser as AsyncIterable<{ record: string[]; info: Info }>) {
+    for await (const row of csvRows(input, (cells) => header !== undefined && isWholeRow(cells, header))) {
       if (header === undefined) {
-        header = checkedHeader(path, record)
+        header = checkedHeader(path, row)
         yield { header }
       } else {
-        yield { header, row: { line: info.lines, cells: record } }
+        yield { header, row }
       }
     }
   } catch (error) {
@@ -141,7 +172,25 @@ async function* readRows(
   }
 }
 
-function checkedHeader(path: string, cells: readonly string[]): readonly string[] {
+async function* csvRows(input: AsyncIterable<Buffer>, isWhole: IsWholeRow): AsyncGenerator<CsvRow> {
+  const splitter = new LineSplitter()
+  const assembler = new RowAssembler(isWhole)
+  for await (const chunk of input) yield* assembler.push(splitter.push(chunk).map(withoutMark))
+  yield* assembler.push(splitter.end().map(withoutMark))
+  yield* assembler.end()
+}
+
+/** The byte order mark, with which some programs begin a file, is no part of the first column's name. */
+function withoutMark(line: Line): Line {
+  return line.number === 1 && line.text.startsWith('\uFEFF') ? { ...line, text: line.text.slice(1) } : line
+}
+
+function isWholeRow(cells: readonly string[], header: readonly string[]): boolean {
+  return cells.length === header.length && invoiceNumberPattern.test(cells[header.indexOf('InvoiceNo')] ?? '')
+}
+
+function checkedHeader(path: string, { cells, damage }: CsvRow): readonly string[] {
+  if (damage !== undefined) throw new OrdersFileError(path, `its first line cannot be read: ${damage.reason}`)
   const header = cells.map((cell) => cell.trim())
   const missing = requiredColumns.filter((column) => !header.includes(column))
   if (missing.length > 0) throw new OrdersFileError(path, `its first line lacks ${missing.join(', ')}`)
@@ -151,51 +200,9 @@ function checkedHeader(path: string, cells: readonly string[]): readonly string[
 }
 
 function reasonOf(error: unknown): string {
-  if (error instanceof CsvError) return `it is no CSV (${error.message.replace(/\.$/, '')})`
   const { code, message } = error as NodeJS.ErrnoException
   if (code === 'ENOENT') return 'there is no such file'
   if (code === 'EISDIR') return 'it is a folder'
   if (code === 'EACCES') return 'you may not read it'
   return message
-}
-
-/** Rows per invoice number, in bounded memory. */
-class RowCounts {
-  readonly #path: string
-  /** Six digits: 0 to 999,999; with `C`: 1,000,000 more. */
-  readonly #counts = new Uint32Array(2_000_000)
-  readonly #odd = new Map<string, number>()
-  invoiceCount = 0
-  rowCount = 0
-
-  constructor(path: string) {
-    this.#path = path
-  }
-
-  add(number: string): void {
-    this.rowCount += 1
-    const slot = slotOf(number)
-    if (this.of(number) === 0) this.invoiceCount += 1
-    if (slot >= 0) {
-      this.#counts[slot] = (this.#counts[slot] ?? 0) + 1
-      return
-    }
-    this.#odd.set(number, (this.#odd.get(number) ?? 0) + 1)
-    if (this.#odd.size > oddNumbersMax) {
-      throw new OrdersFileError(this.#path, `it has more than ${oddNumbersMax} different invoice numbers that are none`)
-    }
-  }
-
-  of(number: string): number {
-    const slot = slotOf(number)
-    return (slot >= 0 ? this.#counts[slot] : this.#odd.get(number)) ?? 0
-  }
-}
-
-/** What an invoice number looks like: six digits, or `C` and six digits. */
-export const invoiceNumberPattern: RegExp = /^C?\d{6}$/
-
-function slotOf(number: string): number {
-  if (!invoiceNumberPattern.test(number)) return -1
-  return number.length === 7 ? 1_000_000 + Number(number.slice(1)) : Number(number)
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { InvoiceUnreadableError } from './errors.ts'
 import { readInvoice } from './invoice-rules.ts'
 
 const columns = [
@@ -161,6 +162,31 @@ describe('the rules of invoices', () => {
     expect(invoice('536365', { quantity: '9007199254740990' }, { quantity: '1' })).toMatchObject({ kind: 'order' })
     expect(reasonOf('536365', { quantity: '9007199254740991' })).toBe('3: the invoice has more than 2⁵³ − 1 pieces')
     expect(reasonOf('C536365', { quantity: '-9007199254740991' })).toBe('3: the invoice has more than 2⁵³ − 1 pieces')
+  })
+
+  it('parks an invoice with a row that the file could not give', () => {
+    const damaged = { line: 2, cells: ['\0\0\0'], damage: 'it holds a NUL character' }
+    const intact = { line: 3, cells: ['536365', 'A', 'X', '1', '2010-12-01', '1', '', ''] }
+    const problems = [{ line: 2, reason: 'it holds a NUL character' }]
+    expect(readInvoice({ number: '536365', columns, rows: [damaged, intact] })).toEqual({
+      kind: 'unreadable',
+      problems,
+    })
+    expect(readInvoice({ number: null, columns, rows: [damaged] })).toEqual({ kind: 'unreadable', problems })
+  })
+
+  it('counts the reasons that a dead letter has no room for', () => {
+    const problems = Array.from({ length: 5_000 }, (_, index) => ({
+      line: index + 2,
+      reason: 'quantity "x" is no integer',
+    }))
+    const { message } = new InvoiceUnreadableError('536365', problems)
+    const told = [...message.matchAll(/line \d+:/g)].length
+    expect(message.length).toBeLessThan(16_000)
+    expect(message).toContain(`; and ${5_000 - told} more rows.`)
+    expect(new InvoiceUnreadableError(null, problems).message).toMatch(
+      /^An invoice without a readable number cannot be read: line 2/,
+    )
   })
 
   it('shows a long value cut', () => {

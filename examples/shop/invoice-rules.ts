@@ -1,6 +1,7 @@
 import type { RowProblem } from './errors.ts'
-import { invoiceNumberPattern, type RawInvoice } from './invoice-file.ts'
+import type { RawInvoice } from './invoice-file.ts'
 import { type Money, pricePattern, totalOf } from './money.ts'
+import { invoiceNumberPattern } from './row-counts.ts'
 
 /** One article of an invoice. */
 export interface InvoiceLine {
@@ -46,8 +47,8 @@ export function readInvoice(raw: RawInvoice): ReadInvoice {
   const rows: ReadRow[] = []
   const at = columnPlaces(raw.columns)
   let pieces = 0
-  for (const { line, cells } of raw.rows) {
-    const found = readRow(raw, at, cells)
+  for (const { line, cells, damage } of raw.rows) {
+    const found = damage === undefined ? readRow(raw, at, cells) : [damage]
     if (Array.isArray(found)) {
       problems.push({ line, reason: found.join(', ') })
       continue
@@ -60,7 +61,7 @@ export function readInvoice(raw: RawInvoice): ReadInvoice {
   const [first] = rows
   if (problems.length > 0 || first === undefined) return { kind: 'unreadable', problems }
   const customerId = rows.find((row) => row.customerId !== '')?.customerId ?? null
-  return kindOf(raw.number, { customerId, day: first.day, lines: rows.map((row) => row.line) })
+  return kindOf(raw.number ?? '', { customerId, day: first.day, lines: rows.map((row) => row.line) })
 }
 
 function kindOf(number: string, facts: InvoiceFacts): ReadInvoice {
@@ -98,7 +99,7 @@ function columnPlaces(columns: readonly string[]): ColumnPlaces {
 /** The row, or everything that is wrong with it. */
 function readRow(raw: RawInvoice, at: ColumnPlaces, cells: readonly string[]): ReadRow | string[] {
   const reasons: string[] = []
-  if (!invoiceNumberPattern.test(raw.number)) {
+  if (raw.number !== null && !invoiceNumberPattern.test(raw.number)) {
     reasons.push(`invoice number ${shown(raw.number)} is neither six digits nor C and six digits`)
   }
   if (cells.length !== at.count) {

@@ -1,4 +1,5 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it, vi } from 'vitest'
@@ -110,6 +111,31 @@ describe('the shop on other orders', () => {
     ])
   })
 
+  it('parks only the invoices whose rows are damaged, whatever is wrong with the file', async () => {
+    const bytes = readFileSync(bundled, 'latin1').split('\n')
+    const damage = new Map<number, (row: string) => string>([
+      // A quotation mark that nobody closes, far from others and right before one.
+      [10, (row) => row.replace(/,([^,]*),/, ',$1,"')],
+      [bytes.findIndex((row) => row.includes('"')) - 1, (row) => row.replace(/,([^,]*),/, ',$1,"')],
+      [1_000, (row) => row.replace(',', ',\0')],
+      [2_000, (row) => `${row},\xe9`],
+      [3_000, (row) => row + 'x'.repeat(2_000_000)],
+    ])
+    const numbers = [...damage.keys()].map((line) => bytes[line]?.split(',')[0] ?? '')
+    const damaged = join(folder, 'damaged.csv')
+    writeFileSync(damaged, bytes.map((row, line) => damage.get(line)?.(row) ?? row).join('\n'), 'latin1')
+    const intact = join(folder, 'intact.csv')
+    writeFileSync(intact, bytes.filter((row) => !numbers.includes(row.split(',')[0] ?? '')).join('\n'), 'latin1')
+    const data = join(folder, 'damaged')
+    const options = { stock: 40, decline: 0.2 }
+    const figures = await figuresOf('--orders', damaged, '--data', data, '--stock', '40', '--decline', '.2')
+    expect(new Set(numbers).size).toBe(5)
+    expect(figures).toMatchObject({ ...expectedFigures(intact, options), parkedInvoices: 5, invoices: 457 })
+    const parked = (await deadLettersIn(data)).map((message) => /^Invoice "(\w+)"/.exec(message)?.[1])
+    expect(parked).toHaveLength(5)
+    expect(new Set(parked)).toEqual(new Set(numbers))
+  })
+
   it('rounds only what it prints', async () => {
     const rows = Array.from({ length: 8 }, (_, index) => `${536_365 + index},A,X,1,2010-12-01,0.1275,,UK`)
     // 8 × 0.1275 is 1.02; eight rounded prices would be 1.04.
@@ -154,6 +180,19 @@ describe('the command line of the shop', () => {
     const { code, stdout } = await startShop(['--once', '--orders', fileOf('536365,A,X,1,2010-12-01,2.55,1,UK')]).exit
     expect(code).toBe(0)
     expect(stdout).toMatch(/^revenue {2,}£2\.55$/m)
+  })
+
+  it('takes a reader who has seen enough for no failure, and a full disk for one', () => {
+    const orders = fileOf('536365,A,X,1,2010-12-01,2.55,1,UK')
+    const run = (to: string): { status: number | null; stderr: string } => {
+      const command = `"${process.execPath}" "${join(import.meta.dirname, 'main.ts')}" --once --orders "${orders}" ${to}`
+      return spawnSync('bash', ['-o', 'pipefail', '-c', command], { encoding: 'utf8' })
+    }
+    expect(run('| true')).toMatchObject({ status: 0, stderr: '' })
+    expect(run('>/dev/full')).toMatchObject({
+      status: 1,
+      stderr: 'The figures could not be written: ENOSPC: no space left on device, write.\n',
+    })
   })
 
   it('leaves nothing behind without --data', async () => {

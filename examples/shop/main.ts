@@ -33,10 +33,7 @@ async function openFolder(options: ShopOptions): Promise<{ readonly path: string
 
 async function main(args: readonly string[]): Promise<number> {
   const options = parseOptions(args, process.cwd())
-  if (options.help) {
-    process.stdout.write(usage)
-    return 0
-  }
+  if (options.help) return print(usage)
   const stop = new AbortController()
   let stoppedAtMs = 0
   const interrupt = (): void => {
@@ -47,6 +44,11 @@ async function main(args: readonly string[]): Promise<number> {
     stoppedAtMs = nowMs
     stop.abort()
   }
+  // Nobody looks on any more (`npm start 2>&1 | head`): a shop that shows what it does has no reason to go on.
+  const unseen = (): void => {
+    if (!options.once) stop.abort()
+  }
+  process.stderr.on('error', unseen)
   process.on('SIGINT', interrupt)
   process.on('SIGTERM', interrupt)
   try {
@@ -65,13 +67,25 @@ async function main(args: readonly string[]): Promise<number> {
       process.stderr.write(`Stopped before everything was done. ${next}.\n`)
       return interrupted
     }
-    process.stdout.write(options.json ? `${JSON.stringify(outcome.figures)}\n` : `${reportText(outcome.figures)}\n`)
+    const printed = await print(`${options.json ? JSON.stringify(outcome.figures) : reportText(outcome.figures)}\n`)
     for (const broken of outcome.broken) process.stderr.write(`This must not be: ${broken}.\n`)
-    return outcome.broken.length > 0 ? failed : 0
+    return outcome.broken.length > 0 ? failed : printed
   } finally {
     process.off('SIGINT', interrupt)
     process.off('SIGTERM', interrupt)
   }
+}
+
+/** Writes the result, and returns the exit code: a reader who has seen enough (`| head`) is no failure, a full disk is one. */
+async function print(text: string): Promise<number> {
+  // What fails is told to the callback too; without a listener it would end the process.
+  process.stdout.on('error', () => undefined)
+  const error = await new Promise<NodeJS.ErrnoException | null | undefined>((resolve) => {
+    process.stdout.write(text, resolve)
+  })
+  if (!error || error.code === 'EPIPE') return 0
+  process.stderr.write(`The figures could not be written: ${error.message}.\n`)
+  return failed
 }
 
 /** The stack of an expected failure helps nobody; that of a surprise does. */

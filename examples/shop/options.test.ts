@@ -76,7 +76,7 @@ describe('the command line of the shop', () => {
       '--flaky is "-1", not a share from 0 to 1',
       '--repeat is "0", not a whole number from 1 to 1,000,000',
       '--speed is "0", not a number above 0, at most 1,000,000',
-      `--orders names ${JSON.stringify(join(cwd, 'missing.csv'))}, which is no file`,
+      `--orders names ${JSON.stringify(join(cwd, 'missing.csv'))}, which is not there`,
     ])
   })
 
@@ -85,14 +85,46 @@ describe('the command line of the shop', () => {
     [['--stock', '1e3'], '--stock is "1e3", not a whole number from 0 to 1,000,000,000'],
     [['--decline', 'NaN'], '--decline is "NaN", not a share from 0 to 1'],
     [['--repeat', '2', '--repeat', '3'], '--repeat is given twice'],
-    [['--orders', '.'], `--orders names ${JSON.stringify(cwd)}, which is no file`],
+    [['--decline', '1.1'], '--decline is "1.1", not a share from 0 to 1'],
+    [['--decline', '-0'], '--decline is "-0", not a share from 0 to 1'],
+    [['--decline', 'abc'], '--decline is "abc", not a share from 0 to 1'],
+    [['--decline', '.'], '--decline is ".", not a share from 0 to 1'],
+    [['--decline', ''], '--decline needs a value'],
+    [['--repeat', '.5'], '--repeat is ".5", not a whole number from 1 to 1,000,000'],
+    [['--speed', '1e3'], '--speed is "1e3", not a number above 0, at most 1,000,000'],
+    [['--orders', '.'], `--orders names ${JSON.stringify(cwd)}, which is a folder`],
+    [['--orders', '/dev/null'], '--orders names "/dev/null", which is no file that can be read twice, as it has to be'],
+    [['--orders', 'money.ts/x'], `--orders names ${JSON.stringify(join(cwd, 'money.ts/x'))}, which is not there`],
+    [['--stock', '--decline', '0.2'], '--stock needs a value'],
+    [['--orders', '--once'], '--orders needs a value'],
     [['-x'], '-x is unknown'],
     [['--stock'], '--stock needs a value'],
   ])('refuses %j', (args, problem) => {
     expect(problemsOf(...args)).toEqual([problem])
   })
 
+  it.each([
+    ['.5', 0.5],
+    ['0.5', 0.5],
+    ['1', 1],
+    ['1.0', 1],
+    ['0', 0],
+    ['0.0', 0],
+  ])('takes %s for a share', (text, share) => {
+    expect(parseOptions(['--decline', text, `--flaky=${text}`], cwd)).toMatchObject({ decline: share, flaky: share })
+  })
+
+  it('reads on behind an option without its value', () => {
+    expect(problemsOf('--stock', '--decline', '2', '--repeat', '--json', '--speed')).toEqual([
+      '--stock needs a value',
+      '--repeat needs a value',
+      '--speed needs a value',
+      '--decline is "2", not a share from 0 to 1',
+    ])
+  })
+
   it('helps whatever else is wrong', () => {
+    expect(parseOptions(['-h', 'x'], cwd).help).toBe(true)
     expect(parseOptions(['--help', '--colour'], cwd).help).toBe(true)
   })
 })

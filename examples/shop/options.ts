@@ -44,7 +44,7 @@ Usage: npm start -- [options]
   --flaky P       share of calls to the payment gateway, 0 to 1, that time out (default: 0)
   --repeat N      go through the file N times, with fresh order numbers (default: 1)
   --speed N       invoices a second (default: ${defaultSpeed}; with --once as fast as possible)
-  --help          print this
+  -h, --help      print this
 
 Exit codes: 0 done, 1 failed, 2 options that cannot be used, 130 stopped with Ctrl-C before --once was done.
 `
@@ -64,7 +64,7 @@ export function parseOptions(args: readonly string[], cwd: string): ShopOptions 
   const number = (name: ValueName, accepts: (value: number) => boolean, wanted: string): number | undefined => {
     const text = texts.get(name)
     if (text === undefined) return undefined
-    const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN
+    const value = /^(\d+(\.\d+)?|\.\d+)$/.test(text) ? Number(text) : Number.NaN
     if (!accepts(value)) problems.push({ option: `--${name}`, problem: `is ${JSON.stringify(text)}, not ${wanted}` })
     return value
   }
@@ -76,8 +76,9 @@ export function parseOptions(args: readonly string[], cwd: string): ShopOptions 
   const repeat = number('repeat', (n) => isCount(n) && n >= 1 && n <= 1_000_000, 'a whole number from 1 to 1,000,000')
   const speed = number('speed', (n) => n > 0 && n <= 1_000_000, 'a number above 0, at most 1,000,000')
   const orders = resolve(cwd, texts.get('orders') ?? join(import.meta.dirname, 'data', 'online-retail.csv'))
-  if (statSync(orders, { throwIfNoEntry: false })?.isDirectory() !== false) {
-    problems.push({ option: '--orders', problem: `names ${JSON.stringify(orders)}, which is no file` })
+  const obstacle = obstacleOf(orders)
+  if (obstacle !== undefined) {
+    problems.push({ option: '--orders', problem: `names ${JSON.stringify(orders)}, which ${obstacle}` })
   }
   const once = set.has('once')
   const data = texts.get('data') ?? (once ? undefined : join('.data', 'shop'))
@@ -97,17 +98,34 @@ export function parseOptions(args: readonly string[], cwd: string): ShopOptions 
   }
 }
 
+/** Why a path cannot be an orders file; whether what it holds is one, only reading tells. */
+function obstacleOf(path: string): string | undefined {
+  try {
+    const stats = statSync(path)
+    if (stats.isFile()) return undefined
+    return stats.isDirectory() ? 'is a folder' : 'is no file that can be read twice, as it has to be'
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    return code === 'ENOENT' || code === 'ENOTDIR' ? 'is not there' : `cannot be reached (${message})`
+  }
+}
+
 /** What was given, without a look at what the values mean. */
 function readArguments(
   args: readonly string[],
   problems: OptionProblem[],
 ): { readonly set: ReadonlySet<string>; readonly texts: ReadonlyMap<ValueName, string> } {
   const options = Object.fromEntries([
-    ...flags.map((name) => [name, { type: 'boolean' as const }]),
+    ...flags.map((name) => [name, { type: 'boolean' as const, ...(name === 'help' && { short: 'h' }) }]),
     ...values.map((name) => [name, { type: 'string' as const }]),
   ])
+  // parseArgs would take the next option for the value that is missing: `--stock --decline 0.2`.
+  const parted = args.map((arg, index) => {
+    const lacksValue = values.some((name) => arg === `--${name}`) && args[index + 1]?.startsWith('--') === true
+    return lacksValue ? `${arg}=` : arg
+  })
   // Not strict: parseArgs would stop at the first problem.
-  const { tokens } = parseArgs({ args: [...args], options, strict: false, allowPositionals: true, tokens: true })
+  const { tokens } = parseArgs({ args: parted, options, strict: false, allowPositionals: true, tokens: true })
   const set = new Set<string>()
   const texts = new Map<ValueName, string>()
   for (const token of tokens) {

@@ -10,7 +10,12 @@ export const ranks: Readonly<Record<string, number>> = {
   record: 1.5,
   schema: 2,
   engine: 2,
+  // What the engines that keep things in a database share.
+  committing: 2.5,
   embedded: 3,
+  postgres: 3,
+  // Composes engines of which it knows the port only.
+  bridge: 3.5,
   runtime: 4,
   domain: 5,
   views: 5,

@@ -1,8 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { type EmbeddedEngine, embedded } from '../embedded/index.ts'
+import type { Engine } from '../engine/index.ts'
 import { type EventDefinition, event, type Message } from '../message/index.ts'
 import type { Handler } from '../runtime/index.ts'
 import { app, type RunningApp, type StartOptions, service } from './index.ts'
@@ -39,10 +40,18 @@ export function memoryEngine(
 }
 
 /** A folder that is gone after the test. */
-export function temporaryFolder(): { readonly path: (name: string) => string } & Disposable {
+export function temporaryFolder(): {
+  readonly path: (name: string) => string
+  /** Database files in it. */
+  readonly files: () => string[]
+} & Disposable {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-app-'))
   return {
     path: (name) => join(folder, name),
+    files: () =>
+      readdirSync(folder)
+        .filter((name) => !/-(wal|shm|lock)$/.test(name))
+        .map((name) => join(folder, name)),
     [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }),
   }
 }
@@ -53,7 +62,7 @@ export function startHandlers(handlers: readonly Handler[], options: StartOption
 }
 
 /** All messages of a topic, partition by partition, each in its order. */
-export async function messagesOf(engine: EmbeddedEngine, topic: string): Promise<Message<string, Item>[]> {
+export async function messagesOf(engine: Engine, topic: string): Promise<Message<string, Item>[]> {
   const found: Message<string, Item>[] = []
   const description = await engine.topics.describe(topic)
   for (const { partition, earliest, latest } of description?.partitions ?? []) {
@@ -69,13 +78,29 @@ export async function messagesOf(engine: EmbeddedEngine, topic: string): Promise
 }
 
 /** Numbers of the messages of a topic by key, in their order. */
-export async function numbersByKey(engine: EmbeddedEngine, topic: string): Promise<Record<string, number[]>> {
+export async function numbersByKey(engine: Engine, topic: string): Promise<Record<string, number[]>> {
   const byKey: Record<string, number[]> = {}
   for (const { data } of await messagesOf(engine, topic)) {
     byKey[data.id] ??= []
     byKey[data.id]?.push(data.n)
   }
   return byKey
+}
+
+/** The engine, with other answers of some of its readers. */
+export function engineWith<Name extends 'topics' | 'state' | 'groups'>(
+  engine: EmbeddedEngine,
+  name: Name,
+  over: Partial<EmbeddedEngine[Name]>,
+): Engine {
+  const bound = <T extends object>(target: T, replaced: object): T =>
+    new Proxy(target, {
+      get: (_target, property) => {
+        const value: unknown = Reflect.get(Object.hasOwn(replaced, property) ? replaced : target, property)
+        return typeof value === 'function' ? (value.bind(target) as unknown) : value
+      },
+    })
+  return bound<Engine>(engine, { [name]: bound(engine[name], over) })
 }
 
 /** A promise that is settled from outside. */

@@ -1,16 +1,16 @@
 import { spawn } from 'node:child_process'
 import { describe, expect, it } from 'vitest'
-import { embedded } from '../embedded/index.ts'
+import { verifyFile } from '../embedded/index.ts'
 import { SeededRandom } from '../kernel/index.ts'
 import { numbersByKey, temporaryFolder } from './app.test-support.ts'
-import { crashApp, perKey } from './fixtures/crash-handlers.ts'
+import { crashApp, crashGrounds, perKey } from './fixtures/crash-handlers.ts'
 
 const killCount = 10
 
 /** Runs the app until it is killed; answers how many messages it was told are durable. */
-async function runAndKill(path: string, run: number, afterMs: number): Promise<number> {
+async function runAndKill(ground: string, path: string, run: number, afterMs: number): Promise<number> {
   const program = new URL('./fixtures/crash-app.ts', import.meta.url).pathname
-  const child = spawn(process.execPath, [program, path, String(run)], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [program, path, String(run), ground], { stdio: ['ignore', 'pipe', 'inherit'] })
   let output = ''
   const ready = Promise.withResolvers<void>()
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -30,7 +30,7 @@ async function runAndKill(path: string, run: number, afterMs: number): Promise<n
   return [...output.matchAll(/^published (\d+)$/gm)].reduce((sum, match) => sum + Number(match[1]), 0)
 }
 
-describe('an app that is killed again and again', () => {
+describe.each(Object.entries(crashGrounds))('an app on %s that is killed again and again', (ground, engineOn) => {
   it('loses nothing and does nothing twice', async () => {
     const seed = 20_260_101
     const random = new SeededRandom(seed)
@@ -38,9 +38,9 @@ describe('an app that is killed again and again', () => {
     const path = folder.path('crash.db')
     let acknowledged = 0
     for (let run = 1; run <= killCount; run++) {
-      acknowledged += await runAndKill(path, run, 30 + Math.floor(random.nextFloat() * 300))
+      acknowledged += await runAndKill(ground, path, run, 30 + Math.floor(random.nextFloat() * 300))
     }
-    await using engine = await embedded({ path }).open()
+    await using engine = await engineOn(path).open()
     await using running = await crashApp(0).start({ engine })
     await running.idle()
     await running.deadLetters.redrive('all')
@@ -58,6 +58,8 @@ describe('an app that is killed again and again', () => {
     let viewed = 0
     for await (const { value } of running.view(perKey).list()) viewed += value
     expect(viewed).toBe(placed)
-    expect((await engine.verify()).damages).toEqual([])
+    await running.stop()
+    await engine.close()
+    for (const file of folder.files()) expect((await verifyFile(file)).damages).toEqual([])
   })
 })

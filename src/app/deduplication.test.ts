@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import { VirtualClock } from '../kernel/index.ts'
 import { type EventDefinition, event } from '../message/index.ts'
 import { append, fixed, type Handler, on, publish } from '../runtime/index.ts'
-import { memoryEngine, messagesOf, numbersByKey, Paid, startHandlers } from './app.test-support.ts'
+import { gate, memoryEngine, messagesOf, numbersByKey, Paid, startHandlers } from './app.test-support.ts'
 
 /** Without a key, so nothing keeps repetitions apart but deduplication. */
 const Heard: EventDefinition<'Heard', { readonly n: number }, { readonly n: number }> = event('Heard', {
@@ -62,5 +63,83 @@ describe('a message that comes up several times at once', () => {
     await running.idle()
     expect(await messagesOf(engine, 'payments')).toHaveLength(1)
     expect(await running.deadLetters.count()).toBe(0)
+  })
+})
+
+describe('a message that two members handle at the border of two windows', () => {
+  /** Each of two starts handles the message of its own partition, in the order and at the times that a test wants. */
+  async function atTheBorder(stepsMs: readonly number[], isLone: boolean): Promise<readonly number[]> {
+    const windowMs = 3_600_000
+    const clock = new VirtualClock(windowMs * 1000 - 1000)
+    await using engine = await memoryEngine({ clock })
+    await engine.topics.ensure('heard', { partitions: 2 })
+    const gates = [gate(), gate()]
+    const began = [gate(), gate()]
+    const handler = on(Heard, { name: 'h', dedupe: { window: windowMs } }, async (message, { partition }) => {
+      began[partition]?.open()
+      await gates[partition]?.opened
+      const paid = Paid({ id: 'a', n: message.data.n })
+      return isLone ? [publish(paid), append(`stream-${partition}`, paid, { expected: 'none' })] : publish(paid)
+    })
+    await using first = await startHandlers([handler], { engine, clock })
+    await using second = await startHandlers([handler], { engine, clock })
+    expect((await engine.groups.describe('test.s.h'))?.members.map(({ claims }) => claims.length)).toEqual([1, 1])
+    const messages = [Heard({ n: 7 })]
+    await engine.commit({ publish: [0, 1].map((partition) => ({ topic: 'heard', partition, messages })) })
+    // Both have looked, and neither knows of the other.
+    for (const one of began) await one.opened
+    for (const [partition, stepMs] of stepsMs.entries()) {
+      if (stepMs >= 0) await clock.advance(stepMs)
+      else clock.setWallClock(clock.nowMs() + stepMs)
+      gates[partition]?.open()
+      while ((await engine.groups.describe('test.s.h'))?.lag[partition]?.lagMessages !== 0) await turns(1)
+    }
+    await Promise.all([first.idle(), second.idle()])
+    return (await messagesOf(engine, 'payments')).map(({ data }) => data.n)
+  }
+
+  it.each<[string, readonly number[]]>([
+    ['the first in one window, the second in the next', [0, 2000]],
+    ['both in the next', [2000, 0]],
+    ['the second by a clock that was set back', [2000, -4000]],
+  ])('has its effects once: %s', async (_case, stepsMs) => {
+    expect(await atTheBorder(stepsMs, false)).toEqual([7])
+    expect(await atTheBorder(stepsMs, true)).toEqual([7])
+  })
+})
+
+describe('what is remembered', () => {
+  it('is forgotten when it is two windows old, and not before it is one', async () => {
+    const windowMs = 1000
+    const clock = new VirtualClock(1_000_000)
+    await using engine = await memoryEngine({ clock })
+    const handler = on(Heard, { dedupe: { window: windowMs } }, (message) =>
+      publish(Paid({ id: 'a', n: message.data.n })),
+    )
+    await using running = await startHandlers([handler], { engine, clock })
+    const message = Heard({ n: 1 })
+    const handled: number[] = []
+    for (let round = 0; round < 8; round++) {
+      await running.publish([message, Heard({ n: 100 + round })])
+      await running.idle()
+      handled.push((await messagesOf(engine, 'payments')).filter(({ data }) => data.n === 1).length)
+      await clock.advance(500)
+    }
+    expect(handled).toEqual([1, 1, 1, 1, 2, 2, 2, 2])
+    // Buckets that nobody looks at any more are gone.
+    expect((await engine.state.namespaces('dedupe:')).length).toBeLessThanOrEqual(4)
+  })
+
+  it('may have an id of any length', async () => {
+    await using engine = await memoryEngine()
+    const handler = on(Heard, { dedupe }, (message) => publish(Paid({ id: 'a', n: message.data.n })))
+    await using running = await startHandlers([handler], { engine })
+    const one = { ...Heard({ n: 1 }), id: `${'i'.repeat(5000)}1` }
+    const other = { ...Heard({ n: 2 }), id: `${'i'.repeat(5000)}2` }
+    for (const message of [one, other, one, other]) {
+      await running.publish(message)
+      await running.idle()
+    }
+    expect((await messagesOf(engine, 'payments')).map(({ data }) => data.n)).toEqual([1, 2])
   })
 })

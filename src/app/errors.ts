@@ -48,3 +48,19 @@ export class ViewUnknownError extends MillraceError<'VIEW_UNKNOWN', { readonly v
     })
   }
 }
+
+/** Handlers ask for more than the ground gives. */
+export class GuaranteeMissingError extends MillraceError<
+  'GUARANTEE_MISSING',
+  { readonly engine: string; readonly handlers: readonly { readonly name: string; readonly because: string }[] }
+> {
+  constructor(engine: string, handlers: readonly { readonly name: string; readonly because: string }[]) {
+    const list = handlers.map(({ name, because }) => `${name} (${because})`).join('; ')
+    super({
+      code: 'GUARANTEE_MISSING',
+      problem: `On ${engine} these handlers would not be exactly-once, as they require: ${list}.`,
+      remedy: 'Choose another deployment, or leave out their option "requires"; "millrace explain" tells all.',
+      details: { engine, handlers },
+    })
+  }
+}

@@ -3,7 +3,14 @@
  * @module
  */
 export { type App, type AppOptions, app } from './app.ts'
-export { NameInvalidError, NameTakenError, PublishInvalidError, ViewUnknownError } from './errors.ts'
+export {
+  GuaranteeMissingError,
+  NameInvalidError,
+  NameTakenError,
+  PublishInvalidError,
+  ViewUnknownError,
+} from './errors.ts'
+export { type AppGuarantees, type Delivery, explain, type Ground, type HandlerGuarantees } from './explain.ts'
 export type { RunningApp, ViewChange, ViewEntry, ViewReader } from './running-app.ts'
 export { type Service, service } from './service.ts'
 export type { StartOptions } from './start.ts'

@@ -4,12 +4,12 @@ import { type Clock, type Random, sleep } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
 import {
   AppStoppedError,
-  type DeadLetterSelection,
   type DeadLetters,
   deadLetterNamespace,
   deadLettersOf,
   type Handler,
   type Lag,
+  onRequests,
   Subscription,
   type TopicResolver,
 } from '../runtime/index.ts'
@@ -19,6 +19,7 @@ import { LiveView } from './live-view.ts'
 import type { AppParts, Part } from './parts.ts'
 import { beginRebuild, finishRebuild } from './rebuild.ts'
 import type { RunningApp, ViewReader } from './running-app.ts'
+import { enlist, subscriptionsOf } from './running-subscriptions.ts'
 
 /** What a running app is made of. */
 export interface LiveAppOptions {
@@ -46,6 +47,8 @@ export class LiveApp implements RunningApp {
   readonly #subscriptions = new Map<string, Subscription>()
   readonly #end = new AbortController()
   #fail: (error: unknown) => void = () => undefined
+  /** Takes this start off the lists of those that run. */
+  #retire: () => void = () => undefined
   #failure: { readonly error: unknown } | undefined
   #stopping: Promise<void> | undefined
 
@@ -58,12 +61,18 @@ export class LiveApp implements RunningApp {
     })
     // Who does not look at it is told by idle(), publish() and stop().
     this.failed.catch(() => undefined)
-    this.deadLetters = this.#liveDeadLetters()
+    this.deadLetters = deadLettersOf(options.engine, this.name)
   }
 
-  /** Joins all groups. What fails on the way is undone. */
+  /** Joins all groups. What fails on the way is undone, also when the signal aborts meanwhile. */
   async start(signal: AbortSignal | undefined): Promise<void> {
     const { parts, engine } = this.#options
+    const leaveList = enlist(engine, this.name, this.#subscriptions)
+    const stopListening = onRequests(engine, this.name, (ids) => this.#takeUp(ids))
+    this.#retire = () => {
+      leaveList()
+      stopListening()
+    }
     try {
       await finishRebuild(engine, parts)
       for (const part of parts) await this.#subscribe(part)
@@ -76,6 +85,9 @@ export class LiveApp implements RunningApp {
       once: true,
       signal: this.#end.signal,
     })
+    // Who aborts while this is under way comes before the listener: a signal does not call twice.
+    if (signal?.aborted === true) await this.stop()
+    signal?.throwIfAborted()
   }
 
   async publish(messages: Message | readonly Message[]): Promise<readonly TopicPosition[]> {
@@ -153,6 +165,7 @@ export class LiveApp implements RunningApp {
         await Promise.all([...this.#subscriptions.values()].map((one) => one.stop(stopTimeoutMs)))
       }
     } finally {
+      this.#retire()
       if (ownsEngine) await engine.close()
     }
   }
@@ -171,18 +184,27 @@ export class LiveApp implements RunningApp {
     this.#failure = { error }
     this.#fail(error)
     this.#end.abort()
+    this.#retire()
     await Promise.allSettled([...this.#subscriptions.values()].map((one) => one.abandon()))
   }
 
-  /** The ends of all topics, if everything up to them is handled by everybody. */
+  /** The ends of all topics, if everything up to them is handled by all starts of this app in this process. */
   async #quietAt(): Promise<string | undefined> {
-    for (const subscription of this.#subscriptions.values()) {
-      if (!(await subscription.isQuiet())) return undefined
-    }
+    const subscriptions = subscriptionsOf(this.engine, this.name)
+    for (const subscription of subscriptions) if (!(await subscription.isQuiet())) return undefined
+    if ((await this.engine.isSettled?.()) === false) return undefined
     const ends: string[] = []
-    for (const { handler, lagMessages, partitions } of await this.lag()) {
-      if (lagMessages > 0) return undefined
-      ends.push(handler, ...partitions.map(({ topic, partition, latest }) => `${topic}/${partition}:${latest}`))
+    for (const group of new Set(subscriptions.map((one) => one.group))) {
+      const { lag = [], members = [] } = (await this.engine.groups.describe(group)) ?? {}
+      const owned = new Set(
+        members.flatMap(({ claims }) => claims.map(({ topic, partition }) => `${topic}/${partition}`)),
+      )
+      for (const { topic, partition, latest, lagMessages } of lag) {
+        const place = `${topic}/${partition}`
+        // On its way from one member to another: neither of them knows what is to be done there.
+        if (lagMessages > 0 || !owned.has(place)) return undefined
+        ends.push(`${group} ${place}:${latest}`)
+      }
     }
     return ends.length === 0 ? 'nothing' : ends.join(' ')
   }
@@ -192,7 +214,7 @@ export class LiveApp implements RunningApp {
     const over = new AbortController()
     const ends = [over.signal, this.#end.signal, ...(signal === undefined ? [] : [signal])]
     const look = sleep(lookMs, clock, AbortSignal.any(ends)).catch(() => undefined)
-    await Promise.race([look, ...[...this.#subscriptions.values()].map((one) => one.changed())])
+    await Promise.race([look, ...subscriptionsOf(this.engine, this.name).map((one) => one.changed())])
     over.abort()
   }
 
@@ -221,20 +243,10 @@ export class LiveApp implements RunningApp {
     }
   }
 
-  /** Requests are taken up before the call returns, so that `idle()` after it waits for them. */
-  #liveDeadLetters(): DeadLetters {
-    const store = deadLettersOf(this.engine, this.name)
-    const scan = async (count: number): Promise<number> => {
-      await Promise.all([...this.#subscriptions.values()].map((one) => one.scanRequests()))
-      return count
-    }
-    return {
-      list: (options) => store.list(options),
-      show: (id) => store.show(id),
-      count: () => store.count(),
-      redrive: async (which: DeadLetterSelection) => scan(await store.redrive(which)),
-      discard: async (which: DeadLetterSelection) => scan(await store.discard(which)),
-    }
+  async #takeUp(ids: readonly string[] | undefined): Promise<void> {
+    const subscriptions = [...this.#subscriptions.values()]
+    if (ids === undefined) await Promise.all(subscriptions.map((one) => one.scanRequests()))
+    else for (const id of ids) for (const subscription of subscriptions) await subscription.onDeadLetterChange(id)
   }
 
   #check(): void {

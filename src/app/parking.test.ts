@@ -2,7 +2,16 @@ import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { event, upcastFrom } from '../message/index.ts'
 import { none, on, publish, set } from '../runtime/index.ts'
-import { memoryEngine, messagesOf, numbersByKey, Paid, Placed, startHandlers } from './app.test-support.ts'
+import {
+  engineWith,
+  memoryEngine,
+  messagesOf,
+  numbersByKey,
+  Paid,
+  Placed,
+  Shipped,
+  startHandlers,
+} from './app.test-support.ts'
 
 describe('a message that waits behind a dead letter of another topic', () => {
   it('becomes a dead letter of its own place, beside those of the other topic', async () => {
@@ -74,6 +83,40 @@ describe('a key that two members parked, each on its partition', () => {
     expect(await numbersByKey(engine, 'payments')).toEqual({ p0: [0, 2, 4, 6], p1: [1, 3, 5, 7] })
     expect(await engine.state.count('parked-keys:test.s.Placed')).toBe(0)
     expect(await engine.state.count('parked:test.s.Placed')).toBe(0)
+  })
+})
+
+describe('a key that is parked on one topic', () => {
+  it('holds back its messages on the other from the first on after a restart, whichever is looked up first', async () => {
+    await using engine = await memoryEngine()
+    await engine.topics.ensure('orders', { partitions: 1 })
+    await engine.topics.ensure('payments', { partitions: 1 })
+    let isBad = true
+    const handler = on([Placed, Paid], { name: 'h', retry: none, onDeadLetter: 'park-key' }, (message) => {
+      if (isBad && message.type === 'Placed') throw new Error('bad')
+      return publish(Shipped(message.data))
+    })
+    {
+      await using running = await startHandlers([handler], { engine })
+      await running.publish(Placed({ id: 'x', n: 0 }))
+      await running.idle()
+    }
+    await engine.commit({
+      publish: [{ topic: 'payments', messages: [Paid({ id: 'x', n: 1 }), Paid({ id: 'y', n: 2 })] }],
+    })
+    const slow = engineWith(engine, 'state', {
+      range: async (namespace, range) => {
+        if (range?.prefix === 'orders/0/') await new Promise((resolve) => setTimeout(resolve, 50))
+        return engine.state.range(namespace, range)
+      },
+    })
+    await using running = await startHandlers([handler], { engine: slow })
+    await running.idle()
+    expect(await numbersByKey(engine, 'shipments')).toEqual({ y: [2] })
+    isBad = false
+    await running.deadLetters.redrive('all')
+    await running.idle()
+    expect(await numbersByKey(engine, 'shipments')).toEqual({ x: [0, 1], y: [2] })
   })
 })
 

@@ -49,8 +49,9 @@ export interface RunningApp extends AsyncDisposable {
   /** What failed for good: list, show, redrive, discard. */
   readonly deadLetters: DeadLetters
   /**
-   * Resolves when all that was published is handled by every handler and view, and all redrives are done. Timers that
-   * are not due do not count. Rejects when the app fails, with its error, or stops.
+   * Resolves when there is nothing left to do for this app in this process: all that was published is handled by every
+   * handler and view, and all redrives are done, by this start and by every other start of the app on this engine object.
+   * Timers that are not due do not count. Rejects when this start fails, with its error, or stops.
    */
   idle(options?: { readonly signal?: AbortSignal }): Promise<void>
   /** How far each handler and view is behind. */

@@ -11,26 +11,18 @@ import {
   systemClock,
   systemRandom,
 } from '../kernel/index.ts'
-import {
-  deadLetterTopic,
-  declaredTopic,
-  type Handler,
-  handlerNamespace,
-  TopicResolver,
-  topicsOf,
-} from '../runtime/index.ts'
+import { type Handler, handlerNamespace, TopicResolver, topicsOf } from '../runtime/index.ts'
+import { GuaranteeMissingError } from './errors.ts'
+import { explain, type Ground } from './explain.ts'
 import { LiveApp } from './live-app.ts'
 import type { AppParts, Part } from './parts.ts'
 import type { RunningApp } from './running-app.ts'
-
-/** Dead letters hold whole messages, and their topic must take the largest of them. */
-const deadLetterBytesMax = 64 * 1024 * 1024
 
 /** How an app is started. */
 export interface StartOptions {
   /** An engine that is open (it stays open when the app stops), or one to open (it is closed when the app stops). */
   readonly engine: Engine | EngineSource
-  /** Stops the app when it aborts. */
+  /** Stops the app when it aborts; before the start is done, the start rejects with its reason. */
   readonly signal?: AbortSignal
   /** Default: the system's clock. */
   readonly clock?: Clock
@@ -48,11 +40,12 @@ export async function startApp(app: AppParts, options: StartOptions): Promise<Ru
   const random = options.random ?? systemRandom
   const stopTimeoutMs = durationMs(options.stopTimeout ?? '10s')
   const given = options.engine
+  checkGuarantees(app, given)
   const isOpen = 'commit' in given
   const engine = isOpen ? given : await given.open({ clock, random })
   try {
     const topics = new TopicResolver(engine)
-    await createTopics(app, engine, topics)
+    await createTopics(app, topics)
     const running = new LiveApp({
       app,
       parts: partsOf(app),
@@ -85,6 +78,17 @@ function checkStart(options: Partial<StartOptions> | undefined): void {
   if (problems.length > 0) throw new OptionsInvalidError('app.start()', problems)
 }
 
+/** @throws GuaranteeMissingError */
+function checkGuarantees(app: AppParts, ground: Ground): void {
+  const missing = explain(app, ground).handlers.flatMap((handler) => {
+    const { name, requires, delivery, deliveryBecause, publications, publicationsBecause } = handler
+    if (requires === null) return []
+    if (delivery !== requires) return [{ name, because: deliveryBecause }]
+    return publications === requires ? [] : [{ name, because: publicationsBecause }]
+  })
+  if (missing.length > 0) throw new GuaranteeMissingError(ground.name, missing)
+}
+
 /** Group, state and handler of each handler and view. */
 function partsOf(app: AppParts): readonly Part[] {
   const parts: Part[] = []
@@ -102,7 +106,7 @@ function partsOf(app: AppParts): readonly Part[] {
   return parts
 }
 
-async function createTopics(app: AppParts, engine: Engine, topics: TopicResolver): Promise<void> {
+async function createTopics(app: AppParts, topics: TopicResolver): Promise<void> {
   const handlers: readonly Handler[] = [
     ...app.services.flatMap((service) => service.handlers),
     ...app.views.map((view) => view.handler),
@@ -111,8 +115,6 @@ async function createTopics(app: AppParts, engine: Engine, topics: TopicResolver
     ...app.topics.map((declared) => declared.name),
     ...handlers.flatMap((handler) => topicsOf(handler.events)),
   ])
+  await topics.createDeadLetters(app.name)
   for (const name of names) await topics.create(name)
-  const dead = deadLetterTopic(app.name)
-  await engine.topics.ensure(dead, declaredTopic(dead)?.config ?? { partitions: 1, recordBytesMax: deadLetterBytesMax })
-  await topics.create(dead)
 }

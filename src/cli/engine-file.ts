@@ -1,8 +1,8 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readFileSync, type Stats, statSync } from 'node:fs'
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path'
-import { type EmbeddedEngine, embedded } from '../embedded/index.ts'
+import { type EmbeddedEngine, embedded, FileUnusableError, NotADatabaseFileError } from '../embedded/index.ts'
 import type { CliEnvironment } from './environment.ts'
-import { ConfigInvalidError, FileUnnamedError, NotFoundError } from './errors.ts'
+import { ConfigInvalidError, FileUnnamedError, NotFoundError, UsageError } from './errors.ts'
 import type { GlobalOptions, Invocation } from './session.ts'
 
 /** How a command uses the file: `'create'` writes and makes it if it is not there. */
@@ -12,11 +12,12 @@ export type FileUse = 'read' | 'write' | 'create'
  * Which file is meant: `--file`, else `MILLRACE_FILE`, else `millrace.file` in the nearest package.json that has it, from
  * the working directory upwards. `undefined`: none is named.
  *
- * @throws ConfigInvalidError `CLI_CONFIG_INVALID`
+ * @throws ConfigInvalidError `CLI_CONFIG_INVALID`, UsageError `CLI_USAGE`: `--file` names nothing.
  */
 export function namedFile(options: Pick<GlobalOptions, 'file'>, environment: CliEnvironment): string | undefined {
   const { cwd, env } = environment
   const fromVariable = env['MILLRACE_FILE']
+  if (options.file === '') throw new UsageError('--file is empty: give a path.', 'millrace')
   if (options.file !== undefined) return resolve(cwd, options.file)
   if (fromVariable !== undefined && fromVariable !== '') return resolve(cwd, fromVariable)
   for (let folder = cwd; ; folder = dirname(folder)) {
@@ -47,18 +48,30 @@ function fileMeant(options: Pick<GlobalOptions, 'file'>, environment: CliEnviron
 }
 
 /**
- * The file that is meant, which must be there.
+ * The file that is meant, which must be there and hold something: an empty one would be made a Millrace file by a command
+ * that only wanted to change one.
  *
- * @throws FileUnnamedError `CLI_FILE_UNNAMED`, NotFoundError `CLI_NOT_FOUND`
+ * @throws FileUnnamedError `CLI_FILE_UNNAMED`, NotFoundError `CLI_NOT_FOUND`, NotADatabaseFileError `FILE_FOREIGN`
  */
 export function presentFile(options: Pick<GlobalOptions, 'file'>, environment: CliEnvironment): string {
   const path = fileMeant(options, environment)
-  if (existsSync(path)) return path
+  const stats = statsOf(path)
+  if (stats?.isFile() === true && stats.size === 0) throw new NotADatabaseFileError(path, 'it is empty')
+  if (stats !== undefined) return path
   throw new NotFoundError(
     'file',
     path,
     'Correct the path; "millrace dev <app>" and "millrace topics create" make new files.',
   )
+}
+
+function statsOf(path: string): Stats | undefined {
+  try {
+    return statSync(path, { throwIfNoEntry: false })
+  } catch (cause) {
+    // A folder on the way that may not be searched, or a name that is too long.
+    throw new FileUnusableError(path, (cause as Error).message, { cause })
+  }
 }
 
 /**

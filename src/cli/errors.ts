@@ -109,6 +109,22 @@ export class AppUnusableError extends MillraceError<
   }
 }
 
+/** What the command had to say could not be written to stdout. */
+export class OutputFailedError extends MillraceError<'CLI_OUTPUT_FAILED', { readonly reason: string }> {
+  constructor(cause: Error) {
+    super(
+      {
+        code: 'CLI_OUTPUT_FAILED',
+        problem: `The output could not be written: ${cause.message}.`,
+        remedy:
+          'Make room where it goes, or send it elsewhere; a command that changes things may have done so already.',
+        details: { reason: cause.message },
+      },
+      { cause },
+    )
+  }
+}
+
 /** The command was stopped by a signal before it was done. */
 export class InterruptedError extends MillraceError<'CLI_INTERRUPTED', { readonly signal: 'SIGINT' | 'SIGTERM' }> {
   constructor(signal: 'SIGINT' | 'SIGTERM') {

@@ -55,6 +55,7 @@ const byErrorCode: Readonly<Record<string, number>> = {
   CLI_UNCONFIRMED: exitCodes.refused,
   CLI_TARGET_EXISTS: exitCodes.refused,
   GROUP_ACTIVE: exitCodes.refused,
+  GUARANTEE_MISSING: exitCodes.refused,
   TOPIC_EXISTS: exitCodes.refused,
 }
 

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { truncateSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { describe, expect, it } from 'vitest'
@@ -77,6 +77,20 @@ describe('every command', () => {
       expect([args, exitCode, stdout]).toEqual([args, 3, ''])
       expect(stderr).toContain(`There is no file "${join(cwd, 'no.db')}".`)
     }
+  })
+
+  it('leaves an empty file as it is', async () => {
+    const cwd = testFolder()
+    const path = join(cwd, 'empty.db')
+    writeFileSync(path, '')
+    for (const args of [...readers.map(([reader]) => reader), ...writers, ['backup', 'copy.db']]) {
+      if (newFileMakers.has(args[1] ?? '')) continue
+      const { exitCode, stdout, stderr } = await cli([...args, '--file', path], { cwd })
+      expect([args, exitCode, stdout]).toEqual([args, 4, ''])
+      expect(stderr).toContain(`error FILE_FOREIGN: ${path} is no Millrace file: it is empty.`)
+    }
+    expect(readdirSync(cwd)).toEqual(['empty.db'])
+    expect(statSync(path).size).toBe(0)
   })
 
   it('refuses a file that is no Millrace file, or a damaged one', async () => {
@@ -166,6 +180,10 @@ describe('a command line that cannot be understood', () => {
     [['views', 'get'], "Missing required argument 'view'.", 'millrace views get --help'],
     [['completion', 'tcsh'], "Command-argument value 'tcsh' is invalid", 'millrace completion --help'],
     [['tail', 'x', '--file'], "Option '--file <path>' argument missing.", 'millrace tail --help'],
+    [['tail', 'x', '--file='], '--file is empty: give a path.', 'millrace --help'],
+    [['help', 'nothing'], 'There is no such command.', 'millrace --help'],
+    [['topics', 'help', 'lss'], 'There is no such command.', 'millrace topics --help'],
+    [['backup', ''], 'The path of the copy is empty.', 'millrace backup --help'],
   ])('%j', async (args, problem, help) => {
     const { exitCode, stdout, stderr } = await cli(args, { cwd: testFolder() })
     expect([exitCode, stdout]).toEqual([2, ''])
@@ -179,6 +197,23 @@ describe('a command line that cannot be understood', () => {
     const { exitCode, stdout, stderr } = await cli(['groups'], { cwd: testFolder() })
     expect([exitCode, stdout]).toEqual([2, ''])
     expect(stderr).toContain('Usage: millrace groups [options] [command]')
+  })
+
+  it('says nothing but JSON where JSON is asked for', async () => {
+    for (const args of [['--json'], ['groups', '--json']]) {
+      const { exitCode, stdout, stderr } = await cli(args, { cwd: testFolder() })
+      expect([exitCode, stdout]).toEqual([2, ''])
+      expect(JSON.parse(stderr)).toMatchObject({ error: { code: 'CLI_USAGE', problem: 'A command is missing.' } })
+    }
+  })
+
+  it('takes no folder for a file, and no file for a folder', async () => {
+    const { cwd, path } = await testFile(fill)
+    mkdirSync(join(cwd, 'folder'))
+    const input = await cli(['publish', 'orders', '--type', 'T', '--input', 'folder', '--file', path], { cwd })
+    expect([input.exitCode, input.stderr]).toEqual([2, expect.stringContaining('--input names a folder: ')])
+    const copy = await cli(['backup', join(path, 'copy.db'), '--file', path], { cwd })
+    expect([copy.exitCode, copy.stderr]).toEqual([3, expect.stringContaining(`There is no folder "${path}".`)])
   })
 
   it('tells its version', async () => {
@@ -252,6 +287,7 @@ describe('output', () => {
     )
     expect(await cli(['tail', 'orders', '--follow', '--file', path], { cwd, stdout: full })).toMatchObject({
       exitCode: 1,
+      stderr: expect.stringContaining('error CLI_OUTPUT_FAILED: The output could not be written: full.'),
     })
   })
 

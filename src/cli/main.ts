@@ -1,7 +1,7 @@
 import { CommanderError } from 'commander'
 import { type CliEnvironment, processEnvironment } from './environment.ts'
 import { factsOf, reportError } from './error-report.ts'
-import { InterruptedError, UsageError } from './errors.ts'
+import { InterruptedError, OutputFailedError, UsageError } from './errors.ts'
 import { exitCodeOf, exitCodes } from './exit-codes.ts'
 import { Output } from './output.ts'
 import { commandAt, createProgram, namePath } from './program.ts'
@@ -35,7 +35,8 @@ async function runIn(environment: CliEnvironment, args: readonly string[]): Prom
   try {
     const signal = AbortSignal.any([environment.signal, closed.signal])
     const exitCode = await run(args, { ...environment, signal })
-    if (closed.signal.aborted) return afterClosedPipe(closed.signal.reason)
+    if (closed.signal.aborted)
+      return afterFailedOutput(closed.signal.reason as NodeJS.ErrnoException, environment, args)
     return environment.signal.aborted ? interruptionCode(environment.signal) : exitCode
   } finally {
     // A late EPIPE must still find somebody who ignores it.
@@ -48,20 +49,25 @@ async function runIn(environment: CliEnvironment, args: readonly string[]): Prom
 
 async function run(args: readonly string[], environment: CliEnvironment): Promise<number> {
   const session = new Session(environment)
-  const program = createProgram(session)
+  const wanted = wantedBeforeParsing(args)
+  const program = createProgram(session, wanted.json)
   try {
     await program.parseAsync(args, { from: 'user' })
     return session.exitCode
   } catch (error) {
     if (environment.signal.aborted) return exitCodes.failed
-    const wanted = wantedBeforeParsing(args)
     const output = new Output(environment, wanted)
     if (error instanceof CommanderError) {
       if (error.exitCode === 0) return exitCodes.ok
-      // It has shown the help of a command that needs a subcommand.
-      if (error.code === 'commander.help') return exitCodes.usage
+      const command = commandAt(program, args)
+      if (error.code === 'commander.help') {
+        // It has shown the help of a command that needs a subcommand; but who wants JSON gets nothing else.
+        const reason = args.includes('help') ? 'There is no such command.' : 'A command is missing.'
+        if (wanted.json || args.includes('help')) reportError(output, new UsageError(reason, namePath(command)), false)
+        return exitCodes.usage
+      }
       const text = error.message.replace(/^error: /, '').replaceAll('\n', ' ')
-      reportError(output, new UsageError(sentence(text), namePath(commandAt(program, args))), false)
+      reportError(output, new UsageError(sentence(text), namePath(command)), false)
       return exitCodes.usage
     }
     const isDebug = wanted.debug || !['', '0', undefined].includes(environment.env['MILLRACE_DEBUG'])
@@ -86,8 +92,15 @@ function sentence(text: string): string {
   return /[.!?)]$/.test(upper) ? upper : `${upper}.`
 }
 
-function afterClosedPipe(reason: unknown): number {
-  return (reason as NodeJS.ErrnoException).code === 'EPIPE' ? exitCodes.ok : exitCodes.failed
+function afterFailedOutput(
+  reason: NodeJS.ErrnoException,
+  environment: CliEnvironment,
+  args: readonly string[],
+): number {
+  if (reason.code === 'EPIPE') return exitCodes.ok
+  const wanted = wantedBeforeParsing(args)
+  reportError(new Output(environment, wanted), new OutputFailedError(reason), wanted.debug)
+  return exitCodes.failed
 }
 
 function interruptionCode({ reason }: AbortSignal): number {

@@ -4,6 +4,7 @@ import { backupCommand } from './commands/backup.ts'
 import { completionCommand } from './commands/completion.ts'
 import { deadLettersCommand } from './commands/dead-letters.ts'
 import { devCommand } from './commands/dev.ts'
+import { explainCommand } from './commands/explain.ts'
 import { groupsCommand, lagCommand } from './commands/groups.ts'
 import { publishCommand } from './commands/publish.ts'
 import { streamsCommand } from './commands/streams.ts'
@@ -17,6 +18,7 @@ import type { Session } from './session.ts'
 
 const everyCommand = [
   devCommand,
+  explainCommand,
   topicsCommand,
   publishCommand,
   tailCommand,
@@ -44,8 +46,8 @@ Examples:
   $ millrace tail orders --follow --file shop.db
   $ millrace lag --json --file shop.db`
 
-/** The whole command line. */
-export function createProgram(session: Session): Command {
+/** The whole command line. With `isJson` stderr is left to errors as JSON: what is no error stays unsaid there. */
+export function createProgram(session: Session, isJson = false): Command {
   const { environment } = session
   const { stdout, stderr } = environment
   const program = new Command('millrace')
@@ -61,7 +63,7 @@ export function createProgram(session: Session): Command {
     .configureHelp({ showGlobalOptions: true })
     .configureOutput({
       writeOut: (text) => stdout.write(text),
-      writeErr: (text) => stderr.write(text),
+      writeErr: (text) => (isJson ? undefined : stderr.write(text)),
       // main() tells of errors.
       outputError: () => undefined,
       getOutHelpWidth: () => stdout.columns || 100,

@@ -1,4 +1,4 @@
-import { existsSync, renameSync, rmSync } from 'node:fs'
+import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { backup, type DatabaseSync } from 'node:sqlite'
 import { OptionsInvalidError } from '../kernel/index.ts'
@@ -24,14 +24,17 @@ export async function backupTo(
   const partial = `${target}-partial`
   rmSync(partial, { force: true })
   try {
-    await backup(db, partial, {
-      rate: pagesPerStep,
-      progress: ({ totalPages, remainingPages }) => {
-        // What is thrown here ends the copying.
-        signal.throwIfAborted()
-        onProgress({ done: totalPages - remainingPages, total: totalPages })
-      },
-    })
+    if (isInMemory(db)) copyAtOnce(db, partial, onProgress)
+    else {
+      await backup(db, partial, {
+        rate: pagesPerStep,
+        progress: ({ totalPages, remainingPages }) => {
+          // What is thrown here ends the copying.
+          signal.throwIfAborted()
+          onProgress({ done: totalPages - remainingPages, total: totalPages })
+        },
+      })
+    }
     signal.throwIfAborted()
     renameSync(partial, target)
     syncFolder(dirname(target))
@@ -40,4 +43,28 @@ export async function backupTo(
     throw opened(toPath, error)
   }
   return { bytes: databaseBytes(db) }
+}
+
+function isInMemory(db: DatabaseSync): boolean {
+  return db.location() === null
+}
+
+/**
+ * A database in memory has one connection, which goes on writing: SQLite's stepwise backup, which runs in another thread,
+ * would meet it in the middle of a transaction. It is copied in one step instead; there is no disk to be waited for but
+ * that of the copy.
+ */
+function copyAtOnce(
+  db: DatabaseSync,
+  path: string,
+  onProgress: (progress: { readonly done: number; readonly total: number }) => void,
+): void {
+  db.prepare('VACUUM INTO ?').run(path)
+  const file = openSync(path, 'r+')
+  try {
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+  onProgress({ done: 1, total: 1 })
 }

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
+import { topicConfigDefaults } from '../committing/index.ts'
 import { Catalog, type Partition } from './catalog.ts'
 import { openForWriting } from './connection.ts'
 import type { PartitionRow, TopicRow } from './store/protocol.ts'
 import { TopicWriter } from './store/topic-writer.ts'
-import { topicConfigDefaults } from './topic-config.ts'
 
 const partition = (id: number, number: number, earliest = 0, latest = 0): PartitionRow => ({
   id,

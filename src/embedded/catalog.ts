@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { PartitionUnknownError, type TopicConfig, TopicUnknownError } from '../engine/index.ts'
 import { memoryPath } from './connection.ts'
 import { FileDamagedError } from './errors.ts'
-import type { PartitionRow, TopicRow } from './store/protocol.ts'
+import { deletedTopicPrefix, type PartitionRow, type TopicRow } from './store/protocol.ts'
 import { readPartitions } from './store/topic-writer.ts'
 
 /** One partition as the engine knows it. Its end moves when a commit is acknowledged, never before. */
@@ -66,6 +66,7 @@ export class Catalog {
     for (const row of rows) {
       const id = Number(row['id'])
       const name = String(row['name'])
+      if (name.startsWith(deletedTopicPrefix)) continue
       const config = configOf(db, name, String(row['config']))
       present.add(name)
       this.put({ id, name, config, partitions: readPartitions(db, id) })

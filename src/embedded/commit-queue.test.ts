@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest'
+import { CommitQueue } from '../committing/index.ts'
 import type { CommitOutcome, WriteBatch } from '../engine/index.ts'
 import { VirtualClock } from '../kernel/index.ts'
 import { Catalog } from './catalog.ts'
-import { CommitQueue } from './commit-queue.ts'
 import { openForWriting } from './connection.ts'
 import { EngineFailedError } from './errors.ts'
 import { codeOf } from './file.test-support.ts'
 import type { StoreAnswer, StoreRequest } from './store/protocol.ts'
-import { errorOf, InlineStoreClient, type StoreClient } from './store-client.ts'
+import { errorOf, groupWriterOf, InlineStoreClient, type StoreClient } from './store-client.ts'
 
 /** A writing side that answers when it is told to: a disk as slow, and as broken, as a test needs. */
 class SlowClient implements StoreClient {
@@ -60,17 +60,21 @@ function setUp(bytesMax = bufferBytesMax) {
   const db = openForWriting(':memory:')
   const client = new SlowClient(new InlineStoreClient(db, ':memory:'))
   const told: string[] = []
-  const queue = new CommitQueue(client, Catalog.read(db), new VirtualClock(), bytesMax, {
-    published: () => undefined,
-    unitCommitted: () => undefined,
-    failed: () => told.push('failed'),
+  const queue = new CommitQueue({
+    writer: groupWriterOf(client),
+    catalog: Catalog.read(db),
+    clock: new VirtualClock(),
+    bufferBytesMax: bytesMax,
+    listener: { published: () => undefined, unitCommitted: () => undefined, failed: () => told.push('failed') },
   })
+  const ask = <R extends StoreRequest>(request: R): Promise<StoreAnswer<R>> =>
+    queue.inOrder(() => client.request(request))
   const stored = (): number[] =>
     db
       .prepare("SELECT json_extract(value, '$.n') AS n FROM state ORDER BY revision, key")
       .all()
       .map((row) => Number(row['n']))
-  return { db, client, queue, told, stored }
+  return { db, client, queue, ask, told, stored }
 }
 
 /** One key, so that the order of commits shows in its revisions; `n` says which one came. */
@@ -180,12 +184,12 @@ describe('the queue of commits', () => {
   })
 
   it('finishes what waits when it is closed, then refuses', async () => {
-    const { client, queue, stored } = setUp()
+    const { client, queue, stored, ask } = setUp()
     const outcomes = [0, 1, 2, 3].map((n) => queue.commit(write(n, bufferBytesMax)))
     await turn()
     const closing = queue.close()
     expect(await codeOf(queue.commit(write(9)))).toBe('CLOSED')
-    expect(await codeOf(queue.request({ kind: 'checkpoint' }))).toBe('CLOSED')
+    expect(await codeOf(ask({ kind: 'checkpoint' }))).toBe('CLOSED')
     client.free()
     await closing
     expect((await Promise.all(outcomes)).length).toBe(4)
@@ -194,9 +198,9 @@ describe('the queue of commits', () => {
   })
 
   it('sends other requests in order with commits, also with those that wait', async () => {
-    const { client, queue } = setUp()
+    const { client, queue, ask } = setUp()
     const commits = [0, 1].map((n) => queue.commit(write(n, bufferBytesMax)))
-    const request = queue.request({ kind: 'register-producer', name: 'p' })
+    const request = ask({ kind: 'register-producer', name: 'p' })
     commits.push(queue.commit(write(2)))
     await turn()
     client.free()
@@ -216,19 +220,19 @@ describe('the queue of commits', () => {
   })
 
   it('refuses everybody after a failure of the disk: in flight, gathering, waiting and to come', async () => {
-    const { client, queue, told } = setUp()
+    const { client, queue, told, ask } = setUp()
     const outcomes = [queue.commit(write(0))]
     await turn()
     outcomes.push(queue.commit(write(1)))
     await turn()
     outcomes.push(queue.commit(write(2, bufferBytesMax)), queue.commit(write(3)), queue.commit(write(4)))
-    const request = queue.request({ kind: 'register-producer', name: 'p' })
+    const request = ask({ kind: 'register-producer', name: 'p' })
     const failure = new EngineFailedError('test.db', 'fdatasync failed')
     client.fail(failure)
     client.fail(failure)
     for (const outcome of [...outcomes, request]) await expect(outcome).rejects.toBe(failure)
     await expect(queue.commit(write(5))).rejects.toBe(failure)
-    await expect(queue.request({ kind: 'checkpoint' })).rejects.toBe(failure)
+    await expect(ask({ kind: 'checkpoint' })).rejects.toBe(failure)
     expect(queue.failure).toBe(failure)
     expect(told).toEqual(['failed'])
     await queue.settled()

@@ -1,4 +1,6 @@
+import { checkInteger, checkList, checkName } from '../committing/index.ts'
 import {
+  ArgumentInvalidError,
   type Claim,
   type ConsumerGroups,
   GroupActiveError,
@@ -11,14 +13,13 @@ import {
   type Progress,
   type StartPosition,
 } from '../engine/index.ts'
+import { ClosedError } from '../kernel/index.ts'
 import type { BatchReader } from './batch-reader.ts'
 import type { Partition } from './catalog.ts'
 import type { EngineCore } from './engine-core.ts'
-import { ArgumentInvalidError } from './errors.ts'
 import { GroupCoordinator } from './group-coordinator.ts'
 import type { ProgressTable } from './progress-table.ts'
 import type { TopicLog } from './topic-log.ts'
-import { checkInteger, checkList, checkName } from './write-checks.ts'
 
 /** More than a group can use up; and four million openings of a file still count without loss. */
 const epochsPerOpening = 2 ** 31
@@ -32,6 +33,7 @@ export class EmbeddedGroups implements ConsumerGroups {
   readonly #coordinators = new Map<string, GroupCoordinator>()
   /** Epochs of this opening of the file are greater than those of all before it. */
   readonly #firstEpoch: number
+  #isClosed = false
 
   constructor(core: EngineCore, topics: TopicLog, batches: BatchReader, progress: ProgressTable) {
     this.#core = core
@@ -43,7 +45,7 @@ export class EmbeddedGroups implements ConsumerGroups {
   }
 
   async join(options: JoinOptions): Promise<Member> {
-    this.#core.refuseIfDone()
+    this.#refuseIfDone()
     checkName('group', options?.group)
     for (const name of ['onAssigned', 'onRevoked', 'onLost'] as const) {
       if (typeof options[name] !== 'function') throw new ArgumentInvalidError(name, 'is not a function')
@@ -57,6 +59,8 @@ export class EmbeddedGroups implements ConsumerGroups {
   }
 
   async list(): Promise<readonly string[]> {
+    const pause = this.#core.breathe()
+    if (pause !== undefined) await pause
     this.#core.refuseIfDone()
     const names = new Set(this.#progress.groups())
     for (const [name, coordinator] of this.#coordinators) if (coordinator.memberCount > 0) names.add(name)
@@ -64,6 +68,8 @@ export class EmbeddedGroups implements ConsumerGroups {
   }
 
   async describe(group: string): Promise<GroupDescription | undefined> {
+    const pause = this.#core.breathe()
+    if (pause !== undefined) await pause
     this.#core.refresh()
     checkName('group', group)
     const members = this.#coordinators.get(group)?.members ?? []
@@ -78,6 +84,7 @@ export class EmbeddedGroups implements ConsumerGroups {
   }
 
   async reset(group: string, topic: string, to: StartPosition, partition?: number): Promise<void> {
+    checkName('group', group)
     this.#refuseActive(group)
     const { partitions } = this.#core.catalog.topic(topic)
     const chosen = partition === undefined ? partitions : [this.#core.catalog.partition(topic, partition)]
@@ -93,6 +100,7 @@ export class EmbeddedGroups implements ConsumerGroups {
   }
 
   async delete(group: string): Promise<void> {
+    checkName('group', group)
     this.#refuseActive(group)
     await this.#core.request({ kind: 'delete-group', group })
   }
@@ -107,8 +115,9 @@ export class EmbeddedGroups implements ConsumerGroups {
     await Promise.all([...this.#coordinators.values()].map((coordinator) => coordinator.topicChanged(topic)))
   }
 
-  /** Puts all members out, when the engine closes. */
+  /** Puts all members out, when the engine closes, and takes no more. */
   close(): void {
+    this.#isClosed = true
     for (const coordinator of this.#coordinators.values()) coordinator.close()
   }
 
@@ -126,6 +135,7 @@ export class EmbeddedGroups implements ConsumerGroups {
   /** Where a new owner goes on, after everything that earlier owners committed. */
   async #startOf(group: string, partition: Partition, from: 'earliest' | 'latest'): Promise<Progress> {
     await this.#core.queue?.settled()
+    this.#refuseIfDone()
     const stored = this.#progress.of(group, partition.id)
     if (stored === undefined) {
       const next = from === 'latest' ? partition.latest : partition.earliest
@@ -140,8 +150,13 @@ export class EmbeddedGroups implements ConsumerGroups {
     return offsets.snapshot()
   }
 
-  #refuseActive(group: string): void {
+  #refuseIfDone(): void {
+    if (this.#isClosed) throw new ClosedError('The engine')
     this.#core.refuseIfDone()
+  }
+
+  #refuseActive(group: string): void {
+    this.#refuseIfDone()
     const count = this.#coordinators.get(group)?.memberCount ?? 0
     if (count > 0) throw new GroupActiveError(group, count)
   }

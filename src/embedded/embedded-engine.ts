@@ -1,10 +1,10 @@
 import type { DatabaseSync } from 'node:sqlite'
+import { type BatchDraft, CommitQueue, checkBatch, checkOptions, type UnitDraft } from '../committing/index.ts'
 import type { Capabilities, CommitOutcome, Engine, EngineEnvironment, WriteBatch } from '../engine/index.ts'
 import { ClosedError, type Timer } from '../kernel/index.ts'
 import { backupTo } from './backup.ts'
 import { BatchReader } from './batch-reader.ts'
 import { Catalog } from './catalog.ts'
-import { CommitQueue } from './commit-queue.ts'
 import {
   checkSqliteVersion,
   memoryPath,
@@ -23,12 +23,10 @@ import type { EmbeddedOptions } from './options.ts'
 import { ProgressTable } from './progress-table.ts'
 import { RecentMessages } from './recent-messages.ts'
 import { StateReader } from './state-reader.ts'
-import { InlineStoreClient, type StoreClient, ThreadStoreClient } from './store-client.ts'
+import { groupWriterOf, InlineStoreClient, type StoreClient, ThreadStoreClient } from './store-client.ts'
 import { TimerReader } from './timer-reader.ts'
 import { TopicLog } from './topic-log.ts'
-import type { BatchDraft, UnitDraft } from './unit-draft.ts'
 import { Verification, type VerifyProgress, type VerifyReport } from './verify.ts'
-import { checkBatch } from './write-checks.ts'
 
 const everything = ['topics', 'progress', 'events', 'state', 'timers'] as const
 
@@ -77,12 +75,18 @@ export class EmbeddedEngine implements Engine {
     const queue =
       client === undefined
         ? undefined
-        : new CommitQueue(client, catalog, environment.clock, options.bufferBytesMax, {
-            published: (draft, baseOffset) => this.#published(draft, baseOffset, recent),
-            unitCommitted: (unit) => this.#unitCommitted(unit),
-            failed: () => this.#core.wake(),
+        : new CommitQueue({
+            writer: groupWriterOf(client),
+            catalog,
+            clock: environment.clock,
+            bufferBytesMax: options.bufferBytesMax,
+            listener: {
+              published: (draft, baseOffset) => this.#published(draft, baseOffset, recent),
+              unitCommitted: (unit) => this.#unitCommitted(unit),
+              failed: () => this.#core.wake(),
+            },
           })
-    this.#core = new EngineCore(options.path, environment.clock, reader, catalog, queue)
+    this.#core = new EngineCore({ path: options.path, clock: environment.clock, reader, catalog, queue, client })
     const batches = new BatchReader(reader, options.path)
     this.topics = new TopicLog(this.#core, batches, recent, (topic) => this.groups.rebalance(topic))
     this.groups = new EmbeddedGroups(this.#core, this.topics, batches, new ProgressTable(reader))
@@ -121,8 +125,11 @@ export class EmbeddedEngine implements Engine {
   commit(batch: WriteBatch, options?: { readonly signal?: AbortSignal }): Promise<CommitOutcome> {
     const { queue } = this.#core
     if (queue === undefined) return Promise.reject(new ReadOnlyError(this.path))
+    // Said before anything of its claims, which closing takes away: nobody took the partition over.
+    if (this.#closing !== undefined) return Promise.reject(new ClosedError('The engine'))
     try {
       checkBatch(batch)
+      if (options !== undefined) checkOptions('options', options)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -244,7 +251,8 @@ export class EmbeddedEngine implements Engine {
 
 const noProgress: readonly [] = []
 
-function capabilitiesOf(path: string): Capabilities {
+/** What an engine on this path can do. */
+export function capabilitiesOf(path: string): Capabilities {
   return {
     keeps: everything,
     atomic: [everything],

@@ -1,9 +1,10 @@
 import type { DatabaseSync } from 'node:sqlite'
+import type { CommitQueue } from '../committing/index.ts'
 import { type Clock, ClosedError } from '../kernel/index.ts'
 import type { Catalog } from './catalog.ts'
-import type { CommitQueue } from './commit-queue.ts'
 import { ReadOnlyError } from './errors.ts'
 import type { StoreAnswers, StoreRequest } from './store/protocol.ts'
+import type { StoreClient } from './store-client.ts'
 
 /** How often an engine that only reads looks whether the writing process committed something, in milliseconds. */
 const peekIntervalMs = 50
@@ -19,6 +20,7 @@ export class EngineCore {
   readonly catalog: Catalog
   /** Undefined in an engine that only reads. */
   readonly queue: CommitQueue | undefined
+  readonly #client: StoreClient | undefined
   readonly #waiters = new Set<() => void>()
   #serial: Promise<unknown> = Promise.resolve()
   #dataVersion = -1
@@ -26,12 +28,21 @@ export class EngineCore {
   #readsInTurn = 0
   #closed = false
 
-  constructor(path: string, clock: Clock, reader: DatabaseSync, catalog: Catalog, queue: CommitQueue | undefined) {
+  constructor(parts: {
+    readonly path: string
+    readonly clock: Clock
+    readonly reader: DatabaseSync
+    readonly catalog: Catalog
+    readonly queue: CommitQueue | undefined
+    readonly client: StoreClient | undefined
+  }) {
+    const { path, clock, reader, catalog, queue, client } = parts
     this.path = path
     this.clock = clock
     this.reader = reader
     this.catalog = catalog
     this.queue = queue
+    this.#client = client
   }
 
   get isReadOnly(): boolean {
@@ -45,8 +56,9 @@ export class EngineCore {
 
   request<R extends StoreRequest>(request: R): Promise<StoreAnswers[R['kind']]> {
     if (this.#closed) return Promise.reject(new ClosedError('The engine'))
-    if (this.queue === undefined) return Promise.reject(new ReadOnlyError(this.path))
-    return this.queue.request(request)
+    const client = this.#client
+    if (this.queue === undefined || client === undefined) return Promise.reject(new ReadOnlyError(this.path))
+    return this.queue.inOrder(() => client.request(request))
   }
 
   /** Runs changes of the catalogue one after the other. */
@@ -95,7 +107,8 @@ export class EngineCore {
     try {
       return work()
     } finally {
-      this.reader.exec('COMMIT')
+      // Nothing was written. A commit would look at a damaged page once more, and hide what the work said of it.
+      if (this.reader.isTransaction) this.reader.exec('ROLLBACK')
     }
   }
 

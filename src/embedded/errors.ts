@@ -125,21 +125,6 @@ export class ReadOnlyError extends MillraceError<'ENGINE_READ_ONLY', { readonly 
   }
 }
 
-/** A commit, a read or another call that no engine can carry out: a mistake of the caller, found before anything was done. */
-export class ArgumentInvalidError extends MillraceError<
-  'ARGUMENT_INVALID',
-  { readonly place: string; readonly reason: string }
-> {
-  constructor(place: string, reason: string) {
-    super({
-      code: 'ARGUMENT_INVALID',
-      problem: `The call cannot be carried out: ${place} ${reason}.`,
-      remedy: 'Correct it; nothing was read or stored.',
-      details: { place, reason },
-    })
-  }
-}
-
 /** SQLite is older than the release that fixed a fault which could damage files. */
 export class SqliteTooOldError extends MillraceError<
   'SQLITE_TOO_OLD',

@@ -1,5 +1,7 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
+import { checkInteger, checkName, checkOptions, checkQuery, checkSignal, checkText } from '../committing/index.ts'
 import {
+  ArgumentInvalidError,
   type CaughtUp,
   type Direction,
   type EventQuery,
@@ -12,10 +14,8 @@ import {
 } from '../engine/index.ts'
 import { reading } from './connection.ts'
 import type { EngineCore } from './engine-core.ts'
-import { ArgumentInvalidError } from './errors.ts'
 import { matchesQuery, querySql } from './event-query.ts'
 import { decodeEventRow, type EventRow } from './event-row.ts'
-import { checkInteger, checkName, checkQuery, checkSignal } from './write-checks.ts'
 
 /** Events fetched at once: few enough to be quick, many enough that the cost of asking does not show. */
 const pageEvents = 512
@@ -50,6 +50,7 @@ export class EventLog implements EventStore {
 
   async *readStream(stream: string, options: ReadStreamOptions = {}): AsyncGenerator<StoredEvent> {
     checkName('stream', stream)
+    checkOptions('options', options)
     const { direction = 'forward', query, signal } = options
     if (query !== undefined) checkQuery('query', query)
     const isForward = isForwardIn(direction)
@@ -83,6 +84,7 @@ export class EventLog implements EventStore {
   }
 
   async *readAll(options: ReadAllOptions = {}): AsyncGenerator<StoredEvent> {
+    checkOptions('options', options)
     const { direction = 'forward', query, signal } = options
     if (query !== undefined) checkQuery('query', query)
     const isForward = isForwardIn(direction)
@@ -163,8 +165,13 @@ export class EventLog implements EventStore {
   async listStreams(
     options: { prefix?: string; after?: string; limit?: number } = {},
   ): Promise<readonly StreamDescription[]> {
+    const pause = this.#core.breathe()
+    if (pause !== undefined) await pause
     this.#core.refuseIfDone()
+    checkOptions('options', options)
     const { prefix = '', after = '', limit = listLimitDefault } = options
+    checkText('prefix', prefix)
+    checkText('after', after)
     checkInteger('limit', limit, 0)
     return this.#db
       .prepare(
@@ -190,6 +197,7 @@ export class EventLog implements EventStore {
 
   async deleteStream(stream: string, options: { tombstone?: boolean } = {}): Promise<void> {
     checkName('stream', stream)
+    checkOptions('options', options)
     const tombstone = options.tombstone === true
     if (!(await this.#core.request({ kind: 'delete-stream', stream, tombstone }))) throw new StreamUnknownError(stream)
   }

@@ -4,12 +4,11 @@
  */
 import type { EngineEnvironment, EngineSource } from '../engine/index.ts'
 import { systemClock, systemRandom } from '../kernel/index.ts'
-import { EmbeddedEngine } from './embedded-engine.ts'
+import { capabilitiesOf, EmbeddedEngine } from './embedded-engine.ts'
 import { type EmbeddedOptions, resolveEmbeddedOptions } from './options.ts'
 
 export { EmbeddedEngine } from './embedded-engine.ts'
 export {
-  ArgumentInvalidError,
   DiskFullError,
   EngineFailedError,
   FileDamagedError,
@@ -44,6 +43,7 @@ export function embedded(options: EmbeddedOptions): EmbeddedSource {
   const resolved = resolveEmbeddedOptions(options)
   return {
     name: 'embedded',
+    capabilities: capabilitiesOf(resolved.path),
     open: (environment = {}) =>
       EmbeddedEngine.open(resolved, {
         clock: environment.clock ?? systemClock,

@@ -1,12 +1,18 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { crc32 } from 'node:zlib'
+import {
+  checkInteger,
+  checkList,
+  checkName,
+  checkOptions,
+  checkSignal,
+  checkText,
+  type StateCommand,
+} from '../committing/index.ts'
 import type { StateChange, StateEntry, StateRange, StateStore } from '../engine/index.ts'
 import type { Json } from '../kernel/index.ts'
 import { reading } from './connection.ts'
 import type { EngineCore } from './engine-core.ts'
-import { ArgumentInvalidError } from './errors.ts'
-import type { StateCommand } from './store/protocol.ts'
-import { checkInteger, checkList, checkName, checkSignal } from './write-checks.ts'
 
 const rangeLimitDefault = 100
 const rangeLimitMax = 10_000
@@ -71,11 +77,12 @@ export class StateReader implements StateStore {
     const pause = this.#core.breathe()
     if (pause !== undefined) await pause
     this.#core.refuseIfDone()
+    checkOptions('range', range)
     const { prefix, from, to, after, reverse = false, limit = rangeLimitDefault } = range
     checkName('namespace', namespace)
     checkInteger('limit', limit, 0)
     for (const [name, bound] of Object.entries({ prefix, from, to, after })) {
-      if (bound !== undefined && typeof bound !== 'string') throw new ArgumentInvalidError(name, 'is no string')
+      if (bound !== undefined) checkText(name, bound)
     }
     const conditions = ['namespace_id = (SELECT id FROM namespace WHERE name = ?)']
     const values: (string | number)[] = [namespace]
@@ -100,6 +107,8 @@ export class StateReader implements StateStore {
   }
 
   async count(namespace: string): Promise<number> {
+    const pause = this.#core.breathe()
+    if (pause !== undefined) await pause
     this.#core.refuseIfDone()
     checkName('namespace', namespace)
     const sql = 'SELECT count(*) AS n FROM state WHERE namespace_id = (SELECT id FROM namespace WHERE name = ?)'
@@ -107,7 +116,10 @@ export class StateReader implements StateStore {
   }
 
   async namespaces(prefix = ''): Promise<readonly string[]> {
+    const pause = this.#core.breathe()
+    if (pause !== undefined) await pause
     this.#core.refuseIfDone()
+    checkText('prefix', prefix)
     return this.#statement(`SELECT name FROM namespace WHERE substr(name, 1, length(?1)) = ?1
         AND EXISTS (SELECT 1 FROM state WHERE namespace_id = namespace.id) ORDER BY name`)
       .all(prefix)
@@ -122,6 +134,8 @@ export class StateReader implements StateStore {
     checkName('namespace', namespace)
     checkSignal(options?.signal)
     const { key, prefix = '', signal } = options
+    if (key !== undefined) checkName('key', key)
+    checkText('prefix', prefix)
     const rows = this.#watched(namespace, key, prefix)
     const seen = new Map(rows.map((row) => [row.key, { revision: row.revision, checksum: undefined }]))
     const watcher: Watcher = {

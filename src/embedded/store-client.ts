@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { Worker } from 'node:worker_threads'
+import type { GroupWriter } from '../committing/index.ts'
 import { InvariantError } from '../kernel/index.ts'
 import { BatchBufferPool } from '../record/index.ts'
 import { openForWriting } from './connection.ts'
@@ -15,6 +16,16 @@ export interface StoreClient {
   request<R extends StoreRequest>(request: R): Promise<StoreAnswer<R>>
   /** Ends the writing side after the requests made before; idempotent. */
   close(): Promise<void>
+}
+
+/** The writing side as the queue of commits needs it. */
+export function groupWriterOf(client: StoreClient): GroupWriter {
+  return {
+    pool: client.pool,
+    commit: (group) => client.request({ kind: 'commit', ...group }),
+    // After a failed sync nobody knows what the disk holds.
+    isFinal: (error) => error instanceof EngineFailedError,
+  }
 }
 
 /** An error of the writing side as it travels between threads, where an error keeps its message and stack only. */

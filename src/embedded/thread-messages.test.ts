@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { StoreRequest, UnitResult } from './store/protocol.ts'
+import type { UnitResult } from '../committing/index.ts'
+import type { StoreRequest } from './store/protocol.ts'
 import { answerMessage, answerOf, requestMessage, requestOf } from './thread-messages.ts'
 
 const strange = 'a "quoted" line\n\u2028 and a half pair \ud800'
@@ -23,7 +24,7 @@ const commit: StoreRequest = {
       appends: [],
       state: [{ kind: 'set', namespace: strange, key: 'k', value: JSON.stringify({ text: strange }), expected: -1 }],
       timers: [{ kind: 'schedule', owner: 'o', id: 't', dueMs: Number.MAX_SAFE_INTEGER, payload: 'null' }],
-      progress: [{ group: 'g', partitionId: 7, done: [0, 5, 7, 9] }],
+      progress: [{ claim: { group: 'g', topic: 't', partition: 0, epoch: 1 }, partitionId: 7, done: [0, 5, 7, 9] }],
     },
     {
       batches: [{ partitionId: 7, bytes: Uint8Array.of(7), recordCount: 1, timeMaxMs: 9 }],
@@ -63,7 +64,7 @@ describe('messages between the threads', () => {
   })
 
   it('leave every other request as it is', () => {
-    const request: StoreRequest = { kind: 'maintain', nowMs: 5 }
+    const request: StoreRequest = { kind: 'maintain', nowMs: 5, ends: new Map() }
     expect(requestMessage(request)).toEqual({ message: request, buffers: [] })
     expect(requestOf(request)).toBe(request)
     expect(answerOf('maintain', answerMessage(request, null))).toBeNull()

@@ -1,4 +1,5 @@
-import type { BatchCommand, StoreRequest, UnitCommand } from './store/protocol.ts'
+import type { BatchCommand, UnitCommand } from '../committing/index.ts'
+import type { StoreRequest } from './store/protocol.ts'
 
 /** A batch without its bytes, which travel beside the text. */
 type BatchText = Omit<BatchCommand, 'bytes'>

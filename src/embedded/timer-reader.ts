@@ -1,10 +1,9 @@
 import type { StatementSync } from 'node:sqlite'
-import type { Timer, Timers } from '../engine/index.ts'
+import { checkInteger, checkName, checkOptions, type TimerCommand } from '../committing/index.ts'
+import { ArgumentInvalidError, type Timer, type Timers } from '../engine/index.ts'
 import type { Json } from '../kernel/index.ts'
 import { reading } from './connection.ts'
 import type { EngineCore } from './engine-core.ts'
-import type { TimerCommand } from './store/protocol.ts'
-import { checkInteger, checkName } from './write-checks.ts'
 
 const limitDefault = 100
 
@@ -37,6 +36,8 @@ export class TimerReader implements Timers {
   }
 
   async nextDueMs(owner: string): Promise<number | undefined> {
+    const pause = this.#core.breathe()
+    if (pause !== undefined) await pause
     this.#core.refuseIfDone()
     checkName('owner', owner)
     const row = reading(this.#core.path, () => this.#next.get(owner))
@@ -44,7 +45,10 @@ export class TimerReader implements Timers {
   }
 
   async list(options: { owner?: string; limit?: number } = {}): Promise<readonly Timer[]> {
+    const pause = this.#core.breathe()
+    if (pause !== undefined) await pause
     this.#core.refuseIfDone()
+    checkOptions('options', options)
     const { owner, limit = limitDefault } = options
     checkInteger('limit', limit, 0)
     if (owner !== undefined) checkName('owner', owner)
@@ -55,6 +59,8 @@ export class TimerReader implements Timers {
   }
 
   onScheduled(owner: string, listener: (dueMs: number) => void): () => void {
+    checkName('owner', owner)
+    if (typeof listener !== 'function') throw new ArgumentInvalidError('listener', 'is not a function')
     const listeners = this.#listeners.get(owner) ?? new Set()
     this.#listeners.set(owner, listeners.add(listener))
     return () => {

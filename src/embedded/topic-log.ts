@@ -1,4 +1,6 @@
+import { checkInteger, checkName, checkOptions, checkTopicName, resolveTopicConfig } from '../committing/index.ts'
 import {
+  ArgumentInvalidError,
   type MaintenanceReport,
   OffsetOutOfRangeError,
   type ReadRequest,
@@ -13,11 +15,9 @@ import type { Clock } from '../kernel/index.ts'
 import type { BatchReader } from './batch-reader.ts'
 import type { Catalog, Partition, Topic } from './catalog.ts'
 import type { EngineCore } from './engine-core.ts'
-import { ArgumentInvalidError, FileDamagedError } from './errors.ts'
+import { FileDamagedError } from './errors.ts'
 import type { RecentMessages } from './recent-messages.ts'
 import type { MaintenanceTotals } from './store/protocol.ts'
-import { checkTopicName, resolveTopicConfig } from './topic-config.ts'
-import { checkInteger, checkName } from './write-checks.ts'
 
 const readBytesMaxDefault = 1024 * 1024
 
@@ -89,6 +89,7 @@ export class TopicLog implements Topics {
         throw error
       }
       for (const { id } of topic.partitions) this.#recent.drop(id)
+      // Its records go with the next maintenance, a few at a time.
     })
     await this.#onPartitionsChanged(name)
   }
@@ -102,6 +103,8 @@ export class TopicLog implements Topics {
   }
 
   async list(): Promise<readonly TopicDescription[]> {
+    const pause = this.#core.breathe()
+    if (pause !== undefined) await pause
     this.#core.refresh()
     return this.#catalog.topics.map((topic) => this.#describe(topic))
   }
@@ -128,11 +131,13 @@ export class TopicLog implements Topics {
   async read(request: ReadRequest): Promise<ReadResult> {
     const pause = this.#core.breathe()
     if (pause !== undefined) await pause
-    const { topic, partition, offset, bytesMax = readBytesMaxDefault, waitMs = 0, signal } = request
     this.#core.refuseIfDone()
+    checkOptions('the request', request)
+    const { topic, partition, offset, bytesMax = readBytesMaxDefault, waitMs = 0, signal } = request
     this.#core.refresh()
     checkInteger('offset', offset, 0)
     checkInteger('bytesMax', bytesMax, 1)
+    if (typeof waitMs !== 'number' || !(waitMs >= 0)) throw new ArgumentInvalidError('waitMs', 'is no time to wait')
     signal?.throwIfAborted()
     const place = this.#catalog.partition(topic, partition)
     if (offset === place.latest && waitMs > 0) {
@@ -140,11 +145,12 @@ export class TopicLog implements Topics {
         (waiter) => place.onChange(waiter),
         waitMs,
         signal,
-        () => place.latest > offset,
+        // A deleted topic has nothing more to wait for: in another process nobody says so but the catalogue.
+        () => place.latest > offset || this.#catalog.partitionById(place.id) === undefined,
       )
       this.#core.refuseIfDone()
     }
-    return this.#readNow(place, offset, bytesMax)
+    return this.#read(place, offset, bytesMax)
   }
 
   async truncate(topic: string, partition: number, beforeOffset: number): Promise<void> {
@@ -173,7 +179,10 @@ export class TopicLog implements Topics {
 
   async #maintain(): Promise<MaintenanceReport> {
     let totals: MaintenanceTotals | null = null
-    while (totals === null) totals = await this.#core.request({ kind: 'maintain', nowMs: this.#clock.nowMs() })
+    while (totals === null) {
+      const nowMs = this.#clock.nowMs()
+      totals = await this.#core.request({ kind: 'maintain', nowMs, ends: this.#endsOfCompacted() })
+    }
     for (const { partitionId, earliest } of totals.starts) {
       const partition = this.#catalog.partitionById(partitionId)
       if (partition !== undefined) partition.earliest = Math.max(partition.earliest, earliest)
@@ -183,6 +192,20 @@ export class TopicLog implements Topics {
     if (damaged !== undefined) throw new FileDamagedError(this.#core.path, damaged)
     const { batchesDeleted, bytesDeleted, recordsCompacted } = totals
     return { batchesDeleted, bytesDeleted, recordsCompacted }
+  }
+
+  #endsOfCompacted(): ReadonlyMap<number, number> {
+    const compacted = this.#catalog.topics.filter(({ config }) => config.cleanup !== 'delete')
+    return new Map(compacted.flatMap(({ partitions }) => partitions.map(({ id, latest }) => [id, latest] as const)))
+  }
+
+  #read(place: Partition, offset: number, bytesMax: number): ReadResult {
+    if (!this.#core.isReadOnly) return this.#readNow(place, offset, bytesMax)
+    // The end and the records are of one moment, or compaction may have taken away what is replaced only behind the end.
+    return this.#core.atOneMoment(() => {
+      this.#core.refresh()
+      return this.#readNow(place, offset, bytesMax)
+    })
   }
 
   #readNow(place: Partition, offset: number, bytesMax: number): ReadResult {

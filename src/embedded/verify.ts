@@ -2,6 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { crc32 } from 'node:zlib'
 import { decodeMessages, type RecordOutcome } from '../record/index.ts'
 import { integrityProblems } from './connection.ts'
+import { deletedTopicPrefix } from './store/protocol.ts'
 
 /** One place of a file that is not as it was written. */
 export interface Damage {
@@ -54,7 +55,7 @@ export class Verification {
       signal?.throwIfAborted()
     }
     for (const partition of this.#rows(`SELECT partition.id, number, name, start_offset FROM partition
-        JOIN topic ON topic.id = topic_id ORDER BY name, number`)) {
+        JOIN topic ON topic.id = topic_id WHERE name NOT GLOB '${deletedTopicPrefix}*' ORDER BY name, number`)) {
       await this.#verifyPartition(partition, turn)
     }
     await this.#verifyEvents(turn)

@@ -24,4 +24,15 @@ export interface Capabilities {
   }
   /** How members of one group may be spread. */
   readonly members: 'process' | 'network'
+  /**
+   * The engine is two: what is published in one commit with anything else goes through an outbox of the store and reaches
+   * the topics later, in order within a partition. Absent: it is one.
+   */
+  readonly bridge?: {
+    /** Names of the engines. */
+    readonly topics: string
+    readonly store: string
+    /** How often the outbox delivers. */
+    readonly delivery: 'exactly-once' | 'at-least-once'
+  }
 }

@@ -34,6 +34,8 @@ export interface Engine extends AsyncDisposable {
    *   and the engine's own errors of its disk or connection
    */
   commit(batch: WriteBatch, options?: { readonly signal?: AbortSignal }): Promise<CommitOutcome>
+  /** Whether all that was committed has arrived where it is read. Absent: it always has; nothing goes through an outbox. */
+  isSettled?(): Promise<boolean>
   /** Waits for commits in flight, then closes; idempotent. */
   close(): Promise<void>
 }
@@ -47,5 +49,7 @@ export interface EngineEnvironment {
 /** A description of an engine that has not been opened yet, as `embedded({ path })` returns it. */
 export interface EngineSource {
   readonly name: string
+  /** What the engine will be able to do, before it is opened. */
+  readonly capabilities: Capabilities
   open(environment?: Partial<EngineEnvironment>): Promise<Engine>
 }

@@ -102,9 +102,22 @@ export class ProducerFencedError extends MillraceError<
   constructor(producerId: number, epoch: number, currentEpoch: number) {
     super({
       code: 'PRODUCER_FENCED',
-      problem: `Producer ${producerId} writes with epoch ${epoch}, but epoch ${currentEpoch} has taken over.`,
+      problem: `Producer ${producerId} writes with epoch ${epoch}, but its epoch is ${currentEpoch}.`,
       remedy: 'Another process registered the same producer name: stop this one, or give each its own name.',
       details: { producerId, epoch, currentEpoch },
+    })
+  }
+}
+
+/** A producer that is not, or no longer, registered here. */
+export class ProducerUnknownError extends MillraceError<'PRODUCER_UNKNOWN', { readonly producerId: number }> {
+  constructor(producerId: number) {
+    super({
+      code: 'PRODUCER_UNKNOWN',
+      problem: `Producer ${producerId} is not registered here, or a later registration of its name was given another id.`,
+      remedy:
+        'Register it by its name with topics.registerProducer(), and number its batches from 0 under what that answers.',
+      details: { producerId },
     })
   }
 }
@@ -144,6 +157,21 @@ export class StreamUnknownError extends MillraceError<'STREAM_UNKNOWN', { readon
       problem: `Stream "${stream}" does not exist.`,
       remedy: 'Append to it first, or correct its name.',
       details: { stream },
+    })
+  }
+}
+
+/** A commit, a read or another call that no engine can carry out: a mistake of the caller, found before anything was done. */
+export class ArgumentInvalidError extends MillraceError<
+  'ARGUMENT_INVALID',
+  { readonly place: string; readonly reason: string }
+> {
+  constructor(place: string, reason: string) {
+    super({
+      code: 'ARGUMENT_INVALID',
+      problem: `The call cannot be carried out: ${place} ${reason}.`,
+      remedy: 'Correct it; nothing was read or stored.',
+      details: { place, reason },
     })
   }
 }

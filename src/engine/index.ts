@@ -5,12 +5,14 @@
 export type { Capabilities, Kept } from './capabilities.ts'
 export type { Engine, EngineEnvironment, EngineSource } from './engine.ts'
 export {
+  ArgumentInvalidError,
   GroupActiveError,
   GroupUnknownError,
   OffsetOutOfRangeError,
   OutOfSequenceError,
   PartitionUnknownError,
   ProducerFencedError,
+  ProducerUnknownError,
   StreamUnknownError,
   TopicExistsError,
   TopicNameInvalidError,

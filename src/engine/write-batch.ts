@@ -72,7 +72,10 @@ export interface AppendWrite {
   readonly condition?: { readonly query: EventQuery; readonly after: number }
 }
 
-/** Change keyed state. `expectedRevision` 0 means: the key must not exist. Absent: last writer wins. */
+/**
+ * Change keyed state. `expectedRevision` 0 means: the key must not exist; so a `delete` that expects 0 changes nothing and
+ * only holds its commit to that. Absent: last writer wins.
+ */
 export type StateWrite =
   | {
       readonly kind: 'set'
@@ -125,7 +128,7 @@ export interface Appended {
 export type CommitOutcome =
   | {
       readonly ok: true
-      /** One position per message and record, in the order of the batch. */
+      /** One position per message and record, in the order of the batch; none if they leave later, through an outbox. */
       readonly published: readonly TopicPosition[]
       readonly appended: readonly Appended[]
     }

@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest'
 import { OffsetSet, type StateWrite } from '../engine/index.ts'
 import { CommitBatch } from './commit-batch.ts'
 import type { PartitionReader } from './partition-reader.ts'
-import { nobody } from './redriver.ts'
 import type { CachedState } from './state-cache.ts'
+import { nobody } from './task.ts'
 
 function entryOf(key: string, revision: number): CachedState {
   return { key, value: revision === 0 ? undefined : 'old', revision, pendingCount: 0, openWrite: undefined, used: true }

@@ -1,7 +1,8 @@
+import { createHash } from 'node:crypto'
 import { frozenJson, type Json, MillraceError } from '../kernel/index.ts'
 import { type EventDefinition, event, type Message } from '../message/index.ts'
-import type { UndecodableRecord } from '../record/index.ts'
-import type { DeadLetter, DeadOriginal } from './dead-letters.ts'
+import type { DeadLetter, DeadOriginal, KeptOriginal } from './dead-letters.ts'
+import { RecordGoneError } from './errors.ts'
 import { escapedSegment, sortableNumber } from './namespaces.ts'
 import type { Task } from './task.ts'
 
@@ -25,6 +26,13 @@ export const DeadLettered: EventDefinition<'millrace.dead-lettered', DeadLetter,
 
 /** The longest part of a message or stack that is kept. */
 const textCharactersMax = 16_384
+/** The longest key that is noted. Where keys are parked they are shorter. */
+const keyCharactersMax = 4096
+/**
+ * An original of more characters, as JSON, is not kept but referred to: a page of dead letters has to fit into memory. What
+ * else a dead letter says fits beside it into what engines take as one value.
+ */
+const originalCharactersMax = 8 * 1024 * 1024
 
 /** What the ids of all dead letters of a handler begin with. */
 export function deadLetterGroupPrefix(group: string): string {
@@ -43,20 +51,31 @@ export function deadLetterOf(group: string, task: Task, error: unknown, nowMs: n
   return {
     id: before?.id ?? idOf(group, task),
     handler: group,
-    reason: before?.reason ?? (timer !== undefined ? 'timer' : task.unreadable !== undefined ? 'unreadable' : 'failed'),
+    reason: before?.reason ?? reasonOf(task),
     topic: task.topic,
     partition: task.partition,
     offset: task.offset,
     timestampMs: task.timestampMs,
-    key: task.key ?? (timer === undefined ? task.original.partitionkey : undefined) ?? null,
+    key: keyOf(task),
     error: errorFacts(error),
     attempts: task.attempt + (before?.attempts ?? 0),
     firstFailureMs: before?.firstFailureMs ?? (task.firstFailureMs === 0 ? nowMs : task.firstFailureMs),
     lastFailureMs: nowMs,
-    original: before?.original ?? (timer === undefined ? originalMessage(task.original) : originalTimer(task)),
+    original: before?.original ?? (timer === undefined ? originalOf(task) : originalTimer(task)),
     parksKey,
     requested: null,
   }
+}
+
+function reasonOf({ timer, unreadable }: Task): DeadLetter['reason'] {
+  if (timer !== undefined) return 'timer'
+  if (unreadable === undefined) return 'failed'
+  return unreadable.record === undefined || unreadable.error instanceof RecordGoneError ? 'unreadable' : 'undecodable'
+}
+
+function keyOf({ key, timer, unreadable, original }: Task): string | null {
+  const known = key ?? (timer === undefined ? (unreadable?.record?.key ?? original.partitionkey) : undefined) ?? null
+  return known === null || known.length > keyCharactersMax ? null : known
 }
 
 /**
@@ -65,36 +84,18 @@ export function deadLetterOf(group: string, task: Task, error: unknown, nowMs: n
  */
 function idOf(group: string, { reader, timer, topic, partition, offset }: Task): string {
   const prefix = deadLetterPrefix(group, reader.topic, reader.partition)
-  if (timer !== undefined) return `${prefix}timer/${escapedSegment(timer.id)}/${timer.revision}/${timer.dueMs}`
+  if (timer !== undefined) return `${prefix}timer/${shortSegment(timer.id)}/${timer.revision}/${timer.dueMs}`
   if (topic === reader.topic && partition === reader.partition) return `${prefix}${sortableNumber(offset)}`
   return `${prefix}from/${topic}/${partition}/${sortableNumber(offset)}`
 }
 
-/** The dead letter of a record that is no message. */
-export function undecodableLetter(
-  group: string,
-  place: { readonly topic: string; readonly partition: number },
-  record: UndecodableRecord,
-  nowMs: number,
-): DeadLetter {
-  const { offset, timestampMs } = record
-  return {
-    id: `${deadLetterPrefix(group, place.topic, place.partition)}${sortableNumber(offset)}`,
-    handler: group,
-    reason: 'undecodable',
-    topic: place.topic,
-    partition: place.partition,
-    offset,
-    timestampMs,
-    key: typeof record.key === 'string' ? record.key : null,
-    error: errorFacts(record.error),
-    attempts: 1,
-    firstFailureMs: nowMs,
-    lastFailureMs: nowMs,
-    original: { kind: 'record', valueBase64: Buffer.from(record.value).toString('base64') },
-    parksKey: false,
-    requested: null,
-  }
+/** Engines take keys of 1,024 bytes: the longest names of app, service, handler and topic leave this much. */
+const segmentBytesMax = 250
+
+function shortSegment(text: string): string {
+  const segment = escapedSegment(text)
+  if (Buffer.byteLength(segment) <= segmentBytesMax) return segment
+  return `sha256-${createHash('sha256').update(text).digest('hex')}`
 }
 
 /** The message of a dead letter, as it was read; `undefined` if it was none. */
@@ -103,8 +104,22 @@ export function messageOfLetter(letter: DeadLetter): Message | undefined {
   return revivedMessage(letter.original)
 }
 
-/** A message as state keeps it. */
-export function originalMessage(message: Message): DeadOriginal & { readonly kind: 'message' } {
+/** What a task came from as state keeps it: itself, or, if it is too large, that it stands where it was read. */
+export function originalOf({ unreadable, original }: Task): KeptOriginal {
+  if (unreadable?.record !== undefined) return unreadable.record.original
+  const kept = originalMessage(original)
+  const characterCount = JSON.stringify(kept).length
+  return characterCount > originalCharactersMax ? { kind: 'omitted', characterCount } : kept
+}
+
+/** A record that is no message as state keeps it. */
+export function originalRecord(value: Uint8Array): KeptOriginal {
+  const characterCount = Math.ceil(value.length / 3) * 4
+  if (characterCount > originalCharactersMax) return { kind: 'omitted', characterCount }
+  return { kind: 'record', valueBase64: Buffer.from(value).toString('base64') }
+}
+
+function originalMessage(message: Message): DeadOriginal & { readonly kind: 'message' } {
   if (message.data instanceof Uint8Array) {
     const { data, ...envelope } = message
     const dataBase64 = Buffer.from(data).toString('base64')
@@ -113,6 +128,7 @@ export function originalMessage(message: Message): DeadOriginal & { readonly kin
   return { kind: 'message', message: message as unknown as Json, dataBase64: null }
 }
 
+/** The message that {@link originalOf} kept. */
 export function revivedMessage(original: { readonly message: Json; readonly dataBase64: string | null }): Message {
   const envelope = original.message as unknown as Message
   if (original.dataBase64 === null) return envelope
@@ -138,7 +154,7 @@ function errorFacts(error: unknown): DeadLetter['error'] {
     return { code: null, name: typeof error, message: clipped(safeText(error)), stack: null }
   const code: unknown = (error as { readonly code?: unknown }).code
   return {
-    code: typeof code === 'string' ? code : null,
+    code: typeof code === 'string' ? clipped(code) : null,
     name: clipped(error.name),
     message: clipped(error.message),
     stack: error.stack === undefined ? null : clipped(stackWithCauses(error)),

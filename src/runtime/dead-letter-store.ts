@@ -3,9 +3,10 @@ import { type Json, OptionsInvalidError } from '../kernel/index.ts'
 import type { DeadLetter, DeadLetterSelection, DeadLetters } from './dead-letters.ts'
 import { DeadLetterUnknownError } from './errors.ts'
 import { deadLetterNamespace, escapedSegment } from './namespaces.ts'
+import { tellRequests } from './request-listeners.ts'
 
-/** How many are changed in one commit. */
-const pageSize = 200
+/** How many are read at once, and changed in one commit: each may hold a message of several MiB. */
+const pageSize = 32
 
 /**
  * The dead letters of an app on an open engine, whether the app runs or not.
@@ -23,16 +24,21 @@ export function deadLettersOf(engine: Engine, app: string): DeadLetters {
 
 class DeadLetterStore implements DeadLetters {
   readonly #engine: Engine
+  readonly #app: string
   readonly #namespace: string
 
   constructor(engine: Engine, app: string) {
     this.#engine = engine
+    this.#app = app
     this.#namespace = deadLetterNamespace(app)
   }
 
   async list(
     options: { readonly handler?: string; readonly after?: string; readonly limit?: number } = {},
   ): Promise<readonly DeadLetter[]> {
+    if (typeof options !== 'object' || options === null) {
+      throw new OptionsInvalidError('the list of dead letters', [{ option: 'options', problem: 'is no object' }])
+    }
     const entries = await this.#page(options.handler, options.after, options.limit ?? 100)
     return entries.map(letterOf)
   }
@@ -47,15 +53,30 @@ class DeadLetterStore implements DeadLetters {
   }
 
   redrive(which: DeadLetterSelection): Promise<number> {
-    return this.#forEach(which, (entry) => this.#request(entry, 'redrive'))
+    return this.#changed(which, (entry) => this.#request(entry, 'redrive'))
   }
 
   discard(which: DeadLetterSelection): Promise<number> {
-    return this.#forEach(which, (entry) =>
+    return this.#changed(which, (entry) =>
       letterOf(entry).parksKey
         ? this.#request(entry, 'discard')
         : { kind: 'delete', namespace: this.#namespace, key: entry.key, expectedRevision: entry.revision },
     )
+  }
+
+  /** Changes them and answers how many, once every running start of the app in this process has taken it up. */
+  async #changed(which: DeadLetterSelection, change: (entry: StateEntry) => StateWrite): Promise<number> {
+    checkSelection(which)
+    const requested: string[] = []
+    const noted = (entry: StateEntry): StateWrite => {
+      const write = change(entry)
+      if (write.kind === 'set' && requested.length <= pageSize) requested.push(entry.key)
+      return write
+    }
+    const count = await this.#forEach(which, noted)
+    const ids = requested.length > pageSize ? undefined : requested
+    if (requested.length > 0) await tellRequests(this.#engine, this.#app, ids)
+    return count
   }
 
   #request(entry: StateEntry, requested: 'redrive' | 'discard'): StateWrite {
@@ -69,7 +90,6 @@ class DeadLetterStore implements DeadLetters {
   }
 
   async #forEach(which: DeadLetterSelection, change: (entry: StateEntry) => StateWrite): Promise<number> {
-    checkSelection(which)
     if (typeof which === 'string' && which !== 'all') return this.#changeOne(which, change)
     if (Array.isArray(which)) {
       let count = 0

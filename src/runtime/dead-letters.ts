@@ -6,7 +6,7 @@ export interface DeadLetter {
   readonly id: string
   /** Consumer group of the handler that failed: `<app>.<service>.<handler>`. */
   readonly handler: string
-  /** `'failed'`: the handler gave up. `'unreadable'`: an upcast or the handler's `key` failed, or its key cannot be used. `'undecodable'`: the record is no message. `'timer'`: a timer gave up. */
+  /** `'failed'`: the handler gave up. `'unreadable'`: an upcast or the handler's `key` failed, its key cannot be used, or its topic keeps it no longer. `'undecodable'`: the record is no message. `'timer'`: a timer gave up. */
   readonly reason: 'failed' | 'unreadable' | 'undecodable' | 'timer'
   readonly topic: string
   readonly partition: number
@@ -14,7 +14,7 @@ export interface DeadLetter {
   readonly offset: number
   /** Milliseconds since 1970 of the record, or at which the timer was due. */
   readonly timestampMs: number
-  /** Ordering key, or `null`. */
+  /** Ordering key; `null`: it has none, or none that can be told, or one of more than 4,096 characters. */
   readonly key: string | null
   readonly error: {
     readonly code: string | null
@@ -26,7 +26,7 @@ export interface DeadLetter {
   readonly attempts: number
   readonly firstFailureMs: number
   readonly lastFailureMs: number
-  /** The message in its envelope as it was read, before any upcast; a timer, or raw bytes. */
+  /** The message in its envelope as it was read, before any upcast; a timer, or raw bytes; or where they are. */
   readonly original: DeadOriginal
   /** Later messages of its key wait behind it. */
   readonly parksKey: boolean
@@ -40,6 +40,15 @@ export type DeadOriginal =
   | { readonly kind: 'message'; readonly message: Json; readonly dataBase64: string | null }
   | { readonly kind: 'record'; readonly valueBase64: string }
   | { readonly kind: 'timer'; readonly owner: string; readonly timer: Json }
+  /**
+   * Too large to be kept here, with about so many characters. It stands where it was read: at the topic, partition and
+   * offset of the dead letter, as long as the topic keeps it, and a redrive reads it there. In an event of the topic of dead
+   * letters it also means that the dead letter itself has more than fits there.
+   */
+  | { readonly kind: 'omitted'; readonly characterCount: number }
+
+/** What is kept of a record. */
+export type KeptOriginal = Exclude<DeadOriginal, { readonly kind: 'timer' }>
 
 /** Which dead letters: one, several, those of a handler, or all. */
 export type DeadLetterSelection = string | readonly string[] | { readonly handler: string } | 'all'

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { Conflict, Engine } from '../engine/index.ts'
 import type { Clock } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
@@ -7,8 +8,12 @@ import { dedupeNamespace, dedupePrefix } from './namespaces.ts'
 /**
  * Remembers which messages a handler has handled, by id and source, for at least one window of time and at most two.
  *
- * Time is cut into buckets of one window, each its own namespace: what is looked up is the bucket at hand and the one
- * before it, what is older is cleared as a whole. What is remembered is committed with the effects of the message.
+ * Time is cut into buckets of one window, each its own namespace: what is looked up is the bucket at hand and those beside
+ * it, what is older is cleared as a whole. What is remembered is committed with the effects of the message.
+ *
+ * Two members that handle a message at the border of two buckets may each take another one for the bucket at hand, and
+ * each may have looked before the other's commit. So a commit that remembers a message in one bucket also expects that
+ * it stands in neither of those beside it. The later bucket is among them for clocks that are behind, by up to a window.
  */
 export class Dedupe {
   readonly #engine: Engine
@@ -33,13 +38,14 @@ export class Dedupe {
     const bucket = this.#bucket()
     if (bucket > this.#clearedBefore) await this.#clearOld(bucket)
     const ids = [...new Set(messages.map(idOf))]
+    const buckets = [bucket + 1, bucket, bucket - 1]
     const found = await Promise.all(
-      [bucket, bucket - 1].map((one) => this.#engine.state.getMany(dedupeNamespace(this.#group, one), ids)),
+      buckets.map((one) => this.#engine.state.getMany(dedupeNamespace(this.#group, one), ids)),
     )
     if (this.#known.size > knownMax) this.#known.clear()
     for (const [index, id] of ids.entries()) {
       const at = found.findIndex((entries) => entries[index] !== undefined)
-      if (at >= 0) this.#known.set(id, bucket - at)
+      if (at >= 0) this.#known.set(id, buckets[at] as number)
     }
   }
 
@@ -56,6 +62,14 @@ export class Dedupe {
     this.#pending.add(id)
     const namespace = dedupeNamespace(this.#group, bucket)
     batch.addOtherState({ kind: 'set', namespace, key: id, value: null, expectedRevision: 0 })
+    for (const beside of [bucket - 1, bucket + 1]) {
+      batch.addOtherState({
+        kind: 'delete',
+        namespace: dedupeNamespace(this.#group, beside),
+        key: id,
+        expectedRevision: 0,
+      })
+    }
     batch.afterCommit.push(() => {
       this.#pending.delete(id)
       this.#known.set(id, bucket)
@@ -85,7 +99,8 @@ export class Dedupe {
     const prefix = dedupePrefix(this.#group)
     const old = (await this.#engine.state.namespaces(prefix)).filter((name) => {
       const of = Number(name.slice(prefix.length))
-      return Number.isInteger(of) && of < bucket - 1
+      // One more than is looked at: a member whose clock is behind may still look at it.
+      return Number.isInteger(of) && of < bucket - 2
     })
     if (old.length > 0) {
       await this.#engine.commit({ state: old.map((namespace) => ({ kind: 'clear', namespace })) })
@@ -97,7 +112,11 @@ export class Dedupe {
 /** Known ids are kept beyond the chunk they were looked up for, as tasks may wait in their lanes. */
 const knownMax = 100_000
 
+/** Longer ids are remembered by their hash: engines take keys of 1,024 bytes, and a foreign id may have any length. */
+const idCharactersMax = 300
+
 /** An id is unique with its source (CloudEvents 1.0.2 §3.1). */
 function idOf(message: Message): string {
-  return `${message.id} ${message.source}`
+  const id = `${message.id} ${message.source}`
+  return id.length <= idCharactersMax ? id : `sha256 ${createHash('sha256').update(id).digest('hex')}`
 }

@@ -1,25 +1,19 @@
 import type { ReadResult } from '../engine/index.ts'
 import type { AnyEventDefinition, Message } from '../message/index.ts'
-import type { RecordOutcome, UndecodableRecord } from '../record/index.ts'
+import type { RecordOutcome } from '../record/index.ts'
 import { channels } from '../telemetry/index.ts'
 import { nextTurn } from './condition.ts'
 import type { Handler } from './handler.ts'
 import type { Lanes } from './lanes.ts'
-import { orderingKeyOf } from './ordering-key.ts'
+import { keyOfUndecodable, orderingKeyOf } from './ordering-key.ts'
 import type { PartitionReader } from './partition-reader.ts'
+import { unreadableRecord } from './record-again.ts'
 import type { Runner } from './runner.ts'
 import type { SubscriptionParts } from './subscription-parts.ts'
-import { Task } from './task.ts'
+import { nobody, Task } from './task.ts'
 
 /** So many records are looked up together and handled before others have a turn. */
 const chunkRecords = 256
-
-/** A record that is no message, so it has no lane: it becomes a dead letter when it comes up. */
-interface Undecodable {
-  readonly kind: 'undecodable'
-  readonly from: number
-  readonly record: UndecodableRecord
-}
 
 /** Turns records into tasks, reads the states that they need in one go, and hands them to the lanes in order. */
 export class Dispatcher {
@@ -57,7 +51,7 @@ export class Dispatcher {
     let position = reader.readOffset
     for (let start = 0; start < records.length; start += chunkRecords) {
       const end = Math.min(records.length, start + chunkRecords)
-      const chunk: (Task | Undecodable)[] = []
+      const chunk: Task[] = []
       for (let index = start; index < end; index++) {
         const record = records[index] as RecordOutcome
         const task = this.#taskOf(reader, record, position)
@@ -82,16 +76,29 @@ export class Dispatcher {
   }
 
   /** `undefined`: nobody wants the record. */
-  #taskOf(reader: PartitionReader, record: RecordOutcome, from: number): Task | Undecodable | undefined {
+  #taskOf(reader: PartitionReader, record: RecordOutcome, from: number): Task | undefined {
     const { offset, timestampMs } = record
     if (record.kind === 'tombstone') return undefined
     // After a restart some of what is read again was done before, out of order.
     if (offset < reader.committed.end && reader.committed.has(offset)) return undefined
-    if (record.kind === 'undecodable') return { kind: 'undecodable', from, record }
+    const { handler, group } = this.#parts
+    if (record.kind === 'undecodable') {
+      // It keeps its place in the order of its key: that can be read even if nothing else can.
+      const task = new Task(
+        'record',
+        reader,
+        keyOfUndecodable(handler, group, record),
+        nobody,
+        from,
+        offset,
+        timestampMs,
+      )
+      task.unreadable = unreadableRecord(record)
+      return task
+    }
     const original = record.message
     const definition = this.#definitions.get(original.type)
     if (definition === undefined) return undefined
-    const { handler, group } = this.#parts
     try {
       const read = original.dataversion === definition.version ? original : definition.read(original)
       const key = orderingKeyOf(handler, group, read)
@@ -115,27 +122,27 @@ export class Dispatcher {
     }
   }
 
-  async #preload(chunk: readonly (Task | Undecodable)[]): Promise<void> {
+  async #preload(chunk: readonly Task[]): Promise<void> {
     const { handler, cache, dedupe } = this.#parts
     const loads: Promise<void>[] = []
     if (handler.state !== undefined) {
       cache.trim()
       const keys = new Set<string>()
       for (const task of chunk) {
-        if (task.kind === 'record' && task.key !== undefined && !cache.has(task.key)) keys.add(task.key)
+        if (task.key !== undefined && !cache.has(task.key)) keys.add(task.key)
       }
       if (keys.size > 0) loads.push(cache.load([...keys]))
     }
     if (dedupe !== undefined) {
       const messages: Message[] = []
-      for (const task of chunk) if (task.kind === 'record') messages.push(task.message)
+      for (const task of chunk) if (task.hasMessage) messages.push(task.message)
       if (messages.length > 0) loads.push(dedupe.load(messages))
     }
     if (loads.length > 0) await Promise.all(loads)
   }
 
   /** `false`: the reader was halted. */
-  async #submit(reader: PartitionReader, chunk: readonly (Task | Undecodable)[]): Promise<boolean> {
+  async #submit(reader: PartitionReader, chunk: readonly Task[]): Promise<boolean> {
     const { committer } = this.#parts
     const lanes = this.#lanes
     const runner = this.#runner
@@ -148,8 +155,7 @@ export class Dispatcher {
         if (!reader.isLive) return false
         runner.isBulk = true
       }
-      if (task.kind !== 'undecodable') lanes.submit(task)
-      else runner.giveUpUndecodable(reader, task.from, task.record)
+      lanes.submit(task)
     }
     runner.isBulk = false
     committer.flushSoon()

@@ -43,6 +43,9 @@ export interface PlanContext {
 
 const nothing: readonly never[] = Object.freeze([])
 
+/** What a timer may carry, as JSON: as much as an event of the event store. */
+const timerCharactersMax = 1_048_576
+
 /** The plan of a message without effects. */
 export const emptyPlan: EffectPlan = Object.freeze({
   publishes: nothing,
@@ -169,7 +172,18 @@ class Planner implements EffectPlan {
     if (dueMs === undefined) throw this.#invalid(`schedule with a time that is none: ${describe(effect.when)}`)
     if (this.timers === (nothing as unknown)) this.timers = []
     const data = frozenJson(effect.data ?? null, `the data of timer ${effect.id}`) as Json
+    this.#checkTimerSize(effect.id, data)
     this.timers.push({ kind: 'schedule', id: effect.id, dueMs, data })
+  }
+
+  /** A timer that gives up becomes a dead letter with all that it carries, and there is no record that could be referred to. */
+  #checkTimerSize(id: string, data: Json): void {
+    const { id: messageId, source, type, correlationid = '', tracestate = '' } = this.#message
+    const origin = messageId.length + source.length + type.length + correlationid.length + tracestate.length
+    const characterCount = (data === null ? 0 : JSON.stringify(data).length) + origin
+    if (characterCount <= timerCharactersMax) return
+    const size = `takes ${characterCount} characters with its data and origin, more than ${timerCharactersMax}`
+    throw this.#invalid(`schedule of timer ${id}, which ${size}`)
   }
 
   #needTimer(id: unknown): void {

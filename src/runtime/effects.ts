@@ -144,7 +144,8 @@ export function remove(): RemoveEffect {
  * Schedules a durable timer under the key at hand; the function of that name in the handler's `timers` runs when it is
  * due, never before. Scheduling it again under the same key moves it.
  *
- * @param data JSON that the timer carries. Default `null`.
+ * @param data JSON that the timer carries, with the names of what it inherits from at most 1,048,576 characters. Default
+ *   `null`.
  *
  * @example
  * ```ts

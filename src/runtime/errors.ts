@@ -168,7 +168,7 @@ export class RecordGoneError extends MillraceError<
     super({
       code: 'RECORD_GONE',
       problem: `Topic "${topic}" no longer keeps the record at offset ${offset} of partition ${partition}.`,
-      remedy: 'Discard the dead letter: it holds the bytes of the record.',
+      remedy: 'Discard the dead letter; if it holds the bytes of the record, save them first.',
       details: { topic, partition, offset },
     })
   }

@@ -1,13 +1,12 @@
-import type { StateWrite, TimerWrite, WriteBatch } from '../engine/index.ts'
+import type { CommitOutcome, PublishWrite, StateWrite, TimerWrite, WriteBatch } from '../engine/index.ts'
 import type { Json } from '../kernel/index.ts'
-import { contextFor, type Message, runInContext } from '../message/index.ts'
-import type { UndecodableRecord } from '../record/index.ts'
 import { channels } from '../telemetry/index.ts'
 import type { CommitBatch } from './commit-batch.ts'
-import { DeadLettered, deadLetterOf, undecodableLetter } from './dead-letter-entry.ts'
+import { commitFailureOf } from './commit-failure.ts'
+import { deadLetterOf } from './dead-letter-entry.ts'
+import { deadLetterEvent } from './dead-letter-event.ts'
 import type { DeadLetter } from './dead-letters.ts'
 import { deadLetterNamespace, deadLetterTopic } from './namespaces.ts'
-import type { PartitionReader } from './partition-reader.ts'
 import { reportOf, type SubscriptionParts } from './subscription-parts.ts'
 import { done, type Task, type TaskOutcome } from './task.ts'
 
@@ -33,7 +32,9 @@ export class GivingUp {
   merge(task: Task, error: unknown, batch: CommitBatch): void {
     const letter = this.#letterOf(task, error)
     for (const write of this.#stateWrites(task, letter)) batch.addOtherState(write)
-    batch.addPublish({ topic: this.#topic, partition: undefined, messages: [this.#event(letter, task.message)] })
+    for (const { messages = [] } of this.#publish(letter, task)) {
+      batch.addPublish({ topic: this.#topic, partition: undefined, messages })
+    }
   }
 
   /** Gives a task up in a commit of its own. A conflict means that somebody else has dealt with it. */
@@ -48,18 +49,23 @@ export class GivingUp {
         ? [{ kind: 'fire', owner: task.timer.owner, id: task.timer.id, revision: task.timer.revision }]
         : []
     const batch: WriteBatch = {
-      publish: [{ topic: this.#topic, messages: [this.#event(letter, task.message)] }],
       state: this.#stateWrites(task, letter),
       timers: fired,
       progress:
         task.kind === 'record' ? [{ claim: task.reader.claim, done: [{ from: task.from, to: task.offset + 1 }] }] : [],
     }
-    const outcome = await committer.commitAlone(batch, {
-      reader: task.kind === 'record' ? task.reader : undefined,
-      onDurable: () => {
-        if (task.kind === 'record') task.reader.committed.add(task.from, task.offset + 1)
-      },
-    })
+    const commit = (publish: readonly PublishWrite[]): Promise<CommitOutcome> =>
+      committer.commitAlone(
+        { ...batch, publish },
+        {
+          reader: task.kind === 'record' ? task.reader : undefined,
+          onDurable: () => {
+            if (task.kind === 'record') task.reader.committed.add(task.from, task.offset + 1)
+          },
+        },
+      )
+    const outcome = await this.#commitWithEvent(letter, task, commit)
+    if (began !== epoch()) return done
     if (task.kind === 'timer') timers.settled(task)
     if (outcome.ok) return done
     if (outcome.conflict.kind === 'fenced') onFenced(task.reader)
@@ -68,22 +74,29 @@ export class GivingUp {
     return done
   }
 
-  /** Gives up a record that is no message. */
-  undecodable(reader: PartitionReader, from: number, record: UndecodableRecord): void {
-    const { committer, clock, group } = this.#parts
-    const { topic, partition } = reader
-    const { offset, error } = record
-    const letter = undecodableLetter(group, reader, record, clock.nowMs())
-    const batch = committer.open
-    batch.addOtherState(this.#entryWrite(letter))
-    batch.addPublish({ topic: this.#topic, partition: undefined, messages: [this.#event(letter, undefined)] })
-    batch.addProgress(reader, from, offset + 1)
-    batch.messageCount++
-    if (channels.deadLettered.hasSubscribers) {
-      const { id, key } = letter
-      const report = { handler: group, topic, partition, offset, key, type: null, messageId: null, attempt: 1 }
-      channels.deadLettered.publish({ ...report, error, id })
+  /**
+   * The topic of dead letters may have been deleted, or its limit lowered, since it was looked at: then it is made sure of
+   * once more. If it takes the event not even then, the dead letter goes without: it must not stop the app.
+   */
+  async #commitWithEvent(
+    letter: DeadLetter,
+    task: Task,
+    commit: (publish: readonly PublishWrite[]) => Promise<CommitOutcome>,
+  ): Promise<CommitOutcome> {
+    const { topics, app } = this.#parts
+    const isContent = (error: unknown): boolean => commitFailureOf(error) === 'content'
+    try {
+      return await commit(this.#publish(letter, task))
+    } catch (error) {
+      if (!isContent(error)) throw error
     }
+    try {
+      await topics.createDeadLetters(app)
+      return await commit(this.#publish(letter, task))
+    } catch (error) {
+      if (!isContent(error)) throw error
+    }
+    return commit([])
   }
 
   #letterOf(task: Task, error: unknown): DeadLetter {
@@ -121,10 +134,11 @@ export class GivingUp {
     }
   }
 
-  #event(letter: DeadLetter, cause: Message | undefined): Message {
-    const { group, source, clock } = this.#parts
-    if (cause === undefined) return DeadLettered(letter, { source })
-    const handlerId = `${group}:dead-letter:${letter.attempts}`
-    return runInContext(contextFor(cause, { source, clock, handlerId }), () => DeadLettered(letter))
+  /** What tells of it, as full as it fits: the dead letter itself is there all the same. */
+  #publish(letter: DeadLetter, task: Task): PublishWrite[] {
+    const { topics } = this.#parts
+    const cause = task.hasMessage ? task.message : undefined
+    const event = deadLetterEvent(letter, cause, this.#parts, topics.recordBytesMaxOf(this.#topic))
+    return event === undefined ? [] : [{ topic: this.#topic, messages: [event] }]
   }
 }

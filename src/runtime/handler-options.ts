@@ -2,12 +2,15 @@ import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { durationMs, frozenJson, MillraceError, type OptionProblem, OptionsInvalidError } from '../kernel/index.ts'
 import type { AnyEventDefinition } from '../message/index.ts'
 import type { BreakerOptions, Handler, HandlerOptions, StateOptions, Subscribed } from './handler.ts'
+import { escapedSegment } from './namespaces.ts'
 import { exponential } from './retry-policy.ts'
 
 type ErasedOptions = HandlerOptions<never> & {
   readonly state?: StateOptions<unknown>
   readonly timers?: Readonly<Record<string, unknown>>
 }
+
+const nameBytesMax = 255
 
 const defaultRetry = exponential()
 
@@ -23,6 +26,7 @@ const knownOptions: Readonly<Record<keyof ErasedOptions, true>> = {
   timeout: true,
   concurrency: true,
   from: true,
+  requires: true,
   breaker: true,
   bulkhead: true,
 }
@@ -44,6 +48,10 @@ export function handlerFrom(events: Subscribed, given: ErasedOptions, handle: un
   if (typeof name !== 'string' || !/^[^\s\p{C}]{1,255}$/u.test(name)) {
     problems.push({ option: 'name', problem: 'is not a name of 1 to 255 printable characters without white space' })
   }
+  // Its name is part of keys in the state store, beside those of app, service and topic.
+  else if (Buffer.byteLength(escapedSegment(name)) > nameBytesMax) {
+    problems.push({ option: 'name', problem: `takes more than ${nameBytesMax} bytes ("/" and "%" count as three)` })
+  }
   const handlerState = stateOf(options, problems)
   const handler = {
     name,
@@ -59,6 +67,7 @@ export function handlerFrom(events: Subscribed, given: ErasedOptions, handle: un
     timeoutMs: ms('timeout', options.timeout ?? '30s', problems, 1),
     concurrency: whole('concurrency', options.concurrency ?? 64, 10_000, problems),
     from: options.from ?? 'earliest',
+    requires: options.requires,
     breaker: options.breaker === undefined ? undefined : breakerOf(options.breaker, problems),
     bulkhead:
       options.bulkhead === undefined
@@ -103,6 +112,9 @@ function checkChoices(options: ErasedOptions, problems: OptionProblem[]): void {
   }
   if (!['continue', 'park-key', undefined].includes(options.onDeadLetter)) {
     problems.push({ option: 'onDeadLetter', problem: `is ${String(options.onDeadLetter)}, not continue or park-key` })
+  }
+  if (!['exactly-once', undefined].includes(options.requires)) {
+    problems.push({ option: 'requires', problem: `is ${String(options.requires)}, not exactly-once` })
   }
   if (!['earliest', 'latest', undefined].includes(options.from)) {
     problems.push({ option: 'from', problem: `is ${String(options.from)}, not earliest or latest` })

@@ -60,7 +60,7 @@ export interface StateOptions<State> {
 
 /** When and for how long a handler stops calling the outside world. */
 export interface BreakerOptions {
-  /** Failures in a row that open it, 1 to 1,000. Default 5. */
+  /** Failures in a row that open it, 1 to 1,000; a call during which its attempt times out is one. Default 5. */
   readonly failures?: number
   /** How long it stays open before one call may try again. Default `'10s'`. */
   readonly openFor?: Duration
@@ -83,6 +83,14 @@ export interface HandlerOptions<M extends Message> {
   /**
    * `'continue'`: later messages of the key are handled. `'park-key'`: they wait behind the dead letter, in order, until it
    * is redriven or discarded. Default `'continue'`.
+   *
+   * They wait on all topics and partitions of the handler that this member of its group reads: with one start of the app,
+   * everywhere. Where several starts share the partitions, and messages of the key come from partitions of different
+   * members (of several topics, or because `key` is not the partition key), each member holds back its own only; so give
+   * such a handler one start, or one topic with the same partition key.
+   *
+   * A record that cannot be decoded parks the partition key under which it was published. With an option `key` its key
+   * cannot be told, nor that of a message whose version cannot be read, so these park nothing.
    */
   readonly onDeadLetter?: DeadLetterMode
   /** Handles a message id (with its source) once within at least this time. Default: no deduplication beyond exactly-once. */
@@ -93,9 +101,17 @@ export interface HandlerOptions<M extends Message> {
   readonly concurrency?: number
   /** Where the handler starts on a topic that it has never read. Default `'earliest'`. */
   readonly from?: 'earliest' | 'latest'
+  /**
+   * Refuses to start where the effects of a message could become real twice. What it does outside, by `ctx.call`, is beyond
+   * any engine. Default: it starts, and `millrace explain` tells what it can rely on.
+   */
+  readonly requires?: 'exactly-once'
   /** Circuit breaker around `ctx.call`. Default: none. */
   readonly breaker?: BreakerOptions
-  /** At most this many `ctx.call` at once, 1 to 10,000; others wait. Default: no bound of its own. */
+  /**
+   * At most this many `ctx.call` at once, 1 to 10,000; others wait. A call counts until it returns or its attempt times out.
+   * Default: no bound of its own.
+   */
   readonly bulkhead?: { readonly concurrent: number }
 }
 
@@ -133,6 +149,7 @@ export interface Handler {
   readonly timeoutMs: number
   readonly concurrency: number
   readonly from: 'earliest' | 'latest'
+  readonly requires: 'exactly-once' | undefined
   readonly breaker: { readonly failures: number; readonly openForMs: number } | undefined
   readonly bulkhead: { readonly concurrent: number } | undefined
 }

@@ -63,6 +63,7 @@ export {
   rebuildNamespace,
 } from './namespaces.ts'
 export { on } from './on.ts'
+export { onRequests } from './request-listeners.ts'
 export {
   byError,
   type ErrorClass,
@@ -76,5 +77,5 @@ export {
 } from './retry-policy.ts'
 export { Subscription } from './subscription.ts'
 export { topicsOf } from './subscription-core.ts'
-export { declaredTopic, type TopicDeclaration, topic } from './topic.ts'
+export { type TopicDeclaration, topic } from './topic.ts'
 export { TopicResolver } from './topic-resolver.ts'

@@ -3,8 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { VirtualClock } from '../kernel/index.ts'
 import { Lanes } from './lanes.ts'
 import type { PartitionReader } from './partition-reader.ts'
-import { nobody } from './redriver.ts'
-import { done, Task, type TaskOutcome } from './task.ts'
+import { done, nobody, Task, type TaskOutcome } from './task.ts'
 
 const reader = { topic: 't', partition: 0 } as unknown as PartitionReader
 const otherReader = { topic: 't', partition: 1 } as unknown as PartitionReader

@@ -96,8 +96,8 @@ export class LoneCommits {
   }
 
   /** What waits behind the dead letter that is redriven. */
-  #queueBehind({ key, dead }: Task): ParkedKey | undefined {
-    return dead === undefined ? undefined : this.#parts.parking.behind(key, dead.letter.id)
+  #queueBehind({ dead }: Task): ParkedKey | undefined {
+    return dead === undefined ? undefined : this.#parts.parking.behind(dead.letter.key ?? undefined, dead.letter.id)
   }
 
   async #refused(task: Task, conflict: Conflict): Promise<TaskOutcome> {

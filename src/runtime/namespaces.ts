@@ -20,7 +20,7 @@ export function parkedKeyNamespace(group: string): string {
   return `parked-keys:${group}`
 }
 
-/** Messages that wait behind a dead letter: `<topic>/<partition>/<escaped key>/<sequence>`. */
+/** What waits behind a dead letter: `<topic>/<partition>/<escaped key>/<sequence>`. */
 export function parkedNamespace(group: string): string {
   return `parked:${group}`
 }
@@ -42,9 +42,12 @@ export function chainNamespace(group: string): string {
 /** Views that are being built anew: their group and namespace, until the old state and progress are gone. */
 export const rebuildNamespace = 'rebuilds'
 
-/** A text that holds no `/`, different for different texts, in the same order for texts without `%` and `/`. */
+/**
+ * A text that holds no `/` and no control characters, different for different texts, in the same order for texts without
+ * `%`, `/` and control characters. A character that is changed takes 3 bytes.
+ */
 export function escapedSegment(text: string): string {
-  return text.replaceAll('%', '%25').replaceAll('/', '%2F')
+  return text.replaceAll(/[%/\p{Cc}]/gu, (one) => `%${one.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`)
 }
 
 /** A whole number as text that sorts like the number. */

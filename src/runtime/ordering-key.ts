@@ -1,7 +1,9 @@
 import type { Message } from '../message/index.ts'
+import type { UndecodableRecord } from '../record/index.ts'
 import { KeyInvalidError, KeyMissingError } from './errors.ts'
 import type { Handler } from './handler.ts'
 import { escapedSegment } from './namespaces.ts'
+import { nobody } from './task.ts'
 
 /** With the names that stand before and behind it, a key of this length fits where engines keep things by name. */
 const keyBytesMax = 700
@@ -28,6 +30,23 @@ export function orderingKeyOf(
   const problem = problemOf(key)
   if (problem !== undefined) throw new KeyInvalidError(group, message.id, problem)
   return key
+}
+
+/**
+ * The ordering key of a record that is no message, as far as it can be told: the key by which messages of its producer are
+ * ordered. A handler with a function of its own for the key takes it from the message, which is not there.
+ */
+export function keyOfUndecodable(handler: Handler, group: string, record: UndecodableRecord): string | undefined {
+  if (handler.key !== undefined) return undefined
+  const header = record.headers.find(([name]) => name.toLowerCase() === 'ce_partitionkey')?.[1]
+  const named = header == null || header.length === 0 ? undefined : Buffer.from(header).toString()
+  const partitionkey = named ?? (typeof record.key === 'string' && record.key !== '' ? record.key : undefined)
+  if (partitionkey === undefined) return undefined
+  try {
+    return orderingKeyOf(handler, group, { ...nobody, partitionkey })
+  } catch {
+    return undefined
+  }
 }
 
 function problemOf(key: string): string | undefined {

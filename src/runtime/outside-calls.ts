@@ -8,7 +8,7 @@ import {
   handleWhen,
 } from 'cockatiel'
 import { channels } from '../telemetry/index.ts'
-import { BreakerOpenError, HandlerTimeoutError } from './errors.ts'
+import { BreakerOpenError } from './errors.ts'
 import type { Handler } from './handler.ts'
 
 const breakerStates = {
@@ -21,8 +21,9 @@ const breakerStates = {
 /**
  * Calls of a handler to the outside world, through its circuit breaker and its bulkhead (cockatiel).
  *
- * The breaker counts failures in a row over all keys of the handler in one start of the app. Calls that end because their
- * attempt took too long count; those that were aborted for another reason, as when the app stops, do not.
+ * The breaker counts failures in a row over all keys of the handler in one start of the app. A call whose attempt takes too
+ * long counts at that moment, also if it never returns; those that are aborted for another reason, as when the app stops,
+ * do not. So it is with the bulkhead: a call has its place until it returns or its attempt is over.
  * Both keep time by the system's clock, whatever clock the app was given.
  */
 export class OutsideCalls {
@@ -59,9 +60,14 @@ export class OutsideCalls {
 
   async call<Result>(fn: (signal: AbortSignal) => PromiseLike<Result> | Result, signal: AbortSignal): Promise<Result> {
     const breaker = this.#breaker
-    const guarded = (): PromiseLike<Result> | Result =>
-      breaker === undefined ? fn(signal) : breaker.execute(() => withReason(fn, signal), signal)
+    const guarded = (): Promise<Result> => {
+      const call = (): Promise<Result> => untilOver(fn, signal)
+      // It may have waited for the bulkhead until its attempt was over: then no call is made, and none is counted.
+      signal.throwIfAborted()
+      return breaker === undefined ? call() : breaker.execute(call, signal)
+    }
     try {
+      signal.throwIfAborted()
       return await (this.#bulkhead === undefined ? guarded() : this.#bulkhead.execute(guarded, signal))
     } catch (error) {
       if (error instanceof BrokenCircuitError) throw new BreakerOpenError(this.#group, { cause: error })
@@ -70,17 +76,20 @@ export class OutsideCalls {
   }
 }
 
-/** Clients answer an aborted signal with an error of their own: whether the outside was too slow is told by its reason. */
-async function withReason<Result>(
+/**
+ * Waits for a call no longer than its attempt lasts: then the call has failed, for the breaker and the bulkhead too, whether
+ * it listens to its signal or not. Clients answer an aborted signal with an error of their own; what counts is its reason.
+ */
+function untilOver<Result>(
   fn: (signal: AbortSignal) => PromiseLike<Result> | Result,
   signal: AbortSignal,
 ): Promise<Result> {
-  try {
-    return await fn(signal)
-  } catch (error) {
-    if (isAbort(error) && signal.reason instanceof HandlerTimeoutError) throw signal.reason
-    throw error
-  }
+  return new Promise((resolve, reject) => {
+    const over = (): void => reject(signal.reason)
+    signal.addEventListener('abort', over, { once: true })
+    const called = (async () => fn(signal))()
+    called.then(resolve, reject).finally(() => signal.removeEventListener('abort', over))
+  })
 }
 
 function isAbort(error: unknown): boolean {

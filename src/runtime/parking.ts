@@ -1,6 +1,7 @@
 import type { Engine, StateEntry, StateWrite } from '../engine/index.ts'
 import { InvariantError, type Json } from '../kernel/index.ts'
-import { originalMessage } from './dead-letter-entry.ts'
+import { originalOf } from './dead-letter-entry.ts'
+import type { KeptOriginal } from './dead-letters.ts'
 import { escapedSegment, parkedKeyNamespace, parkedNamespace, sortableNumber } from './namespaces.ts'
 import type { PartitionReader } from './partition-reader.ts'
 import type { Task } from './task.ts'
@@ -126,8 +127,10 @@ export class Parking {
       kind: 'set',
       namespace: this.#namespace,
       key: `${this.#prefix(parked)}${sortableNumber(parked.nextSequence++)}`,
+      // Should another member have a queue of this name, neither overwrites what the other lets wait.
+      expectedRevision: 0,
       value: {
-        original: originalMessage(task.original),
+        original: originalOf(task),
         topic: task.reader.topic,
         partition: task.reader.partition,
         offset: task.offset,
@@ -177,7 +180,7 @@ export class Parking {
 
 /** A message that waits, as {@link Parking.enqueueWrite} wrote it. */
 export interface ParkedMessage {
-  readonly original: { readonly message: Json; readonly dataBase64: string | null }
+  readonly original: KeptOriginal
   readonly topic: string
   readonly partition: number
   readonly offset: number

@@ -4,13 +4,16 @@ import type { Message } from '../message/index.ts'
 import { deadLetterPrefix, messageOfLetter } from './dead-letter-entry.ts'
 import { letterOf } from './dead-letter-store.ts'
 import type { DeadLetter } from './dead-letters.ts'
-import { RecordGoneError } from './errors.ts'
 import { deadLetterNamespace } from './namespaces.ts'
 import { orderingKeyOf } from './ordering-key.ts'
 import type { PartitionReader } from './partition-reader.ts'
+import { readAgain } from './record-again.ts'
 import type { SubscriptionParts } from './subscription-parts.ts'
-import { Task } from './task.ts'
+import { nobody, Task } from './task.ts'
 import { originOf, type TimerPayload } from './timer-service.ts'
+
+/** Dead letters that are read at once: each may hold a message of several MiB. */
+const pageSize = 32
 
 /** Finds dead letters that somebody wants redriven or discarded, on the partitions at hand, and hands them to the lanes. */
 export class Redriver {
@@ -43,12 +46,12 @@ export class Redriver {
     for (;;) {
       const page = await engine.state.range(deadLetterNamespace(app), {
         prefix,
-        limit: 200,
+        limit: pageSize,
         ...(after !== undefined && { after }),
       })
       if (began !== epoch()) return
       for (const entry of page) if (letterOf(entry).requested !== null) await this.#take(reader, entry)
-      if (page.length < 200) return
+      if (page.length < pageSize) return
       after = page.at(-1)?.key
     }
   }
@@ -107,27 +110,12 @@ export class Redriver {
     if (letter.original.kind === 'timer') return originOf(timerOf(letter)?.payload as unknown as TimerPayload)
     const kept = messageOfLetter(letter)
     if (kept !== undefined) return current(kept)
-    // It could not be decoded then; perhaps this version of the program can.
-    const { topic, partition, offset } = letter
-    const result = await this.#parts.engine.topics.read({ topic, partition, offset })
-    const record = result.records.find((one) => one.offset === offset)
-    if (record?.kind === 'message') return current(record.message)
-    if (record?.kind === 'undecodable') throw record.error
-    throw new RecordGoneError(topic, partition, offset)
+    // It was too large, or could not be decoded then; perhaps this version of the program can.
+    const record = await readAgain(this.#parts.engine, letter)
+    if (record.kind === 'undecodable') throw record.error
+    return current(record.message)
   }
 }
-
-/** Stands where a task has no message. */
-export const nobody: Message = Object.freeze({
-  specversion: '1.0',
-  id: 'none',
-  source: 'urn:millrace:none',
-  type: 'none',
-  time: '1970-01-01T00:00:00.000Z',
-  datacontenttype: 'application/json',
-  dataversion: 1,
-  data: null,
-})
 
 function timerOf(letter: DeadLetter): Task['timer'] {
   if (letter.original.kind !== 'timer') return undefined

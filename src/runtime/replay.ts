@@ -6,10 +6,12 @@ import { revivedMessage } from './dead-letter-entry.ts'
 import type { GivingUp } from './giving-up.ts'
 import { deadLetterNamespace } from './namespaces.ts'
 import type { ParkedKey, ParkedMessage } from './parking.ts'
+import { readAgain } from './record-again.ts'
 import type { SubscriptionParts } from './subscription-parts.ts'
-import { done, Task, type TaskOutcome } from './task.ts'
+import { done, nobody, Task, type TaskOutcome } from './task.ts'
 
-const pageSize = 100
+/** What waits and is read at once: each may be a message of several MiB. */
+const pageSize = 32
 
 /**
  * What happens behind dead letters that park their key: messages join the queue, and are handled in order once the dead
@@ -88,8 +90,7 @@ export class Replay {
     const began = epoch()
     const { topic, partition, offset, timestampMs } = waiting
     const place = { stateKey: entry.key, revision: entry.revision, topic, partition }
-    const kept = revivedMessage(waiting.original)
-    const taskOf = (message: Message): Task =>
+    const taskOf = (message: Message, original: Message): Task =>
       new Task(
         'parked',
         parked.reader,
@@ -101,13 +102,21 @@ export class Replay {
         undefined,
         undefined,
         place,
-        kept,
+        original,
       )
     let task: Task
+    let kept: Message | undefined
     try {
-      task = taskOf(current(kept))
+      kept = waiting.original.kind === 'message' ? revivedMessage(waiting.original) : await this.#readAgain(waiting)
+      if (began !== epoch()) return 'stop'
+      task = taskOf(current(kept), kept)
     } catch (error) {
-      await this.#givingUp.alone(taskOf(kept), error)
+      if (began !== epoch()) return 'stop'
+      const lost = taskOf(kept ?? nobody, kept ?? nobody)
+      lost.attempt = 1
+      const record = { key: parked.key, original: waiting.original }
+      lost.unreadable = kept === undefined ? { error, record } : { error }
+      await this.#givingUp.alone(lost, error)
       return 'stop'
     }
     for (;;) {
@@ -117,5 +126,12 @@ export class Replay {
       await sleep(outcome, clock, epochSignal()).catch(() => undefined)
       if (began !== epoch()) return 'stop'
     }
+  }
+
+  /** What was too large to wait elsewhere than in its topic, or could not be decoded then. */
+  async #readAgain(waiting: ParkedMessage): Promise<Message> {
+    const record = await readAgain(this.#parts.engine, waiting)
+    if (record.kind === 'undecodable') throw record.error
+    return record.message
   }
 }

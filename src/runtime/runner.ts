@@ -85,11 +85,6 @@ export class Runner {
     this.#pausedUntilMs = this.#parts.clock.monotonicMs() + forMs
   }
 
-  /** A record that is no message becomes a dead letter. */
-  giveUpUndecodable(...undecodable: Parameters<GivingUp['undecodable']>): void {
-    this.#givingUp.undecodable(...undecodable)
-  }
-
   /** A dead letter that is to be redriven cannot be handed to the handler. */
   giveUpAgain(task: Task, error: unknown): Promise<TaskOutcome> {
     return this.#guard(this.#givingUp.alone(task, error))
@@ -100,7 +95,8 @@ export class Runner {
     const began = this.#parts.epoch()
     const outcome = await this.#begin(task)
     if (outcome !== done || began !== this.#parts.epoch()) return outcome
-    return task.key === undefined ? done : this.#replay.replay(task.key)
+    // What waits under another key than the message has by now is handled in the lane of that key.
+    return task.key === undefined || task.key !== task.dead?.letter.key ? done : this.#replay.replay(task.key)
   }
 
   #begin(task: Task): TaskOutcome | Promise<TaskOutcome> {
@@ -204,7 +200,7 @@ export class Runner {
   }
 
   #isRepeated(task: Task): boolean {
-    return task.kind === 'record' && this.#parts.dedupe?.isKnown(task.message) === true
+    return task.kind === 'record' && task.hasMessage && this.#parts.dedupe?.isKnown(task.message) === true
   }
 
   /** Nothing but its progress. */
@@ -218,7 +214,7 @@ export class Runner {
     const { committer, dedupe } = this.#parts
     batch.addProgress(task.reader, task.from, task.offset + 1)
     batch.messageCount++
-    dedupe?.remember(task.message, batch)
+    if (task.hasMessage) dedupe?.remember(task.message, batch)
     if (!this.isBulk) committer.flushThisTurn()
   }
 

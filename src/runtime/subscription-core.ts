@@ -15,7 +15,7 @@ import { Redriver } from './redriver.ts'
 import { Runner } from './runner.ts'
 import { StateCache } from './state-cache.ts'
 import type { SubscriptionParts, SubscriptionSetup } from './subscription-parts.ts'
-import { done, type Task, type TaskOutcome } from './task.ts'
+import { done, nobody, Task, type TaskOutcome } from './task.ts'
 import { TimerService } from './timer-service.ts'
 
 /** Whom the parts of a subscription tell what happened. */
@@ -99,9 +99,19 @@ export class SubscriptionCore {
     const outcome = this.runner.run(task)
     if (task.dead === undefined) return outcome
     return Promise.resolve(outcome).then((settled) => {
-      if (settled === done) this.redriver.finished(task)
+      if (settled === done) {
+        this.#replayElsewhere(task)
+        this.redriver.finished(task)
+      }
       return settled
     })
+  }
+
+  /** A dead letter may have parked another key than its message has by now: what waits there has a lane of its own. */
+  #replayElsewhere({ kind, key, dead, reader }: Task): void {
+    const parkedKey = dead?.letter.parksKey === true ? dead.letter.key : null
+    if (kind !== 'redrive' || parkedKey === null || parkedKey === key) return
+    this.lanes.enqueue(new Task('replay', reader, parkedKey, nobody, 0, -1, 0))
   }
 
   #onBreaker(): void {

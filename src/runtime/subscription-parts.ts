@@ -59,8 +59,8 @@ export function reportOf(group: string, task: Task): MessageReport {
     partition: task.partition,
     offset: task.offset,
     key: task.key ?? null,
-    type: task.timer === undefined ? task.message.type : task.timer.id,
-    messageId: task.timer === undefined ? task.message.id : null,
+    type: task.timer !== undefined ? task.timer.id : task.hasMessage ? task.message.type : null,
+    messageId: task.timer === undefined && task.hasMessage ? task.message.id : null,
     attempt: task.attempt,
   }
 }

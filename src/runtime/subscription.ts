@@ -4,11 +4,10 @@ import { channels } from '../telemetry/index.ts'
 import type { CommitBatch } from './commit-batch.ts'
 import { deadLetterPrefix } from './dead-letter-entry.ts'
 import { PartitionReader } from './partition-reader.ts'
-import { nobody } from './redriver.ts'
 import { Rewinder } from './rewinder.ts'
 import { happensWithin, placeOf, SubscriptionCore, topicsOf } from './subscription-core.ts'
 import type { SubscriptionSetup } from './subscription-parts.ts'
-import { Task } from './task.ts'
+import { nobody, Task } from './task.ts'
 
 /** How long handlers whose partition is taken away may finish. */
 const revokeMs = 5000
@@ -30,6 +29,8 @@ export class Subscription {
   readonly #rewinder: Rewinder
   #member: Member | undefined
   #openingCount = 0
+  /** Parked keys that are being looked up. */
+  readonly #loading = new Set<Promise<unknown>>()
   #state: 'running' | 'stopping' | 'stopped' = 'running'
   #heartbeat: Timer | undefined
 
@@ -68,11 +69,17 @@ export class Subscription {
     this.#heartbeat = clock.setTimer(beat, heartbeatMs, { unref: true })
   }
 
-  /** Whether all that this member knows of is handled and durable. Commits what is merged, if need be. */
+  /**
+   * Whether this member looks after all partitions that it was given, and all that it knows of is handled and durable.
+   * Commits what is merged, if need be.
+   */
   async isQuiet(): Promise<boolean> {
     await this.#rewinder.underWay
     const looksQuiet = (): boolean =>
-      this.#rewinder.underWay === undefined && this.#openingCount === 0 && this.#core.isAtRest
+      this.#rewinder.underWay === undefined &&
+      this.#openingCount === 0 &&
+      this.#member?.claims.every((claim) => this.#core.readers.has(placeOf(claim))) === true &&
+      this.#core.isAtRest
     if (!looksQuiet()) return false
     await this.#core.parts.committer.settled({ progressToo: true })
     return looksQuiet() && this.#core.parts.committer.isIdle
@@ -168,7 +175,11 @@ export class Subscription {
     const isCurrent = (): boolean =>
       began === epoch.current && this.#state === 'running' && readers.get(placeOf(reader.claim)) === reader
     const open = async (): Promise<void> => {
-      const released = await parts.parking.load(reader)
+      const load = parts.parking.load(reader)
+      this.#loading.add(load)
+      const released = await load.finally(() => this.#loading.delete(load))
+      // A key that is parked on one partition holds back its messages on all: none is read before all are looked up.
+      await Promise.allSettled(this.#loading)
       if (isCurrent()) await parts.timers.open(reader)
       if (!isCurrent()) return
       for (const { key } of released) lanes.enqueue(new Task('replay', reader, key, nobody, 0, -1, 0))
@@ -202,6 +213,8 @@ export class Subscription {
       this.#rewinder.begin('handlers did not finish before their partition was taken away', 0, 0)
       await this.#rewinder.underWay
     }
+    // Nothing joins a queue of theirs behind what is drained here: its next owner could not know of it.
+    for (const reader of revoked) parts.parking.forget(reader)
     await parts.committer.drained()
     await this.#rewinder.underWay
     for (const reader of revoked) {

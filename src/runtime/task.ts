@@ -1,6 +1,6 @@
 import type { Timer } from '../engine/index.ts'
 import type { Message } from '../message/index.ts'
-import type { DeadLetter } from './dead-letters.ts'
+import type { DeadLetter, KeptOriginal } from './dead-letters.ts'
 import type { PartitionReader } from './partition-reader.ts'
 
 /** What came up to be done for one key. */
@@ -45,7 +45,7 @@ export class Task {
   /** The waiting message, with the revision under which it stood. */
   readonly parked: ParkedEntry | undefined
   /** Why it cannot be handed to the handler: it is given up when its turn comes. */
-  unreadable: { readonly error: unknown } | undefined = undefined
+  unreadable: Unreadable | undefined = undefined
   /** A timer that was cancelled or scheduled anew since it was read. */
   obsolete = false
 
@@ -75,6 +75,11 @@ export class Task {
     this.parked = parked
   }
 
+  /** Whether `message` is what came up: a record that cannot be decoded has none. */
+  get hasMessage(): boolean {
+    return this.unreadable?.record === undefined
+  }
+
   /** Topic of the message: what was parked or redriven may be looked after by the reader of another partition. */
   get topic(): string {
     return this.parked?.topic ?? this.dead?.letter.topic ?? this.reader.topic
@@ -85,6 +90,25 @@ export class Task {
     return this.parked?.partition ?? this.dead?.letter.partition ?? this.reader.partition
   }
 }
+
+/** What cannot be handed to the handler, and why. */
+export interface Unreadable {
+  readonly error: unknown
+  /** Set for a record that is no message: its key, as far as it is text, and what is kept of it. */
+  readonly record?: { readonly key: string | null; readonly original: KeptOriginal }
+}
+
+/** Stands where a task has no message. */
+export const nobody: Message = Object.freeze({
+  specversion: '1.0',
+  id: 'none',
+  source: 'urn:millrace:none',
+  type: 'none',
+  time: '1970-01-01T00:00:00.000Z',
+  datacontenttype: 'application/json',
+  dataversion: 1,
+  data: null,
+})
 
 export interface DeadEntry {
   readonly letter: DeadLetter

@@ -1,6 +1,10 @@
-import { type Engine, PartitionUnknownError, TopicUnknownError } from '../engine/index.ts'
+import { type Engine, PartitionUnknownError, type TopicDescription, TopicUnknownError } from '../engine/index.ts'
 import { type Message, topicOfType } from '../message/index.ts'
+import { deadLetterTopic } from './namespaces.ts'
 import { declaredTopic } from './topic.ts'
+
+/** Dead letters hold whole messages: their topic takes as large ones as there are, unless the program declares less. */
+const deadLetterBytesMax = 64 * 1024 * 1024
 
 /** Topic of messages whose definition this process does not know. */
 export const defaultTopic = 'events'
@@ -13,6 +17,7 @@ export class TopicResolver {
   readonly #engine: Engine
   readonly #topicByType = new Map<string, string>()
   readonly #partitionCounts = new Map<string, number>()
+  readonly #recordBytesMax = new Map<string, number>()
   readonly #ensuring = new Map<string, Promise<void>>()
 
   constructor(engine: Engine) {
@@ -57,8 +62,19 @@ export class TopicResolver {
 
   /** Says that definitions or the app itself use a topic, so that it may be created. */
   async create(topic: string): Promise<void> {
-    const description = await this.#engine.topics.ensure(topic, declaredTopic(topic)?.config)
-    this.#partitionCounts.set(topic, description.partitions.length)
+    this.#note(await this.#engine.topics.ensure(topic, declaredTopic(topic)?.config))
+  }
+
+  /** Makes sure of the topic of an app's dead letters, and looks how large its records may be. */
+  async createDeadLetters(app: string): Promise<void> {
+    const topic = deadLetterTopic(app)
+    const defaults = { partitions: 1, recordBytesMax: deadLetterBytesMax }
+    this.#note(await this.#engine.topics.ensure(topic, { ...defaults, ...declaredTopic(topic)?.config }))
+  }
+
+  /** The largest record of a topic when it was last looked at, in bytes; 0: it never was. */
+  recordBytesMaxOf(topic: string): number {
+    return this.#recordBytesMax.get(topic) ?? 0
   }
 
   async #ensure(topic: string): Promise<void> {
@@ -66,6 +82,11 @@ export class TopicResolver {
     if (named || declaredTopic(topic) !== undefined) return this.create(topic)
     const description = await this.#engine.topics.describe(topic)
     if (description === undefined) throw new TopicUnknownError(topic)
-    this.#partitionCounts.set(topic, description.partitions.length)
+    this.#note(description)
+  }
+
+  #note({ name, config, partitions }: TopicDescription): void {
+    this.#partitionCounts.set(name, partitions.length)
+    this.#recordBytesMax.set(name, config.recordBytesMax)
   }
 }

@@ -71,6 +71,22 @@ export interface CommittedReport {
   readonly durationMs: number
 }
 
+/** Messages went from the outbox of a topic to the topic. */
+export interface RelayedReport {
+  readonly topic: string
+  readonly messageCount: number
+  /** From the look into the outbox to durable in the topic, in milliseconds. */
+  readonly durationMs: number
+}
+
+/** Messages wait in the outbox of a topic because the topic cannot be written; it is tried again. */
+export interface RelayFailedReport {
+  readonly topic: string
+  readonly error: unknown
+  /** Until the next attempt, in milliseconds. */
+  readonly delayMs: number
+}
+
 /** How far a handler is behind on a partition, after each commit. */
 export interface LagReport {
   readonly handler: string
@@ -133,6 +149,8 @@ export const channels: {
   readonly rebalanced: TypedChannel<RebalancedReport>
   readonly rewound: TypedChannel<RewoundReport>
   readonly breaker: TypedChannel<BreakerReport>
+  readonly relayed: TypedChannel<RelayedReport>
+  readonly relayFailed: TypedChannel<RelayFailedReport>
 } = Object.freeze({
   published: typed<PublishedReport>('published'),
   consumed: typed<ConsumedReport>('consumed'),
@@ -145,4 +163,6 @@ export const channels: {
   rebalanced: typed<RebalancedReport>('rebalanced'),
   rewound: typed<RewoundReport>('rewound'),
   breaker: typed<BreakerReport>('breaker'),
+  relayed: typed<RelayedReport>('relayed'),
+  relayFailed: typed<RelayFailedReport>('relay-failed'),
 })

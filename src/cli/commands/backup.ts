@@ -1,9 +1,9 @@
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { shownPath, withEngine } from '../engine-file.ts'
-import { NotFoundError, TargetExistsError } from '../errors.ts'
+import { NotFoundError, TargetExistsError, UsageError } from '../errors.ts'
 import { ProgressBar } from '../progress-bar.ts'
 import type { Invocation, Session } from '../session.ts'
 import { shownBytes } from '../text.ts'
@@ -24,9 +24,10 @@ export function backupCommand(program: Command, session: Session): void {
 async function backup(invocation: Invocation<object>): Promise<void> {
   const { output, environment, args } = invocation
   const { signal, clock, cwd } = environment
+  if (args[0] === '') throw new UsageError('The path of the copy is empty.', 'millrace backup')
   const path = resolve(cwd, args[0] as string)
   if (existsSync(path)) throw new TargetExistsError(path)
-  if (!existsSync(dirname(path)))
+  if (statSync(dirname(path), { throwIfNoEntry: false })?.isDirectory() !== true)
     throw new NotFoundError('folder', dirname(path), 'Create it first, or give another path.')
   // Only a copy that is whole gets the name that was asked for.
   const partial = `${path}.partial`

@@ -37,6 +37,10 @@ export async function showLetter(output: Output, { app, letter }: FoundLetter): 
     }
     case 'timer':
       return output.line(`timer of ${shown(original.owner)}: ${shownJson(original.timer)}`)
+    case 'omitted':
+      return output.line(
+        `about ${counted(original.characterCount, 'character')}, too large to be kept here; see the record above in its topic`,
+      )
     case 'record':
       return output.line(
         `${counted(Buffer.from(original.valueBase64, 'base64').length, 'byte')}: ${original.valueBase64}`,

@@ -153,7 +153,10 @@ function selectionOf({ options, args }: Invocation<ChangeOptions>, action: strin
   const { all, handler } = options
   const ways = [args.length > 0, all === true, handler !== undefined].filter(Boolean).length
   if (ways !== 1)
-    throw new UsageError('Say which ones: by ids, by --handler, or --all.', `millrace dead-letters ${action}`)
+    throw new UsageError(
+      'Say which ones: by ids, by --handler or by --all; only one of these.',
+      `millrace dead-letters ${action}`,
+    )
   return { handler }
 }
 

@@ -2,8 +2,10 @@ import { join, resolve } from 'node:path'
 import type { Command } from 'commander'
 import type { App, RunningApp } from '../../app/index.ts'
 import { embedded } from '../../embedded/index.ts'
+import type { EngineSource } from '../../engine/index.ts'
 import { Activity } from '../dev/activity.ts'
 import { loadApp } from '../dev/app-module.ts'
+import { loadEngine } from '../dev/engine-module.ts'
 import { LiveSummary } from '../dev/live-summary.ts'
 import { namedFile, shownPath } from '../engine-file.ts'
 import { UsageError } from '../errors.ts'
@@ -13,6 +15,7 @@ import { shown } from '../text.ts'
 interface DevOptions {
   readonly data?: string
   readonly once?: boolean
+  readonly deployment?: string
 }
 
 /** Where the files of apps go that no option names. */
@@ -31,6 +34,10 @@ export function devCommand(program: Command, session: Session): void {
       '--data <folder>',
       `folder for the file of the app (default: ${folderDefault}, unless --file or MILLRACE_FILE is given)`,
     )
+    .option(
+      '--deployment <module>',
+      "module that exports the engine to run on, as its default or as 'engine' (default: the embedded engine)",
+    )
     .option('--once', 'stop when everything is handled')
     .action(session.action(dev))
     .addHelpText(
@@ -39,6 +46,7 @@ export function devCommand(program: Command, session: Session): void {
 Examples:
   $ millrace dev app.ts
   $ millrace dev app.ts --file shop.db --json
+  $ millrace dev app.ts --deployment production.ts
   $ millrace dev app.ts --once            (handles what waits, for scripts)`,
     )
 }
@@ -49,17 +57,20 @@ async function dev(invocation: Invocation<DevOptions>): Promise<void> {
   if (options.data !== undefined && options.file !== undefined) {
     throw new UsageError('--data and --file exclude each other.', 'millrace dev')
   }
+  if (options.deployment !== undefined && (options.data ?? options.file) !== undefined) {
+    throw new UsageError('--deployment says where everything is kept: leave --data and --file out.', 'millrace dev')
+  }
   const app = await loadApp(args[0] as string, cwd)
   signal.throwIfAborted()
-  const path = fileOf(app, invocation)
-  await using engine = await embedded({ path }).open({ clock, random })
+  const { source, place } = await groundOf(app, invocation)
+  await using engine = await source.open({ clock, random })
   let summary: LiveSummary | undefined
   using activity = new Activity(clock, (text) => {
     summary?.clear()
     output.note(output.styledNote('yellow', shown(text)))
   })
   output.note(
-    `App ${app.name} runs on ${shownPath(path, cwd)}. ${options.once === true ? 'It stops when everything is handled.' : 'Ctrl-C stops it.'}`,
+    `App ${app.name} runs on ${place}. ${options.once === true ? 'It stops when everything is handled.' : 'Ctrl-C stops it.'}`,
   )
   const running = await app.start({ engine, clock, random })
   summary = new LiveSummary(running, activity, clock, output)
@@ -70,6 +81,19 @@ async function dev(invocation: Invocation<DevOptions>): Promise<void> {
     await running.stop()
   }
   output.note(`App ${app.name} stopped.`)
+}
+
+async function groundOf(
+  app: App,
+  invocation: Invocation<DevOptions>,
+): Promise<{ readonly source: EngineSource; readonly place: string }> {
+  const { options, environment } = invocation
+  if (options.deployment !== undefined) {
+    const source = await loadEngine(options.deployment, environment.cwd)
+    return { source, place: shown(source.name) }
+  }
+  const path = fileOf(app, invocation)
+  return { source: embedded({ path }), place: shownPath(path, environment.cwd) }
 }
 
 function fileOf(app: App, { options, environment }: Invocation<DevOptions>): string {

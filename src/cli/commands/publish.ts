@@ -1,5 +1,5 @@
 import { createReadStream } from 'node:fs'
-import { access, constants } from 'node:fs/promises'
+import { access, constants, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import type { EmbeddedEngine } from '../../embedded/index.ts'
@@ -24,9 +24,9 @@ const pauseMs = 100
 
 const description = `Publish messages to a topic.
 
-Data come as JSON: as an argument (one message), from --input, or from stdin (one message a line). Without
---envelope they are the data of a new message of --type; with it, whole CloudEvents as "tail --json" shows them under
-"message". --raw publishes bytes as they are.
+Data come as JSON: as an argument (one message), from --input, or from stdin (one message a line). \
+Without --envelope they are the data of a new message of --type; with it, whole CloudEvents as "tail --json" shows \
+them under "message". --raw publishes bytes as they are.
 
 Lines are published 1,000 at a time, all or none; a bad line ends the command and says what was published before.`
 
@@ -170,6 +170,7 @@ async function inputOf({
   await access(path, constants.R_OK).catch(() => {
     throw new NotFoundError('readable input file', path, 'Correct its path, or its permissions.')
   })
+  if ((await stat(path)).isDirectory()) throw new UsageError(`--input names a folder: ${path}.`, 'millrace publish')
   return createReadStream(path)
 }
 

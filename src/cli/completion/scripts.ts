@@ -10,21 +10,34 @@ export const shells: readonly Shell[] = ['bash', 'zsh', 'fish']
  */
 const bash = `# bash completion of millrace
 _millrace() {
-  local line="\${COMP_LINE:0:COMP_POINT}" current part value reply
+  local rest="\${COMP_LINE:0:COMP_POINT}" behind piece current part value reply index
   local -a words
-  read -ra words <<<"$line"
-  [[ "$line" == *[[:space:]] ]] && words+=('')
+  # Readline parts words at = and : and @ as well; where no blank stood between two pieces, they are one word.
+  for ((index = 0; index <= COMP_CWORD; index++)); do
+    behind="\${rest#"\${rest%%[![:space:]]*}"}"
+    piece="\${COMP_WORDS[index]}"
+    ((index == COMP_CWORD)) && piece="$behind"
+    if [[ "$behind" != "$rest" || \${#words[@]} -eq 0 ]]; then words+=("$piece"); else words[\${#words[@]}-1]+="$piece"; fi
+    rest="\${behind#"$piece"}"
+  done
+  words[0]="\${words[0]/#\\~\\//$HOME/}"
+  words=("\${words[@]//[\\"\\'\\\\]/}")
   current="\${words[\${#words[@]}-1]}"
-  # Readline parts words at = and @ as well, and replaces only the last piece.
-  part="\${COMP_WORDS[COMP_CWORD]}"
+  # Only the last piece is replaced.
+  part="\${piece//[\\"\\'\\\\]/}"
   COMPREPLY=()
   while IFS=$'\\t' read -r value _; do
     case "$value" in
       :path) compopt -o default 2>/dev/null ;;
       :none | '') ;;
-      *) reply="\${value#"\${current%"$part"}"}"; COMPREPLY+=("$(printf '%q' "$reply")") ;;
+      *)
+        reply="\${value#"\${current%"$part"}"}"
+        # Inside quotation marks Readline needs no escapes.
+        case "$piece" in [\\"\\']*) ;; *) reply="$(printf '%q' "$reply")" ;; esac
+        COMPREPLY+=("$reply")
+        ;;
     esac
-  done < <("\${words[0]}" __complete -- "\${words[@]:1}" 2>/dev/null)
+  done < <("\${words[0]}" __complete -- "\${words[@]:1}" 2>/dev/null </dev/null)
 }
 complete -F _millrace millrace
 `
@@ -38,11 +51,17 @@ _millrace() {
     value="\${line%%$'\\t'*}"
     description="\${line#*$'\\t'}"
     case "$line" in
-      :path) _files ;;
+      :path)
+        compset -P '--[^=]#='
+        _files
+        ;;
       :none | '') ;;
-      *) candidates+=("\${value//:/\\\\:}:$description") ;;
+      *)
+        value="\${value//\\\\/\\\\\\\\}"
+        candidates+=("\${value//:/\\\\:}:$description")
+        ;;
     esac
-  done < <("\${words[1]}" __complete -- "\${(@)words[2,CURRENT]}" 2>/dev/null)
+  done < <(\${~words[1]} __complete -- "\${(@Q)words[2,CURRENT-1]}" "\${(Q)PREFIX}" 2>/dev/null </dev/null)
   (( \${#candidates} )) && _describe -t values millrace candidates
 }
 if [ "\${funcstack[1]}" = _millrace ]; then _millrace "$@"; else compdef _millrace millrace; fi
@@ -52,10 +71,13 @@ const fish = `# fish completion of millrace
 function __millrace_complete
   set -l words (commandline -opc)
   set -l current (commandline -ct)
-  for line in ($words[1] __complete -- $words[2..] "$current" 2>/dev/null)
+  for line in ($words[1] __complete -- $words[2..] (string unescape -- "$current"; or echo "$current") 2>/dev/null </dev/null)
     switch $line
       case :path
-        __fish_complete_path "$current"
+        set -l lead (string match -r -- '^--[^=]*=' $current)
+        for path in (complete -C "'' "(string replace -r -- '^--[^=]*=' '' $current))
+          echo "$lead$path"
+        end
       case :none ''
       case '*'
         echo $line

@@ -1,9 +1,9 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { AppendCommand, EventCommand } from '../../committing/index.ts'
 import type { Appended, Conflict, ExpectedVersion } from '../../engine/index.ts'
 import { isUuid } from '../../kernel/index.ts'
 import { writeCrc } from '../../record/index.ts'
 import { LabelIndex, tagLabel, typeLabel } from './label-index.ts'
-import type { AppendCommand, EventCommand } from './protocol.ts'
 
 /** Streams remembered with their version; the oldest are dropped beyond this many. */
 const streamCacheMax = 100_000

@@ -2,13 +2,13 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { topicConfigDefaults } from '../../committing/index.ts'
 import type { RawRecord, TopicConfig } from '../../engine/index.ts'
 import { VirtualClock } from '../../kernel/index.ts'
 import { BatchBufferPool, decodeBatch, RecordBatchBuilder } from '../../record/index.ts'
 import { openForWriting } from '../connection.ts'
 import type { EmbeddedEngine } from '../embedded-engine.ts'
 import { codeOf, commit, openEngine, temporaryFolder } from '../file.test-support.ts'
-import { topicConfigDefaults } from '../topic-config.ts'
 import { maintenanceOf } from './maintenance.ts'
 import { TopicWriter } from './topic-writer.ts'
 
@@ -183,7 +183,7 @@ describe('compaction', () => {
               const { recordCount, maxTimestampMs: timeMaxMs } = builder
               topics.write({ partitionId, bytes: builder.seal({ crc: false }), recordCount, timeMaxMs })
             }
-            const work = maintenanceOf(db, isExpired ? 1_200 : 1_050, (run) => run(), keysMax)
+            const work = maintenanceOf(db, isExpired ? 1_200 : 1_050, (run) => run(), { keysMax })
             while (work.next().done !== true);
             const kept = db
               .prepare('SELECT bytes FROM batch ORDER BY base_offset')

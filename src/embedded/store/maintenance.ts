@@ -3,7 +3,8 @@ import { crc32 } from 'node:zlib'
 import type { TopicConfig } from '../../engine/index.ts'
 import { MillraceError } from '../../kernel/index.ts'
 import { decodeBatch, filterBatch, type RawRecord } from '../../record/index.ts'
-import type { MaintenanceTotals, PartitionRow } from './protocol.ts'
+import { deletedTopicPrefix, type MaintenanceTotals, type PartitionRow } from './protocol.ts'
+import { removeDeletedTopics } from './topic-removal.ts'
 import { readPartitions } from './topic-writer.ts'
 
 type Transaction = <T>(work: () => T) => T
@@ -16,18 +17,26 @@ interface Job {
   readonly nowMs: number
   readonly transaction: Transaction
   readonly keysMax: number
+  readonly ends: ReadonlyMap<number, number> | undefined
   readonly totals: MaintenanceTotals
 }
 
 /**
- * Applies retention and compaction to every topic. It yields after each small step, so that commits are never held up
- * for long: whoever drives it runs a few steps, lets others write, and comes back.
+ * Removes deleted topics, and applies retention and compaction to every other. It yields after each small step, so that
+ * commits are never held up for long: whoever drives it runs a few steps, lets others write, and comes back.
  */
 export function* maintenanceOf(
   db: DatabaseSync,
   nowMs: number,
   transaction: Transaction,
-  keysMax: number = compactionKeysMax,
+  {
+    keysMax = compactionKeysMax,
+    ends,
+  }: {
+    readonly keysMax?: number
+    /** By partition id: compaction looks at what stands before. Default: at everything. */
+    readonly ends?: ReadonlyMap<number, number>
+  } = {},
 ): Generator<void, MaintenanceTotals> {
   const totals: MaintenanceTotals = {
     batchesDeleted: 0,
@@ -37,8 +46,11 @@ export function* maintenanceOf(
     rewritten: [],
     damaged: [],
   }
-  const job: Job = { db, nowMs, transaction, keysMax, totals }
+  const job: Job = { db, nowMs, transaction, keysMax, ends, totals }
+  yield* removeDeletedTopics(db, transaction, totals)
   for (const row of db.prepare('SELECT id, name, config FROM topic').all()) {
+    // Deleted since: the next maintenance removes it.
+    if (String(row['name']).startsWith(deletedTopicPrefix)) continue
     const config = JSON.parse(String(row['config'])) as Required<TopicConfig>
     for (const place of readPartitions(db, Number(row['id']))) {
       if (config.cleanup !== 'compact') yield* retain(job, place, config)
@@ -154,13 +166,16 @@ function* rewriteAll(
   return tombstonesKept
 }
 
-/** The batches before the first one that is too young to be compacted. */
+/** The batches before the first one that is too young to be compacted, or not yet known to readers. */
 function compactable(job: Job, place: PartitionRow, config: Required<TopicConfig>): readonly Candidate[] {
   const rows = job.db
     .prepare('SELECT base_offset, last_offset, time_max_ms FROM batch WHERE partition_id = ? ORDER BY base_offset')
     .all(place.id)
-  const young = rows.findIndex((row) => Number(row['time_max_ms']) > job.nowMs - config.compactionLagMs)
-  return (young < 0 ? rows : rows.slice(0, young)).map((row) => ({
+  const end = job.ends === undefined ? Number.POSITIVE_INFINITY : (job.ends.get(place.id) ?? 0)
+  const first = rows.findIndex(
+    (row) => Number(row['time_max_ms']) > job.nowMs - config.compactionLagMs || Number(row['last_offset']) >= end,
+  )
+  return (first < 0 ? rows : rows.slice(0, first)).map((row) => ({
     baseOffset: Number(row['base_offset']),
     endOffset: Number(row['last_offset']) + 1,
   }))

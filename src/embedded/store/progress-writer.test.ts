@@ -48,7 +48,11 @@ describe('the writer of progress', () => {
                 next.set(key, new OffsetSet({ next: step.next, done: [] }))
               } else {
                 const { from, length } = step
-                writer.advance({ group: step.group, partitionId: step.partitionId, done: [from, from + length] })
+                writer.advance({
+                  claim: { group: step.group, topic: 't', partition: 0, epoch: 1 },
+                  partitionId: step.partitionId,
+                  done: [from, from + length],
+                })
                 const set = next.get(key) ?? new OffsetSet({ next: 0, done: [] })
                 set.add(from, from + length)
                 next.set(key, set)

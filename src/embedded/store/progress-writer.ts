@@ -1,6 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { ProgressCommand } from '../../committing/index.ts'
 import { type OffsetRange, OffsetSet, type Progress } from '../../engine/index.ts'
-import type { ProgressCommand } from './protocol.ts'
 
 /** Groups and partitions remembered with their progress; beyond this many all are forgotten and read anew. */
 const entriesMax = 100_000
@@ -28,7 +28,7 @@ export class ProgressWriter {
   }
 
   advance(command: ProgressCommand): void {
-    const entry = this.#entry(command.group, command.partitionId)
+    const entry = this.#entry(command.claim.group, command.partitionId)
     for (let i = 0; i < command.done.length; i += 2) {
       entry.offsets.add(command.done[i] as number, command.done[i + 1] as number)
     }

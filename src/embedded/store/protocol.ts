@@ -1,114 +1,19 @@
-import type {
-  Appended,
-  Conflict,
-  EventQuery,
-  ExpectedVersion,
-  ProducerSequence,
-  TopicConfig,
-} from '../../engine/index.ts'
-
-/** One sealed record batch on its way to the file; the store gives it its base offset and checksum. */
-export interface BatchCommand {
-  readonly partitionId: number
-  readonly bytes: Uint8Array
-  readonly recordCount: number
-  readonly timeMaxMs: number
-  readonly producer?: ProducerSequence
-}
-
-export interface EventCommand {
-  /** The event's UUID, or source and id of any other CloudEvent. */
-  readonly identity: string
-  readonly type: string
-  readonly tags: readonly string[]
-  /** Where its bytes (a record batch of one record) stand in the arena of the request. */
-  readonly start: number
-  readonly end: number
-}
-
-export interface AppendCommand {
-  readonly stream: string
-  readonly expected: ExpectedVersion
-  readonly events: readonly EventCommand[]
-  readonly condition?: { readonly query: EventQuery; readonly after: number }
-}
-
-export type StateCommand =
-  | {
-      readonly kind: 'set'
-      readonly namespace: string
-      readonly key: string
-      readonly value: string
-      readonly expected: number
-    }
-  | { readonly kind: 'delete'; readonly namespace: string; readonly key: string; readonly expected: number }
-  | { readonly kind: 'clear'; readonly namespace: string }
-
-/** Stands for "no revision expected" in a {@link StateCommand}. */
-export const anyRevision = -1
-
-export type TimerCommand =
-  | {
-      readonly kind: 'schedule'
-      readonly owner: string
-      readonly id: string
-      readonly dueMs: number
-      readonly payload: string
-    }
-  | { readonly kind: 'cancel'; readonly owner: string; readonly id: string }
-  | { readonly kind: 'fire'; readonly owner: string; readonly id: string; readonly revision: number }
-
-export interface ProgressCommand {
-  readonly group: string
-  readonly partitionId: number
-  /** Pairs: from, to (exclusive). */
-  readonly done: readonly number[]
-}
-
-/** What is committed or refused as a whole; several units share one transaction and one sync. */
-export interface UnitCommand {
-  readonly batches: readonly BatchCommand[]
-  readonly appends: readonly AppendCommand[]
-  readonly state: readonly StateCommand[]
-  readonly timers: readonly TimerCommand[]
-  readonly progress: readonly ProgressCommand[]
-}
-
-/** Why a unit was refused with an error rather than a conflict. */
-export type Refusal =
-  | {
-      readonly kind: 'out-of-sequence'
-      readonly producerId: number
-      readonly partitionId: number
-      readonly expected: number
-      readonly sequence: number
-    }
-  | {
-      readonly kind: 'producer-fenced'
-      readonly producerId: number
-      readonly epoch: number
-      readonly currentEpoch: number
-    }
-
-export type UnitResult =
-  | { readonly kind: 'committed'; readonly baseOffsets: readonly number[]; readonly appended: readonly Appended[] }
-  | { readonly kind: 'conflict'; readonly conflict: Conflict }
-  | { readonly kind: 'refused'; readonly refusal: Refusal }
+import type { CommitGroup, UnitResult } from '../../committing/index.ts'
+import type { TopicConfig } from '../../engine/index.ts'
 
 /** Everything the writing side can be asked for. */
 export type StoreRequest =
-  | {
-      readonly kind: 'commit'
-      readonly timeMs: number
-      readonly arena: Uint8Array
-      readonly units: readonly UnitCommand[]
-    }
+  | ({ readonly kind: 'commit' } & CommitGroup)
   | { readonly kind: 'create-topic'; readonly name: string; readonly config: Required<TopicConfig> }
   | { readonly kind: 'alter-topic'; readonly topicId: number; readonly config: Required<TopicConfig> }
   | { readonly kind: 'delete-topic'; readonly topicId: number }
   | { readonly kind: 'truncate-partition'; readonly partitionId: number; readonly beforeOffset: number }
   | { readonly kind: 'register-producer'; readonly name: string }
-  | { readonly kind: 'maintain'; readonly nowMs: number }
+  /**
+   * `ends`: how far readers know each partition that is compacted, by its id. A record behind that replaces nothing yet, or
+   * they would find neither the old value of its key nor the new one.
+   */
+  | { readonly kind: 'maintain'; readonly nowMs: number; readonly ends: ReadonlyMap<number, number> }
   | {
       readonly kind: 'put-progress'
       readonly entries: readonly { readonly group: string; readonly partitionId: number; readonly next: number }[]
@@ -118,6 +23,9 @@ export type StoreRequest =
   | { readonly kind: 'delete-stream'; readonly stream: string; readonly tombstone: boolean }
   | { readonly kind: 'checkpoint' }
   | { readonly kind: 'close' }
+
+/** What the names of topics begin with that are deleted and not yet removed: no topic's own name holds a `/`. */
+export const deletedTopicPrefix = 'deleted/'
 
 /** A partition as the store knows it. */
 export interface PartitionRow {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { anyRevision, type StateCommand } from '../../committing/index.ts'
 import { openForWriting } from '../connection.ts'
-import { anyRevision, type StateCommand } from './protocol.ts'
 import { StateWriter } from './state-writer.ts'
 
 const namespace = fc.constantFrom('n', 'm')

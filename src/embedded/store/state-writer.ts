@@ -1,6 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { anyRevision, type StateCommand } from '../../committing/index.ts'
 import type { Conflict } from '../../engine/index.ts'
-import { anyRevision, type StateCommand } from './protocol.ts'
 
 /** Revisions remembered so that a conditional write need not read first; the oldest are dropped beyond this many. */
 const revisionCacheMax = 100_000
@@ -60,6 +60,8 @@ export class StateWriter {
   }
 
   apply(command: StateCommand): void {
+    // A guard: it holds a commit to a key that is not there, and was checked.
+    if (command.kind === 'delete' && command.expected === 0) return
     const namespaceId = this.#namespaceId(command.namespace)
     if (command.kind === 'clear') {
       this.#clear.run(namespaceId)

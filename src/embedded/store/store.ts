@@ -1,9 +1,10 @@
 import type { DatabaseSync } from 'node:sqlite'
+import type { BatchCommand, UnitCommand, UnitResult } from '../../committing/index.ts'
 import type { Appended } from '../../engine/index.ts'
 import { EventWriter } from './event-writer.ts'
 import { maintenanceOf } from './maintenance.ts'
 import { ProgressWriter } from './progress-writer.ts'
-import type { BatchCommand, MaintenanceTotals, StoreAnswer, StoreRequest, UnitCommand, UnitResult } from './protocol.ts'
+import type { MaintenanceTotals, StoreAnswer, StoreRequest } from './protocol.ts'
 import { StateWriter } from './state-writer.ts'
 import { TimerWriter } from './timer-writer.ts'
 import { TopicWriter } from './topic-writer.ts'
@@ -59,7 +60,7 @@ export class Store {
       case 'register-producer':
         return this.#transaction(() => this.#topics.registerProducer(request.name))
       case 'maintain':
-        return this.#maintain(request.nowMs)
+        return this.#maintain(request.nowMs, request.ends)
       case 'put-progress':
         return this.#transaction(() => {
           for (const { group, partitionId, next } of request.entries) this.#progress.put(group, partitionId, next)
@@ -124,8 +125,9 @@ export class Store {
   }
 
   /** A few steps of maintenance; `null` as long as more is to be done. */
-  #maintain(nowMs: number): MaintenanceTotals | null {
-    const maintenance = this.#maintenance ?? maintenanceOf(this.#db, nowMs, (work) => this.#transaction(work))
+  #maintain(nowMs: number, ends: ReadonlyMap<number, number>): MaintenanceTotals | null {
+    const transaction = <T>(work: () => T): T => this.#transaction(work)
+    const maintenance = this.#maintenance ?? maintenanceOf(this.#db, nowMs, transaction, { ends })
     // Kept only when there is more to do: a generator that threw is at its end and would say so for ever.
     this.#maintenance = undefined
     for (let i = 0; i < maintenanceStepsMax; i++) {

@@ -1,6 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { TimerCommand } from '../../committing/index.ts'
 import type { Conflict } from '../../engine/index.ts'
-import type { TimerCommand } from './protocol.ts'
 
 /** Writes durable timers. Revisions come from one counter, so a timer scheduled anew is never taken for its predecessor. */
 export class TimerWriter {

@@ -1,8 +1,15 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { crc32 } from 'node:zlib'
+import type { BatchCommand, Refusal } from '../../committing/index.ts'
 import type { ProducerSequence, TopicConfig } from '../../engine/index.ts'
 import { setBaseOffset, setProducer, writeCrc } from '../../record/index.ts'
-import type { BatchCommand, PartitionRow, Refusal, TopicRow } from './protocol.ts'
+import { deletedTopicPrefix, type PartitionRow, type TopicRow } from './protocol.ts'
+
+/**
+ * The last epoch that a producer's id is used with, as in Kafka: epochs are 16-bit and the greatest is kept back. The
+ * registration after it gets a new id.
+ */
+export const producerEpochMax = 32_766
 
 /** How many batches an idempotent producer may have in flight and repeat, as in Kafka (max.in.flight.requests 5). */
 const producerWindow = 5
@@ -20,6 +27,9 @@ interface ProducerState {
 
 /** Where a batch goes, as found by the check before anything is written. */
 export type BatchPlan = { readonly kind: 'write' } | { readonly kind: 'duplicate'; readonly baseOffset: number }
+
+/** Stands for the epoch of a producer that is not registered. */
+const unregistered = -1
 
 /** Sequence numbers are 32-bit and start again at 0 after 2,147,483,647, as in Kafka. */
 function sequenceAfter(sequence: number, count: number): number {
@@ -68,6 +78,7 @@ export class TopicWriter {
     if (batch.producer === undefined) return { kind: 'write' }
     const { producerId, epoch, sequence } = batch.producer
     const currentEpoch = this.#epochOf(producerId)
+    if (currentEpoch === unregistered) return { kind: 'producer-unknown', producerId }
     if (epoch !== currentEpoch) return { kind: 'producer-fenced', producerId, epoch, currentEpoch }
     const state = this.#producerState(producerId, batch.partitionId)
     // The numbering starts anew with each epoch.
@@ -135,22 +146,24 @@ export class TopicWriter {
     }
   }
 
+  /**
+   * Marks a topic as deleted, by a name that no topic can have: it is gone for readers, and its name is free. However much
+   * it holds, this is one short transaction; maintenance removes what is left of it, see {@link removeDeletedTopics}.
+   */
   deleteTopic(topicId: number): void {
-    for (const { id } of readPartitions(this.#db, topicId)) {
-      this.#db.prepare('DELETE FROM batch WHERE partition_id = ?').run(id)
-      this.#db.prepare('DELETE FROM progress WHERE partition_id = ?').run(id)
-      this.#db.prepare('DELETE FROM producer_partition WHERE partition_id = ?').run(id)
-      this.#ends.delete(id)
-    }
+    for (const { id } of readPartitions(this.#db, topicId)) this.#ends.delete(id)
     this.#producers.clear()
-    this.#db.prepare('DELETE FROM partition WHERE topic_id = ?').run(topicId)
-    this.#db.prepare('DELETE FROM topic WHERE id = ?').run(topicId)
+    this.#db
+      .prepare('DELETE FROM progress WHERE partition_id IN (SELECT id FROM partition WHERE topic_id = ?)')
+      .run(topicId)
+    this.#db.prepare('UPDATE topic SET name = ? WHERE id = ?').run(`${deletedTopicPrefix}${topicId}`, topicId)
   }
 
   registerProducer(name: string): { producerId: number; epoch: number } {
+    this.#retireProducer(name)
     const row = this.#db
       .prepare(`INSERT INTO producer (name, epoch) VALUES (?, 0)
-        ON CONFLICT (name) DO UPDATE SET epoch = (epoch + 1) % 32768 RETURNING id, epoch`)
+        ON CONFLICT (name) DO UPDATE SET epoch = epoch + 1 RETURNING id, epoch`)
       .get(name)
     const producerId = Number(row?.['id'])
     const epoch = Number(row?.['epoch'])
@@ -180,10 +193,20 @@ export class TopicWriter {
   #epochOf(producerId: number): number {
     let epoch = this.#epochs.get(producerId)
     if (epoch === undefined) {
-      epoch = Number(this.#selectEpoch.get(producerId)?.['epoch'] ?? -1)
+      epoch = Number(this.#selectEpoch.get(producerId)?.['epoch'] ?? unregistered)
       this.#epochs.set(producerId, epoch)
     }
     return epoch
+  }
+
+  /** Takes the id of a producer out of use whose epochs are used up: ids are never given again, so it is unknown for ever. */
+  #retireProducer(name: string): void {
+    const spent = this.#db.prepare('DELETE FROM producer WHERE name = ? AND epoch >= ? RETURNING id')
+    const producerId = spent.get(name, producerEpochMax)?.['id']
+    if (producerId === undefined) return
+    this.#db.prepare('DELETE FROM producer_partition WHERE producer_id = ?').run(Number(producerId))
+    this.#epochs.delete(Number(producerId))
+    this.#producers.clear()
   }
 
   #producerState(producerId: number, partitionId: number): ProducerState | undefined {

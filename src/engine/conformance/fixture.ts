@@ -42,6 +42,11 @@ export class Fixture {
     return clock
   }
 
+  /** What {@link choosing} chooses by, if that is given. */
+  get seed(): number | undefined {
+    return this.#ground.seed
+  }
+
   /** Now, by the engine's clock. */
   nowMs(): number {
     return (this.#ground.clock ?? systemClock).nowMs()

@@ -12,4 +12,6 @@ export interface Ground {
   release?(engine: Engine): Promise<void>
   /** The clock that the engine lives by; absent where it has a time of its own, as a server does. */
   readonly clock?: VirtualClock
+  /** What the cases that choose at random choose by, to repeat one that failed. Absent: each of them takes a new one. */
+  readonly seed?: number
 }

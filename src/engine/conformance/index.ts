@@ -17,6 +17,7 @@
 import { appendCases } from './append-cases.ts'
 import { atomicityCases } from './atomicity-cases.ts'
 import { badInputCases } from './bad-input-cases.ts'
+import { closingCases } from './closing-cases.ts'
 import { conditionCases } from './condition-cases.ts'
 import type { ConformanceCase, Offer } from './conformance-case.ts'
 import { contentCases } from './content-cases.ts'
@@ -25,10 +26,21 @@ import { exactlyOnceCases } from './exactly-once-cases.ts'
 import { Fixture } from './fixture.ts'
 import type { Ground } from './ground.ts'
 import { groupCases } from './group-cases.ts'
+import { guardCases } from './guard-cases.ts'
+import { iterationCases } from './iteration-cases.ts'
 import { lifecycleCases } from './lifecycle-cases.ts'
+import { membershipCases } from './membership-cases.ts'
+import { parallelDecisionCases } from './parallel-decision-cases.ts'
+import { parallelLogCases } from './parallel-log-cases.ts'
+import { parallelMaintenanceCases } from './parallel-maintenance-cases.ts'
+import { parallelReadingCases } from './parallel-reading-cases.ts'
+import { parallelStateCases } from './parallel-state-cases.ts'
 import { producerCases } from './producer-cases.ts'
 import { progressCases } from './progress-cases.ts'
 import { publishCases } from './publish-cases.ts'
+import { queryCases } from './query-cases.ts'
+import { rangeCases } from './range-cases.ts'
+import { readerArgumentCases } from './reader-argument-cases.ts'
 import { readingCases } from './reading-cases.ts'
 import { retentionCases } from './retention-cases.ts'
 import { stateCases } from './state-cases.ts'
@@ -47,6 +59,7 @@ export { ModelRun } from './model-run.ts'
 /** Every case, by area. */
 export const conformanceCases: readonly ConformanceCase[] = [
   ...lifecycleCases,
+  ...closingCases,
   ...topicCases,
   ...publishCases,
   ...contentCases,
@@ -56,16 +69,27 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...groupCases,
   ...progressCases,
   ...exactlyOnceCases,
+  ...membershipCases,
   ...appendCases,
   ...conditionCases,
+  ...queryCases,
   ...eventReadingCases,
+  ...iterationCases,
   ...subscriptionCases,
   ...streamEndCases,
   ...stateCases,
+  ...rangeCases,
   ...watchCases,
   ...timerCases,
   ...atomicityCases,
+  ...parallelDecisionCases,
+  ...parallelReadingCases,
+  ...parallelLogCases,
+  ...parallelMaintenanceCases,
+  ...parallelStateCases,
   ...badInputCases,
+  ...readerArgumentCases,
+  ...guardCases,
 ]
 
 /** `true` when the engine must pass the case, otherwise the reason why it is not asked. */

@@ -34,7 +34,7 @@ export function newModelEvents(): ModelEvents {
 }
 
 /** Whether an event matches a query (dcb.events): one item, all tags, any type. */
-export function matches(event: ModelEvent, query: EventQuery): boolean {
+export function matches(event: Pick<ModelEvent, 'type' | 'tags'>, query: EventQuery): boolean {
   if (query.items.length === 0) return true
   return query.items.some(
     ({ types = [], tags = [] }) =>

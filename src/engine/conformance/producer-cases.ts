@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import type { ProducerSequence, PublishWrite } from '../write-batch.ts'
-import { all, type ConformanceCase, idempotentProducers, keeps, survivesClose } from './conformance-case.ts'
+import { all, atomic, type ConformanceCase, idempotentProducers, survivesClose } from './conformance-case.ts'
 import { type Fixture, refuses } from './fixture.ts'
 
 /** A producer of its own and a topic with two partitions to write to. */
@@ -173,7 +173,7 @@ export const producerCases: readonly ConformanceCase[] = (
     },
     {
       name: 'producers: what is beside a repetition in its batch is still written',
-      requires: keeps('state'),
+      requires: atomic('topics', 'state'),
       async run(f) {
         const { topic, send, write } = await producing(f)
         await send(0, 1)

@@ -111,10 +111,8 @@ export const watchCases: readonly ConformanceCase[] = [
         one.changes.map(({ key }) => key),
         ['a1'],
       )
-      assert.deepEqual(
-        some.changes.map(({ key }) => key),
-        ['a1', 'a2', 'a10'],
-      )
+      // In what order the changes of different keys come is the engine's choice.
+      assert.deepEqual(some.changes.map(({ key }) => key).toSorted(), ['a1', 'a10', 'a2'])
       assert.deepEqual(elsewhere.changes, [])
     },
   },

@@ -1,14 +1,14 @@
 import type { CommitOutcome, EventQuery, ExpectedVersion, ProducerSequence, TopicPosition } from '../engine/index.ts'
 import type { Message } from '../message/index.ts'
 import { type BatchBufferPool, type BatchMark, RecordBatchBuilder, type RecordInput } from '../record/index.ts'
-import type { Partition, Topic } from './catalog.ts'
-import type { BatchCommand, ProgressCommand, StateCommand, TimerCommand } from './store/protocol.ts'
+import type { BatchCommand, ProgressCommand, StateCommand, TimerCommand } from './commands.ts'
+import type { PartitionPlace, TopicPlace } from './places.ts'
 import { isShareable } from './write-checks.ts'
 
 /** Records of one partition on their way into one batch. */
 export class BatchDraft {
-  readonly topic: Topic
-  readonly partition: Partition
+  readonly topic: TopicPlace
+  readonly partition: PartitionPlace
   readonly producer: ProducerSequence | undefined
   readonly builder: RecordBatchBuilder
   /** Messages as they were given, for readers that keep up; `undefined` once a raw record or an unfrozen message is among them. */
@@ -21,7 +21,12 @@ export class BatchDraft {
   /** Where it ended before the commit that is being staged; `undefined`: that commit has not touched it. */
   #mark: BatchMark | undefined
 
-  constructor(topic: Topic, partition: Partition, producer: ProducerSequence | undefined, pool: BatchBufferPool) {
+  constructor(
+    topic: TopicPlace,
+    partition: PartitionPlace,
+    producer: ProducerSequence | undefined,
+    pool: BatchBufferPool,
+  ) {
     this.topic = topic
     this.partition = partition
     this.producer = producer
@@ -125,8 +130,8 @@ export class UnitDraft {
 
   /** The batch that takes the next record of a partition. A producer's batch is never shared. */
   draftFor(
-    topic: Topic,
-    partition: Partition,
+    topic: TopicPlace,
+    partition: PartitionPlace,
     producer: ProducerSequence | undefined,
     pool: BatchBufferPool,
   ): BatchDraft {

@@ -1,7 +1,12 @@
-import type { EventQuery, ExpectedVersion, RawRecord, WriteBatch } from '../engine/index.ts'
+import {
+  ArgumentInvalidError,
+  type EventQuery,
+  type ExpectedVersion,
+  type RawRecord,
+  type WriteBatch,
+} from '../engine/index.ts'
 import { frozenJson } from '../kernel/index.ts'
 import { type Message, messageProblem } from '../message/index.ts'
-import { ArgumentInvalidError } from './errors.ts'
 
 /** Names of streams, namespaces, keys, owners, groups and tags: long enough for any use, short enough for an index. */
 const nameBytesMax = 1024
@@ -102,6 +107,20 @@ export function checkInteger(place: string, value: unknown, min: number): assert
   if (typeof value !== 'number' || !Number.isSafeInteger(value) || value < min) {
     throw new ArgumentInvalidError(place, `is ${describe(value)}, not a whole number of at least ${min}`)
   }
+}
+
+/** Refuses what is no object of options, and a signal among them that is none. */
+export function checkOptions(place: string, options: unknown): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new ArgumentInvalidError(place, `is ${describe(options)}, not an object`)
+  }
+  const { signal } = options as { readonly signal?: unknown }
+  if (signal !== undefined) checkSignal(signal)
+}
+
+/** Refuses what is no text, where text may be empty: a prefix, or where a page begins. */
+export function checkText(place: string, text: unknown): asserts text is string {
+  if (typeof text !== 'string') throw new ArgumentInvalidError(place, `is ${describe(text)}, not a string`)
 }
 
 /** Refuses what is no signal: nothing else would ever end what waits for it. */

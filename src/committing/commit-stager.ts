@@ -1,25 +1,25 @@
-import type {
-  AppendWrite,
-  EventQuery,
-  NewEvent,
-  ProgressWrite,
-  PublishWrite,
-  StateWrite,
-  TimerWrite,
-  WriteBatch,
+import {
+  type AppendWrite,
+  ArgumentInvalidError,
+  type EventQuery,
+  type NewEvent,
+  type ProgressWrite,
+  type PublishWrite,
+  type StateWrite,
+  type TimerWrite,
+  type WriteBatch,
 } from '../engine/index.ts'
 import { isUuid } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
 import { type BatchBufferPool, partitionFor, RecordBatchBuilder } from '../record/index.ts'
-import type { Catalog, Partition, Topic } from './catalog.ts'
-import { ArgumentInvalidError } from './errors.ts'
 import {
   type AppendCommand,
   anyRevision,
   type ProgressCommand,
   type StateCommand,
   type TimerCommand,
-} from './store/protocol.ts'
+} from './commands.ts'
+import type { PartitionPlace, PlaceCatalog, TopicPlace } from './places.ts'
 import type { AppendDraft, BatchDraft, EventDraft, Slot, UnitDraft } from './unit-draft.ts'
 import {
   checkExpected,
@@ -39,9 +39,10 @@ interface Staged {
   readonly bytes: number
 }
 
-/** A commit that no state of the file can refuse; such commits share a unit. */
-export function isUnconditional(batch: WriteBatch): boolean {
+/** A commit that nothing which is stored can refuse; such commits share a unit. */
+export function isUnconditional(batch: WriteBatch, isProgressFenced: boolean): boolean {
   return (
+    (!isProgressFenced || (batch.progress?.length ?? 0) === 0) &&
     (batch.append?.length ?? 0) === 0 &&
     (batch.publish?.every((write) => write.producer === undefined) ?? true) &&
     (batch.state?.every((write) => write.kind === 'clear' || write.expectedRevision === undefined) ?? true) &&
@@ -51,13 +52,13 @@ export function isUnconditional(batch: WriteBatch): boolean {
 
 /** Checks and encodes commits into units: all of a commit, or, when a part of it is wrong, nothing. */
 export class CommitStager {
-  readonly #catalog: Catalog
+  readonly #catalog: PlaceCatalog
   readonly #pool: BatchBufferPool
   readonly #eventBuilder: RecordBatchBuilder
   /** Turns records without a key over the partitions: one partition per commit, as Kafka's sticky partitioner. */
   #turn = 0
 
-  constructor(catalog: Catalog, pool: BatchBufferPool) {
+  constructor(catalog: PlaceCatalog, pool: BatchBufferPool) {
     this.#catalog = catalog
     this.#pool = pool
     this.#eventBuilder = new RecordBatchBuilder({ pool, recordBytesMax: eventBytesMax })
@@ -126,12 +127,17 @@ export class CommitStager {
       }
       pairs.push(from, to)
     }
-    return { group: claim.group, partitionId: partition.id, done: pairs }
+    const { group, topic, partition: number, epoch } = claim
+    return { claim: { group, topic, partition: number, epoch }, partitionId: partition.id, done: pairs }
   }
 
   #target(write: PublishWrite): Target {
     const topic = this.#catalog.topic(write.topic)
     const { messages = [], records = [] } = write
+    // A misspelt name of either would be acknowledged without it. An empty list is one that was made and is empty.
+    if (write.messages === undefined && write.records === undefined) {
+      throw new ArgumentInvalidError(`publish to "${write.topic}"`, 'has neither messages nor records')
+    }
     checkList(`publish to "${write.topic}", messages`, messages)
     checkList(`publish to "${write.topic}", records`, records)
     if (write.producer !== undefined) {
@@ -143,7 +149,11 @@ export class CommitStager {
       checkInteger('producer.sequence', write.producer.sequence, 0)
     }
     const fixed = write.partition === undefined ? undefined : this.#catalog.partition(write.topic, write.partition)
-    return { topic, fixed, keyless: fixed ?? (topic.partitions[this.#turn++ % topic.partitions.length] as Partition) }
+    return {
+      topic,
+      fixed,
+      keyless: fixed ?? (topic.partitions[this.#turn++ % topic.partitions.length] as PartitionPlace),
+    }
   }
 
   #draft(unit: UnitDraft, target: Target, write: PublishWrite, key: string | Uint8Array | null): BatchDraft {
@@ -201,9 +211,9 @@ export class CommitStager {
 }
 
 interface Target {
-  readonly topic: Topic
-  readonly fixed: Partition | undefined
-  readonly keyless: Partition
+  readonly topic: TopicPlace
+  readonly fixed: PartitionPlace | undefined
+  readonly keyless: PartitionPlace
   producerDraft?: BatchDraft | undefined
 }
 

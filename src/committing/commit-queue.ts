@@ -1,10 +1,17 @@
-import { type CommitOutcome, OutOfSequenceError, ProducerFencedError, type WriteBatch } from '../engine/index.ts'
+import {
+  ArgumentInvalidError,
+  type CommitOutcome,
+  OutOfSequenceError,
+  ProducerFencedError,
+  ProducerUnknownError,
+  TopicUnknownError,
+  type WriteBatch,
+} from '../engine/index.ts'
 import { ByteBudget, type Clock, ClosedError, InvariantError } from '../kernel/index.ts'
-import type { Catalog } from './catalog.ts'
+import type { BatchBufferPool } from '../record/index.ts'
+import type { AppendCommand, CommitGroup, Refusal, UnitResult } from './commands.ts'
 import { CommitStager, isUnconditional, packAppends } from './commit-stager.ts'
-import { ArgumentInvalidError, EngineFailedError } from './errors.ts'
-import type { AppendCommand, Refusal, StoreAnswers, StoreRequest, UnitResult } from './store/protocol.ts'
-import type { StoreClient } from './store-client.ts'
+import type { PlaceCatalog } from './places.ts'
 import { type BatchDraft, positionsOf, UnitDraft } from './unit-draft.ts'
 import { WaitingLine } from './waiting-line.ts'
 
@@ -24,11 +31,32 @@ const unitWeight = 512
 /** Taken to be let in; what a commit really weighs is known, and taken, once it is encoded. */
 const admissionBytes = 64
 
+/** The way to the writing side, wherever it runs. Groups are written in the order of the calls. */
+export interface GroupWriter {
+  /** Where the bytes of commits come from. They belong to the group once it is given, and come back when it is answered. */
+  readonly pool: BatchBufferPool
+  commit(group: CommitGroup): Promise<readonly UnitResult[]>
+  /** Whether the engine is finished by an error of `commit`, not only the group. */
+  isFinal(error: Error): boolean
+}
+
+/** What a {@link CommitQueue} is made of. */
+export interface CommitQueueParts {
+  readonly writer: GroupWriter
+  readonly catalog: PlaceCatalog
+  readonly clock: Clock
+  /** Commits waiting to be written, in bytes. */
+  readonly bufferBytesMax: number
+  readonly listener: CommitListener
+  /** Claims can be lost to another process without this one knowing, so a commit under one can be refused. */
+  readonly isProgressFenced?: boolean
+}
+
 /** What the queue tells the rest of the engine, after the sync and before the commit's promise resolves. */
 export interface CommitListener {
-  /** One batch stands in the file from `baseOffset` on. */
+  /** One batch stands in the log from `baseOffset` on. */
   published(draft: BatchDraft, baseOffset: number): void
-  /** Everything else of the unit stands in the file too. */
+  /** Everything else of the unit stands there too. */
   unitCommitted(unit: UnitDraft): void
   /** The engine stopped for good: whoever waits for something to come must be told. */
   failed(): void
@@ -39,12 +67,13 @@ export interface CommitListener {
  * writer was busy becomes one group: one transaction, one sync.
  */
 export class CommitQueue {
-  readonly #client: StoreClient
-  readonly #catalog: Catalog
+  readonly #writer: GroupWriter
+  readonly #catalog: PlaceCatalog
   readonly #clock: Clock
   readonly #budget: ByteBudget
   readonly #stager: CommitStager
   readonly #listener: CommitListener
+  readonly #isProgressFenced: boolean
   #units: UnitDraft[] = []
   /** Back-pressure: calls that found the budget spent. */
   readonly #line: WaitingLine
@@ -57,14 +86,15 @@ export class CommitQueue {
   /** Resolves when everything sent so far is answered. */
   #tail: Promise<unknown> = Promise.resolve()
 
-  constructor(client: StoreClient, catalog: Catalog, clock: Clock, bufferBytesMax: number, listener: CommitListener) {
-    this.#client = client
-    this.#catalog = catalog
-    this.#clock = clock
-    this.#budget = new ByteBudget('the commits waiting for the disk', bufferBytesMax)
+  constructor(parts: CommitQueueParts) {
+    this.#writer = parts.writer
+    this.#catalog = parts.catalog
+    this.#clock = parts.clock
+    this.#budget = new ByteBudget('the commits waiting for the disk', parts.bufferBytesMax)
     this.#line = new WaitingLine(this.#budget)
-    this.#stager = new CommitStager(catalog, client.pool)
-    this.#listener = listener
+    this.#stager = new CommitStager(parts.catalog, parts.writer.pool)
+    this.#listener = parts.listener
+    this.#isProgressFenced = parts.isProgressFenced ?? false
   }
 
   /** Why the engine stopped, if it did. */
@@ -86,13 +116,13 @@ export class CommitQueue {
     }
   }
 
-  /** Sends another request after all commits made so far, in order with them. */
-  async request<R extends StoreRequest>(request: R): Promise<StoreAnswers[R['kind']]> {
+  /** Does something else with the writing side after all commits made so far, in order with them. */
+  async inOrder<T>(work: () => Promise<T>): Promise<T> {
     this.#refuseIfDone()
     if (!this.#line.isEmpty) await this.#line.passed()
     if (this.#failure !== undefined) throw this.#failure
     while (this.#units.length > 0) this.#sendGroup()
-    const answer = this.#client.request(request)
+    const answer = work()
     this.#follow(answer.catch((error: Error) => this.#noteFailure(error)))
     return answer
   }
@@ -123,7 +153,7 @@ export class CommitQueue {
   }
 
   #enter(batch: WriteBatch, resolve: (outcome: CommitOutcome) => void, reject: (error: Error) => void): void {
-    const shared = isUnconditional(batch)
+    const shared = isUnconditional(batch, this.#isProgressFenced)
     const last = this.#units.at(-1)
     const open = shared && last?.shared === true && last.bytes < groupBytesMax ? last : undefined
     const unit = open ?? new UnitDraft(shared)
@@ -190,9 +220,8 @@ export class CommitQueue {
   /** Seals units and sends them. What was staged can be sealed: anything else is a fault of ours, which stops the engine. */
   #hand(units: readonly UnitDraft[]): Promise<readonly UnitResult[]> {
     try {
-      const { arena, appends } = packAppends(units, this.#client.pool)
-      return this.#client.request({
-        kind: 'commit',
+      const { arena, appends } = packAppends(units, this.#writer.pool)
+      return this.#writer.commit({
         timeMs: this.#clock.nowMs(),
         arena,
         units: units.map((unit, i) => ({
@@ -256,10 +285,10 @@ export class CommitQueue {
 
   /**
    * After a failed sync nobody knows what the disk holds, and after a broken invariant nobody knows what the writer does:
-   * every later commit is refused until the file is reopened.
+   * every later commit is refused until the engine is reopened.
    */
   #noteFailure(error: Error): void {
-    if (this.#failure !== undefined || !(error instanceof EngineFailedError || error instanceof InvariantError)) return
+    if (this.#failure !== undefined || !(error instanceof InvariantError || this.#writer.isFinal(error))) return
     this.#failure = error
     for (const unit of this.#units.splice(0)) {
       this.#budget.release(unit.bytes)
@@ -270,10 +299,12 @@ export class CommitQueue {
   }
 
   #refusalError(refusal: Refusal): Error {
+    if (refusal.kind === 'producer-unknown') return new ProducerUnknownError(refusal.producerId)
     if (refusal.kind === 'producer-fenced') {
       return new ProducerFencedError(refusal.producerId, refusal.epoch, refusal.currentEpoch)
     }
     const partition = this.#catalog.partitionById(refusal.partitionId)
+    if (refusal.kind === 'partition-gone') return new TopicUnknownError(partition?.topic ?? '')
     const { producerId, expected, sequence } = refusal
     return new OutOfSequenceError(producerId, partition?.topic ?? '', partition?.number ?? -1, expected, sequence)
   }

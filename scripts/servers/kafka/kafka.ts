@@ -1,0 +1,170 @@
+import { randomBytes } from 'node:crypto'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Admin } from '@platformatic/kafka'
+import { runCommand } from '../run-command.ts'
+import type { Launch, NodePlace, Report, ServerKind, ServerPlace } from '../server-kind.ts'
+import { provideTlsFiles, tlsFilesIn } from '../tls-files.ts'
+import { javaCommand, kafkaFolderIn, kafkaVersion, provideKafka } from './kafka-programs.ts'
+import {
+  listenerPorts,
+  loggingProperties,
+  propertiesText,
+  saslMechanisms,
+  saslUser,
+  serverSettings,
+} from './server-properties.ts'
+
+/** What it takes to connect to Kafka. Each list has one `host:port` a node. */
+export interface KafkaConnection {
+  readonly version: string
+  /** Plain text, nobody asked who he is. */
+  readonly bootstrapBrokers: readonly string[]
+  readonly listeners: {
+    readonly saslPlaintext: readonly string[]
+    readonly saslSsl: readonly string[]
+    /** Takes clients with a certificate and without. */
+    readonly ssl: readonly string[]
+  }
+  readonly sasl: {
+    /** All of them on both SASL listeners. OAUTHBEARER takes unsigned tokens with `sub`, `iat` and `exp`. */
+    readonly mechanisms: readonly string[]
+    readonly username: string
+    readonly password: string
+  }
+  readonly tls: {
+    readonly caPath: string
+    readonly clientCertificatePath: string
+    readonly clientKeyPath: string
+  }
+}
+
+const heapMb = 512
+const startTimeoutMs = 120_000
+const probeTimeoutMs = 3_000
+const clusterIdBytes = 16
+
+const propertiesPath = (node: NodePlace): string => join(node.folder, 'server.properties')
+
+function javaArgs(place: ServerPlace, mainClass: string): string[] {
+  const classPath = join(kafkaFolderIn(place.installedFolder), 'lib', '*')
+  const logging = `-Dlog4j2.configurationFile=${join(place.folder, 'log4j2.properties')}`
+  return [logging, '-Djava.awt.headless=true', '-cp', classPath, mainClass]
+}
+
+/** Nodes find each other by it, so all have the same, and keep it as long as their data. */
+function clusterIdOf(place: ServerPlace): string {
+  const path = join(place.folder, 'cluster-id')
+  if (!existsSync(path)) {
+    writeFileSync(`${path}.partial`, randomBytes(clusterIdBytes).toString('base64url'))
+    renameSync(`${path}.partial`, path)
+  }
+  return readFileSync(path, 'utf8')
+}
+
+async function prepareNode(place: ServerPlace, node: NodePlace, report: Report): Promise<void> {
+  mkdirSync(node.folder, { recursive: true })
+  writeFileSync(propertiesPath(node), propertiesText(serverSettings(place, node)))
+  const formattedPath = join(node.folder, 'formatted')
+  if (existsSync(formattedPath)) return
+  rmSync(node.dataFolder, { recursive: true, force: true })
+  report(`formatting the data folder of node ${node.number}`)
+  const credentials = ['SCRAM-SHA-256', 'SCRAM-SHA-512'].flatMap((mechanism) => [
+    '--add-scram',
+    `${mechanism}=[name=${saslUser.username},password=${saslUser.password}]`,
+  ])
+  const format = ['format', '-t', clusterIdOf(place), '-c', propertiesPath(node), ...credentials]
+  // It runs for a moment: optimising it would take longer.
+  const quick = ['-XX:TieredStopAtLevel=1', '-XX:+UseSerialGC', '-Xmx128m']
+  await runCommand(javaCommand(), [...quick, ...javaArgs(place, 'kafka.tools.StorageTool'), ...format])
+  writeFileSync(formattedPath, '')
+}
+
+/** The numbers of the nodes that this node says belong to the cluster. */
+async function clusterSeenBy(node: NodePlace): Promise<number[]> {
+  const admin = new Admin({
+    clientId: 'millrace-servers',
+    bootstrapBrokers: [`127.0.0.1:${node.port}`],
+    retries: false,
+    connectTimeout: probeTimeoutMs,
+    requestTimeout: probeTimeoutMs,
+    timeout: probeTimeoutMs,
+  })
+  try {
+    const { brokers } = await admin.metadata({ topics: [], retries: 0 })
+    return [...brokers.keys()]
+  } finally {
+    await admin.close()
+  }
+}
+
+const addresses = (place: ServerPlace, listener: keyof typeof listenerPorts): string[] =>
+  place.nodes.map((node) => `127.0.0.1:${node.port + listenerPorts[listener]}`)
+
+/** Apache Kafka in KRaft mode, each node broker and controller at once. */
+export const kafka: ServerKind<KafkaConnection> = {
+  name: 'kafka',
+  portOffset: 0,
+  portsUsed: Object.values(listenerPorts),
+  nodeCountMax: 9,
+  startTimeoutMs,
+  stopSignal: 'SIGTERM',
+  // Nodes that end at the same time may wait for each other; their data do not need a good end.
+  stopTimeoutMs: 20_000,
+
+  async install(installedFolder, report) {
+    await provideKafka(installedFolder, report)
+    await provideTlsFiles(installedFolder)
+  },
+
+  async prepare(place, report) {
+    writeFileSync(join(place.folder, 'log4j2.properties'), loggingProperties)
+    clusterIdOf(place)
+    await Promise.all(place.nodes.map((node) => prepareNode(place, node, report)))
+  },
+
+  async launch(place, node): Promise<Launch> {
+    const heap = [`-Xms${heapMb / 2}m`, `-Xmx${heapMb}m`]
+    return { command: javaCommand(), args: [...heap, ...javaArgs(place, 'kafka.Kafka'), propertiesPath(node)] }
+  },
+
+  async probe(_place, node) {
+    const seen = await clusterSeenBy(node)
+    if (!seen.includes(node.number)) throw new Error(`Node ${node.number} does not belong to the cluster yet.`)
+  },
+
+  async complete(place) {
+    for (const node of place.nodes) {
+      const seen = await clusterSeenBy(node)
+      if (seen.length < place.nodes.length)
+        throw new Error(`Node ${node.number} sees only the nodes ${seen.join(', ')}.`)
+    }
+  },
+
+  connection(place) {
+    const { caPath, clientCertificatePath, clientKeyPath } = tlsFilesIn(place.installedFolder)
+    return {
+      version: kafkaVersion,
+      bootstrapBrokers: addresses(place, 'PLAINTEXT'),
+      listeners: {
+        saslPlaintext: addresses(place, 'SASL_PLAINTEXT'),
+        saslSsl: addresses(place, 'SASL_SSL'),
+        ssl: addresses(place, 'SSL'),
+      },
+      sasl: { mechanisms: saslMechanisms, ...saslUser },
+      tls: { caPath, clientCertificatePath, clientKeyPath },
+    }
+  },
+
+  describe({ version, bootstrapBrokers, listeners, sasl, tls }) {
+    return [
+      `version        ${version}`,
+      `plain text     ${bootstrapBrokers.join(',')}`,
+      `SASL           ${listeners.saslPlaintext.join(',')}`,
+      `SASL over TLS  ${listeners.saslSsl.join(',')}`,
+      `TLS            ${listeners.ssl.join(',')}`,
+      `log in         ${sasl.username} / ${sasl.password} by ${sasl.mechanisms.join(', ')}`,
+      `authority      ${tls.caPath}`,
+    ]
+  },
+}

@@ -1,0 +1,158 @@
+import type { Capabilities } from '../engine/index.ts'
+import { deadLetterTopic, type Handler, topicsOf } from '../runtime/index.ts'
+import type { AppParts } from './parts.ts'
+
+/** How often the effects of one message become real. */
+export type Delivery = 'exactly-once' | 'at-least-once'
+
+/** What a handler or view may rely on, on given ground, and why. */
+export interface HandlerGuarantees {
+  /** `<service>.<handler>`, or `view <name>`. */
+  readonly name: string
+  readonly source: { readonly events: readonly string[]; readonly topics: readonly string[]; readonly engine: string }
+  /** What one commit of which engine makes real together. */
+  readonly commits: readonly { readonly engine: string; readonly holds: readonly string[] }[]
+  /** State, timers and progress. */
+  readonly delivery: Delivery
+  readonly deliveryBecause: string
+  /** What it publishes. */
+  readonly publications: Delivery
+  readonly publicationsBecause: string
+  readonly ordering: string
+  readonly retry: string
+  /** For how long a message id is remembered, in milliseconds; `null`: it is not. */
+  readonly dedupeWindowMs: number | null
+  readonly deduplication: string
+  /** What it asks for. */
+  readonly requires: 'exactly-once' | null
+  /** Where the ground gives less than one would expect, or than it asks for. */
+  readonly warnings: readonly string[]
+}
+
+/** What an app may rely on. */
+export interface AppGuarantees {
+  readonly app: string
+  /** Name of the engine, or of those that were composed. */
+  readonly engine: string
+  readonly durability: Capabilities['durability']
+  readonly handlers: readonly HandlerGuarantees[]
+}
+
+/** Ground as far as guarantees go: an engine, open or not. */
+export interface Ground {
+  readonly name: string
+  readonly capabilities: Capabilities
+}
+
+/**
+ * Works out, from what an engine declares, what each handler of an app may rely on there.
+ *
+ * @example
+ * ```ts
+ * for (const { name, delivery, warnings } of explain(shop, embedded({ path: 'shop.db' })).handlers) {
+ *   console.log(name, delivery, warnings)
+ * }
+ * ```
+ */
+export function explain(app: AppParts, ground: Ground): AppGuarantees {
+  const handlers = app.services.flatMap((service) =>
+    service.handlers.map((handler) => guaranteesOf(`${service.name}.${handler.name}`, handler, app.name, ground)),
+  )
+  const views = app.views.map((view) => guaranteesOf(`view ${view.name}`, view.handler, app.name, ground))
+  const { durability } = ground.capabilities
+  return { app: app.name, engine: ground.name, durability, handlers: [...handlers, ...views] }
+}
+
+function guaranteesOf(name: string, handler: Handler, app: string, ground: Ground): HandlerGuarantees {
+  const topics = topicsOf(handler.events)
+  const bridging = bridgingOf(handler, ground)
+  const { dedupeWindowMs, requires } = handler
+  const hasOwnKey = handler.key !== undefined
+  const warnings: string[] = []
+  if (ground.capabilities.durability === 'memory') {
+    warnings.push('Everything is kept in memory: what was acknowledged is gone with the process.')
+  }
+  if (requires === 'exactly-once' && (bridging.delivery !== requires || bridging.publications !== requires)) {
+    warnings.push('It requires exactly-once, which this ground does not give: the app will not start.')
+  }
+  if (ground.capabilities.members === 'network' && (hasOwnKey || topics.length > 1)) {
+    warnings.push(
+      'Its messages of one key can come from several partitions: processes that share them keep the state right, but not the order between the partitions.',
+    )
+  }
+  return {
+    name,
+    source: {
+      events: handler.events.map((definition) => definition.type),
+      topics,
+      engine: ground.capabilities.bridge?.topics ?? ground.name,
+    },
+    ...bridging,
+    ordering: `Messages of one ${hasOwnKey ? 'key of its own' : 'partition key'} one after the other, each finished before the next begins; of different keys side by side, at most ${handler.concurrency} at once.`,
+    retry: retryOf(handler, app),
+    dedupeWindowMs: dedupeWindowMs ?? null,
+    deduplication:
+      dedupeWindowMs === undefined
+        ? 'A message that its source publishes twice is handled twice: ids are not remembered.'
+        : `A message id is handled once within ${dedupeWindowMs} ms at least.`,
+    requires: requires ?? null,
+    warnings,
+  }
+}
+
+type Bridging = Pick<
+  HandlerGuarantees,
+  'commits' | 'delivery' | 'deliveryBecause' | 'publications' | 'publicationsBecause'
+>
+
+/** How the atomic domains that a handler touches are brought together. */
+function bridgingOf(handler: Handler, { name, capabilities }: Ground): Bridging {
+  const own = ['progress', 'state', ...(Object.keys(handler.timers).length > 0 ? ['timers'] : [])] as const
+  const holds = (kinds: readonly string[]): boolean =>
+    capabilities.atomic.some((domain) => kinds.every((kind) => domain.some((kept) => kept === kind)))
+  const words = own.map((kind) => (kind === 'state' && handler.state === undefined ? 'dead letters' : kind))
+  if (holds([...own, 'topics'])) {
+    const because = `its progress, ${sentence(words.slice(1))} and what it publishes are one commit of ${name}, whole or not at all`
+    return {
+      commits: [{ engine: name, holds: [...words, 'publications'] }],
+      delivery: 'exactly-once',
+      deliveryBecause: because,
+      publications: 'exactly-once',
+      publicationsBecause: because,
+    }
+  }
+  const { bridge } = capabilities
+  if (bridge !== undefined && holds(own)) {
+    return {
+      commits: [
+        { engine: bridge.store, holds: [...words, 'outbox'] },
+        { engine: bridge.topics, holds: ['publications', 'mark of the relay'] },
+      ],
+      delivery: 'exactly-once',
+      deliveryBecause: `its progress on ${bridge.topics} is kept in ${bridge.store}, in one commit with its ${sentence(words.slice(1))}`,
+      publications: bridge.delivery,
+      publicationsBecause:
+        bridge.delivery === 'exactly-once'
+          ? `they stand in that commit too, in an outbox, and a relay brings them to ${bridge.topics} in one commit with how far it is`
+          : `they stand in that commit too, in an outbox, but ${bridge.topics} cannot keep how far the relay is in one commit with them: after a crash some come again, under the same ids`,
+    }
+  }
+  const because = `${name} does not commit progress and ${sentence(words.slice(1))} together: after a crash a message may be handled again`
+  return {
+    commits: capabilities.atomic.map((domain) => ({ engine: name, holds: domain })),
+    delivery: 'at-least-once',
+    deliveryBecause: because,
+    publications: 'at-least-once',
+    publicationsBecause: because,
+  }
+}
+
+function retryOf({ retry, onDeadLetter, timeoutMs }: Handler, app: string): string {
+  const then =
+    onDeadLetter === 'continue' ? 'later messages of its key go on' : 'later messages of its key wait behind it'
+  return `Retries: ${retry.description}; an attempt takes at most ${timeoutMs} ms. Then the message goes to ${deadLetterTopic(app)}, and ${then}.`
+}
+
+function sentence(words: readonly string[]): string {
+  return words.length <= 1 ? words.join('') : `${words.slice(0, -1).join(', ')} and ${words.at(-1)}`
+}

@@ -1,0 +1,145 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { view } from '../domain/index.ts'
+import type { EmbeddedEngine } from '../embedded/index.ts'
+import { type Json, VirtualClock } from '../kernel/index.ts'
+import { fixed, none, on, publish, schedule, set } from '../runtime/index.ts'
+import { memoryEngine, Paid, Placed } from './app.test-support.ts'
+import { app, service } from './index.ts'
+
+const page = readFileSync(join(import.meta.dirname, '../../docs/formats/runtime-state.md'), 'utf8')
+const startMs = 1_800_000_000_000
+const key = 'a/b%\n'
+
+/** Every key that stands in the state store, with its value, by namespace. */
+async function stateOf(engine: EmbeddedEngine): Promise<Record<string, Record<string, Json>>> {
+  const found: Record<string, Record<string, Json>> = {}
+  for (const namespace of await engine.state.namespaces()) {
+    const entries = await engine.state.range(namespace)
+    found[namespace] = Object.fromEntries(entries.map((entry) => [entry.key, entry.value]))
+  }
+  return found
+}
+
+/** Names of all fields within a value, but for those of messages and of what handlers keep. */
+function fieldsOf(value: Json | undefined): string[] {
+  if (typeof value !== 'object' || value === null) return []
+  if (Array.isArray(value)) return (value as readonly Json[]).flatMap(fieldsOf)
+  return Object.entries(value).flatMap(([name, one]) => (name === 'message' ? [name] : [name, ...fieldsOf(one)]))
+}
+
+/** Runs an app that leaves something in each namespace. */
+async function leavings(engine: EmbeddedEngine, clock: VirtualClock): Promise<void> {
+  for (const topic of ['orders', 'payments']) await engine.topics.create(topic, { partitions: 1 })
+  const options = {
+    name: 'h',
+    key: (message: { readonly partitionkey?: string | undefined }) => (message.partitionkey === 'x' ? key : 'other'),
+    state: { initial: 0 },
+    retry: none,
+    onDeadLetter: 'park-key',
+    dedupe: { window: '1h' },
+    timers: { late: () => set(7), 'soon/er': () => Promise.reject(new Error('no')) },
+  } as const
+  const h = on(Placed, { ...options, retry: fixed({ delay: 1, max: 1 }) }, ({ data }, state) => {
+    if (data.n === 1) throw new Error('bad')
+    const timer = data.n === 0 ? schedule('late', { after: '1d' }, 5) : schedule('soon/er', { after: 1 })
+    return [set(state + 1), publish(Paid(data)), timer]
+  })
+  const totals = view('totals', { events: [Paid], key: () => 'all', initial: 0, on: { Paid: (n) => n + 1 } })
+  await using running = await app('test', { services: [service('s', [h])], views: [totals] }).start({ engine, clock })
+  await running.publish([
+    ...[0, 1, 2].map((n) => ({ ...Placed({ id: 'x', n }), id: `m${n}` })),
+    { ...Placed({ id: 'y', n: 3 }), id: 'i'.repeat(300) },
+  ])
+  await running.idle()
+  while ((await running.deadLetters.count()) < 2) await clock.advance(500)
+  await running.idle()
+}
+
+describe('what the runtime keeps', () => {
+  it('stands under the keys that its page tells', async () => {
+    const clock = new VirtualClock(startMs)
+    await using engine = await memoryEngine({ clock })
+    await leavings(engine, clock)
+    const state = await stateOf(engine)
+    const keys = Object.fromEntries(
+      Object.entries(state).map(([namespace, entries]) => [namespace, Object.keys(entries)]),
+    )
+    expect(keys).toEqual({
+      'chain:test.s.h': ['0'],
+      'chain:test.view:totals.v1': ['0'],
+      'dead-letters:test': [
+        'test.s.h/orders/0/0000000000000001',
+        expect.stringMatching(/^test\.s\.h\/orders\/0\/timer\/soon%252Fer%2Fother\/\d+\/1800000000\d{3}$/),
+      ],
+      'dedupe:test.s.h:500000': [
+        'm0 urn:millrace:app',
+        'm1 urn:millrace:app',
+        'm2 urn:millrace:app',
+        expect.stringMatching(/^sha256 [0-9a-f]{64}$/),
+      ],
+      'parked-keys:test.s.h': [`orders/0/${key}`],
+      'parked:test.s.h': ['orders/0/a%2Fb%25%0A/0000000000000000'],
+      'state:test.s.h': [key, 'other'],
+      'view:test.totals:v1': ['all'],
+    })
+    expect(state['parked-keys:test.s.h']).toEqual({
+      [`orders/0/${key}`]: { head: 'test.s.h/orders/0/0000000000000001' },
+    })
+    const timers = await engine.timers.list()
+    expect(timers.map(({ owner, id }) => [owner, id])).toEqual([['test.s.h', `late/${key}`]])
+    expect(await engine.groups.list()).toEqual(['test.s.h', 'test.view:totals.v1'])
+    expect((await engine.topics.list()).map(({ name }) => name)).toEqual(['orders', 'payments', 'test.dead-letters'])
+    expect((await engine.topics.describe('test.dead-letters'))?.config).toMatchObject({
+      partitions: 1,
+      recordBytesMax: 64 * 1024 * 1024,
+    })
+  })
+
+  it('has the fields that its page tells, and no others', async () => {
+    const clock = new VirtualClock(startMs)
+    await using engine = await memoryEngine({ clock })
+    await leavings(engine, clock)
+    const state = await stateOf(engine)
+    const kept = ['dead-letters:test', 'parked-keys:test.s.h', 'parked:test.s.h'].map((name) => state[name] as Json)
+    const entries = kept.flatMap((one) => Object.values(one as Record<string, Json>))
+    const timers = (await engine.timers.list()).map(({ payload }) => payload)
+    const fields = [...new Set([...entries, ...timers].flatMap(fieldsOf))].sort()
+    expect(fields).toEqual(
+      [
+        ...['attempts', 'code', 'correlationid', 'data', 'dataBase64', 'dueMs', 'error', 'firstFailureMs', 'handler'],
+        ...['head', 'id', 'key', 'kind', 'lastFailureMs', 'message', 'name', 'offset', 'origin', 'original', 'owner'],
+        ...['parksKey', 'partition', 'payload', 'reason', 'requested', 'revision', 'source', 'stack', 'time'],
+        ...['timer', 'timestampMs', 'topic', 'traceparent', 'tracestate', 'type'],
+      ].sort(),
+    )
+    const told = new Set([...page.matchAll(/[`"]([a-zA-Z0-9]+)[`"]/g)].map(([, name]) => name))
+    expect(fields.filter((field) => !told.has(field))).toEqual([])
+    for (const namespace of Object.keys(state)) {
+      expect(page).toContain(`| \`${namespace.slice(0, namespace.indexOf(':') + 1)}<`)
+    }
+  })
+
+  it('notes a rebuild as its page tells', async () => {
+    await using engine = await memoryEngine()
+    const totals = view('totals', { events: [Paid], key: () => 'all', initial: 0, on: { Paid: (n) => n + 1 } })
+    await using running = await app('test', { views: [totals] }).start({ engine })
+    await running.publish(Paid({ id: 'a', n: 1 }))
+    await running.idle()
+    const notes: unknown[] = []
+    const commit = engine.commit.bind(engine)
+    engine.commit = (batch, options) => {
+      for (const write of batch.state ?? []) if (write.namespace === 'rebuilds') notes.push(write)
+      return commit(batch, options)
+    }
+    await running.view(totals).rebuild()
+    const group = 'test.view:totals.v1'
+    const value = { app: 'test', group, namespace: 'view:test.totals:v1', topics: ['payments'] }
+    expect(notes).toEqual([
+      { kind: 'set', namespace: 'rebuilds', key: group, value },
+      { kind: 'delete', namespace: 'rebuilds', key: group },
+    ])
+    for (const name of ['rebuilds', ...Object.keys(value)]) expect(page).toMatch(new RegExp(`[\`"]${name}[\`"]`))
+  })
+})

@@ -1,0 +1,66 @@
+import { describe, expect, it } from 'vitest'
+import { on, publish } from '../runtime/index.ts'
+import { gate, memoryEngine, messagesOf, Paid, Placed, Shipped, startHandlers } from './app.test-support.ts'
+
+describe('waiting until everything is handled', () => {
+  it('ends when there is nothing, and when all was handled before the wait', async () => {
+    await using engine = await memoryEngine()
+    await using running = await startHandlers([on(Placed, (message) => publish(Paid(message.data)))], { engine })
+    await running.idle()
+    await running.publish(Placed({ id: 'a', n: 1 }))
+    while ((await messagesOf(engine, 'payments')).length === 0) await new Promise((resolve) => setImmediate(resolve))
+    await running.idle()
+    await Promise.all([running.idle(), running.idle()])
+  })
+
+  it('includes what was published just before it, and what came of that', async () => {
+    await using engine = await memoryEngine()
+    const pay = on(Placed, async (message) => {
+      await new Promise((resolve) => setImmediate(resolve))
+      return publish(Paid(message.data))
+    })
+    const ship = on(Paid, (message) => publish(Shipped(message.data)))
+    await using running = await startHandlers([pay, ship], { engine })
+    for (let n = 0; n < 10; n++) {
+      await running.publish(Placed({ id: `k${n}`, n }))
+      await running.idle()
+      expect(await messagesOf(engine, 'shipments')).toHaveLength(n + 1)
+    }
+  })
+
+  it('takes a message with which there was nothing to do for handled', async () => {
+    await using engine = await memoryEngine()
+    const seen: number[] = []
+    const handler = on(Placed, ({ data }) => {
+      seen.push(data.n)
+      return data.n % 3 === 0 ? publish(Paid(data)) : undefined
+    })
+    await using running = await startHandlers([handler], { engine })
+    await running.publish(Array.from({ length: 9 }, (_, n) => Placed({ id: 'a', n })))
+    await running.idle()
+    expect(seen).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8])
+    expect((await messagesOf(engine, 'payments')).map(({ data }) => data.n)).toEqual([0, 3, 6])
+    expect((await running.lag()).map(({ lagMessages }) => lagMessages)).toEqual([0])
+  })
+
+  it('ends with the reason of its signal when it takes too long, and harms nothing', async () => {
+    await using engine = await memoryEngine()
+    const go = gate()
+    const handler = on(Placed, async (message) => {
+      await go.opened
+      return publish(Paid(message.data))
+    })
+    await using running = await startHandlers([handler], { engine })
+    await running.publish(Placed({ id: 'a', n: 1 }))
+    const abort = new AbortController()
+    const reason = new Error('too long')
+    const waiting = running.idle({ signal: abort.signal })
+    const other = running.idle()
+    abort.abort(reason)
+    await expect(waiting).rejects.toBe(reason)
+    await expect(running.idle({ signal: AbortSignal.abort(reason) })).rejects.toBe(reason)
+    go.open()
+    await other
+    expect(await messagesOf(engine, 'payments')).toHaveLength(1)
+  })
+})

@@ -1,0 +1,116 @@
+import type { Assignment, Claim, ConsumerGroups, JoinOptions, Member } from '../engine/index.ts'
+import { type Clock, sleep } from '../kernel/index.ts'
+
+/** How long to wait before a claim is tried to be taken over again, after the store failed. */
+const retryMinMs = 50
+const retryMaxMs = 5000
+
+/** What a member needs to know of the store. */
+export interface Takeover {
+  /** Makes an assignment's progress ours; `undefined`: a later owner was there before. */
+  readonly take: (assignment: Assignment) => Promise<Assignment | undefined>
+  readonly drop: (claim: Claim) => void
+}
+
+interface Coming {
+  readonly stop: AbortController
+  settled: Promise<void>
+}
+
+/**
+ * Stands between the engine that gives claims and the one who joined: a claim is passed on once its progress has been taken
+ * over in the store. What is revoked or lost before that is never heard of.
+ */
+export class MemberBridge {
+  readonly #options: JoinOptions
+  readonly #clock: Clock
+  readonly #takeover: Takeover
+  readonly #passed = new Map<string, Claim>()
+  /** Claims on their way. */
+  readonly #coming = new Map<string, Coming>()
+
+  constructor(options: JoinOptions, clock: Clock, takeover: Takeover) {
+    this.#options = options
+    this.#clock = clock
+    this.#takeover = takeover
+  }
+
+  async join(groups: ConsumerGroups): Promise<Member> {
+    const member = await groups.join({
+      ...this.#options,
+      onAssigned: (assignments) => this.#onAssigned(assignments),
+      onRevoked: (claims) => this.#onRevoked(claims),
+      onLost: (claims) => this.#onLost(claims),
+    })
+    const passed = this.#passed
+    return {
+      id: member.id,
+      get claims(): readonly Claim[] {
+        return [...passed.values()]
+      },
+      heartbeat: () => member.heartbeat(),
+      leave: async () => {
+        for (const { stop } of this.#coming.values()) stop.abort()
+        await member.leave()
+        for (const claim of passed.values()) this.#takeover.drop(claim)
+        passed.clear()
+      },
+    }
+  }
+
+  #onAssigned(assignments: readonly Assignment[]): void {
+    for (const assignment of assignments) {
+      const place = placeOf(assignment.claim)
+      const stop = new AbortController()
+      const coming = { stop, settled: this.#pass(assignment, stop.signal) }
+      this.#coming.set(place, coming)
+      coming.settled = coming.settled.finally(() => {
+        if (this.#coming.get(place) === coming) this.#coming.delete(place)
+      })
+    }
+  }
+
+  async #pass(assignment: Assignment, stop: AbortSignal): Promise<void> {
+    const taken = await this.#takeUntilItWorks(assignment, stop)
+    if (taken === undefined) return this.#takeover.drop(assignment.claim)
+    this.#passed.set(placeOf(taken.claim), taken.claim)
+    this.#options.onAssigned([taken])
+  }
+
+  async #takeUntilItWorks(assignment: Assignment, stop: AbortSignal): Promise<Assignment | undefined> {
+    for (let delayMs = retryMinMs; !stop.aborted; delayMs = Math.min(retryMaxMs, delayMs * 2)) {
+      const taken = await this.#takeover.take(assignment).catch(() => 'failed' as const)
+      if (taken !== 'failed') return stop.aborted ? undefined : taken
+      // The store is away; whoever owns the claim meanwhile can do nothing either.
+      await sleep(delayMs, this.#clock, stop).catch(() => undefined)
+    }
+    return undefined
+  }
+
+  async #onRevoked(claims: readonly Claim[]): Promise<void> {
+    const coming = claims.flatMap((claim) => this.#coming.get(placeOf(claim)) ?? [])
+    for (const { stop } of coming) stop.abort()
+    await Promise.all(coming.map(({ settled }) => settled))
+    const known = claims.filter((claim) => this.#passed.has(placeOf(claim)))
+    if (known.length > 0) await this.#options.onRevoked(known)
+    this.#forget(claims)
+  }
+
+  #onLost(claims: readonly Claim[]): void {
+    for (const claim of claims) this.#coming.get(placeOf(claim))?.stop.abort()
+    const known = claims.filter((claim) => this.#passed.has(placeOf(claim)))
+    this.#forget(claims)
+    if (known.length > 0) this.#options.onLost(known)
+  }
+
+  #forget(claims: readonly Claim[]): void {
+    for (const claim of claims) {
+      this.#takeover.drop(claim)
+      this.#passed.delete(placeOf(claim))
+    }
+  }
+}
+
+function placeOf({ topic, partition }: Claim): string {
+  return `${topic}/${partition}`
+}

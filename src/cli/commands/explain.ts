@@ -1,0 +1,75 @@
+import type { Command } from 'commander'
+import { explain, type HandlerGuarantees } from '../../app/index.ts'
+import { embedded } from '../../embedded/index.ts'
+import { loadApp } from '../dev/app-module.ts'
+import { loadEngine } from '../dev/engine-module.ts'
+import { exitCodes } from '../exit-codes.ts'
+import type { Output } from '../output.ts'
+import type { Invocation, Session } from '../session.ts'
+import { counted, shown } from '../text.ts'
+
+interface ExplainOptions {
+  readonly deployment?: string
+}
+
+/** `millrace explain`: what an app may rely on. */
+export function explainCommand(program: Command, session: Session): void {
+  program
+    .command('explain')
+    .summary('Tell what each handler of an app may rely on.')
+    .description(
+      'Tell, for each handler and view, what one commit holds, how often effects become real, in which order, and what happens to failures; and why. No server is asked: an engine declares what it can do.\n\nExit code 6 if a handler requires more than the deployment gives.',
+    )
+    .argument('<app>', "module that exports the app, as its default or as 'app'; TypeScript or JavaScript")
+    .option(
+      '--deployment <module>',
+      "module that exports the engine, as its default or as 'engine' (default: the embedded engine)",
+    )
+    .action(session.action(explainApp))
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ millrace explain app.ts\n  $ millrace explain app.ts --deployment production.ts --json',
+    )
+}
+
+async function explainApp(invocation: Invocation<ExplainOptions>): Promise<void> {
+  const { args, options, environment, output } = invocation
+  const app = await loadApp(args[0] as string, environment.cwd)
+  const ground =
+    options.deployment === undefined
+      ? embedded({ path: 'any.db' })
+      : await loadEngine(options.deployment, environment.cwd)
+  const found = explain(app, ground)
+  if (output.isJson) await output.document(found)
+  else {
+    const count = counted(found.handlers.length, 'handler or view', 'handlers and views')
+    await output.line(`${shown(found.app)} on ${shown(found.engine)}: ${count}`)
+    for (const one of found.handlers) await tell(one, output)
+  }
+  const isMissing = found.handlers.some(
+    ({ requires, delivery, publications }) => requires !== null && (delivery !== requires || publications !== requires),
+  )
+  if (isMissing) invocation.exitWith(exitCodes.refused)
+}
+
+async function tell(one: HandlerGuarantees, output: Output): Promise<void> {
+  const { source, commits } = one
+  const lines: readonly (readonly [word: string, text: string])[] = [
+    ['reads', `${source.events.join(', ')} from ${source.topics.join(', ')} (${source.engine})`],
+    ...commits.map(({ engine, holds }) => ['commits', `${holds.join(', ')}, together, in ${engine}`] as const),
+    ['effects', `${words(one.delivery)}: ${one.deliveryBecause}.`],
+    ['publishes', `${words(one.publications)}: ${one.publicationsBecause}.`],
+    ['order', one.ordering],
+    ['failures', one.retry],
+    ['repeats', one.deduplication],
+    ...(one.requires === null ? [] : [['requires', words(one.requires)] as const]),
+  ]
+  await output.line('')
+  await output.line(output.styled('bold', shown(one.name)))
+  for (const [word, text] of lines) await output.line(`  ${word.padEnd(10)} ${shown(text)}`)
+  for (const warning of one.warnings) await output.line(`  ${output.styled('yellow', 'warning'.padEnd(10))} ${warning}`)
+}
+
+function words(delivery: string): string {
+  return delivery.replaceAll('-', ' ')
+}

@@ -1,0 +1,32 @@
+/**
+ * Turns concurrent commits into few groups, each written with one transaction and one sync: what the engines that keep
+ * things in a database share, whatever that database is.
+ * @module
+ */
+export type {
+  AppendCommand,
+  BatchCommand,
+  CommitGroup,
+  EventCommand,
+  ProgressCommand,
+  Refusal,
+  StateCommand,
+  TimerCommand,
+  UnitCommand,
+  UnitResult,
+} from './commands.ts'
+export { anyRevision } from './commands.ts'
+export { type CommitListener, CommitQueue, type GroupWriter } from './commit-queue.ts'
+export type { PartitionPlace, PlaceCatalog, TopicPlace } from './places.ts'
+export { checkTopicName, resolveTopicConfig, topicConfigDefaults } from './topic-config.ts'
+export type { BatchDraft, UnitDraft } from './unit-draft.ts'
+export {
+  checkBatch,
+  checkInteger,
+  checkList,
+  checkName,
+  checkOptions,
+  checkQuery,
+  checkSignal,
+  checkText,
+} from './write-checks.ts'

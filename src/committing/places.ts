@@ -1,0 +1,28 @@
+import type { TopicConfig } from '../engine/index.ts'
+
+/** One partition, as an engine's catalogue has it. */
+export interface PartitionPlace {
+  readonly id: number
+  readonly topic: string
+  readonly number: number
+  /** Offset that the next record gets, as far as is known here. */
+  readonly latest: number
+  /** What was committed here reaches up to `latest` now. */
+  advance(latest: number): void
+}
+
+/** A topic with its partitions. */
+export interface TopicPlace<P extends PartitionPlace = PartitionPlace> {
+  readonly name: string
+  readonly config: Required<TopicConfig>
+  readonly partitions: readonly P[]
+}
+
+/** Where commits find the topics that they name, without waiting. */
+export interface PlaceCatalog<P extends PartitionPlace = PartitionPlace> {
+  /** @throws TopicUnknownError */
+  topic(name: string): TopicPlace<P>
+  /** @throws TopicUnknownError, PartitionUnknownError */
+  partition(name: string, number: number): P
+  partitionById(id: number): P | undefined
+}
