@@ -62,6 +62,23 @@ describe('verification', () => {
     ['a wrong last offset', `UPDATE batch SET last_offset = 99 WHERE ${thirdBatch}`, /offset 6.*ends at offset 8/],
     ['a wrong place', `UPDATE batch SET base_offset = 7 WHERE ${thirdBatch}`, /partition 0, offset/],
     ['a batch of no topic', 'UPDATE batch SET partition_id = 77 WHERE partition_id = 2', /partition id 77.*no topic/],
+    [
+      'a missing batch',
+      `DELETE FROM batch WHERE ${thirdBatch}`,
+      /partition 0, offset 6 the records up to offset 8 are m/,
+    ],
+    [
+      'a missing last batch',
+      'DELETE FROM batch WHERE id = (SELECT max(id) FROM batch WHERE partition_id = 1); UPDATE partition SET end_floor = 9999',
+      /partition 0, offset \d+ the records up to offset 9998 are missing/,
+    ],
+    ['another id', "UPDATE event SET event_id = 'x' WHERE position = 17", /position 17.*noted under another id/],
+    [
+      'another type',
+      "UPDATE event SET type_id = (SELECT id FROM label WHERE name = 'g:n:5') WHERE position = 17",
+      /an/,
+    ],
+    ['a time that falls', 'UPDATE event SET time_ms = 5 WHERE position = 17', /position 17.*before the event before/],
     ['a flipped byte in an event', flip('event', 'position = 17', 80), /event at position 17, stream s1/],
     ['a deleted label', "DELETE FROM label WHERE name = 'g:n:5'", /event at position 6,.*2 of its 3 labels/],
     ['a deleted link', 'DELETE FROM event_label WHERE position = 9 AND label_id = 1', /event at position 9.*of its 3/],

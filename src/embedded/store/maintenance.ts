@@ -189,7 +189,7 @@ function rewrite(
   totals: MaintenanceTotals,
 ): void {
   const row = db
-    .prepare('SELECT id, bytes, byte_count FROM batch WHERE partition_id = ? AND base_offset = ?')
+    .prepare('SELECT id, last_offset, bytes, byte_count FROM batch WHERE partition_id = ? AND base_offset = ?')
     .get(place.id, baseOffset)
   if (row === undefined) return
   const id = Number(row['id'])
@@ -205,7 +205,12 @@ function rewrite(
   totals.rewritten.push(place.id)
   if (kept === null) {
     db.prepare('DELETE FROM batch WHERE id = ?').run(id)
-    db.prepare('UPDATE partition SET end_floor = max(end_floor, ?) WHERE id = ?').run(place.latest, place.id)
+    // Whoever verifies the file is told where a batch may be missing.
+    db.prepare('UPDATE partition SET end_floor = max(end_floor, ?), gaps_to = max(gaps_to, ?) WHERE id = ?').run(
+      place.latest,
+      Number(row['last_offset']) + 1,
+      place.id,
+    )
     totals.batchesDeleted++
     totals.bytesDeleted += byteCount
   } else {

@@ -27,6 +27,7 @@ const createVersion1: Migration = (db) => {
       start_offset INTEGER NOT NULL,
       end_floor INTEGER NOT NULL,
       compacted_to INTEGER NOT NULL,
+      gaps_to INTEGER NOT NULL,
       UNIQUE (topic_id, number)
     ) STRICT;
     CREATE TABLE batch (

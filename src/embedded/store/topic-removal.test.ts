@@ -101,7 +101,7 @@ describe('a topic that was deleted', () => {
   it('takes few large batches in one step', () => {
     const db = openForWriting(':memory:')
     db.exec(`INSERT INTO topic (id, name, config) VALUES (1, 'deleted/1', '{}');
-      INSERT INTO partition (id, topic_id, number, start_offset, end_floor, compacted_to) VALUES (1, 1, 0, 0, 0, 0)`)
+      INSERT INTO partition (id, topic_id, number, start_offset, end_floor, compacted_to, gaps_to) VALUES (1, 1, 0, 0, 0, 0, 0)`)
     const insert = db.prepare(`INSERT INTO batch
       (partition_id, base_offset, last_offset, time_max_ms, byte_count, checksum, bytes) VALUES (1, ?, ?, 0, ?, 0, x'')`)
     for (let n = 0; n < 10; n++) insert.run(n, n, 5_000_000)

@@ -180,7 +180,7 @@ export class TopicWriter {
 
   #addPartitions(topicId: number, from: number, to: number): PartitionRow[] {
     const insert = this.#db.prepare(
-      'INSERT INTO partition (topic_id, number, start_offset, end_floor, compacted_to) VALUES (?, ?, 0, 0, 0)',
+      'INSERT INTO partition (topic_id, number, start_offset, end_floor, compacted_to, gaps_to) VALUES (?, ?, 0, 0, 0, 0)',
     )
     const rows: PartitionRow[] = []
     for (let number = from; number < to; number++) {
