@@ -73,10 +73,15 @@ export function checkMessage(message: Message): void {
   if (isShareable(message)) {
     const { id, source, type, time, partitionkey } = message
     const isText = typeof id === 'string' && typeof source === 'string' && typeof type === 'string'
-    if (isText && typeof time === 'string' && (partitionkey === undefined || typeof partitionkey === 'string')) return
+    if (isText && typeof time === 'string' && (partitionkey === undefined || isKey(partitionkey))) return
   }
   const problem = messageProblem(message)
   if (problem !== undefined) throw new ArgumentInvalidError('a message', problem)
+}
+
+/** A key that a record can carry: one without text would come back as none. */
+function isKey(key: unknown): boolean {
+  return typeof key === 'string' && key !== '' && key.isWellFormed()
 }
 
 /** Only what nobody can change any more may be handed to several readers. */

@@ -1,4 +1,4 @@
-import type { DatabaseSync } from 'node:sqlite'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { BatchCommand, UnitCommand, UnitResult } from '../../committing/index.ts'
 import type { Appended } from '../../engine/index.ts'
 import { EventWriter } from './event-writer.ts'
@@ -20,6 +20,8 @@ const maintenanceStepsMax = 8
  */
 export class Store {
   readonly #db: DatabaseSync
+  readonly #begin: StatementSync
+  readonly #commit: StatementSync
   readonly #topics: TopicWriter
   readonly #events: EventWriter
   readonly #state: StateWriter
@@ -29,6 +31,8 @@ export class Store {
 
   constructor(db: DatabaseSync) {
     this.#db = db
+    this.#begin = db.prepare('BEGIN IMMEDIATE')
+    this.#commit = db.prepare('COMMIT')
     this.#topics = new TopicWriter(db)
     this.#events = new EventWriter(db)
     this.#state = new StateWriter(db)
@@ -82,11 +86,11 @@ export class Store {
 
   /** Everything in `work` becomes real with one sync, or nothing does and what was cached is forgotten. */
   #transaction<T>(work: () => T): T {
-    this.#db.exec('BEGIN IMMEDIATE')
+    this.#begin.run()
     try {
       const result = work()
       this.#progress.flush()
-      this.#db.exec('COMMIT')
+      this.#commit.run()
       return result
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
