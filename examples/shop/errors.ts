@@ -114,3 +114,18 @@ export class DataFolderError extends MillraceError<'SHOP_DATA_FOLDER', { readonl
     )
   }
 }
+
+/** A deployment needs a server, and nobody said where it is. */
+export class ServerUnnamedError extends MillraceError<
+  'SHOP_SERVER_UNNAMED',
+  { readonly deployment: string; readonly variable: string }
+> {
+  constructor(deployment: string, variable: string) {
+    super({
+      code: 'SHOP_SERVER_UNNAMED',
+      problem: `The deployment ${deployment} needs a server, and ${variable} does not say where it is.`,
+      remedy: `Set ${variable}; "npm run servers -- up postgres" starts one here and prints its address.`,
+      details: { deployment, variable },
+    })
+  }
+}

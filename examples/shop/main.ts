@@ -2,9 +2,9 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
-import { embedded } from '../../src/embedded/index.ts'
 import { MillraceError, systemClock } from '../../src/index.ts'
 import { OptionsInvalidError } from '../../src/kernel/index.ts'
+import { groundFor } from './deployments.ts'
 import { DataFolderError } from './errors.ts'
 import { parseOptions, type ShopOptions, usage } from './options.ts'
 import { reportText } from './report.ts'
@@ -31,6 +31,8 @@ async function openFolder(options: ShopOptions): Promise<{ readonly path: string
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) }
 }
 
+const nothing: Promise<void> = Promise.resolve()
+
 async function main(args: readonly string[]): Promise<number> {
   const options = parseOptions(args, process.cwd())
   if (options.help) return print(usage)
@@ -53,10 +55,14 @@ async function main(args: readonly string[]): Promise<number> {
   process.on('SIGTERM', interrupt)
   try {
     await using folder = await openFolder(options)
+    const ground = groundFor(options.deployment, folder.path, process.env)
+    // What nobody asked to keep goes with its folder, whatever happens.
+    await using _leftovers = { [Symbol.asyncDispose]: () => (options.data === null ? ground.remove() : nothing) }
     const outcome = await runShop({
       options,
       folder: folder.path,
-      engine: embedded({ path: join(folder.path, 'shop.db') }),
+      engine: ground.engine,
+      place: ground.place,
       clock: systemClock,
       log: process.stderr,
       signal: stop.signal,

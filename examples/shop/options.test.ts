@@ -30,6 +30,7 @@ describe('the command line of the shop', () => {
       flaky: 0,
       repeat: 1,
       speed: 10,
+      deployment: 'embedded',
     })
   })
 
@@ -62,6 +63,13 @@ describe('the command line of the shop', () => {
       flaky: 1,
       repeat: 3,
     })
+  })
+
+  it('takes a deployment by its name only', () => {
+    expect(parseOptions(['--deployment', 'embedded+postgres'], cwd)).toMatchObject({ deployment: 'embedded+postgres' })
+    expect(problemsOf('--deployment', 'oracle')).toEqual([
+      '--deployment is "oracle", not embedded, postgres, embedded+postgres',
+    ])
   })
 
   it('names everything that is wrong at once', () => {

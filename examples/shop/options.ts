@@ -2,6 +2,7 @@ import { statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { type OptionProblem, OptionsInvalidError } from '../../src/kernel/index.ts'
+import { type DeploymentName, deploymentNames } from './deployments.ts'
 
 /** What the command line asks for. */
 export interface ShopOptions {
@@ -24,6 +25,8 @@ export interface ShopOptions {
   readonly repeat: number
   /** Invoices a second; `null`: as fast as possible. */
   readonly speed: number | null
+  /** What it runs on. */
+  readonly deployment: DeploymentName
 }
 
 /** Invoices a second, unless `--speed` or `--once` says otherwise. */
@@ -44,13 +47,15 @@ Usage: npm start -- [options]
   --flaky P       share of calls to the payment gateway, 0 to 1, that time out (default: 0)
   --repeat N      go through the file N times, with fresh order numbers (default: 1)
   --speed N       invoices a second (default: ${defaultSpeed}; with --once as fast as possible)
+  --deployment D  what it runs on: ${deploymentNames.join(', ')} (default: embedded);
+                  PostgreSQL is where DATABASE_URL says
   -h, --help      print this
 
 Exit codes: 0 done, 1 failed, 2 options that cannot be used, 130 stopped with Ctrl-C before --once was done.
 `
 
 const flags = ['once', 'json', 'help'] as const
-const values = ['orders', 'data', 'stock', 'decline', 'flaky', 'repeat', 'speed'] as const
+const values = ['orders', 'data', 'stock', 'decline', 'flaky', 'repeat', 'speed', 'deployment'] as const
 type ValueName = (typeof values)[number]
 
 /**
@@ -80,6 +85,13 @@ export function parseOptions(args: readonly string[], cwd: string): ShopOptions 
   if (obstacle !== undefined) {
     problems.push({ option: '--orders', problem: `names ${JSON.stringify(orders)}, which ${obstacle}` })
   }
+  const deployment = texts.get('deployment') ?? 'embedded'
+  if (!isOneOf(deploymentNames, deployment)) {
+    problems.push({
+      option: '--deployment',
+      problem: `is ${JSON.stringify(deployment)}, not ${deploymentNames.join(', ')}`,
+    })
+  }
   const once = set.has('once')
   const data = texts.get('data') ?? (once ? undefined : join('.data', 'shop'))
   const help = set.has('help')
@@ -95,6 +107,7 @@ export function parseOptions(args: readonly string[], cwd: string): ShopOptions 
     flaky: flaky ?? 0,
     repeat: repeat ?? 1,
     speed: speed ?? (once ? null : defaultSpeed),
+    deployment: isOneOf(deploymentNames, deployment) ? deployment : 'embedded',
   }
 }
 

@@ -15,6 +15,8 @@ export interface RunOptions {
   /** Folder for the gateway's books; named in errors. */
   readonly folder: string
   readonly engine: EngineSource
+  /** Where the data are, for people. Default: the folder. */
+  readonly place?: string
   readonly clock: Clock
   /** Where everything goes that is not the result. */
   readonly log: NodeJS.WriteStream
@@ -60,7 +62,7 @@ export async function runShop(run: RunOptions): Promise<RunOutcome> {
     const imports = importAll(run, running, file, settings)
     const all = await Promise.race([imports, running.failed])
     if (all && !options.once) {
-      tell(`All invoices are in. Ctrl-C stops the shop; delete ${folder} to start afresh.`)
+      tell(`All invoices are in. Ctrl-C stops the shop; delete ${run.place ?? folder} to start afresh.`)
       await Promise.race([untilAborted(run.signal), running.failed])
     }
     return all
@@ -106,7 +108,7 @@ function untilAborted(signal: AbortSignal): Promise<void> {
 
 /** Does something while the live summary is shown, if anybody looks: a script that runs the shop once wants silence. */
 async function whileShown<Result>(
-  { options, folder, clock, log }: RunOptions,
+  { options, folder, place = folder, clock, log }: RunOptions,
   running: RunningApp,
   file: InvoiceFile,
   imported: number,
@@ -116,7 +118,7 @@ async function whileShown<Result>(
   const invoiceCount = file.invoiceCount * options.repeat
   const begins = imported === 0 ? 'starts with' : `goes on after ${imported} of`
   const pace = options.speed === null ? '' : `, ${options.speed} a second`
-  log.write(`The shop ${begins} ${invoiceCount} invoices${pace}. Ctrl-C stops it. Its data are in ${folder}.\n`)
+  log.write(`The shop ${begins} ${invoiceCount} invoices${pace}. Ctrl-C stops it. Its data are in ${place}.\n`)
   const live = new AbortController()
   const hasColors = log.isTTY && log.hasColors()
   const summary = new LiveSummary({ running, clock, output: log, invoiceCount, hasColors })

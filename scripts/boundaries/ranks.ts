@@ -14,6 +14,7 @@ export const ranks: Readonly<Record<string, number>> = {
   committing: 2.5,
   embedded: 3,
   postgres: 3,
+  kafka: 3,
   // Composes engines of which it knows the port only.
   bridge: 3.5,
   runtime: 4,

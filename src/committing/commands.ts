@@ -89,6 +89,8 @@ export type Refusal =
       readonly epoch: number
       readonly currentEpoch: number
     }
+  /** For a reason that only the engine knows. */
+  | { readonly kind: 'engine'; readonly error: Error }
 
 export type UnitResult =
   | { readonly kind: 'committed'; readonly baseOffsets: readonly number[]; readonly appended: readonly Appended[] }

@@ -299,6 +299,7 @@ export class CommitQueue {
   }
 
   #refusalError(refusal: Refusal): Error {
+    if (refusal.kind === 'engine') return refusal.error
     if (refusal.kind === 'producer-unknown') return new ProducerUnknownError(refusal.producerId)
     if (refusal.kind === 'producer-fenced') {
       return new ProducerFencedError(refusal.producerId, refusal.epoch, refusal.currentEpoch)

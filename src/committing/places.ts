@@ -16,6 +16,8 @@ export interface TopicPlace<P extends PartitionPlace = PartitionPlace> {
   readonly name: string
   readonly config: Required<TopicConfig>
   readonly partitions: readonly P[]
+  /** A batch of this topic takes no further record once it has this size, in bytes. Default: 512 KiB. */
+  readonly batchBytesMax?: number
 }
 
 /** Where commits find the topics that they name, without waiting. */

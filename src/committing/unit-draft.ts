@@ -136,7 +136,8 @@ export class UnitDraft {
     pool: BatchBufferPool,
   ): BatchDraft {
     const open = producer === undefined ? this.#open.get(partition.id) : undefined
-    if (open !== undefined && open.builder.batchBytes < batchBytesMax) return open
+    const bytesMax = topic.batchBytesMax ?? batchBytesMax
+    if (open !== undefined && open.builder.batchBytes < bytesMax) return open
     const draft = new BatchDraft(topic, partition, producer, pool)
     this.drafts.push(draft)
     if (producer === undefined) this.#open.set(partition.id, draft)

@@ -1,0 +1,62 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startServer } from '../../scripts/servers/index.ts'
+import { SeededRandom, systemRandom } from '../../src/kernel/index.ts'
+import { type DeploymentName, deploymentNames, groundFor } from './deployments.ts'
+import { expectedFigures } from './reference.test-support.ts'
+import { figuresIn, lasting, startShop } from './shop-process.test-support.ts'
+
+const bundled = join(import.meta.dirname, 'data', 'online-retail.csv')
+const onServers = deploymentNames.filter((name) => name !== 'embedded')
+const options = { repeat: 3, stock: 300, decline: 0.2, flaky: 0.3 }
+const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)])
+
+const folder = mkdtempSync(join(tmpdir(), 'millrace-shop-servers-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+/** Kills the shop again and again, then lets it end; tells how many kills found it alive. */
+async function killedShop(
+  deployment: DeploymentName,
+  environment: Readonly<Record<string, string>>,
+): Promise<{ figures: ReturnType<typeof figuresIn>; killed: number }> {
+  const random = new SeededRandom(systemRandom.nextUint32())
+  process.stderr.write(`Seed of the kills: ${random.seed}\n`)
+  const data = join(folder, deployment)
+  const command = ['--once', '--json', ...args, '--data', data, '--deployment', deployment]
+  let killed = 0
+  try {
+    for (let round = 0; round < 6; round++) {
+      const { child, exit } = startShop(command, environment)
+      // The start alone takes half a second.
+      const timer = setTimeout(() => child.kill('SIGKILL'), 400 + random.nextFloat() * 1600)
+      if ((await exit).signal === 'SIGKILL') killed++
+      clearTimeout(timer)
+    }
+    return { figures: figuresIn(await startShop(command, environment).exit), killed }
+  } finally {
+    await groundFor(deployment, data, environment).remove()
+  }
+}
+
+// Skipped because it needs a real server: `npm run test:servers` runs it.
+describe.skipIf(process.env['MILLRACE_REAL_SERVERS'] !== '1')('the shop on real servers', () => {
+  const environment: Record<string, string> = {}
+  beforeAll(async () => {
+    environment['DATABASE_URL'] = (await startServer('postgres')).connection.url
+  }, 600_000)
+
+  it.each(onServers)('has the figures of the embedded engine: %s', { timeout: 120_000 }, async (deployment) => {
+    const run = startShop(['--once', '--json', ...args, '--deployment', deployment], environment)
+    const figures = figuresIn(await run.exit)
+    expect(lasting(figures)).toEqual(lasting(figuresIn(await startShop(['--once', '--json', ...args]).exit)))
+    expect(figures).toMatchObject({ ...expectedFigures(bundled, options), openOrders: 0, stockViolations: 0 })
+  })
+
+  it.each(onServers)('has them too when it is killed again and again: %s', { timeout: 180_000 }, async (deployment) => {
+    const { figures, killed } = await killedShop(deployment, environment)
+    expect(killed).toBeGreaterThan(2)
+    expect(figures).toMatchObject({ ...expectedFigures(bundled, options), openOrders: 0, stockViolations: 0 })
+  })
+})

@@ -1,0 +1,207 @@
+import type { CommitGroup, GroupWriter, UnitCommand, UnitResult } from '../committing/index.ts'
+import { InvariantError } from '../kernel/index.ts'
+import { BatchBufferPool } from '../record/index.ts'
+import { fencedState } from './commit-function-sql.ts'
+import { decodeResults, encodeGroup, type GroupMessage } from './commit-message.ts'
+import { PostgresOutcomeUnknownError, PostgresUnreachableError } from './errors.ts'
+import { isTransient, sqlStateOf } from './faults.ts'
+import type { PgConnection } from './pg-client.ts'
+import { quoted } from './schema.ts'
+import { isTransientWhileOpen, type Server } from './server.ts'
+
+/** Beyond the server's own time limit: who has not answered by then is no longer there. */
+const silenceMs = 10_000
+
+/** One connection, and what the instance's row said when it was made. */
+interface Session {
+  readonly client: PgConnection
+  readonly generation: number
+  /** The last group that was committed, and what its units came to. */
+  readonly groupNumber: number
+  readonly results: string
+  readonly backend: Backend
+}
+
+/** A process of the server, by an id that is used again and a time that is not. */
+interface Backend {
+  readonly pid: number
+  readonly startedAt: string
+}
+
+/**
+ * The way of commits to the server: a connection of its own, on which one group is committed after the other.
+ *
+ * When the connection is cut with a group under way, nobody knows whether it was committed. The next connection raises the
+ * generation of the engine's row, for which it waits until the transaction of the last one is over; from then on that one
+ * cannot commit any more, and the row says which group was the last. So no commit is made twice, and none that was made is
+ * reported to have failed.
+ */
+export class CommitChannel implements GroupWriter {
+  readonly pool: BatchBufferPool = new BatchBufferPool()
+  readonly #server: Server
+  readonly #instanceId: string
+  readonly #schema: string
+  readonly #commitText: string
+  /** Looks that must be taken before anything more is committed. */
+  readonly #looks = new Set<Promise<unknown>>()
+  #session: Session | undefined
+  #lastBackend: Backend | undefined
+  #groupNumber = 0
+  #tail: Promise<unknown> = Promise.resolve()
+
+  private constructor(server: Server, instanceId: string) {
+    this.#server = server
+    this.#instanceId = instanceId
+    this.#schema = quoted(server.options.schema)
+    this.#commitText = `SELECT ${this.#schema}.commit_group($1, $2, $3, $4, $5) AS results`
+  }
+
+  /** Registers the engine, on a connection to a schema that is up to date, which it takes over. */
+  static async open(server: Server, client: PgConnection, instanceId: string): Promise<CommitChannel> {
+    const channel = new CommitChannel(server, instanceId)
+    await client.query({
+      text: `INSERT INTO ${channel.#schema}.instance (id, generation, group_number, results, seen_at)
+        VALUES ($1, 0, 0, '[]', now())`,
+      values: [instanceId],
+    })
+    channel.#session = await channel.#enter(client)
+    return channel
+  }
+
+  /** No error of the server finishes the engine: what it could not write is not there, and the next group may go well. */
+  isFinal(): boolean {
+    return false
+  }
+
+  /** Commits come after this look: what it has not seen is committed after it. */
+  holdFor(look: Promise<unknown>): void {
+    const held: Promise<unknown> = look.then(
+      () => this.#looks.delete(held),
+      () => this.#looks.delete(held),
+    )
+    this.#looks.add(held)
+  }
+
+  commit(group: CommitGroup): Promise<readonly UnitResult[]> {
+    const message = encodeGroup(group)
+    // Its bytes have been copied.
+    this.pool.release(group.arena)
+    for (const { batches } of group.units) for (const { bytes } of batches) this.pool.release(bytes)
+    const committing = this.#tail.then(() => this.#commit(message, group.units))
+    this.#tail = committing.catch(() => undefined)
+    return committing
+  }
+
+  /** Ends the connection after what is under way, and forgets the engine's row. */
+  async close(): Promise<void> {
+    await this.#tail
+    const session = this.#session
+    if (session === undefined) return
+    this.#session = undefined
+    const text = `DELETE FROM ${this.#schema}.instance WHERE id = $1`
+    // A row that stays is removed by maintenance of another engine.
+    await session.client.query({ text, values: [this.#instanceId] }).catch(() => undefined)
+    await session.client.end().catch(() => undefined)
+  }
+
+  async #commit(message: GroupMessage, units: readonly UnitCommand[]): Promise<readonly UnitResult[]> {
+    if (this.#looks.size > 0) await Promise.all(this.#looks)
+    const number = ++this.#groupNumber
+    const values = [number, message.text, message.arena]
+    let isSent = false
+    const results = await this.#server
+      .persist(
+        async () => {
+          const session = this.#session ?? (await this.#reconnect())
+          if (session.groupNumber === number) return session.results
+          isSent = true
+          return await this.#ask(session, values)
+        },
+        this.#server.options.reconnectTimeoutMs,
+        isTransientWhileOpen,
+      )
+      .catch((error: unknown) => {
+        if (!isSent || !(error instanceof PostgresUnreachableError)) throw error
+        const { place, waitedMs } = error.details
+        throw new PostgresOutcomeUnknownError(place, waitedMs, { cause: error })
+      })
+    return decodeResults(results, units)
+  }
+
+  async #ask(session: Session, values: readonly unknown[]): Promise<string> {
+    const { client, generation } = session
+    const silence = this.#server.clock.setTimer(
+      // Cuts it: the statement ends with an error.
+      () => void client.end().catch(() => undefined),
+      this.#server.statementTimeoutMs + silenceMs,
+    )
+    try {
+      const query = {
+        name: 'millrace_commit',
+        text: this.#commitText,
+        values: [this.#instanceId, generation, ...values],
+      }
+      const [row] = (await client.query(query)).rows
+      return String(row?.['results'])
+    } catch (error) {
+      const state = sqlStateOf(error)
+      // Only a later connection of this engine raises the generation, and there is none while this one is in use.
+      if (state === fencedState) throw new InvariantError('an engine has one connection that commits', { cause: error })
+      // What took the transaction back leaves the connection as it was.
+      if (isTransient(error) && (state === undefined || !state.startsWith('40'))) this.#drop(session)
+      throw error
+    } finally {
+      silence.cancel()
+    }
+  }
+
+  #drop(session: Session): void {
+    this.#session = undefined
+    this.#lastBackend = session.backend
+    session.client.end().catch(() => undefined)
+  }
+
+  async #reconnect(): Promise<Session> {
+    const client = await this.#server.connect()
+    try {
+      const last = this.#lastBackend
+      if (last !== undefined) {
+        // The server may not have noticed yet that nobody listens any more: what it is still at would hold up everybody.
+        await client.query({
+          text: 'SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND backend_start = $2::timestamptz',
+          values: [last.pid, last.startedAt],
+        })
+      }
+      this.#session = await this.#enter(client)
+      return this.#session
+    } catch (error) {
+      client.end().catch(() => undefined)
+      throw error
+    }
+  }
+
+  /** Takes the engine's row over from its last connection, whose transaction is over after that, and of no later use. */
+  async #enter(client: PgConnection): Promise<Session> {
+    // The statements of the functions find single rows by their keys: whatever the planner thinks of a table that it has
+    // no statistics of yet, an index is right, and one plan is right for all groups.
+    for (const name of ['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin', 'jit']) {
+      await client.query({ text: `SET ${name} = off` })
+    }
+    await client.query({ text: 'SET plan_cache_mode = force_generic_plan' })
+    const { rows } = await client.query({
+      text: `UPDATE ${this.#schema}.instance SET generation = generation + 1, seen_at = now() WHERE id = $1
+        RETURNING generation, group_number, results, pg_backend_pid() AS pid,
+          (SELECT backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()) AS started_at`,
+      values: [this.#instanceId],
+    })
+    const [row] = rows
+    if (row === undefined) throw new InvariantError('the row of an open engine stays')
+    return {
+      client,
+      generation: Number(row['generation']),
+      groupNumber: Number(row['group_number']),
+      results: String(row['results']),
+      backend: { pid: Number(row['pid']), startedAt: String(row['started_at']) },
+    }
+  }
+}

@@ -1,0 +1,235 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import type { Engine } from '../engine/index.ts'
+import { SeededRandom, sleep, systemClock, systemRandom } from '../kernel/index.ts'
+import type { WorkerNews, WorkerOrders } from './fixtures/group-worker.ts'
+import { type PostgresEngine, postgres } from './index.ts'
+import { dropSchema, serversWanted, serverUrl } from './real-server.test-support.ts'
+
+const workerPath = fileURLToPath(new URL('./fixtures/group-worker.ts', import.meta.url))
+const schema = `chaos_${process.pid}`
+const partitions = 8
+const keyCount = 24
+
+/** A process with members, and what it has said. */
+class Worker {
+  readonly news: WorkerNews[] = []
+  readonly #child: ChildProcess
+  readonly #exited: Promise<unknown>
+  complaint = ''
+
+  constructor(orders: WorkerOrders) {
+    const child = spawn(process.execPath, [workerPath, JSON.stringify(orders)], { stdio: ['ignore', 'pipe', 'pipe'] })
+    this.#child = child
+    this.#exited = once(child, 'exit')
+    createInterface({ input: child.stdout }).on('line', (line) => this.news.push(JSON.parse(line) as WorkerNews))
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      this.complaint += text
+    })
+  }
+
+  count(kind: WorkerNews['kind']): number {
+    return this.news.filter((one) => one.kind === kind).length
+  }
+
+  signal(name: 'SIGSTOP' | 'SIGCONT'): void {
+    this.#child.kill(name)
+  }
+
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL')
+    await this.#exited
+  }
+
+  /** Nothing has gone wrong in it but what the test did to it. */
+  expectSound(): void {
+    expect({ failures: this.news.filter(({ kind }) => kind === 'failed'), complaint: this.complaint }).toEqual({
+      failures: [],
+      complaint: '',
+    })
+  }
+}
+
+/** One input, one output and one group of a case. */
+class Ledger {
+  readonly from: string
+  readonly to: string
+  readonly group: string
+  readonly #engine: Engine
+  #published = 0
+
+  constructor(engine: Engine, name: string) {
+    this.#engine = engine
+    this.from = `${name}-in`
+    this.to = `${name}-out`
+    this.group = name
+  }
+
+  async create(): Promise<void> {
+    await this.#engine.topics.create(this.from, { partitions })
+    await this.#engine.topics.create(this.to, { partitions: 4 })
+  }
+
+  /** Publishes records, each with the next number, in commits of a few. */
+  async publish(count: number): Promise<void> {
+    for (const end = this.#published + count; this.#published < end; ) {
+      const size = Math.min(10, end - this.#published)
+      const records = Array.from({ length: size }, (_, i) => {
+        const number = this.#published + i
+        return { key: `key ${number % keyCount}`, value: String(number) }
+      })
+      await this.#engine.commit({ publish: [{ topic: this.from, records }] })
+      this.#published += size
+    }
+  }
+
+  async handledCount(): Promise<number> {
+    const description = await this.#engine.topics.describe(this.to)
+    return description?.partitions.reduce((sum, { latest }) => sum + latest, 0) ?? 0
+  }
+
+  async untilHandled(count: number): Promise<void> {
+    while ((await this.handledCount()) < count) await sleep(20, systemClock)
+  }
+
+  /** Every record was handled once, those of a key in their order. */
+  async expectExact(): Promise<void> {
+    await this.untilHandled(this.#published)
+    const all: number[] = []
+    for (let partition = 0; partition < 4; partition++) {
+      const last = new Map<string, number>()
+      for (let offset = 0; ; ) {
+        const page = await this.#engine.topics.read({ topic: this.to, partition, offset })
+        for (const record of page.records) {
+          const number = record.kind === 'undecodable' ? Number(Buffer.from(record.value).toString()) : Number.NaN
+          expect(number).toBeGreaterThan(last.get(String(record.key)) ?? -1)
+          last.set(String(record.key), number)
+          all.push(number)
+        }
+        offset = page.nextOffset
+        if (offset >= page.latest) break
+      }
+    }
+    expect(all.toSorted((a, b) => a - b)).toEqual(Array.from({ length: this.#published }, (_, i) => i))
+    const lag = (await this.#engine.groups.describe(this.group))?.lag ?? []
+    expect(lag.map(({ lagMessages }) => lagMessages)).toEqual(Array.from({ length: partitions }, () => 0))
+  }
+}
+
+// Skipped because these need a server, which only a run that asks for servers starts.
+describe.skipIf(!serversWanted)('members in several processes', () => {
+  let url = ''
+  let engine: PostgresEngine
+  const workers = new Set<Worker>()
+  const seed = systemRandom.nextUint32()
+  const random = new SeededRandom(seed)
+
+  beforeAll(async () => {
+    url = await serverUrl()
+    engine = await postgres({ connection: url, schema, pollMs: 50 }).open()
+    console.info(`members in several processes: seed ${seed}`)
+  }, 600_000)
+  afterEach(async () => {
+    await Promise.all([...workers].map((worker) => worker.kill()))
+    workers.clear()
+  })
+  afterAll(async () => {
+    await engine?.close()
+    await dropSchema(url, schema)
+  })
+
+  async function ledgerOf(name: string): Promise<Ledger> {
+    const ledger = new Ledger(engine, name)
+    await ledger.create()
+    return ledger
+  }
+
+  function start({ from, to, group }: Ledger, orders: Partial<WorkerOrders> = {}): Worker {
+    const usual = {
+      url,
+      schema,
+      group,
+      from,
+      to,
+      sessionTimeoutMs: 1_500,
+      handleMs: 0,
+      memberCount: 1,
+      isRestless: false,
+    }
+    const worker = new Worker({ ...usual, ...orders })
+    workers.add(worker)
+    return worker
+  }
+
+  /** Waits, but not for what a worker that failed can no longer bring about. */
+  const until = async (holds: () => boolean): Promise<void> => {
+    while (!holds()) {
+      for (const worker of workers) worker.expectSound()
+      await sleep(10, systemClock)
+    }
+  }
+
+  it('handle everything once, in the order of keys, however often they are killed', async () => {
+    const ledger = await ledgerOf('killed')
+    const running = [start(ledger), start(ledger), start(ledger)]
+    const all = [...running]
+    const publishing = ledger.publish(4000)
+    let killedAtWork = 0
+    for (let round = 0; round < 6; round++) {
+      await until(() => running.every((worker) => worker.count('assigned') > 0))
+      await sleep(200 + random.nextFloat() * 400, systemClock)
+      const at = Math.floor(random.nextFloat() * running.length)
+      const before = await ledger.handledCount()
+      await (running[at] as Worker).kill()
+      if ((await ledger.handledCount()) > before) killedAtWork++
+      const next = start(ledger)
+      all.push(next)
+      running[at] = next
+    }
+    await publishing
+    await ledger.publish(500)
+    await ledger.expectExact()
+    for (const worker of all) worker.expectSound()
+    expect(killedAtWork).toBeGreaterThan(0)
+  }, 120_000)
+
+  it('cannot commit what they were at when they wake up after their session', async () => {
+    const ledger = await ledgerOf('stopped')
+    const [sleeper, other] = [start(ledger, { handleMs: 25 }), start(ledger, { handleMs: 25 })]
+    await until(() => sleeper.count('assigned') > 0 && other.count('assigned') > 0)
+    await ledger.publish(1200)
+    await ledger.untilHandled(50)
+    for (let round = 0; round < 2; round++) {
+      const lostBefore = sleeper.count('lost')
+      sleeper.signal('SIGSTOP')
+      // The others take over while it sleeps.
+      const isTakenOver = async (): Promise<boolean> =>
+        (await engine.groups.describe(ledger.group))?.members.length === 1
+      while (!(await isTakenOver())) await sleep(50, systemClock)
+      await until(() => other.news.filter(({ kind }) => kind === 'assigned').length > round)
+      sleeper.signal('SIGCONT')
+      await until(() => sleeper.count('lost') > lostBefore)
+    }
+    expect(sleeper.count('fenced')).toBeGreaterThan(0)
+    await start(ledger)
+    await ledger.expectExact()
+    sleeper.expectSound()
+    other.expectSound()
+  }, 120_000)
+
+  it('handle everything once while all of them come and go all the time', async () => {
+    const ledger = await ledgerOf('storm')
+    const storm = [0, 1, 2].map(() => start(ledger, { memberCount: 4, isRestless: true }))
+    await ledger.publish(3000)
+    const killed = storm[0] as Worker
+    await ledger.untilHandled(500)
+    await killed.kill()
+    await ledger.expectExact()
+    for (const worker of storm) worker.expectSound()
+    const handovers = storm.reduce((sum, worker) => sum + worker.count('assigned'), 0)
+    expect(handovers).toBeGreaterThan(20)
+  }, 120_000)
+})

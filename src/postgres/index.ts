@@ -1,0 +1,57 @@
+/**
+ * The PostgreSQL engine: everything in one schema of a database, shared by any number of processes. Needs the package `pg`.
+ * @module
+ */
+import type { EngineEnvironment, EngineSource } from '../engine/index.ts'
+import { systemClock, systemRandom } from '../kernel/index.ts'
+import { type PostgresOptions, resolvePostgresOptions } from './options.ts'
+import { capabilities, PostgresEngine } from './postgres-engine.ts'
+
+export {
+  PostgresAccessRefusedError,
+  PostgresClientMissingError,
+  PostgresDatabaseMissingError,
+  PostgresDataDamagedError,
+  PostgresDiskFullError,
+  PostgresFailedError,
+  PostgresOutcomeUnknownError,
+  PostgresPoolExhaustedError,
+  PostgresReadOnlyError,
+  PostgresSchemaForeignError,
+  PostgresSchemaNewerError,
+  PostgresStatementTimedOutError,
+  PostgresTooOldError,
+  PostgresUnreachableError,
+} from './errors.ts'
+export type { PostgresConnectionSettings, PostgresOptions } from './options.ts'
+export { PostgresEngine } from './postgres-engine.ts'
+
+/** An {@link EngineSource} that opens a {@link PostgresEngine}. */
+export interface PostgresSource extends EngineSource {
+  open(environment?: Partial<EngineEnvironment>): Promise<PostgresEngine>
+}
+
+/**
+ * Describes a PostgreSQL engine; `open()`, or the app that is started with it, opens it.
+ *
+ * @throws OptionsInvalidError at once; `open()` rejects with PostgresClientMissingError, PostgresUnreachableError,
+ *   PostgresAccessRefusedError, PostgresDatabaseMissingError, PostgresReadOnlyError, PostgresTooOldError,
+ *   PostgresSchemaNewerError, PostgresSchemaForeignError.
+ * @example
+ * ```ts
+ * await using engine = await postgres({ connection: 'postgres://shop:secret@localhost/shop' }).open()
+ * await engine.topics.ensure('orders')
+ * ```
+ */
+export function postgres(options: PostgresOptions): PostgresSource {
+  const resolved = resolvePostgresOptions(options)
+  return {
+    name: 'postgres',
+    capabilities,
+    open: (environment = {}) =>
+      PostgresEngine.open(resolved, {
+        clock: environment.clock ?? systemClock,
+        random: environment.random ?? systemRandom,
+      }),
+  }
+}

@@ -1,0 +1,56 @@
+import { PostgresClientMissingError } from './errors.ts'
+
+/** One statement, as `pg` takes it. A name makes it a prepared statement of the connection. */
+export interface PgQuery {
+  readonly name?: string
+  readonly text: string
+  readonly values?: readonly unknown[]
+}
+
+export interface PgResult {
+  readonly rows: readonly Record<string, unknown>[]
+  readonly rowCount: number | null
+}
+
+/** What the engine uses of a connection of `pg`. */
+export interface PgConnection {
+  query(query: PgQuery): Promise<PgResult>
+  /** Ends the connection; while a statement runs, by cutting it. */
+  end(): Promise<void>
+  connect(): Promise<unknown>
+  on(event: 'error', listener: (error: Error) => void): unknown
+  on(event: 'end', listener: () => void): unknown
+  on(
+    event: 'notification',
+    listener: (notice: { readonly channel: string; readonly payload?: string }) => void,
+  ): unknown
+}
+
+/** A connection that belongs to a pool. */
+export interface PgPoolConnection extends PgConnection {
+  /** Gives it back; with `true` it is ended instead. */
+  release(destroy?: boolean): void
+}
+
+/** What the engine uses of a pool of `pg`. */
+export interface PgPool {
+  connect(): Promise<PgPoolConnection>
+  end(): Promise<void>
+  on(event: 'error', listener: (error: Error) => void): unknown
+}
+
+/** What the engine uses of the package `pg`, version 8. */
+export interface PgModule {
+  readonly Client: new (settings: Record<string, unknown>) => PgConnection
+  readonly Pool: new (settings: Record<string, unknown>) => PgPool
+}
+
+/** Loads the peer `pg`. @throws PostgresClientMissingError */
+export async function loadPg(): Promise<PgModule> {
+  try {
+    const loaded = (await import('pg')) as unknown as { readonly default: PgModule }
+    return loaded.default
+  } catch (cause) {
+    throw new PostgresClientMissingError({ cause })
+  }
+}

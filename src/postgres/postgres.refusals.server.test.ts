@@ -1,0 +1,94 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type PostgresOptions, postgres } from './index.ts'
+import { codeOf, message } from './messages.test-support.ts'
+import { dropSchema, runSql, serversWanted, serverUrl } from './real-server.test-support.ts'
+
+const schema = `refusals_${process.pid}`
+
+// Skipped because it needs a real server: `npm run test:servers` runs it.
+describe.skipIf(!serversWanted)('what a server says no to', () => {
+  let url = ''
+  beforeAll(async () => {
+    url = await serverUrl()
+    await (await open()).close()
+  }, 600_000)
+  afterAll(() => dropSchema(url, schema))
+
+  const open = (options: Partial<PostgresOptions> = {}) => postgres({ connection: url, schema, ...options }).open()
+  const changed = (change: (parts: URL) => void): string => {
+    const parts = new URL(url)
+    change(parts)
+    return parts.href
+  }
+
+  it('is told at once: a database that is not there', async () => {
+    const connection = changed((parts) => {
+      parts.pathname = '/no_such_database'
+    })
+    expect(await codeOf(open({ connection }))).toBe('POSTGRES_DATABASE_MISSING')
+  })
+
+  it('is told at once: a user that is not there', async () => {
+    const connection = changed((parts) => {
+      parts.username = 'nobody_at_all'
+      parts.password = 'wrong'
+    })
+    expect(await codeOf(open({ connection }))).toBe('POSTGRES_ACCESS_REFUSED')
+  })
+
+  it('is told after the time that the options allow: nobody there', async () => {
+    const connection = changed((parts) => {
+      parts.port = '1'
+    })
+    expect(await codeOf(open({ connection, connectTimeoutMs: 100 }))).toBe('POSTGRES_UNREACHABLE')
+  })
+
+  it('names no password', async () => {
+    const connection = 'postgres://someone:very-secret@127.0.0.1:1/db'
+    const error = await open({ connection, connectTimeoutMs: 0 }).catch((thrown: unknown) => thrown)
+    expect(String(error)).toContain('127.0.0.1:1/db')
+    expect(JSON.stringify(error) + String(error)).not.toContain('very-secret')
+  })
+
+  it('is told at once: a server that takes no writes', async () => {
+    const connection = changed((parts) => {
+      parts.searchParams.set('options', '-c default_transaction_read_only=on')
+    })
+    expect(await codeOf(open({ connection }))).toBe('POSTGRES_READ_ONLY')
+  })
+
+  it('is told at once, and nothing is changed: a schema of a newer version, or of another program', async () => {
+    const newer = `${schema}_newer`
+    await (await open({ schema: newer })).close()
+    await runSql(url, `UPDATE ${newer}.meta SET format_version = 99`)
+    expect(await codeOf(open({ schema: newer }))).toBe('POSTGRES_SCHEMA_NEWER')
+    await dropSchema(url, newer)
+    await runSql(url, `CREATE SCHEMA ${newer}`)
+    await runSql(url, `CREATE TABLE ${newer}.theirs (id integer)`)
+    expect(await codeOf(open({ schema: newer }))).toBe('POSTGRES_SCHEMA_FOREIGN')
+    await dropSchema(url, newer)
+  })
+
+  it('takes an empty schema, and any name for one', async () => {
+    const strange = `${schema} "Ünd" \\ 'so'`
+    await runSql(url, `CREATE SCHEMA "${strange.replaceAll('"', '""')}"`)
+    await using engine = await open({ schema: strange })
+    const stored = { append: [{ stream: 's', events: [{ message: message('A'), tags: ['t'] }] }] }
+    const timer = { timers: [{ kind: 'schedule', owner: 'o', id: 'i', dueMs: 1, payload: null }] } as const
+    const state = { state: [{ kind: 'set', namespace: 'n', key: 'k', value: 1 }] } as const
+    expect((await engine.commit({ ...stored, ...timer, ...state })).ok).toBe(true)
+    await engine.close()
+    await dropSchema(url, strange)
+  })
+
+  it('concerns one group only: a statement that takes too long', async () => {
+    await using engine = await open({ statementTimeoutMs: 200 })
+    const locking = runSql(url, `BEGIN; LOCK TABLE ${schema}.event_head; SELECT pg_sleep(1); COMMIT`)
+    await runSql(url, 'SELECT pg_sleep(0.1)')
+    const append = [{ stream: 's', events: [{ message: message('A') }] }]
+    expect(await codeOf(engine.commit({ append }))).toBe('POSTGRES_STATEMENT_TIMED_OUT')
+    await locking
+    expect((await engine.commit({ append })).ok).toBe(true)
+    expect((await Array.fromAsync(engine.events.readStream('s'))).length).toBe(1)
+  })
+})

@@ -1,0 +1,66 @@
+import { commitFunctionSql } from './commit-function-sql.ts'
+import { PostgresSchemaForeignError, PostgresSchemaNewerError } from './errors.ts'
+import { eventQuerySql } from './event-query-sql.ts'
+import type { PgConnection } from './pg-client.ts'
+import { tablesVersion1 } from './schema-tables.ts'
+
+/**
+ * Steps that lead from one format version to the next: `migrations[n]` makes version n+1 out of version n, in the schema
+ * that it is given as a quoted identifier. Version 0 is an empty schema.
+ */
+export type Migration = (schema: string) => string
+
+/** Every migration there is, oldest first. */
+export const migrations: readonly Migration[] = [
+  (schema) => `${tablesVersion1(schema)}\n${commitFunctionSql(schema)}\n${eventQuerySql(schema)}`,
+]
+
+/** A name as SQL takes it, whatever characters are in it (PostgreSQL manual, section 4.1.1). */
+export function quoted(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
+}
+
+/**
+ * Brings the schema to the newest format, or creates it: in one transaction, one process at a time.
+ *
+ * @param steps For tests of the mechanism.
+ * @throws PostgresSchemaNewerError, PostgresSchemaForeignError; what the server says comes as it is
+ */
+export async function migrate(
+  client: PgConnection,
+  schema: string,
+  steps: readonly Migration[] = migrations,
+): Promise<void> {
+  if ((await versionOf(client, schema, steps.length)) === steps.length) return
+  await client.query({ text: 'BEGIN ISOLATION LEVEL READ COMMITTED' })
+  try {
+    // Any number that other programs are unlikely to lock; it goes with the transaction.
+    const text = `SELECT pg_advisory_xact_lock(hashtextextended('millrace migrates ' || $1, 0))`
+    await client.query({ text, values: [schema] })
+    const version = await versionOf(client, schema, steps.length)
+    if (version < 0) await client.query({ text: `CREATE SCHEMA IF NOT EXISTS ${quoted(schema)}` })
+    for (const step of steps.slice(Math.max(version, 0))) await client.query({ text: step(quoted(schema)) })
+    await client.query({ text: `UPDATE ${quoted(schema)}.meta SET format_version = ${steps.length}` })
+    await client.query({ text: 'COMMIT' })
+  } catch (error) {
+    // Of a connection that was cut nothing has to be taken back.
+    await client.query({ text: 'ROLLBACK' }).catch(() => undefined)
+    throw error
+  }
+}
+
+/** Format version of the schema; -1: it is empty or is not there. */
+async function versionOf(client: PgConnection, schema: string, newest: number): Promise<number> {
+  const text = `SELECT relname = 'meta' AS is_meta FROM pg_class
+    WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = $1)`
+  const { rows } = await client.query({ text, values: [schema] })
+  if (rows.length === 0) return -1
+  if (!rows.some((row) => row['is_meta'] === true)) throw new PostgresSchemaForeignError(schema)
+  const found = await client.query({
+    text: `SELECT to_jsonb(meta)->'format_version' AS version FROM ${quoted(schema)}.meta`,
+  })
+  const version = found.rows[0]?.['version']
+  if (typeof version !== 'number') throw new PostgresSchemaForeignError(schema)
+  if (version > newest) throw new PostgresSchemaNewerError(schema, version, newest)
+  return version
+}

@@ -1,0 +1,167 @@
+import { type Clock, ClosedError, type Random } from '../kernel/index.ts'
+import { Backoff } from './backoff.ts'
+import { PostgresReadOnlyError, PostgresTooOldError, PostgresUnreachableError } from './errors.ts'
+import { errorOf, type FaultPlace, isTransient } from './faults.ts'
+import type { ResolvedPostgresOptions } from './options.ts'
+import type { PgConnection, PgModule, PgPool } from './pg-client.ts'
+
+/** Multiranges, in which progress is kept, came with this version. */
+const versionMin = 14
+
+/** One try to connect takes at most this long, in milliseconds. */
+const connectTryMs = 10_000
+
+/** Connections to one server, made as the options say. */
+export class Server implements FaultPlace {
+  readonly options: ResolvedPostgresOptions
+  /** Host, port and database, without secrets. */
+  readonly place: string
+  readonly clock: Clock
+  readonly random: Random
+  readonly #pg: PgModule
+  readonly #end = new AbortController()
+
+  constructor(pg: PgModule, options: ResolvedPostgresOptions, clock: Clock, random: Random) {
+    this.#pg = pg
+    this.options = options
+    this.clock = clock
+    this.random = random
+    this.place = placeOf(options)
+  }
+
+  get statementTimeoutMs(): number {
+    return this.options.statementTimeoutMs
+  }
+
+  /** Ends all tries to connect, and all waiting for the next one. */
+  end(): void {
+    this.#end.abort(new ClosedError('The engine'))
+  }
+
+  get isEnded(): boolean {
+    return this.#end.signal.aborted
+  }
+
+  /** A connection of its own, checked to be one that writes. Errors come as the client has them. */
+  async connect(): Promise<PgConnection> {
+    const client = new this.#pg.Client(this.#settings())
+    // A connection that is cut while nothing runs on it is found out by the next statement.
+    client.on('error', () => undefined)
+    try {
+      await client.connect()
+      await prepareSession(client)
+      await this.#check(client)
+    } catch (error) {
+      await client.end().catch(() => undefined)
+      throw error
+    }
+    return client
+  }
+
+  /** A pool of at most `max` connections. */
+  pool(max: number): PgPool {
+    const pool = new this.#pg.Pool({
+      ...this.#settings(),
+      max,
+      // Nobody has to close an engine for the program to end.
+      allowExitOnIdle: true,
+      idleTimeoutMillis: 30_000,
+      onConnect: (client: PgConnection) => {
+        // Also while it is in use: the statement that runs on it ends with an error of its own.
+        client.on('error', () => undefined)
+        return prepareSession(client)
+      },
+    })
+    pool.on('error', () => undefined)
+    return pool
+  }
+
+  /**
+   * Does something again and again while the way to the server is cut, or the server says that it will be there soon, until
+   * it succeeds or `timeoutMs` have passed (`null`: never).
+   * @throws PostgresUnreachableError; what the server says no to for good comes as a typed error at once
+   */
+  async persist<T>(
+    work: () => Promise<T>,
+    timeoutMs: number | null,
+    isRetried: (error: unknown) => boolean,
+  ): Promise<T> {
+    const startMs = this.clock.monotonicMs()
+    const backoff = new Backoff(this.random)
+    for (;;) {
+      this.#end.signal.throwIfAborted()
+      try {
+        return await work()
+      } catch (error) {
+        this.#end.signal.throwIfAborted()
+        if (!isRetried(error)) throw errorOf(error, this)
+        const waitedMs = this.clock.monotonicMs() - startMs
+        const delayMs = backoff.nextDelayMs()
+        if (timeoutMs !== null && waitedMs + delayMs > timeoutMs) {
+          throw new PostgresUnreachableError(this.place, waitedMs, { cause: error as Error })
+        }
+        await this.pause(delayMs)
+      }
+    }
+  }
+
+  /** Waits; {@link Server.end} ends it at once. */
+  async pause(delayMs: number): Promise<void> {
+    const { signal } = this.#end
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        timer.cancel()
+        signal.removeEventListener('abort', done)
+        resolve()
+      }
+      const timer = this.clock.setTimer(done, delayMs)
+      signal.addEventListener('abort', done, { once: true })
+      if (signal.aborted) done()
+    })
+  }
+
+  #settings(): Record<string, unknown> {
+    const { connection, applicationName, statementTimeoutMs } = this.options
+    return {
+      ...(typeof connection === 'string' ? { connectionString: connection } : connection),
+      application_name: applicationName,
+      statement_timeout: statementTimeoutMs,
+      connectionTimeoutMillis: connectTryMs,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: 10_000,
+    }
+  }
+
+  async #check(client: PgConnection): Promise<void> {
+    const text = `SELECT current_setting('server_version_num')::integer AS version, current_setting('server_version') AS name,
+      pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS is_read_only`
+    const [row] = (await client.query({ text })).rows
+    if (Number(row?.['version']) < versionMin * 10_000) throw new PostgresTooOldError(String(row?.['name']), versionMin)
+    if (row?.['is_read_only'] === true) throw new PostgresReadOnlyError(this.place)
+  }
+}
+
+/** While the engine is open, a server that takes no writes may be one that is about to be made the primary. */
+export function isTransientWhileOpen(error: unknown): boolean {
+  return isTransient(error) || error instanceof PostgresReadOnlyError
+}
+
+/**
+ * What holds for each connection, whatever the database sets by itself: statements see what was committed before each of
+ * them, and an acknowledged commit is on the disk. Stronger settings, such as waiting for replicas, are left as they are.
+ */
+async function prepareSession(client: PgConnection): Promise<void> {
+  await client.query({
+    text: `SELECT set_config('default_transaction_isolation', 'read committed', false),
+      CASE WHEN current_setting('synchronous_commit') = 'off' THEN set_config('synchronous_commit', 'on', false) END`,
+  })
+}
+
+function placeOf({ connection }: ResolvedPostgresOptions): string {
+  if (typeof connection === 'string') {
+    const url = URL.parse(connection)
+    return url === null ? 'the address given' : `${url.hostname || 'localhost'}:${url.port || '5432'}${url.pathname}`
+  }
+  const { host = 'localhost', port = 5432, database = '' } = connection
+  return `${host}:${port}/${database}`
+}

@@ -1,0 +1,182 @@
+import { checkInteger, checkList, checkName, checkOptions, checkSignal, checkText } from '../committing/index.ts'
+import type { StateChange, StateEntry, StateRange, StateStore } from '../engine/index.ts'
+import type { Json } from '../kernel/index.ts'
+import type { EngineCore } from './engine-core.ts'
+import { type NamedStatement, numberOf, type Row } from './statements.ts'
+import { boundOf, boundsAfter, endOfPrefix, greater, lesser } from './text-bounds.ts'
+import { wakeUp } from './wake-up.ts'
+
+const rangeLimitDefault = 100
+const rangeLimitMax = 10_000
+
+/** What one watcher watches. */
+interface Watched {
+  readonly namespace: string
+  readonly key: string | undefined
+  readonly prefix: string
+  readonly signal: AbortSignal
+}
+
+/** Keyed state of the PostgreSQL engine, as readers see it. */
+export class StateReader implements StateStore {
+  readonly #core: EngineCore
+  readonly #sql: ReturnType<typeof stateStatements>
+
+  constructor(core: EngineCore) {
+    this.#core = core
+    this.#sql = stateStatements(core.schema)
+  }
+
+  async get(namespace: string, key: string): Promise<StateEntry | undefined> {
+    return (await this.getMany(namespace, [key]))[0]
+  }
+
+  /** One statement, so one moment: a commit that sets two keys is never seen by half. */
+  async getMany(namespace: string, keys: readonly string[]): Promise<readonly (StateEntry | undefined)[]> {
+    this.#core.refuseIfDone()
+    checkList('keys', keys)
+    checkName('namespace', namespace)
+    for (const key of keys) checkName('key', key)
+    if (keys.length === 0) return []
+    const rows = await this.#core.pool.query(this.#sql.get, [namespace, keys])
+    const found = new Map(rows.map((row) => [String(row['key']), entryOf(row)]))
+    return keys.map((key) => found.get(key))
+  }
+
+  async range(namespace: string, range: StateRange = {}): Promise<readonly StateEntry[]> {
+    this.#core.refuseIfDone()
+    checkOptions('range', range)
+    const { prefix = '', from = '', to, after, reverse = false, limit = rangeLimitDefault } = range
+    checkName('namespace', namespace)
+    checkInteger('limit', limit, 0)
+    for (const [name, bound] of Object.entries({ prefix, from, to, after })) {
+      if (bound !== undefined) checkText(name, bound)
+    }
+    // No key holds a NUL character.
+    if (prefix.includes('\0')) return []
+    const behind = boundsAfter(reverse ? '' : (after ?? ''))
+    const least = greater(greater(prefix, boundOf(from)), behind.from)
+    const end = [endOfPrefix(prefix), to, reverse ? after : undefined].map((text) => text && boundOf(text))
+    // An end that is the empty text is before every key.
+    if (to === '' || (reverse && after === '')) return []
+    const most = end.reduce(lesser)
+    const values = [namespace, least, behind.after, prefix, Math.min(limit, rangeLimitMax)]
+    const bounded = reverse ? this.#sql.backwardTo : this.#sql.forwardTo
+    const unbounded = reverse ? this.#sql.backward : this.#sql.forward
+    const rows = await (most === undefined
+      ? this.#core.pool.query(unbounded, values)
+      : this.#core.pool.query(bounded, [...values, most]))
+    return rows.map(entryOf)
+  }
+
+  async count(namespace: string): Promise<number> {
+    this.#core.refuseIfDone()
+    checkName('namespace', namespace)
+    const [row] = await this.#core.pool.query(this.#sql.count, [namespace])
+    return numberOf(row as Row, 'count')
+  }
+
+  async namespaces(prefix = ''): Promise<readonly string[]> {
+    this.#core.refuseIfDone()
+    checkText('prefix', prefix)
+    if (prefix.includes('\0')) return []
+    const rows = await this.#core.pool.query(this.#sql.namespaces, [prefix])
+    return rows.map((row) => String(row['name']))
+  }
+
+  watch(
+    namespace: string,
+    options: { readonly key?: string; readonly prefix?: string; readonly signal: AbortSignal },
+  ): AsyncGenerator<StateChange> {
+    this.#core.refuseIfDone()
+    checkName('namespace', namespace)
+    checkSignal(options?.signal)
+    const { key, prefix = '', signal } = options
+    if (key !== undefined) checkName('key', key)
+    checkText('prefix', prefix)
+    if (signal.aborted) return nothing()
+    // Changes count from the call on: nothing more is committed here before this look was taken.
+    const first = this.#core.pool.query(this.#sql.snapshot, []).then(([row]) => String(row?.['snapshot']))
+    first.catch(() => undefined)
+    this.#core.channel.holdFor(first)
+    return this.#follow({ namespace, key, prefix, signal }, first)
+  }
+
+  /**
+   * Tells what each snapshot shows that the one before did not: of each key the latest value, in whatever order the
+   * transactions that wrote them began.
+   */
+  async *#follow({ namespace, key, prefix, signal }: Watched, first: Promise<string>): AsyncGenerator<StateChange> {
+    let snapshot = await first
+    while (!signal.aborted) {
+      const changed = wakeUp((waiter) => this.#core.changes.onState(namespace, waiter), signal)
+      try {
+        this.#core.refuseIfDone()
+        const values = [namespace, snapshot, key ?? null, prefix.includes('\0') ? null : prefix]
+        const rows = await this.#core.pool.query(this.#sql.changes, values)
+        for (const row of rows) {
+          snapshot = String(row['snapshot'])
+          if (row['key'] === null) continue
+          if (signal.aborted) return
+          yield changeOf(row)
+        }
+        if (rows.length > 1 || rows[0]?.['key'] !== null) continue
+        await changed.promise
+      } finally {
+        changed.cancel()
+      }
+    }
+  }
+}
+
+async function* nothing(): AsyncGenerator<StateChange> {}
+
+function entryOf(row: Row): StateEntry {
+  return {
+    key: String(row['key']),
+    value: JSON.parse(String(row['value'])) as Json,
+    revision: numberOf(row, 'revision'),
+  }
+}
+
+function changeOf(row: Row): StateChange {
+  if (row['value'] === null) return { key: String(row['key']), value: undefined, revision: 0 }
+  return entryOf(row)
+}
+
+function stateStatements(schema: string) {
+  const inNamespace = `namespace_id = (SELECT id FROM ${schema}.namespace WHERE name = $1)`
+  const range = (order: string, end: string): string => `
+    SELECT key, revision, value FROM ${schema}.state
+    WHERE ${inNamespace} AND key >= $2 AND key > $3 AND starts_with(key, $4) AND value IS NOT NULL ${end}
+    ORDER BY key ${order} LIMIT $5`
+  return {
+    get: {
+      name: 'millrace_state_get',
+      text: `SELECT key, revision, value FROM ${schema}.state
+        WHERE ${inNamespace} AND key = ANY ($2::text[]) AND value IS NOT NULL`,
+    },
+    forward: { name: 'millrace_state_forward', text: range('ASC', '') },
+    forwardTo: { name: 'millrace_state_forward_to', text: range('ASC', 'AND key < $6') },
+    backward: { name: 'millrace_state_backward', text: range('DESC', '') },
+    backwardTo: { name: 'millrace_state_backward_to', text: range('DESC', 'AND key < $6') },
+    count: {
+      name: 'millrace_state_count',
+      text: `SELECT count(*) AS count FROM ${schema}.state WHERE ${inNamespace} AND value IS NOT NULL`,
+    },
+    namespaces: {
+      name: 'millrace_namespaces',
+      text: `SELECT name FROM ${schema}.namespace AS n WHERE starts_with(name, $1)
+        AND EXISTS (SELECT FROM ${schema}.state WHERE namespace_id = n.id AND value IS NOT NULL) ORDER BY name`,
+    },
+    snapshot: { name: 'millrace_snapshot', text: 'SELECT pg_current_snapshot()::text AS snapshot' },
+    /** One row without a key where nothing has changed. */
+    changes: {
+      name: 'millrace_state_changes',
+      text: `SELECT pg_current_snapshot()::text AS snapshot, s.key, s.revision, s.value
+        FROM (SELECT) AS one LEFT JOIN ${schema}.state AS s
+          ON s.changed >= pg_snapshot_xmin($2::pg_snapshot) AND NOT pg_visible_in_snapshot(s.changed, $2::pg_snapshot)
+          AND s.${inNamespace} AND ($3::text IS NULL OR s.key = $3) AND starts_with(s.key, $4::text)`,
+    },
+  } as const satisfies Record<string, NamedStatement>
+}

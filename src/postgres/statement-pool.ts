@@ -1,0 +1,92 @@
+import { ClosedError } from '../kernel/index.ts'
+import { PostgresPoolExhaustedError } from './errors.ts'
+import { isTransient } from './faults.ts'
+import type { PgPool, PgPoolConnection, PgResult } from './pg-client.ts'
+import { isTransientWhileOpen, type Server } from './server.ts'
+import type { NamedStatement, Row, StatementRunner } from './statements.ts'
+
+/** Runs single statements on as many connections as the options allow, again when a connection is cut. */
+export class StatementPool implements StatementRunner {
+  readonly #server: Server
+  readonly #pool: PgPool
+  readonly #connectionsMax: number
+  #free: number
+  /** Who waits for a connection, first come, first served. */
+  readonly #waiting = new Set<() => void>()
+  #closing: Promise<void> | undefined
+
+  constructor(server: Server, connectionsMax: number) {
+    this.#server = server
+    this.#connectionsMax = connectionsMax
+    this.#free = connectionsMax
+    this.#pool = server.pool(connectionsMax)
+  }
+
+  /**
+   * Runs one statement, a transaction of its own. It is run again when the connection is cut, so it must be one that reads,
+   * or whose second run changes nothing.
+   */
+  async query(statement: NamedStatement, values: readonly unknown[]): Promise<readonly Row[]> {
+    const { name, text } = statement
+    const query = { name, text, values }
+    const result = await this.#server.persist(
+      () => this.#run((client) => client.query(query)),
+      this.#server.options.reconnectTimeoutMs,
+      isTransientWhileOpen,
+    )
+    return result.rows
+  }
+
+  /** Waits for what runs, then ends all connections; idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#pool.end()
+    return this.#closing
+  }
+
+  async #run(work: (client: PgPoolConnection) => Promise<PgResult>): Promise<PgResult> {
+    await this.#acquire()
+    try {
+      if (this.#closing !== undefined) throw new ClosedError('The engine')
+      const client = await this.#pool.connect()
+      try {
+        const result = await work(client)
+        client.release()
+        return result
+      } catch (error) {
+        // After an error of the statement the connection is as good as before; after one of its own it is gone.
+        client.release(isTransient(error))
+        throw error
+      }
+    } finally {
+      this.#release()
+    }
+  }
+
+  async #acquire(): Promise<void> {
+    if (this.#free > 0) {
+      this.#free--
+      return
+    }
+    const timeoutMs = this.#server.statementTimeoutMs
+    await new Promise<void>((resolve, reject) => {
+      const enter = (): void => {
+        timer.cancel()
+        resolve()
+      }
+      const timer = this.#server.clock.setTimer(() => {
+        this.#waiting.delete(enter)
+        reject(new PostgresPoolExhaustedError(this.#connectionsMax, timeoutMs))
+      }, timeoutMs)
+      this.#waiting.add(enter)
+    })
+  }
+
+  #release(): void {
+    const [next] = this.#waiting
+    if (next === undefined) this.#free++
+    else {
+      this.#waiting.delete(next)
+      next()
+    }
+  }
+}

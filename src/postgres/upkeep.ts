@@ -1,0 +1,43 @@
+import type { StatementPool } from './statement-pool.ts'
+import type { NamedStatement } from './statements.ts'
+
+/** Marks of deleted keys that one statement removes at most, so that none holds anybody up for long. */
+const marksPerSlice = 1_000
+
+/** Keeps the schema small: marks that watchers have seen long ago, and rows of engines that are no more. */
+export class Upkeep {
+  readonly #pool: StatementPool
+  readonly #instanceId: string
+  readonly #removeMarks: NamedStatement
+  readonly #seen: NamedStatement
+  readonly #removeInstances: NamedStatement
+
+  /** @param schema Quoted. */
+  constructor(pool: StatementPool, schema: string, instanceId: string) {
+    this.#pool = pool
+    this.#instanceId = instanceId
+    this.#removeMarks = {
+      name: 'millrace_remove_marks',
+      // A watcher that has not looked for a day does not learn of a deletion any more.
+      text: `DELETE FROM ${schema}.state AS mine USING (
+          SELECT namespace_id, key FROM ${schema}.state WHERE deleted_at < now() - interval '1 day'
+          ORDER BY deleted_at LIMIT ${marksPerSlice} FOR UPDATE SKIP LOCKED) AS old
+        WHERE mine.namespace_id = old.namespace_id AND mine.key = old.key RETURNING 1`,
+    }
+    this.#seen = {
+      name: 'millrace_instance_seen',
+      text: `UPDATE ${schema}.instance SET seen_at = now() WHERE id = $1`,
+    }
+    this.#removeInstances = {
+      name: 'millrace_remove_instances',
+      // An engine that is open says so with each maintenance; one that was cut off comes back, if it does, within a month.
+      text: `DELETE FROM ${schema}.instance WHERE seen_at < now() - interval '31 days'`,
+    }
+  }
+
+  async run(): Promise<void> {
+    await this.#pool.query(this.#seen, [this.#instanceId])
+    await this.#pool.query(this.#removeInstances, [])
+    while ((await this.#pool.query(this.#removeMarks, [])).length === marksPerSlice);
+  }
+}
