@@ -231,7 +231,13 @@ describe('declarations', () => {
       expect(make).toThrow(invalid)
     }
     const empty = app('a')
-    for (const options of [undefined, {}, { engine: 5 }, { engine: {}, stopTimeout: 'soon' }]) {
+    for (const options of [
+      undefined,
+      {},
+      { engine: 5 },
+      { engine: {}, stopTimeout: 'soon' },
+      { engine: {}, sessionTimeout: '10ms' },
+    ]) {
       await expect(empty.start(options as never)).rejects.toEqual(invalid)
     }
     await using engine = await memoryEngine()

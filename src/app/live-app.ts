@@ -31,6 +31,7 @@ export interface LiveAppOptions {
   readonly random: Random
   readonly topics: TopicResolver
   readonly stopTimeoutMs: number
+  readonly sessionTimeoutMs: number
 }
 
 /** How long `idle()` waits between two looks when nothing that it knows of happens: other members may be at work. */
@@ -171,8 +172,8 @@ export class LiveApp implements RunningApp {
   }
 
   async #subscribe(part: Part): Promise<void> {
-    const { engine, clock, random, topics } = this.#options
-    const setup = { ...part, app: this.name, engine, clock, random, topics }
+    const { engine, clock, random, topics, sessionTimeoutMs } = this.#options
+    const setup = { ...part, app: this.name, engine, clock, random, topics, sessionTimeoutMs }
     const subscription = new Subscription(setup, (error) => void this.#abandon(error))
     this.#subscriptions.set(part.group, subscription)
     await subscription.start()

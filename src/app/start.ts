@@ -30,6 +30,11 @@ export interface StartOptions {
   readonly random?: Random
   /** How long `stop()` lets handlers finish before their signals abort. Default `'10s'`. */
   readonly stopTimeout?: Duration
+  /**
+   * How long a process may give no sign of life before others take its partitions over, 1 s to 30 min. Shorter finds a dead
+   * one sooner; longer spares a slow one. Default `'45s'`, as Kafka's `session.timeout.ms`.
+   */
+  readonly sessionTimeout?: Duration
 }
 
 /** Starts an app: what `app.start()` documents. */
@@ -39,6 +44,7 @@ export async function startApp(app: AppParts, options: StartOptions): Promise<Ru
   const clock = options.clock ?? systemClock
   const random = options.random ?? systemRandom
   const stopTimeoutMs = durationMs(options.stopTimeout ?? '10s')
+  const sessionTimeoutMs = durationMs(options.sessionTimeout ?? '45s')
   const given = options.engine
   checkGuarantees(app, given)
   const isOpen = 'commit' in given
@@ -55,6 +61,7 @@ export async function startApp(app: AppParts, options: StartOptions): Promise<Ru
       random,
       topics,
       stopTimeoutMs,
+      sessionTimeoutMs,
     })
     await running.start(options.signal)
     return running
@@ -64,16 +71,25 @@ export async function startApp(app: AppParts, options: StartOptions): Promise<Ru
   }
 }
 
+const sessionMsMin = 1000
+const sessionMsMax = 30 * 60 * 1000
+
 function checkStart(options: Partial<StartOptions> | undefined): void {
   const problems: OptionProblem[] = []
-  const { engine, stopTimeout } = options ?? {}
+  const { engine } = options ?? {}
   if (typeof engine !== 'object' || engine === null || !('commit' in engine || 'open' in engine)) {
     problems.push({ option: 'engine', problem: 'is no engine, such as embedded({ path }) makes' })
   }
-  try {
-    if (stopTimeout !== undefined) durationMs(stopTimeout)
-  } catch (error) {
-    problems.push({ option: 'stopTimeout', problem: error instanceof MillraceError ? error.problem : String(error) })
+  for (const option of ['stopTimeout', 'sessionTimeout'] as const) {
+    const given = options?.[option]
+    try {
+      const ms = given === undefined ? sessionMsMin : durationMs(given)
+      if (option === 'sessionTimeout' && (ms < sessionMsMin || ms > sessionMsMax)) {
+        problems.push({ option, problem: `is ${ms} ms, not from 1 s to 30 min` })
+      }
+    } catch (error) {
+      problems.push({ option, problem: error instanceof MillraceError ? error.problem : String(error) })
+    }
   }
   if (problems.length > 0) throw new OptionsInvalidError('app.start()', problems)
 }

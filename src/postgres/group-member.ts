@@ -19,6 +19,8 @@ export class GroupMember implements Member {
   readonly answers: Set<Promise<void>> = new Set()
   /** Its leaving, once it began. */
   leaving: Promise<void> | undefined
+  /** When it was put out; undefined: it is in. */
+  #outMs: number | undefined
   readonly #clock: Clock
   readonly #leave: (member: GroupMember) => Promise<void>
   #seenMs: number
@@ -45,6 +47,24 @@ export class GroupMember implements Member {
   leave(): Promise<void> {
     this.leaving ??= this.#leave(this)
     return this.leaving
+  }
+
+  /** Whether the group goes on without it. */
+  get isOut(): boolean {
+    return this.#outMs !== undefined
+  }
+
+  /** It was put out, and has said since then that it lives: a process that slept comes back as soon as it is awake. */
+  get isBack(): boolean {
+    return this.#outMs !== undefined && this.#seenMs > this.#outMs && this.leaving === undefined
+  }
+
+  putOut(): void {
+    this.#outMs ??= this.#clock.monotonicMs()
+  }
+
+  letIn(): void {
+    this.#outMs = undefined
   }
 
   /** How much of its session is left; not above 0: it has not said that it lives for too long. */

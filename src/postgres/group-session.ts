@@ -62,14 +62,27 @@ export class GroupSession {
     const beats: { id: string; remainingMs: number }[] = []
     for (const member of this.#members.values()) {
       const { id, remainingMs } = member
+      if (member.isOut) continue
       if (remainingMs <= 0) this.#leaving.add(id)
       else if (member.takeBeat()) beats.push({ id, remainingMs })
     }
     return beats
   }
 
+  /** Lets those in again that were put out and live after all. */
+  async #readmit(): Promise<void> {
+    for (const member of this.members.filter(({ isBack }) => isBack)) {
+      await this.#enter(member.id, member.options)
+      member.letIn()
+      // Who leaves meanwhile was told to the server too early.
+      if (member.leaving !== undefined || this.#isClosed) this.#leaving.add(member.id)
+      this.#isBehind = true
+    }
+  }
+
   /** Synchronises if a look shows that something has changed, or something here is to be told. */
   async follow(look: GroupLook | undefined): Promise<void> {
+    await this.#readmit()
     const isNews =
       look !== undefined &&
       (look.generation !== this.#generation || look.catalogVersion !== this.#catalogVersion || look.hasExpired)
@@ -103,16 +116,12 @@ export class GroupSession {
   }
 
   async #join(options: JoinOptions): Promise<Member> {
-    const { group, topics, from = 'earliest' } = options
     const id = await this.#store.newMemberId()
-    const { instanceId, clock } = this.#ground
-    const sessionTimeoutMs = sessionTimeoutOf(options)
     try {
-      await this.#store.join({ id, group, instanceId, topics: [...topics], from, sessionTimeoutMs })
+      await this.#enter(id, options)
       if (this.#isClosed) throw new ClosedError('The engine')
-      const member = new GroupMember(id, options, clock, (one) => this.#leave(one))
+      const member = new GroupMember(id, options, this.#ground.clock, (one) => this.#leave(one))
       this.#members.set(id, member)
-      this.#ground.announce()
       await this.sync()
       if (this.#isClosed) throw new ClosedError('The engine')
       // Until now nobody held the member, so nobody could speak for it.
@@ -122,10 +131,19 @@ export class GroupSession {
       // Nobody holds this member, so nobody would make it leave.
       const member = this.#members.get(id)
       if (member !== undefined) this.#lose(member)
+      this.#members.delete(id)
       this.#leaving.add(id)
       if (!this.#isClosed) this.sync().catch(() => undefined)
       throw error
     }
+  }
+
+  async #enter(id: string, options: JoinOptions): Promise<void> {
+    const { topics, from = 'earliest' } = options
+    const sessionTimeoutMs = sessionTimeoutOf(options)
+    const { instanceId } = this.#ground
+    await this.#store.join({ id, group: this.#group, instanceId, topics: [...topics], from, sessionTimeoutMs })
+    this.#ground.announce()
   }
 
   async #leave(member: GroupMember): Promise<void> {
@@ -179,6 +197,7 @@ export class GroupSession {
         this.#lose(member)
         continue
       }
+      member.letIn()
       const over = [...member.owned].filter(([id, { epoch }]) => !isHeld(claims.get(id), member.id, epoch))
       this.#takeAway(
         member,
@@ -258,8 +277,10 @@ export class GroupSession {
     this.sync().catch(() => undefined)
   }
 
+  /** The group goes on without the member. It stays here, to be let in again when it says that it lives. */
   #lose(member: GroupMember): void {
-    this.#members.delete(member.id)
+    member.putOut()
+    if (member.leaving !== undefined || this.#isClosed) this.#members.delete(member.id)
     this.#takeAway(member, [...member.owned.keys()])
     if (this.#isClosed) this.#leaving.add(member.id)
   }

@@ -27,6 +27,8 @@ export interface SubscriptionSetup {
   readonly clock: Clock
   readonly random: Random
   readonly topics: TopicResolver
+  /** A member that gives no sign of life for so long loses its partitions, in milliseconds. */
+  readonly sessionTimeoutMs: number
 }
 
 /** What the parts of a running subscription share. */

@@ -13,8 +13,8 @@ import { nobody, Task } from './task.ts'
 const revokeMs = 5000
 /** How long handlers that were told to abort may take to listen. */
 const abortedMs = 1000
-/** Signs of life while handlers run: each attempt has its time limit, so there is progress. */
-const heartbeatMs = 10_000
+/** Signs of life in each session while handlers run: each attempt has its time limit, so there is progress. */
+const heartbeatsPerSession = 4
 
 /**
  * One handler at work, as a member of its consumer group: it reads the partitions that it owns, runs the handler in the
@@ -49,12 +49,14 @@ export class Subscription {
 
   /** Joins the consumer group and begins to work. */
   async start(): Promise<void> {
-    const { engine, handler, clock } = this.#core.parts
+    const { engine, handler, clock, sessionTimeoutMs } = this.#core.parts
+    const heartbeatMs = sessionTimeoutMs / heartbeatsPerSession
     await this.#core.chain.open()
     this.#member = await engine.groups.join({
       group: this.group,
       topics: topicsOf(handler.events),
       from: handler.from,
+      sessionTimeoutMs,
       onAssigned: (assignments) => this.#onAssigned(assignments),
       onRevoked: (claims) => this.#onRevoked(claims),
       onLost: (claims) => {
