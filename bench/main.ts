@@ -1,9 +1,10 @@
 // Measures Millrace beside what the machine can do at all. Run it with: npm run bench -- [--json] [--quick] [--only <row>]
+// With --engines it measures the engines on real servers beside their bare clients: npm run bench:engines.
 import { execFile } from 'node:child_process'
 import { parseArgs, promisify } from 'node:util'
 import { type Machine, machineFacts } from './machine.ts'
 import { type Figure, isMet, ratioOf } from './row.ts'
-import { rows } from './rows/index.ts'
+import { rows as embeddedRows, engineRows } from './rows/index.ts'
 import { figureTable, machineLine } from './table.ts'
 
 const run = promisify(execFile)
@@ -12,6 +13,7 @@ const { values } = parseArgs({
   options: {
     json: { type: 'boolean', default: false },
     quick: { type: 'boolean', default: false },
+    engines: { type: 'boolean', default: false },
     only: { type: 'string', multiple: true, default: [] },
   },
 })
@@ -57,6 +59,7 @@ function jsonReport(machine: Machine, reports: readonly RowReport[]): string {
   return JSON.stringify({ machine, quick: values.quick, rows: withVerdicts }, null, 2)
 }
 
+const rows = values.engines ? engineRows : embeddedRows
 const unknown = values.only.filter((name) => !rows.some((row) => row.name === name))
 if (unknown.length > 0) {
   process.stderr.write(`No row is named ${unknown.join(', ')}. There are: ${rows.map((row) => row.name).join(', ')}.\n`)

@@ -1,51 +1,10 @@
 import { join } from 'node:path'
 import { embedded } from '../../src/embedded/index.ts'
-import type { AppendWrite, Engine } from '../../src/engine/index.ts'
+import { Appender, callers, streamCount } from '../appender.ts'
 import { eventBytes, OrderPlaced, orderDataOf } from '../events.ts'
-import { inFlight } from '../publishing.ts'
 import type { BenchRow, Figure, RowSettings } from '../row.ts'
 import { alternate, percentile, rateOf } from '../statistics.ts'
 import { SyncLoop } from '../sync-loop.ts'
-
-const streamCount = 10_000
-const callers = 256
-
-/** Appends that know the version of their stream, or what they read by a tag, as deciders do. */
-class Appender {
-  readonly #engine: Engine
-  readonly #versions = new Int32Array(streamCount)
-  readonly #positions = new Float64Array(streamCount)
-  readonly latenciesMs: number[] = []
-  #turn = 0
-
-  constructor(engine: Engine) {
-    this.#engine = engine
-  }
-
-  async append(commits: number, withTag: boolean): Promise<void> {
-    await inFlight({ commits, inFlight: callers, latenciesMs: this.latenciesMs }, async () => {
-      // A step that shares no factor with the number of streams visits them all, and none twice at a time.
-      const stream = (this.#turn++ * 7919) % streamCount
-      const outcome = await this.#engine.commit({ append: [this.#write(stream, withTag)] })
-      if (!outcome.ok) throw new Error(`an append was refused: ${JSON.stringify(outcome.conflict)}`)
-      this.#versions[stream] = outcome.appended[0]?.lastVersion ?? 0
-      this.#positions[stream] = outcome.appended[0]?.lastPosition ?? 0
-    })
-  }
-
-  #write(stream: number, withTag: boolean): AppendWrite {
-    const message = OrderPlaced(orderDataOf(this.#turn))
-    const name = `order-${stream}`
-    const tag = `order:${stream}`
-    const expected = this.#versions[stream] as number
-    if (!withTag) return { stream: name, expected, events: [{ message }] }
-    const condition = {
-      query: { items: [{ types: ['OrderPlaced'], tags: [tag] }] },
-      after: this.#positions[stream] as number,
-    }
-    return { stream: name, expected, condition, events: [{ message, tags: [tag] }] }
-  }
-}
 
 async function run({ quick, folder }: RowSettings): Promise<readonly Figure[]> {
   const commits = quick ? 10_000 : 40_000

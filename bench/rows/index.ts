@@ -1,11 +1,28 @@
 import type { BenchRow } from '../row.ts'
 
-/** All rows, in the order in which they are run. Each is loaded by the process that runs it. */
-export const rows: readonly {
+/** A row that is loaded by the process that runs it. */
+export interface NamedRow {
   readonly name: string
   readonly title: string
   readonly load: () => Promise<BenchRow>
-}[] = [
+}
+
+/** Rows on real servers, each beside the bare client doing the same work. */
+export const engineRows: readonly NamedRow[] = [
+  {
+    name: 'postgres-append',
+    title: 'PostgreSQL: conditional append to 10,000 streams, 256 in flight',
+    load: async () => (await import('./postgres-append.ts')).postgresAppend,
+  },
+  {
+    name: 'postgres-publish',
+    title: 'PostgreSQL: publish and read, 256 in flight',
+    load: async () => (await import('./postgres-publish.ts')).postgresPublish,
+  },
+]
+
+/** All rows of the embedded engine, in the order in which they are run. */
+export const rows: readonly NamedRow[] = [
   {
     name: 'publish-single',
     title: 'Durable publish, single events, 1,024 in flight',

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import type { Engine } from '../engine/index.ts'
+import type { Engine, GroupDescription } from '../engine/index.ts'
 import { SeededRandom, sleep, systemClock, systemRandom } from '../kernel/index.ts'
 import type { WorkerNews, WorkerOrders } from './fixtures/group-worker.ts'
 import { type PostgresEngine, postgres } from './index.ts'
@@ -200,21 +200,22 @@ describe.skipIf(!serversWanted)('members in several processes', () => {
     const ledger = await ledgerOf('stopped')
     const [sleeper, other] = [start(ledger, { handleMs: 25 }), start(ledger, { handleMs: 25 })]
     await until(() => sleeper.count('assigned') > 0 && other.count('assigned') > 0)
-    await ledger.publish(1200)
-    await ledger.untilHandled(50)
-    for (let round = 0; round < 2; round++) {
-      const lostBefore = sleeper.count('lost')
+    for (let round = 1; round <= 3; round++) {
+      await ledger.publish(600)
+      await ledger.untilHandled((round - 1) * 600 + 50)
+      const [lost, assigned] = [sleeper.count('lost'), sleeper.count('assigned')]
       sleeper.signal('SIGSTOP')
-      // The others take over while it sleeps.
-      const isTakenOver = async (): Promise<boolean> =>
-        (await engine.groups.describe(ledger.group))?.members.length === 1
-      while (!(await isTakenOver())) await sleep(50, systemClock)
-      await until(() => other.news.filter(({ kind }) => kind === 'assigned').length > round)
+      // The other one takes over while it sleeps.
+      const isAlone = async (): Promise<boolean> => {
+        const { members } = (await engine.groups.describe(ledger.group)) as GroupDescription
+        return members.length === 1 && members[0]?.claims.length === partitions
+      }
+      while (!(await isAlone())) await sleep(50, systemClock)
       sleeper.signal('SIGCONT')
-      await until(() => sleeper.count('lost') > lostBefore)
+      // It is told, and then comes back by itself.
+      await until(() => sleeper.count('lost') > lost && sleeper.count('assigned') > assigned)
     }
     expect(sleeper.count('fenced')).toBeGreaterThan(0)
-    await start(ledger)
     await ledger.expectExact()
     sleeper.expectSound()
     other.expectSound()

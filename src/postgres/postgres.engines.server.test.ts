@@ -148,6 +148,22 @@ describe.skipIf(!serversWanted)('several engines on one schema', () => {
     }
   })
 
+  it('tell a watcher what was committed after its call, also when the server is slow to take its first look', async () => {
+    const controller = new AbortController()
+    // One connection reads, and a statement that waits for a lock has it.
+    await using engine = await open({ poolMax: 3 })
+    const locking = runSql(url, `BEGIN; LOCK TABLE ${schema}.timer; SELECT pg_sleep(0.5); COMMIT`)
+    await runSql(url, 'SELECT pg_sleep(0.1)')
+    const waiting = engine.timers.list()
+    const iterable = engine.state.watch('first-look', { signal: controller.signal })
+    const committing = engine.commit({ state: [{ kind: 'set', namespace: 'first-look', key: 'k', value: 1 }] })
+    for await (const change of iterable) {
+      expect(change).toEqual({ key: 'k', value: 1, revision: 1 })
+      controller.abort()
+    }
+    await Promise.all([locking, waiting, committing])
+  }, 10_000)
+
   it('tell of deletions, and of timers that others scheduled', async () => {
     const controller = new AbortController()
     const told: number[] = []
