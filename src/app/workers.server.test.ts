@@ -90,20 +90,20 @@ describe.skipIf(!serversWanted)('an app in three processes on PostgreSQL', () =>
     await running.idle()
     await running.deadLetters.redrive('all')
     await running.idle()
-    const seed = `seed ${random.seed}`
-    expect(await running.deadLetters.count(), seed).toBe(0)
+    expect(await running.deadLetters.count(), `seed ${random.seed}`).toBe(0)
     const placed = Object.values(await numbersByKey(engine, 'orders')).flat().length
     const acknowledged = workers.reduce((sum, worker) => sum + worker.acknowledged, 0)
-    expect(acknowledged, seed).toBeGreaterThan(0)
-    expect(placed, seed).toBeGreaterThanOrEqual(acknowledged)
+    expect(acknowledged, `seed ${random.seed}`).toBeGreaterThan(0)
+    expect(placed, `seed ${random.seed}`).toBeGreaterThanOrEqual(acknowledged)
     for (const topic of ['payments', 'shipments']) {
       const byKey = await numbersByKey(engine, topic)
       // Each message had its effect once and in order: the counts that were published have no gap and no double.
-      for (const numbers of Object.values(byKey)) expect(numbers, seed).toEqual(numbers.map((_, index) => index))
-      expect(Object.values(byKey).flat(), seed).toHaveLength(placed)
+      for (const numbers of Object.values(byKey))
+        expect(numbers, `seed ${random.seed}`).toEqual(numbers.map((_, index) => index))
+      expect(Object.values(byKey).flat(), `seed ${random.seed}`).toHaveLength(placed)
     }
     let viewed = 0
     for await (const { value } of running.view(perKey).list()) viewed += value
-    expect(viewed, seed).toBe(placed)
+    expect(viewed, `seed ${random.seed}`).toBe(placed)
   })
 })

@@ -16,7 +16,7 @@ export type {
   UnitResult,
 } from './commands.ts'
 export { anyRevision } from './commands.ts'
-export { type CommitListener, CommitQueue, type GroupWriter } from './commit-queue.ts'
+export { CommitQueue, type GroupWriter } from './commit-queue.ts'
 export type { PartitionPlace, PlaceCatalog, TopicPlace } from './places.ts'
 export { checkTopicName, resolveTopicConfig, topicConfigDefaults } from './topic-config.ts'
 export type { BatchDraft, UnitDraft } from './unit-draft.ts'

@@ -1,4 +1,11 @@
-import type { Assignment, Claim, JoinOptions, Member, Progress } from '../engine/index.ts'
+import {
+  type Assignment,
+  type Claim,
+  type JoinOptions,
+  type Member,
+  type Progress,
+  sharePartitions,
+} from '../engine/index.ts'
 import { ClosedError, type Timer } from '../kernel/index.ts'
 import type { Partition } from './catalog.ts'
 import type { EngineCore } from './engine-core.ts'
@@ -203,37 +210,24 @@ export class GroupCoordinator {
     }
   }
 
-  /** Who shall own which partition: those that stay keep theirs, the rest goes to whoever has least. */
+  /** Who shall own which partition. */
   #target(): Map<Partition, GroupMember> {
     const staying = this.#members.filter((member) => !member.hasLeft)
-    const target = new Map<Partition, GroupMember>()
     const topics = [...new Set(staying.flatMap((member) => member.options.topics))].sort()
-    for (const topic of topics) {
-      const interested = staying.filter((member) => member.options.topics.includes(topic))
-      const partitions = this.#core.catalog.find(topic)?.partitions ?? []
-      const shares = new Map(interested.map((member) => [member, 0]))
-      const least = Math.floor(partitions.length / interested.length)
-      let extras = partitions.length % interested.length
-      const open: Partition[] = []
-      for (const partition of partitions) {
-        const owner = interested.find((member) => member.owned.has(partition))
-        const share = owner === undefined ? Number.POSITIVE_INFINITY : (shares.get(owner) ?? 0)
-        const fits = share < least || (share === least && extras > 0)
-        if (owner === undefined || !fits) {
-          open.push(partition)
-          continue
-        }
-        if (share === least) extras--
-        shares.set(owner, share + 1)
-        target.set(partition, owner)
-      }
-      for (const partition of open) {
-        const owner = interested.reduce((a, b) => ((shares.get(b) ?? 0) < (shares.get(a) ?? 0) ? b : a))
-        shares.set(owner, (shares.get(owner) ?? 0) + 1)
-        target.set(partition, owner)
-      }
-    }
-    return target
+    const partitions = topics.flatMap((topic) => this.#core.catalog.find(topic)?.partitions ?? [])
+    const owners = sharePartitions(
+      staying.map(({ id, options }) => ({ id, topics: options.topics })),
+      partitions.map((partition) => {
+        return { topic: partition.topic, owner: staying.find((member) => member.owned.has(partition))?.id }
+      }),
+    )
+    const byId = new Map(staying.map((member) => [member.id, member]))
+    return new Map(
+      partitions.flatMap((partition, i) => {
+        const owner = byId.get(owners[i] ?? '')
+        return owner === undefined ? [] : [[partition, owner] as const]
+      }),
+    )
   }
 
   /** Looks regularly for members that no longer say that they are alive. */

@@ -16,6 +16,8 @@ export interface Capabilities {
     readonly compression: readonly ('none' | 'gzip' | 'zstd')[]
     /** Progress may be made out of order within a partition and survives a restart. */
     readonly outOfOrderProgress: boolean
+    /** Commits may leave offsets that hold no record, as markers of transactions do. Absent: only compaction leaves gaps. */
+    readonly offsetGaps?: boolean
   }
   readonly events: {
     readonly conditions: boolean

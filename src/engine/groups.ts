@@ -50,7 +50,7 @@ export interface JoinOptions {
 export interface Member {
   readonly id: string
   readonly claims: readonly Claim[]
-  /** Says that the member is alive. */
+  /** Says that the member is alive. One that was put out for its silence may be let in again by it, with new claims. */
   heartbeat(): void
   /** Gives all claims back and leaves; idempotent. */
   leave(): Promise<void>

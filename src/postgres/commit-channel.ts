@@ -9,9 +9,6 @@ import type { PgConnection } from './pg-client.ts'
 import { quoted } from './schema.ts'
 import { isTransientWhileOpen, type Server } from './server.ts'
 
-/** Beyond the server's own time limit: who has not answered by then is no longer there. */
-const silenceMs = 10_000
-
 /** One connection, and what the instance's row said when it was made. */
 interface Session {
   readonly client: PgConnection
@@ -130,11 +127,6 @@ export class CommitChannel implements GroupWriter {
 
   async #ask(session: Session, values: readonly unknown[]): Promise<string> {
     const { client, generation } = session
-    const silence = this.#server.clock.setTimer(
-      // Cuts it: the statement ends with an error.
-      () => void client.end().catch(() => undefined),
-      this.#server.statementTimeoutMs + silenceMs,
-    )
     try {
       const query = {
         name: 'millrace_commit',
@@ -150,8 +142,6 @@ export class CommitChannel implements GroupWriter {
       // What took the transaction back leaves the connection as it was.
       if (isTransient(error) && (state === undefined || !state.startsWith('40'))) this.#drop(session)
       throw error
-    } finally {
-      silence.cancel()
     }
   }
 
@@ -184,10 +174,10 @@ export class CommitChannel implements GroupWriter {
   async #enter(client: PgConnection): Promise<Session> {
     // The statements of the functions find single rows by their keys: whatever the planner thinks of a table that it has
     // no statistics of yet, an index is right, and one plan is right for all groups.
-    for (const name of ['enable_seqscan', 'enable_hashjoin', 'enable_mergejoin', 'jit']) {
-      await client.query({ text: `SET ${name} = off` })
-    }
-    await client.query({ text: 'SET plan_cache_mode = force_generic_plan' })
+    await client.query({
+      text: `SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off;
+        SET plan_cache_mode = force_generic_plan`,
+    })
     const { rows } = await client.query({
       text: `UPDATE ${this.#schema}.instance SET generation = generation + 1, seen_at = now() WHERE id = $1
         RETURNING generation, group_number, results, pg_backend_pid() AS pid,

@@ -17,44 +17,64 @@ const claim = (partitionId: number, memberId: string | null, epoch = 1, isRevoki
 
 describe('the plan of a group', () => {
   it('gives a member alone everything', () => {
-    const state: GroupState = { members: [member('a')], claims: [], partitions: partitionsOf(3) }
-    expect(planGroup(state).claims).toEqual([1, 2, 3].map((id) => claim(id, 'a')))
+    const state: GroupState = { nextEpoch: 9, members: [member('a')], claims: [], partitions: partitionsOf(3) }
+    expect(planGroup(state).claims).toEqual([1, 2, 3].map((id) => claim(id, 'a', 9)))
   })
 
   it('asks for what has to move, and gives it on only when it was given back', () => {
     const claims = [claim(1, 'a'), claim(2, 'a')]
-    const state: GroupState = { members: [member('a'), member('b')], claims, partitions: partitionsOf(2) }
+    const state: GroupState = { nextEpoch: 9, members: [member('a'), member('b')], claims, partitions: partitionsOf(2) }
     const asked = stateAfter(state, planGroup(state))
     expect(asked.claims.filter(({ isRevoking }) => isRevoking).length).toBe(1)
     expect(asked.claims.every(({ memberId }) => memberId === 'a')).toBe(true)
     expect(planGroup(asked)).toEqual({ gone: [], claims: [] })
     const [moving] = asked.claims.filter(({ isRevoking }) => isRevoking) as [ClaimRow]
     const given = planGroup(asked, { released: [moving] })
-    expect(given.claims).toEqual([claim(moving.partitionId, 'b', 2)])
+    expect(given.claims).toEqual([claim(moving.partitionId, 'b', 10)])
   })
 
   it('takes from whose session is over at once, with a new epoch', () => {
     const claims = [claim(1, 'a', 7), claim(2, 'a', 3, true)]
-    const state: GroupState = { members: [member('a', ['t'], true), member('b')], claims, partitions: partitionsOf(2) }
-    expect(planGroup(state)).toEqual({ gone: ['a'], claims: [claim(1, 'b', 8), claim(2, 'b', 4)] })
+    const state: GroupState = {
+      nextEpoch: 9,
+      members: [member('a', ['t'], true), member('b')],
+      claims,
+      partitions: partitionsOf(2),
+    }
+    expect(planGroup(state)).toEqual({ gone: ['a'], claims: [claim(1, 'b', 9), claim(2, 'b', 9)] })
   })
 
-  it('ends the claims of the last member without giving them to anybody, and goes on from their epochs', () => {
-    const state: GroupState = { members: [member('a')], claims: [claim(1, 'a', 4)], partitions: partitionsOf(1) }
+  it('ends the claims of the last member without giving them to anybody, and gives later ones another epoch', () => {
+    const state: GroupState = {
+      nextEpoch: 9,
+      members: [member('a')],
+      claims: [claim(1, 'a', 4)],
+      partitions: partitionsOf(1),
+    }
     const over = stateAfter(state, planGroup(state, { leaving: ['a'] }))
     expect(over).toMatchObject({ members: [], claims: [claim(1, null, 4)] })
     const again = { ...over, members: [member('b')] }
-    expect(planGroup(again).claims).toEqual([claim(1, 'b', 5)])
+    expect(planGroup(again).claims).toEqual([claim(1, 'b', 10)])
   })
 
   it('asks a member for everything that wants nothing any more, and for partitions of a topic that is gone', () => {
     const claims = [claim(1, 'a'), claim(9, 'b')]
-    const state: GroupState = { members: [member('a', []), member('b')], claims, partitions: partitionsOf(1) }
+    const state: GroupState = {
+      nextEpoch: 9,
+      members: [member('a', []), member('b')],
+      claims,
+      partitions: partitionsOf(1),
+    }
     expect(planGroup(state).claims).toEqual([claim(1, 'a', 1, true), claim(9, 'b', 1, true)])
   })
 
   it('takes no notice of a release under an older epoch', () => {
-    const state: GroupState = { members: [member('a')], claims: [claim(1, 'a', 5)], partitions: partitionsOf(1) }
+    const state: GroupState = {
+      nextEpoch: 9,
+      members: [member('a')],
+      claims: [claim(1, 'a', 5)],
+      partitions: partitionsOf(1),
+    }
     expect(planGroup(state, { released: [{ partitionId: 1, epoch: 4 }] })).toEqual({ gone: [], claims: [] })
   })
 
@@ -65,17 +85,18 @@ describe('the plan of a group', () => {
     })
     fc.assert(
       fc.property(fc.array(step, { maxLength: 30 }), (steps) => {
-        let state: GroupState = { members: [], claims: [], partitions: partitionsOf(3) }
+        let state: GroupState = { nextEpoch: 1, members: [], claims: [], partitions: partitionsOf(3) }
         let joined = 0
         const apply = (wishes = {}): void => {
           const after = stateAfter(state, planGroup(state, wishes))
-          for (const one of after.claims) {
-            const before = state.claims.find(({ partitionId }) => partitionId === one.partitionId)
-            expect(one.epoch).toBeGreaterThanOrEqual(before?.epoch ?? 1)
-            // An owner is followed by another one only under a greater epoch.
-            if (one.memberId !== null && one.memberId !== before?.memberId)
-              expect(one.epoch).toBeGreaterThan(before?.epoch ?? 0)
-          }
+          const epochsBefore = new Map(state.claims.map((one) => [one.partitionId, one.epoch]))
+          const ownersBefore = new Map(state.claims.map((one) => [one.partitionId, one.memberId]))
+          const taken = after.claims.filter((one) => one.memberId !== null)
+          // An owner is followed by another one only under an epoch that was never there before.
+          const changed = taken.filter((one) => one.memberId !== ownersBefore.get(one.partitionId))
+          const highest = Math.max(0, ...epochsBefore.values())
+          expect(changed.filter((one) => one.epoch <= highest)).toEqual([])
+          expect(after.claims.filter((one) => one.epoch < (epochsBefore.get(one.partitionId) ?? 0))).toEqual([])
           state = after
           expect(planGroup(state)).toEqual({ gone: [], claims: [] })
         }

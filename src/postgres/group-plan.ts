@@ -12,7 +12,7 @@ export interface MemberRow {
 /** A claim as the server has it. */
 export interface ClaimRow {
   readonly partitionId: number
-  /** Rises with each new owner, and never goes back. */
+  /** Rises with each new owner. */
   readonly epoch: number
   /** `null`: nobody owns the partition. */
   readonly memberId: string | null
@@ -28,6 +28,11 @@ export interface WantedPartition {
 
 /** A group at one moment. */
 export interface GroupState {
+  /**
+   * Epoch of the claims that are given next. It rises with every change of the group, so no two claims of it ever have the
+   * same one, not even on a topic that was deleted and made anew.
+   */
+  readonly nextEpoch: number
   /** In the order in which they joined. */
   readonly members: readonly MemberRow[]
   readonly claims: readonly ClaimRow[]
@@ -54,7 +59,7 @@ export interface GroupChanges {
  *
  * 1. Members whose session is over, and those that leave, go; their claims end, and so do those that were given back.
  * 2. Partitions are shared anew. What a member has and shall not keep, it is asked to give back.
- * 3. What nobody has gets its new owner, with the next epoch. What somebody was asked for has to be given back first.
+ * 3. What nobody has gets its new owner, with a new epoch. What somebody was asked for has to be given back first.
  *
  * Applied to its own outcome it changes nothing.
  */
@@ -76,7 +81,7 @@ export function planGroup(state: GroupState, wishes: GroupWishes = {}): GroupCha
     state.partitions.map(({ id, topic }) => {
       const claim = claims.get(id)
       const isKept = claim?.memberId != null && !claim.isRevoking
-      return { topic, owner: isKept ? (claim.memberId as string) : undefined }
+      return { topic, owner: isKept ? claim.memberId : undefined }
     }),
   )
   const target = new Map(state.partitions.map(({ id }, i) => [id, owners[i]]))
@@ -89,7 +94,7 @@ export function planGroup(state: GroupState, wishes: GroupWishes = {}): GroupCha
   for (const [partitionId, owner] of target) {
     const claim = claims.get(partitionId)
     if (owner === undefined || claim?.memberId != null) continue
-    claims.set(partitionId, { partitionId, epoch: (claim?.epoch ?? 0) + 1, memberId: owner, isRevoking: false })
+    claims.set(partitionId, { partitionId, epoch: state.nextEpoch, memberId: owner, isRevoking: false })
   }
   const before = new Map(state.claims.map((claim) => [claim.partitionId, claim]))
   const changed = [...claims.values()].filter((claim) => before.get(claim.partitionId) !== claim)
@@ -99,7 +104,9 @@ export function planGroup(state: GroupState, wishes: GroupWishes = {}): GroupCha
 /** The state after the changes. */
 export function stateAfter(state: GroupState, { gone, claims }: GroupChanges): GroupState {
   const merged = new Map([...state.claims, ...claims].map((claim) => [claim.partitionId, claim]))
+  const hasChanges = gone.length > 0 || claims.length > 0
   return {
+    nextEpoch: state.nextEpoch + (hasChanges ? 1 : 0),
     members: state.members.filter(({ id }) => !gone.includes(id)),
     claims: [...merged.values()],
     partitions: state.partitions,

@@ -75,10 +75,12 @@ export class GroupStore {
     const [row] = await this.#runner.query(this.#sql.read, [group])
     if (row === undefined) return undefined
     const partitions = listOf<readonly [number, string, number]>(row, 'partitions')
+    const generation = numberOf(row, 'generation')
     return {
-      generation: numberOf(row, 'generation'),
+      generation,
       catalogVersion: numberOf(row, 'catalog_version'),
       state: {
+        nextEpoch: generation + 1,
         members: listOf<MemberRow>(row, 'members'),
         claims: listOf<ClaimRow>(row, 'claims'),
         partitions: partitions.map(([id, topic, number]) => ({ id, topic, number })),

@@ -262,8 +262,10 @@ describe.skipIf(!serversWanted)('groups whose members live in two engines', () =
     const gone = member.member?.claims.find((claim) => claim.topic === also) as Claim
     await two.topics.delete(also)
     await until(() => member.member?.claims.length === 3)
-    // Created anew it is another topic: the old claim is none on it.
+    // Created anew it is another topic: the old claim is none on it, neither before nor after there are new ones.
     await two.topics.create(also, { partitions: 2 })
+    expect(await commitUnder(two, gone, 0)).toBe('fenced')
+    await until(() => member.member?.claims.length === 5)
     expect(await commitUnder(two, gone, 0)).toBe('fenced')
   })
 

@@ -1,5 +1,6 @@
 import type { Timer } from '../kernel/index.ts'
 import type { PgConnection } from './pg-client.ts'
+import { quoted } from './schema.ts'
 import type { Server } from './server.ts'
 
 /** Notifications are gathered for this long, in milliseconds: a hundred commits a second make a hundred words too many. */
@@ -55,6 +56,8 @@ export class Notices {
     this.#isSending = true
     void client
       .query({ text: 'SELECT pg_notify($1, $2)', values: [this.#channel, this.#instanceId] })
+      // A connection that is of no use is ended, and another one made.
+      .catch(() => client.end())
       .catch(() => undefined)
       .finally(() => {
         this.#isSending = false
@@ -66,15 +69,7 @@ export class Notices {
     let pauseMs = 50
     while (!this.#isClosed && !this.#server.isEnded) {
       try {
-        const client = await this.#server.connect()
-        client.on('notification', ({ payload }) => {
-          if (payload !== this.#instanceId) this.#onHint()
-        })
-        client.on('end', () => this.#lost(client))
-        // A hint that a power cut takes away is no loss; nobody has to wait for the disk.
-        await client.query({ text: 'SET synchronous_commit = off' })
-        await client.query({ text: `LISTEN "${this.#channel.replaceAll('"', '""')}"` })
-        this.#client = client
+        await this.#listenOn(await this.#server.connect())
         // What was said while nobody listened.
         this.#onHint()
         return
@@ -82,6 +77,21 @@ export class Notices {
         await this.#server.pause(pauseMs)
         pauseMs = Math.min(pauseMs * 2, pauseMsMost)
       }
+    }
+  }
+
+  async #listenOn(client: PgConnection): Promise<void> {
+    client.on('notification', ({ payload }) => {
+      if (payload !== this.#instanceId) this.#onHint()
+    })
+    client.on('end', () => this.#lost(client))
+    try {
+      // A hint that a power cut takes away is no loss; nobody has to wait for the disk.
+      await client.query({ text: `SET synchronous_commit = off; LISTEN ${quoted(this.#channel)}` })
+      this.#client = client
+    } catch (error) {
+      client.end().catch(() => undefined)
+      throw error
     }
   }
 

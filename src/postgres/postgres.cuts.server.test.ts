@@ -47,9 +47,11 @@ describe.skipIf(!serversWanted)('a connection that is cut', () => {
    */
   async function commitUnderHarm(engine: Engine, topic: string, count: number, harm: () => Promise<void>) {
     let isDone = false
+    let turn = 0
     const harming = (async () => {
       while (!isDone) {
-        await pause(20)
+        // Long enough for a connection to be made again on a busy machine, or there would be no end to it.
+        await pause(20 + ((turn++ * 37) % 150))
         await harm()
       }
     })()

@@ -16,7 +16,9 @@ describe.skipIf(!serversWanted)('the PostgreSQL engine and the model', () => {
     url = await serverUrl()
   }, 600_000)
   // A run that the time limit cut off goes on for a while.
-  afterAll(() => lastRun.catch(() => undefined))
+  afterAll(async () => {
+    await lastRun.catch(() => undefined)
+  })
 
   it('agree, whatever is done, also when the engine is closed and opened in between', async () => {
     const totals = { committed: 0, refused: 0, repeated: 0 }
@@ -26,7 +28,8 @@ describe.skipIf(!serversWanted)('the PostgreSQL engine and the model', () => {
     const property = fc.asyncProperty(withoutTime, async (all) => {
       const schema = `model_${process.pid}_${count++}`
       const running = ModelRun.run({ open: () => postgres({ connection: url, schema, pollMs: 20 }).open() }, all)
-      lastRun = running.finally(() => dropSchema(url, schema))
+      const dropping = (): Promise<void> => dropSchema(url, schema)
+      lastRun = running.then(dropping, dropping)
       const { model } = await running
       for (const key of ['committed', 'refused', 'repeated'] as const) totals[key] += model.counts[key]
       await lastRun

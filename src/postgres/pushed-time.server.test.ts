@@ -24,7 +24,7 @@ describe.skipIf(!serversWanted)('the PostgreSQL engine, while its own time is pu
     // Those that need no movable time run elsewhere.
     if (verdictOf(one, { capabilities, movesTime: false }) === true) continue
     const verdict = serversTime[one.name] ?? verdictOf(one, { capabilities, movesTime: true })
-    it(one.name, async (context) => {
+    it(`${one.name}`, async (context) => {
       if (verdict !== true) context.skip(verdict)
       const clock = new PushedClock()
       const ground: Ground = {

@@ -13,7 +13,8 @@ export async function serverUrl(): Promise<string> {
   return chosenUrl ?? (await startServer('postgres')).connection.url
 }
 
-const placeToKill = { portBase: 22_000 }
+// Two runs of the tests at the same time do not kill each other's.
+const placeToKill = { portBase: 22_000 + (process.pid % 5_000) }
 
 /** A server that a test may kill and start, which is no other test's. */
 export function serverToKill(): Promise<RunningServer<PostgresConnection>> {

@@ -4,9 +4,13 @@ import { PostgresReadOnlyError, PostgresTooOldError, PostgresUnreachableError } 
 import { errorOf, type FaultPlace, isTransient } from './faults.ts'
 import type { ResolvedPostgresOptions } from './options.ts'
 import type { PgConnection, PgModule, PgPool } from './pg-client.ts'
+import type { Row } from './statements.ts'
 
 /** Multiranges, in which progress is kept, came with this version. */
 const versionMin = 14
+
+/** Beyond the server's own time limit for a statement, in milliseconds: who has not answered by then is no longer there. */
+const silenceMs = 10_000
 
 /** One try to connect takes at most this long, in milliseconds. */
 const connectTryMs = 10_000
@@ -49,10 +53,10 @@ export class Server implements FaultPlace {
     client.on('error', () => undefined)
     try {
       await client.connect()
-      await prepareSession(client)
-      await this.#check(client)
+      this.#check(await prepareSession(client))
     } catch (error) {
-      await client.end().catch(() => undefined)
+      // Not waited for: nobody may be there any more to say that it has ended.
+      client.end().catch(() => undefined)
       throw error
     }
     return client
@@ -126,18 +130,17 @@ export class Server implements FaultPlace {
       ...(typeof connection === 'string' ? { connectionString: connection } : connection),
       application_name: applicationName,
       statement_timeout: statementTimeoutMs,
+      query_timeout: statementTimeoutMs + silenceMs,
       connectionTimeoutMillis: connectTryMs,
       keepAlive: true,
       keepAliveInitialDelayMillis: 10_000,
     }
   }
 
-  async #check(client: PgConnection): Promise<void> {
-    const text = `SELECT current_setting('server_version_num')::integer AS version, current_setting('server_version') AS name,
-      pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS is_read_only`
-    const [row] = (await client.query({ text })).rows
-    if (Number(row?.['version']) < versionMin * 10_000) throw new PostgresTooOldError(String(row?.['name']), versionMin)
-    if (row?.['is_read_only'] === true) throw new PostgresReadOnlyError(this.place)
+  #check(session: Row): void {
+    if (Number(session['version']) < versionMin * 10_000)
+      throw new PostgresTooOldError(String(session['name']), versionMin)
+    if (session['is_read_only'] === true) throw new PostgresReadOnlyError(this.place)
   }
 }
 
@@ -148,13 +151,17 @@ export function isTransientWhileOpen(error: unknown): boolean {
 
 /**
  * What holds for each connection, whatever the database sets by itself: statements see what was committed before each of
- * them, and an acknowledged commit is on the disk. Stronger settings, such as waiting for replicas, are left as they are.
+ * them, and an acknowledged commit is on the disk. Stronger settings, such as waiting for replicas, are left as they are. Tells
+ * what kind of server it is: one round trip for all that a new connection needs.
  */
-async function prepareSession(client: PgConnection): Promise<void> {
-  await client.query({
+async function prepareSession(client: PgConnection): Promise<Row> {
+  const { rows } = await client.query({
     text: `SELECT set_config('default_transaction_isolation', 'read committed', false),
-      CASE WHEN current_setting('synchronous_commit') = 'off' THEN set_config('synchronous_commit', 'on', false) END`,
+      CASE WHEN current_setting('synchronous_commit') = 'off' THEN set_config('synchronous_commit', 'on', false) END,
+      current_setting('server_version_num')::integer AS version, current_setting('server_version') AS name,
+      pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS is_read_only`,
   })
+  return rows[0] ?? {}
 }
 
 function placeOf({ connection }: ResolvedPostgresOptions): string {

@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { crc32 } from 'node:zlib'
 import type { TopicConfig } from '../../engine/index.ts'
 import { MillraceError } from '../../kernel/index.ts'
-import { decodeBatch, filterBatch, type RawRecord } from '../../record/index.ts'
+import { KeyCompaction } from '../../record/index.ts'
 import { deletedTopicPrefix, type MaintenanceTotals, type PartitionRow } from './protocol.ts'
 import { removeDeletedTopics } from './topic-removal.ts'
 import { readPartitions } from './topic-writer.ts'
@@ -123,16 +123,19 @@ function* compact(job: Job, place: PartitionRow, config: Required<TopicConfig>):
   let from = batches.findIndex(({ endOffset }) => endOffset > compactedTo)
   let tombstonesKept = 0
   while (from >= 0 && from < batches.length) {
-    const lastOffsets = new Map<string, number>()
+    const compaction = new KeyCompaction(job.nowMs - config.tombstoneRetentionMs)
     let to = from
-    for (; to < batches.length && (to === from || lastOffsets.size < keysMax); to++) {
-      for (const record of recordsAt(db, place.id, batches[to] as Candidate)) {
-        if (record.key !== null) lastOffsets.set(keyText(record.key), record.offset)
-      }
+    for (; to < batches.length && (to === from || compaction.keyCount < keysMax); to++) {
+      const bytes = bytesAt(db, place.id, batches[to] as Candidate)
+      if (bytes !== undefined) compaction.note(bytes)
       yield
     }
     const done = batches.slice(0, to)
-    tombstonesKept += yield* rewriteAll(job, place, config, done, lastOffsets)
+    for (const { baseOffset } of done) {
+      job.transaction(() => rewrite(db, place, baseOffset, compaction, job.totals))
+      yield
+    }
+    tombstonesKept += compaction.tombstonesKept
     // Tombstones that stay must be looked at again even if nothing is published any more.
     if (tombstonesKept === 0) {
       const end = (done.at(-1) as Candidate).endOffset
@@ -140,30 +143,6 @@ function* compact(job: Job, place: PartitionRow, config: Required<TopicConfig>):
     }
     from = to
   }
-}
-
-/** Rewrites batches without what a later record of the same key replaces; returns how many tombstones had to stay. */
-function* rewriteAll(
-  job: Job,
-  place: PartitionRow,
-  config: Required<TopicConfig>,
-  batches: readonly Candidate[],
-  lastOffsets: ReadonlyMap<string, number>,
-): Generator<void, number> {
-  const tombstonesUntilMs = job.nowMs - config.tombstoneRetentionMs
-  let tombstonesKept = 0
-  const keeps = (record: RawRecord): boolean => {
-    if (record.key === null || (lastOffsets.get(keyText(record.key)) ?? -1) > record.offset) return false
-    if (record.value !== null) return true
-    if (record.timestampMs < tombstonesUntilMs) return false
-    tombstonesKept++
-    return true
-  }
-  for (const { baseOffset } of batches) {
-    job.transaction(() => rewrite(job.db, place, baseOffset, keeps, job.totals))
-    yield
-  }
-  return tombstonesKept
 }
 
 /** The batches before the first one that is too young to be compacted, or not yet known to readers. */
@@ -185,7 +164,7 @@ function rewrite(
   db: DatabaseSync,
   place: PartitionRow,
   baseOffset: number,
-  keeps: (record: RawRecord) => boolean,
+  compaction: KeyCompaction,
   totals: MaintenanceTotals,
 ): void {
   const row = db
@@ -194,14 +173,9 @@ function rewrite(
   if (row === undefined) return
   const id = Number(row['id'])
   const byteCount = Number(row['byte_count'])
-  let dropped = 0
-  const kept = filterBatch(row['bytes'] as Uint8Array, (record) => {
-    const keep = keeps(record)
-    if (!keep) dropped++
-    return keep
-  })
-  if (dropped === 0) return
-  totals.recordsCompacted += dropped
+  const { bytes: kept, droppedCount } = compaction.compact(row['bytes'] as Uint8Array)
+  if (droppedCount === 0) return
+  totals.recordsCompacted += droppedCount
   totals.rewritten.push(place.id)
   if (kept === null) {
     db.prepare('DELETE FROM batch WHERE id = ?').run(id)
@@ -224,14 +198,9 @@ function rewrite(
   }
 }
 
-function recordsAt(db: DatabaseSync, partitionId: number, { baseOffset }: Candidate): readonly RawRecord[] {
+function bytesAt(db: DatabaseSync, partitionId: number, { baseOffset }: Candidate): Uint8Array | undefined {
   const row = db
     .prepare('SELECT bytes FROM batch WHERE partition_id = ? AND base_offset = ?')
     .get(partitionId, baseOffset)
-  return row === undefined ? [] : decodeBatch(row['bytes'] as Uint8Array)
-}
-
-/** Keys are compared as bytes. */
-function keyText(key: string | Uint8Array): string {
-  return Buffer.from(key as Uint8Array).toString('latin1')
+  return row?.['bytes'] as Uint8Array | undefined
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Engine } from '../engine.ts'
 import type { Claim } from '../groups.ts'
-import type { ConformanceCase } from './conformance-case.ts'
+import { type ConformanceCase, keeps, type Requirement } from './conformance-case.ts'
 import { type Fixture, refuses } from './fixture.ts'
 import { listen, onlyAssignment } from './group-cases.ts'
 
@@ -77,12 +77,18 @@ const readCalls: Readonly<Record<string, Call>> = {
 async function furnished(f: Fixture): Promise<Furnishing> {
   const [topic, stream, group] = [await f.topic(), f.name('stream'), f.name('group')]
   await f.publish(topic, f.numbered(1))
-  await f.append(stream, 'A')
+  if (f.keeps('events')) await f.append(stream, 'A')
   const gone = await listen(f, { group, topics: [topic] })
   await onlyAssignment(f, gone)
   await gone.member.leave()
   const { claim } = await onlyAssignment(f, await listen(f, { group: f.name('group'), topics: [topic] }))
   return { topic, stream, group, claim }
+}
+
+/** A call to a part of the engine is asked of those that keep what it is for. */
+function partOf(call: string): Requirement {
+  const [part] = call.split('.')
+  return part === 'events' || part === 'state' || part === 'timers' ? keeps(part) : () => true
 }
 
 /** Rejects unless the call was answered, or turned away because the engine is closed. */
@@ -95,6 +101,7 @@ export const closingCases: readonly ConformanceCase[] = [
   ...Object.entries(lateCalls).map(
     ([name, call]): ConformanceCase => ({
       name: `closing: ${name} comes too late, during and after`,
+      requires: partOf(name),
       async run(f) {
         const there = await furnished(f)
         const closing = f.engine.close()
@@ -106,6 +113,7 @@ export const closingCases: readonly ConformanceCase[] = [
   ...Object.entries(readCalls).map(
     ([name, call]): ConformanceCase => ({
       name: `closing: ${name} is answered or turned away during, and turned away after`,
+      requires: partOf(name),
       async run(f) {
         const there = await furnished(f)
         const before = answeredOrClosed(call(f.engine, there))

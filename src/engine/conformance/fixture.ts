@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers/promises'
 import { sleep, systemClock, systemRandom, uuidv7, type VirtualClock } from '../../kernel/index.ts'
 import type { Message } from '../../message/index.ts'
 import type { RecordOutcome } from '../../record/index.ts'
+import type { Kept } from '../capabilities.ts'
 import type { Engine } from '../engine.ts'
 import type { StoredEvent } from '../events.ts'
 import type { TopicConfig } from '../topics.ts'
@@ -154,10 +155,19 @@ export class Fixture {
     return (await this.read(topic, partition)).map((record) => messageOf(record).data)
   }
 
-  /** How many records a topic holds in all partitions, by its description. */
+  /** Whether the engine keeps this kind of thing. */
+  keeps(kind: Kept): boolean {
+    return this.#engine.capabilities.keeps.includes(kind)
+  }
+
+  /** How many records a topic holds in all partitions, by its description unless offsets may hold none. */
   async recordCount(topic: string): Promise<number> {
     const description = await this.#engine.topics.describe(topic)
     assert.ok(description, `topic ${topic} must exist`)
+    if (this.#engine.capabilities.topics.offsetGaps === true) {
+      const records = await Promise.all(description.partitions.map(({ partition }) => this.read(topic, partition)))
+      return records.reduce((sum, { length }) => sum + length, 0)
+    }
     return description.partitions.reduce((sum, { earliest, latest }) => sum + latest - earliest, 0)
   }
 

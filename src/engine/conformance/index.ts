@@ -14,12 +14,13 @@
  * ```
  * @module
  */
+import type { Kept } from '../capabilities.ts'
 import { appendCases } from './append-cases.ts'
 import { atomicityCases } from './atomicity-cases.ts'
 import { badInputCases } from './bad-input-cases.ts'
 import { closingCases } from './closing-cases.ts'
 import { conditionCases } from './condition-cases.ts'
-import type { ConformanceCase, Offer } from './conformance-case.ts'
+import { all, type ConformanceCase, keeps, type Offer } from './conformance-case.ts'
 import { contentCases } from './content-cases.ts'
 import { eventReadingCases } from './event-reading-cases.ts'
 import { exactlyOnceCases } from './exactly-once-cases.ts'
@@ -53,8 +54,12 @@ import { watchCases } from './watch-cases.ts'
 export type { ConformanceCase, Offer } from './conformance-case.ts'
 export type { Ground } from './ground.ts'
 export { type EffectOf, GroupConsumer } from './group-consumer.ts'
-export type { Operation, Part } from './model-operations.ts'
 export { ModelRun } from './model-run.ts'
+
+/** Cases of an area that an engine may leave to others. */
+function asking(kind: Kept, cases: readonly ConformanceCase[]): readonly ConformanceCase[] {
+  return cases.map((one) => ({ ...one, requires: all(keeps(kind), one.requires ?? (() => true)) }))
+}
 
 /** Every case, by area. */
 export const conformanceCases: readonly ConformanceCase[] = [
@@ -70,20 +75,20 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...progressCases,
   ...exactlyOnceCases,
   ...membershipCases,
-  ...appendCases,
-  ...conditionCases,
-  ...queryCases,
-  ...eventReadingCases,
-  ...iterationCases,
-  ...subscriptionCases,
-  ...streamEndCases,
-  ...stateCases,
-  ...rangeCases,
-  ...watchCases,
-  ...timerCases,
+  ...asking('events', appendCases),
+  ...asking('events', conditionCases),
+  ...asking('events', queryCases),
+  ...asking('events', eventReadingCases),
+  ...asking('events', iterationCases),
+  ...asking('events', subscriptionCases),
+  ...asking('events', streamEndCases),
+  ...asking('state', stateCases),
+  ...asking('state', rangeCases),
+  ...asking('state', watchCases),
+  ...asking('timers', timerCases),
   ...atomicityCases,
   ...parallelDecisionCases,
-  ...parallelReadingCases,
+  ...asking('events', parallelReadingCases),
   ...parallelLogCases,
   ...parallelMaintenanceCases,
   ...parallelStateCases,

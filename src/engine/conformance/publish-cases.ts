@@ -72,10 +72,12 @@ export const publishCases: readonly ConformanceCase[] = [
       const seen = new Map<number, number>()
       for (const partition of [0, 1, 2]) {
         const records = await f.read(topic, partition)
-        assert.deepEqual(
-          records.map(({ offset }) => offset),
-          records.map((_, offset) => offset),
-        )
+        if (f.engine.capabilities.topics.offsetGaps !== true) {
+          assert.deepEqual(
+            records.map(({ offset }) => offset),
+            records.map((_, offset) => offset),
+          )
+        }
         for (const record of records) {
           const { id, index } = messageOf(record).data as { id: number; index: number }
           assert.equal(index, seen.get(id) ?? 0)

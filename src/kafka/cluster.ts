@@ -1,0 +1,243 @@
+import { type Clock, ClosedError, type Random, sleep } from '../kernel/index.ts'
+import { BrokerLink } from './broker-link.ts'
+import { type KafkaLibrary, type Protocol, protocolOf, type ResponseOf } from './client-library.ts'
+import type { BrokerAddress } from './connection-faults.ts'
+import { errorCode, isPassing, nameOfCode, refusalOf } from './error-codes.ts'
+import { KafkaUnreachableError } from './errors.ts'
+import { addressOf, type ResolvedKafkaOptions } from './options.ts'
+
+/** Waits between attempts: doubled from the first to the last, each shortened at random by up to a half. */
+const backoffMs = { first: 10, last: 1000 } as const
+
+/** What the cluster says of a topic. */
+export type TopicMetadata = ResponseOf<'metadata'>['topics'][number]
+
+/** What a coordinator looks after: the members and offsets of a group, or a transactional id. */
+export type CoordinatorKind = 'group' | 'transaction'
+
+/** How long a call may go on trying. */
+export interface Patience {
+  /** `null`: as long as it takes. */
+  readonly limitMs: number | null
+  readonly signal?: AbortSignal | undefined
+}
+
+/** The brokers of a cluster: who they are, connections to them, and trying again when one is gone. */
+export class Cluster {
+  readonly library: KafkaLibrary
+  readonly protocol: Protocol
+  readonly options: ResolvedKafkaOptions
+  readonly clock: Clock
+  readonly random: Random
+  readonly #end = new AbortController()
+  readonly #links = new Map<string, Promise<BrokerLink>>()
+  readonly #addresses = new Map<number, BrokerAddress>()
+  readonly #coordinators = new Map<string, number>()
+  #controllerId = -1
+  #bootstrapTurn = 0
+
+  constructor(library: KafkaLibrary, options: ResolvedKafkaOptions, clock: Clock, random: Random) {
+    this.library = library
+    this.protocol = protocolOf(library)
+    this.options = options
+    this.clock = clock
+    this.random = random
+  }
+
+  /** Aborts when the engine closes. */
+  get ended(): AbortSignal {
+    return this.#end.signal
+  }
+
+  get brokerIds(): readonly number[] {
+    return [...this.#addresses.keys()]
+  }
+
+  /** Patience for everything but commits. */
+  get usual(): Patience {
+    return { limitMs: this.options.requestTimeoutMs }
+  }
+
+  /**
+   * Tries until it is done. An attempt that meets an obstacle that may pass throws KafkaUnreachableError; everything else that
+   * it throws goes to the caller at once.
+   */
+  async persist<T>(attempt: () => Promise<T>, { limitMs, signal }: Patience = this.usual): Promise<T> {
+    const startMs = this.clock.monotonicMs()
+    let pauseMs: number = backoffMs.first
+    const wake = signal === undefined ? this.ended : AbortSignal.any([signal, this.ended])
+    for (;;) {
+      wake.throwIfAborted()
+      try {
+        return await attempt()
+      } catch (error) {
+        if (!(error instanceof KafkaUnreachableError)) throw error
+        if (limitMs !== null && this.clock.monotonicMs() - startMs >= limitMs) throw error
+      }
+      await sleep(pauseMs * (1 - this.random.nextFloat() / 2), this.clock, wake)
+      pauseMs = Math.min(pauseMs * 2, backoffMs.last)
+    }
+  }
+
+  /** What {@link persist} takes as a reason to try again. */
+  obstacle(reason: string): KafkaUnreachableError {
+    const brokers = [...this.#addresses.values()].map(({ host, port }) => `${host}:${port}`)
+    return new KafkaUnreachableError(brokers.length > 0 ? brokers : this.options.brokers, reason)
+  }
+
+  /** Judges a code that stands for a whole response. */
+  accept(request: string, code: number, name: string, message?: string | null): void {
+    if (code === errorCode.none) return
+    if (isPassing(code)) throw this.obstacle(`${request} was answered ${nameOfCode(code)}`)
+    throw refusalOf(request, code, name, message)
+  }
+
+  /** Asks for topics (`null`: all) and learns of brokers on the way. */
+  async metadata(topics: readonly string[] | null): Promise<ResponseOf<'metadata'>> {
+    const link = await this.any()
+    const answer = await link.call(
+      'Metadata',
+      this.protocol.metadata,
+      topics === null ? null : [...topics],
+      false,
+      false,
+    )
+    for (const { nodeId, host, port } of answer.brokers) this.#learn(nodeId, { host, port })
+    this.#controllerId = answer.controllerId
+    return answer
+  }
+
+  /** A connection to whichever broker can be had. */
+  async any(): Promise<BrokerLink> {
+    const known = this.brokerIds
+    for (const nodeId of known) {
+      try {
+        return await this.link(nodeId)
+      } catch (error) {
+        if (!(error instanceof KafkaUnreachableError)) throw error
+      }
+    }
+    const { brokers } = this.options
+    let last: unknown
+    for (let turn = 0; turn < brokers.length; turn++) {
+      const broker = brokers[(this.#bootstrapTurn + turn) % brokers.length] as string
+      try {
+        return await this.#open(`bootstrap/${broker}`, addressOf(broker) as BrokerAddress)
+      } catch (error) {
+        if (!(error instanceof KafkaUnreachableError)) throw error
+        last = error
+      }
+    }
+    this.#bootstrapTurn++
+    throw new KafkaUnreachableError(
+      brokers,
+      last instanceof KafkaUnreachableError ? last.details.reason : 'none answered',
+    )
+  }
+
+  /** A connection to one broker; those for different purposes do not hold each other up. */
+  async link(nodeId: number, purpose = 'usual'): Promise<BrokerLink> {
+    const address = this.#addresses.get(nodeId)
+    if (address === undefined) throw this.obstacle(`broker ${nodeId} is not known`)
+    return this.#open(`${nodeId}/${purpose}`, address)
+  }
+
+  async controller(): Promise<BrokerLink> {
+    if (!this.#addresses.has(this.#controllerId)) await this.metadata([])
+    return this.link(this.#controllerId)
+  }
+
+  async coordinator(kind: CoordinatorKind, key: string, purpose: string): Promise<BrokerLink> {
+    const place = `${kind}/${key}`
+    let nodeId = this.#coordinators.get(place)
+    if (nodeId === undefined) {
+      const link = await this.any()
+      const keyType = kind === 'group' ? 0 : 1
+      const { coordinators } = await link.call('FindCoordinator', this.protocol.findCoordinator, keyType, [key])
+      const found = coordinators[0]
+      if (found === undefined) throw this.obstacle(`nobody told the coordinator of ${kind} "${key}"`)
+      this.accept('FindCoordinator', found.errorCode, key, found.errorMessage)
+      nodeId = found.nodeId
+      this.#learn(nodeId, found)
+      this.#coordinators.set(place, nodeId)
+    }
+    return this.link(nodeId, purpose)
+  }
+
+  /** Forgets who coordinates, after it said that it does not, or did not answer. */
+  coordinatorMoved(kind: CoordinatorKind, key: string): void {
+    this.#coordinators.delete(`${kind}/${key}`)
+  }
+
+  /**
+   * Asks a coordinator until it answers something that does not pass by itself. The coordinator moves with the leader of a
+   * partition; `codeOf` tells where its answer says so.
+   */
+  async askCoordinator<Response>(
+    kind: CoordinatorKind,
+    key: string,
+    purpose: string,
+    ask: (link: BrokerLink) => Promise<Response>,
+    codeOf: (response: Response) => number,
+    patience: Patience = this.usual,
+  ): Promise<Response> {
+    return this.persist(async () => {
+      try {
+        const response = await ask(await this.coordinator(kind, key, purpose))
+        const code = codeOf(response)
+        if (isPassing(code)) throw this.obstacle(`the coordinator of ${kind} "${key}" answered ${nameOfCode(code)}`)
+        return response
+      } catch (error) {
+        // Most of what passes has to do with a coordinator that moves; asking anew who it is costs little.
+        if (error instanceof KafkaUnreachableError && !error.message.includes('CONCURRENT_')) {
+          this.coordinatorMoved(kind, key)
+        }
+        throw error
+      }
+    }, patience)
+  }
+
+  /** Closes one connection, if it was made. */
+  async closeLink(nodeIdAndPurpose: (key: string) => boolean): Promise<void> {
+    for (const [key, opening] of this.#links) {
+      if (!nodeIdAndPurpose(key)) continue
+      this.#links.delete(key)
+      const link = await opening.catch(() => undefined)
+      await link?.close()
+    }
+  }
+
+  /** Ends whoever waits and closes all connections. */
+  async close(): Promise<void> {
+    this.#end.abort(new ClosedError('The engine'))
+    await this.closeLink(() => true)
+  }
+
+  async #open(key: string, address: BrokerAddress): Promise<BrokerLink> {
+    const open = this.#links.get(key)
+    if (open !== undefined) {
+      const link = await open
+      if (link.isOpen) return link
+      if (this.#links.get(key) !== open) return this.#open(key, address)
+      this.#links.delete(key)
+    }
+    this.ended.throwIfAborted()
+    const opening = BrokerLink.open(this.library, this.protocol, address, this.options)
+    this.#links.set(key, opening)
+    try {
+      const link = await opening
+      // Closed while it came about: nobody would close it any more.
+      if (this.ended.aborted) await link.close()
+      this.ended.throwIfAborted()
+      return link
+    } catch (error) {
+      if (this.#links.get(key) === opening) this.#links.delete(key)
+      throw error
+    }
+  }
+
+  #learn(nodeId: number, { host, port }: BrokerAddress): void {
+    const known = this.#addresses.get(nodeId)
+    if (known?.host !== host || known.port !== port) this.#addresses.set(nodeId, { host, port })
+  }
+}

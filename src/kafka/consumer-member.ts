@@ -1,0 +1,300 @@
+import type { Claim } from '../engine/index.ts'
+import { ClosedError, sleep, type Timer } from '../kernel/index.ts'
+import { ClaimHolder } from './claim-holder.ts'
+import { errorCode, refusalOf } from './error-codes.ts'
+import { KafkaUnreachableError } from './errors.ts'
+import { type Membership, type MembershipParts, sessionTimeoutMsDefault } from './group-membership.ts'
+import type { HeldClaim, MemberIdentity } from './held-claim.ts'
+import type { Partition } from './topic-catalog.ts'
+
+/** Epochs that say what a member wants (KIP-848, "ConsumerGroupHeartbeat"). */
+const joiningEpoch = 0
+const leavingEpoch = -1
+const leavingStaticEpoch = -2
+/** While partitions move, a member asks this often, in milliseconds. */
+const movingIntervalMs = 50
+/** After a change partitions may go on moving for so long, in milliseconds. */
+const movingForMs = 3000
+
+type Assigned = readonly { readonly topicId: string; readonly partitions: readonly number[] }[]
+
+/**
+ * A member by the protocol of KIP-848: the coordinator shares the partitions, and a heartbeat tells what is meant for the
+ * member. What it has to give back it keeps, and may commit, until the heartbeat that says that it let go.
+ */
+export class ConsumerMember implements Membership, MemberIdentity {
+  readonly #parts: MembershipParts
+  readonly #holder: ClaimHolder
+  readonly #sessionTimeoutMs: number
+  #epoch = joiningEpoch
+  #intervalMs: number
+  #lastSeenMs: number
+  #movingUntilMs = 0
+  /** It gives back what it has, under an epoch that goes on being kept up: its last commits are still to be made. */
+  #isLeaving = false
+  #isOver = false
+  #reconciling: Promise<void> = Promise.resolve()
+  #target: Assigned | undefined
+  #wake: (() => void) | undefined
+  #answered = Promise.withResolvers<void>()
+  #session: Timer | undefined
+  #leaving: Promise<void> | undefined
+  #loop: Promise<void> = Promise.resolve()
+  readonly #out = Promise.withResolvers<void>()
+
+  constructor(parts: MembershipParts) {
+    this.#parts = parts
+    const { cluster, options, offsets, settled } = parts
+    this.#holder = new ClaimHolder(options, this, offsets, settled)
+    this.#sessionTimeoutMs = options.sessionTimeoutMs ?? sessionTimeoutMsDefault
+    this.#intervalMs = cluster.options.heartbeatIntervalMs
+    this.#lastSeenMs = cluster.clock.monotonicMs()
+  }
+
+  get id(): string {
+    return this.#parts.memberId
+  }
+
+  get memberId(): string {
+    return this.#parts.memberId
+  }
+
+  get instanceId(): string | null {
+    return this.#parts.instanceId
+  }
+
+  get group(): string {
+    return this.#parts.options.group
+  }
+
+  get epoch(): number {
+    return this.#epoch
+  }
+
+  get claims(): readonly Claim[] {
+    return this.#holder.claims
+  }
+
+  holding(claim: Claim): HeldClaim | undefined {
+    return this.#holder.holding(claim)
+  }
+
+  epochChanged(): Promise<void> {
+    this.nudge()
+    return Promise.race([this.#answered.promise, this.#out.promise])
+  }
+
+  heartbeat(): void {
+    this.#lastSeenMs = this.#parts.cluster.clock.monotonicMs()
+  }
+
+  async start(): Promise<void> {
+    this.#moving()
+    await this.#beat()
+    this.#parts.changed()
+    this.#watchSession()
+    // It ends with the member, and tells its owner what is lost.
+    this.#loop = this.#run().catch(() => this.end())
+  }
+
+  leave(): Promise<void> {
+    this.#leaving ??= this.#leave()
+    return this.#leaving
+  }
+
+  nudge(): void {
+    this.#moving()
+    this.#wake?.()
+  }
+
+  end(): void {
+    if (this.#isOver && this.claims.length === 0) return
+    this.#isOver = true
+    this.#session?.cancel()
+    this.#wake?.()
+    this.#out.resolve()
+    this.#holder.lose()
+    this.#parts.gone()
+  }
+
+  async #leave(): Promise<void> {
+    if (this.#isOver) return
+    this.#isLeaving = true
+    this.#session?.cancel()
+    const { clock } = this.#parts.cluster
+    const late = Promise.withResolvers<void>()
+    const timer = clock.setTimer(() => late.resolve(), this.#sessionTimeoutMs, { unref: true })
+    await this.#reconciling
+    await this.#holder.revoke(this.#holder.partitions, Promise.race([late.promise, this.#out.promise]))
+    timer.cancel()
+    this.#isOver = true
+    this.#wake?.()
+    // A heartbeat that is still on its way must not arrive after the word that it leaves, and join anew.
+    await this.#loop
+    // Left for good: also a static member, which would otherwise keep its partitions for the length of a session.
+    await this.#ask(leavingEpoch).catch(() => undefined)
+    this.#out.resolve()
+    this.#parts.gone()
+    this.#parts.changed()
+  }
+
+  async #run(): Promise<void> {
+    const { cluster } = this.#parts
+    while (!this.#isOver) {
+      await this.#pause()
+      if (this.#isOver) return
+      try {
+        await this.#beat()
+      } catch (error) {
+        // Brokers that are gone come back; until then the member keeps what it has, for nobody can give it away.
+        if (!(error instanceof KafkaUnreachableError)) throw error
+        cluster.ended.throwIfAborted()
+      }
+    }
+  }
+
+  async #pause(): Promise<void> {
+    const { clock, ended } = this.#parts.cluster
+    const isMoving = clock.monotonicMs() < this.#movingUntilMs
+    const pause = new AbortController()
+    this.#wake = () => pause.abort()
+    const intervalMs = isMoving ? Math.min(movingIntervalMs, this.#intervalMs) : this.#intervalMs
+    await sleep(intervalMs, clock, AbortSignal.any([pause.signal, ended])).catch(() => undefined)
+    this.#wake = undefined
+    ended.throwIfAborted()
+  }
+
+  /** One heartbeat, and what follows from its answer. */
+  async #beat(): Promise<void> {
+    const answer = await this.#ask(this.#epoch)
+    const { errorCode: code } = answer
+    if (this.#isOver) return
+    if (code === errorCode.unknownMemberId || code === errorCode.fencedMemberEpoch) {
+      // The coordinator gave up on it: it comes back as somebody who has nothing.
+      this.#holder.lose()
+      if (this.#isLeaving) this.#isOver = true
+      this.#epoch = joiningEpoch
+      this.#target = undefined
+      this.#signalAnswered()
+      this.#moving()
+      return
+    }
+    if (code === errorCode.unreleasedInstanceId) {
+      throw this.#parts.cluster.obstacle(`instance id "${this.instanceId}" is still in use`)
+    }
+    if (code !== errorCode.none) throw refusalOf('ConsumerGroupHeartbeat', code, this.group, answer.errorMessage)
+    if (answer.memberEpoch !== this.#epoch) this.#moving()
+    this.#epoch = answer.memberEpoch
+    this.#intervalMs = Math.min(this.#parts.cluster.options.heartbeatIntervalMs, answer.heartbeatIntervalMs)
+    this.#signalAnswered()
+    if (answer.assignment !== null && !this.#isLeaving) this.#reconcile(answer.assignment.topicPartitions)
+  }
+
+  #signalAnswered(): void {
+    this.#answered.resolve()
+    this.#answered = Promise.withResolvers()
+  }
+
+  #ask(epoch: number) {
+    const { cluster, options } = this.#parts
+    const owned = Map.groupBy(this.#holder.partitions, ({ topic }) => topic)
+    const topicPartitions = [...owned].flatMap(([topic, partitions]) => {
+      const topicId = this.#parts.catalog.find(topic)?.topicId
+      return topicId === undefined ? [] : [{ topicId, partitions: partitions.map(({ number }) => number) }]
+    })
+    const isLeaving = epoch === leavingEpoch || epoch === leavingStaticEpoch
+    return cluster.askCoordinator(
+      'group',
+      this.group,
+      'members',
+      (link) =>
+        link.call(
+          'ConsumerGroupHeartbeat',
+          cluster.protocol.consumerGroupHeartbeat,
+          this.group,
+          this.memberId,
+          epoch,
+          this.instanceId,
+          null,
+          isLeaving ? -1 : this.#sessionTimeoutMs,
+          isLeaving ? null : [...options.topics],
+          null,
+          null,
+          isLeaving ? null : topicPartitions,
+        ),
+      (response) => response.errorCode,
+    )
+  }
+
+  /** Brings what is held to what is meant to be, one assignment after the other. */
+  #reconcile(target: Assigned): void {
+    const isRunning = this.#target !== undefined
+    this.#target = target
+    if (isRunning) return
+    this.#reconciling = this.#reconcileAll()
+      .catch((error: unknown) => {
+        // Tried again with the next heartbeat, which tells the assignment once more.
+        if (!(error instanceof KafkaUnreachableError || error instanceof ClosedError)) queueMicrotask(() => this.end())
+      })
+      .finally(() => {
+        this.#target = undefined
+      })
+  }
+
+  async #reconcileAll(): Promise<void> {
+    let done: Assigned | undefined
+    while (this.#target !== undefined && this.#target !== done && !this.#isLeaving && !this.#isOver) {
+      done = this.#target
+      const wanted = await this.#partitionsOf(done)
+      const surplus = this.#holder.partitions.filter((partition) => !wanted.includes(partition))
+      const gained = wanted.filter((partition) => !this.#holder.partitions.includes(partition))
+      if (surplus.length === 0 && gained.length === 0) continue
+      this.#moving()
+      if (surplus.length > 0) {
+        await this.#holder.revoke(surplus, this.#lateAfterSession())
+      }
+      const epoch = this.#epoch
+      await this.#holder.assign(
+        gained,
+        () => !this.#isLeaving && !this.#isOver && this.#epoch >= epoch && this.#epoch > joiningEpoch,
+      )
+      this.nudge()
+      this.#parts.changed()
+    }
+  }
+
+  #lateAfterSession(): Promise<void> {
+    const { clock } = this.#parts.cluster
+    const late = Promise.withResolvers<void>()
+    clock.setTimer(() => late.resolve(), this.#sessionTimeoutMs, { unref: true })
+    return Promise.race([late.promise, this.#out.promise])
+  }
+
+  async #partitionsOf(assigned: Assigned): Promise<Partition[]> {
+    const { catalog, options } = this.#parts
+    const isKnown = assigned.every(({ topicId, partitions }) => {
+      const topic = catalog.findById(topicId)
+      return topic !== undefined && partitions.every((number) => topic.partitions[number] !== undefined)
+    })
+    if (!isKnown) await Promise.all(options.topics.map((topic) => catalog.refresh(topic)))
+    return assigned.flatMap(({ topicId, partitions }) =>
+      partitions.flatMap((number) => catalog.findById(topicId)?.partitions[number] ?? []),
+    )
+  }
+
+  #moving(): void {
+    this.#movingUntilMs = this.#parts.cluster.clock.monotonicMs() + movingForMs
+  }
+
+  /** Who does not say that it lives is taken for dead, although its process is there. */
+  #watchSession(): void {
+    const { clock } = this.#parts.cluster
+    const leftMs = this.#lastSeenMs + this.#sessionTimeoutMs - clock.monotonicMs()
+    if (leftMs <= 0) {
+      this.end()
+      this.#ask(leavingEpoch).catch(() => undefined)
+      return
+    }
+    this.#session = clock.setTimer(() => this.#watchSession(), leftMs + 1, { unref: true })
+  }
+}

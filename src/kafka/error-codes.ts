@@ -1,0 +1,126 @@
+import { type MillraceError, OptionsInvalidError } from '../kernel/index.ts'
+import { KafkaNotAuthorisedError, KafkaRefusedError } from './errors.ts'
+
+/** Error codes of the Kafka protocol that this engine tells apart ("Error Codes" of the protocol guide). */
+export const errorCode = {
+  none: 0,
+  offsetOutOfRange: 1,
+  unknownTopicOrPartition: 3,
+  leaderNotAvailable: 5,
+  notLeaderOrFollower: 6,
+  requestTimedOut: 7,
+  replicaNotAvailable: 9,
+  messageTooLarge: 10,
+  networkException: 13,
+  coordinatorLoadInProgress: 14,
+  coordinatorNotAvailable: 15,
+  notCoordinator: 16,
+  invalidTopic: 17,
+  notEnoughReplicas: 19,
+  notEnoughReplicasAfterAppend: 20,
+  illegalGeneration: 22,
+  unknownMemberId: 25,
+  rebalanceInProgress: 27,
+  topicAuthorizationFailed: 29,
+  groupAuthorizationFailed: 30,
+  clusterAuthorizationFailed: 31,
+  topicAlreadyExists: 36,
+  invalidConfig: 40,
+  notController: 41,
+  outOfOrderSequence: 45,
+  duplicateSequence: 46,
+  invalidProducerEpoch: 47,
+  invalidTxnState: 48,
+  invalidProducerIdMapping: 49,
+  concurrentTransactions: 51,
+  transactionalIdAuthorizationFailed: 53,
+  operationNotAttempted: 55,
+  storageError: 56,
+  unknownProducerId: 59,
+  nonEmptyGroup: 68,
+  groupIdNotFound: 69,
+  fetchSessionIdNotFound: 70,
+  listenerNotFound: 72,
+  topicDeletionDisabled: 73,
+  fencedLeaderEpoch: 74,
+  unknownLeaderEpoch: 75,
+  unsupportedVersion: 35,
+  offsetNotAvailable: 78,
+  memberIdRequired: 79,
+  preferredLeaderNotAvailable: 80,
+  fencedInstanceId: 82,
+  unstableOffsetCommit: 88,
+  throttlingQuotaExceeded: 89,
+  producerFenced: 90,
+  unknownTopicId: 100,
+  fencedMemberEpoch: 110,
+  unreleasedInstanceId: 111,
+  staleMemberEpoch: 113,
+  transactionAbortable: 120,
+} as const
+
+const names = new Map<number, string>(Object.entries(errorCode).map(([name, code]) => [code, name]))
+
+/** Codes that pass by themselves: the same request is sent again after a while, to the same broker or to another one. */
+const passing: ReadonlySet<number> = new Set([
+  errorCode.leaderNotAvailable,
+  errorCode.notLeaderOrFollower,
+  errorCode.requestTimedOut,
+  errorCode.replicaNotAvailable,
+  errorCode.networkException,
+  errorCode.coordinatorLoadInProgress,
+  errorCode.coordinatorNotAvailable,
+  errorCode.notCoordinator,
+  errorCode.notEnoughReplicas,
+  errorCode.notEnoughReplicasAfterAppend,
+  errorCode.notController,
+  errorCode.concurrentTransactions,
+  errorCode.storageError,
+  errorCode.fetchSessionIdNotFound,
+  errorCode.listenerNotFound,
+  errorCode.fencedLeaderEpoch,
+  errorCode.unknownLeaderEpoch,
+  errorCode.offsetNotAvailable,
+  errorCode.preferredLeaderNotAvailable,
+  errorCode.unstableOffsetCommit,
+  errorCode.throttlingQuotaExceeded,
+])
+
+/** Whether the same request may be answered otherwise a moment later. */
+export function isPassing(code: number): boolean {
+  return passing.has(code)
+}
+
+/** Whether a producer's session is over, so that what it had under way is undone and it starts anew. */
+export function endsSession(code: number): boolean {
+  return (
+    code === errorCode.invalidProducerEpoch ||
+    code === errorCode.invalidTxnState ||
+    code === errorCode.invalidProducerIdMapping ||
+    code === errorCode.outOfOrderSequence ||
+    code === errorCode.unknownProducerId ||
+    code === errorCode.producerFenced ||
+    code === errorCode.transactionAbortable
+  )
+}
+
+/** What a refusal is called where people read it. */
+export function nameOfCode(code: number): string {
+  const name = names.get(code)
+  return name === undefined ? `error ${code}` : name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()
+}
+
+/** The error for a code that does not pass. `name` is that of the topic or group in question. */
+export function refusalOf(request: string, code: number, name: string, message?: string | null): MillraceError {
+  if (code === errorCode.topicAuthorizationFailed) return new KafkaNotAuthorisedError('topic', name)
+  if (code === errorCode.groupAuthorizationFailed) return new KafkaNotAuthorisedError('group', name)
+  if (code === errorCode.clusterAuthorizationFailed) return new KafkaNotAuthorisedError('cluster', name)
+  if (code === errorCode.transactionalIdAuthorizationFailed) {
+    return new KafkaNotAuthorisedError('transactional id', name)
+  }
+  if (code === errorCode.invalidConfig) {
+    const problem = message ?? 'were refused by the brokers'
+    return new OptionsInvalidError(`topic "${name}"`, [{ option: 'config', problem }])
+  }
+  return new KafkaRefusedError(request, code, nameOfCode(code), message)
+}

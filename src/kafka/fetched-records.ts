@@ -1,0 +1,116 @@
+import { batchBytesAt, checkCrc, decodeBatch, decodeMessages, type RecordOutcome, writeCrc } from '../record/index.ts'
+import type { KafkaLibrary } from './client-library.ts'
+import type { AbortedTransaction, FetchAnswer } from './raw-requests.ts'
+
+/** Where fields stand in a record batch of magic 2 (Kafka documentation, "Record Batch"). */
+const fieldAt = { batchLength: 8, attributes: 21, lastOffsetDelta: 23, producerId: 43 } as const
+const headerBytes = 61
+const bytesBeforeLengthEnds = 12
+const compressionMask = 0x07
+const transactionalBit = 0x10
+const controlBit = 0x20
+/** Type of a control record: its key is a version and a type, both of 16 bits (KIP-98). */
+const abortMarker = 0
+
+/** What a partition holds from some offset on. */
+export interface FetchedRecords {
+  readonly records: readonly RecordOutcome[]
+  /** Where to read on. */
+  readonly nextOffset: number
+}
+
+/**
+ * The records of an answer that count: no markers, and nothing of a transaction that was aborted.
+ *
+ * @param onGap Told of offsets, from up to but not including to, that were passed and hold no record.
+ */
+export function recordsOf(
+  library: KafkaLibrary,
+  answer: FetchAnswer,
+  offset: number,
+  onGap: (from: number, to: number) => void,
+): FetchedRecords {
+  const records: RecordOutcome[] = []
+  let nextOffset = offset
+  const aborted = new AbortedFilter(answer.aborted)
+  for (const batch of wholeBatches(answer.bytes)) {
+    const isKept = aborted.keeps(batch)
+    const end = lastOffsetOf(batch) + 1
+    if (end <= nextOffset) continue
+    if (isKept) {
+      const readable = readableBatch(library, batch)
+      const keep = (record: RecordOutcome): void => {
+        if (record.offset > nextOffset) onGap(nextOffset, record.offset)
+        nextOffset = record.offset + 1
+        records.push(record)
+      }
+      decodeMessages(readable.batch, keep, { fromOffset: offset, verifyCrc: readable.verifyCrc })
+    }
+    if (end > nextOffset) onGap(nextOffset, end)
+    nextOffset = end
+  }
+  return { records, nextOffset }
+}
+
+/** Tells batches of aborted transactions from the others, in the order of the log (KIP-98, "Reading Aborted Transactions"). */
+class AbortedFilter {
+  readonly #open: AbortedTransaction[]
+  readonly #aborting = new Set<number>()
+
+  constructor(aborted: readonly AbortedTransaction[]) {
+    this.#open = aborted.toSorted((a, b) => a.firstOffset - b.firstOffset)
+  }
+
+  keeps(batch: Buffer): boolean {
+    const lastOffset = lastOffsetOf(batch)
+    while (this.#open[0] !== undefined && this.#open[0].firstOffset <= lastOffset) {
+      this.#aborting.add((this.#open.shift() as AbortedTransaction).producerId)
+    }
+    const attributes = batch.readInt16BE(fieldAt.attributes)
+    const producerId = Number(batch.readBigInt64BE(fieldAt.producerId))
+    if ((attributes & controlBit) !== 0) {
+      if (this.#aborting.has(producerId) && markerTypeOf(batch) === abortMarker) this.#aborting.delete(producerId)
+      return false
+    }
+    return (attributes & transactionalBit) === 0 || !this.#aborting.has(producerId)
+  }
+}
+
+function markerTypeOf(batch: Buffer): number | undefined {
+  const key = decodeBatch(batch)[0]?.key
+  if (key === undefined || key === null || key.length < 4) return undefined
+  return new DataView(key.buffer, key.byteOffset, key.byteLength).getInt16(2)
+}
+
+function lastOffsetOf(batch: Buffer): number {
+  return Number(batch.readBigInt64BE(0)) + batch.readInt32BE(fieldAt.lastOffsetDelta)
+}
+
+/** The batches that are there as a whole; brokers cut the last one where the bound of bytes falls. */
+function* wholeBatches(bytes: Buffer | null): Generator<Buffer, void, undefined> {
+  if (bytes === null) return
+  let at = 0
+  while (at + bytesBeforeLengthEnds <= bytes.length) {
+    const batchBytes = batchBytesAt(bytes, at)
+    if (batchBytes === undefined || at + batchBytes > bytes.length || batchBytes < headerBytes) return
+    yield bytes.subarray(at, at + batchBytes)
+    at += batchBytes
+  }
+}
+
+/**
+ * The batch in a compression that `src/record` reads. Other producers compress with snappy and lz4 too; for these the client
+ * library brings WebAssembly.
+ */
+function readableBatch(library: KafkaLibrary, batch: Buffer): { readonly batch: Buffer; readonly verifyCrc: boolean } {
+  const attributes = batch.readInt16BE(fieldAt.attributes)
+  const codec = attributes & compressionMask
+  if (codec !== 2 && codec !== 3) return { batch, verifyCrc: true }
+  checkCrc(batch)
+  const algorithm = library.compressionsAlgorithms[codec === 2 ? 'snappy' : 'lz4']
+  const plain = Buffer.concat([batch.subarray(0, headerBytes), algorithm.decompressSync(batch.subarray(headerBytes))])
+  plain.writeInt16BE(attributes & ~compressionMask, fieldAt.attributes)
+  plain.writeInt32BE(plain.length - bytesBeforeLengthEnds, fieldAt.batchLength)
+  writeCrc(plain)
+  return { batch: plain, verifyCrc: false }
+}

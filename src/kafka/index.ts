@@ -1,0 +1,55 @@
+/**
+ * The Kafka engine: topics and the progress of consumer groups in a Kafka cluster, committed together in transactions.
+ * @module
+ */
+import type { EngineEnvironment, EngineSource } from '../engine/index.ts'
+import { systemClock, systemRandom } from '../kernel/index.ts'
+import { KafkaEngine, kafkaCapabilities } from './kafka-engine.ts'
+import { type KafkaOptions, resolveKafkaOptions } from './options.ts'
+
+export {
+  KafkaClientMissingError,
+  KafkaFeatureMissingError,
+  KafkaKeepsNotError,
+  KafkaLoginRefusedError,
+  KafkaNotAuthorisedError,
+  KafkaOutcomeUnknownError,
+  KafkaProducerNumberingError,
+  KafkaProgressScatteredError,
+  KafkaRefusedError,
+  KafkaTlsError,
+  KafkaUnreachableError,
+} from './errors.ts'
+export { KafkaEngine } from './kafka-engine.ts'
+export type { KafkaGroupProtocol, KafkaOptions, KafkaSasl } from './options.ts'
+export { type EventHubsOptions, eventHubs, redpanda } from './presets.ts'
+
+/** An {@link EngineSource} that opens a {@link KafkaEngine}. */
+export interface KafkaSource extends EngineSource {
+  open(environment?: Partial<EngineEnvironment>): Promise<KafkaEngine>
+}
+
+/**
+ * Describes a Kafka engine; `open()`, or the app that is started with it, connects it. It needs the package
+ * `@platformatic/kafka` beside millrace, and brokers of Kafka 3.0 or newer.
+ *
+ * @throws OptionsInvalidError at once; `open()` rejects with KafkaClientMissingError, KafkaUnreachableError,
+ *   KafkaLoginRefusedError, KafkaTlsError, KafkaFeatureMissingError.
+ * @example
+ * ```ts
+ * await using engine = await kafka({ brokers: ['localhost:9092'], clientId: 'shop' }).open()
+ * await engine.topics.ensure('orders', { partitions: 12 })
+ * ```
+ */
+export function kafka(options: KafkaOptions): KafkaSource {
+  const resolved = resolveKafkaOptions(options)
+  return {
+    name: 'kafka',
+    capabilities: kafkaCapabilities,
+    open: (environment = {}) =>
+      KafkaEngine.open(resolved, {
+        clock: environment.clock ?? systemClock,
+        random: environment.random ?? systemRandom,
+      }),
+  }
+}

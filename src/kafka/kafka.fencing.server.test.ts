@@ -1,0 +1,211 @@
+import { Connection, consumerGroupHeartbeatV1, leaveGroupV5 } from '@platformatic/kafka'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Claim, WriteBatch } from '../engine/index.ts'
+import { type KafkaEngine, kafka } from './index.ts'
+import { addressOf } from './options.ts'
+import {
+  eventually,
+  firstAssignment,
+  freshName,
+  joining,
+  type NotingMember,
+  serversWanted,
+  sharedServer,
+  texts,
+  valuesOf,
+} from './real-server.test-support.ts'
+
+// Skipped because it needs a real server: `npm run test:servers` runs it.
+describe.skipIf(!serversWanted).each(['consumer', 'classic'] as const)(
+  'fencing in the %s group protocol',
+  (protocol) => {
+    let brokers: readonly string[] = []
+    let connection: Connection
+    const engines: KafkaEngine[] = []
+    beforeAll(async () => {
+      brokers = (await sharedServer()).bootstrapBrokers
+      const { host, port } = addressOf(brokers[0] as string) as { host: string; port: number }
+      connection = new Connection('meddler')
+      await connection.connect(host, port)
+    }, 600_000)
+    afterAll(async () => {
+      await Promise.all(engines.map((engine) => engine.close()))
+      await connection?.close()
+    })
+
+    const opened = async (heartbeatIntervalMs: number, rest = {}): Promise<KafkaEngine> => {
+      const engine = await kafka({ brokers, groupProtocol: protocol, heartbeatIntervalMs, ...rest }).open()
+      engines.push(engine)
+      return engine
+    }
+    const done = (claim: Claim, from: number, to = from + 1): WriteBatch => ({
+      progress: [{ claim, done: [{ from, to }] }],
+    })
+
+    /** Takes a member out of its group behind its back, as a coordinator does that has not heard of it for long. */
+    async function expel(engine: KafkaEngine, group: string): Promise<void> {
+      const members = (await engine.groups.describe(group))?.members ?? []
+      for (const { id } of members) {
+        if (protocol === 'classic') await leaveGroupV5.api.async(connection, group, [{ memberId: id }])
+        else await consumerGroupHeartbeatV1.api.async(connection, group, id, -1, null, null, -1, null, null, null, null)
+      }
+    }
+
+    /** An engine with a member that does not notice for a while that it was put out. */
+    async function unaware(
+      topic: string,
+      group: string,
+    ): Promise<{ engine: KafkaEngine; noting: NotingMember; claim: Claim }> {
+      const engine = await opened(60_000)
+      const noting = await joining(engine, { group, topics: [topic] })
+      const { claim } = await firstAssignment(noting)
+      // After a change members ask often; then they fall silent.
+      await new Promise((resolve) => setTimeout(resolve, 3500))
+      return { engine, noting, claim }
+    }
+
+    it('refuses the commit of a zombie as a whole, and not those beside it', async () => {
+      const meddler = await opened(100)
+      const [topic, out, group] = [freshName('in'), freshName('out'), freshName('group')]
+      await meddler.topics.create(topic, { partitions: 1 })
+      await meddler.topics.create(out, { partitions: 1 })
+      await meddler.commit({ publish: [{ topic, records: texts('a', 'b', 'c') }] })
+      const { engine, claim } = await unaware(topic, group)
+      expect(
+        await engine.commit({ ...done(claim, 0), publish: [{ topic: out, records: texts('first') }] }),
+      ).toMatchObject({ ok: true })
+      await expel(meddler, group)
+      const outcomes = await Promise.all([
+        engine.commit({ publish: [{ topic: out, records: texts('before') }] }),
+        engine.commit({ ...done(claim, 1), publish: [{ topic: out, records: texts('zombie') }] }),
+        engine.commit({ publish: [{ topic: out, records: texts('after') }] }),
+      ])
+      expect(outcomes.map((outcome) => (outcome.ok ? 'ok' : outcome.conflict))).toEqual([
+        'ok',
+        { kind: 'fenced', group, topic, partition: 0 },
+        'ok',
+      ])
+      expect(await valuesOf(meddler, out)).toEqual(['first', 'before', 'after'])
+      const next = await joining(meddler, { group, topics: [topic] })
+      const heir = await firstAssignment(next)
+      expect(heir.progress).toEqual({ next: 1, done: [] })
+      expect(heir.claim.epoch).toBeGreaterThan(claim.epoch)
+      await next.member.leave()
+    })
+
+    it('tells a member that it lost its claims, and gives it others', async () => {
+      const engine = await opened(100)
+      const [topic, group] = [freshName('in'), freshName('group')]
+      await engine.topics.create(topic, { partitions: 1 })
+      await engine.commit({ publish: [{ topic, records: texts('a', 'b') }] })
+      const noting = await joining(engine, { group, topics: [topic] })
+      const { claim } = await firstAssignment(noting)
+      await engine.commit(done(claim, 0))
+      await expel(engine, group)
+      await eventually('a new claim', () => noting.assigned.length === 2)
+      expect(noting.lost).toEqual([claim])
+      expect(noting.assigned[1]?.progress).toEqual({ next: 1, done: [] })
+      expect(await engine.commit(done(claim, 1))).toMatchObject({ ok: false, conflict: { kind: 'fenced' } })
+      await noting.member.leave()
+    })
+
+    it('loses nothing and doubles nothing while members of two processes come and go', async () => {
+      const [one, two] = [await opened(100), await opened(100)]
+      const [topic, out, group] = [freshName('in'), freshName('out'), freshName('group')]
+      await one.topics.create(topic, { partitions: 4 })
+      await one.topics.create(out, { partitions: 1 })
+      const values = Array.from({ length: 200 }, (_, n) => `${n}`)
+      for (const value of values) {
+        await one.commit({ publish: [{ topic, partition: Number(value) % 4, records: texts(value) }] })
+      }
+      const work = (engine: KafkaEngine) => {
+        const stops = new Map<number, { stop: AbortController; ended: Promise<void> }>()
+        const handle = async (claim: Claim, next: number, signal: AbortSignal): Promise<void> => {
+          let offset = next
+          while (!signal.aborted) {
+            const page = await engine.topics.read({ topic, partition: claim.partition, offset, waitMs: 60_000, signal })
+            for (const record of page.records) {
+              if (signal.aborted || record.kind !== 'undecodable') return
+              const value = Buffer.from(record.value).toString()
+              const outcome = await engine.commit({
+                ...done(claim, record.offset),
+                publish: [{ topic: out, records: texts(value) }],
+              })
+              if (!outcome.ok) return
+            }
+            offset = page.nextOffset
+          }
+        }
+        const stopAll = async (claims: readonly Claim[]): Promise<void> => {
+          for (const { partition } of claims) {
+            stops.get(partition)?.stop.abort()
+            await stops.get(partition)?.ended
+          }
+        }
+        return joining(engine, {
+          group,
+          topics: [topic],
+          onRevoked: stopAll,
+          onAssigned: (assignments) => {
+            for (const { claim, progress } of assignments) {
+              const stop = new AbortController()
+              const ended = handle(claim, progress.next, stop.signal).catch((error: unknown) => {
+                if (!stop.signal.aborted) throw error
+              })
+              stops.set(claim.partition, { stop, ended })
+            }
+          },
+        })
+      }
+      const { member: first } = await work(one)
+      for (let round = 0; round < 3; round++) {
+        const { member: second } = await work(two)
+        await new Promise((resolve) => setTimeout(resolve, 300))
+        await second.leave()
+      }
+      await eventually('everything handled', async () => (await valuesOf(one, out)).length >= values.length)
+      await first.leave()
+      expect((await valuesOf(one, out)).toSorted()).toEqual(values.toSorted())
+      expect((await one.groups.describe(group))?.lag.every(({ lagMessages }) => lagMessages === 0)).toBe(true)
+    })
+
+    if (protocol === 'consumer') {
+      it('takes a static member, and lets it go when it leaves', async () => {
+        const [topic, group] = [freshName('in'), freshName('group')]
+        const first = await opened(100, { instanceId: freshName('worker') })
+        await first.topics.create(topic, { partitions: 1 })
+        const noting = await joining(first, { group, topics: [topic] })
+        await firstAssignment(noting)
+        const described = await first.groups.describe(group)
+        expect(described?.members).toHaveLength(1)
+        await noting.member.leave()
+        expect((await first.groups.describe(group))?.members).toEqual([])
+      })
+    }
+
+    it('refuses progress with more gaps than an offset commit can tell, and takes it once gaps are closed', async () => {
+      const engine = await opened(100, { offsetMetadataBytesMax: 64 })
+      const [topic, group] = [freshName('in'), freshName('group')]
+      await engine.topics.create(topic, { partitions: 1 })
+      await engine.commit({ publish: [{ topic, records: texts(...Array.from({ length: 400 }, (_, n) => `${n}`)) }] })
+      const noting = await joining(engine, { group, topics: [topic] })
+      const { claim } = await firstAssignment(noting)
+      const commits: number[] = []
+      let refusedAt: number | undefined
+      // Gaps of ever other lengths, which nothing makes shorter.
+      for (let from = 1, step = 2; refusedAt === undefined && from < 400; from += step, step = (step * 7) % 11) {
+        const outcome = await engine.commit(done(claim, from)).catch((error: { code?: string }) => error.code)
+        if (outcome === 'KAFKA_PROGRESS_SCATTERED') refusedAt = from
+        else commits.push(from)
+        if (step === 0) step = 3
+      }
+      expect(refusedAt).toBeDefined()
+      await engine.commit(done(claim, 0, refusedAt as number))
+      await engine.commit(done(claim, refusedAt as number))
+      await noting.member.leave()
+      const again = await joining(engine, { group, topics: [topic] })
+      expect((await firstAssignment(again)).progress).toEqual({ next: (refusedAt as number) + 1, done: [] })
+      await again.member.leave()
+    })
+  },
+)

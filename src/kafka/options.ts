@@ -1,0 +1,196 @@
+import type { ConnectionOptions } from 'node:tls'
+import { type OptionProblem, OptionsInvalidError } from '../kernel/index.ts'
+
+/** How the engine says who it is. A function is asked for each connection: for secrets that expire. */
+export type KafkaSasl =
+  | {
+      readonly mechanism: 'PLAIN' | 'SCRAM-SHA-256' | 'SCRAM-SHA-512'
+      readonly username: string
+      readonly password: string | (() => string | Promise<string>)
+    }
+  | {
+      readonly mechanism: 'OAUTHBEARER'
+      readonly token: string | (() => string | Promise<string>)
+      /** SASL extensions that go with the token (KIP-342). Default none. */
+      readonly extensions?: Readonly<Record<string, string>>
+    }
+
+/** How members of a group are coordinated: KIP-848, the older protocol, or what the brokers have. */
+export type KafkaGroupProtocol = 'auto' | 'consumer' | 'classic'
+
+/** Options of {@link kafka}. */
+export interface KafkaOptions {
+  /** Addresses to start from, each `host:port`; the rest of the cluster is learnt from them. */
+  readonly brokers: readonly string[]
+  /** Name in the logs and quotas of the brokers. Default `'millrace'`. */
+  readonly clientId?: string
+  /**
+   * Transactional ids begin with it; each engine that is opened has one of its own. A cluster with access rules must allow
+   * ids with this prefix. Default: `clientId`.
+   */
+  readonly transactionalIdPrefix?: string
+  /**
+   * Makes members static (KIP-345): a process that comes back under this name within its session gets its partitions back
+   * without a rebalance. Unique among the processes that run at the same time. Default: members are dynamic.
+   */
+  readonly instanceId?: string
+  /** Default: no login. */
+  readonly sasl?: KafkaSasl
+  /** TLS: `true`, or options as `node:tls` takes them. Default false. */
+  readonly tls?: boolean | ConnectionOptions
+  /** Default `'auto'`. */
+  readonly groupProtocol?: KafkaGroupProtocol
+  /** Copies of each partition of topics that are created here, 1 to 32,767; `null`: as the brokers say. Default `null`. */
+  readonly replicationFactor?: number | null
+  /**
+   * A transaction that is open for longer is undone by the brokers, in milliseconds, 1,000 to 900,000. While one of a
+   * process that died is open, nobody reads past it. Default 15,000.
+   */
+  readonly transactionTimeoutMs?: number
+  /** How often a member says that it lives, at most; brokers may ask for more, in milliseconds, 50 to 60,000. Default 1,000. */
+  readonly heartbeatIntervalMs?: number
+  /** Without a word for so long a process has lost its members; classic protocol only, in milliseconds. Default 45,000. */
+  readonly groupSessionTimeoutMs?: number
+  /** Largest `offset.metadata.max.bytes` that the brokers take, in bytes, 64 to 32,767. Default 4,096, as Kafka's. */
+  readonly offsetMetadataBytesMax?: number
+  /** How long a connection may take to come about, in milliseconds, 100 to 300,000. Default 5,000. */
+  readonly connectTimeoutMs?: number
+  /** How long opening, reading and administration try before they fail, in milliseconds, 1,000 to 3,600,000. Default 30,000. */
+  readonly requestTimeoutMs?: number
+  /**
+   * How long a commit waits for brokers that are gone, in milliseconds; `null`: as long as it takes. Default `null`: only so it
+   * is always known what became of it.
+   */
+  readonly reconnectTimeoutMs?: number | null
+  /** Age at which what is known of topics is asked for anew, in milliseconds, 100 to 3,600,000. Default 30,000. */
+  readonly metadataMaxAgeMs?: number
+  /** Commits waiting for the brokers, in bytes, 64 KiB to 4 GiB; beyond it, `commit` waits. Default 67,108,864 (64 MiB). */
+  readonly bufferBytesMax?: number
+}
+
+/** Options with every default filled in. */
+export interface ResolvedKafkaOptions extends Required<Omit<KafkaOptions, 'sasl' | 'instanceId' | 'tls'>> {
+  readonly sasl: KafkaSasl | undefined
+  readonly instanceId: string | undefined
+  readonly tls: ConnectionOptions | undefined
+}
+
+const defaults = {
+  clientId: 'millrace',
+  groupProtocol: 'auto',
+  replicationFactor: null,
+  transactionTimeoutMs: 15_000,
+  heartbeatIntervalMs: 1000,
+  groupSessionTimeoutMs: 45_000,
+  offsetMetadataBytesMax: 4096,
+  connectTimeoutMs: 5000,
+  requestTimeoutMs: 30_000,
+  reconnectTimeoutMs: null,
+  metadataMaxAgeMs: 30_000,
+  bufferBytesMax: 64 * 1024 * 1024,
+} as const
+
+/** Ranges of the options that are whole numbers. */
+const ranges: Readonly<Record<string, readonly [min: number, max: number]>> = {
+  transactionTimeoutMs: [1000, 900_000],
+  heartbeatIntervalMs: [50, 60_000],
+  groupSessionTimeoutMs: [1000, 3_600_000],
+  offsetMetadataBytesMax: [64, 32_767],
+  connectTimeoutMs: [100, 300_000],
+  requestTimeoutMs: [1000, 3_600_000],
+  metadataMaxAgeMs: [100, 3_600_000],
+  bufferBytesMax: [64 * 1024, 4 * 1024 ** 3],
+}
+
+const known: ReadonlySet<string> = new Set([
+  'brokers',
+  'transactionalIdPrefix',
+  'instanceId',
+  'sasl',
+  'tls',
+  ...Object.keys(defaults),
+])
+
+/** Fills in the defaults. @throws OptionsInvalidError naming every bad option. */
+export function resolveKafkaOptions(options: KafkaOptions): ResolvedKafkaOptions {
+  if (typeof options !== 'object' || options === null) {
+    throw new OptionsInvalidError('kafka()', [{ option: 'options', problem: 'is no object' }])
+  }
+  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as KafkaOptions
+  const resolved = { ...defaults, ...given }
+  const problems: OptionProblem[] = []
+  const refuse = (option: string, problem: string): number => problems.push({ option, problem })
+  for (const option of Object.keys(given)) if (!known.has(option)) refuse(option, 'is no option of kafka()')
+  checkBrokers(resolved.brokers, refuse)
+  for (const option of ['clientId', 'transactionalIdPrefix', 'instanceId'] as const) {
+    const value = resolved[option]
+    if (value === undefined) continue
+    if (typeof value !== 'string' || value === '' || value.length > 200)
+      refuse(option, 'is no name of 1 to 200 characters')
+  }
+  for (const [option, [min, max]] of Object.entries(ranges)) {
+    const value = (resolved as Record<string, unknown>)[option]
+    if (!isWhole(value, min, max)) refuse(option, `is ${String(value)}, not a whole number from ${min} to ${max}`)
+  }
+  const { replicationFactor, reconnectTimeoutMs, groupProtocol } = resolved
+  if (replicationFactor !== null && !isWhole(replicationFactor, 1, 32_767)) {
+    refuse('replicationFactor', 'is neither null nor a whole number from 1 to 32767')
+  }
+  if (reconnectTimeoutMs !== null && !isWhole(reconnectTimeoutMs, 0, Number.MAX_SAFE_INTEGER)) {
+    refuse('reconnectTimeoutMs', 'is neither null nor a whole number of milliseconds')
+  }
+  if (!['auto', 'consumer', 'classic'].includes(groupProtocol)) {
+    refuse('groupProtocol', "is not 'auto', 'consumer' or 'classic'")
+  }
+  checkSasl(resolved.sasl, refuse)
+  const { tls = false } = resolved
+  if (typeof tls !== 'boolean' && (typeof tls !== 'object' || tls === null))
+    refuse('tls', 'is neither boolean nor options')
+  if (problems.length > 0) throw new OptionsInvalidError('kafka()', problems)
+  return {
+    ...resolved,
+    transactionalIdPrefix: resolved.transactionalIdPrefix ?? resolved.clientId,
+    instanceId: resolved.instanceId,
+    sasl: resolved.sasl,
+    tls: tls === false ? undefined : tls === true ? {} : tls,
+  }
+}
+
+/** Host and port of an address; the port is behind the last colon, so that IPv6 addresses in brackets are fine. */
+export function addressOf(broker: string): { readonly host: string; readonly port: number } | undefined {
+  const match = /^(\[[\da-fA-F:]+\]|[^:\s]+):(\d{1,5})$/.exec(broker)
+  const port = Number(match?.[2])
+  if (match === null || port < 1 || port > 65_535) return undefined
+  return { host: (match[1] as string).replace(/^\[|\]$/g, ''), port }
+}
+
+function checkBrokers(brokers: unknown, refuse: (option: string, problem: string) => number): void {
+  if (!Array.isArray(brokers) || brokers.length === 0) {
+    refuse('brokers', 'is no list of at least one address')
+    return
+  }
+  for (const broker of brokers as unknown[]) {
+    if (typeof broker === 'string' && addressOf(broker) !== undefined) continue
+    refuse('brokers', `holds ${JSON.stringify(broker)}, which is no host:port`)
+  }
+}
+
+function checkSasl(sasl: unknown, refuse: (option: string, problem: string) => number): void {
+  if (sasl === undefined) return
+  if (typeof sasl !== 'object' || sasl === null) {
+    refuse('sasl', 'is no object')
+    return
+  }
+  const { mechanism, username, password, token } = sasl as Record<string, unknown>
+  const isSecret = (value: unknown): boolean => typeof value === 'string' || typeof value === 'function'
+  if (mechanism === 'OAUTHBEARER') {
+    if (!isSecret(token)) refuse('sasl.token', 'is neither text nor a function')
+  } else if (mechanism === 'PLAIN' || mechanism === 'SCRAM-SHA-256' || mechanism === 'SCRAM-SHA-512') {
+    if (typeof username !== 'string') refuse('sasl.username', 'is no text')
+    if (!isSecret(password)) refuse('sasl.password', 'is neither text nor a function')
+  } else refuse('sasl.mechanism', "is not 'PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512' or 'OAUTHBEARER'")
+}
+
+function isWhole(value: unknown, min: number, max: number): value is number {
+  return typeof value === 'number' && Number.isSafeInteger(value) && value >= min && value <= max
+}

@@ -1,0 +1,242 @@
+import { checkTopicName, type PartitionPlace, type PlaceCatalog, type TopicPlace } from '../committing/index.ts'
+import { OffsetSet, PartitionUnknownError, type TopicConfig, TopicUnknownError } from '../engine/index.ts'
+import type { Cluster, TopicMetadata } from './cluster.ts'
+import { errorCode, isPassing, nameOfCode } from './error-codes.ts'
+import { batchBytesMaxFor, configOf, maxMessageBytesOf } from './topic-settings.ts'
+
+/** Ranges without records that are remembered for a partition. */
+const gapCountMax = 1000
+const topicResource = 2
+
+/** One partition as this process knows it. */
+export class Partition implements PartitionPlace {
+  readonly id: number
+  readonly topic: string
+  readonly number: number
+  leaderId: number
+  /** What was committed or read here reaches this far. */
+  latest = 0
+  isGone = false
+  /** Offsets that hold no record: markers of transactions, what was aborted, what compaction took. */
+  #gaps = new OffsetSet({ next: 0, done: [] })
+
+  constructor(topic: string, id: number, number: number, leaderId: number) {
+    this.topic = topic
+    this.id = id
+    this.number = number
+    this.leaderId = leaderId
+  }
+
+  advance(latest: number): void {
+    if (latest > this.latest) this.latest = latest
+  }
+
+  /** Notes that no record stands from `from` up to, not including, `to`. */
+  noteGap(from: number, to: number): void {
+    // Far behind, what is not remembered only makes one more read.
+    if (this.#gaps.ranges.length >= gapCountMax) {
+      const kept = this.#gaps.ranges.slice(gapCountMax / 2)
+      this.#gaps = new OffsetSet({ next: 0, done: kept })
+    }
+    this.#gaps.add(from, to)
+  }
+
+  /** Adds to what is done the gaps that follow it at once: nobody will ever do them. */
+  closeGaps(done: OffsetSet): void {
+    for (const { from, to } of this.#gaps.ranges) {
+      if (to <= done.next) continue
+      if (from > done.end) return
+      if (done.has(from - 1) || from <= done.next) done.add(from, to)
+    }
+  }
+}
+
+/** A topic with its partitions. */
+export interface Topic extends TopicPlace<Partition> {
+  /** Changes when a topic is deleted and made anew under its name. */
+  readonly topicId: string
+  readonly config: Required<TopicConfig>
+  readonly partitions: readonly Partition[]
+  /** When this was learnt, on the monotonic clock. */
+  readonly knownSinceMs: number
+}
+
+/** Topics as the cluster told of them; commits find them here without waiting. */
+export class TopicCatalog implements PlaceCatalog<Partition> {
+  readonly #cluster: Cluster
+  readonly #topics = new Map<string, Topic>()
+  readonly #partitions = new Map<number, Partition>()
+  readonly #refreshing = new Map<string, Promise<void>>()
+  #nextId = 1
+
+  constructor(cluster: Cluster) {
+    this.#cluster = cluster
+  }
+
+  find(name: string): Topic | undefined {
+    return this.#topics.get(name)
+  }
+
+  /** By the id that the cluster gave it. */
+  findById(topicId: string): Topic | undefined {
+    for (const topic of this.#topics.values()) if (topic.topicId === topicId) return topic
+    return undefined
+  }
+
+  topic(name: string): Topic {
+    const topic = this.#topics.get(name)
+    if (topic === undefined) throw new TopicUnknownError(name)
+    return topic
+  }
+
+  partition(name: string, number: number): Partition {
+    const topic = this.topic(name)
+    const partition = typeof number === 'number' ? topic.partitions[number] : undefined
+    if (partition === undefined) throw new PartitionUnknownError(name, number, topic.partitions.length)
+    return partition
+  }
+
+  partitionById(id: number): Partition | undefined {
+    return this.#partitions.get(id)
+  }
+
+  /** Whether a topic is known, with that partition if one is named; what is known for long is asked for anew on the side. */
+  has(name: string, partition?: number): boolean {
+    const topic = this.#topics.get(name)
+    if (topic === undefined) return false
+    const { clock, options } = this.#cluster
+    if (clock.monotonicMs() - topic.knownSinceMs > options.metadataMaxAgeMs) {
+      // Nobody waits for it: whoever needs what has changed meets it as an error of the broker.
+      this.refresh(name).catch(() => undefined)
+    }
+    return partition === undefined || topic.partitions[partition] !== undefined
+  }
+
+  /** Like {@link topic}, but asks the cluster before it says that there is none. */
+  async resolveTopic(name: string): Promise<Topic> {
+    if (!this.has(name)) await this.refresh(name)
+    return this.topic(name)
+  }
+
+  /** Like {@link partition}, but asks the cluster before it says that there is none. */
+  async resolvePartition(name: string, number: number): Promise<Partition> {
+    if (!this.has(name, number)) await this.refresh(name)
+    return this.partition(name, number)
+  }
+
+  /** Learns of a topic as it is now. Calls at the same time share one look. */
+  refresh(name: string): Promise<void> {
+    // What Kafka would not take as a name is the name of nothing, and asking for it would be an error of another kind.
+    if (!isTopicName(name)) return Promise.resolve()
+    const running = this.#refreshing.get(name)
+    if (running !== undefined) return running
+    const look = this.#cluster
+      .persist(() => this.#look([name]))
+      .then(() => undefined)
+      .finally(() => this.#refreshing.delete(name))
+    this.#refreshing.set(name, look)
+    return look
+  }
+
+  /** Learns of all topics but those that the cluster keeps for itself. */
+  async refreshAll(): Promise<readonly Topic[]> {
+    return this.#cluster.persist(async () => {
+      const { topics } = await this.#cluster.metadata(null)
+      const names = topics.flatMap(({ name, isInternal }) => (isInternal || !name ? [] : [name]))
+      const found = names.length === 0 ? [] : await this.#look(names)
+      for (const name of this.#topics.keys()) if (!names.includes(name)) this.#drop(name)
+      return found.sort((a, b) => (a.name < b.name ? -1 : 1))
+    })
+  }
+
+  /** A topic is gone, as far as this process has to do with it. */
+  forget(name: string): void {
+    this.#drop(name)
+  }
+
+  async #look(names: readonly string[]): Promise<Topic[]> {
+    const { topics } = await this.#cluster.metadata(names)
+    const there: TopicMetadata[] = []
+    for (const topic of topics) {
+      const { errorCode: code } = topic
+      const name = topic.name ?? ''
+      if (code === errorCode.unknownTopicOrPartition || code === errorCode.invalidTopic) this.#drop(name)
+      else if (code === errorCode.none) there.push(topic)
+      else this.#cluster.accept('Metadata', code, name)
+      const leaderless = topic.partitions.find((one) => isPassing(one.errorCode) || one.leaderId < 0)
+      if (leaderless !== undefined && code === errorCode.none && leaderless.leaderId < 0) {
+        throw this.#cluster.obstacle(
+          `partition ${leaderless.partitionIndex} of topic "${name}" has no leader (${nameOfCode(leaderless.errorCode)})`,
+        )
+      }
+    }
+    const settings = await this.#settings(there.map(({ name }) => name ?? ''))
+    return there.flatMap((topic) => {
+      const own = settings.get(topic.name ?? '')
+      // Deleted between the two questions.
+      return own === undefined ? [] : [this.#put(topic, own)]
+    })
+  }
+
+  async #settings(names: readonly string[]): Promise<Map<string, Map<string, string | null>>> {
+    if (names.length === 0) return new Map()
+    const link = await this.#cluster.any()
+    const resources = names.map((resourceName) => ({ resourceType: topicResource, resourceName }) as const)
+    const { results } = await link.call(
+      'DescribeConfigs',
+      this.#cluster.protocol.describeConfigs,
+      resources,
+      false,
+      false,
+    )
+    const found = new Map<string, Map<string, string | null>>()
+    for (const { errorCode: code, errorMessage, resourceName, configs } of results) {
+      if (code === errorCode.unknownTopicOrPartition) continue
+      this.#cluster.accept('DescribeConfigs', code, resourceName, errorMessage)
+      found.set(resourceName, new Map(configs.map(({ name, value }) => [name, value ?? null])))
+    }
+    return found
+  }
+
+  #put(metadata: TopicMetadata, settings: ReadonlyMap<string, string | null>): Topic {
+    const name = metadata.name ?? ''
+    const before = this.#topics.get(name)
+    if (before !== undefined && before.topicId !== metadata.topicId) this.#drop(name)
+    const known = this.#topics.get(name)?.partitions ?? []
+    const partitions = metadata.partitions
+      .toSorted((a, b) => a.partitionIndex - b.partitionIndex)
+      .map(({ partitionIndex, leaderId }) => {
+        const partition = known[partitionIndex] ?? new Partition(name, this.#nextId++, partitionIndex, leaderId)
+        partition.leaderId = leaderId
+        this.#partitions.set(partition.id, partition)
+        return partition
+      })
+    const topic: Topic = {
+      name,
+      topicId: metadata.topicId,
+      config: configOf(partitions.length, settings),
+      batchBytesMax: batchBytesMaxFor(maxMessageBytesOf(settings)),
+      partitions,
+      knownSinceMs: this.#cluster.clock.monotonicMs(),
+    }
+    this.#topics.set(name, topic)
+    return topic
+  }
+
+  #drop(name: string): void {
+    const topic = this.#topics.get(name)
+    if (topic === undefined) return
+    this.#topics.delete(name)
+    // They stay findable by their ids: a commit that was staged before may still be told which topic it meant.
+    for (const partition of topic.partitions) partition.isGone = true
+  }
+}
+
+function isTopicName(name: string): boolean {
+  try {
+    checkTopicName(name)
+    return true
+  } catch {
+    return false
+  }
+}

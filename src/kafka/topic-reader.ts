@@ -1,0 +1,137 @@
+import { checkInteger, checkOptions, checkSignal } from '../committing/index.ts'
+import {
+  ArgumentInvalidError,
+  OffsetOutOfRangeError,
+  type ReadRequest,
+  type ReadResult,
+  type StartPosition,
+  TopicUnknownError,
+} from '../engine/index.ts'
+import { sleep } from '../kernel/index.ts'
+import type { Cluster } from './cluster.ts'
+import { errorCode, isPassing, nameOfCode, refusalOf } from './error-codes.ts'
+import { recordsOf } from './fetched-records.ts'
+import { Fetcher } from './fetcher.ts'
+import { atTime, type PartitionExtents } from './partition-extents.ts'
+import type { FetchAnswer } from './raw-requests.ts'
+import type { Partition, TopicCatalog } from './topic-catalog.ts'
+
+const readBytesMaxDefault = 1024 * 1024
+const readBytesMaxMost = 512 * 1024 * 1024
+/** The markers that make a transaction readable follow its end within milliseconds. */
+const markerPauseMs = 2
+
+/** Reads partitions: only what is committed, and everything that this process was told to be committed. */
+export class TopicReader {
+  readonly #cluster: Cluster
+  readonly #catalog: TopicCatalog
+  readonly #extents: PartitionExtents
+  readonly #fetcher: Fetcher
+
+  constructor(cluster: Cluster, catalog: TopicCatalog, extents: PartitionExtents) {
+    this.#cluster = cluster
+    this.#catalog = catalog
+    this.#extents = extents
+    this.#fetcher = new Fetcher(cluster)
+  }
+
+  async locate(topic: string, partition: number, start: StartPosition): Promise<number> {
+    const place = await this.#catalog.resolvePartition(topic, partition)
+    if (start === 'earliest' || start === 'latest') {
+      const [extent] = await this.#extents.of([place])
+      return extent?.[start] as number
+    }
+    if (typeof start !== 'object' || start === null) {
+      throw new ArgumentInvalidError('the start position', "is not 'earliest', 'latest', an offset or a time")
+    }
+    if ('offset' in start) {
+      checkInteger('offset', start.offset, 0)
+      await this.#refuseOutside(place, start.offset)
+      return start.offset
+    }
+    checkInteger('timestampMs', start.timestampMs, 0)
+    await this.#settled(place)
+    const [offset] = await this.#extents.offsets([place], BigInt(start.timestampMs))
+    if (offset !== undefined && offset >= 0) return offset
+    const [end] = await this.#extents.of([place])
+    return end?.latest as number
+  }
+
+  async read(request: ReadRequest): Promise<ReadResult> {
+    checkOptions('the request', request)
+    const { topic, partition, offset, bytesMax = readBytesMaxDefault, waitMs = 0, signal } = request
+    checkInteger('offset', offset, 0)
+    checkInteger('bytesMax', bytesMax, 1)
+    if (typeof waitMs !== 'number' || !(waitMs >= 0)) throw new ArgumentInvalidError('waitMs', 'is no time to wait')
+    if (signal !== undefined) checkSignal(signal)
+    signal?.throwIfAborted()
+    const ended = signal === undefined ? this.#cluster.ended : AbortSignal.any([signal, this.#cluster.ended])
+    let place = await this.#catalog.resolvePartition(topic, partition)
+    const untilMs = this.#cluster.clock.monotonicMs() + waitMs
+    let from = offset
+    for (;;) {
+      const leftMs = Math.max(0, untilMs - this.#cluster.clock.monotonicMs())
+      // What was committed here is there in a moment; until then nobody is told that there is nothing.
+      const isPending = from < place.latest
+      const answer = await this.#fetch(place, from, Math.min(bytesMax, readBytesMaxMost), isPending ? 0 : leftMs, ended)
+      if (place.isGone) place = await this.#catalog.resolvePartition(topic, partition)
+      const found = recordsOf(this.#cluster.library, answer, from, (gapFrom, gapTo) => place.noteGap(gapFrom, gapTo))
+      place.advance(answer.lastStableOffset)
+      if (found.records.length > 0 || (found.nextOffset > from && leftMs === 0)) {
+        return { ...found, latest: Math.max(place.latest, found.nextOffset) }
+      }
+      if (found.nextOffset > from) from = found.nextOffset
+      else if (answer.lastStableOffset < place.latest && from < place.latest) {
+        await sleep(markerPauseMs, this.#cluster.clock, ended)
+      } else if (leftMs === 0) return { records: [], nextOffset: from, latest: Math.max(place.latest, from) }
+    }
+  }
+
+  /** Waits until everything that was committed here can be seen by others. */
+  async #settled(place: Partition): Promise<void> {
+    for (;;) {
+      const [end] = await this.#extents.offsets([place], atTime.latest)
+      if ((end ?? 0) >= place.latest || place.isGone) return
+      await sleep(markerPauseMs, this.#cluster.clock, this.#cluster.ended)
+    }
+  }
+
+  async #fetch(
+    place: Partition,
+    offset: number,
+    bytesMax: number,
+    waitMs: number,
+    signal: AbortSignal,
+  ): Promise<FetchAnswer> {
+    const { requestTimeoutMs } = this.#cluster.options
+    return this.#cluster.persist(
+      async () => {
+        try {
+          const answer = await this.#fetcher.fetch(place, offset, bytesMax, waitMs, signal)
+          const { errorCode: code } = answer
+          if (code === errorCode.none && !place.isGone) return answer
+          if (code === errorCode.offsetOutOfRange) {
+            await this.#refuseOutside(place, offset)
+            throw this.#cluster.obstacle('the end of the partition is not known yet')
+          }
+          const isMissing = code === errorCode.unknownTopicOrPartition || place.isGone
+          if (!isMissing && !isPassing(code)) throw refusalOf('Fetch', code, place.topic)
+          throw this.#cluster.obstacle(`Fetch of topic "${place.topic}" was answered ${nameOfCode(code)}`)
+        } catch (error) {
+          signal.throwIfAborted()
+          if ((error as { code?: unknown }).code !== 'KAFKA_UNREACHABLE') throw error
+          await this.#catalog.refresh(place.topic)
+          if (place.isGone) throw new TopicUnknownError(place.topic)
+          throw error
+        }
+      },
+      { limitMs: requestTimeoutMs + waitMs, signal },
+    )
+  }
+
+  async #refuseOutside(place: Partition, offset: number): Promise<void> {
+    const [extent] = await this.#extents.of([place])
+    if (extent === undefined || (offset >= extent.earliest && offset <= extent.latest)) return
+    throw new OffsetOutOfRangeError(place.topic, place.number, offset, extent.earliest, extent.latest)
+  }
+}
