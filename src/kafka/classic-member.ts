@@ -99,7 +99,12 @@ export class ClassicMember implements Membership, MemberIdentity {
   }
 
   leave(): Promise<void> {
-    this.#leaving ??= this.#leave()
+    this.#leaving ??= this.#leave(true)
+    return this.#leaving
+  }
+
+  depart(): Promise<void> {
+    this.#leaving ??= this.#leave(this.instanceId === null)
     return this.#leaving
   }
 
@@ -118,28 +123,31 @@ export class ClassicMember implements Membership, MemberIdentity {
     this.#closeLink()
   }
 
-  async #leave(): Promise<void> {
+  async #leave(isForGood: boolean): Promise<void> {
     if (this.#isOver) return
     this.#isLeaving = true
     this.#session?.cancel()
-    const { cluster } = this.#parts
     await this.#reconciling
     await this.#holder.revoke(this.#holder.partitions, this.#late())
     this.#isOver = true
     this.#wake?.()
+    if (isForGood) await this.#sayGoodbye().catch(() => undefined)
+    this.#out.resolve()
+    this.#parts.gone()
+    this.#parts.changed()
+    this.#closeLink()
+  }
+
+  async #sayGoodbye(): Promise<void> {
+    const { cluster } = this.#parts
     const members = [{ memberId: this.#memberId, groupInstanceId: this.instanceId, reason: null }]
-    const left = cluster.askCoordinator(
+    await cluster.askCoordinator(
       'group',
       this.group,
       'offsets',
       (link) => link.call('LeaveGroup', cluster.protocol.leaveGroup, this.group, members),
       (response) => response.errorCode,
     )
-    await left.catch(() => undefined)
-    this.#out.resolve()
-    this.#parts.gone()
-    this.#parts.changed()
-    this.#closeLink()
   }
 
   async #run(): Promise<void> {

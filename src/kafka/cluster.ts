@@ -7,7 +7,7 @@ import { KafkaUnreachableError } from './errors.ts'
 import { addressOf, type ResolvedKafkaOptions } from './options.ts'
 
 /** Waits between attempts: doubled from the first to the last, each shortened at random by up to a half. */
-const backoffMs = { first: 10, last: 1000 } as const
+const backoffMs = { first: 2, last: 1000 } as const
 
 /** What the cluster says of a topic. */
 export type TopicMetadata = ResponseOf<'metadata'>['topics'][number]

@@ -16,6 +16,9 @@ const movingIntervalMs = 50
 /** After a change partitions may go on moving for so long, in milliseconds. */
 const movingForMs = 3000
 
+/** How long a member tries to join: longer than a session at the coordinator, in milliseconds. */
+const joinTimeoutMs = 90_000
+
 type Assigned = readonly { readonly topicId: string; readonly partitions: readonly number[] }[]
 
 /**
@@ -90,7 +93,8 @@ export class ConsumerMember implements Membership, MemberIdentity {
 
   async start(): Promise<void> {
     this.#moving()
-    await this.#beat()
+    // A static member whose process died without a word has its place until its session is over.
+    await this.#parts.cluster.persist(() => this.#beat(), { limitMs: joinTimeoutMs })
     this.#parts.changed()
     this.#watchSession()
     // It ends with the member, and tells its owner what is lost.
@@ -98,7 +102,12 @@ export class ConsumerMember implements Membership, MemberIdentity {
   }
 
   leave(): Promise<void> {
-    this.#leaving ??= this.#leave()
+    this.#leaving ??= this.#leave(leavingEpoch)
+    return this.#leaving
+  }
+
+  depart(): Promise<void> {
+    this.#leaving ??= this.#leave(this.instanceId === null ? leavingEpoch : leavingStaticEpoch)
     return this.#leaving
   }
 
@@ -117,7 +126,7 @@ export class ConsumerMember implements Membership, MemberIdentity {
     this.#parts.gone()
   }
 
-  async #leave(): Promise<void> {
+  async #leave(epoch: number): Promise<void> {
     if (this.#isOver) return
     this.#isLeaving = true
     this.#session?.cancel()
@@ -131,8 +140,7 @@ export class ConsumerMember implements Membership, MemberIdentity {
     this.#wake?.()
     // A heartbeat that is still on its way must not arrive after the word that it leaves, and join anew.
     await this.#loop
-    // Left for good: also a static member, which would otherwise keep its partitions for the length of a session.
-    await this.#ask(leavingEpoch).catch(() => undefined)
+    await this.#ask(epoch).catch(() => undefined)
     this.#out.resolve()
     this.#parts.gone()
     this.#parts.changed()

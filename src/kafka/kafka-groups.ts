@@ -154,7 +154,7 @@ export class KafkaGroups implements ConsumerGroups, ClaimBook {
   /** Lets all members go, and takes no more. */
   async close(): Promise<void> {
     this.#isClosed = true
-    await Promise.all([...this.#members].map(({ membership }) => membership.leave()))
+    await Promise.all([...this.#members].map(({ membership }) => membership.depart()))
   }
 
   /** KIP-848 where it is wanted and the brokers have it. */

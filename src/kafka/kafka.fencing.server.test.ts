@@ -169,19 +169,27 @@ describe.skipIf(!serversWanted).each(['consumer', 'classic'] as const)(
       expect((await one.groups.describe(group))?.lag.every(({ lagMessages }) => lagMessages === 0)).toBe(true)
     })
 
-    if (protocol === 'consumer') {
-      it('takes a static member, and lets it go when it leaves', async () => {
-        const [topic, group] = [freshName('in'), freshName('group')]
-        const first = await opened(100, { instanceId: freshName('worker') })
-        await first.topics.create(topic, { partitions: 1 })
-        const noting = await joining(first, { group, topics: [topic] })
-        await firstAssignment(noting)
-        const described = await first.groups.describe(group)
-        expect(described?.members).toHaveLength(1)
-        await noting.member.leave()
-        expect((await first.groups.describe(group))?.members).toEqual([])
+    it('keeps the place of a static member for the process that comes back', async () => {
+      const [topic, group, instanceId] = [freshName('in'), freshName('group'), freshName('worker')]
+      const other = await opened(100)
+      await other.topics.create(topic, { partitions: 2 })
+      const first = await opened(100, { instanceId })
+      const firstNoting = await joining(first, { group, topics: [topic] })
+      await firstAssignment(firstNoting)
+      const otherNoting = await joining(other, { group, topics: [topic] })
+      await eventually('one partition each', () => {
+        return firstNoting.member.claims.length === 1 && otherNoting.member.claims.length === 1
       })
-    }
+      const held = otherNoting.member.claims
+      const place = firstNoting.member.claims[0]?.partition
+      await first.close()
+      const back = await opened(100, { instanceId })
+      const backNoting = await joining(back, { group, topics: [topic] })
+      expect((await firstAssignment(backNoting)).claim.partition).toBe(place)
+      expect(otherNoting.member.claims).toEqual(held)
+      await Promise.all([backNoting.member.leave(), otherNoting.member.leave()])
+      expect((await other.groups.describe(group))?.members).toEqual([])
+    })
 
     it('refuses progress with more gaps than an offset commit can tell, and takes it once gaps are closed', async () => {
       const engine = await opened(100, { offsetMetadataBytesMax: 64 })
@@ -200,7 +208,7 @@ describe.skipIf(!serversWanted).each(['consumer', 'classic'] as const)(
         if (step === 0) step = 3
       }
       expect(refusedAt).toBeDefined()
-      await engine.commit(done(claim, 0, refusedAt as number))
+      await engine.commit(done(claim, 0, refusedAt))
       await engine.commit(done(claim, refusedAt as number))
       await noting.member.leave()
       const again = await joining(engine, { group, topics: [topic] })
