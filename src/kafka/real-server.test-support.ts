@@ -23,6 +23,18 @@ export async function removeServerToKill(): Promise<void> {
   await stopServer('kafka', { ...placeToKill, deleteData: true })
 }
 
+const placeOfNodes = { portBase: 23_500 }
+
+/** Three brokers of which a test may kill some. */
+export function nodesToKill(): Promise<RunningServer<KafkaConnection>> {
+  return startServer('kafka', { ...placeOfNodes, nodeCount: 3 })
+}
+
+/** Stops them and removes their data. */
+export async function removeNodesToKill(): Promise<void> {
+  await stopServer('kafka', { ...placeOfNodes, deleteData: true })
+}
+
 const nextId = uuidv7(systemClock, systemRandom)
 
 /** A name that nobody else uses. */
