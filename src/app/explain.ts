@@ -1,5 +1,5 @@
 import type { Capabilities } from '../engine/index.ts'
-import { deadLetterTopic, type Handler, topicsOf } from '../runtime/index.ts'
+import { deadLetterTopic, type Handler, togetherOf, topicsOf } from '../runtime/index.ts'
 import type { AppParts } from './parts.ts'
 
 /** How often the effects of one message become real. */
@@ -75,9 +75,9 @@ function guaranteesOf(name: string, handler: Handler, app: string, ground: Groun
   if (requires === 'exactly-once' && (bridging.delivery !== requires || bridging.publications !== requires)) {
     warnings.push('It requires exactly-once, which this ground does not give: the app will not start.')
   }
-  if (ground.capabilities.members === 'network' && (hasOwnKey || topics.length > 1)) {
+  if (ground.capabilities.members === 'network' && togetherOf(handler) === 'all') {
     warnings.push(
-      'Its messages of one key can come from several partitions: processes that share them keep the state right, but not the order between the partitions.',
+      `${hasOwnKey ? 'Its key is not the partition key' : 'Its timers belong to keys of several topics'}, so one process at a time works on all its partitions, and the others stand by: it does not get faster with more of them.`,
     )
   }
   return {

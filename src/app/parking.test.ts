@@ -56,7 +56,8 @@ describe('a key that two members parked, each on its partition', () => {
     await using engine = await memoryEngine()
     await engine.topics.ensure('orders', { partitions: 2 })
     let isBad = true
-    const handler = on(Placed, { key: () => 'all', retry: none, onDeadLetter: 'park-key' }, (message) => {
+    // Somebody else's producer places records as it likes: one key is on two partitions.
+    const handler = on(Placed, { retry: none, onDeadLetter: 'park-key' }, (message) => {
       if (isBad) throw new Error('bad')
       return publish(Paid({ id: `p${message.data.n % 2}`, n: message.data.n }))
     })
@@ -83,6 +84,35 @@ describe('a key that two members parked, each on its partition', () => {
     expect(await numbersByKey(engine, 'payments')).toEqual({ p0: [0, 2, 4, 6], p1: [1, 3, 5, 7] })
     expect(await engine.state.count('parked-keys:test.s.Placed')).toBe(0)
     expect(await engine.state.count('parked:test.s.Placed')).toBe(0)
+  })
+})
+
+describe('a key of the handler itself, with several members', () => {
+  it('is parked wherever its messages come from, and goes on wherever it goes', async () => {
+    await using engine = await memoryEngine()
+    await engine.topics.ensure('orders', { partitions: 2 })
+    let isBad = true
+    const handler = on(Placed, { key: () => 'all', retry: none, onDeadLetter: 'park-key' }, (message) => {
+      if (isBad) throw new Error('bad')
+      return publish(Paid({ id: 'p', n: message.data.n }))
+    })
+    const members = [await startHandlers([handler], { engine }), await startHandlers([handler], { engine })]
+    const publishOne = async (n: number): Promise<void> => {
+      await engine.commit({ publish: [{ topic: 'orders', partition: n % 2, messages: [Placed({ id: 'x', n })] }] })
+    }
+    const idle = (): Promise<unknown> => Promise.all(members.map((member) => member.idle()))
+    for (let n = 0; n < 6; n++) {
+      await publishOne(n)
+      await idle()
+    }
+    expect(await members[0]?.deadLetters.count()).toBe(1)
+    isBad = false
+    await members[0]?.deadLetters.redrive('all')
+    await idle()
+    await publishOne(6)
+    await idle()
+    expect(await numbersByKey(engine, 'payments')).toEqual({ p: [0, 1, 2, 3, 4, 5, 6] })
+    await Promise.all(members.map((member) => member.stop()))
   })
 })
 

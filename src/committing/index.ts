@@ -23,6 +23,7 @@ export type { BatchDraft, UnitDraft } from './unit-draft.ts'
 export {
   checkBatch,
   checkInteger,
+  checkJoin,
   checkList,
   checkName,
   checkOptions,

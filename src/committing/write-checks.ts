@@ -2,6 +2,7 @@ import {
   ArgumentInvalidError,
   type EventQuery,
   type ExpectedVersion,
+  type JoinOptions,
   type RawRecord,
   type WriteBatch,
 } from '../engine/index.ts'
@@ -173,4 +174,19 @@ function describe(value: unknown): string {
   if (typeof value === 'number') return String(value)
   if (value === null) return 'null'
   return value === undefined ? 'missing' : `a ${typeof value}`
+}
+
+/** What a member of a group asks for. @throws ArgumentInvalidError `ARGUMENT_INVALID` */
+export function checkJoin(options: JoinOptions): void {
+  checkName('group', options?.group)
+  for (const name of ['onAssigned', 'onRevoked', 'onLost'] as const) {
+    if (typeof options[name] !== 'function') throw new ArgumentInvalidError(name, 'is not a function')
+  }
+  if (options.sessionTimeoutMs !== undefined) checkInteger('sessionTimeoutMs', options.sessionTimeoutMs, 1)
+  const { from = 'earliest', together } = options
+  if (from !== 'earliest' && from !== 'latest') throw new ArgumentInvalidError('from', 'is not earliest or latest')
+  if (together !== undefined && together !== 'numbers' && together !== 'all') {
+    throw new ArgumentInvalidError('together', 'is not numbers or all')
+  }
+  checkList('topics', options.topics)
 }

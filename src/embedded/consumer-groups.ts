@@ -1,6 +1,5 @@
-import { checkInteger, checkList, checkName } from '../committing/index.ts'
+import { checkJoin, checkName } from '../committing/index.ts'
 import {
-  ArgumentInvalidError,
   type Claim,
   type ConsumerGroups,
   GroupActiveError,
@@ -46,14 +45,7 @@ export class EmbeddedGroups implements ConsumerGroups {
 
   async join(options: JoinOptions): Promise<Member> {
     this.#refuseIfDone()
-    checkName('group', options?.group)
-    for (const name of ['onAssigned', 'onRevoked', 'onLost'] as const) {
-      if (typeof options[name] !== 'function') throw new ArgumentInvalidError(name, 'is not a function')
-    }
-    if (options.sessionTimeoutMs !== undefined) checkInteger('sessionTimeoutMs', options.sessionTimeoutMs, 1)
-    const { from = 'earliest' } = options
-    if (from !== 'earliest' && from !== 'latest') throw new ArgumentInvalidError('from', 'is not earliest or latest')
-    checkList('topics', options.topics)
+    checkJoin(options)
     for (const topic of options.topics) this.#core.catalog.topic(topic)
     return this.#coordinator(options.group).join(options)
   }

@@ -216,9 +216,10 @@ export class GroupCoordinator {
     const topics = [...new Set(staying.flatMap((member) => member.options.topics))].sort()
     const partitions = topics.flatMap((topic) => this.#core.catalog.find(topic)?.partitions ?? [])
     const owners = sharePartitions(
-      staying.map(({ id, options }) => ({ id, topics: options.topics })),
+      staying.map(({ id, options }) => ({ id, topics: options.topics, together: options.together })),
       partitions.map((partition) => {
-        return { topic: partition.topic, owner: staying.find((member) => member.owned.has(partition))?.id }
+        const owner = staying.find((member) => member.owned.has(partition))?.id
+        return { topic: partition.topic, partition: partition.number, owner }
       }),
     )
     const byId = new Map(staying.map((member) => [member.id, member]))

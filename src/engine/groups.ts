@@ -27,6 +27,15 @@ export interface Assignment {
   readonly progress: Progress
 }
 
+/**
+ * Which partitions of a group go to one member.
+ *
+ * - `'numbers'`: those of the same number of all topics, so that a partition key of several topics has one owner; all of
+ *   them, while the topics differ in their number of partitions.
+ * - `'all'`: all of them, so that whatever else the group goes by has one owner. Other members stand by.
+ */
+export type Together = 'numbers' | 'all'
+
 /** What a member wants and how it is told. */
 export interface JoinOptions {
   readonly group: string
@@ -38,6 +47,11 @@ export interface JoinOptions {
    * (Kafka's session.timeout.ms).
    */
   readonly sessionTimeoutMs?: number
+  /**
+   * Which partitions go to one member. It is for the whole group: while not all members ask for the same, as when a program
+   * is rolled out, the engine follows those who ask for it, or those who do not. Default: each goes its own way.
+   */
+  readonly together?: Together | undefined
   /** New claims of this member. */
   onAssigned(assignments: readonly Assignment[]): void
   /** Claims to give back: finish or drop what is in flight, then resolve; only then another member gets them. */

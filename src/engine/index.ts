@@ -40,6 +40,7 @@ export type {
   OffsetRange,
   PartitionLag,
   Progress,
+  Together,
 } from './groups.ts'
 export { OffsetSet } from './offset-set.ts'
 export { type SharedPartition, type SharingMember, sharePartitions } from './partition-shares.ts'

@@ -3,10 +3,12 @@ import { describe, expect, it } from 'vitest'
 import { type SharedPartition, type SharingMember, sharePartitions } from './partition-shares.ts'
 
 const topicsOf = (...counts: readonly number[]): SharedPartition[] =>
-  counts.flatMap((count, topic) => Array.from({ length: count }, () => ({ topic: `t${topic}`, owner: undefined })))
+  counts.flatMap((count, topic) =>
+    Array.from({ length: count }, (_, partition) => ({ topic: `t${topic}`, partition, owner: undefined })),
+  )
 
 const owned = (partitions: readonly SharedPartition[], owners: readonly (string | undefined)[]): SharedPartition[] =>
-  partitions.map(({ topic }, i) => ({ topic, owner: owners[i] }))
+  partitions.map((one, i) => ({ ...one, owner: owners[i] }))
 
 const membersOf = (count: number, ...topics: readonly string[]): SharingMember[] =>
   Array.from({ length: count }, (_, i) => ({ id: `m${i}`, topics }))
@@ -43,10 +45,12 @@ const someTopics = ['t0', 't1', 't2']
 const arbitraryMembers = fc
   .array(fc.subarray(someTopics), { minLength: 1, maxLength: 4 })
   .map((all) => all.map((topics, i): SharingMember => ({ id: `m${i}`, topics })))
-const arbitraryPartitions = fc.array(
-  fc.record({ topic: fc.constantFrom(...someTopics), owner: fc.constantFrom(undefined, 'm0', 'm1', 'm2', 'gone') }),
-  { maxLength: 6 },
-)
+const arbitraryPartitions = fc
+  .array(
+    fc.record({ topic: fc.constantFrom(...someTopics), owner: fc.constantFrom(undefined, 'm0', 'm1', 'm2', 'gone') }),
+    { maxLength: 6 },
+  )
+  .map((all) => all.map((one, partition): SharedPartition => ({ ...one, partition })))
 
 describe('sharing partitions', () => {
   it('spreads topics of one partition over all members, not over the first', () => {
@@ -62,7 +66,7 @@ describe('sharing partitions', () => {
   })
 
   it('takes from each topic alike for a member that joins', () => {
-    const partitions = topicsOf(4, 4).map(({ topic }) => ({ topic, owner: 'm0' }))
+    const partitions = topicsOf(4, 4).map((one) => ({ ...one, owner: 'm0' }))
     const owners = sharePartitions(membersOf(2, 't0', 't1'), partitions)
     expect(sizes(membersOf(2), owners.slice(0, 4))).toEqual([2, 2])
     expect(sizes(membersOf(2), owners.slice(4))).toEqual([2, 2])
@@ -121,8 +125,82 @@ describe('sharing partitions', () => {
   })
 
   it('copes with a thousand partitions and fifty members', () => {
-    const one = topicsOf(1000).map(({ topic }) => ({ topic, owner: 'm0' }))
+    const one = topicsOf(1000).map((one) => ({ ...one, owner: 'm0' }))
     const counts = sizes(membersOf(50), sharePartitions(membersOf(50, 't0'), one))
     expect(new Set(counts)).toEqual(new Set([20]))
+  })
+})
+
+describe('sharing partitions that stay together', () => {
+  const together = (wish: 'numbers' | 'all', members: readonly SharingMember[]): SharingMember[] =>
+    members.map((member, i) => (i === 0 ? { ...member, together: wish } : member))
+
+  it('gives the same numbers of all topics to one, as even as that allows, moving few', () => {
+    const members = together('numbers', membersOf(2, 't0', 't1'))
+    const first = sharePartitions(members, topicsOf(4, 4))
+    expect(first.slice(0, 4)).toEqual(first.slice(4))
+    expect(sizes(members, first)).toEqual([4, 4])
+    const third = sharePartitions(together('numbers', membersOf(3, 't0', 't1')), owned(topicsOf(4, 4), first))
+    expect(first.filter((owner, i) => owner !== third[i]).length).toBe(2)
+  })
+
+  it('takes a number for whoever has most of it when a group begins to stay together', () => {
+    const apart = owned(topicsOf(2, 2), ['m0', 'm1', 'm1', 'm0'])
+    const owners = sharePartitions(together('numbers', membersOf(2, 't0', 't1')), apart)
+    expect(owners).toEqual(['m0', 'm1', 'm0', 'm1'])
+  })
+
+  it('gives everything to one while topics differ in their number of partitions', () => {
+    const owners = sharePartitions(together('numbers', membersOf(3, 't0', 't1')), topicsOf(4, 2))
+    expect(new Set(owners).size).toBe(1)
+  })
+
+  it('gives everything to one, whatever they had and whoever asked for it', () => {
+    const members = together('all', membersOf(3, 't0', 't1'))
+    const [owner, ...others] = new Set(sharePartitions(members, topicsOf(3, 5)))
+    expect(others).toEqual([])
+    const apart = owned(topicsOf(3, 5), ['m0', 'm1', 'm2', 'm0', 'm1', 'm2', 'm0', 'm1'])
+    expect(new Set(sharePartitions(members.toReversed(), apart))).toEqual(new Set([owner]))
+  })
+
+  it('spreads groups over their members', () => {
+    const owners = Array.from({ length: 40 }, (_, group) => {
+      const members = membersOf(2, 't0').map(({ id, topics }) => ({ id: `${group}-${id}`, topics }))
+      return sharePartitions(together('all', members), topicsOf(2))[0]?.split('-')[1]
+    })
+    expect(new Set(owners)).toEqual(new Set(['m0', 'm1']))
+  })
+
+  it('serves who wants all topics of what stays together; where nobody does, each partition by itself', () => {
+    const members = [
+      { id: 'old', topics: ['t0'] },
+      { id: 'new', topics: ['t0', 't1'], together: 'numbers' as const },
+    ]
+    expect(sharePartitions(members, topicsOf(2, 2))).toEqual(['new', 'new', 'new', 'new'])
+    const apart = [
+      { id: 'a', topics: ['t0'], together: 'all' as const },
+      { id: 'b', topics: ['t1'] },
+    ]
+    expect(sharePartitions(apart, topicsOf(2, 2))).toEqual(['a', 'a', 'b', 'b'])
+  })
+
+  it('is its own answer, and keeps together what it can', () => {
+    const wish = fc.constantFrom('numbers' as const, 'all' as const)
+    fc.assert(
+      fc.property(arbitraryMembers, arbitraryPartitions, wish, (members, partitions, together) => {
+        const asking = members.map((member) => ({ ...member, together }))
+        const owners = sharePartitions(asking, partitions)
+        expect(sharePartitions(asking, owned(partitions, owners))).toEqual(owners)
+        const topics = new Set(partitions.map(({ topic }) => topic))
+        const isOne = members.some((member) => [...topics].every((topic) => member.topics.includes(topic)))
+        if (together === 'all' && isOne && partitions.length > 0) expect(new Set(owners).size).toBe(1)
+        for (const [i, owner] of owners.entries()) {
+          const { topic } = partitions[i] as SharedPartition
+          if (owner === undefined) continue
+          expect(members.find(({ id }) => id === owner)?.topics).toContain(topic)
+        }
+      }),
+      { numRuns: 300 },
+    )
   })
 })

@@ -1,21 +1,20 @@
+import { partitionFor } from '../record/index.ts'
+import { evenShares } from './even-shares.ts'
+import type { Together } from './groups.ts'
+
 /** A member of a group as the sharing of partitions sees it. */
 export interface SharingMember {
   readonly id: string
   readonly topics: readonly string[]
+  /** What one member asks for holds for the whole group, and `'all'` for more than `'numbers'`. */
+  readonly together?: Together | undefined
 }
 
 /** A partition that is to be shared, with the member that has it now, if one has. */
 export interface SharedPartition {
   readonly topic: string
+  readonly partition: number
   readonly owner: string | undefined
-}
-
-interface Seat {
-  readonly id: string
-  readonly topics: ReadonlySet<string>
-  /** Indexes of the partitions that it gets. */
-  readonly held: number[]
-  readonly heldOfTopic: Map<string, number>
 }
 
 /**
@@ -25,6 +24,10 @@ interface Seat {
  * while one member has at least two more than another that could take one, directly or by a chain of others, one partition
  * moves. So the largest share is as small as it can be, also where members do not want the same topics.
  *
+ * Partitions that are to stay together are shared as if they were one, between the members that want all their topics;
+ * where none does, each is shared by itself. If that is all partitions of a group, their owner goes by the ids of the
+ * members, not by their age: else the oldest process would work for all such groups.
+ *
  * @param members In the order in which they joined: the earlier one is served first where it makes no difference.
  * @returns The owner of each partition, in their order; `undefined` where no member wants the topic.
  *
@@ -32,7 +35,7 @@ interface Seat {
  * ```ts
  * sharePartitions(
  *   [{ id: 'a', topics: ['t'] }, { id: 'b', topics: ['t'] }],
- *   [{ topic: 't', owner: 'a' }, { topic: 't', owner: 'a' }],
+ *   [{ topic: 't', partition: 0, owner: 'a' }, { topic: 't', partition: 1, owner: 'a' }],
  * ) // ['a', 'b']
  * ```
  */
@@ -40,95 +43,63 @@ export function sharePartitions(
   members: readonly SharingMember[],
   partitions: readonly SharedPartition[],
 ): readonly (string | undefined)[] {
-  const seats = members.map(({ id, topics }): Seat => {
-    return { id, topics: new Set(topics), held: [], heldOfTopic: new Map() }
+  const bundles = bundlesOf(members, partitions)
+  if (bundles === undefined) return evenShares(members, partitions)
+  const wants = members.map(({ id, topics }) => {
+    return { id, topics: bundles.filter((bundle) => isWanted(bundle, topics)).map(({ name }) => name) }
   })
-  const byId = new Map(seats.map((seat) => [seat.id, seat]))
-  const open: number[] = []
-  for (const [index, { topic, owner }] of partitions.entries()) {
-    const seat = owner === undefined ? undefined : byId.get(owner)
-    if (seat?.topics.has(topic)) give(seat, index, topic)
-    else open.push(index)
-  }
-  for (const index of open) {
-    const { topic } = partitions[index] as SharedPartition
-    let least: Seat | undefined
-    for (const seat of seats) {
-      if (seat.topics.has(topic) && (least === undefined || isLess(seat, least, topic))) least = seat
-    }
-    if (least !== undefined) give(least, index, topic)
-  }
-  while (levelOnce(seats, partitions)) {
-    // One partition has moved, or a chain of them; each time the shares are more even, so this ends.
-  }
-  const owners: (string | undefined)[] = partitions.map(() => undefined)
-  for (const { id, held } of seats) for (const index of held) owners[index] = id
-  return owners
+  const isOne = bundles.length === 1
+  const owners = evenShares(
+    isOne ? wants.toSorted((a, b) => rankOf(a.id) - rankOf(b.id)) : wants,
+    bundles.map((bundle) => ({ topic: bundle.name, owner: isOne ? undefined : ownerOf(bundle) })),
+  )
+  const byPartition = new Map(bundles.flatMap((bundle, i) => bundle.partitions.map((one) => [one, owners[i]] as const)))
+  return partitions.map((partition) => byPartition.get(partition))
 }
 
-function isLess(one: Seat, other: Seat, topic: string): boolean {
-  if (one.held.length !== other.held.length) return one.held.length < other.held.length
-  return (one.heldOfTopic.get(topic) ?? 0) < (other.heldOfTopic.get(topic) ?? 0)
+/** Partitions that go to one member. */
+interface Bundle {
+  /** Its topics, by which members want it. */
+  readonly name: string
+  readonly topics: readonly string[]
+  readonly partitions: readonly SharedPartition[]
 }
 
-function give(seat: Seat, index: number, topic: string): void {
-  seat.held.push(index)
-  seat.heldOfTopic.set(topic, (seat.heldOfTopic.get(topic) ?? 0) + 1)
+/** `undefined`: each partition goes its own way. */
+function bundlesOf(
+  members: readonly SharingMember[],
+  partitions: readonly SharedPartition[],
+): readonly Bundle[] | undefined {
+  const wishes = new Set(members.map(({ together }) => together))
+  const isAll = wishes.has('all')
+  if (!isAll && !wishes.has('numbers')) return undefined
+  const byTopic = [...Map.groupBy(partitions, ({ topic }) => topic).values()]
+  const counts = new Set(byTopic.map(({ length }) => length))
+  // A key is on partitions of the same number only where topics have the same number of partitions.
+  const areNumbers = !isAll && counts.size === 1
+  const groups = Map.groupBy(partitions, ({ partition }) => (areNumbers ? partition : 0)).values()
+  return [...groups].flatMap((group) => {
+    const bundle = bundleOf(group)
+    return members.some(({ topics }) => isWanted(bundle, topics)) ? [bundle] : group.map((one) => bundleOf([one]))
+  })
 }
 
-/** Moves one partition from a member with many towards one with at least two fewer; `false` if there is none. */
-function levelOnce(seats: readonly Seat[], partitions: readonly SharedPartition[]): boolean {
-  for (const from of seats.toSorted((a, b) => b.held.length - a.held.length)) {
-    const chain = chainFrom(from, seats)
-    if (chain === undefined) continue
-    for (let i = 0; i + 1 < chain.length; i++) moveOne(chain[i] as Seat, chain[i + 1] as Seat, partitions)
-    return true
-  }
-  return false
+function bundleOf(partitions: readonly SharedPartition[]): Bundle {
+  const topics = [...new Set(partitions.map(({ topic }) => topic))].sort()
+  return { name: topics.join('\n'), topics, partitions }
 }
 
-/** The shortest chain of members, each of which wants a topic that the one before holds, to one with two fewer. */
-function chainFrom(from: Seat, seats: readonly Seat[]): readonly Seat[] | undefined {
-  const cameFrom = new Map<Seat, Seat>()
-  const line = [from]
-  for (const seat of line) {
-    let end: Seat | undefined
-    for (const next of seats) {
-      if (next === from || cameFrom.has(next) || !takesFrom(next, seat)) continue
-      cameFrom.set(next, seat)
-      line.push(next)
-      const isLower = next.held.length + 2 <= from.held.length
-      if (isLower && (end === undefined || next.held.length < end.held.length)) end = next
-    }
-    if (end === undefined) continue
-    const chain = [end]
-    for (let at = cameFrom.get(end); at !== undefined; at = cameFrom.get(at)) chain.unshift(at)
-    return chain
-  }
-  return undefined
+function isWanted(bundle: Bundle, topics: readonly string[]): boolean {
+  return bundle.topics.every((topic) => topics.includes(topic))
 }
 
-function takesFrom(taker: Seat, giver: Seat): boolean {
-  for (const [topic, count] of giver.heldOfTopic) if (count > 0 && taker.topics.has(topic)) return true
-  return false
+/** Who has most of it. */
+function ownerOf({ partitions }: Bundle): string | undefined {
+  const byOwner = Map.groupBy(partitions, ({ owner }) => owner)
+  byOwner.delete(undefined)
+  return [...byOwner].toSorted(([, a], [, b]) => b.length - a.length)[0]?.[0]
 }
 
-/** Moves a partition of the topic that the giver has most of beyond the taker, rather one that nobody had before. */
-function moveOne(giver: Seat, taker: Seat, partitions: readonly SharedPartition[]): void {
-  let best = -1
-  let bestSurplus = Number.NEGATIVE_INFINITY
-  for (const [at, index] of giver.held.entries()) {
-    const { topic, owner } = partitions[index] as SharedPartition
-    if (!taker.topics.has(topic)) continue
-    const surplus = (giver.heldOfTopic.get(topic) ?? 0) - (taker.heldOfTopic.get(topic) ?? 0)
-    // What its owner did not have before moves at no cost.
-    const weight = (owner === giver.id ? 0 : partitions.length) + surplus
-    if (weight < bestSurplus) continue
-    best = at
-    bestSurplus = weight
-  }
-  const [index] = giver.held.splice(best, 1) as [number]
-  const { topic } = partitions[index] as SharedPartition
-  giver.heldOfTopic.set(topic, (giver.heldOfTopic.get(topic) ?? 0) - 1)
-  give(taker, index, topic)
+function rankOf(id: string): number {
+  return partitionFor(id, 2 ** 31)
 }

@@ -244,7 +244,8 @@ export class ClassicMember implements Membership, MemberIdentity {
 
   async #join(): Promise<ResponseOf<'joinGroup'> | undefined> {
     const { cluster, options } = this.#parts
-    const metadata = writeSubscription({ topics: options.topics, owned: this.#owned(), generation: this.#generation })
+    const { topics, together } = options
+    const metadata = writeSubscription({ topics, owned: this.#owned(), generation: this.#generation, together })
     const answer = await cluster.askCoordinator(
       'group',
       this.group,

@@ -1,3 +1,5 @@
+import type { Together } from '../engine/index.ts'
+
 /** Partitions of one topic. */
 export interface TopicShare {
   readonly topic: string
@@ -10,6 +12,8 @@ export interface Subscription {
   readonly owned: readonly TopicShare[]
   /** Generation in which it was given what it has; -1: not told. */
   readonly generation: number
+  /** Which partitions shall go to one member. */
+  readonly together?: Together | undefined
 }
 
 // Formats: `ConsumerProtocolSubscription` and `ConsumerProtocolAssignment` of Apache Kafka's message definitions, which all
@@ -18,13 +22,15 @@ export interface Subscription {
 const subscriptionVersion = 2
 const assignmentVersion = 0
 
-export function writeSubscription({ topics, owned, generation }: Subscription): Buffer {
+/** How a wish stands in the user data. */
+const togetherData = { numbers: 'millrace:numbers', all: 'millrace:all' } as const
+
+export function writeSubscription({ topics, owned, generation, together }: Subscription): Buffer {
   const writer = new Bytes()
   writer.int16(subscriptionVersion)
   writer.int32(topics.length)
   for (const topic of topics) writer.text(topic)
-  // No data of the user's own.
-  writer.int32(-1)
+  writer.data(together === undefined ? undefined : togetherData[together])
   writeShares(writer, owned)
   writer.int32(generation)
   return writer.done()
@@ -34,17 +40,18 @@ export function readSubscription(bytes: Buffer): Subscription {
   const reader = new Cursor(bytes)
   const version = reader.int16()
   const topics = reader.list(() => reader.text())
-  reader.bytes()
+  const data = reader.data()
   const owned = version >= 1 ? readShares(reader) : []
   const generation = version >= 2 ? reader.int32() : -1
-  return { topics, owned, generation }
+  const together = (['numbers', 'all'] as const).find((wish) => togetherData[wish] === data)
+  return { topics, owned, generation, ...(together !== undefined && { together }) }
 }
 
 export function writeAssignment(shares: readonly TopicShare[]): Buffer {
   const writer = new Bytes()
   writer.int16(assignmentVersion)
   writeShares(writer, shares)
-  writer.int32(-1)
+  writer.data(undefined)
   return writer.done()
 }
 
@@ -90,6 +97,12 @@ class Bytes {
     this.#parts.push(part)
   }
 
+  /** Data of the user's own. */
+  data(value: string | undefined): void {
+    this.int32(value?.length ?? -1)
+    this.#parts.push(Buffer.from(value ?? '', 'latin1'))
+  }
+
   done(): Buffer {
     return Buffer.concat(this.#parts)
   }
@@ -119,9 +132,10 @@ class Cursor {
     return this.#bytes.toString('utf8', this.#at - length, this.#at)
   }
 
-  bytes(): void {
-    const length = this.int32()
-    if (length > 0) this.#at += length
+  data(): string {
+    const length = Math.max(0, this.int32())
+    this.#at += length
+    return this.#bytes.toString('latin1', this.#at - length, this.#at)
   }
 
   list<T>(read: () => T): T[] {

@@ -86,6 +86,9 @@ describe('the embedded consumer protocol', () => {
   it('gives subscriptions and assignments back as they were', () => {
     const subscription = { topics: ['orders', 'größe'], owned: shares, generation: 9 }
     expect(readSubscription(writeSubscription(subscription))).toEqual(subscription)
+    for (const together of ['numbers', 'all'] as const) {
+      expect(readSubscription(writeSubscription({ ...subscription, together })).together).toBe(together)
+    }
     expect(readAssignment(writeAssignment(shares))).toEqual(shares)
     expect(readAssignment(Buffer.alloc(0))).toEqual([])
   })

@@ -24,10 +24,10 @@ export function cooperativeShares(
     Array.from({ length: partitionCountOf(topic) }, (_, partition) => ({ topic, partition })),
   )
   const partitions = places.map(({ topic, partition }): SharedPartition => {
-    return { topic, owner: owners.get(`${topic}/${partition}`) }
+    return { topic, partition, owner: owners.get(`${topic}/${partition}`) }
   })
   const target = sharePartitions(
-    ordered.map(({ id, subscription }) => ({ id, topics: subscription.topics })),
+    ordered.map(({ id, subscription: { topics, together } }) => ({ id, topics, together })),
     partitions,
   )
   const shares = new Map(ordered.map(({ id }) => [id, new Map<string, number[]>()]))

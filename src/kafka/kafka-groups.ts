@@ -1,6 +1,5 @@
-import { checkInteger, checkList, checkName } from '../committing/index.ts'
+import { checkJoin, checkName } from '../committing/index.ts'
 import {
-  ArgumentInvalidError,
   type Claim,
   type ConsumerGroups,
   GroupActiveError,
@@ -56,18 +55,13 @@ export class KafkaGroups implements ConsumerGroups, ClaimBook {
 
   async join(options: JoinOptions): Promise<Member> {
     this.#refuseIfDone()
-    checkName('group', options?.group)
-    for (const name of ['onAssigned', 'onRevoked', 'onLost'] as const) {
-      if (typeof options[name] !== 'function') throw new ArgumentInvalidError(name, 'is not a function')
-    }
-    if (options.sessionTimeoutMs !== undefined) checkInteger('sessionTimeoutMs', options.sessionTimeoutMs, 1)
-    const { from = 'earliest', group } = options
-    if (from !== 'earliest' && from !== 'latest') throw new ArgumentInvalidError('from', 'is not earliest or latest')
-    checkList('topics', options.topics)
+    checkJoin(options)
+    const { group } = options
     await Promise.all(options.topics.map((topic) => this.#parts.catalog.resolveTopic(topic)))
     this.#refuseIfDone()
     const { cluster, catalog, offsets, settled } = this.#parts
-    const isNew = await this.#hasConsumerProtocol(group)
+    // Brokers share partitions one by one; what is to stay together, members have to share themselves.
+    const isNew = options.together === undefined && (await this.#hasConsumerProtocol(group))
     const sequence = [...this.#members].filter((one) => one.group === group).length
     const { instanceId } = cluster.options
     const Protocol = isNew ? ConsumerMember : ClassicMember

@@ -1,6 +1,5 @@
-import { checkInteger, checkList, checkName } from '../committing/index.ts'
+import { checkJoin, checkName } from '../committing/index.ts'
 import {
-  ArgumentInvalidError,
   type ConsumerGroups,
   GroupActiveError,
   type GroupDescription,
@@ -198,15 +197,4 @@ export class GroupDirectory implements ConsumerGroups {
     const looks = await this.#store.look(sessions.map(([group]) => group))
     await Promise.all(sessions.map(([group, session]) => session.follow(looks.get(group))))
   }
-}
-
-function checkJoin(options: JoinOptions): void {
-  checkName('group', options?.group)
-  for (const name of ['onAssigned', 'onRevoked', 'onLost'] as const) {
-    if (typeof options[name] !== 'function') throw new ArgumentInvalidError(name, 'is not a function')
-  }
-  if (options.sessionTimeoutMs !== undefined) checkInteger('sessionTimeoutMs', options.sessionTimeoutMs, 1)
-  const { from = 'earliest' } = options
-  if (from !== 'earliest' && from !== 'latest') throw new ArgumentInvalidError('from', 'is not earliest or latest')
-  checkList('topics', options.topics)
 }

@@ -7,7 +7,8 @@ const member = (id: string, topics: readonly string[] = ['t'], isExpired = false
   topics,
   isExpired,
 })
-const partitionsOf = (count: number, topic = 't') => Array.from({ length: count }, (_, i) => ({ id: i + 1, topic }))
+const partitionsOf = (count: number, topic = 't') =>
+  Array.from({ length: count }, (_, i) => ({ id: i + 1, topic, number: i }))
 const claim = (partitionId: number, memberId: string | null, epoch = 1, isRevoking = false): ClaimRow => ({
   partitionId,
   epoch,

@@ -1,10 +1,11 @@
-import { sharePartitions } from '../engine/index.ts'
+import { sharePartitions, type Together } from '../engine/index.ts'
 
 /** A member as the server has it. */
 export interface MemberRow {
   readonly id: string
   /** Empty: it is about to leave and gives everything back. */
   readonly topics: readonly string[]
+  readonly together?: Together | undefined
   /** It has not said that it lives for longer than it promised. */
   readonly isExpired: boolean
 }
@@ -24,6 +25,7 @@ export interface ClaimRow {
 export interface WantedPartition {
   readonly id: number
   readonly topic: string
+  readonly number: number
 }
 
 /** A group at one moment. */
@@ -78,10 +80,10 @@ export function planGroup(state: GroupState, wishes: GroupWishes = {}): GroupCha
   )
   const owners = sharePartitions(
     staying,
-    state.partitions.map(({ id, topic }) => {
+    state.partitions.map(({ id, topic, number }) => {
       const claim = claims.get(id)
       const isKept = claim?.memberId != null && !claim.isRevoking
-      return { topic, owner: isKept ? claim.memberId : undefined }
+      return { topic, partition: number, owner: isKept ? claim.memberId : undefined }
     }),
   )
   const target = new Map(state.partitions.map(({ id }, i) => [id, owners[i]]))

@@ -1,8 +1,8 @@
 import type { Assignment, Claim, JoinOptions, Member } from '../engine/index.ts'
 import { ClosedError } from '../kernel/index.ts'
 import { GroupMember, sessionTimeoutOf } from './group-member.ts'
-import { type ClaimRow, type GroupState, planGroup, stateAfter } from './group-plan.ts'
-import type { GroupLook, GroupStore, PlacedPartition } from './group-store.ts'
+import { type ClaimRow, type GroupState, planGroup, stateAfter, type WantedPartition } from './group-plan.ts'
+import type { GroupLook, GroupStore } from './group-store.ts'
 import type { TopicGround } from './topic-ground.ts'
 
 /** From then on a member that leaves, and takes its time, is given nothing more, in milliseconds. */
@@ -139,10 +139,11 @@ export class GroupSession {
   }
 
   async #enter(id: string, options: JoinOptions): Promise<void> {
-    const { topics, from = 'earliest' } = options
+    const { topics, from = 'earliest', together } = options
     const sessionTimeoutMs = sessionTimeoutOf(options)
     const { instanceId } = this.#ground
-    await this.#store.join({ id, group: this.#group, instanceId, topics: [...topics], from, sessionTimeoutMs })
+    const wishes = { topics: [...topics], from, sessionTimeoutMs, together }
+    await this.#store.join({ id, group: this.#group, instanceId, ...wishes })
     this.#ground.announce()
   }
 
@@ -188,7 +189,7 @@ export class GroupSession {
   }
 
   /** Tells the members here what concerns them. */
-  async #deliver(state: GroupState, partitions: readonly PlacedPartition[]): Promise<void> {
+  async #deliver(state: GroupState, partitions: readonly WantedPartition[]): Promise<void> {
     const present = new Set(state.members.map(({ id }) => id))
     const claims = new Map(state.claims.map((claim) => [claim.partitionId, claim]))
     const places = new Map(partitions.map((partition) => [partition.id, partition]))
@@ -218,7 +219,7 @@ export class GroupSession {
   async #assign(
     member: GroupMember,
     claims: readonly ClaimRow[],
-    places: ReadonlyMap<number, PlacedPartition>,
+    places: ReadonlyMap<number, WantedPartition>,
   ): Promise<void> {
     const ids = claims.map(({ partitionId }) => partitionId)
     const starts = await this.#store.startOf(this.#group, ids, member.options.from ?? 'earliest')

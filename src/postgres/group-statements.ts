@@ -28,15 +28,16 @@ export function groupStatements(schema: string): Readonly<Record<StatementKey, N
       name: 'millrace_group_join',
       text: `WITH grp AS (INSERT INTO ${schema}.consumer_group AS mine (name, generation) VALUES ($2, 1)
           ON CONFLICT (name) DO UPDATE SET generation = mine.generation + 1 RETURNING name)
-        INSERT INTO ${schema}.member (id, group_name, instance_id, topics, start_at, session_timeout_ms, lease_until)
-        SELECT $1::uuid, grp.name, $3::uuid, $4::text[], $5, $6::bigint,
+        INSERT INTO ${schema}.member (id, group_name, instance_id, topics, start_at, session_timeout_ms, together, lease_until)
+        SELECT $1::uuid, grp.name, $3::uuid, $4::text[], $5, $6::bigint, $7::text,
           clock_timestamp() + $6::bigint * interval '1 millisecond' FROM grp
         ON CONFLICT (id) DO NOTHING`,
     },
     read: {
       name: 'millrace_group_read',
       text: `SELECT generation, catalog_version,
-          (SELECT coalesce(json_agg(json_build_object('id', id, 'topics', topics, 'isExpired', NOT ${lives})
+          (SELECT coalesce(json_agg(json_build_object('id', id, 'topics', topics, 'together', together,
+            'isExpired', NOT ${lives})
             ORDER BY joined_number), '[]')::text FROM ${schema}.member WHERE group_name = $1) AS members,
           (SELECT coalesce(json_agg(json_build_object('partitionId', partition_id, 'epoch', epoch, 'memberId', member_id,
             'isRevoking', is_revoking)), '[]')::text FROM ${schema}.claim WHERE group_name = $1) AS claims,

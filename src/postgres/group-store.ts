@@ -1,18 +1,13 @@
-import { OffsetSet, type Progress } from '../engine/index.ts'
-import type { ClaimRow, GroupChanges, GroupState, MemberRow, WantedPartition } from './group-plan.ts'
+import { OffsetSet, type Progress, type Together } from '../engine/index.ts'
+import type { ClaimRow, GroupChanges, GroupState, MemberRow } from './group-plan.ts'
 import { groupStatements } from './group-statements.ts'
 import { numberOf, type Row, type StatementRunner } from './statements.ts'
-
-/** A partition by its place, beside its id. */
-export interface PlacedPartition extends WantedPartition {
-  readonly number: number
-}
 
 /** A group as it was read, with what tells whether it has changed since. */
 export interface ReadGroup {
   readonly generation: number
   readonly catalogVersion: number
-  readonly state: GroupState & { readonly partitions: readonly PlacedPartition[] }
+  readonly state: GroupState
 }
 
 /** What a look at a group costs little to know. */
@@ -30,6 +25,7 @@ export interface NewMember {
   readonly topics: readonly string[]
   readonly from: 'earliest' | 'latest'
   readonly sessionTimeoutMs: number
+  readonly together: Together | undefined
 }
 
 /** How far a group is on a partition, and how far the partition is. */
@@ -66,8 +62,9 @@ export class GroupStore {
   }
 
   async join(member: NewMember): Promise<void> {
-    const { id, group, instanceId, topics, from, sessionTimeoutMs } = member
-    await this.#runner.query(this.#sql.join, [id, group, instanceId, topics, from, sessionTimeoutMs])
+    const { id, group, instanceId, topics, from, sessionTimeoutMs, together } = member
+    const values = [id, group, instanceId, topics, from, sessionTimeoutMs, together ?? null]
+    await this.#runner.query(this.#sql.join, values)
   }
 
   /** Undefined: nobody has ever joined. */

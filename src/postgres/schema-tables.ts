@@ -79,6 +79,8 @@ export function tablesVersion1(schema: string): string {
       topics text[] COLLATE "C" NOT NULL,
       start_at text NOT NULL,
       session_timeout_ms bigint NOT NULL,
+      -- Which partitions shall go to one member: 'numbers', 'all', or none in particular.
+      together text,
       joined_number bigint GENERATED ALWAYS AS IDENTITY,
       lease_until timestamptz NOT NULL
     ) WITH (fillfactor = 50);

@@ -76,6 +76,6 @@ export {
   type RetryPolicy,
 } from './retry-policy.ts'
 export { Subscription } from './subscription.ts'
-export { topicsOf } from './subscription-core.ts'
+export { togetherOf, topicsOf } from './subscription-core.ts'
 export { type TopicDeclaration, topic } from './topic.ts'
 export { TopicResolver } from './topic-resolver.ts'

@@ -1,3 +1,4 @@
+import type { Together } from '../engine/index.ts'
 import { type Clock, sleep } from '../kernel/index.ts'
 import type { AnyEventDefinition, Message } from '../message/index.ts'
 import type { CommitBatch } from './commit-batch.ts'
@@ -6,6 +7,7 @@ import { Committer, type Refusal } from './committer.ts'
 import { Dedupe } from './dedupe.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { Epoch } from './epoch.ts'
+import type { Handler } from './handler.ts'
 import { Lanes } from './lanes.ts'
 import { chainNamespace } from './namespaces.ts'
 import { OutsideCalls } from './outside-calls.ts'
@@ -38,6 +40,8 @@ export class SubscriptionCore {
   readonly dispatcher: Dispatcher
   /** The partitions that this member owns, by topic and partition. */
   readonly readers: Map<string, PartitionReader> = new Map()
+  /** Which partitions belong to one member. */
+  readonly together: Together | undefined
 
   constructor(setup: SubscriptionSetup, events: CoreEvents) {
     const { engine, app, group, handler, clock } = setup
@@ -45,7 +49,7 @@ export class SubscriptionCore {
     this.chain = new CommitChain(engine, chainNamespace(group))
     const definitions = new Map(handler.events.map((definition) => [definition.type, definition]))
     const topics = topicsOf(handler.events)
-    const isShared = handler.key !== undefined || topics.length > 1
+    this.together = togetherOf(handler)
     const committer = new Committer(
       { engine, app, group, chain: this.chain, clock },
       (batch) => events.onCommitted(batch),
@@ -63,7 +67,7 @@ export class SubscriptionCore {
         engine,
         group,
         clock,
-        shared: isShared ? { topic: topics[0] as string } : undefined,
+        shared: this.together !== undefined ? { topic: topics[0] as string } : undefined,
         enqueue: (task) => this.lanes.enqueue(task),
         onError: events.onFatal,
       }),
@@ -134,6 +138,17 @@ export class SubscriptionCore {
 /** Topics of definitions, each once, in the order in which the handler names them. */
 export function topicsOf(events: readonly AnyEventDefinition[]): readonly string[] {
   return [...new Set(events.map((definition) => definition.topic))]
+}
+
+/**
+ * Which partitions belong to one member, so that each key of a handler has one owner: a key of its own may come from any
+ * partition, a partition key of several topics comes from those of one number. Its timers, of which a key has one set, cannot
+ * be told apart by number: topics may have different numbers of partitions.
+ */
+export function togetherOf(handler: Handler): Together | undefined {
+  if (handler.key !== undefined) return 'all'
+  if (topicsOf(handler.events).length === 1) return undefined
+  return Object.keys(handler.timers).length > 0 ? 'all' : 'numbers'
 }
 
 /** Names a partition among those that a member owns. */

@@ -57,6 +57,7 @@ export class Subscription {
       topics: topicsOf(handler.events),
       from: handler.from,
       sessionTimeoutMs,
+      together: this.#core.together,
       onAssigned: (assignments) => this.#onAssigned(assignments),
       onRevoked: (claims) => this.#onRevoked(claims),
       onLost: (claims) => {

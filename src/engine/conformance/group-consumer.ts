@@ -34,7 +34,7 @@ export class GroupConsumer {
 
   static async join(
     engine: Engine,
-    options: Pick<JoinOptions, 'group' | 'topics' | 'from' | 'sessionTimeoutMs'>,
+    options: Pick<JoinOptions, 'group' | 'topics' | 'from' | 'sessionTimeoutMs' | 'together'>,
     effectOf: EffectOf,
   ): Promise<GroupConsumer> {
     const consumer = new GroupConsumer(engine, effectOf)

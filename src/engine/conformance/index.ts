@@ -48,6 +48,7 @@ import { stateCases } from './state-cases.ts'
 import { streamEndCases } from './stream-end-cases.ts'
 import { subscriptionCases } from './subscription-cases.ts'
 import { timerCases } from './timer-cases.ts'
+import { togetherCases } from './together-cases.ts'
 import { topicCases } from './topic-cases.ts'
 import { watchCases } from './watch-cases.ts'
 
@@ -65,6 +66,7 @@ function asking(kind: Kept, cases: readonly ConformanceCase[]): readonly Conform
 export const conformanceCases: readonly ConformanceCase[] = [
   ...lifecycleCases,
   ...closingCases,
+  ...togetherCases,
   ...topicCases,
   ...publishCases,
   ...contentCases,
