@@ -2,10 +2,11 @@
  * The Kafka engine: topics and the progress of consumer groups in a Kafka cluster, committed together in transactions.
  * @module
  */
-import type { EngineEnvironment, EngineSource } from '../engine/index.ts'
+import type { Engine, EngineEnvironment, EngineSource } from '../engine/index.ts'
 import { systemClock, systemRandom } from '../kernel/index.ts'
 import { KafkaEngine, kafkaCapabilities } from './kafka-engine.ts'
 import { type KafkaOptions, resolveKafkaOptions } from './options.ts'
+import { prefixedEngine } from './prefixed-engine.ts'
 
 export {
   KafkaClientMissingError,
@@ -20,13 +21,12 @@ export {
   KafkaTlsError,
   KafkaUnreachableError,
 } from './errors.ts'
-export { KafkaEngine } from './kafka-engine.ts'
 export type { KafkaGroupProtocol, KafkaOptions, KafkaSasl } from './options.ts'
 export { type EventHubsOptions, eventHubs, redpanda } from './presets.ts'
 
-/** An {@link EngineSource} that opens a {@link KafkaEngine}. */
+/** An {@link EngineSource} that connects to a cluster. */
 export interface KafkaSource extends EngineSource {
-  open(environment?: Partial<EngineEnvironment>): Promise<KafkaEngine>
+  open(environment?: Partial<EngineEnvironment>): Promise<Engine>
 }
 
 /**
@@ -46,10 +46,12 @@ export function kafka(options: KafkaOptions): KafkaSource {
   return {
     name: 'kafka',
     capabilities: kafkaCapabilities,
-    open: (environment = {}) =>
-      KafkaEngine.open(resolved, {
+    open: async (environment = {}) => {
+      const engine = await KafkaEngine.open(resolved, {
         clock: environment.clock ?? systemClock,
         random: environment.random ?? systemRandom,
-      }),
+      })
+      return resolved.prefix === '' ? engine : prefixedEngine(engine, resolved.prefix)
+    },
   }
 }

@@ -1,7 +1,7 @@
 import { Connection, consumerGroupHeartbeatV1, leaveGroupV5 } from '@platformatic/kafka'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Claim, WriteBatch } from '../engine/index.ts'
-import { type KafkaEngine, kafka } from './index.ts'
+import type { Claim, Engine, WriteBatch } from '../engine/index.ts'
+import { kafka } from './index.ts'
 import { addressOf } from './options.ts'
 import {
   eventually,
@@ -21,7 +21,7 @@ describe.skipIf(!serversWanted).each(['consumer', 'classic'] as const)(
   (protocol) => {
     let brokers: readonly string[] = []
     let connection: Connection
-    const engines: KafkaEngine[] = []
+    const engines: Engine[] = []
     beforeAll(async () => {
       brokers = (await sharedServer()).bootstrapBrokers
       const { host, port } = addressOf(brokers[0] as string) as { host: string; port: number }
@@ -33,7 +33,7 @@ describe.skipIf(!serversWanted).each(['consumer', 'classic'] as const)(
       await connection?.close()
     })
 
-    const opened = async (heartbeatIntervalMs: number, rest = {}): Promise<KafkaEngine> => {
+    const opened = async (heartbeatIntervalMs: number, rest = {}): Promise<Engine> => {
       const engine = await kafka({ brokers, groupProtocol: protocol, heartbeatIntervalMs, ...rest }).open()
       engines.push(engine)
       return engine
@@ -43,7 +43,7 @@ describe.skipIf(!serversWanted).each(['consumer', 'classic'] as const)(
     })
 
     /** Takes a member out of its group behind its back, as a coordinator does that has not heard of it for long. */
-    async function expel(engine: KafkaEngine, group: string): Promise<void> {
+    async function expel(engine: Engine, group: string): Promise<void> {
       const members = (await engine.groups.describe(group))?.members ?? []
       for (const { id } of members) {
         if (protocol === 'classic') await leaveGroupV5.api.async(connection, group, [{ memberId: id }])
@@ -55,7 +55,7 @@ describe.skipIf(!serversWanted).each(['consumer', 'classic'] as const)(
     async function unaware(
       topic: string,
       group: string,
-    ): Promise<{ engine: KafkaEngine; noting: NotingMember; claim: Claim }> {
+    ): Promise<{ engine: Engine; noting: NotingMember; claim: Claim }> {
       const engine = await opened(60_000)
       const noting = await joining(engine, { group, topics: [topic] })
       const { claim } = await firstAssignment(noting)
@@ -85,6 +85,8 @@ describe.skipIf(!serversWanted).each(['consumer', 'classic'] as const)(
         { kind: 'fenced', group, topic, partition: 0 },
         'ok',
       ])
+      // Another engine sees what was committed a moment later.
+      await eventually('all that was committed', async () => (await valuesOf(meddler, out)).length === 3)
       expect(await valuesOf(meddler, out)).toEqual(['first', 'before', 'after'])
       const next = await joining(meddler, { group, topics: [topic] })
       const heir = await firstAssignment(next)
@@ -118,7 +120,7 @@ describe.skipIf(!serversWanted).each(['consumer', 'classic'] as const)(
       for (const value of values) {
         await one.commit({ publish: [{ topic, partition: Number(value) % 4, records: texts(value) }] })
       }
-      const work = (engine: KafkaEngine) => {
+      const work = (engine: Engine) => {
         const stops = new Map<number, { stop: AbortController; ended: Promise<void> }>()
         const handle = async (claim: Claim, next: number, signal: AbortSignal): Promise<void> => {
           let offset = next

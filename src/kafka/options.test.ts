@@ -25,6 +25,8 @@ describe('options of kafka()', () => {
     [{ brokers: ['localhost'] }, 'localhost'],
     [{ brokers, clientID: 'x' }, 'clientID'],
     [{ brokers, clientId: '' }, 'clientId'],
+    [{ brokers, prefix: 'größe' }, 'prefix'],
+    [{ brokers, prefix: 'x'.repeat(101) }, 'prefix'],
     [{ brokers, transactionTimeoutMs: 5 }, 'transactionTimeoutMs'],
     [{ brokers, heartbeatIntervalMs: 0.5 }, 'heartbeatIntervalMs'],
     [{ brokers, replicationFactor: 0 }, 'replicationFactor'],

@@ -25,6 +25,11 @@ export interface KafkaOptions {
   /** Name in the logs and quotas of the brokers. Default `'millrace'`. */
   readonly clientId?: string
   /**
+   * The names of topics and groups begin with it on the brokers, and only such topics and groups are seen: several programs,
+   * or several copies of one, share a cluster. Up to 100 letters, digits, `.`, `_` and `-`. Default: none.
+   */
+  readonly prefix?: string
+  /**
    * Transactional ids begin with it; each engine that is opened has one of its own. A cluster with access rules must allow
    * ids with this prefix. Default: `clientId`.
    */
@@ -77,6 +82,7 @@ export interface ResolvedKafkaOptions extends Required<Omit<KafkaOptions, 'sasl'
 
 const defaults = {
   clientId: 'millrace',
+  prefix: '',
   groupProtocol: 'auto',
   replicationFactor: null,
   transactionTimeoutMs: 15_000,
@@ -127,6 +133,9 @@ export function resolveKafkaOptions(options: KafkaOptions): ResolvedKafkaOptions
     if (value === undefined) continue
     if (typeof value !== 'string' || value === '' || value.length > 200)
       refuse(option, 'is no name of 1 to 200 characters')
+  }
+  if (typeof resolved.prefix !== 'string' || !/^[a-zA-Z0-9._-]{0,100}$/.test(resolved.prefix)) {
+    refuse('prefix', 'is not up to 100 letters, digits, dots, underscores and hyphens')
   }
   for (const [option, [min, max]] of Object.entries(ranges)) {
     const value = (resolved as Record<string, unknown>)[option]

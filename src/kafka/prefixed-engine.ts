@@ -1,0 +1,175 @@
+import { checkTopicName } from '../committing/index.ts'
+import type {
+  Claim,
+  CommitOutcome,
+  Conflict,
+  ConsumerGroups,
+  Engine,
+  JoinOptions,
+  TopicDescription,
+  Topics,
+  WriteBatch,
+} from '../engine/index.ts'
+
+/** Puts a prefix before names, and takes it away again. What is no name is left for the engine to refuse. */
+class Names {
+  readonly #prefix: string
+
+  constructor(prefix: string) {
+    this.#prefix = prefix
+  }
+
+  isInside(name: string): boolean {
+    return name.startsWith(this.#prefix)
+  }
+
+  inside<Name>(name: Name): Name {
+    return typeof name === 'string' && name !== '' ? (`${this.#prefix}${name}` as Name) : name
+  }
+
+  outside(name: string): string {
+    return this.isInside(name) ? name.slice(this.#prefix.length) : name
+  }
+
+  claimInside(claim: Claim): Claim {
+    if (typeof claim !== 'object' || claim === null) return claim
+    return { ...claim, group: this.inside(claim.group), topic: this.inside(claim.topic) }
+  }
+
+  claimOutside(claim: Claim): Claim {
+    return { ...claim, group: this.outside(claim.group), topic: this.outside(claim.topic) }
+  }
+
+  topicOutside(description: TopicDescription): TopicDescription {
+    return { ...description, name: this.outside(description.name) }
+  }
+
+  placeOutside<Place extends { readonly topic: string }>(place: Place): Place {
+    return { ...place, topic: this.outside(place.topic) }
+  }
+
+  batchInside(batch: WriteBatch): WriteBatch {
+    if (typeof batch !== 'object' || batch === null) return batch
+    const { publish, progress } = batch
+    return {
+      ...batch,
+      ...(Array.isArray(publish) && {
+        publish: publish.map((write) => (isObject(write) ? { ...write, topic: this.inside(write.topic) } : write)),
+      }),
+      ...(Array.isArray(progress) && {
+        progress: progress.map((write) =>
+          isObject(write) ? { ...write, claim: this.claimInside(write.claim) } : write,
+        ),
+      }),
+    }
+  }
+
+  outcomeOutside(outcome: CommitOutcome): CommitOutcome {
+    if (!outcome.ok) return { ok: false, conflict: this.#conflictOutside(outcome.conflict) }
+    return { ...outcome, published: outcome.published.map((place) => this.placeOutside(place)) }
+  }
+
+  #conflictOutside(conflict: Conflict): Conflict {
+    if (conflict.kind !== 'fenced') return conflict
+    return { ...conflict, group: this.outside(conflict.group), topic: this.outside(conflict.topic) }
+  }
+}
+
+/**
+ * An engine whose topics and groups have names that begin with a prefix, and which sees no others: several programs, or
+ * several runs of one, share a cluster. In errors and on the brokers, names stand whole.
+ */
+export function prefixedEngine(engine: Engine, prefix: string): Engine {
+  const names = new Names(prefix)
+  return {
+    name: engine.name,
+    capabilities: engine.capabilities,
+    events: engine.events,
+    state: engine.state,
+    timers: engine.timers,
+    topics: prefixedTopics(engine.topics, names),
+    groups: prefixedGroups(engine.groups, names),
+    commit: async (batch, options) => names.outcomeOutside(await engine.commit(names.batchInside(batch), options)),
+    close: () => engine.close(),
+    [Symbol.asyncDispose]: () => engine.close(),
+  }
+}
+
+function prefixedTopics(topics: Topics, names: Names): Topics {
+  /** A name that none may have must not become one by what stands before it. */
+  const checked = (name: string): string => {
+    checkTopicName(name)
+    return names.inside(name)
+  }
+  return {
+    create: async (name, config) => names.topicOutside(await topics.create(checked(name), config)),
+    ensure: async (name, config) => names.topicOutside(await topics.ensure(checked(name), config)),
+    alter: async (name, changes) => names.topicOutside(await topics.alter(names.inside(name), changes)),
+    delete: (name) => topics.delete(names.inside(name)),
+    describe: async (name) => {
+      const description = await topics.describe(names.inside(name))
+      return description === undefined ? undefined : names.topicOutside(description)
+    },
+    list: async () => {
+      const all = await topics.list()
+      return all.filter(({ name }) => names.isInside(name)).map((description) => names.topicOutside(description))
+    },
+    locate: (topic, partition, start) => topics.locate(names.inside(topic), partition, start),
+    read: (request) => topics.read(isObject(request) ? { ...request, topic: names.inside(request.topic) } : request),
+    truncate: (topic, partition, beforeOffset) => topics.truncate(names.inside(topic), partition, beforeOffset),
+    registerProducer: (name) => topics.registerProducer(names.inside(name)),
+    maintain: () => topics.maintain(),
+  }
+}
+
+function prefixedGroups(groups: ConsumerGroups, names: Names): ConsumerGroups {
+  return {
+    join: async (options) => {
+      const member = await groups.join(joinInside(options, names))
+      return {
+        id: member.id,
+        get claims() {
+          return member.claims.map((claim) => names.claimOutside(claim))
+        },
+        heartbeat: () => member.heartbeat(),
+        leave: () => member.leave(),
+      }
+    },
+    list: async () =>
+      (await groups.list()).filter((group) => names.isInside(group)).map((group) => names.outside(group)),
+    describe: async (group) => {
+      const found = await groups.describe(names.inside(group))
+      if (found === undefined) return undefined
+      return {
+        group: names.outside(found.group),
+        members: found.members.map(({ id, claims }) => ({
+          id,
+          claims: claims.map((claim) => names.claimOutside(claim)),
+        })),
+        lag: found.lag.map((lag) => names.placeOutside(lag)),
+      }
+    },
+    reset: (group, topic, to, partition) => groups.reset(names.inside(group), names.inside(topic), to, partition),
+    delete: (group) => groups.delete(names.inside(group)),
+  }
+}
+
+function joinInside(options: JoinOptions, names: Names): JoinOptions {
+  if (!isObject(options)) return options
+  const { group, topics, onAssigned, onRevoked, onLost } = options
+  if ([onAssigned, onRevoked, onLost].some((listener) => typeof listener !== 'function')) return options
+  const outside = (claims: readonly Claim[]): readonly Claim[] => claims.map((claim) => names.claimOutside(claim))
+  return {
+    ...options,
+    group: names.inside(group),
+    topics: Array.isArray(topics) ? topics.map((topic) => names.inside(topic)) : topics,
+    onAssigned: (assignments) =>
+      onAssigned(assignments.map(({ claim, progress }) => ({ claim: names.claimOutside(claim), progress }))),
+    onRevoked: (claims) => onRevoked(outside(claims)),
+    onLost: (claims) => onLost(outside(claims)),
+  }
+}
+
+function isObject<Value>(value: Value): value is Value & object {
+  return typeof value === 'object' && value !== null
+}
