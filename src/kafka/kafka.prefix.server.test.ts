@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import type { Engine } from '../engine/index.ts'
+import type { Claim, Engine } from '../engine/index.ts'
 import { systemRandom } from '../kernel/index.ts'
 import { kafka } from './index.ts'
 import { serversWanted, sharedServer } from './real-server.test-support.ts'
@@ -39,9 +39,8 @@ describe.skipIf(!serversWanted)('engines with prefixes on one cluster', () => {
       onLost: () => undefined,
     })
     await assigned.promise
-    const [claim] = member.claims
+    const claim = member.claims[0] as Claim
     expect(claim).toMatchObject({ group: 'workers', topic: 'orders', partition: 0 })
-    if (claim === undefined) expect.unreachable()
     expect(await one.commit({ progress: [{ claim, done: [{ from: 0, to: 1 }] }] })).toMatchObject({ ok: true })
     expect(await one.groups.describe('workers')).toMatchObject({
       group: 'workers',

@@ -50,18 +50,9 @@ class Names {
 
   batchInside(batch: WriteBatch): WriteBatch {
     if (typeof batch !== 'object' || batch === null) return batch
-    const { publish, progress } = batch
-    return {
-      ...batch,
-      ...(Array.isArray(publish) && {
-        publish: publish.map((write) => (isObject(write) ? { ...write, topic: this.inside(write.topic) } : write)),
-      }),
-      ...(Array.isArray(progress) && {
-        progress: progress.map((write) =>
-          isObject(write) ? { ...write, claim: this.claimInside(write.claim) } : write,
-        ),
-      }),
-    }
+    const publish = each(batch.publish, (write) => ({ ...write, topic: this.inside(write.topic) }))
+    const progress = each(batch.progress, (write) => ({ ...write, claim: this.claimInside(write.claim) }))
+    return { ...batch, ...(publish !== undefined && { publish }), ...(progress !== undefined && { progress }) }
   }
 
   outcomeOutside(outcome: CommitOutcome): CommitOutcome {
@@ -156,18 +147,27 @@ function prefixedGroups(groups: ConsumerGroups, names: Names): ConsumerGroups {
 
 function joinInside(options: JoinOptions, names: Names): JoinOptions {
   if (!isObject(options)) return options
-  const { group, topics, onAssigned, onRevoked, onLost } = options
-  if ([onAssigned, onRevoked, onLost].some((listener) => typeof listener !== 'function')) return options
+  const isTold = (['onAssigned', 'onRevoked', 'onLost'] as const).every((name) => typeof options[name] === 'function')
+  if (!isTold || !Array.isArray(options.topics)) return options
   const outside = (claims: readonly Claim[]): readonly Claim[] => claims.map((claim) => names.claimOutside(claim))
   return {
     ...options,
-    group: names.inside(group),
-    topics: Array.isArray(topics) ? topics.map((topic) => names.inside(topic)) : topics,
+    group: names.inside(options.group),
+    topics: (options.topics as readonly string[]).map((topic) => names.inside(topic)),
     onAssigned: (assignments) =>
-      onAssigned(assignments.map(({ claim, progress }) => ({ claim: names.claimOutside(claim), progress }))),
-    onRevoked: (claims) => onRevoked(outside(claims)),
-    onLost: (claims) => onLost(outside(claims)),
+      options.onAssigned(assignments.map(({ claim, progress }) => ({ claim: names.claimOutside(claim), progress }))),
+    onRevoked: (claims) => options.onRevoked(outside(claims)),
+    onLost: (claims) => options.onLost(outside(claims)),
   }
+}
+
+/** Changes each object of a list; whatever else is given stays for the engine to refuse. */
+function each<Item>(
+  list: readonly Item[] | undefined,
+  change: (item: Item & object) => Item,
+): readonly Item[] | undefined {
+  if (!Array.isArray(list)) return list
+  return (list as readonly Item[]).map((item) => (isObject(item) ? change(item) : item))
 }
 
 function isObject<Value>(value: Value): value is Value & object {
