@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -40,11 +40,40 @@ async function killedShop(
   }
 }
 
+/** Kills workers of a shop with three processes, one after the other; tells how many, and what the shop came to. */
+async function shopOfKilledWorkers(
+  deployment: DeploymentName,
+  environment: Readonly<Record<string, string>>,
+): Promise<{ figures: ReturnType<typeof figuresIn>; killed: number }> {
+  const random = new SeededRandom(systemRandom.nextUint32())
+  process.stderr.write(`Seed of the kills: ${random.seed}\n`)
+  const command = ['--once', '--json', ...args, '--deployment', deployment, '--workers', '3']
+  const { child, exit } = startShop(command, environment)
+  let killed = 0
+  const kill = (): void => {
+    const workers = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8')
+      .trim()
+      .split(' ')
+      .filter(Boolean)
+    const victim = Number(workers[Math.floor(random.nextFloat() * workers.length)])
+    if (workers.length > 0 && process.kill(victim, 'SIGKILL')) killed++
+  }
+  const timer = setInterval(() => {
+    if (killed < 4 && child.exitCode === null) kill()
+  }, 1_500)
+  try {
+    return { figures: figuresIn(await exit), killed }
+  } finally {
+    clearInterval(timer)
+  }
+}
+
 // Skipped because it needs a real server: `npm run test:servers` runs it.
 describe.skipIf(process.env['MILLRACE_REAL_SERVERS'] !== '1')('the shop on real servers', () => {
   const environment: Record<string, string> = {}
   beforeAll(async () => {
     environment['DATABASE_URL'] = (await startServer('postgres')).connection.url
+    environment['KAFKA_BROKERS'] = (await startServer('kafka')).connection.bootstrapBrokers.join()
   }, 600_000)
 
   it.each(onServers)('has the figures of the embedded engine: %s', { timeout: 120_000 }, async (deployment) => {
@@ -53,6 +82,16 @@ describe.skipIf(process.env['MILLRACE_REAL_SERVERS'] !== '1')('the shop on real 
     expect(lasting(figures)).toEqual(lasting(figuresIn(await startShop(['--once', '--json', ...args]).exit)))
     expect(figures).toMatchObject({ ...expectedFigures(bundled, options), openOrders: 0, stockViolations: 0 })
   })
+
+  it.each(['postgres', 'kafka+postgres'] as const)(
+    'has them with three processes of which two are killed again and again: %s',
+    { timeout: 180_000 },
+    async (deployment) => {
+      const { figures, killed } = await shopOfKilledWorkers(deployment, environment)
+      expect(killed).toBeGreaterThan(0)
+      expect(figures).toMatchObject({ ...expectedFigures(bundled, options), openOrders: 0, stockViolations: 0 })
+    },
+  )
 
   it.each(onServers)('has them too when it is killed again and again: %s', { timeout: 180_000 }, async (deployment) => {
     const { figures, killed } = await killedShop(deployment, environment)

@@ -4,11 +4,18 @@ import pg from 'pg'
 import { embedded } from '../../src/embedded/index.ts'
 import type { EngineSource } from '../../src/engine/index.ts'
 import { deployment } from '../../src/index.ts'
+import { kafka } from '../../src/kafka/index.ts'
 import { postgres } from '../../src/postgres/index.ts'
 import { ServerUnnamedError } from './errors.ts'
 
 /** What the shop can run on, by the names that `--deployment` takes. */
-export const deploymentNames = ['embedded', 'postgres', 'embedded+postgres'] as const
+export const deploymentNames = [
+  'embedded',
+  'postgres',
+  'embedded+postgres',
+  'kafka+embedded',
+  'kafka+postgres',
+] as const
 
 export type DeploymentName = (typeof deploymentNames)[number]
 
@@ -22,9 +29,9 @@ export interface ShopGround {
 }
 
 /**
- * Ground whose data belong to a folder: its file lies there, its schema is named after it.
+ * Ground whose data belong to a folder: its file lies there, its schema and its topics are named after it.
  *
- * @param environment Holds `DATABASE_URL` where PostgreSQL is part of it.
+ * @param environment Holds `DATABASE_URL` where PostgreSQL is part of it, `KAFKA_BROKERS` where Kafka is.
  * @throws ServerUnnamedError `SHOP_SERVER_UNNAMED`
  */
 export function groundFor(
@@ -32,16 +39,60 @@ export function groundFor(
   folder: string,
   environment: Readonly<Record<string, string | undefined>>,
 ): ShopGround {
-  const file = embedded({ path: join(folder, 'shop.db') })
-  if (name === 'embedded') return { engine: file, place: folder, remove: () => Promise.resolve() }
-  const url = environment['DATABASE_URL']
-  if (url === undefined || url === '') throw new ServerUnnamedError(name, 'DATABASE_URL')
-  const schema = `shop_${createHash('sha256').update(folder).digest('hex').slice(0, 12)}`
-  const store = postgres({ connection: url, schema, applicationName: 'millrace-shop' })
-  const place = `schema ${schema} of the database, and ${folder}`
-  const remove = (): Promise<void> => dropSchema(url, schema)
-  if (name === 'postgres') return { engine: store, place, remove }
-  return { engine: deployment({ topics: file, store }), place, remove }
+  const required = (variable: string): string => {
+    const value = environment[variable]
+    if (value === undefined || value === '') throw new ServerUnnamedError(name, variable)
+    return value
+  }
+  const mark = `shop_${createHash('sha256').update(folder).digest('hex').slice(0, 12)}`
+  const part = (kind: string): GroundPart => {
+    switch (kind) {
+      case 'postgres':
+        return postgresPart(required('DATABASE_URL'), mark)
+      case 'kafka':
+        return kafkaPart(required('KAFKA_BROKERS').split(','), `${mark}.`)
+      default:
+        return {
+          engine: embedded({ path: join(folder, 'shop.db') }),
+          place: undefined,
+          remove: () => Promise.resolve(),
+        }
+    }
+  }
+  const parts = name.split('+').map(part) as [GroundPart, GroundPart?]
+  const [topics, store] = parts
+  const places = parts.flatMap((one) => one?.place ?? [])
+  return {
+    engine: store === undefined ? topics.engine : deployment({ topics: topics.engine, store: store.engine }),
+    place: [...places, folder].join(', and '),
+    remove: async () => {
+      for (const one of parts) await one?.remove()
+    },
+  }
+}
+
+/** One engine of a ground. */
+interface GroundPart extends Omit<ShopGround, 'place'> {
+  readonly place: string | undefined
+}
+
+function postgresPart(url: string, schema: string): GroundPart {
+  return {
+    engine: postgres({ connection: url, schema, applicationName: 'millrace-shop' }),
+    place: `schema ${schema} of the database`,
+    remove: () => dropSchema(url, schema),
+  }
+}
+
+function kafkaPart(brokers: readonly string[], prefix: string): GroundPart {
+  // The classic protocol lets a member say how long it may be silent.
+  const engine = kafka({ brokers, prefix, clientId: 'shop', groupProtocol: 'classic', groupSessionTimeoutMs: 10_000 })
+  return { engine, place: `topics ${prefix}* of the brokers`, remove: () => deleteTopics(engine) }
+}
+
+async function deleteTopics(source: EngineSource): Promise<void> {
+  await using engine = await source.open()
+  for (const { name } of await engine.topics.list()) await engine.topics.delete(name)
 }
 
 async function dropSchema(url: string, schema: string): Promise<void> {

@@ -100,6 +100,18 @@ export class GatewayDownError extends MillraceError<'SHOP_GATEWAY_DOWN', { reado
   }
 }
 
+/** Worker processes die as often as they are started. */
+export class WorkerDownError extends MillraceError<'SHOP_WORKER_DOWN', { readonly reason: string }> {
+  constructor(reason: string) {
+    super({
+      code: 'SHOP_WORKER_DOWN',
+      problem: `A worker process does not stay alive: ${reason}.`,
+      remedy: 'What it wrote before it ended says why; mend that, then start the shop again: it goes on where it was.',
+      details: { reason },
+    })
+  }
+}
+
 /** A data folder that cannot be made or written to. */
 export class DataFolderError extends MillraceError<'SHOP_DATA_FOLDER', { readonly folder: string }> {
   constructor(folder: string, options: ErrorOptions & { readonly cause: Error }) {
@@ -124,7 +136,7 @@ export class ServerUnnamedError extends MillraceError<
     super({
       code: 'SHOP_SERVER_UNNAMED',
       problem: `The deployment ${deployment} needs a server, and ${variable} does not say where it is.`,
-      remedy: `Set ${variable}; "npm run servers -- up postgres" starts one here and prints its address.`,
+      remedy: `Set ${variable}; "npm run servers -- up ${variable === 'DATABASE_URL' ? 'postgres' : 'kafka'}" starts one here and prints its address.`,
       details: { deployment, variable },
     })
   }

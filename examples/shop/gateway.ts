@@ -23,6 +23,25 @@ export interface CallOptions {
   readonly signal?: AbortSignal
 }
 
+/** What a shop can ask of a payment gateway. */
+export interface Gateway {
+  /**
+   * Captures an amount for an order, unless the card is declined.
+   * @throws GatewayTimeoutError `SHOP_GATEWAY_TIMEOUT`, GatewayDownError `SHOP_GATEWAY_DOWN`
+   */
+  charge(reference: string, amount: Money, options: CallOptions): Promise<GatewayReply>
+  /**
+   * Gives back what was captured for an order.
+   * @throws GatewayTimeoutError `SHOP_GATEWAY_TIMEOUT`, GatewayDownError `SHOP_GATEWAY_DOWN`
+   */
+  refund(reference: string, options: CallOptions): Promise<GatewayReply>
+  /**
+   * Pays out an amount for goods that were sent back.
+   * @throws GatewayTimeoutError `SHOP_GATEWAY_TIMEOUT`, GatewayDownError `SHOP_GATEWAY_DOWN`
+   */
+  payout(reference: string, amount: Money, options: CallOptions): Promise<GatewayReply>
+}
+
 /** A gateway that timed out this often in a row for one key answers: outages end. */
 const timeoutsInRowMax = 6
 /** How long a caller waits for an answer that does not come, in milliseconds. */
@@ -44,7 +63,7 @@ interface Waiting {
  * It is a simulation of another company's system: it has its own thread and its own file, and survives whatever happens to
  * the shop. Calls that wait while it syncs are booked together.
  */
-export class PaymentGateway implements AsyncDisposable {
+export class PaymentGateway implements Gateway, AsyncDisposable {
   readonly #worker: Worker
   readonly #clock: Clock
   readonly #flakyShare: number
@@ -78,26 +97,14 @@ export class PaymentGateway implements AsyncDisposable {
     return this.#totals
   }
 
-  /**
-   * Captures an amount for an order, unless the card is declined.
-   * @throws GatewayTimeoutError `SHOP_GATEWAY_TIMEOUT`, GatewayDownError `SHOP_GATEWAY_DOWN`
-   */
   charge(reference: string, amount: Money, options: CallOptions): Promise<GatewayReply> {
     return this.#call({ kind: 'charge', key: options.idempotencyKey, reference, amount }, options.signal)
   }
 
-  /**
-   * Gives back what was captured for an order.
-   * @throws GatewayTimeoutError `SHOP_GATEWAY_TIMEOUT`, GatewayDownError `SHOP_GATEWAY_DOWN`
-   */
   refund(reference: string, options: CallOptions): Promise<GatewayReply> {
     return this.#call({ kind: 'refund', key: options.idempotencyKey, reference }, options.signal)
   }
 
-  /**
-   * Pays out an amount for goods that were sent back.
-   * @throws GatewayTimeoutError `SHOP_GATEWAY_TIMEOUT`, GatewayDownError `SHOP_GATEWAY_DOWN`
-   */
   payout(reference: string, amount: Money, options: CallOptions): Promise<GatewayReply> {
     return this.#call({ kind: 'payout', key: options.idempotencyKey, reference, amount }, options.signal)
   }

@@ -31,6 +31,7 @@ describe('the command line of the shop', () => {
       repeat: 1,
       speed: 10,
       deployment: 'embedded',
+      workers: 1,
     })
   })
 
@@ -65,10 +66,18 @@ describe('the command line of the shop', () => {
     })
   })
 
+  it('takes several workers only where no file is part of the ground', () => {
+    expect(parseOptions(['--deployment', 'postgres', '--workers', '3'], cwd)).toMatchObject({ workers: 3 })
+    expect(problemsOf('--workers', '2')).toEqual([
+      '--workers is 2, but embedded keeps things in a file, which belongs to one process',
+    ])
+    expect(problemsOf('--workers', '0')).toEqual(['--workers is "0", not a whole number from 1 to 64'])
+  })
+
   it('takes a deployment by its name only', () => {
     expect(parseOptions(['--deployment', 'embedded+postgres'], cwd)).toMatchObject({ deployment: 'embedded+postgres' })
     expect(problemsOf('--deployment', 'oracle')).toEqual([
-      '--deployment is "oracle", not embedded, postgres, embedded+postgres',
+      '--deployment is "oracle", not embedded, postgres, embedded+postgres, kafka+embedded, kafka+postgres',
     ])
   })
 

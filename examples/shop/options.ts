@@ -27,6 +27,8 @@ export interface ShopOptions {
   readonly speed: number | null
   /** What it runs on. */
   readonly deployment: DeploymentName
+  /** Processes that work. */
+  readonly workers: number
 }
 
 /** Invoices a second, unless `--speed` or `--once` says otherwise. */
@@ -48,14 +50,15 @@ Usage: npm start -- [options]
   --repeat N      go through the file N times, with fresh order numbers (default: 1)
   --speed N       invoices a second (default: ${defaultSpeed}; with --once as fast as possible)
   --deployment D  what it runs on: ${deploymentNames.join(', ')} (default: embedded);
-                  PostgreSQL is where DATABASE_URL says
+                  PostgreSQL is where DATABASE_URL says, Kafka where KAFKA_BROKERS says
+  --workers N     processes that share the work (default: 1); not where a file is part of it
   -h, --help      print this
 
 Exit codes: 0 done, 1 failed, 2 options that cannot be used, 130 stopped with Ctrl-C before --once was done.
 `
 
 const flags = ['once', 'json', 'help'] as const
-const values = ['orders', 'data', 'stock', 'decline', 'flaky', 'repeat', 'speed', 'deployment'] as const
+const values = ['orders', 'data', 'stock', 'decline', 'flaky', 'repeat', 'speed', 'deployment', 'workers'] as const
 type ValueName = (typeof values)[number]
 
 /**
@@ -80,6 +83,7 @@ export function parseOptions(args: readonly string[], cwd: string): ShopOptions 
   const flaky = number('flaky', isShare, 'a share from 0 to 1')
   const repeat = number('repeat', (n) => isCount(n) && n >= 1 && n <= 1_000_000, 'a whole number from 1 to 1,000,000')
   const speed = number('speed', (n) => n > 0 && n <= 1_000_000, 'a number above 0, at most 1,000,000')
+  const workers = number('workers', (n) => isCount(n) && n >= 1 && n <= 64, 'a whole number from 1 to 64') ?? 1
   const orders = resolve(cwd, texts.get('orders') ?? join(import.meta.dirname, 'data', 'online-retail.csv'))
   const obstacle = obstacleOf(orders)
   if (obstacle !== undefined) {
@@ -91,6 +95,10 @@ export function parseOptions(args: readonly string[], cwd: string): ShopOptions 
       option: '--deployment',
       problem: `is ${JSON.stringify(deployment)}, not ${deploymentNames.join(', ')}`,
     })
+  }
+  if (workers > 1 && isOneOf(deploymentNames, deployment) && deployment.includes('embedded')) {
+    const problem = `is ${workers}, but ${deployment} keeps things in a file, which belongs to one process`
+    problems.push({ option: '--workers', problem })
   }
   const once = set.has('once')
   const data = texts.get('data') ?? (once ? undefined : join('.data', 'shop'))
@@ -108,6 +116,7 @@ export function parseOptions(args: readonly string[], cwd: string): ShopOptions 
     repeat: repeat ?? 1,
     speed: speed ?? (once ? null : defaultSpeed),
     deployment: isOneOf(deploymentNames, deployment) ? deployment : 'embedded',
+    workers,
   }
 }
 

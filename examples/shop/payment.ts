@@ -8,7 +8,7 @@ import {
   ReturnRefunded,
   StockRejected,
 } from './events.ts'
-import type { PaymentGateway } from './gateway.ts'
+import type { Gateway } from './gateway.ts'
 
 /** Orders that wait for the gateway at once; more share its syncs better, fewer keep the queue at the warehouse shorter. */
 const callsMax = 256
@@ -19,7 +19,7 @@ const callsMax = 256
  * The gateway may time out after it did what it was asked. So every call carries `ctx.key`, which stays the same however
  * often a message is tried, also after a crash: the gateway carries a key out once.
  */
-export function payment(gateway: PaymentGateway): Service {
+export function payment(gateway: Gateway): Service {
   const retry = exponential({ initial: '10ms', max: 100, maxDelay: '250ms' })
   const calls = { retry, concurrency: callsMax } as const
   return service('payment', [

@@ -1,13 +1,14 @@
 import { join } from 'node:path'
 import type { EngineSource } from '../../src/engine/index.ts'
 import type { Clock, RunningApp } from '../../src/index.ts'
-import { brokenPromises, countEvents, countSettled, type Figures, readFigures } from './figures.ts'
+import { brokenPromises, countSettled, type Figures, readEventCount, readFigures } from './figures.ts'
 import { PaymentGateway } from './gateway.ts'
 import { importedCount, importOrders, type RunSettings } from './import-orders.ts'
 import { type InvoiceFile, surveyInvoiceFile } from './invoice-file.ts'
 import { LiveSummary } from './live-summary.ts'
 import type { ShopOptions } from './options.ts'
 import { shop } from './shop.ts'
+import { WorkerProcesses, workerSessionTimeout } from './worker-processes.ts'
 
 /** What a run takes from outside. */
 export interface RunOptions {
@@ -50,20 +51,26 @@ export async function runShop(run: RunOptions): Promise<RunOutcome> {
   }
   await using engine = await run.engine.open({ clock })
   const imported = await importedCount(engine, folder, settings)
-  const eventsBefore = await countEvents({ engine })
+  const eventsBefore = await readEventCount({ engine })
   await using gateway = await PaymentGateway.open({
     path: join(folder, 'gateway.db'),
     clock,
     declineShare: options.decline,
     flakyShare: options.flaky,
   })
-  await using running = await shop(gateway, options.stock).start({ engine, clock })
+  await using running = await shop(gateway, options.stock).start({
+    engine,
+    clock,
+    ...(options.workers > 1 && { sessionTimeout: workerSessionTimeout }),
+  })
+  const { deployment, stock } = options
+  await using workers = new WorkerProcesses(options.workers - 1, { deployment, folder, stock }, gateway, clock)
   const done = await whileShown(run, running, file, imported, async (tell) => {
     const imports = importAll(run, running, file, settings)
-    const all = await Promise.race([imports, running.failed])
+    const all = await Promise.race([imports, running.failed, workers.down])
     if (all && !options.once) {
       tell(`All invoices are in. Ctrl-C stops the shop; delete ${run.place ?? folder} to start afresh.`)
-      await Promise.race([untilAborted(run.signal), running.failed])
+      await Promise.race([untilAborted(run.signal), running.failed, workers.down])
     }
     return all
   })

@@ -1,5 +1,5 @@
 import { type App, app } from '../../src/index.ts'
-import type { PaymentGateway } from './gateway.ts'
+import type { Gateway } from './gateway.ts'
 import { inventory } from './inventory.ts'
 import { notification } from './notification.ts'
 import { ordering } from './ordering.ts'
@@ -12,7 +12,7 @@ import { customerOrders, dailyRevenue, orderSummary } from './views.ts'
  *
  * @param stockPerArticle Pieces of every article at the start; `null`: they never run out.
  */
-export function shop(gateway: PaymentGateway, stockPerArticle: number | null): App {
+export function shop(gateway: Gateway, stockPerArticle: number | null): App {
   return app('shop', {
     services: [ordering, payment(gateway), inventory(stockPerArticle), shipping, notification],
     views: [orderSummary, customerOrders, dailyRevenue],
