@@ -189,6 +189,18 @@ describe.skipIf(!serversWanted)('members in several processes', () => {
     }
   }
 
+  it('take over what a dead process had long before its session would have ended', async () => {
+    const ledger = await ledgerOf('dead')
+    const victim = start(ledger, { sessionTimeoutMs: 600_000 })
+    await until(() => victim.count('assigned') > 0)
+    const heir = start(ledger, { sessionTimeoutMs: 600_000 })
+    await until(() => heir.count('assigned') > 0)
+    await ledger.publish(100)
+    await victim.kill()
+    await ledger.publish(100)
+    expect(await ledger.audit()).toEqual(exact)
+  }, 120_000)
+
   it('handle everything once, in the order of keys, however often they are killed', async () => {
     const ledger = await ledgerOf('killed')
     const running = [start(ledger), start(ledger), start(ledger)]

@@ -10,6 +10,7 @@ import {
   type StartPosition,
 } from '../engine/index.ts'
 import { ClosedError, type Timer } from '../kernel/index.ts'
+import { GroupAbsence } from './group-absence.ts'
 import { planGroup, stateAfter } from './group-plan.ts'
 import { GroupSession } from './group-session.ts'
 import { type GroupProgress, GroupStore } from './group-store.ts'
@@ -27,6 +28,7 @@ export class GroupDirectory implements ConsumerGroups {
   readonly #ground: TopicGround
   readonly #store: GroupStore
   readonly #topics: TopicLog
+  readonly #absence: GroupAbsence
   readonly #sessions = new Map<string, GroupSession>()
   #timer: Timer | undefined
   #isLooking = false
@@ -37,6 +39,8 @@ export class GroupDirectory implements ConsumerGroups {
     this.#ground = ground
     this.#store = new GroupStore(ground.runner, ground.schema)
     this.#topics = topics
+    const { runner, clock, schema, instanceId } = ground
+    this.#absence = new GroupAbsence(runner, clock, schema, instanceId)
   }
 
   async join(options: JoinOptions): Promise<Member> {
@@ -194,7 +198,9 @@ export class GroupDirectory implements ConsumerGroups {
     if (sessions.length === 0) return
     const beats = sessions.flatMap(([, session]) => session.takeBeats())
     if (beats.length > 0) await this.#store.beat(beats)
-    const looks = await this.#store.look(sessions.map(([group]) => group))
+    const groups = sessions.map(([group]) => group)
+    await this.#absence.look(groups)
+    const looks = await this.#store.look(groups)
     await Promise.all(sessions.map(([group, session]) => session.follow(looks.get(group))))
   }
 }

@@ -11,6 +11,8 @@ const pauseMsMost = 2_000
  * Tells other processes, and hears from them, that something was committed. These are hints: one that is lost makes a reader
  * slower and nothing else, so they are sent outside of the transactions that they speak of, which NOTIFY would otherwise put
  * in a line behind one lock of the whole server.
+ *
+ * The connection on which it listens also shows that the process is there.
  */
 export class Notices {
   readonly #server: Server
@@ -88,6 +90,11 @@ export class Notices {
     try {
       // A hint that a power cut takes away is no loss; nobody has to wait for the disk.
       await client.query({ text: `SET synchronous_commit = off; LISTEN ${quoted(this.#channel)}` })
+      await client.query({
+        text: `UPDATE ${quoted(this.#server.options.schema)}.instance SET listener_pid = pg_backend_pid(),
+          listener_started_at = (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid()) WHERE id = $1`,
+        values: [this.#instanceId],
+      })
       this.#client = client
     } catch (error) {
       client.end().catch(() => undefined)

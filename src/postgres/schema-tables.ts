@@ -21,7 +21,10 @@ export function tablesVersion1(schema: string): string {
       generation bigint NOT NULL,
       group_number bigint NOT NULL,
       results text NOT NULL,
-      seen_at timestamptz NOT NULL
+      seen_at timestamptz NOT NULL,
+      -- The backend of the connection that listens: while it is there, so is the process.
+      listener_pid integer,
+      listener_started_at timestamptz
     ) WITH (fillfactor = 50);
 
     CREATE TABLE ${schema}.topic (
