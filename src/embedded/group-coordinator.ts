@@ -20,6 +20,8 @@ class GroupMember implements Member {
   readonly sessionTimeoutMs: number
   lastSeenMs: number
   hasLeft = false
+  /** It said nothing for a session, and the group goes on without it until it does. */
+  isOut = false
   readonly #coordinator: GroupCoordinator
 
   constructor(id: string, options: JoinOptions, coordinator: GroupCoordinator, nowMs: number) {
@@ -36,6 +38,7 @@ class GroupMember implements Member {
 
   heartbeat(): void {
     this.lastSeenMs = this.#coordinator.nowMs()
+    if (this.isOut) this.#coordinator.letIn(this)
   }
 
   leave(): Promise<void> {
@@ -111,8 +114,18 @@ export class GroupCoordinator {
   async leave(member: GroupMember): Promise<void> {
     if (member.hasLeft) return this.#rebalancing
     member.hasLeft = true
+    if (member.isOut) return
     // Its own claims are given back first; if what follows is cut short, that is for those who stay.
     await this.#rebalance().catch(() => undefined)
+  }
+
+  /** Lets in again a member that was put out and lives after all. */
+  letIn(member: GroupMember): void {
+    if (this.#closed || member.hasLeft) return
+    member.isOut = false
+    this.#members.push(member)
+    this.#watchSessions()
+    this.#rebalance().catch(() => undefined)
   }
 
   /** Shares anew if a member is interested in the topic. */
@@ -174,7 +187,7 @@ export class GroupCoordinator {
     try {
       for (const partition of partitions) {
         const progress = await this.#startOf(partition, member.options.from ?? 'earliest')
-        if (this.#closed || member.hasLeft) break
+        if (this.#closed || member.hasLeft || member.isOut) break
         // Deleted in the meantime; the rebalance that this asked for comes next.
         if (this.#core.catalog.partitionById(partition.id) !== partition) continue
         const claim: Claim = {
@@ -242,16 +255,23 @@ export class GroupCoordinator {
     if (this.#closed || this.#members.length === 0) return
     const nowMs = this.nowMs()
     const silent = this.#members.filter((member) => nowMs - member.lastSeenMs > member.sessionTimeoutMs)
-    for (const member of silent) this.#expel(member)
+    for (const member of silent) {
+      member.isOut = true
+      this.#remove(member)
+    }
     // Nobody waits for this rebalance: what cuts it short is met again by the next one.
     if (silent.length > 0 || this.#isUnbalanced) this.#rebalance().catch(() => undefined)
     if (this.#members.length > 0) this.#watchSessions()
   }
 
   #expel(member: GroupMember): void {
+    member.hasLeft = true
+    this.#remove(member)
+  }
+
+  #remove(member: GroupMember): void {
     const index = this.#members.indexOf(member)
     if (index >= 0) this.#members.splice(index, 1)
-    member.hasLeft = true
     const claims = member.claims
     member.owned.clear()
     if (claims.length > 0) tell(() => member.options.onLost(claims))

@@ -170,7 +170,7 @@ export const groupCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'groups: who does not say that it lives loses its partitions, and its commits are refused',
+    name: 'groups: who does not say that it lives loses its partitions, its commits are refused, and it is let in again',
     requires: movableTime,
     async run(f) {
       const topic = await f.topic()
@@ -188,7 +188,13 @@ export const groupCases: readonly ConformanceCase[] = [
       assert.equal(silent.lost.length, 1)
       await f.conflict({ progress: [{ claim, done: [{ from: 0, to: 1 }] }] }, 'fenced')
       await f.commit({ progress: [{ claim: taken.claim, done: [{ from: 0, to: 1 }] }] })
-      await Promise.all([silent.member.leave(), alive.member.leave()])
+      silent.member.heartbeat()
+      const isInAgain = async (): Promise<boolean> =>
+        (await f.engine.groups.describe(options.group))?.members.length === 2
+      await f.eventually('it is a member again', isInAgain)
+      await alive.member.leave()
+      await f.eventually('it has the partition again', () => silent.held().length === 1)
+      await silent.member.leave()
     },
   },
   {
