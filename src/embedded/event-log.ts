@@ -10,6 +10,7 @@ import {
   type ReadStreamOptions,
   type StoredEvent,
   type StreamDescription,
+  StreamTruncatedError,
   StreamUnknownError,
 } from '../engine/index.ts'
 import { reading } from './connection.ts'
@@ -61,6 +62,7 @@ export class EventLog implements EventStore {
         WHERE ${inStream} AND version >= ?1 ORDER BY version LIMIT 1`)
       next = this.#placeAtTime(isForward, next, options.fromTimeMs, (from) => find.get(from, stream))
     }
+    const first = next
     let left = checkedLimit(options.limit)
     while (left > 0) {
       const pause = this.#core.breathe(pageWeight)
@@ -70,6 +72,7 @@ export class EventLog implements EventStore {
       const count = query === undefined ? Math.min(pageEvents, left) : pageEvents
       const page = isForward ? this.#forward : this.#backward
       const rows = reading(this.#core.path, () => page.all(next, stream, count)) as unknown as EventRow[]
+      if (isForward && next !== first && rows[0]?.version !== next) await this.#refuseHole(stream, next)
       for (const row of rows) {
         signal?.throwIfAborted()
         const event = decodeEventRow(row, this.#core.path)
@@ -151,6 +154,12 @@ export class EventLog implements EventStore {
       }
       await this.#changed(signal, seen)
     }
+  }
+
+  /** Between two pages the stream may have been truncated: what was to come next is gone. */
+  async #refuseHole(stream: string, next: number): Promise<void> {
+    const { truncatedBefore = 0 } = (await this.describeStream(stream)) ?? {}
+    if (truncatedBefore > next) throw new StreamTruncatedError(stream, next, truncatedBefore)
   }
 
   async describeStream(stream: string): Promise<StreamDescription | undefined> {

@@ -161,6 +161,22 @@ export class StreamUnknownError extends MillraceError<'STREAM_UNKNOWN', { readon
   }
 }
 
+/** A stream lost events that a reader of it had still to come to. */
+export class StreamTruncatedError extends MillraceError<
+  'STREAM_TRUNCATED',
+  { readonly stream: string; readonly version: number; readonly truncatedBefore: number }
+> {
+  constructor(stream: string, version: number, truncatedBefore: number) {
+    super({
+      code: 'STREAM_TRUNCATED',
+      problem: `Stream "${stream}" was truncated before version ${truncatedBefore} while a reader was at version ${version}.`,
+      remedy:
+        'Read it again from its beginning: what was read so far is not all that was there, nor what is there now.',
+      details: { stream, version, truncatedBefore },
+    })
+  }
+}
+
 /** A commit, a read or another call that no engine can carry out: a mistake of the caller, found before anything was done. */
 export class ArgumentInvalidError extends MillraceError<
   'ARGUMENT_INVALID',

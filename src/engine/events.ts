@@ -83,7 +83,10 @@ export interface StreamDescription {
 
 /** The event store: streams of events with one global order, and tags for conditions over several streams. */
 export interface EventStore {
-  /** An unknown stream reads as empty. */
+  /**
+   * An unknown stream reads as empty. No event is passed over in silence.
+   * @throws StreamTruncatedError `STREAM_TRUNCATED`: reading forward, events that come next were truncated or deleted meanwhile
+   */
   readStream(stream: string, options?: ReadStreamOptions): AsyncIterable<StoredEvent>
   readAll(options?: ReadAllOptions): AsyncIterable<StoredEvent>
   /** Everything after `after` (default 0), then what comes, until `signal` aborts (which ends it without an error). */

@@ -13,6 +13,7 @@ export {
   PartitionUnknownError,
   ProducerFencedError,
   ProducerUnknownError,
+  StreamTruncatedError,
   StreamUnknownError,
   TopicExistsError,
   TopicNameInvalidError,

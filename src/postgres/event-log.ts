@@ -9,6 +9,7 @@ import {
   type ReadStreamOptions,
   type StoredEvent,
   type StreamDescription,
+  StreamTruncatedError,
   StreamUnknownError,
 } from '../engine/index.ts'
 import { decodeMessages, type RecordOutcome } from '../record/index.ts'
@@ -36,6 +37,8 @@ interface Pages {
   /** Column that says where a page ends. */
   readonly place: 'version' | 'position'
   readonly values: (from: number, count: number) => readonly unknown[]
+  /** Throws if a page after the first one does not go on where the one before ended. */
+  readonly check?: (from: number, rows: readonly Row[]) => Promise<void>
 }
 
 /** The event store of the PostgreSQL engine, as readers see it. */
@@ -63,7 +66,13 @@ export class EventLog implements EventStore {
       values: (next, count) => [stream, next, items, count],
     }
     const start = await this.#startOf(stream, isForward, from, fromTimeMs)
-    yield* this.#read(pages, isForward, start, checkedLimit(limit), signal)
+    // What a query leaves out cannot be told from what is gone, nor can the order of two statements.
+    const isWhole = (next: number, row: Row | undefined): boolean =>
+      !isForward || (query === undefined && row !== undefined && numberOf(row, 'version') === next)
+    const check = async (next: number, rows: readonly Row[]): Promise<void> => {
+      if (!isWhole(next, rows[0])) await this.#refuseHole(stream, next)
+    }
+    yield* this.#read({ ...pages, check }, isForward, start, checkedLimit(limit), signal)
   }
 
   async *readAll(options: ReadAllOptions = {}): AsyncGenerator<StoredEvent> {
@@ -172,7 +181,7 @@ export class EventLog implements EventStore {
   }
 
   async *#read(
-    { statement, place, values }: Pages,
+    { statement, place, values, check }: Pages,
     isForward: boolean,
     from: number,
     limit: number,
@@ -186,6 +195,7 @@ export class EventLog implements EventStore {
       signal?.throwIfAborted()
       const count = Math.min(pageEvents, left)
       const rows = await this.#core.pool.query(statement, values(next, count))
+      if (next !== from) await check?.(next, rows)
       let bytes = 0
       for (const row of rows) {
         signal?.throwIfAborted()
@@ -198,6 +208,12 @@ export class EventLog implements EventStore {
       next = numberOf(last, place) + (isForward ? 1 : -1)
       pageEvents = Math.min(pageEventsMax, Math.max(1, Math.floor((pageBytesWorth * rows.length) / bytes)))
     }
+  }
+
+  /** Between two pages the stream may have been truncated: what was to come next is gone. */
+  async #refuseHole(stream: string, next: number): Promise<void> {
+    const { truncatedBefore = 0 } = (await this.describeStream(stream)) ?? {}
+    if (truncatedBefore > next) throw new StreamTruncatedError(stream, next, truncatedBefore)
   }
 
   /**

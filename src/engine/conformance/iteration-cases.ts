@@ -70,21 +70,6 @@ export const iterationCases: readonly ConformanceCase[] = [
     },
   },
   {
-    name: 'iteration: a stream that is truncated while it is read gives nothing twice and keeps its order',
-    async run(f) {
-      const stream = await longStream(f)
-      const seen = await readAround(
-        f.engine.events.readStream(stream),
-        ({ version }) => version === 3,
-        () => f.engine.events.truncateStream(stream, manyCount - 9),
-      )
-      const versions = versionsOf(seen)
-      assert.ok(versions.every((version, index) => index === 0 || version > (versions[index - 1] as number)))
-      assert.deepEqual(versions.slice(-10), upTo(manyCount).slice(-10))
-      assert.deepEqual(versionsOf(await f.stream(stream)), upTo(manyCount).slice(-10))
-    },
-  },
-  {
     name: 'iteration: a reader who is in the middle when the engine closes gets all or is told',
     async run(f) {
       const stream = await longStream(f)

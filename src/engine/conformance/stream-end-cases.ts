@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import type { EventQuery } from '../events.ts'
 import { all, type ConformanceCase, conditions, survivesClose } from './conformance-case.ts'
 import { refuses } from './fixture.ts'
 
@@ -32,6 +33,37 @@ export const streamEndCases: readonly ConformanceCase[] = [
         events.map(({ version }) => version),
         [4],
       )
+    },
+  },
+  {
+    name: 'stream ends: a reader is told when what it comes to next is truncated or deleted, and passes over nothing',
+    async run(f) {
+      const count = 3000
+      const endings: readonly ((stream: string) => Promise<void>)[] = [
+        (stream) => f.engine.events.truncateStream(stream, count),
+        (stream) => f.engine.events.deleteStream(stream),
+      ]
+      const queries: readonly (EventQuery | undefined)[] = [undefined, { items: [{ types: ['Numbered'] }] }]
+      for (const end of endings) {
+        for (const query of queries) {
+          const stream = f.name('stream')
+          for (let version = 0; version < count; version += 500) {
+            await f.commit({ append: [{ stream, events: f.numbered(500).map((message) => ({ message })) }] })
+          }
+          const read: number[] = []
+          const reading = async (): Promise<void> => {
+            for await (const { version } of f.engine.events.readStream(stream, query && { query })) {
+              read.push(version)
+              if (version === 1) await end(stream)
+            }
+          }
+          await refuses(reading, 'STREAM_TRUNCATED')
+          assert.deepEqual(
+            read,
+            read.map((_, i) => i + 1),
+          )
+        }
+      }
     },
   },
   {
