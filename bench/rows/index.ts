@@ -19,6 +19,11 @@ export const engineRows: readonly NamedRow[] = [
     title: 'PostgreSQL: publish and read, 256 in flight',
     load: async () => (await import('./postgres-publish.ts')).postgresPublish,
   },
+  {
+    name: 'outbox-relay',
+    title: 'Outbox of own tables in PostgreSQL: relay to the embedded engine',
+    load: async () => (await import('./outbox-relay.ts')).outboxRelay,
+  },
 ]
 
 /** All rows of the embedded engine, in the order in which they are run. */

@@ -15,6 +15,8 @@ export const ranks: Readonly<Record<string, number>> = {
   embedded: 3,
   postgres: 3,
   kafka: 3,
+  // Tables of the user's own, from which and to which any engine is served.
+  outbox: 3.2,
   // Composes engines of which it knows the port only.
   bridge: 3.5,
   runtime: 4,

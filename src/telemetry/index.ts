@@ -14,6 +14,7 @@ export {
   type MessageReport,
   type PublishedReport,
   type RebalancedReport,
+  type RelayFailedReport,
   type RetriedReport,
   type RewoundReport,
   type TypedChannel,

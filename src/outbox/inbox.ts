@@ -1,0 +1,84 @@
+import { type Duration, durationMs } from '../kernel/index.ts'
+import { OutboxArgumentInvalidError } from './errors.ts'
+import { usualInbox } from './inbox-table.ts'
+import type { SqlClient } from './sql-client.ts'
+import { onlyTableName, type TableOptions } from './table-name.ts'
+
+/** Names of handlers and ids are bounded by what an index takes. */
+const textBytesMax = 1024
+/** Rows that one statement removes at most, so that none holds anybody up for long. */
+const pruneRowsMax = 10_000
+
+/** What a message is known by: a CloudEvents event is one of its kind by its source and id (CloudEvents 1.0, section "id"). */
+export interface ReceivedMessage {
+  readonly id: string
+  readonly source: string
+}
+
+/** Messages that consumers have handled, beside what they have made of them in their own tables. */
+export interface Inbox {
+  /**
+   * Whether the handler sees the message for the first time. Notes it in the transaction of the client: `true` is taken back
+   * with that transaction. Of two transactions that ask at the same time, the later one waits for the first to end.
+   *
+   * @throws OutboxArgumentInvalidError, and what the client throws: without the table, an error that it does not exist.
+   */
+  once(handler: string, message: ReceivedMessage): Promise<boolean>
+  /**
+   * Forgets messages that were handled so long ago, some thousands; returns how many. From then on one that comes again counts
+   * as new: keep them for longer than any source may repeat itself.
+   *
+   * @throws DurationInvalidError, and what the client throws
+   */
+  prune(olderThan: Duration): Promise<number>
+}
+
+/**
+ * The inbox, inside a transaction that your own code has opened: what a consumer makes of a message and the note that it has
+ * handled it are one, so the message counts once, however often it comes.
+ *
+ * @throws OptionsInvalidError
+ * @example
+ * ```ts
+ * on(OrderPlaced, async (order) => {
+ *   await transaction(pool, async (client) => {
+ *     if (!(await inbox(client).once('revenue', order))) return
+ *     await client.query('UPDATE revenue SET total = total + $1', [order.data.total])
+ *   })
+ * })
+ * ```
+ */
+export function inbox(client: SqlClient, options: TableOptions = {}): Inbox {
+  const { sql } = onlyTableName('inbox()', options, usualInbox)
+  return {
+    once: async (handler, message) => {
+      const values = [text('the handler', handler), text('source', message?.source), text('id', message?.id)]
+      const { rows } = await client.query(
+        `INSERT INTO ${sql} (handler, source, id) VALUES ($1::text, $2::text, $3::text)
+          ON CONFLICT DO NOTHING RETURNING 1 AS is_new`,
+        values,
+      )
+      return rows.length > 0
+    },
+    prune: async (olderThan) => {
+      const seconds = durationMs(olderThan) / 1000
+      const { rows } = await client.query(
+        `DELETE FROM ${sql} WHERE ctid = ANY (ARRAY(
+            SELECT ctid FROM ${sql} WHERE handled_at < now() - make_interval(secs => $1::double precision)
+            LIMIT ${pruneRowsMax} FOR UPDATE SKIP LOCKED)) RETURNING 1 AS gone`,
+        [seconds],
+      )
+      return rows.length
+    },
+  }
+}
+
+function text(place: string, value: unknown): string {
+  if (typeof value !== 'string' || value === '' || value.includes('\0') || !value.isWellFormed()) {
+    throw new OutboxArgumentInvalidError(place, 'is no text that can be stored')
+  }
+  if (Buffer.byteLength(value) > textBytesMax) {
+    throw new OutboxArgumentInvalidError(place, `has more than ${textBytesMax} bytes`)
+  }
+  return value
+}
