@@ -1,5 +1,5 @@
-import type { Engine, StateEntry, StateRange } from '../engine/index.ts'
-import type { ViewChange, ViewEntry, ViewReader } from './running-app.ts'
+import type { CommandOutcome, ViewChange, ViewEntry, ViewReader } from '../domain/index.ts'
+import type { Engine, StateEntry, StateRange, TopicPosition } from '../engine/index.ts'
 
 const pageSize = 1000
 
@@ -8,11 +8,21 @@ export class LiveView<State> implements ViewReader<State> {
   readonly #engine: Engine
   readonly #namespace: string
   readonly #rebuild: () => Promise<void>
+  readonly #caughtUp: (places: readonly TopicPosition[], signal?: AbortSignal) => Promise<void>
 
-  constructor(engine: Engine, namespace: string, rebuild: () => Promise<void>) {
+  constructor(
+    engine: Engine,
+    namespace: string,
+    parts: {
+      readonly rebuild: () => Promise<void>
+      /** Waits until the view has taken in these places; none: all that was published. */
+      readonly caughtUp: (places: readonly TopicPosition[], signal?: AbortSignal) => Promise<void>
+    },
+  ) {
     this.#engine = engine
     this.#namespace = namespace
-    this.#rebuild = rebuild
+    this.#rebuild = parts.rebuild
+    this.#caughtUp = parts.caughtUp
   }
 
   async get(key: string): Promise<State | undefined> {
@@ -52,6 +62,18 @@ export class LiveView<State> implements ViewReader<State> {
     for await (const change of this.#engine.state.watch(this.#namespace, options)) {
       yield { key: change.key, value: change.value as State | undefined }
     }
+  }
+
+  async waitFor(
+    what: CommandOutcome | readonly TopicPosition[],
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<void> {
+    if ('kind' in what) {
+      // What changed nothing is taken in already.
+      if (what.kind === 'rejected' || what.events.length === 0) return
+      return this.#caughtUp(what.published, options.signal)
+    }
+    if (what.length > 0) await this.#caughtUp(what, options.signal)
   }
 
   rebuild(): Promise<void> {

@@ -1,5 +1,44 @@
 /**
- * What is built on handlers: views.
+ * What is built on handlers and the event store: views, deciders, boundaries.
  * @module
  */
+export { type Answer, type AnswerContext, answer, checkedResult } from './answer.ts'
+export { type Boundary, type BoundaryOptions, boundary, type ProjectedOf, type Projections } from './boundary.ts'
+export { TagGates } from './boundary-desk.ts'
+export { type CommandDesk, commandDesk, idleHandler } from './command-desk.ts'
+export type {
+  CommandAccepted,
+  CommandOutcome,
+  CommandRejected,
+  StreamDeletedCode,
+} from './command-outcome.ts'
+export {
+  type CommandHandlingOptions,
+  type Decider,
+  type DeciderOptions,
+  type DeciderState,
+  type Decision,
+  decider,
+  type SnapshotOptions,
+} from './decider.ts'
+export {
+  CommandConflictError,
+  DecisionInvalidError,
+  InlineViewForgetsError,
+  StreamBeginningGoneError,
+  StreamEventUnknownError,
+} from './errors.ts'
+export { type Projection, type ProjectionOptions, projection } from './projection.ts'
+export { InlineViews } from './inline-views.ts'
+export { isRejection, type Rejection, reject } from './rejection.ts'
 export { type StateOf, type View, type ViewOptions, view, viewNamespace } from './view.ts'
+export {
+  isAsked,
+  outcomeOfReply,
+  Replied,
+  replyOfError,
+  replyTo,
+  replyTopicAttribute,
+} from './reply.ts'
+export type { DeskSetup } from './desk-setup.ts'
+export type { ViewChange, ViewEntry, ViewReader } from './view-reader.ts'

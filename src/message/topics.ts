@@ -1,4 +1,5 @@
 import { MillraceError } from '../kernel/index.ts'
+import type { AnyDefinition } from './definition.ts'
 
 /** Two definitions of one type that publish to different topics. */
 export class TopicAmbiguousError extends MillraceError<
@@ -15,17 +16,32 @@ export class TopicAmbiguousError extends MillraceError<
   }
 }
 
-/** Topics by type of event, of all definitions of the process: bounded by its source code. */
+/** Topic of queries that are asked of another app. */
+export const queryTopic = 'queries'
+
+/** The topic that carries messages of a definition: that of an event, the queue of a command, one for all queries. */
+export function topicOfDefinition(definition: AnyDefinition): string {
+  switch (definition.messageKind) {
+    case 'event':
+      return definition.topic
+    case 'command':
+      return definition.queue
+    case 'query':
+      return queryTopic
+  }
+}
+
+/** Topics by type of message, of all definitions of the process: bounded by its source code. */
 const topicsByType = new Map<string, readonly string[]>()
 
-/** Remembers where events of a type are published to. */
+/** Remembers where messages of a type go. */
 export function rememberTopic(type: string, topic: string): void {
   const topics = topicsByType.get(type) ?? []
   if (!topics.includes(topic)) topicsByType.set(type, [...topics, topic])
 }
 
 /**
- * The topic of the definition of a type of event, if this process has defined it: a message itself does not carry it.
+ * The topic of the definition of a type of message, if this process has defined it: a message itself does not carry it.
  *
  * @throws TopicAmbiguousError `TOPIC_AMBIGUOUS`: two definitions of the type name different topics.
  */

@@ -4,6 +4,8 @@
  */
 export { deadLetterGroupPrefix } from './dead-letter-entry.ts'
 export { deadLettersOf } from './dead-letter-store.ts'
+export { delayedCommand, delayedSend } from './delayed-send.ts'
+export { dueTime } from './effect-plan.ts'
 export type { DeadLetter, DeadLetterSelection, DeadLetters, DeadOriginal } from './dead-letters.ts'
 export {
   type AppendCondition,
@@ -17,11 +19,14 @@ export {
   type RemoveEffect,
   remove,
   type ScheduleEffect,
+  type SendEffect,
   type SetEffect,
   schedule,
+  send,
   set,
   type TaggedEvent,
   type TimerTime,
+  write,
 } from './effects.ts'
 export {
   AppendConflictError,
@@ -51,17 +56,20 @@ export type {
   StatefulTimers,
   StateOptions,
   Subscribed,
+  SubscribedDefinition,
   Timers,
 } from './handler.ts'
 export type { Lag } from './lag.ts'
 export {
   deadLetterNamespace,
   deadLetterTopic,
+  delayedSendOwner,
   handlerNamespace,
   parkedKeyNamespace,
   parkedNamespace,
   rebuildNamespace,
 } from './namespaces.ts'
+export { handlerFrom } from './handler-options.ts'
 export { on } from './on.ts'
 export { onRequests } from './request-listeners.ts'
 export {

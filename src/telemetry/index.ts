@@ -8,6 +8,7 @@ export {
   type ConsumedReport,
   channels,
   type DeadLetteredReport,
+  type DecidedReport,
   type FailedReport,
   type HandledReport,
   type LagReport,
