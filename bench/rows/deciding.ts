@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import { z } from 'zod'
-import { app, command, decider, event, type Message, type RunningApp, reject, service } from '../../src/index.ts'
 import { embedded } from '../../src/embedded/index.ts'
+import { app, command, decider, event, type Message, type RunningApp, reject, service } from '../../src/index.ts'
 import { inFlight } from '../publishing.ts'
 import type { BenchRow, Figure, RowSettings } from '../row.ts'
 import { alternate, percentile, rateOf } from '../statistics.ts'
@@ -39,7 +39,13 @@ function commandOf(index: number, streams: number): Message {
   return index % 3 === 2 ? Withdraw({ accountId, amount: 15 }) : Deposit({ accountId, amount: 10 })
 }
 
-async function ask(running: RunningApp, commits: number, from: number, latenciesMs: number[], streams = streamCount): Promise<void> {
+async function ask(
+  running: RunningApp,
+  commits: number,
+  from: number,
+  latenciesMs: number[],
+  streams = streamCount,
+): Promise<void> {
   await inFlight({ commits, inFlight: callers, latenciesMs }, (index) => running.ask(commandOf(from + index, streams)))
 }
 
@@ -57,12 +63,16 @@ async function run({ quick, folder }: RowSettings): Promise<readonly Figure[]> {
   const latenciesMs: number[] = []
   const group = Buffer.alloc(callers * 250, 'x')
   let next = 0
+  const nextRound = (): number => {
+    next += commits
+    return next
+  }
   await ask(stored, streamCount, 0, [])
   await ask(published, streamCount, 0, [])
   const found = await alternate(rounds, {
-    stored: () => rateOf(commits, () => ask(stored, commits, (next += commits), latenciesMs)),
-    published: () => rateOf(commits, () => ask(published, commits, (next += commits), [])),
-    hot: () => rateOf(commits / 4, () => ask(hot, commits / 4, (next += commits), [], 1)),
+    stored: () => rateOf(commits, () => ask(stored, commits, nextRound(), latenciesMs)),
+    published: () => rateOf(commits, () => ask(published, commits, nextRound(), [])),
+    hot: () => rateOf(commits / 4, () => ask(hot, commits / 4, nextRound(), [], 1)),
     sync: () =>
       rateOf(commits, () => {
         for (let i = 0; i < commits / callers; i++) loop.write(group)
@@ -71,8 +81,21 @@ async function run({ quick, folder }: RowSettings): Promise<readonly Figure[]> {
   const limit = { what: 'write+fdatasync', value: found.sync }
   const notes = ['each remembers the outcome by the id of its command; commands are created and validated in the loop']
   return [
-    { what: 'load, decide, append', value: found.stored, unit: 'commands/s', limit, target: { of: 'value', atLeast: 20_000 }, notes },
-    { what: 'and publish to a topic in the same commit', value: found.published, unit: 'commands/s', limit, target: { of: 'value', atLeast: 20_000 } },
+    {
+      what: 'load, decide, append',
+      value: found.stored,
+      unit: 'commands/s',
+      limit,
+      target: { of: 'value', atLeast: 20_000 },
+      notes,
+    },
+    {
+      what: 'and publish to a topic in the same commit',
+      value: found.published,
+      unit: 'commands/s',
+      limit,
+      target: { of: 'value', atLeast: 20_000 },
+    },
     { what: 'all on one stream', value: found.hot, unit: 'commands/s', limit },
     { what: 'latency p50, load, decide, append', value: percentile(latenciesMs, 0.5), unit: 'ms' },
     { what: 'latency p99, load, decide, append', value: percentile(latenciesMs, 0.99), unit: 'ms' },

@@ -72,7 +72,11 @@ function checkApp(name: string, options: AppOptions): void {
   for (const [option, mark] of Object.entries(partMarks) as [keyof AppOptions, string][]) {
     const parts: unknown = options[option] ?? []
     if (!Array.isArray(parts)) problems.push({ option, problem: 'is no list' })
-    else if (!parts.every((part: unknown) => (typeof part === 'object' || typeof part === 'function') && part !== null && mark in part)) {
+    else if (
+      !parts.every(
+        (part: unknown) => (typeof part === 'object' || typeof part === 'function') && part !== null && mark in part,
+      )
+    ) {
       problems.push({ option, problem: `holds what ${option.slice(0, -1)}() did not make` })
     }
   }

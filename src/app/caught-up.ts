@@ -15,7 +15,10 @@ const lookMaxMs = 250
  * Waits until a group has done everything up to these places; without any, everything that was published before the call.
  * Places on topics that the group does not read do not count.
  */
-export async function caughtUp({ engine, group, pause }: CaughtUpWait, places: readonly TopicPosition[]): Promise<void> {
+export async function caughtUp(
+  { engine, group, pause }: CaughtUpWait,
+  places: readonly TopicPosition[],
+): Promise<void> {
   let lookMs = lookMinMs
   const wait = async (): Promise<void> => {
     await pause(lookMs)

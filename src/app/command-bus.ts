@@ -78,7 +78,12 @@ export class CommandBus {
     if (!this.#remote.has(definition.type)) throw this.#missing(definition.type)
     const reply = await this.#inTime(query, options, (signal) => replies.ask(query, signal))
     if (reply.kind === 'answered') return checkedResult(definition, reply.result)
-    throw new AskFailedError(query.type, query.id, reply.kind === 'failed' ? reply.error : 'UNEXPECTED', problemOf(reply))
+    throw new AskFailedError(
+      query.type,
+      query.id,
+      reply.kind === 'failed' ? reply.error : 'UNEXPECTED',
+      problemOf(reply),
+    )
   }
 
   /** Waits no longer than the caller wants, or than the app runs. */

@@ -77,7 +77,9 @@ export function answerHandler(answer: Answer, ctx: AnswerContext): Handler {
  * @throws StoreMissingError `STORE_MISSING`
  */
 export function checkStore(app: AppParts, { name, capabilities }: Ground): void {
-  const deciders = app.services.flatMap(({ name: service, deciders }) => deciders.map((one) => `${service}.${one.name}`))
+  const deciders = app.services.flatMap(({ name: service, deciders }) =>
+    deciders.map((one) => `${service}.${one.name}`),
+  )
   const holds = capabilities.atomic.some((domain) => domain.includes('events') && domain.includes('state'))
   if (deciders.length > 0 && !holds) throw new StoreMissingError(name, deciders)
 }

@@ -72,7 +72,9 @@ describe('ask', () => {
     await first.ask(Open({ id: 'a' }))
     await second.ask(Deposit({ id: 'a', amount: 30 }))
     const turns: readonly RunningApp[] = [first, second]
-    const asked = Array.from({ length: 60 }, (_, n) => (turns[n % 2] as RunningApp).ask(Withdraw({ id: 'a', amount: 1 })))
+    const asked = Array.from({ length: 60 }, (_, n) =>
+      (turns[n % 2] as RunningApp).ask(Withdraw({ id: 'a', amount: 1 })),
+    )
     const kinds = kindsOf(await Promise.all(asked))
     expect(kinds.filter((kind) => kind === 'accepted')).toHaveLength(30)
     expect(kinds.filter((kind) => kind === 'OVERDRAWN')).toHaveLength(30)

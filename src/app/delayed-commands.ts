@@ -64,17 +64,16 @@ export class DelayedCommands {
 
   #look(): void {
     this.#wakeUp = undefined
-    this.#sending ??= this.#sendDue()
-      .then(
-        (nextMs) => {
-          this.#sending = undefined
-          this.#arm(nextMs)
-        },
-        (error: unknown) => {
-          this.#sending = undefined
-          if (!this.#stopped) this.#onError(error)
-        },
-      )
+    this.#sending ??= this.#sendDue().then(
+      (nextMs) => {
+        this.#sending = undefined
+        this.#arm(nextMs)
+      },
+      (error: unknown) => {
+        this.#sending = undefined
+        if (!this.#stopped) this.#onError(error)
+      },
+    )
   }
 
   /** When to look again, in milliseconds since 1970. */

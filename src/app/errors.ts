@@ -89,7 +89,8 @@ export class HandlerMissingError extends MillraceError<
     super({
       code: 'HANDLER_MISSING',
       problem: `App "${app}" cannot have ${type} handled: ${because}.`,
-      remedy: 'Add a decider, boundary, handler or answer for it to a service, or list it under remote if another app handles it.',
+      remedy:
+        'Add a decider, boundary, handler or answer for it to a service, or list it under remote if another app handles it.',
       details: { type, app, because },
     })
   }

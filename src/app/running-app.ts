@@ -1,4 +1,4 @@
-import type { CommandOutcome, Decider, Boundary, View, ViewReader } from '../domain/index.ts'
+import type { Boundary, CommandOutcome, Decider, View, ViewReader } from '../domain/index.ts'
 import type { Engine, TopicPosition } from '../engine/index.ts'
 import type { Duration } from '../kernel/index.ts'
 import type { AnyQueryDefinition, Message, QueryResult } from '../message/index.ts'

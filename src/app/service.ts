@@ -29,7 +29,8 @@ export interface Service {
  */
 export function service(name: string, parts: readonly ServicePart[]): Service {
   checkName('service', name)
-  const isPart = (one: unknown): boolean => typeof one === 'object' && one !== null && ('handle' in one || 'kind' in one)
+  const isPart = (one: unknown): boolean =>
+    typeof one === 'object' && one !== null && ('handle' in one || 'kind' in one)
   if (!Array.isArray(parts) || !parts.every(isPart)) {
     const problem = 'is no list of what on(), decider(), boundary() and answer() make'
     throw new OptionsInvalidError(`service ${JSON.stringify(name)}`, [{ option: 'parts', problem }])

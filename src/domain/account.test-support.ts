@@ -84,5 +84,5 @@ export function accountDecider(
     },
     carriesForward: CarriedForward,
     ...options,
-  }) as unknown as Account
+  })
 }

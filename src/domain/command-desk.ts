@@ -1,6 +1,8 @@
 import type { WriteBatch } from '../engine/index.ts'
+import { InvariantError } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
 import { append, type Effect, type Handler, handlerFrom, publish, type Subscribed, write } from '../runtime/index.ts'
+import { channels } from '../telemetry/index.ts'
 import type { Boundary } from './boundary.ts'
 import { BoundaryDesk, type TagGates } from './boundary-desk.ts'
 import { CommandMemory } from './command-memory.ts'
@@ -9,7 +11,6 @@ import type { Decider } from './decider.ts'
 import type { DeskSetup, WaitingCommand } from './desk-setup.ts'
 import type { InlineViews } from './inline-views.ts'
 import { isRejection, type Rejection } from './rejection.ts'
-import { channels } from '../telemetry/index.ts'
 import { isAsked, replyOfError, replyOfOutcome, replyTo } from './reply.ts'
 import { StreamDesk } from './stream-desk.ts'
 
@@ -27,9 +28,11 @@ interface Planned {
   readonly batch: WriteBatch
 }
 
-/** What a decider or boundary is when nothing runs it, for `explain` and for the names of groups. */
+/** The handler of a decider or boundary that nothing runs: what `explain` reasons about. */
 export function idleHandler(decider: Decider | Boundary): Handler {
-  return queueHandler(decider, () => Promise.reject(new Error('nothing runs this decider')))
+  return queueHandler(decider, () =>
+    Promise.reject(new InvariantError('a decider that nothing runs was handed a command')),
+  )
 }
 
 /** Puts a decider or boundary to work. */

@@ -1,8 +1,8 @@
 import { frozenJson } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
 import type { Decider } from './decider.ts'
-import { DecisionInvalidError, StreamEventUnknownError } from './errors.ts'
 import type { EventTypes } from './desk-setup.ts'
+import { DecisionInvalidError, StreamEventUnknownError } from './errors.ts'
 import { isRejection, type Rejection } from './rejection.ts'
 
 const nothing: readonly never[] = Object.freeze([])
@@ -46,7 +46,8 @@ export function evolved(
   place: { readonly handler: string; readonly stream: string; readonly version: number },
 ): unknown {
   const definition = types.of(event)
-  if (definition === undefined) throw new StreamEventUnknownError(place.handler, place.stream, place.version, event.type)
+  if (definition === undefined)
+    throw new StreamEventUnknownError(place.handler, place.stream, place.version, event.type)
   const current = definition.version === event.dataversion ? event : definition.read(event)
   return decider.evolve(state, current)
 }

@@ -1,7 +1,6 @@
 import { type Duration, durationMs, MillraceError, type OptionProblem, OptionsInvalidError } from '../kernel/index.ts'
 import type { AnyDefinition } from '../message/index.ts'
-import type { SnapshotOptions } from './decider.ts'
-import { snapshotProblems } from './snapshot-rule.ts'
+import { type SnapshotOptions, snapshotProblems } from './snapshot-rule.ts'
 
 const rememberDefault: Duration = '10m'
 const rememberMsMin = 1000
@@ -88,7 +87,11 @@ export function handlingProblems(options: ErasedOptions, problems: OptionProblem
 }
 
 /** What is wrong with a list of definitions of one kind. */
-export function definitionListProblems(option: string, kind: AnyDefinition['messageKind'], list: unknown): OptionProblem[] {
+export function definitionListProblems(
+  option: string,
+  kind: AnyDefinition['messageKind'],
+  list: unknown,
+): OptionProblem[] {
   if (!Array.isArray(list) || list.length === 0) return [{ option, problem: 'is no list with something in it' }]
   const problems: OptionProblem[] = []
   const seen = new Set<string>()

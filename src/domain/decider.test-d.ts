@@ -36,9 +36,9 @@ describe('decider', () => {
       },
     })
     expectTypeOf<DeciderState<typeof account>>().toEqualTypeOf<{ balance: number }>()
-    expectTypeOf<typeof account extends Decider<infer _C, infer _E, infer _S, infer Code> ? Code : never>().toEqualTypeOf<
-      'TOO_MUCH' | 'OVERDRAWN'
-    >()
+    expectTypeOf<
+      typeof account extends Decider<infer _C, infer _E, infer _S, infer Code> ? Code : never
+    >().toEqualTypeOf<'TOO_MUCH' | 'OVERDRAWN'>()
     const any: Decider = account
     expectTypeOf(any.name).toEqualTypeOf<string>()
   })

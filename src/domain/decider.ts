@@ -2,7 +2,7 @@ import { type Duration, frozenJson } from '../kernel/index.ts'
 import type { AnyCommandDefinition, AnyEventDefinition, Message, MessageOf, ReadonlyData } from '../message/index.ts'
 import { checkDecider } from './decider-problems.ts'
 import type { Rejection } from './rejection.ts'
-import { type SnapshotRule, snapshotRule } from './snapshot-rule.ts'
+import { type SnapshotOptions, type SnapshotRule, snapshotRule } from './snapshot-rule.ts'
 
 /** What a decision is: events that happened, in their order, or a rejection. Nothing: the command changes nothing. */
 export type Decision<Event extends Message = Message, Code extends string = string> =
@@ -10,16 +10,6 @@ export type Decision<Event extends Message = Message, Code extends string = stri
   | readonly Event[]
   | Rejection<Code>
   | undefined
-
-/** When a snapshot of the state is written, together with the events that make it due. Whatever comes first counts. */
-export interface SnapshotOptions {
-  /** After so many events since the last one, 1 to 1,000,000. */
-  readonly everyEvents?: number
-  /** After so many characters of JSON data of events since the last one, 1 to 1,000,000,000. */
-  readonly everyCharacters?: number
-  /** With the first event that comes so long after the last one. */
-  readonly every?: Duration
-}
 
 /** Options that deciders and boundaries have in common. */
 export interface CommandHandlingOptions {

@@ -25,7 +25,8 @@ export class DecisionInvalidError extends MillraceError<
     super({
       code: 'DECISION_INVALID',
       problem: `${handler} decided on ${command} what cannot be appended: ${reason}.`,
-      remedy: 'Return events that the decider lists, an array of these, what reject() makes, or nothing; not a promise.',
+      remedy:
+        'Return events that the decider lists, an array of these, what reject() makes, or nothing; not a promise.',
       details: { handler, command, reason },
     })
   }
@@ -70,7 +71,8 @@ export class InlineViewForgetsError extends MillraceError<
     super({
       code: 'INLINE_VIEW_FORGETS',
       problem: `Inline view "${view}" answered undefined for key ${JSON.stringify(key)}, and inline views forget no key.`,
-      remedy: 'Return a state that says that it is over, or make the view follow the topics: leave out its option inline.',
+      remedy:
+        'Return a state that says that it is over, or make the view follow the topics: leave out its option inline.',
       details: { view, key },
     })
   }

@@ -3,15 +3,15 @@
  * @module
  */
 export { type Answer, type AnswerContext, answer, checkedResult } from './answer.ts'
-export { type Boundary, type BoundaryOptions, boundary, type ProjectedOf, type Projections } from './boundary.ts'
+export { type Boundary, type BoundaryOptions, boundary } from './boundary.ts'
 export { TagGates } from './boundary-desk.ts'
 export { type CommandDesk, commandDesk, idleHandler } from './command-desk.ts'
 export type {
   CommandAccepted,
   CommandOutcome,
   CommandRejected,
-  StreamDeletedCode,
 } from './command-outcome.ts'
+export { decideCommand } from './decide-alone.ts'
 export {
   type CommandHandlingOptions,
   type Decider,
@@ -19,7 +19,6 @@ export {
   type DeciderState,
   type Decision,
   decider,
-  type SnapshotOptions,
 } from './decider.ts'
 export {
   CommandConflictError,
@@ -28,10 +27,9 @@ export {
   StreamBeginningGoneError,
   StreamEventUnknownError,
 } from './errors.ts'
-export { type Projection, type ProjectionOptions, projection } from './projection.ts'
 export { InlineViews } from './inline-views.ts'
+export { type Projection, type ProjectionOptions, projection } from './projection.ts'
 export { isRejection, type Rejection, reject } from './rejection.ts'
-export { type StateOf, type View, type ViewOptions, view, viewNamespace } from './view.ts'
 export {
   isAsked,
   outcomeOfReply,
@@ -40,5 +38,6 @@ export {
   replyTo,
   replyTopicAttribute,
 } from './reply.ts'
-export type { DeskSetup } from './desk-setup.ts'
+export type { SnapshotOptions } from './snapshot-rule.ts'
+export { type StateOf, type View, type ViewOptions, view, viewNamespace } from './view.ts'
 export type { ViewChange, ViewEntry, ViewReader } from './view-reader.ts'

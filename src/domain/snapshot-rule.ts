@@ -1,5 +1,14 @@
-import { durationMs, MillraceError, type OptionProblem } from '../kernel/index.ts'
-import type { SnapshotOptions } from './decider.ts'
+import { type Duration, durationMs, MillraceError, type OptionProblem } from '../kernel/index.ts'
+
+/** When a snapshot of the state is written, together with the events that make it due. Whatever comes first counts. */
+export interface SnapshotOptions {
+  /** After so many events since the last one, 1 to 1,000,000. */
+  readonly everyEvents?: number
+  /** After so many characters of JSON data of events since the last one, 1 to 1,000,000,000. */
+  readonly everyCharacters?: number
+  /** With the first event that comes so long after the last one. */
+  readonly every?: Duration
+}
 
 /** When a snapshot is due; what is not asked for is infinite. */
 export interface SnapshotRule {

@@ -63,7 +63,7 @@ export class StreamDesk {
       }
       const opened = [waiting]
       this.#lanes.set(stream, opened)
-      void this.#run(stream, opened)
+      this.#run(stream, opened).catch(reject)
     })
   }
 
@@ -132,7 +132,7 @@ export class StreamDesk {
 
   async #run(stream: string, lane: Waiting[]): Promise<void> {
     // What else comes in this turn for the stream shares the commit.
-    await undefined
+    await Promise.resolve()
     while (lane.length > 0) {
       const waiting = lane.splice(0, togetherMax)
       try {

@@ -1,5 +1,5 @@
-import type { Json } from '../kernel/index.ts'
 import type { StateWrite } from '../engine/index.ts'
+import type { Json } from '../kernel/index.ts'
 import { evolved, settledState } from './decide.ts'
 import type { Decider } from './decider.ts'
 import type { DeskSetup, EventTypes } from './desk-setup.ts'
@@ -76,7 +76,10 @@ export class StreamStates {
   }
 
   /** The snapshot that is due with this state, if one is; and the state with that counted. */
-  snapshotDue(stream: string, state: StreamState): { readonly writes: readonly StateWrite[]; readonly state: StreamState } {
+  snapshotDue(
+    stream: string,
+    state: StreamState,
+  ): { readonly writes: readonly StateWrite[]; readonly state: StreamState } {
     const rule = this.#decider.snapshot
     if (rule === undefined || state.eventCount === 0) return { writes: [], state }
     const timeMs = this.#setup.clock.nowMs()
@@ -88,14 +91,17 @@ export class StreamStates {
     const snapshot: Snapshot = { state: state.state as Json, version: state.version, timeMs }
     const value = snapshot as unknown as Json
     return {
-      writes: [{ kind: 'set', namespace: snapshotNamespace(this.#setup.group, this.#decider.version), key: stream, value }],
+      writes: [
+        { kind: 'set', namespace: snapshotNamespace(this.#setup.group, this.#decider.version), key: stream, value },
+      ],
       state: { ...state, eventCount: 0, characterCount: 0, snapshotMs: timeMs },
     }
   }
 
   /** Characters of an event, if anybody counts them. */
   charactersOf(data: unknown): number {
-    if (this.#decider.snapshot === undefined || this.#decider.snapshot.everyCharacters === Number.POSITIVE_INFINITY) return 0
+    if (this.#decider.snapshot === undefined || this.#decider.snapshot.everyCharacters === Number.POSITIVE_INFINITY)
+      return 0
     return JSON.stringify(data)?.length ?? 0
   }
 

@@ -34,10 +34,7 @@ export interface ViewReader<State> {
    *
    * @throws the reason of the signal, AppStoppedError `APP_STOPPED`
    */
-  waitFor(
-    what: CommandOutcome | readonly TopicPosition[],
-    options?: { readonly signal?: AbortSignal },
-  ): Promise<void>
+  waitFor(what: CommandOutcome | readonly TopicPosition[], options?: { readonly signal?: AbortSignal }): Promise<void>
   /**
    * Forgets the view and builds it anew from the earliest records that are there. Readers see it grow meanwhile: await
    * `idle()` for the whole. Resolves when rebuilding has begun. A crash in between begins it again at the next start.

@@ -95,7 +95,7 @@ export function view<const Events extends readonly [AnyEventDefinition, ...AnyEv
       return next === undefined ? remove() : set(next)
     },
   )
-  const definitions = new Map(options.events.map((definition) => [definition.type as string, definition]))
+  const definitions = new Map(options.events.map((definition) => [definition.type, definition]))
   return Object.freeze({
     name,
     version,

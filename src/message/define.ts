@@ -189,12 +189,7 @@ export function query<
   const own = { messageKind: 'query', result: options.result }
   const definition = build(type, options, options.params, own, problems)
   rememberTopic(type, queryTopic)
-  return definition as unknown as QueryDefinition<
-    Type,
-    InputOf<S>,
-    HeldBy<S>,
-    StandardSchemaV1.InferOutput<R>
-  >
+  return definition as unknown as QueryDefinition<Type, InputOf<S>, HeldBy<S>, StandardSchemaV1.InferOutput<R>>
 }
 
 /** Options of any definition, after their types have done their work. */

@@ -22,12 +22,7 @@ export class Dispatcher {
   readonly #runner: Runner
   readonly #definitions: ReadonlyMap<string, AnyDefinition>
 
-  constructor(
-    parts: SubscriptionParts,
-    lanes: Lanes,
-    runner: Runner,
-    definitions: ReadonlyMap<string, AnyDefinition>,
-  ) {
+  constructor(parts: SubscriptionParts, lanes: Lanes, runner: Runner, definitions: ReadonlyMap<string, AnyDefinition>) {
     this.#parts = parts
     this.#lanes = lanes
     this.#runner = runner

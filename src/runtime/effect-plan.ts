@@ -3,7 +3,15 @@ import type { AppendWrite, StateWrite, TimerWrite } from '../engine/index.ts'
 import { type Clock, durationMs, frozenJson, type Json, parseIsoTime } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
 import { delayedSend } from './delayed-send.ts'
-import type { AppendEffect, Effect, PublishEffect, ScheduleEffect, SendEffect, TimerTime, WriteEffect } from './effects.ts'
+import type {
+  AppendEffect,
+  Effect,
+  PublishEffect,
+  ScheduleEffect,
+  SendEffect,
+  TimerTime,
+  WriteEffect,
+} from './effects.ts'
 import { EffectInvalidError, KeyMissingError, StateInvalidError, TimerUnknownError } from './errors.ts'
 import type { Handler } from './handler.ts'
 import type { TopicResolver } from './topic-resolver.ts'
@@ -165,7 +173,10 @@ class Planner implements EffectPlan {
 
   #send({ command, when }: SendEffect): void {
     if (!isMessage(command)) throw this.#invalid(`send of ${describe(command)}, which is no command`)
-    if (when === undefined) return this.#publish({ kind: 'publish', messages: [command] })
+    if (when === undefined) {
+      this.#publish({ kind: 'publish', messages: [command] })
+      return
+    }
     const dueMs = dueTime(when, this.#context.clock.nowMs())
     if (dueMs === undefined) throw this.#invalid(`send at a time that is none: ${describe(when)}`)
     if (this.delayed === (nothing as unknown)) this.delayed = []

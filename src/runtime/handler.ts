@@ -1,6 +1,13 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Duration } from '../kernel/index.ts'
-import type { AnyCommandDefinition, AnyDefinition, AnyEventDefinition, Message, MessageOf, ReadonlyData } from '../message/index.ts'
+import type {
+  AnyCommandDefinition,
+  AnyDefinition,
+  AnyEventDefinition,
+  Message,
+  MessageOf,
+  ReadonlyData,
+} from '../message/index.ts'
 import type { Effect } from './effects.ts'
 import type { RetryPolicy } from './retry-policy.ts'
 

@@ -4,9 +4,9 @@
  */
 export { deadLetterGroupPrefix } from './dead-letter-entry.ts'
 export { deadLettersOf } from './dead-letter-store.ts'
+export type { DeadLetter, DeadLetterSelection, DeadLetters, DeadOriginal } from './dead-letters.ts'
 export { delayedCommand, delayedSend } from './delayed-send.ts'
 export { dueTime } from './effect-plan.ts'
-export type { DeadLetter, DeadLetterSelection, DeadLetters, DeadOriginal } from './dead-letters.ts'
 export {
   type AppendCondition,
   type AppendEffect,
@@ -56,9 +56,9 @@ export type {
   StatefulTimers,
   StateOptions,
   Subscribed,
-  SubscribedDefinition,
   Timers,
 } from './handler.ts'
+export { handlerFrom } from './handler-options.ts'
 export type { Lag } from './lag.ts'
 export {
   deadLetterNamespace,
@@ -69,7 +69,6 @@ export {
   parkedNamespace,
   rebuildNamespace,
 } from './namespaces.ts'
-export { handlerFrom } from './handler-options.ts'
 export { on } from './on.ts'
 export { onRequests } from './request-listeners.ts'
 export {
