@@ -1,8 +1,11 @@
 import {
   type Answer,
   type AnswerContext,
+  type Boundary,
   type CommandDesk,
   commandDesk,
+  type Decider,
+  type DeskSetup,
   InlineViews,
   isAsked,
   replyOfError,
@@ -14,18 +17,35 @@ import type { Engine } from '../engine/index.ts'
 import type { Clock, Random } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
 import { type Handler, handlerFrom, none, type Subscribed } from '../runtime/index.ts'
-import { StoreMissingError } from './errors.ts'
+import { DeciderUnknownError, StoreMissingError } from './errors.ts'
 import type { Ground } from './explain.ts'
 import type { AppParts } from './parts.ts'
 
 /** The desks of an app by the group of their decider. */
 export type CommandDesks = ReadonlyMap<string, CommandDesk>
 
-/** Puts the deciders and boundaries of an app to work. */
-export function commandDesks(
+/** What the parts of an app work on. */
+interface Workplace {
+  readonly engine: Engine
+  readonly clock: Clock
+  readonly random: Random
+}
+
+/** Where a decider of an app works. @throws DeciderUnknownError `DECIDER_UNKNOWN` */
+export function deskSetupOf(
   app: AppParts,
-  { engine, clock, random }: { readonly engine: Engine; readonly clock: Clock; readonly random: Random },
-): CommandDesks {
+  decider: Decider | Boundary,
+  { engine, clock, random }: Workplace,
+): DeskSetup {
+  const service = app.services.find(({ deciders }) => deciders.includes(decider))
+  if (service === undefined) throw new DeciderUnknownError(String(decider?.name), app.name)
+  const group = `${app.name}.${service.name}.${decider.name}`
+  return { engine, clock, random, group, source: `/${app.name}/${service.name}` }
+}
+
+/** Puts the deciders and boundaries of an app to work. */
+export function commandDesks(app: AppParts, workplace: Workplace): CommandDesks {
+  const { engine } = workplace
   const desks = new Map<string, CommandDesk>()
   const inline = app.views.filter((view) => view.inline)
   const views =
@@ -38,9 +58,8 @@ export function commandDesks(
   const gates = new TagGates()
   for (const service of app.services) {
     for (const decider of service.deciders) {
-      const group = `${app.name}.${service.name}.${decider.name}`
-      const setup = { engine, clock, random, group, source: `/${app.name}/${service.name}` }
-      desks.set(group, commandDesk(setup, decider, { views, gates }))
+      const setup = deskSetupOf(app, decider, workplace)
+      desks.set(setup.group, commandDesk(setup, decider, { views, gates }))
     }
   }
   return desks

@@ -152,3 +152,18 @@ export class StoreMissingError extends MillraceError<
     })
   }
 }
+
+/** A decider that no service of the app has. */
+export class DeciderUnknownError extends MillraceError<
+  'DECIDER_UNKNOWN',
+  { readonly decider: string; readonly app: string }
+> {
+  constructor(decider: string, app: string) {
+    super({
+      code: 'DECIDER_UNKNOWN',
+      problem: `App "${app}" has no decider "${decider}".`,
+      remedy: 'Pass the very decider that is part of one of its services.',
+      details: { decider, app },
+    })
+  }
+}

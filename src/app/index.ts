@@ -6,6 +6,7 @@ export { type App, type AppOptions, app } from './app.ts'
 export {
   AskFailedError,
   AskTimeoutError,
+  DeciderUnknownError,
   GuaranteeMissingError,
   HandlerMissingError,
   HandlerTakenError,

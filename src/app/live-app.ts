@@ -1,4 +1,12 @@
-import { type CommandOutcome, type View, type ViewReader, viewNamespace } from '../domain/index.ts'
+import {
+  type ClosedBooks,
+  type CommandOutcome,
+  closeBooks,
+  type Decider,
+  type View,
+  type ViewReader,
+  viewNamespace,
+} from '../domain/index.ts'
 import type { Engine, TopicPosition } from '../engine/index.ts'
 import { type Clock, type Random, sleep } from '../kernel/index.ts'
 import type { AnyQueryDefinition, Message, QueryResult } from '../message/index.ts'
@@ -18,7 +26,7 @@ import {
 import { channels } from '../telemetry/index.ts'
 import { caughtUp } from './caught-up.ts'
 import { CommandBus } from './command-bus.ts'
-import { answerHandler, type CommandDesks, desksByType } from './command-desks.ts'
+import { answerHandler, type CommandDesks, deskSetupOf, desksByType } from './command-desks.ts'
 import { DelayedCommands } from './delayed-commands.ts'
 import { InlineViewRebuildError, PublishInvalidError, ViewUnknownError } from './errors.ts'
 import { LiveView } from './live-view.ts'
@@ -161,6 +169,17 @@ export class LiveApp implements RunningApp {
   ): Promise<QueryResult<Query>> {
     this.#check()
     return (await this.#bus.query(query, params, options)) as QueryResult<Query>
+  }
+
+  async closeBooks<Event extends Message, State>(
+    decider: Decider<Message, Event, State>,
+    stream: string,
+    carry: (state: State) => Event,
+  ): Promise<ClosedBooks> {
+    this.#check()
+    const { app } = this.#options
+    const setup = deskSetupOf(app, decider as unknown as Decider, this.#options)
+    return closeBooks(setup, decider as unknown as Decider, stream, carry as unknown as (state: unknown) => Message)
   }
 
   view<State>(view: View<State>): ViewReader<State> {

@@ -1,4 +1,4 @@
-import type { Boundary, CommandOutcome, Decider, View, ViewReader } from '../domain/index.ts'
+import type { Boundary, ClosedBooks, CommandOutcome, Decider, View, ViewReader } from '../domain/index.ts'
 import type { Engine, TopicPosition } from '../engine/index.ts'
 import type { Duration } from '../kernel/index.ts'
 import type { AnyQueryDefinition, Message, QueryResult } from '../message/index.ts'
@@ -52,6 +52,19 @@ export interface RunningApp extends AsyncDisposable {
       ? [params: Params, options?: AskOptions]
       : [params?: null, options?: AskOptions]
   ): Promise<QueryResult<Query>>
+  /**
+   * Closes the books of a stream of a decider of this app: appends one event that carries the whole state forward, then
+   * removes what came before it. The stream and its versions go on.
+   *
+   * @param carry Makes the event, that of the decider's option `carriesForward`, of the state.
+   * @throws BooksUnbalancedError `BOOKS_UNBALANCED`: the event does not carry the state; nothing was changed.
+   *   DeciderUnknownError `DECIDER_UNKNOWN`
+   */
+  closeBooks<Event extends Message, State>(
+    decider: Decider<Message, Event, State>,
+    stream: string,
+    carry: (state: State) => Event,
+  ): Promise<ClosedBooks>
   /** @throws ViewUnknownError `VIEW_UNKNOWN` */
   view<State>(view: View<State>): ViewReader<State>
   /** What failed for good: list, show, redrive, discard. */

@@ -38,10 +38,14 @@ export async function beforeRetry(setup: DeskSetup, conflictCount: number, confl
   await sleep(setup.random.nextFloat() * longestMs, setup.clock)
 }
 
+/** Extension attribute of events: type of the command that they go back to, whose id is their `causationid`. */
+export const causeTypeAttribute = 'causationtype'
+
 /** Decides in the context of the command: what happens inherits from it, with the same ids at each attempt. */
 export function inContextOf<Result>(setup: DeskSetup, command: Message, decide: () => Result): Result {
   const { source, clock, group } = setup
-  return runInContext(contextFor(command, { source, clock, handlerId: group }), decide)
+  const context = contextFor(command, { source, clock, handlerId: group })
+  return runInContext({ ...context, extensions: { [causeTypeAttribute]: command.type } }, decide)
 }
 
 /** The events of a decider by type. */

@@ -77,3 +77,19 @@ export class InlineViewForgetsError extends MillraceError<
     })
   }
 }
+
+/** The event that should carry a state forward does not. */
+export class BooksUnbalancedError extends MillraceError<
+  'BOOKS_UNBALANCED',
+  { readonly handler: string; readonly stream: string; readonly reason: string }
+> {
+  constructor(handler: string, stream: string, reason: string) {
+    super({
+      code: 'BOOKS_UNBALANCED',
+      problem: `The books of stream "${stream}" of ${handler} were not closed: ${reason}. Nothing was appended or removed.`,
+      remedy:
+        'Let the event named by carriesForward hold the whole state, and its function in evolve make the state of it alone.',
+      details: { handler, stream, reason },
+    })
+  }
+}

@@ -3,6 +3,7 @@
  * @module
  */
 export { type Answer, type AnswerContext, answer, checkedResult } from './answer.ts'
+export { type ClosedBooks, closeBooks } from './books.ts'
 export { type Boundary, type BoundaryOptions, boundary } from './boundary.ts'
 export { TagGates } from './boundary-desk.ts'
 export { type CommandDesk, commandDesk, idleHandler } from './command-desk.ts'
@@ -20,13 +21,24 @@ export {
   type Decision,
   decider,
 } from './decider.ts'
+export type { DeskSetup } from './desk-setup.ts'
 export {
+  BooksUnbalancedError,
   CommandConflictError,
   DecisionInvalidError,
   InlineViewForgetsError,
   StreamBeginningGoneError,
   StreamEventUnknownError,
 } from './errors.ts'
+export {
+  type History,
+  history,
+  type Reason,
+  type StateAt,
+  type StateDifference,
+  type StorePoint,
+  type StreamPoint,
+} from './history.ts'
 export { InlineViews } from './inline-views.ts'
 export { type Projection, type ProjectionOptions, projection } from './projection.ts'
 export { isRejection, type Rejection, reject } from './rejection.ts'

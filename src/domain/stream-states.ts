@@ -1,9 +1,8 @@
 import type { StateWrite } from '../engine/index.ts'
 import type { Json } from '../kernel/index.ts'
-import { evolved, settledState } from './decide.ts'
 import type { Decider } from './decider.ts'
 import type { DeskSetup, EventTypes } from './desk-setup.ts'
-import { StreamBeginningGoneError } from './errors.ts'
+import { foldStream } from './stream-fold.ts'
 
 /** State of one stream as of one version. Changed in place only by who has the stream's lane. */
 export interface StreamState {
@@ -121,24 +120,22 @@ export class StreamStates {
   }
 
   async #foldFrom(stream: string, from: StreamState): Promise<StreamState> {
-    const handler = this.#setup.group
-    let { state, version, eventCount, characterCount } = from
-    for await (const event of this.#setup.engine.events.readStream(stream, { fromVersion: version + 1 })) {
-      const place = { handler, stream, version: event.version }
-      if (event.version !== version + 1) {
-        if (event.message.type !== this.#decider.carriesForward) {
-          throw new StreamBeginningGoneError(handler, stream, event.version)
-        }
-        // The books were closed: the event carries all that came before.
-        state = this.#decider.initialState
-      }
-      state = evolved(this.#decider, this.#types, state, event.message, place)
-      version = event.version
-      eventCount++
-      characterCount += this.charactersOf(event.message.data)
-    }
+    let { eventCount, characterCount } = from
+    const { state, version } = await foldStream({
+      events: this.#setup.engine.events,
+      decider: this.#decider,
+      types: this.#types,
+      handler: this.#setup.group,
+      stream,
+      from,
+      until: ({ message }) => {
+        eventCount++
+        characterCount += this.charactersOf(message.data)
+        return true
+      },
+    })
     if (version === from.version) return from
-    return { state: settledState(state), version, eventCount, characterCount, snapshotMs: from.snapshotMs }
+    return { state, version, eventCount, characterCount, snapshotMs: from.snapshotMs }
   }
 }
 
