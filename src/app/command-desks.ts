@@ -16,10 +16,10 @@ import {
 import type { Engine } from '../engine/index.ts'
 import type { Clock, Random } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
-import { type Handler, handlerFrom, none, type Subscribed } from '../runtime/index.ts'
+import { type Handler, handlerFrom, handlerNamespace, none, type Subscribed } from '../runtime/index.ts'
 import { DeciderUnknownError, StoreMissingError } from './errors.ts'
 import type { Ground } from './explain.ts'
-import type { AppParts } from './parts.ts'
+import type { AppParts, Part } from './parts.ts'
 
 /** The desks of an app by the group of their decider. */
 export type CommandDesks = ReadonlyMap<string, CommandDesk>
@@ -77,8 +77,19 @@ export function desksByType(app: AppParts, desks: CommandDesks): ReadonlyMap<str
   return byType
 }
 
+/** Those who answer queries of other apps. */
+export function answerParts(app: AppParts, ctx: AnswerContext): readonly Part[] {
+  return app.services.flatMap(({ name, answers }) =>
+    answers.map((answer): Part => {
+      const group = `${app.name}.${name}.${answer.name}`
+      const source = `/${app.name}/${name}`
+      return { group, handler: answerHandler(answer, ctx), source, stateNamespace: handlerNamespace(group) }
+    }),
+  )
+}
+
 /** The handler of queries that other apps ask. What fails is told to them, and is not tried again. */
-export function answerHandler(answer: Answer, ctx: AnswerContext): Handler {
+function answerHandler(answer: Answer, ctx: AnswerContext): Handler {
   const options = { name: answer.name, retry: none }
   return handlerFrom(answer.query as unknown as Subscribed, options, async (query: Message) => {
     if (!isAsked(query)) return undefined

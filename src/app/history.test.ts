@@ -162,7 +162,7 @@ describe('inline views', () => {
       await using running = await without.start({ engine: embedded({ path }) })
       for (const id of ['a', 'b']) {
         await running.ask(Open({ id }))
-        for (let n = 0; n < 300; n++) void running.ask(Deposit({ id, amount: 1 }))
+        await Promise.all(Array.from({ length: 300 }, () => running.ask(Deposit({ id, amount: 1 }))))
         await running.ask(Withdraw({ id, amount: 100 }))
       }
     }

@@ -16,7 +16,6 @@ import {
   deadLetterNamespace,
   deadLettersOf,
   type Handler,
-  handlerNamespace,
   type Lag,
   onRequests,
   Subscription,
@@ -26,11 +25,12 @@ import {
 import { channels } from '../telemetry/index.ts'
 import { caughtUp } from './caught-up.ts'
 import { CommandBus } from './command-bus.ts'
-import { answerHandler, type CommandDesks, deskSetupOf, desksByType } from './command-desks.ts'
+import { answerParts, type CommandDesks, deskSetupOf, desksByType } from './command-desks.ts'
 import { DelayedCommands } from './delayed-commands.ts'
 import { InlineViewRebuildError, PublishInvalidError, ViewUnknownError } from './errors.ts'
 import { LiveView } from './live-view.ts'
 import type { AppParts, Part } from './parts.ts'
+import { quietAt } from './quiet.ts'
 import { beginRebuild, finishRebuild } from './rebuild.ts'
 import { ReplyListener } from './reply-listener.ts'
 import type { AskOptions, RunningApp } from './running-app.ts'
@@ -82,8 +82,9 @@ export class LiveApp implements RunningApp {
     // Who does not look at it is told by idle(), publish() and stop().
     this.failed.catch(() => undefined)
     this.deadLetters = deadLettersOf(options.engine, this.name)
-    this.#parts = [...options.parts, ...this.#answerParts()]
     const { app, engine, clock, topics } = options
+    const ctx = { view: <State>(view: View<State>) => this.view(view), nowMs: () => clock.nowMs() }
+    this.#parts = [...options.parts, ...answerParts(app, ctx)]
     const onError = (error: unknown): void => void this.#abandon(error)
     const { signal } = this.#end
     this.#delayed = new DelayedCommands({ engine, clock, topics, app: app.name, onError })
@@ -178,8 +179,8 @@ export class LiveApp implements RunningApp {
   ): Promise<ClosedBooks> {
     this.#check()
     const { app } = this.#options
-    const setup = deskSetupOf(app, decider as unknown as Decider, this.#options)
-    return closeBooks(setup, decider as unknown as Decider, stream, carry as unknown as (state: unknown) => Message)
+    const setup = deskSetupOf(app, decider, this.#options)
+    return closeBooks(setup, decider, stream, carry as unknown as (state: unknown) => Message)
   }
 
   view<State>(view: View<State>): ViewReader<State> {
@@ -198,7 +199,7 @@ export class LiveApp implements RunningApp {
       this.#check()
       options.signal?.throwIfAborted()
       const before = ends
-      ends = (await this.#quietAt()) ?? ''
+      ends = (await quietAt(this.engine, this.name)) ?? ''
       // Only if nothing was published while the groups were looked at, one after the other, all of them are done.
       if (ends !== '' && ends === before) return
       if (ends === '') await this.#somethingHappens(lookMs, options.signal)
@@ -262,27 +263,6 @@ export class LiveApp implements RunningApp {
     await Promise.allSettled([...this.#subscriptions.values()].map((one) => one.abandon()))
   }
 
-  /** The ends of all topics, if everything up to them is handled by all starts of this app in this process. */
-  async #quietAt(): Promise<string | undefined> {
-    const subscriptions = subscriptionsOf(this.engine, this.name)
-    for (const subscription of subscriptions) if (!(await subscription.isQuiet())) return undefined
-    if ((await this.engine.isSettled?.()) === false) return undefined
-    const ends: string[] = []
-    for (const group of new Set(subscriptions.map((one) => one.group))) {
-      const { lag = [], members = [] } = (await this.engine.groups.describe(group)) ?? {}
-      const owned = new Set(
-        members.flatMap(({ claims }) => claims.map(({ topic, partition }) => `${topic}/${partition}`)),
-      )
-      for (const { topic, partition, latest, lagMessages } of lag) {
-        const place = `${topic}/${partition}`
-        // On its way from one member to another: neither of them knows what is to be done there.
-        if (lagMessages > 0 || !owned.has(place)) return undefined
-        ends.push(`${group} ${place}:${latest}`)
-      }
-    }
-    return ends.length === 0 ? 'nothing' : ends.join(' ')
-  }
-
   async #somethingHappens(lookMs: number, signal: AbortSignal | undefined): Promise<void> {
     const { clock } = this.#options
     const over = new AbortController()
@@ -318,19 +298,6 @@ export class LiveApp implements RunningApp {
 
   #partOf(handler: Handler): Part {
     return this.#parts.find((one) => one.handler === handler) as Part
-  }
-
-  /** Those who answer queries of other apps. */
-  #answerParts(): readonly Part[] {
-    const { app, clock } = this.#options
-    const ctx = { view: <State>(view: View<State>) => this.view(view), nowMs: () => clock.nowMs() }
-    return app.services.flatMap(({ name, answers }) =>
-      answers.map((answer): Part => {
-        const group = `${app.name}.${name}.${answer.name}`
-        const source = `/${app.name}/${name}`
-        return { group, handler: answerHandler(answer, ctx), source, stateNamespace: handlerNamespace(group) }
-      }),
-    )
   }
 
   async #watchDeadLetters(): Promise<void> {

@@ -92,7 +92,7 @@ const scanMaxDefault = 10_000
  */
 export function history({ events }: Pick<Engine, 'events'>): History {
   const state: History['state'] = async (decider, stream, at) => {
-    const found = await stateAt(events, decider as unknown as Decider, stream, at)
+    const found = await stateAt(events, decider, stream, at)
     return found as never
   }
   return Object.freeze<History>({
@@ -113,7 +113,7 @@ export function history({ events }: Pick<Engine, 'events'>): History {
       const { values } = await readBoundary(events, read, await lastPositionOf(events, at))
       return values as never
     },
-    view: async (view, key, at) => (await viewAt(events, view as unknown as View, key, at)) as never,
+    view: async (view, key, at) => (await viewAt(events, view, key, at)) as never,
     why: (stream, at, options) => reasons(events, stream, at, options?.scanMax ?? scanMaxDefault),
   })
 }
