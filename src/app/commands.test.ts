@@ -1,13 +1,22 @@
 import { describe, expect, it } from 'vitest'
-import { accountDecider, Deposit, Open, Withdraw } from '../domain/account.test-support.ts'
-import type { CommandOutcome } from '../domain/index.ts'
+import { accountDecider, Deposit, Deposited, Open, Withdraw } from '../domain/account.test-support.ts'
+import { type CommandOutcome, view } from '../domain/index.ts'
 import { embedded } from '../embedded/index.ts'
 import type { Engine, StoredEvent } from '../engine/index.ts'
+import { VirtualClock } from '../kernel/index.ts'
 import { memoryEngine, temporaryFolder } from './app.test-support.ts'
 import { app, type RunningApp, service } from './index.ts'
 
 const account = accountDecider()
 const bank = app('bank', { services: [service('accounts', [account])] })
+
+const sums = view('sums', {
+  events: [Deposited],
+  key: ({ data }) => data.id,
+  initial: 0,
+  on: { Deposited: (sum, { data }) => sum + data.amount },
+  inline: true,
+})
 
 const eventsOf = (engine: Engine, stream: string): Promise<StoredEvent[]> =>
   Array.fromAsync(engine.events.readStream(stream))
@@ -120,6 +129,27 @@ describe('the same command again', () => {
     const outcomes = await Promise.all(asked)
     expect(new Set(kindsOf(outcomes))).toEqual(new Set(['accepted']))
     expect(await eventsOf(engine, 'account-a')).toHaveLength(1 + 1 + 5)
+  })
+
+  it('is forgotten after a while, takes effect again then, and what was remembered is cleared', async () => {
+    const clock = new VirtualClock()
+    await using engine = await memoryEngine({ clock })
+    const short = app('bank', { services: [service('accounts', [accountDecider({ remember: '1m' })])], views: [sums] })
+    await using running = await short.start({ engine, clock })
+    await running.ask(Open({ id: 'a' }))
+    const deposit = Deposit({ id: 'a', amount: 7 })
+    await running.ask(deposit)
+    await clock.advance('1m')
+    expect(await running.ask(deposit)).toMatchObject({ repeated: true })
+    await clock.advance('3m')
+    expect(await running.ask(deposit)).toMatchObject({ repeated: false })
+    const ids = (await eventsOf(engine, 'account-a')).map(({ message }) => message.id)
+    expect(new Set(ids).size).toBe(3)
+    // All that goes with the events goes with each of their lives.
+    expect(await running.view(sums).get('a')).toBe(14)
+    await clock.advance('10ms')
+    for (let turn = 0; turn < 50 && (await engine.state.namespaces('commands:')).length > 1; turn++) await clock.advance('1ms')
+    expect(await engine.state.namespaces('commands:')).toHaveLength(1)
   })
 
   it('is known after a restart', async () => {

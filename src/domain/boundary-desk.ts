@@ -74,7 +74,7 @@ export class BoundaryDesk {
     const { engine, group } = this.#setup
     const boundary = this.#boundary
     const reading = await readBoundary(engine.events, boundary.reads(command))
-    const answer = inContextOf(this.#setup, command, () =>
+    const answer = inContextOf(this.#setup, command, this.memory.life, () =>
       checkedDecision(boundary.decide(command, reading.values), group, command, this.types),
     )
     if (isRejection(answer)) {

@@ -88,6 +88,14 @@ export class CommandMemory {
     return { ...again, events, position }
   }
 
+  /**
+   * Which life of a command this is: ids of its events are made of it. Whoever handles a command again after it was forgotten has it
+   * take effect again, as events of their own.
+   */
+  get life(): number {
+    return this.#bucket()
+  }
+
   #bucket(): number {
     return Math.floor(this.#clock.nowMs() / this.#windowMs)
   }
@@ -101,14 +109,24 @@ export class CommandMemory {
         // One more than is looked at: a process whose clock is behind may still look at it.
         return Number.isInteger(of) && of < bucket - 2
       })
-      if (old.length === 0) return
-      await this.#engine.commit({ state: old.map((namespace) => ({ kind: 'clear', namespace })) })
+      for (const namespace of old) await this.#clear(namespace)
     }
     clear().catch(() => {
       this.#clearedBefore = Number.NEGATIVE_INFINITY
     })
   }
+
+  async #clear(namespace: string): Promise<void> {
+    for (;;) {
+      const page = await this.#engine.state.range(namespace, { limit: clearedTogether })
+      if (page.length === 0) return
+      await this.#engine.commit({ state: page.map(({ key }) => ({ kind: 'delete', namespace, key })) })
+    }
+  }
 }
+
+/** Small commits: a bucket may hold millions, and others wait while one of them is written. */
+const clearedTogether = 500
 
 /** An id is unique with its source (CloudEvents 1.0.2 §3.1). */
 function keyOf(command: Message): string {

@@ -41,10 +41,10 @@ export async function beforeRetry(setup: DeskSetup, conflictCount: number, confl
 /** Extension attribute of events: type of the command that they go back to, whose id is their `causationid`. */
 export const causeTypeAttribute = 'causationtype'
 
-/** Decides in the context of the command: what happens inherits from it, with the same ids at each attempt. */
-export function inContextOf<Result>(setup: DeskSetup, command: Message, decide: () => Result): Result {
+/** Decides in the context of the command: what happens inherits from it, with the same ids at each attempt of one life. */
+export function inContextOf<Result>(setup: DeskSetup, command: Message, life: number, decide: () => Result): Result {
   const { source, clock, group } = setup
-  const context = contextFor(command, { source, clock, handlerId: group })
+  const context = contextFor(command, { source, clock, handlerId: `${group}:${life}` })
   return runInContext({ ...context, extensions: { [causeTypeAttribute]: command.type } }, decide)
 }
 

@@ -85,7 +85,7 @@ export class StreamDesk {
     let { state, version, eventCount, characterCount } = from
     for (const one of [...waiting]) {
       try {
-        const answer = inContextOf(this.#setup, one.command, () =>
+        const answer = inContextOf(this.#setup, one.command, this.memory.life, () =>
           checkedDecision(this.#decider.decide(one.command, state), group, one.command, this.types),
         )
         let next = state
