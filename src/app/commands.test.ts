@@ -148,7 +148,8 @@ describe('the same command again', () => {
     // All that goes with the events goes with each of their lives.
     expect(await running.view(sums).get('a')).toBe(14)
     await clock.advance('10ms')
-    for (let turn = 0; turn < 50 && (await engine.state.namespaces('commands:')).length > 1; turn++) await clock.advance('1ms')
+    for (let turn = 0; turn < 50 && (await engine.state.namespaces('commands:')).length > 1; turn++)
+      await clock.advance('1ms')
     expect(await engine.state.namespaces('commands:')).toHaveLength(1)
   })
 
