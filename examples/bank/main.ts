@@ -57,7 +57,7 @@ for (const day of ['2025-12-31', '2026-01-01', '2026-01-02', '2026-01-03']) {
 
 print('\nWhat changed since version 2, and why:')
 const { changes } = await past.difference(account, streamOf(accountId), { version: 2 })
-for (const { path, before, after } of changes) print(`  ${path}: ${before} → ${after}`)
+for (const { path, before, after } of changes) print(`  ${path}: ${JSON.stringify(before)} → ${JSON.stringify(after)}`)
 for (const { event, cause } of (await past.why(streamOf(accountId))).slice(2)) {
   print(`  version ${event.version}: ${event.message.type}, because of ${cause.type}`)
 }

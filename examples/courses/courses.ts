@@ -32,14 +32,14 @@ export const StudentSubscribed = event('StudentSubscribed', {
 /** How many courses a student may take. */
 export const coursesMax = 5
 
-const unknown: number | null = null
+const noCourse: number | null = null as number | null
 
 /** Seats of a course; `null`: there is no such course. */
 const capacityOf = (courseId: string) =>
   projection({
     events: [CourseDefined, CapacityChanged],
     tags: [courseTag(courseId)],
-    initial: unknown as number | null,
+    initial: noCourse,
     on: {
       CourseDefined: (_capacity, { data }) => data.capacity,
       CapacityChanged: (_capacity, { data }) => data.capacity,
