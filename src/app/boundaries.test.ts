@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import * as dcb from '../domain/dcb-scenarios.test-support.ts'
-import { boundary, type CommandOutcome, projection, reject } from '../domain/index.ts'
+import { boundary, type CommandOutcome, history, projection, reject } from '../domain/index.ts'
 import type { Engine } from '../engine/index.ts'
 import { command, event, type Message } from '../message/index.ts'
-import { memoryEngine } from './app.test-support.ts'
+import { append, on } from '../runtime/index.ts'
+import { memoryEngine, Placed } from './app.test-support.ts'
 import { app, type RunningApp, service } from './index.ts'
 
 const ids = z.object({ courseId: z.string(), studentId: z.string() })
@@ -78,6 +79,23 @@ async function countEvents(engine: Engine, ...tags: readonly string[]): Promise<
   return (await Array.fromAsync(engine.events.readAll({ query }))).length
 }
 
+describe('an event that a handler appends', () => {
+  it('has the tags of its definition, and counts', async () => {
+    await using engine = await memoryEngine()
+    const enroll = on(Placed, ({ data }) =>
+      append('imported', StudentSubscribed({ courseId: 'c', studentId: data.id })),
+    )
+    const both = app('school', {
+      services: [service('courses', [defineCourse, subscribe]), service('import', [enroll])],
+    })
+    await using running = await both.start({ engine })
+    await running.ask(DefineCourse({ courseId: 'c', capacity: 1 }))
+    await running.publish(Placed({ id: 's1', n: 0 }))
+    await running.idle()
+    expect(await ask(running, join('c', 's2'))).toBe('COURSE_FULL')
+  })
+})
+
 describe('course subscriptions', () => {
   it('keep what holds for a course, for a student and for both', async () => {
     await using engine = await memoryEngine()
@@ -147,6 +165,56 @@ describe('course subscriptions', () => {
       ['COURSE_FULL', true],
     ])
     expect(outcomes[2]).toMatchObject({ events: [{ type: 'StudentSubscribed', data: { studentId: 's1' } }] })
+  })
+})
+
+describe('several streams in one commit', () => {
+  const amount = z.object({ from: z.string(), to: z.string(), amount: z.number() })
+  const Move = command('Move', { data: amount })
+  const Taken = event('Taken', { topic: 'moves', data: amount, tags: (d) => [`account:${d.from}`] })
+  const Given = event('Given', { topic: 'moves', data: amount, tags: (d) => [`account:${d.to}`] })
+  const balanceOf = (id: string) =>
+    projection({
+      events: [Taken, Given],
+      tags: [`account:${id}`],
+      initial: 10,
+      on: {
+        Taken: (balance, { data }) => balance - data.amount,
+        Given: (balance, { data }) => balance + data.amount,
+      },
+    })
+  const move = boundary('move', {
+    command: Move,
+    events: [Taken, Given],
+    reads: ({ data }) => ({ from: balanceOf(data.from) }),
+    decide: ({ data }, { from }) => (from < data.amount ? reject('TOO_LITTLE') : [Taken(data), Given(data)]),
+    stream: (one) => `account-${one.type === 'Taken' ? one.data.from : one.data.to}`,
+  })
+
+  it('are all written or none, and nothing is lost between them', async () => {
+    await using engine = await memoryEngine()
+    const bank = app('bank', { services: [service('s', [move])] })
+    await using first = await bank.start({ engine })
+    await using second = await bank.start({ engine })
+    const ids = ['a', 'b', 'c']
+    const outcomes = await Promise.all(
+      Array.from({ length: 60 }, (_, n) => {
+        const data = { from: ids[n % 3] as string, to: ids[(n + 1 + (n % 2)) % 3] as string, amount: 1 + (n % 7) }
+        return (n % 2 === 0 ? first : second).ask(Move(data))
+      }),
+    )
+    const past = history(engine)
+    const balances = await Promise.all(
+      ids.map(async (id) => (await past.projections({ balance: balanceOf(id) })).balance as number),
+    )
+    expect(balances.reduce((sum, one) => sum + one, 0)).toBe(30)
+    for (const balance of balances) expect(balance).toBeGreaterThanOrEqual(0)
+    const accepted = outcomes.filter(({ kind }) => kind === 'accepted').length
+    const versions = await Promise.all(ids.map((id) => engine.events.describeStream(`account-${id}`)))
+    expect(versions.reduce((sum, one) => sum + (one?.version ?? 0), 0)).toBe(2 * accepted)
+    expect(accepted).toBeGreaterThan(10)
+    expect((await past.projections({ balance: balanceOf('a') }, { position: 0 })).balance).toBe(10)
+    expect((await past.projections({ balance: balanceOf('a') }, { time: 0 })).balance).toBe(10)
   })
 })
 

@@ -39,9 +39,8 @@ export class CommandBus {
   }
 
   async send(command: Message, when?: TimerTime): Promise<void> {
-    const { app, engine, topics, clock, desks } = this.#options
-    const { type } = command
-    if (!desks.has(type) && !this.#sentOnly.has(type) && !this.#remote.has(type)) throw this.#missing(type)
+    const { app, engine, topics, clock } = this.#options
+    if (!topics.isHandled(command.type)) throw this.#missing(command.type)
     if (when !== undefined) {
       const dueMs = dueTime(when, clock.nowMs())
       if (dueMs === undefined) throw new OptionsInvalidError('send()', [{ option: 'when', problem: 'is no time' }])

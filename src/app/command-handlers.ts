@@ -8,6 +8,15 @@ export function sentOnlyTypes(services: readonly Service[]): ReadonlySet<string>
   return new Set(definitions.filter(({ messageKind }) => messageKind === 'command').map(({ type }) => type))
 }
 
+/** Types of all commands and queries that somebody handles, in this app or in another one. */
+export function handledTypes(services: readonly Service[], remote: readonly AnyDefinition[]): readonly string[] {
+  const own = services.flatMap(({ deciders, answers }) => [
+    ...deciders.flatMap(({ commands }) => commands.map(({ type }) => type)),
+    ...answers.map(({ query }) => query.type),
+  ])
+  return [...own, ...sentOnlyTypes(services), ...remote.map(({ type }) => type)]
+}
+
 /**
  * Commands and queries have one handler each, in this app or in another one.
  *

@@ -127,10 +127,16 @@ describe('send', () => {
     await expect(running.ask(Notify({ id: 'a' }))).rejects.toThrow(HandlerMissingError)
   })
 
-  it('refuses what nobody handles', async () => {
+  it('refuses what nobody handles, also as an effect', async () => {
     await using engine = await memoryEngine()
-    await using running = await bank.start({ engine })
+    const lost = on(Placed, { retry: none }, ({ data }) => send(Notify({ id: data.id })))
+    const shop = app('shop', { services: [service('s', [lost, account])] })
+    await using running = await shop.start({ engine })
     await expect(running.send(Notify({ id: 'a' }))).rejects.toThrow(HandlerMissingError)
+    await running.publish(Placed({ id: 'a', n: 1 }))
+    await running.idle()
+    const [letter] = await running.deadLetters.list()
+    expect(letter?.error).toMatchObject({ code: 'EFFECT_INVALID', message: expect.stringContaining('nobody handles') })
   })
 })
 
@@ -140,6 +146,19 @@ describe('one handler for each command and query', () => {
     expect(() => app('x', { services: [service('a', [account]), service('b', [other])] })).toThrow(HandlerTakenError)
     expect(() => app('x', { services: [service('a', [account])], remote: [Deposit] })).toThrow(HandlerTakenError)
     expect(() => app('x', { services: [service('a', [getBalance])], remote: [GetBalance] })).toThrow(HandlerTakenError)
+  })
+})
+
+describe('an engine without an event store', () => {
+  it('is refused at the start', async () => {
+    await using engine = await memoryEngine()
+    const capabilities = { ...engine.capabilities, atomic: [['topics', 'progress', 'state']] as const }
+    const open = (): Promise<never> => Promise.reject(new Error('it is not opened'))
+    const source = { name: 'topics alone', capabilities, open }
+    await expect(bank.start({ engine: source })).rejects.toMatchObject({
+      code: 'STORE_MISSING',
+      details: { deciders: ['accounts.account'] },
+    })
   })
 })
 

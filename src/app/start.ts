@@ -13,6 +13,7 @@ import {
 } from '../kernel/index.ts'
 import { type Handler, handlerNamespace, TopicResolver, topicsOf } from '../runtime/index.ts'
 import { type CommandDesks, checkStore, commandDesks } from './command-desks.ts'
+import { handledTypes } from './command-handlers.ts'
 import { GuaranteeMissingError } from './errors.ts'
 import { explain, type Ground } from './explain.ts'
 import { buildInlineViews } from './inline-build.ts'
@@ -54,6 +55,7 @@ export async function startApp(app: AppParts, options: StartOptions): Promise<Ru
   const engine = isOpen ? given : await given.open({ clock, random })
   try {
     const topics = new TopicResolver(engine)
+    topics.knowCommands(handledTypes(app.services, app.remote))
     await createTopics(app, topics)
     await buildInlineViews(engine, app)
     const desks = commandDesks(app, { engine, clock, random })

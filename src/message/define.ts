@@ -15,7 +15,7 @@ import type {
 import { definitionProblems, isSchema, notASchema, objectOf, place } from './definition-problems.ts'
 import type { Message } from './envelope.ts'
 import { readMessage } from './read.ts'
-import { queryTopic, rememberTopic } from './topics.ts'
+import { queryTopic, rememberTags, rememberTopic } from './topics.ts'
 import { UpcastChain } from './upcast.ts'
 
 type Schema = StandardSchemaV1 | undefined
@@ -139,6 +139,7 @@ export function event<
   }
   const definition = build(type, options, options.data, own, problems)
   rememberTopic(type, own.topic)
+  if (options.tags !== undefined) rememberTags(type, own.tagsOf)
   return definition as unknown as ReturnType<typeof event<Type, S, Version, Query>>
 }
 

@@ -1,5 +1,6 @@
 import { MillraceError } from '../kernel/index.ts'
 import type { AnyDefinition } from './definition.ts'
+import type { Message } from './envelope.ts'
 
 /** Two definitions of one type that publish to different topics. */
 export class TopicAmbiguousError extends MillraceError<
@@ -29,6 +30,19 @@ export function topicOfDefinition(definition: AnyDefinition): string {
     case 'query':
       return queryTopic
   }
+}
+
+/** Tags by type of event, of all definitions of the process that have some: bounded by its source code. */
+const tagsByType = new Map<string, (data: unknown) => readonly string[]>()
+
+/** Remembers the tags of events of a type. Of two definitions of one type the later one counts. */
+export function rememberTags(type: string, tagsOf: (data: unknown) => readonly string[]): void {
+  tagsByType.set(type, tagsOf)
+}
+
+/** Tags that the definition of an event gives it, if this process has defined any: a message itself does not carry them. */
+export function tagsOfEvent(event: Message): readonly string[] | undefined {
+  return tagsByType.get(event.type)?.(event.data)
 }
 
 /** Topics by type of message, of all definitions of the process: bounded by its source code. */

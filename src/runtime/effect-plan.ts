@@ -173,6 +173,11 @@ class Planner implements EffectPlan {
 
   #send({ command, when }: SendEffect): void {
     if (!isMessage(command)) throw this.#invalid(`send of ${describe(command)}, which is no command`)
+    if (!this.#context.topics.isHandled(command.type)) {
+      throw this.#invalid(
+        `send of ${command.type}, which nobody handles: no service of the app, and none of its remote ones`,
+      )
+    }
     if (when === undefined) {
       this.#publish({ kind: 'publish', messages: [command] })
       return

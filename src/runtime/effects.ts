@@ -1,6 +1,6 @@
 import type { EventQuery, ExpectedVersion, StateWrite } from '../engine/index.ts'
 import type { Duration } from '../kernel/index.ts'
-import type { Message } from '../message/index.ts'
+import { type Message, tagsOfEvent } from '../message/index.ts'
 
 /** Publish messages. Made by {@link publish}. */
 export interface PublishEffect {
@@ -127,7 +127,8 @@ export function write(writes: readonly StateWrite[]): WriteEffect {
 }
 
 /**
- * Appends events to a stream of the event store, if what is expected still holds when the effects are committed.
+ * Appends events to a stream of the event store, if what is expected still holds when the effects are committed. An event gets the
+ * tags of its definition, unless it is given as `{ message, tags }`.
  *
  * If it does not, the handler runs again, up to 10 times at once, then by its retry policy: read what has changed and
  * decide anew.
@@ -153,7 +154,9 @@ export function append(
 }
 
 function tagged(event: Message | TaggedEvent): TaggedEvent {
-  return 'specversion' in event ? Object.freeze({ message: event }) : event
+  if (!('specversion' in event)) return event
+  const tags = tagsOfEvent(event)
+  return Object.freeze(tags === undefined ? { message: event } : { message: event, tags })
 }
 
 /**
