@@ -31,19 +31,19 @@ describe('ask and query', () => {
     }
     expectTypeOf(running.ask(Deposit({ id: 'a', amount: 1 }))).toEqualTypeOf<Promise<CommandOutcome<Message, string>>>()
     // @ts-expect-error it is no command of this decider
-    void running.ask(CarriedForward({ id: 'a', amount: 1 }), { of: account })
+    await running.ask(CarriedForward({ id: 'a', amount: 1 }), { of: account })
   })
 
-  it('know parameters and answers', () => {
+  it('know parameters and answers', async () => {
     expectTypeOf(running.query(GetBalance, { id: 'a' })).toEqualTypeOf<Promise<{ balance: number }>>()
     expectTypeOf(running.query(CountAll)).toEqualTypeOf<Promise<number>>()
     // @ts-expect-error the id is missing
-    void running.query(GetBalance, {})
+    await running.query(GetBalance, {})
   })
 
-  it('know states', () => {
+  it('know states', async () => {
     expectTypeOf(history(running.engine).state(account, 's')).toEqualTypeOf<Promise<StateAt<AccountState>>>()
-    void running.closeBooks(account, 's', (state) => {
+    await running.closeBooks(account, 's', (state) => {
       expectTypeOf(state).toEqualTypeOf<AccountState>()
       return CarriedForward({ id: 'a', amount: state.balance })
     })

@@ -25,7 +25,7 @@ import {
 import { channels } from '../telemetry/index.ts'
 import { caughtUp } from './caught-up.ts'
 import { CommandBus } from './command-bus.ts'
-import { answerParts, type CommandDesks, deskSetupOf, desksByType } from './command-desks.ts'
+import { answerParts, type CommandDesks, deskSetupOf, desksByType, inlineViewsOf } from './command-desks.ts'
 import { DelayedCommands } from './delayed-commands.ts'
 import { InlineViewRebuildError, PublishInvalidError, ViewUnknownError } from './errors.ts'
 import { LiveView } from './live-view.ts'
@@ -180,7 +180,8 @@ export class LiveApp implements RunningApp {
     this.#check()
     const { app } = this.#options
     const setup = deskSetupOf(app, decider, this.#options)
-    return closeBooks(setup, decider, stream, carry as unknown as (state: unknown) => Message)
+    const views = inlineViewsOf(app, this.engine)
+    return closeBooks(setup, decider, stream, { carry: carry as unknown as (state: unknown) => Message, views })
   }
 
   view<State>(view: View<State>): ViewReader<State> {
