@@ -1,4 +1,13 @@
-import { batchBytesAt, checkCrc, decodeBatch, decodeMessages, type RecordOutcome, writeCrc } from '../record/index.ts'
+import {
+  batchBytesAt,
+  checkCrc,
+  decodeBatch,
+  decodeMessages,
+  type RawRecord,
+  RecordBatchReader,
+  type RecordOutcome,
+  writeCrc,
+} from '../record/index.ts'
 import type { KafkaLibrary } from './client-library.ts'
 import type { AbortedTransaction, FetchAnswer } from './raw-requests.ts'
 
@@ -31,25 +40,61 @@ export function recordsOf(
   onGap: (from: number, to: number) => void,
 ): FetchedRecords {
   const records: RecordOutcome[] = []
+  const nextOffset = walk(library, answer, offset, onGap, (readable, passTo) => {
+    const keep = (record: RecordOutcome): void => {
+      passTo(record.offset)
+      records.push(record)
+    }
+    decodeMessages(readable.batch, keep, { fromOffset: offset, verifyCrc: readable.verifyCrc })
+  })
+  return { records, nextOffset }
+}
+
+/** Like {@link recordsOf}, but gives each record as it is: views into the answer. Answers where to read on. */
+export function rawRecordsOf(
+  library: KafkaLibrary,
+  answer: FetchAnswer,
+  offset: number,
+  onRecord: (record: RawRecord) => void,
+): number {
+  return walk(library, answer, offset, nothing, (readable) => {
+    for (const record of new RecordBatchReader(readable.batch, { verifyCrc: readable.verifyCrc })) {
+      if (record.offset >= offset) onRecord(record)
+    }
+  })
+}
+
+const nothing = (): void => undefined
+
+/** @param read Reads a batch that counts; it says of each record, before it takes it, at which offset it stands. */
+function walk(
+  library: KafkaLibrary,
+  answer: FetchAnswer,
+  offset: number,
+  onGap: (from: number, to: number) => void,
+  read: (readable: ReadableBatch, passTo: (recordOffset: number) => void) => void,
+): number {
   let nextOffset = offset
   const aborted = new AbortedFilter(answer.aborted)
+  const passTo = (recordOffset: number): void => {
+    if (recordOffset > nextOffset) onGap(nextOffset, recordOffset)
+    nextOffset = recordOffset + 1
+  }
   for (const batch of wholeBatches(answer.bytes)) {
     const isKept = aborted.keeps(batch)
     const end = lastOffsetOf(batch) + 1
     if (end <= nextOffset) continue
-    if (isKept) {
-      const readable = readableBatch(library, batch)
-      const keep = (record: RecordOutcome): void => {
-        if (record.offset > nextOffset) onGap(nextOffset, record.offset)
-        nextOffset = record.offset + 1
-        records.push(record)
-      }
-      decodeMessages(readable.batch, keep, { fromOffset: offset, verifyCrc: readable.verifyCrc })
-    }
+    if (isKept) read(readableBatch(library, batch), passTo)
     if (end > nextOffset) onGap(nextOffset, end)
     nextOffset = end
   }
-  return { records, nextOffset }
+  return nextOffset
+}
+
+/** A batch in a compression that `src/record` reads. */
+interface ReadableBatch {
+  readonly batch: Buffer
+  readonly verifyCrc: boolean
 }
 
 /** Tells batches of aborted transactions from the others, in the order of the log (KIP-98, "Reading Aborted Transactions"). */
@@ -102,7 +147,7 @@ function* wholeBatches(bytes: Buffer | null): Generator<Buffer, void, undefined>
  * The batch in a compression that `src/record` reads. Other producers compress with snappy and lz4 too; for these the client
  * library brings WebAssembly.
  */
-function readableBatch(library: KafkaLibrary, batch: Buffer): { readonly batch: Buffer; readonly verifyCrc: boolean } {
+function readableBatch(library: KafkaLibrary, batch: Buffer): ReadableBatch {
   const attributes = batch.readInt16BE(fieldAt.attributes)
   const codec = attributes & compressionMask
   if (codec !== 2 && codec !== 3) return { batch, verifyCrc: true }

@@ -87,6 +87,16 @@ export interface RelayFailedReport {
   readonly delayMs: number
 }
 
+/** A page of a changelog was read into the local copy of the state, while it is not yet complete. */
+export interface StateRestoredReport {
+  readonly topic: string
+  readonly partition: number
+  /** Offset up to which the copy holds the changelog … */
+  readonly position: number
+  /** … of so many. */
+  readonly end: number
+}
+
 /** How far a handler is behind on a partition, after each commit. */
 export interface LagReport {
   readonly handler: string
@@ -151,6 +161,7 @@ export const channels: {
   readonly breaker: TypedChannel<BreakerReport>
   readonly relayed: TypedChannel<RelayedReport>
   readonly relayFailed: TypedChannel<RelayFailedReport>
+  readonly stateRestored: TypedChannel<StateRestoredReport>
 } = Object.freeze({
   published: typed<PublishedReport>('published'),
   consumed: typed<ConsumedReport>('consumed'),
@@ -165,4 +176,5 @@ export const channels: {
   breaker: typed<BreakerReport>('breaker'),
   relayed: typed<RelayedReport>('relayed'),
   relayFailed: typed<RelayFailedReport>('relay-failed'),
+  stateRestored: typed<StateRestoredReport>('state-restored'),
 })
