@@ -52,7 +52,8 @@ export class ChangelogFile {
       mkdirSync(dirname(path), { recursive: true })
       return openAs(path, owner, (db) => new ChangelogFile(path, db))
     } catch (error) {
-      if (codeOf(error) === busyCode) throw new KafkaStateFileError(path, 'another engine is using it', { cause: error })
+      if (codeOf(error) === busyCode)
+        throw new KafkaStateFileError(path, 'another engine is using it', { cause: error })
       try {
         for (const suffix of ['', '-wal', '-shm']) rmSync(`${path}${suffix}`, { force: true })
         return openAs(path, owner, (db) => new ChangelogFile(path, db))

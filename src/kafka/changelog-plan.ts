@@ -42,7 +42,9 @@ export class ChangelogPlan {
   /** Where its first record landed, and where the changelog goes on behind the last; `undefined`: it changes nothing. */
   get extent(): readonly [first: number, next: number] | undefined {
     const [first, last] = [this.#batches[0], this.#batches.at(-1)]
-    return first === undefined || last === undefined ? undefined : [first.baseOffset, last.baseOffset + last.recordCount]
+    return first === undefined || last === undefined
+      ? undefined
+      : [first.baseOffset, last.baseOffset + last.recordCount]
   }
 
   /**
@@ -123,7 +125,8 @@ class Layers {
       if (command.kind === 'set') put(namespace, key, actual + 1, command.value)
       else if (actual > 0) put(namespace, key, 0, null)
     }
-    for (const [namespace, keys] of own) for (const [key, revision] of keys) putIn(this.#below, namespace, key, revision)
+    for (const [namespace, keys] of own)
+      for (const [key, revision] of keys) putIn(this.#below, namespace, key, revision)
     return { changes }
   }
 

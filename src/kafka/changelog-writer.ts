@@ -32,7 +32,10 @@ export class ChangelogWriter {
   }
 
   /** What the state of units comes to. @param isNew The session was begun anew: others may have written. */
-  async plan(open: readonly { readonly index: number; readonly unit: UnitCommand }[], isNew: boolean): Promise<ChangelogPlan> {
+  async plan(
+    open: readonly { readonly index: number; readonly unit: UnitCommand }[],
+    isNew: boolean,
+  ): Promise<ChangelogPlan> {
     if (isNew) await this.#changelog.catchUp()
     const plan = new ChangelogPlan(this.#changelog.file, open)
     if (isNew || (plan.refused.size === 0 && plan.changes.length > 0)) return plan

@@ -240,7 +240,6 @@ export class KafkaEngine implements Engine {
     while (this.#gate !== undefined) await this.#gate
     await this.#queue.settled()
   }
-
 }
 
 function refuseNotKept(batch: WriteBatch, { keeps }: Capabilities): void {

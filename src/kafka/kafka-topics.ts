@@ -168,7 +168,11 @@ export class KafkaTopics implements Topics {
     settings: ReadonlyMap<string, string> = new Map(),
   ): Promise<boolean> {
     // A record has the time that it was given, also one that lies far ahead.
-    const configs = [...settingsOf(config), ...settings, ['message.timestamp.after.max.ms', String(2n ** 63n - 1n)] as const]
+    const configs = [
+      ...settingsOf(config),
+      ...settings,
+      ['message.timestamp.after.max.ms', String(2n ** 63n - 1n)] as const,
+    ]
     const topic = {
       name,
       numPartitions: config.partitions,

@@ -56,28 +56,31 @@ describe.skipIf(!serversWanted).each([
   ['consumer', 'without', () => true],
   ['classic', 'without', isOfGroups],
   ['classic', 'with', usesState],
-] as const)('the Kafka engine on a real server, with the %s group protocol, %s state', (groupProtocol, state, isAsked) => {
-  let brokers: readonly string[] = []
-  beforeAll(async () => {
-    brokers = (await sharedServer()).bootstrapBrokers
-  }, 600_000)
-  // Asking often costs a test server nothing and makes cases that wait for others short.
-  // Names with a prefix are those of half of the cases: nobody may notice.
-  const prefix = state === 'with' ? `${freshName('suite')}.` : groupProtocol === 'classic' ? 'suite.' : ''
-  const folder = mkdtempSync(join(tmpdir(), 'millrace-kafka-state-'))
-  const options = { ...(state === 'with' && { state: { folder } }), groupProtocol, prefix, heartbeatIntervalMs: 100 }
-  const ground = lastingGroundOn(() => kafka({ brokers, ...options }).open())
-  afterAll(async () => {
-    await (await ground.open()).close()
-    rmSync(folder, { recursive: true })
-  })
-  const capabilities = state === 'with' ? kafkaStateCapabilities : kafkaCapabilities
+] as const)(
+  'the Kafka engine on a real server, with the %s group protocol, %s state',
+  (groupProtocol, state, isAsked) => {
+    let brokers: readonly string[] = []
+    beforeAll(async () => {
+      brokers = (await sharedServer()).bootstrapBrokers
+    }, 600_000)
+    // Asking often costs a test server nothing and makes cases that wait for others short.
+    // Names with a prefix are those of half of the cases: nobody may notice.
+    const prefix = state === 'with' ? `${freshName('suite')}.` : groupProtocol === 'classic' ? 'suite.' : ''
+    const folder = mkdtempSync(join(tmpdir(), 'millrace-kafka-state-'))
+    const options = { ...(state === 'with' && { state: { folder } }), groupProtocol, prefix, heartbeatIntervalMs: 100 }
+    const ground = lastingGroundOn(() => kafka({ brokers, ...options }).open())
+    afterAll(async () => {
+      await (await ground.open()).close()
+      rmSync(folder, { recursive: true })
+    })
+    const capabilities = state === 'with' ? kafkaStateCapabilities : kafkaCapabilities
 
-  for (const one of conformanceCases.filter(isAsked)) {
-    const verdict = verdictOn(one, capabilities)
-    it(`${one.name}`, async (context) => {
-      if (verdict !== true) context.skip(verdict)
-      await runCase(one, ground)
-    }, 60_000)
-  }
-})
+    for (const one of conformanceCases.filter(isAsked)) {
+      const verdict = verdictOn(one, capabilities)
+      it(`${one.name}`, async (context) => {
+        if (verdict !== true) context.skip(verdict)
+        await runCase(one, ground)
+      }, 60_000)
+    }
+  },
+)
