@@ -10,6 +10,7 @@ export {
   type Delivery,
   explain,
   type Ground,
+  EngineLacksError,
   GuaranteeMissingError,
   type HandlerGuarantees,
   NameInvalidError,

@@ -18,8 +18,8 @@ export type {
 export { anyRevision } from './commands.ts'
 export { CommitQueue, type GroupWriter } from './commit-queue.ts'
 export type { PartitionPlace, PlaceCatalog, TopicPlace } from './places.ts'
-export { type RangeConditions, rangeConditions } from './state-range.ts'
-export { StateWatchers, type WatchedState, type WatchOptions } from './state-watchers.ts'
+export { rangeConditions } from './state-range.ts'
+export { StateWatchers, type WatchOptions } from './state-watchers.ts'
 export { checkTopicName, resolveTopicConfig, topicConfigDefaults } from './topic-config.ts'
 export type { BatchDraft, UnitDraft } from './unit-draft.ts'
 export {
