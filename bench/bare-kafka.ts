@@ -133,7 +133,7 @@ export class BareKafka {
 
 /** The record that the engine makes of a message: CloudEvents in binary mode, whose attributes are headers. */
 function recordOf(topic: string, message: Message): BareRecord & { readonly topic: string } {
-  const { data, datacontenttype = 'application/json', ...attributes } = message
+  const { data, datacontenttype, ...attributes } = message
   const headers: Record<string, string> = { 'content-type': datacontenttype }
   for (const [name, value] of Object.entries(attributes)) headers[`ce_${name}`] = String(value)
   return { topic, key: message.partitionkey ?? '', value: JSON.stringify(data), headers }

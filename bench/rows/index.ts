@@ -34,6 +34,11 @@ export const engineRows: readonly NamedRow[] = [
     title: 'Kafka: exactly-once consume, handle and publish beside transactions by hand',
     load: async () => (await import('./kafka-exactly-once.ts')).kafkaExactlyOnce,
   },
+  {
+    name: 'kafka-workers',
+    title: 'Kafka and PostgreSQL: an app in one process and in two',
+    load: async () => (await import('./kafka-workers.ts')).kafkaWorkers,
+  },
 ]
 
 /** All rows of the embedded engine, in the order in which they are run. */

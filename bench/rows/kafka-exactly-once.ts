@@ -1,30 +1,16 @@
 import { join } from 'node:path'
-import { z } from 'zod'
 import { embedded } from '../../src/embedded/index.ts'
-import { app, deployment, event, on, publish, service } from '../../src/index.ts'
+import { deployment } from '../../src/index.ts'
 import { kafka } from '../../src/kafka/index.ts'
-import { type OrderData, OrderPlaced, orderMessages, partitionCount } from '../events.ts'
+import { type OrderData, orderMessages, partitionCount } from '../events.ts'
 import { kafkaGround } from '../kafka-ground.ts'
 import { GroupLoop } from '../kafka-loop.ts'
 import { inFlight, inTurn, ordersTopic, piecesOf } from '../publishing.ts'
 import type { BenchRow, Figure, RowSettings } from '../row.ts'
 import { alternate, rateOf } from '../statistics.ts'
+import { OrderTaken, takenOf, taking } from '../taking.ts'
 
 const batch = 500
-
-const OrderTaken = event('OrderTaken', {
-  topic: 'taken',
-  data: z.object({ orderId: z.string(), total: z.string() }),
-  key: (data) => data.orderId,
-})
-
-const taking = app('bench', {
-  services: [service('taking', [on(OrderPlaced, { name: 'take' }, ({ data }) => publish(OrderTaken(takenOf(data))))])],
-})
-
-function takenOf({ orderId, total }: OrderData): { readonly orderId: string; readonly total: string } {
-  return { orderId, total }
-}
 
 /** The same event as {@link OrderTaken} makes, by hand. */
 function byHand(text: string): { key: string; value: string; headers: Record<string, string> } {

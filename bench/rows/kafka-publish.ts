@@ -17,25 +17,26 @@ async function run({ quick }: RowSettings): Promise<readonly Figure[]> {
   for (const topic of [own, foreign]) await engine.topics.create(topic, { partitions: partitionCount })
   const next = inTurn(piecesOf(orderMessages(20_000), batch))
   const sizes = { commits: eventCount / batch, inFlight: callers }
-  const publish = (): Promise<void> =>
-    inFlight(sizes, () => engine.commit({ publish: [{ topic: own, messages: next() }] }))
+  const publish = (topic: string): Promise<void> =>
+    inFlight(sizes, () => engine.commit({ publish: [{ topic, messages: next() }] }))
   const bareSend = (): Promise<void> => bare.publish(foreign, sizes, next)
-  await publish()
+  await publish(own)
   await bareSend()
-  const rounds = quick ? 3 : 5
-  const found = await alternate(rounds, {
-    publish: () => rateOf(eventCount, publish),
+  const found = await alternate(quick ? 3 : 5, {
+    publish: () => rateOf(eventCount, () => publish(own)),
     bare: () => rateOf(eventCount, bareSend),
   })
-  const total = eventCount * (rounds + 1)
+  const whole = ground.name('whole')
+  await engine.topics.create(whole, { partitions: partitionCount })
+  await publish(whole)
   const read = await alternate(3, {
     read: () =>
-      rateOf(total, async () => {
+      rateOf(eventCount, async () => {
         const counts = await Promise.all(Array.from({ length: partitionCount }, (_, n) => readAll(n)))
         const count = counts.reduce((sum, one) => sum + one, 0)
-        if (count !== total) throw new Error(`${count} records were read, not ${total}`)
+        if (count !== eventCount) throw new Error(`${count} records were read, not ${eventCount}`)
       }),
-    bare: () => bare.consume(own, total, (data) => see((data as { readonly quantity: number }).quantity)),
+    bare: () => bare.consume(whole, eventCount, (data) => see((data as { readonly quantity: number }).quantity)),
   })
   return [
     {
@@ -57,7 +58,7 @@ async function run({ quick }: RowSettings): Promise<readonly Figure[]> {
   async function readAll(partition: number): Promise<number> {
     let count = 0
     for (let offset = 0; ; ) {
-      const page = await engine.topics.read({ topic: own, partition, offset })
+      const page = await engine.topics.read({ topic: whole, partition, offset })
       for (const record of page.records) {
         if (record.kind === 'message') see((record.message.data as { readonly quantity: number }).quantity)
       }
