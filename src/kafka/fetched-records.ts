@@ -1,9 +1,28 @@
-import { batchBytesAt, checkCrc, decodeBatch, decodeMessages, type RecordOutcome, writeCrc } from '../record/index.ts'
+import { MessageUndecodableError } from '../message/index.ts'
+import {
+  batchBytesAt,
+  checkCrc,
+  DecompressedTooLargeError,
+  decodeBatch,
+  decodeMessages,
+  decompressForeign,
+  RecordBatchDamagedError,
+  RecordBatchUnsupportedError,
+  type RecordOutcome,
+  type UndecodableRecord,
+} from '../record/index.ts'
 import type { KafkaLibrary } from './client-library.ts'
 import type { AbortedTransaction, FetchAnswer } from './raw-requests.ts'
 
 /** Where fields stand in a record batch of magic 2 (Kafka documentation, "Record Batch"). */
-const fieldAt = { batchLength: 8, attributes: 21, lastOffsetDelta: 23, producerId: 43 } as const
+const fieldAt = {
+  batchLength: 8,
+  magic: 16,
+  attributes: 21,
+  lastOffsetDelta: 23,
+  maxTimestamp: 35,
+  producerId: 43,
+} as const
 const headerBytes = 61
 const bytesBeforeLengthEnds = 12
 const compressionMask = 0x07
@@ -22,6 +41,9 @@ export interface FetchedRecords {
 /**
  * The records of an answer that count: no markers, and nothing of a transaction that was aborted.
  *
+ * A batch that arrived as its producer made it and cannot be read all the same (it is a bomb, or no stream of its compression)
+ * is one undecodable record: whoever stopped at it would never get past it.
+ *
  * @param onGap Told of offsets, from up to but not including to, that were passed and hold no record.
  */
 export function recordsOf(
@@ -38,13 +60,18 @@ export function recordsOf(
     const end = lastOffsetOf(batch) + 1
     if (end <= nextOffset) continue
     if (isKept) {
-      const readable = readableBatch(library, batch)
       const keep = (record: RecordOutcome): void => {
         if (record.offset > nextOffset) onGap(nextOffset, record.offset)
         nextOffset = record.offset + 1
         records.push(record)
       }
-      decodeMessages(readable.batch, keep, { fromOffset: offset, verifyCrc: readable.verifyCrc })
+      checkCrc(batch)
+      try {
+        decodeMessages(readableBatch(library, batch), keep, { fromOffset: offset, verifyCrc: false })
+      } catch (error) {
+        if (!isOfBatch(error, batch)) throw error
+        keep(unreadable(batch, Math.max(nextOffset, firstOffsetOf(batch)), error))
+      }
     }
     if (end > nextOffset) onGap(nextOffset, end)
     nextOffset = end
@@ -82,8 +109,12 @@ function markerTypeOf(batch: Buffer): number | undefined {
   return new DataView(key.buffer, key.byteOffset, key.byteLength).getInt16(2)
 }
 
+function firstOffsetOf(batch: Buffer): number {
+  return Number(batch.readBigInt64BE(0))
+}
+
 function lastOffsetOf(batch: Buffer): number {
-  return Number(batch.readBigInt64BE(0)) + batch.readInt32BE(fieldAt.lastOffsetDelta)
+  return firstOffsetOf(batch) + batch.readInt32BE(fieldAt.lastOffsetDelta)
 }
 
 /** The batches that are there as a whole; brokers cut the last one where the bound of bytes falls. */
@@ -98,19 +129,43 @@ function* wholeBatches(bytes: Buffer | null): Generator<Buffer, void, undefined>
   }
 }
 
+/** Reading such a batch again gives the same error. Formats before magic 2 are none of a batch, but of the whole topic. */
+function isOfBatch(error: unknown, batch: Buffer): error is Error {
+  return (
+    error instanceof DecompressedTooLargeError ||
+    error instanceof RecordBatchDamagedError ||
+    (error instanceof RecordBatchUnsupportedError && batch[fieldAt.magic] === 2)
+  )
+}
+
+/** What stands for all records of a batch from an offset on. Their keys are not known, so none of them is parked. */
+function unreadable(batch: Buffer, offset: number, cause: Error): UndecodableRecord {
+  const recordCount = lastOffsetOf(batch) + 1 - offset
+  const reason = `with ${recordCount} record${recordCount === 1 ? '' : 's'} from offset ${offset} on cannot be read: ${cause.message}`
+  return {
+    kind: 'undecodable',
+    offset,
+    timestampMs: Number(batch.readBigInt64BE(fieldAt.maxTimestamp)),
+    key: null,
+    error: new MessageUndecodableError('a record batch', reason, { cause }),
+    value: new Uint8Array(batch.subarray(headerBytes)),
+    headers: [],
+  }
+}
+
 /**
  * The batch in a compression that `src/record` reads. Other producers compress with snappy and lz4 too; for these the client
  * library brings WebAssembly.
  */
-function readableBatch(library: KafkaLibrary, batch: Buffer): { readonly batch: Buffer; readonly verifyCrc: boolean } {
+function readableBatch(library: KafkaLibrary, batch: Buffer): Buffer {
   const attributes = batch.readInt16BE(fieldAt.attributes)
   const codec = attributes & compressionMask
-  if (codec !== 2 && codec !== 3) return { batch, verifyCrc: true }
-  checkCrc(batch)
-  const algorithm = library.compressionsAlgorithms[codec === 2 ? 'snappy' : 'lz4']
-  const plain = Buffer.concat([batch.subarray(0, headerBytes), algorithm.decompressSync(batch.subarray(headerBytes))])
+  if (codec !== 2 && codec !== 3) return batch
+  const compression = codec === 2 ? 'snappy' : 'lz4'
+  const decode = (records: Buffer): Buffer => library.compressionsAlgorithms[compression].decompressSync(records)
+  const records = decompressForeign(batch.subarray(headerBytes), { compression, decode })
+  const plain = Buffer.concat([batch.subarray(0, headerBytes), records])
   plain.writeInt16BE(attributes & ~compressionMask, fieldAt.attributes)
   plain.writeInt32BE(plain.length - bytesBeforeLengthEnds, fieldAt.batchLength)
-  writeCrc(plain)
-  return { batch: plain, verifyCrc: false }
+  return plain
 }
