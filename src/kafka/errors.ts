@@ -95,7 +95,8 @@ export class KafkaFeatureMissingError extends MillraceError<'KAFKA_FEATURE_MISSI
     super({
       code: 'KAFKA_FEATURE_MISSING',
       problem: `The brokers do not offer ${feature}.`,
-      remedy: 'Use Kafka 3.0 or newer, or a product that speaks its protocol to that extent.',
+      remedy:
+        'Use Kafka 3.0 or newer, for the groups of KIP-848 4.0 with them switched on, or a product that speaks its protocol to that extent.',
       details: { feature },
     })
   }

@@ -1,18 +1,30 @@
+import { MessageUndecodableError } from '../message/index.ts'
 import {
   batchBytesAt,
   checkCrc,
+  DecompressedTooLargeError,
   decodeBatch,
   decodeMessages,
+  decompressForeign,
   type RawRecord,
+  RecordBatchDamagedError,
   RecordBatchReader,
+  RecordBatchUnsupportedError,
   type RecordOutcome,
-  writeCrc,
+  type UndecodableRecord,
 } from '../record/index.ts'
 import type { KafkaLibrary } from './client-library.ts'
 import type { AbortedTransaction, FetchAnswer } from './raw-requests.ts'
 
 /** Where fields stand in a record batch of magic 2 (Kafka documentation, "Record Batch"). */
-const fieldAt = { batchLength: 8, attributes: 21, lastOffsetDelta: 23, producerId: 43 } as const
+const fieldAt = {
+  batchLength: 8,
+  magic: 16,
+  attributes: 21,
+  lastOffsetDelta: 23,
+  maxTimestamp: 35,
+  producerId: 43,
+} as const
 const headerBytes = 61
 const bytesBeforeLengthEnds = 12
 const compressionMask = 0x07
@@ -31,6 +43,9 @@ export interface FetchedRecords {
 /**
  * The records of an answer that count: no markers, and nothing of a transaction that was aborted.
  *
+ * A batch that arrived as its producer made it and cannot be read all the same (it is a bomb, or no stream of its compression)
+ * is one undecodable record: whoever stopped at it would never get past it.
+ *
  * @param onGap Told of offsets, from up to but not including to, that were passed and hold no record.
  */
 export function recordsOf(
@@ -40,12 +55,18 @@ export function recordsOf(
   onGap: (from: number, to: number) => void,
 ): FetchedRecords {
   const records: RecordOutcome[] = []
-  const nextOffset = walk(library, answer, offset, onGap, (readable, passTo) => {
+  const nextOffset = walk(answer, offset, onGap, (batch, passTo) => {
     const keep = (record: RecordOutcome): void => {
       passTo(record.offset)
       records.push(record)
     }
-    decodeMessages(readable.batch, keep, { fromOffset: offset, verifyCrc: readable.verifyCrc })
+    try {
+      decodeMessages(readableBatch(library, batch), keep, { fromOffset: offset, verifyCrc: false })
+    } catch (error) {
+      if (!isOfBatch(error, batch)) throw error
+      const nextInBatch = (records.at(-1)?.offset ?? -1) + 1
+      keep(unreadable(batch, Math.max(offset, nextInBatch, firstOffsetOf(batch)), error))
+    }
   })
   return { records, nextOffset }
 }
@@ -57,8 +78,8 @@ export function rawRecordsOf(
   offset: number,
   onRecord: (record: RawRecord) => void,
 ): number {
-  return walk(library, answer, offset, nothing, (readable) => {
-    for (const record of new RecordBatchReader(readable.batch, { verifyCrc: readable.verifyCrc })) {
+  return walk(answer, offset, nothing, (batch) => {
+    for (const record of new RecordBatchReader(readableBatch(library, batch), { verifyCrc: false })) {
       if (record.offset >= offset) onRecord(record)
     }
   })
@@ -66,13 +87,12 @@ export function rawRecordsOf(
 
 const nothing = (): void => undefined
 
-/** @param read Reads a batch that counts; it says of each record, before it takes it, at which offset it stands. */
+/** @param read Reads a batch that counts and is whole; it says of each record, before it takes it, at which offset it stands. */
 function walk(
-  library: KafkaLibrary,
   answer: FetchAnswer,
   offset: number,
   onGap: (from: number, to: number) => void,
-  read: (readable: ReadableBatch, passTo: (recordOffset: number) => void) => void,
+  read: (batch: Buffer, passTo: (recordOffset: number) => void) => void,
 ): number {
   let nextOffset = offset
   const aborted = new AbortedFilter(answer.aborted)
@@ -84,17 +104,14 @@ function walk(
     const isKept = aborted.keeps(batch)
     const end = lastOffsetOf(batch) + 1
     if (end <= nextOffset) continue
-    if (isKept) read(readableBatch(library, batch), passTo)
+    if (isKept) {
+      checkCrc(batch)
+      read(batch, passTo)
+    }
     if (end > nextOffset) onGap(nextOffset, end)
     nextOffset = end
   }
   return nextOffset
-}
-
-/** A batch in a compression that `src/record` reads. */
-interface ReadableBatch {
-  readonly batch: Buffer
-  readonly verifyCrc: boolean
 }
 
 /** Tells batches of aborted transactions from the others, in the order of the log (KIP-98, "Reading Aborted Transactions"). */
@@ -127,8 +144,12 @@ function markerTypeOf(batch: Buffer): number | undefined {
   return new DataView(key.buffer, key.byteOffset, key.byteLength).getInt16(2)
 }
 
+function firstOffsetOf(batch: Buffer): number {
+  return Number(batch.readBigInt64BE(0))
+}
+
 function lastOffsetOf(batch: Buffer): number {
-  return Number(batch.readBigInt64BE(0)) + batch.readInt32BE(fieldAt.lastOffsetDelta)
+  return firstOffsetOf(batch) + batch.readInt32BE(fieldAt.lastOffsetDelta)
 }
 
 /** The batches that are there as a whole; brokers cut the last one where the bound of bytes falls. */
@@ -143,19 +164,43 @@ function* wholeBatches(bytes: Buffer | null): Generator<Buffer, void, undefined>
   }
 }
 
+/** Reading such a batch again gives the same error. Formats before magic 2 are none of a batch, but of the whole topic. */
+function isOfBatch(error: unknown, batch: Buffer): error is Error {
+  return (
+    error instanceof DecompressedTooLargeError ||
+    error instanceof RecordBatchDamagedError ||
+    (error instanceof RecordBatchUnsupportedError && batch[fieldAt.magic] === 2)
+  )
+}
+
+/** What stands for all records of a batch from an offset on. Their keys are not known, so none of them is parked. */
+function unreadable(batch: Buffer, offset: number, cause: Error): UndecodableRecord {
+  const recordCount = lastOffsetOf(batch) + 1 - offset
+  const reason = `with ${recordCount} record${recordCount === 1 ? '' : 's'} from offset ${offset} on cannot be read: ${cause.message}`
+  return {
+    kind: 'undecodable',
+    offset,
+    timestampMs: Number(batch.readBigInt64BE(fieldAt.maxTimestamp)),
+    key: null,
+    error: new MessageUndecodableError('a record batch', reason, { cause }),
+    value: new Uint8Array(batch.subarray(headerBytes)),
+    headers: [],
+  }
+}
+
 /**
  * The batch in a compression that `src/record` reads. Other producers compress with snappy and lz4 too; for these the client
  * library brings WebAssembly.
  */
-function readableBatch(library: KafkaLibrary, batch: Buffer): ReadableBatch {
+function readableBatch(library: KafkaLibrary, batch: Buffer): Buffer {
   const attributes = batch.readInt16BE(fieldAt.attributes)
   const codec = attributes & compressionMask
-  if (codec !== 2 && codec !== 3) return { batch, verifyCrc: true }
-  checkCrc(batch)
-  const algorithm = library.compressionsAlgorithms[codec === 2 ? 'snappy' : 'lz4']
-  const plain = Buffer.concat([batch.subarray(0, headerBytes), algorithm.decompressSync(batch.subarray(headerBytes))])
+  if (codec !== 2 && codec !== 3) return batch
+  const compression = codec === 2 ? 'snappy' : 'lz4'
+  const decode = (records: Buffer): Buffer => library.compressionsAlgorithms[compression].decompressSync(records)
+  const records = decompressForeign(batch.subarray(headerBytes), { compression, decode })
+  const plain = Buffer.concat([batch.subarray(0, headerBytes), records])
   plain.writeInt16BE(attributes & ~compressionMask, fieldAt.attributes)
   plain.writeInt32BE(plain.length - bytesBeforeLengthEnds, fieldAt.batchLength)
-  writeCrc(plain)
-  return { batch: plain, verifyCrc: false }
+  return plain
 }

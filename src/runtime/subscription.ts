@@ -47,6 +47,11 @@ export class Subscription {
     })
   }
 
+  /** The topics that it reads. */
+  get topics(): readonly string[] {
+    return topicsOf(this.#core.parts.handler.events)
+  }
+
   /** Joins the consumer group and begins to work. */
   async start(): Promise<void> {
     const { engine, handler, clock, sessionTimeoutMs } = this.#core.parts
