@@ -114,10 +114,12 @@ export class LiveApp implements RunningApp {
   }
 
   view<State>(view: View<State>): ViewReader<State> {
-    const { app, engine } = this.#options
+    const { app, engine, parts } = this.#options
     const known = app.views.find((one) => one.name === view?.name && one.version === view.version)
     if (known === undefined) throw new ViewUnknownError(String(view?.name), this.name)
-    return new LiveView<State>(engine, viewNamespace(this.name, view), () => this.#rebuild(view.handler))
+    const part = parts.find(({ handler }) => handler === known.handler) as Part
+    const rebuild = (): Promise<void> => this.#rebuild(known.handler)
+    return new LiveView<State>(engine, viewNamespace(this.name, view), { group: part.group }, rebuild)
   }
 
   async idle(options: { readonly signal?: AbortSignal } = {}): Promise<void> {

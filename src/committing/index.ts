@@ -29,6 +29,7 @@ export {
   checkList,
   checkName,
   checkOptions,
+  checkOwner,
   checkQuery,
   checkSignal,
   checkText,
