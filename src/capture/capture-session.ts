@@ -1,12 +1,13 @@
 import type { Clock, Timer } from '../kernel/index.ts'
 import type { CapturedTable, CapturedTables } from './captured-table.ts'
-import { type ChangeEvents, keysOf, TransactionStamp } from './change-events.ts'
+import { type ChangeEvents, TransactionStamp } from './change-events.ts'
 import { CaptureProtocolError } from './errors.ts'
 import type { Lsn } from './lsn.ts'
 import type { Change, Relation } from './pgoutput.ts'
 import type { Place, Position } from './place.ts'
 import type { Publisher } from './publisher.ts'
 import type { ReplicationLink } from './replication-link.ts'
+import { keysOf } from './row-values.ts'
 import type { SnapshotChunk, SnapshotReader } from './snapshot-reader.ts'
 import type { StreamItem } from './stream-frames.ts'
 import { isSameTable } from './table-description.ts'
@@ -141,7 +142,10 @@ export class CaptureSession {
   }
 
   #advance(lsn: Lsn): void {
-    if (lsn > this.#position.lsn) this.#position = { lsn, partly: undefined }
+    const { partly } = this.#position
+    if (lsn <= this.#position.lsn) return
+    // A transaction of which a part is done comes again as a whole: until then its part is not forgotten.
+    this.#position = { lsn, partly: partly !== undefined && partly.commitLsn >= lsn ? partly : undefined }
   }
 
   #change(change: Change): Promise<void> | undefined {

@@ -92,14 +92,14 @@ function placeProblems(subject: string, options: CapturePlace, others: readonly 
   const problems: OptionProblem[] = Object.keys(options)
     .filter((option) => !placeOptions.includes(option) && !others.includes(option))
     .map((option) => ({ option, problem: 'is no option' }))
-  const { connection, slot, publication = slot } = options
+  const { connection, slot, publication } = options
   const isConnection =
     typeof connection === 'string' ? connection !== '' : typeof connection === 'object' && connection !== null
   if (!isConnection) problems.push({ option: 'connection', problem: 'is neither a URL nor an object of settings' })
   if (typeof slot !== 'string' || !slotPattern.test(slot)) {
     problems.push({ option: 'slot', problem: 'is no name of 1 to 63 of the characters a-z, 0-9 and underscore' })
   }
-  if (!isName(publication))
+  if (publication !== undefined && !isName(publication))
     problems.push({ option: 'publication', problem: `is no name of 1 to ${nameBytesMax} bytes` })
   return problems
 }

@@ -192,16 +192,16 @@ class Reader {
   }
 
   tuple(): Tuple {
-    const count = this.uint16()
-    const values: (string | null | typeof unchanged)[] = new Array(this.bounded(count, 1))
+    const count = this.bounded(this.uint16(), 1)
+    const values: (string | null | typeof unchanged)[] = []
     for (let index = 0; index < count; index++) {
       const tag = this.byte()
       if (tag === 0x74) {
         const length = this.uint32()
         const from = this.#advance(length)
-        values[index] = this.#bytes.toString('utf8', from, from + length)
-      } else if (tag === 0x6e) values[index] = null
-      else if (tag === 0x75) values[index] = unchanged
+        values.push(this.#bytes.toString('utf8', from, from + length))
+      } else if (tag === 0x6e) values.push(null)
+      else if (tag === 0x75) values.push(unchanged)
       else throw new CaptureProtocolError(`a value has the unknown form ${tag}`)
     }
     return values

@@ -32,6 +32,7 @@ export class ReplicationLink {
   #ticker: Timer | undefined
   #confirmer: Timer | undefined
   #isTicked = false
+  #onStarted: () => void = () => undefined
 
   private constructor(client: PgClient, clock: Clock, statusEveryMs: number) {
     this.client = client
@@ -40,6 +41,8 @@ export class ReplicationLink {
     this.#receivedMs = clock.monotonicMs()
     client.on('error', (error) => this.#fail(error))
     client.on('end', () => this.#fail(new CaptureStreamEndedError()))
+    client.connection.on('replicationStart', () => this.#onStarted())
+    client.connection.on('copyData', ({ chunk }) => this.#receive(chunk))
   }
 
   /** @throws CaptureClientMissingError, and what the client throws */
@@ -47,17 +50,16 @@ export class ReplicationLink {
     return new ReplicationLink(await connectClient(connection, true), clock, statusEveryMs)
   }
 
-  /** Starts the stream. From here on no statement may run on the connection. @throws what the server says to it */
+  /** Starts the stream; then no statement may run on the connection any more. @throws what the server says to it */
   async start(command: string): Promise<void> {
-    const { connection } = this.client
-    const started = new Promise<void>((resolve) => connection.on('replicationStart', resolve))
-    connection.on('copyData', ({ chunk }) => this.#receive(chunk))
-    const ended = this.client.query(command).then(
-      () => this.#fail(new CaptureStreamEndedError()),
-      (error: unknown) => this.#fail(error),
-    )
+    const started = new Promise<void>((resolve) => {
+      this.#onStarted = resolve
+    })
+    const ended = this.client.query(command).then(() => {
+      throw new CaptureStreamEndedError()
+    })
     await Promise.race([started, ended])
-    if (this.#hasFailed) throw this.#failure
+    ended.catch((error: unknown) => this.#fail(error))
     this.#tick()
   }
 

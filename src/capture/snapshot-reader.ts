@@ -2,11 +2,11 @@ import { isoTime } from '../kernel/index.ts'
 import type { CapturedTable, CapturedTables } from './captured-table.ts'
 import { fullNameOf } from './captured-table.ts'
 import { lsnOf, type PublishedTable, tableSql } from './catalog.ts'
-import { type FoundRow, foundRow } from './change-events.ts'
 import { sqlStateOf } from './faults.ts'
 import { type Lsn, lsnText, writtenUpTo } from './lsn.ts'
 import { literal, type PgClient, quoted, type TextRow } from './pg-client.ts'
 import type { Place, SnapshotProgress } from './place.ts'
+import { type FoundRow, foundRow } from './row-values.ts'
 import { TransactionSnapshot } from './transaction-snapshot.ts'
 
 /** A chunk holds about so much at most: rows are read so many at a time until then. */
