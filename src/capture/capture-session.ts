@@ -2,7 +2,9 @@ import type { Clock, Timer } from '../kernel/index.ts'
 import type { CapturedTable, CapturedTables } from './captured-table.ts'
 import { type ChangeEvents, TransactionStamp } from './change-events.ts'
 import { CaptureProtocolError } from './errors.ts'
+import { flushLog } from './log-end.ts'
 import type { Lsn } from './lsn.ts'
+import type { PgClient } from './pg-client.ts'
 import type { Change, Relation } from './pgoutput.ts'
 import type { Place, Position } from './place.ts'
 import type { Publisher } from './publisher.ts'
@@ -19,6 +21,8 @@ const askEveryMs = 50
 
 /** What a session works with. */
 export interface SessionParts {
+  /** For statements. */
+  readonly client: PgClient
   readonly link: ReplicationLink
   readonly tables: CapturedTables
   readonly place: Place
@@ -228,9 +232,10 @@ export class CaptureSession {
 
   /** Reads a chunk of the snapshot, if one is due. The stream stands still meanwhile. */
   async #snapshot(): Promise<void> {
-    const { snapshot, link } = this.#parts
+    const { snapshot, link, client } = this.#parts
     if (this.#pause !== undefined) return
-    if (this.#chunk === undefined) {
+    if (this.#chunk !== undefined) await flushLog(client)
+    else {
       if (!snapshot.isPending) return
       this.#chunk = await snapshot.read()
       if (this.#chunk === undefined) {
@@ -238,7 +243,7 @@ export class CaptureSession {
         return
       }
     }
-    // An idle server says how far it is when it is asked; it may have to write first what the rows show.
+    // An idle server says how far it is when it is asked.
     link.ask()
     this.#pauseFor(askEveryMs)
   }

@@ -38,7 +38,7 @@ const changes = async (table: string): Promise<readonly Message[]> =>
   (await flat(table)).filter((message) => !['described', 'found'].includes(happening(message)))
 
 // Skipped because it needs a real server: `npm run test:engines` runs it.
-describe.skipIf(!serversWanted)('changes of tables', { timeout: 60_000 }, () => {
+describe.skipIf(!serversWanted)('changes of tables', { timeout: 120_000 }, () => {
   beforeEach(async () => {
     database = await CapturedDatabase.open(`capture_${process.pid}_${count++}`)
     engine = await embedded({ path: ':memory:' }).open()
@@ -74,7 +74,9 @@ describe.skipIf(!serversWanted)('changes of tables', { timeout: 60_000 }, () => 
     ])
     const transactions = found.map(({ data }) => (data as RowChange).transaction)
     expect(new Set(transactions.map((transaction) => transaction?.lsn)).size).toBe(1)
-    expect(transactions.map((transaction) => transaction?.index).toSorted()).toEqual([0, 1, 2, 3, 3, 4])
+    expect(transactions.map((transaction) => transaction?.index ?? -1).toSorted((a, b) => a - b)).toEqual([
+      0, 1, 2, 3, 3, 4,
+    ])
     expect(transactions[0]?.committedAt).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/)
     const [first] = found
     expect(first).toMatchObject({
@@ -138,7 +140,7 @@ describe.skipIf(!serversWanted)('changes of tables', { timeout: 60_000 }, () => 
     await second.caughtUp()
     const described = (await flat('t')).filter((message) => happening(message) === 'described')
     const partitions = Map.groupBy(described, ({ data }) => (data as { partition: number }).partition)
-    expect([...partitions.keys()].toSorted()).toEqual([0, 1, 2, 3])
+    expect([...partitions.keys()].toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3])
     for (const messages of partitions.values()) {
       expect(messages.map(({ data }) => data)).toMatchObject([
         {
@@ -207,14 +209,14 @@ describe.skipIf(!serversWanted)('changes of tables', { timeout: 60_000 }, () => 
 
   it('add up to what the table holds, while it is read and written at the same time', async () => {
     await database.run(`CREATE TABLE t (id integer PRIMARY KEY, n integer, filler text);
-      INSERT INTO t SELECT i, 0, repeat('f', 20) FROM generate_series(1, 30000) AS i`)
+      INSERT INTO t SELECT i, 0, repeat('f', 20) FROM generate_series(1, 10000) AS i`)
     await database.setUp('t')
     const random = new SeededRandom(systemRandom.nextUint32())
     process.stderr.write(`Seed of the writes: ${random.seed}\n`)
     const capture = capturing()
     const writer = async (base: number): Promise<void> => {
-      for (let turn = 0; turn < 150; turn++) {
-        const id = 1 + (random.nextUint32() % 30_000)
+      for (let turn = 0; turn < 80; turn++) {
+        const id = 1 + (random.nextUint32() % 10_000)
         const kind = random.nextUint32() % 5
         if (kind === 0) await database.run('DELETE FROM t WHERE id BETWEEN $1 AND $2', [id, id + 3])
         else if (kind === 1) await database.run('INSERT INTO t VALUES ($1, 1, NULL) ON CONFLICT DO NOTHING', [id])
@@ -230,12 +232,12 @@ describe.skipIf(!serversWanted)('changes of tables', { timeout: 60_000 }, () => 
 
   it('come once when the connection is cut again and again, in the snapshot and in large transactions', async () => {
     await database.run(`CREATE TABLE t (id integer PRIMARY KEY, n integer);
-      INSERT INTO t SELECT i, 0 FROM generate_series(1, 20000) AS i`)
+      INSERT INTO t SELECT i, 0 FROM generate_series(1, 6000) AS i`)
     await database.setUp('t')
     const capture = capturing()
     let cuts = 0
     const cutting = (async () => {
-      while (cuts < 8) {
+      while (cuts < 6) {
         await sleep(60, systemClock)
         if (await database.cut()) cuts++
       }
@@ -245,7 +247,7 @@ describe.skipIf(!serversWanted)('changes of tables', { timeout: 60_000 }, () => 
     await capture.caughtUp()
     await capture.close()
     expect(await folded(engine, topic('t'))).toEqual(await contents('t'))
-    expect((await changes('t')).length).toBe(80_000)
+    expect((await changes('t')).length).toBe(24_000)
   })
 
   it('do not hold back the log of a server on which only other tables change, or nothing', async () => {
@@ -318,24 +320,25 @@ describe.skipIf(!serversWanted)('changes of tables', { timeout: 60_000 }, () => 
     const random = new SeededRandom(systemRandom.nextUint32())
     process.stderr.write(`Seed of the kills: ${random.seed}\n`)
     await database.run(`CREATE TABLE t (id integer PRIMARY KEY, n integer);
-      INSERT INTO t SELECT i, 0 FROM generate_series(1, 20000) AS i`)
+      INSERT INTO t SELECT i, 0 FROM generate_series(1, 8000) AS i`)
     await database.setUp('t')
     let isDone = false
     let total = 0
     const writing = (async () => {
       while (!isDone) {
-        const from = random.nextUint32() % 20_000
+        const from = random.nextUint32() % 8_000
         total +=
-          (await database.pool.query('UPDATE t SET n = n + 1 WHERE id > $1 AND id <= $1 + 500', [from])).rowCount ?? 0
+          (await database.pool.query('UPDATE t SET n = n + 1 WHERE id > $1 AND id <= $1 + 200', [from])).rowCount ?? 0
+        await sleep(5, systemClock)
       }
     })()
-    for (let round = 0; round < 8; round++) {
+    for (let round = 0; round < 6; round++) {
       const child = spawn(process.execPath, [script, database.url, database.name, path], {
         stdio: ['ignore', 'pipe', 'inherit'],
       })
       const exit = once(child, 'exit')
       await once(child.stdout, 'data')
-      await sleep(50 + random.nextFloat() * 250, systemClock)
+      await sleep(100 + random.nextFloat() * 700, systemClock)
       child.kill('SIGKILL')
       await exit
     }

@@ -6,19 +6,18 @@ import { startReplicationSql } from './catalog.ts'
 import { ChangeEvents } from './change-events.ts'
 import { CaptureReplacedError } from './errors.ts'
 import { errorOf, isFinal, isSlotBusy } from './faults.ts'
+import { readLogEnd } from './log-end.ts'
 import type { Lsn } from './lsn.ts'
-import { writtenUpTo } from './lsn.ts'
 import { type CaptureOptions, type ResolvedCaptureOptions, resolveCaptureOptions } from './options.ts'
 import { abandon, connectClient, type PgClient } from './pg-client.ts'
 import { Place } from './place.ts'
 import { Publisher } from './publisher.ts'
 import { ReplicationLink } from './replication-link.ts'
 import { checkPlace, checkServer, checkSlot, readSystem } from './server-check.ts'
-import { readLogEnd } from './set-up.ts'
 import { SeenTransactions, SnapshotReader } from './snapshot-reader.ts'
 
 /** How often a capture that stands by tries whether it is its turn. */
-const turnEveryMs = 1_000
+const turnEveryMs = 500
 const retryMinMs = 100
 const retryMaxMs = 10_000
 /** How often an idle server is asked how far it is, while somebody waits for it. */
@@ -102,7 +101,7 @@ class RunningCapture implements Capture {
       await this.finished
       throw new ClosedError('The capture')
     }
-    const waiter = { lsn: writtenUpTo(lsn), done: Promise.withResolvers<void>() }
+    const waiter = { lsn, done: Promise.withResolvers<void>() }
     this.#waiters.add(waiter)
     this.#lookAround()
     await waiter.done.promise
@@ -202,7 +201,7 @@ class RunningCapture implements Capture {
     const events = new ChangeEvents(source, publisher)
     const snapshot = new SnapshotReader(client, tables, place, seen)
     const position = place.position ?? { lsn: state.confirmedLsn, partly: undefined }
-    const session = new CaptureSession({ link, tables, place, publisher, events, snapshot, clock }, position)
+    const session = new CaptureSession({ client, link, tables, place, publisher, events, snapshot, clock }, position)
     this.#session = session
     this.#state = 'streaming'
     try {

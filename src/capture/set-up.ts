@@ -1,6 +1,6 @@
 import type { OptionProblem } from '../kernel/index.ts'
 import { fullNameOf } from './captured-table.ts'
-import { lsnOf, readPublishedTables, readSlot, tableSql } from './catalog.ts'
+import { readPublishedTables, readSlot, tableSql } from './catalog.ts'
 import { CaptureSlotActiveError, CaptureTableKeylessError, refuseOptions } from './errors.ts'
 import { errorOf, isSlotBusy, sqlStateOf } from './faults.ts'
 import { lsnText } from './lsn.ts'
@@ -121,12 +121,6 @@ export async function describeCapture(options: CapturePlace): Promise<CaptureDes
   } finally {
     abandon(client)
   }
-}
-
-/** Where the server's log is now: everything that is committed stands before. */
-export async function readLogEnd(client: PgClient): Promise<bigint> {
-  const [row] = (await client.query('SELECT pg_current_wal_insert_lsn()::text AS lsn')).rows
-  return lsnOf(row, 'lsn')
 }
 
 async function connectOr(connection: CapturePlace['connection'], slot: string): Promise<PgClient> {

@@ -49,7 +49,7 @@ export class SeenTransactions {
 
   /** Call it before the stream starts. */
   static async load(client: PgClient): Promise<SeenTransactions> {
-    return new SeenTransactions((await readSnapshot(client)).xmax)
+    return new SeenTransactions((await readMoment(client)).sees.xmax)
   }
 
   add(xid: number): void {
@@ -106,8 +106,8 @@ export class SnapshotReader {
       try {
         // Before the snapshot is taken: one from before a change of the table's form might show it as empty.
         await this.#client.query(`LOCK TABLE ${fromSql(next)} IN ACCESS SHARE MODE`)
-        const sees = await readSnapshot(this.#client)
-        return this.#seen.areSeenBy(sees) ? await this.#readChunk(next.relation.id, sees) : undefined
+        const moment = await readMoment(this.#client)
+        return this.#seen.areSeenBy(moment.sees) ? await this.#readChunk(next.relation.id, moment) : undefined
       } finally {
         await this.#client.query('ROLLBACK')
       }
@@ -125,7 +125,7 @@ export class SnapshotReader {
     })
   }
 
-  async #readChunk(tableOid: number, sees: TransactionSnapshot): Promise<SnapshotChunk | undefined> {
+  async #readChunk(tableOid: number, { sees, lsn, time }: Moment): Promise<SnapshotChunk | undefined> {
     await this.#tables.reload()
     const published = this.#next()
     if (published?.relation.id !== tableOid) return undefined
@@ -150,16 +150,10 @@ export class SnapshotReader {
       last = found.at(-1) ?? last
       isLast = found.length < fetchRows
     }
-    const [end] = (
-      await this.#client.query(
-        `SELECT pg_current_wal_insert_lsn()::text AS lsn, floor(extract(epoch FROM now()) * 1000)::text AS ms`,
-      )
-    ).rows
-    const reachedAt = writtenUpTo(lsnOf(end, 'lsn'))
-    const startLsn = before?.startLsn ?? lsnText(reachedAt)
+    const startLsn = before?.startLsn ?? lsnText(lsn)
     const after = published.orderedBy.map((name) => [name, last?.[name] ?? ''] as const)
     const progress: SnapshotProgress = isLast ? { kind: 'done' } : { kind: 'open', startLsn, after }
-    return { table, rows, sees, reachedAt, startLsn, time: isoTime(Number(end?.['ms'])), progress, isStale: false }
+    return { table, rows, sees, reachedAt: lsn, startLsn, time, progress, isStale: false }
   }
 
   /** How far the snapshot of a table is. One whose key has other columns now is read again from its beginning. */
@@ -180,9 +174,24 @@ export class SnapshotReader {
   }
 }
 
-async function readSnapshot(client: PgClient): Promise<TransactionSnapshot> {
-  const [row] = (await client.query('SELECT pg_current_snapshot()::text AS snapshot')).rows
-  return TransactionSnapshot.parse(row?.['snapshot'] ?? '')
+/** A moment at which rows are read. */
+interface Moment {
+  readonly sees: TransactionSnapshot
+  /** Everything that it shows was committed before. */
+  readonly lsn: Lsn
+  /** RFC 3339. */
+  readonly time: string
+}
+
+async function readMoment(client: PgClient): Promise<Moment> {
+  const text = `SELECT pg_current_snapshot()::text AS snapshot, pg_current_wal_insert_lsn()::text AS lsn,
+    floor(extract(epoch FROM now()) * 1000)::text AS ms`
+  const [row] = (await client.query(text)).rows
+  return {
+    sees: TransactionSnapshot.parse(row?.['snapshot'] ?? ''),
+    lsn: writtenUpTo(lsnOf(row, 'lsn')),
+    time: isoTime(Number(row?.['ms'])),
+  }
 }
 
 /** The rows after a key, in the order of the index. */
