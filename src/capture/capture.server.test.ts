@@ -17,7 +17,14 @@ import {
   serversWanted,
   until,
 } from './captured-database.test-support.ts'
-import { type Capture, type CaptureOptions, captureChanges, describeCapture, type RowChange } from './index.ts'
+import {
+  type Capture,
+  type CaptureOptions,
+  captureChanges,
+  describeCapture,
+  forgetCapture,
+  type RowChange,
+} from './index.ts'
 
 let count = 0
 let database: CapturedDatabase
@@ -354,6 +361,33 @@ describe.skipIf(!serversWanted)('changes of tables', { timeout: 120_000 }, () =>
     rmSync(folder, { recursive: true })
     expect(rows).toEqual(await contents('t'))
     expect(updated).toHaveLength(total)
+  })
+
+  it('come once, apart from what is under way at a crash, to an engine that keeps no state beside topics', async () => {
+    await database.run(`CREATE TABLE t (id integer PRIMARY KEY, n integer);
+      INSERT INTO t SELECT i, 0 FROM generate_series(1, 5000) AS i`)
+    await database.setUp('t')
+    const plain: Engine = Object.assign(Object.create(engine) as Engine, {
+      topics: engine.topics,
+      capabilities: { ...engine.capabilities, atomic: [['topics', 'progress']] },
+      commit: (batch: Parameters<Engine['commit']>[0]) => engine.commit(batch),
+    })
+    const first = capturing({ engine: plain })
+    await until(async () => (await flat('t')).length > 2_000)
+    await first.close()
+    const second = capturing({ engine: plain })
+    await database.run('UPDATE t SET n = 1')
+    await second.caughtUp()
+    await second.close()
+    await using third = capturing({ engine: plain })
+    await database.run('DELETE FROM t WHERE id > 4000')
+    await third.caughtUp()
+    expect(await folded(engine, topic('t'))).toEqual(await contents('t'))
+    expect((await flat('t')).filter((message) => happening(message) === 'found')).toHaveLength(5_000)
+    expect(await engine.state.count('capture')).toBe(0)
+    await third.close()
+    await forgetCapture(plain, database.name)
+    expect((await engine.topics.list()).map(({ name }) => name)).toEqual([topic('t')])
   })
 
   it('are told of by a description of what the server keeps', async () => {

@@ -48,8 +48,8 @@ export interface Capture extends AsyncDisposable {
  * - Every change that was committed since the slot was created is published, in the order of a row's key; before it, if wanted, the
  *   rows that were there already.
  * - Each is published once where the engine commits topics and state together (`embedded`, `postgres`, a `deployment` of two):
- *   the place in the server's log is part of the commit. Elsewhere those of the last moments come again after a crash, with
- *   the same ids.
+ *   the place in the server's log is part of the commit. On Kafka alone, those under way may come twice when another capture takes
+ *   over, with the same ids.
  * - The server is told of nothing that is not durable downstream, and keeps no log for an idle capture.
  * - A database or an engine that is gone is tried again after a growing pause, at most 10 s, and told on the diagnostics channel
  *   `millrace:capture-failed`. What cannot go well another time ends the capture: see {@link Capture.finished}.
@@ -166,9 +166,9 @@ class RunningCapture implements Capture {
 
   /** Starts the stream, as soon as nobody else reads from the slot. `false`: the capture was closed before. */
   async #takeTurn(client: PgClient, link: ReplicationLink, onProgress: () => void): Promise<boolean> {
-    const { slot, publication, engine } = this.#options
+    const { slot, publication, engine, clock } = this.#options
     while (!this.#end.signal.aborted) {
-      await checkSlot(client, slot, await Place.load(engine, slot))
+      await checkSlot(client, slot, await Place.load(engine, slot, clock))
       try {
         await link.start(startReplicationSql(slot, publication))
         return true
@@ -185,7 +185,7 @@ class RunningCapture implements Capture {
   async #stream(client: PgClient, link: ReplicationLink, system: string, onProgress: () => void): Promise<void> {
     const { slot, publication, engine, topicOf, source, clock } = this.#options
     // Only now: who had the slot before may have committed until then.
-    const place = await Place.load(engine, slot)
+    const place = await Place.load(engine, slot, clock)
     const state = await checkSlot(client, slot, place)
     checkPlace(slot, state, system, place)
     const seen = await SeenTransactions.load(client)

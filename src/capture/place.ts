@@ -1,10 +1,9 @@
-import type { Engine, WriteBatch } from '../engine/index.ts'
-import type { Json } from '../kernel/index.ts'
+import type { Engine } from '../engine/index.ts'
+import { type Clock, isoTime, type Json } from '../kernel/index.ts'
 import { CaptureProtocolError } from './errors.ts'
 import { type Lsn, lsnText, parseLsn } from './lsn.ts'
+import { type KeptPlace, type PlaceStore, type PlaceWrites, placeStoreOf } from './place-store.ts'
 import type { TableDescription } from './table-description.ts'
-
-const namespace = 'capture'
 
 /** How far a capture is. */
 export interface Position {
@@ -32,59 +31,46 @@ export interface TableNote {
   readonly snapshot: SnapshotProgress
 }
 
-/**
- * The place of a capture, kept in the engine that the changes go to, in the same commits. Two capturers that both believe to be
- * the active one expect the same revision, and one of them is refused.
- */
+/** A place in a log, as it is stored (docs/formats/change-events.md). */
+interface StoredPlace {
+  readonly system: string
+  readonly lsn: string
+  readonly transaction?: { readonly lsn: string; readonly done: number }
+}
+
+/** The place of a capture, and what it remembers of tables: kept where the events go, in the same commits. */
 export class Place {
-  readonly #engine: Engine
-  readonly #slot: string
-  #revision = 0
-  #system: string | undefined
-  #position: Position | undefined
+  readonly #store: PlaceStore
+  readonly #clock: Clock
   readonly #tables = new Map<string, TableNote>()
   readonly #changed = new Set<string>()
+  /** Identifies the server in whose log the position is; `undefined`: there is no position. */
+  readonly system: string | undefined
+  /** As it was when the place was loaded. */
+  readonly position: Position | undefined
 
-  private constructor(engine: Engine, slot: string) {
-    this.#engine = engine
-    this.#slot = slot
-  }
-
-  /** Whether an engine commits the place together with the changes. */
-  static isKeptBy(engine: Engine): boolean {
-    return engine.capabilities.atomic.some((domain) => domain.includes('topics') && domain.includes('state'))
+  private constructor(store: PlaceStore, clock: Clock, slot: string, { place, notes }: KeptPlace) {
+    this.#store = store
+    this.#clock = clock
+    for (const [name, note] of notes) this.#tables.set(name, note as unknown as TableNote)
+    if (place === undefined) return
+    const { system, lsn, transaction } = place as unknown as StoredPlace
+    this.system = system
+    this.position = {
+      lsn: lsnOfPlace(slot, lsn),
+      partly: transaction && { commitLsn: lsnOfPlace(slot, transaction.lsn), done: transaction.done },
+    }
   }
 
   /** @throws CaptureProtocolError and what the engine throws */
-  static async load(engine: Engine, slot: string): Promise<Place> {
-    const place = new Place(engine, slot)
-    if (!Place.isKeptBy(engine)) return place
-    const entry = await engine.state.get(namespace, slot)
-    if (entry !== undefined) place.#take(entry.value, entry.revision)
-    for (let after: string | undefined; ; ) {
-      const prefix = tablePrefix(slot)
-      const found = await engine.state.range(namespace, { prefix, limit: 1000, ...(after !== undefined && { after }) })
-      for (const { key, value } of found) {
-        place.#tables.set(key.slice(prefix.length), value as unknown as TableNote)
-        after = key
-      }
-      if (found.length < 1000) return place
-    }
+  static async load(engine: Engine, slot: string, clock: Clock): Promise<Place> {
+    const store = placeStoreOf(engine, slot)
+    return new Place(store, clock, slot, await store.load())
   }
 
   /** Whether who commits a place finds out that somebody else has. */
   get isFenced(): boolean {
-    return Place.isKeptBy(this.#engine)
-  }
-
-  /** Identifies the server in whose log the position is; `undefined`: there is no position. */
-  get system(): string | undefined {
-    return this.#system
-  }
-
-  /** As it was when the place was loaded. */
-  get position(): Position | undefined {
-    return this.#position
+    return this.#store.isFenced
   }
 
   table(name: string): TableNote | undefined {
@@ -107,40 +93,11 @@ export class Place {
   }
 
   /** The part of a commit that moves the place. Commits are made in the order in which this is called. */
-  write(system: string, position: Position): WriteBatch {
-    const changed = [...this.#changed]
+  write(system: string, { lsn, partly }: Position): PlaceWrites {
+    const notes = new Map([...this.#changed].map((name) => [name, this.#tables.get(name) as unknown as Json]))
     this.#changed.clear()
-    if (!this.isFenced) return {}
-    const value = {
-      system,
-      lsn: lsnText(position.lsn),
-      ...(position.partly !== undefined && partlyOf(position.partly)),
-    }
-    return {
-      state: [
-        { kind: 'set', namespace, key: this.#slot, value, expectedRevision: this.#revision++ },
-        ...changed.map((table) => ({
-          kind: 'set' as const,
-          namespace,
-          key: tablePrefix(this.#slot) + table,
-          value: this.#tables.get(table) as unknown as Json,
-        })),
-      ],
-    }
-  }
-
-  #take(value: Json, revision: number): void {
-    const { system, lsn, transaction } = value as {
-      readonly system: string
-      readonly lsn: string
-      readonly transaction?: { readonly lsn: string; readonly done: number }
-    }
-    this.#revision = revision
-    this.#system = system
-    this.#position = {
-      lsn: lsnOfPlace(this.#slot, lsn),
-      partly: transaction && { commitLsn: lsnOfPlace(this.#slot, transaction.lsn), done: transaction.done },
-    }
+    const place = { system, lsn: lsnText(lsn), ...(partly !== undefined && partlyOf(partly)) }
+    return this.#store.write(Object.freeze(place), notes, isoTime(this.#clock.nowMs()))
   }
 }
 
@@ -154,17 +111,7 @@ export class Place {
  * ```
  */
 export async function forgetCapture(engine: Engine, slot: string): Promise<void> {
-  if (!Place.isKeptBy(engine)) return
-  for (;;) {
-    const found = await engine.state.range(namespace, { prefix: tablePrefix(slot), limit: 1000 })
-    const keys = [...found.map(({ key }) => key), slot]
-    await engine.commit({ state: keys.map((key) => ({ kind: 'delete' as const, namespace, key })) })
-    if (found.length < 1000) return
-  }
-}
-
-function tablePrefix(slot: string): string {
-  return `${slot}/`
+  await placeStoreOf(engine, slot).forget()
 }
 
 function partlyOf({ commitLsn, done }: { readonly commitLsn: Lsn; readonly done: number }): {

@@ -75,7 +75,8 @@ export class Publisher implements EventSink {
     const most = place.isFenced ? inFlightMax : 1
     while (this.#inFlight.size >= most) await Promise.race(this.#inFlight)
     this.#throwFailure()
-    const batch: WriteBatch = { publish: this.#writes, ...place.write(system, position) }
+    const { publish = [], state = [] } = place.write(system, position)
+    const batch: WriteBatch = { publish: [...this.#writes, ...publish], state }
     const messageCount = this.#messageCount
     this.#writes = []
     this.#open = new Map()
