@@ -26,8 +26,10 @@ export interface PlaceStore {
 
 /** As state where the engine commits that together with topics; else in topics of its own. */
 export function placeStoreOf(engine: Engine, slot: string): PlaceStore {
-  const keepsState = engine.capabilities.atomic.some((kinds) => kinds.includes('topics') && kinds.includes('state'))
-  return keepsState ? new StatePlaceStore(engine, slot) : new TopicPlaceStore(engine, slot)
+  const { atomic, ownedState } = engine.capabilities
+  const keepsState = atomic.some((kinds) => kinds.includes('topics') && kinds.includes('state'))
+  // State that lives with a claimed partition is none for somebody who claims nothing.
+  return keepsState && ownedState !== true ? new StatePlaceStore(engine, slot) : new TopicPlaceStore(engine, slot)
 }
 
 const namespace = 'capture'

@@ -13,13 +13,15 @@ import type {
   WriteBatch,
 } from '../engine/index.ts'
 import { ClosedError, uuidv7 } from '../kernel/index.ts'
+import type { Changelog } from './changelog.ts'
 import { loadKafkaLibrary } from './client-library.ts'
 import { Cluster } from './cluster.ts'
 import { KafkaKeepsNotError } from './errors.ts'
 import { GroupLags } from './group-lags.ts'
 import { GroupOffsets } from './group-offsets.ts'
 import { KafkaGroups } from './kafka-groups.ts'
-import { KafkaTopics } from './kafka-topics.ts'
+import { KafkaState, openChangelog } from './kafka-state.ts'
+import { type Door, KafkaTopics } from './kafka-topics.ts'
 import { KafkaWriter } from './kafka-writer.ts'
 import { noEvents, noState, noTimers } from './not-kept.ts'
 import type { ResolvedKafkaOptions } from './options.ts'
@@ -27,7 +29,7 @@ import { PartitionExtents } from './partition-extents.ts'
 import { TopicCatalog } from './topic-catalog.ts'
 import { TopicReader } from './topic-reader.ts'
 
-/** What the Kafka engine can do, before it is opened. */
+/** What the Kafka engine can do without state, before it is opened. */
 export const kafkaCapabilities: Capabilities = {
   keeps: ['topics', 'progress'],
   atomic: [['topics', 'progress']],
@@ -45,12 +47,39 @@ export const kafkaCapabilities: Capabilities = {
   members: 'network',
 }
 
+/** With state. */
+export const kafkaStateCapabilities: Capabilities = {
+  ...kafkaCapabilities,
+  keeps: ['topics', 'progress', 'state'],
+  atomic: [['topics', 'progress', 'state']],
+}
+
 const name = 'kafka'
 
-/** Topics and progress in a Kafka cluster, committed together in transactions. */
+/** Whether the engine still answers, for its parts. */
+class EngineDoor implements Door {
+  isClosing = false
+  failure: () => Error | undefined = () => undefined
+
+  refuseIfDone(): void {
+    if (this.isClosing) throw new ClosedError('The engine')
+    const failure = this.failure()
+    if (failure !== undefined) throw failure
+  }
+}
+
+/** The parts that know the cluster's topics. */
+function topicParts(cluster: Cluster, door: Door) {
+  const catalog = new TopicCatalog(cluster)
+  const extents = new PartitionExtents(cluster, catalog)
+  const reader = new TopicReader(cluster, catalog, extents)
+  return { cluster, catalog, extents, reader, topics: new KafkaTopics(cluster, catalog, extents, reader, door) }
+}
+
+/** Topics and progress in a Kafka cluster, and state if it was asked for, committed together in transactions. */
 export class KafkaEngine implements Engine {
   readonly name: string = name
-  readonly capabilities: Capabilities = kafkaCapabilities
+  readonly capabilities: Capabilities
   readonly topics: Topics
   readonly groups: ConsumerGroups
   readonly events: EventStore
@@ -60,19 +89,24 @@ export class KafkaEngine implements Engine {
   readonly #catalog: TopicCatalog
   readonly #groups: KafkaGroups
   readonly #queue: CommitQueue
+  readonly #door: EngineDoor
+  readonly #changelog: Changelog | undefined
+  readonly #state: KafkaState | undefined
   /** Commits whose topics have to be asked for first hold up those behind them, so that their order stays. */
   #gate: Promise<unknown> | undefined
   #closing: Promise<void> | undefined
 
-  private constructor(cluster: Cluster) {
+  private constructor(
+    { cluster, catalog, extents, reader, topics }: ReturnType<typeof topicParts>,
+    door: EngineDoor,
+    changelog: Changelog | undefined,
+  ) {
     this.#cluster = cluster
+    this.#door = door
+    this.#changelog = changelog
     const { options, clock, random } = cluster
-    const door = { refuseIfDone: () => this.#refuseIfDone() }
-    const catalog = new TopicCatalog(cluster)
-    const extents = new PartitionExtents(cluster, catalog)
-    const reader = new TopicReader(cluster, catalog, extents)
     this.#catalog = catalog
-    this.topics = new KafkaTopics(cluster, catalog, extents, reader, door)
+    this.topics = topics
     this.#groups = new KafkaGroups({
       cluster,
       catalog,
@@ -84,11 +118,13 @@ export class KafkaEngine implements Engine {
     })
     this.groups = this.#groups
     this.events = noEvents(door)
-    this.state = noState(door)
+    this.#state = changelog === undefined ? undefined : new KafkaState(cluster, changelog, door)
+    this.state = this.#state ?? noState(door)
+    this.capabilities = changelog === undefined ? kafkaCapabilities : kafkaStateCapabilities
     this.timers = noTimers(door)
     const transactionalId = `${options.transactionalIdPrefix}-${uuidv7(clock, random)()}`
     this.#queue = new CommitQueue({
-      writer: new KafkaWriter(cluster, catalog, this.#groups, transactionalId),
+      writer: new KafkaWriter(cluster, catalog, this.#groups, reader, transactionalId, changelog),
       catalog,
       clock,
       bufferBytesMax: options.bufferBytesMax,
@@ -96,18 +132,22 @@ export class KafkaEngine implements Engine {
       listener: {
         published: ({ partition, timesMs }, baseOffset) => partition.advance(baseOffset + timesMs.length),
         unitCommitted: () => undefined,
-        failed: () => undefined,
+        failed: () => this.#state?.wake(),
       },
     })
+    door.failure = () => this.#queue.failure
   }
 
   /** Opens the engine; see {@link kafka}. */
   static async open(options: ResolvedKafkaOptions, environment: EngineEnvironment): Promise<KafkaEngine> {
     const library = await loadKafkaLibrary()
     const cluster = new Cluster(library, options, environment.clock, environment.random)
+    const door = new EngineDoor()
     try {
       await cluster.persist(() => cluster.metadata([]))
-      return new KafkaEngine(cluster)
+      const parts = topicParts(cluster, door)
+      const changelog = options.state === undefined ? undefined : await openChangelog(parts, options.state)
+      return new KafkaEngine(parts, door, changelog)
     } catch (error) {
       await cluster.close()
       throw error
@@ -117,14 +157,14 @@ export class KafkaEngine implements Engine {
   commit(batch: WriteBatch, options?: { readonly signal?: AbortSignal }): Promise<CommitOutcome> {
     try {
       // Said before anything of its claims, which closing takes away: nobody took the partition over.
-      this.#refuseIfDone()
+      this.#door.refuseIfDone()
       checkBatch(batch)
       if (options !== undefined) checkOptions('options', options)
       if (options?.signal !== undefined) {
         checkSignal(options.signal)
         options.signal.throwIfAborted()
       }
-      refuseNotKept(batch)
+      refuseNotKept(batch, this.capabilities)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -147,6 +187,7 @@ export class KafkaEngine implements Engine {
   }
 
   close(): Promise<void> {
+    this.#door.isClosing = true
     this.#closing ??= this.#close()
     return this.#closing
   }
@@ -164,6 +205,8 @@ export class KafkaEngine implements Engine {
     timer.cancel()
     await this.#cluster.close()
     await this.#queue.close()
+    await this.#changelog?.close()
+    this.#state?.wake()
   }
 
   async #finish(): Promise<void> {
@@ -197,18 +240,15 @@ export class KafkaEngine implements Engine {
     while (this.#gate !== undefined) await this.#gate
     await this.#queue.settled()
   }
-
-  #refuseIfDone(): void {
-    if (this.#closing !== undefined) throw new ClosedError('The engine')
-    if (this.#queue.failure !== undefined) throw this.#queue.failure
-  }
 }
 
-function refuseNotKept(batch: WriteBatch): void {
+function refuseNotKept(batch: WriteBatch, { keeps }: Capabilities): void {
   const kinds: readonly (readonly [keyof WriteBatch, Kept])[] = [
     ['append', 'events'],
     ['state', 'state'],
     ['timers', 'timers'],
   ]
-  for (const [part, kind] of kinds) if ((batch[part]?.length ?? 0) > 0) throw new KafkaKeepsNotError(kind)
+  for (const [part, kind] of kinds) {
+    if ((batch[part]?.length ?? 0) > 0 && !keeps.includes(kind)) throw new KafkaKeepsNotError(kind)
+  }
 }

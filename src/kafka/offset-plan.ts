@@ -47,6 +47,11 @@ export class OffsetPlan {
     this.refused = refused
   }
 
+  /** Whether it commits no offsets. */
+  get isEmpty(): boolean {
+    return this.#claims.size === 0
+  }
+
   /** Makes the groups part of the transaction. */
   async addGroups(session: ProducerSession, patience: Patience): Promise<Stop | undefined> {
     const id = session.transactionalId as string

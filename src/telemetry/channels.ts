@@ -105,6 +105,16 @@ export interface CaptureFailedReport {
   readonly delayMs: number | null
 }
 
+/** A page of a changelog was read into the local copy of the state, while it is not yet complete. */
+export interface StateRestoredReport {
+  readonly topic: string
+  readonly partition: number
+  /** Offset up to which the copy holds the changelog … */
+  readonly position: number
+  /** … of so many. */
+  readonly end: number
+}
+
 /** How far a handler is behind on a partition, after each commit. */
 export interface LagReport {
   readonly handler: string
@@ -171,6 +181,7 @@ export const channels: {
   readonly relayFailed: TypedChannel<RelayFailedReport>
   readonly captured: TypedChannel<CapturedReport>
   readonly captureFailed: TypedChannel<CaptureFailedReport>
+  readonly stateRestored: TypedChannel<StateRestoredReport>
 } = Object.freeze({
   published: typed<PublishedReport>('published'),
   consumed: typed<ConsumedReport>('consumed'),
@@ -187,4 +198,5 @@ export const channels: {
   relayFailed: typed<RelayFailedReport>('relay-failed'),
   captured: typed<CapturedReport>('captured'),
   captureFailed: typed<CaptureFailedReport>('capture-failed'),
+  stateRestored: typed<StateRestoredReport>('state-restored'),
 })
