@@ -87,6 +87,24 @@ export interface RelayFailedReport {
   readonly delayMs: number
 }
 
+/** Changes that were captured from a database are durable where they are published. */
+export interface CapturedReport {
+  /** Replication slot of the capture. */
+  readonly slot: string
+  readonly messageCount: number
+  /** From the call to durable, in milliseconds. */
+  readonly durationMs: number
+}
+
+/** A capture of changes cannot go on: it is tried again, or has ended. */
+export interface CaptureFailedReport {
+  /** Replication slot of the capture. */
+  readonly slot: string
+  readonly error: unknown
+  /** Until the next attempt, in milliseconds; `null`: there is none. */
+  readonly delayMs: number | null
+}
+
 /** A page of a changelog was read into the local copy of the state, while it is not yet complete. */
 export interface StateRestoredReport {
   readonly topic: string
@@ -161,6 +179,8 @@ export const channels: {
   readonly breaker: TypedChannel<BreakerReport>
   readonly relayed: TypedChannel<RelayedReport>
   readonly relayFailed: TypedChannel<RelayFailedReport>
+  readonly captured: TypedChannel<CapturedReport>
+  readonly captureFailed: TypedChannel<CaptureFailedReport>
   readonly stateRestored: TypedChannel<StateRestoredReport>
 } = Object.freeze({
   published: typed<PublishedReport>('published'),
@@ -176,5 +196,7 @@ export const channels: {
   breaker: typed<BreakerReport>('breaker'),
   relayed: typed<RelayedReport>('relayed'),
   relayFailed: typed<RelayFailedReport>('relay-failed'),
+  captured: typed<CapturedReport>('captured'),
+  captureFailed: typed<CaptureFailedReport>('capture-failed'),
   stateRestored: typed<StateRestoredReport>('state-restored'),
 })

@@ -4,6 +4,8 @@
  */
 export {
   type BreakerReport,
+  type CapturedReport,
+  type CaptureFailedReport,
   type CommittedReport,
   type ConsumedReport,
   channels,
