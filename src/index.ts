@@ -12,6 +12,7 @@ export {
   app,
   DeciderUnknownError,
   type Delivery,
+  EngineLacksError,
   explain,
   type Ground,
   GuaranteeMissingError,

@@ -7,6 +7,7 @@ export {
   AskFailedError,
   AskTimeoutError,
   DeciderUnknownError,
+  EngineLacksError,
   GuaranteeMissingError,
   HandlerMissingError,
   HandlerTakenError,

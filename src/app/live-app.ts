@@ -188,7 +188,9 @@ export class LiveApp implements RunningApp {
     const { app, engine } = this.#options
     const known = app.views.find((one) => one.name === view?.name && one.version === view.version)
     if (known === undefined) throw new ViewUnknownError(String(view?.name), this.name)
+    const owner = view.inline ? undefined : { group: this.#partOf(known.handler).group }
     return new LiveView<State>(engine, viewNamespace(this.name, view), {
+      owner,
       rebuild: () => this.#rebuild(view),
       caughtUp: (places, signal) => this.#caughtUp(view, places, signal),
     })

@@ -14,8 +14,8 @@ import {
 import { type Handler, handlerNamespace, TopicResolver, topicsOf } from '../runtime/index.ts'
 import { type CommandDesks, checkStore, commandDesks } from './command-desks.ts'
 import { handledTypes } from './command-handlers.ts'
-import { GuaranteeMissingError } from './errors.ts'
-import { explain, type Ground } from './explain.ts'
+import { EngineLacksError, GuaranteeMissingError } from './errors.ts'
+import { explain, type Ground, lackingFor } from './explain.ts'
 import { buildInlineViews } from './inline-build.ts'
 import { LiveApp } from './live-app.ts'
 import type { AppParts, Part } from './parts.ts'
@@ -49,6 +49,8 @@ export async function startApp(app: AppParts, options: StartOptions): Promise<Ru
   const stopTimeoutMs = durationMs(options.stopTimeout ?? '10s')
   const sessionTimeoutMs = durationMs(options.sessionTimeout ?? '45s')
   const given = options.engine
+  const lacking = lackingFor(app, given)
+  if (lacking.length > 0) throw new EngineLacksError(given.name, lacking)
   checkGuarantees(app, given)
   checkStore(app, given)
   const isOpen = 'commit' in given

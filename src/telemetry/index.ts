@@ -4,6 +4,8 @@
  */
 export {
   type BreakerReport,
+  type CapturedReport,
+  type CaptureFailedReport,
   type CommittedReport,
   type ConsumedReport,
   channels,
@@ -18,5 +20,6 @@ export {
   type RelayFailedReport,
   type RetriedReport,
   type RewoundReport,
+  type StateRestoredReport,
   type TypedChannel,
 } from './channels.ts'
