@@ -4,12 +4,12 @@
  */
 export {
   type BreakerReport,
-  type CapturedReport,
   type CaptureFailedReport,
   type CommittedReport,
   type ConsumedReport,
   channels,
   type DeadLetteredReport,
+  type DecidedReport,
   type FailedReport,
   type HandledReport,
   type LagReport,
