@@ -43,18 +43,21 @@ export function deskSetupOf(
   return { engine, clock, random, group, source: `/${app.name}/${service.name}` }
 }
 
+/** What keeps the inline views of an app; `undefined`: it has none. */
+export function inlineViewsOf(app: AppParts, engine: Engine): InlineViews | undefined {
+  const inline = app.views.filter((view) => view.inline)
+  if (inline.length === 0) return undefined
+  return new InlineViews(
+    engine.state,
+    inline.map((view) => ({ view, namespace: viewNamespace(app.name, view) })),
+  )
+}
+
 /** Puts the deciders and boundaries of an app to work. */
 export function commandDesks(app: AppParts, workplace: Workplace): CommandDesks {
   const { engine } = workplace
   const desks = new Map<string, CommandDesk>()
-  const inline = app.views.filter((view) => view.inline)
-  const views =
-    inline.length === 0
-      ? undefined
-      : new InlineViews(
-          engine.state,
-          inline.map((view) => ({ view, namespace: viewNamespace(app.name, view) })),
-        )
+  const views = inlineViewsOf(app, engine)
   const gates = new TagGates()
   for (const service of app.services) {
     for (const decider of service.deciders) {

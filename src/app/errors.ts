@@ -66,23 +66,6 @@ export class GuaranteeMissingError extends MillraceError<
   }
 }
 
-/** The engine does not keep what a part of the app needs. */
-export class EngineLacksError extends MillraceError<
-  'ENGINE_LACKS',
-  { readonly engine: string; readonly missing: readonly { readonly kept: Kept; readonly neededBy: string }[] }
-> {
-  constructor(engine: string, missing: readonly { readonly kept: Kept; readonly neededBy: string }[]) {
-    const list = missing.map(({ kept, neededBy }) => `${kept} for ${neededBy}`).join(', ')
-    super({
-      code: 'ENGINE_LACKS',
-      problem: `The app cannot run on ${engine}, which does not keep what it needs: ${list}.`,
-      remedy:
-        'Compose it with an engine that does: deployment({ topics, store: postgres({ … }) }), or choose another one.',
-      details: { engine, missing },
-    })
-  }
-}
-
 /** Two handlers of one command or query, of which each has one. */
 export class HandlerTakenError extends MillraceError<
   'HANDLER_TAKEN',
@@ -182,6 +165,23 @@ export class DeciderUnknownError extends MillraceError<
       problem: `App "${app}" has no decider "${decider}".`,
       remedy: 'Pass the very decider that is part of one of its services.',
       details: { decider, app },
+    })
+  }
+}
+
+/** The engine does not keep what a part of the app needs. */
+export class EngineLacksError extends MillraceError<
+  'ENGINE_LACKS',
+  { readonly engine: string; readonly missing: readonly { readonly kept: Kept; readonly neededBy: string }[] }
+> {
+  constructor(engine: string, missing: readonly { readonly kept: Kept; readonly neededBy: string }[]) {
+    const list = missing.map(({ kept, neededBy }) => `${kept} for ${neededBy}`).join(', ')
+    super({
+      code: 'ENGINE_LACKS',
+      problem: `The app cannot run on ${engine}, which does not keep what it needs: ${list}.`,
+      remedy:
+        'Compose it with an engine that does: deployment({ topics, store: postgres({ … }) }), or choose another one.',
+      details: { engine, missing },
     })
   }
 }

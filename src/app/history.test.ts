@@ -279,6 +279,22 @@ describe('closing the books', () => {
     })
   })
 
+  it('counts in inline views too, if they take the event', async () => {
+    const openings = view('openings', {
+      events: [Opened, CarriedForward],
+      key: ({ data }) => data.id,
+      initial: [''],
+      on: { Opened: (types) => [...types, 'Opened'], CarriedForward: (types) => [...types, 'CarriedForward'] },
+      inline: true,
+    })
+    await using engine = await memoryEngine()
+    const one = app('bank', { services: [service('accounts', [account])], views: [openings] })
+    await using running = await one.start({ engine })
+    await running.ask(Open({ id: 'a' }))
+    await running.closeBooks(account, 'account-a', carry)
+    expect(await running.view(openings).get('a')).toEqual(['', 'Opened', 'CarriedForward'])
+  })
+
   it('changes nothing if the event does not carry the state', async () => {
     await using engine = await memoryEngine()
     await using running = await bank.start({ engine })

@@ -25,7 +25,7 @@ import {
 import { channels } from '../telemetry/index.ts'
 import { caughtUp } from './caught-up.ts'
 import { CommandBus } from './command-bus.ts'
-import { answerParts, type CommandDesks, deskSetupOf, desksByType } from './command-desks.ts'
+import { answerParts, type CommandDesks, deskSetupOf, desksByType, inlineViewsOf } from './command-desks.ts'
 import { DelayedCommands } from './delayed-commands.ts'
 import { InlineViewRebuildError, PublishInvalidError, ViewUnknownError } from './errors.ts'
 import { LiveView } from './live-view.ts'
@@ -180,16 +180,15 @@ export class LiveApp implements RunningApp {
     this.#check()
     const { app } = this.#options
     const setup = deskSetupOf(app, decider, this.#options)
-    return closeBooks(setup, decider, stream, carry as unknown as (state: unknown) => Message)
+    const views = inlineViewsOf(app, this.engine)
+    return closeBooks(setup, decider, stream, { carry: carry as unknown as (state: unknown) => Message, views })
   }
 
   view<State>(view: View<State>): ViewReader<State> {
-    const { app, engine, parts } = this.#options
+    const { app, engine } = this.#options
     const known = app.views.find((one) => one.name === view?.name && one.version === view.version)
     if (known === undefined) throw new ViewUnknownError(String(view?.name), this.name)
-    const part = parts.find(({ handler }) => handler === known.handler)
-    // An inline view is written by deciders, under no claim.
-    const owner = part === undefined || known.inline ? undefined : { group: part.group }
+    const owner = view.inline ? undefined : { group: this.#partOf(known.handler).group }
     return new LiveView<State>(engine, viewNamespace(this.name, view), {
       owner,
       rebuild: () => this.#rebuild(view),

@@ -60,10 +60,8 @@ export class LiveView<State> implements ViewReader<State> {
     readonly prefix?: string
     readonly signal: AbortSignal
   }): AsyncGenerator<ViewChange<State>, void, void> {
-    for await (const change of this.#engine.state.watch(this.#namespace, {
-      ...options,
-      ...(this.#owner !== undefined && { owner: this.#owner }),
-    })) {
+    const watched = this.#owner === undefined ? options : { ...options, owner: this.#owner }
+    for await (const change of this.#engine.state.watch(this.#namespace, watched)) {
       yield { key: change.key, value: change.value as State | undefined }
     }
   }

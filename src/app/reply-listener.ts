@@ -1,4 +1,4 @@
-import { Replied, replyTopicAttribute } from '../domain/index.ts'
+import { Replied, replyTopic, replyTopicAttribute } from '../domain/index.ts'
 import type { Engine } from '../engine/index.ts'
 import type { DataOf, Message } from '../message/index.ts'
 import type { TopicResolver } from '../runtime/index.ts'
@@ -76,11 +76,6 @@ export class ReplyListener {
       }
     }
   }
-}
-
-/** Topic on which replies to an app are waited for. */
-function replyTopic(app: string): string {
-  return `${app}.replies`
 }
 
 /** The message, with the name of the topic on which its reply is waited for. */

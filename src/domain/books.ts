@@ -5,6 +5,7 @@ import { evolved, settledState } from './decide.ts'
 import type { Decider } from './decider.ts'
 import { beforeRetry, type DeskSetup, EventTypes } from './desk-setup.ts'
 import { BooksUnbalancedError } from './errors.ts'
+import type { InlineViews } from './inline-views.ts'
 import { foldStream } from './stream-fold.ts'
 
 /** What closing the books of a stream did. */
@@ -21,14 +22,17 @@ export interface ClosedBooks {
  * The event is checked first: evolving it from nothing, and from the state that it closes, must give that state. A crash in between
  * leaves the earlier events in place; closing the books again removes them.
  *
- * @param carry Makes the event of the state; it runs again if the stream is changed meanwhile.
+ * @param parts `carry` makes the event of the state; it runs again if the stream is changed meanwhile.
  * @throws BooksUnbalancedError `BOOKS_UNBALANCED`, CommandConflictError `COMMAND_CONFLICT`
  */
 export async function closeBooks(
   setup: DeskSetup,
   decider: Decider,
   stream: string,
-  carry: (state: unknown) => Message,
+  parts: {
+    readonly carry: (state: unknown) => Message
+    readonly views: InlineViews | undefined
+  },
 ): Promise<ClosedBooks> {
   const { engine, group } = setup
   const types = new EventTypes(decider.events)
@@ -44,11 +48,12 @@ export async function closeBooks(
       stream,
       from: begin,
     })
-    const event = carry(state)
+    const event = parts.carry(state)
     checkBalance(setup, decider, types, { stream, state, version, event })
     const outcome = await engine.commit({
       append: [{ stream, expected: version, events: [types.tagged(event)] }],
       ...(decider.publish && { publish: types.published([event]) }),
+      state: (await parts.views?.changeLater([event])) ?? [],
     })
     if (outcome.ok) {
       await engine.events.truncateStream(stream, version + 1)

@@ -23,18 +23,20 @@ export interface WaitingCommand<Outcome> {
 
 /** Conflicts in a row after which a command is given up. */
 const conflictsMax = 30
+/** Reading again takes its time as it is; only who meets others again and again steps back. */
+const atOnceMax = 3
 const delayMaxMs = 200
 
 /**
- * Waits before a command is decided anew: not at all the first time, then longer and longer, each time a random part of it, so that
+ * Waits before a command is decided anew: not at all the first times, then longer and longer, each time a random part of it, so that
  * those that met do not meet again.
  *
  * @throws CommandConflictError `COMMAND_CONFLICT`: too many conflicts in a row.
  */
 export async function beforeRetry(setup: DeskSetup, conflictCount: number, conflict: Conflict): Promise<void> {
   if (conflictCount > conflictsMax) throw new CommandConflictError(setup.group, conflictCount, conflict)
-  if (conflictCount < 2) return
-  const longestMs = Math.min(delayMaxMs, 2 ** conflictCount)
+  if (conflictCount <= atOnceMax) return
+  const longestMs = Math.min(delayMaxMs, 2 ** (conflictCount - atOnceMax))
   await sleep(setup.random.nextFloat() * longestMs, setup.clock)
 }
 

@@ -48,6 +48,7 @@ export {
   Replied,
   replyOfError,
   replyTo,
+  replyTopic,
   replyTopicAttribute,
 } from './reply.ts'
 export type { SnapshotOptions } from './snapshot-rule.ts'

@@ -31,15 +31,28 @@ export const Replied: EventDefinition<'millrace.Replied', ReplyData, ReplyData> 
 /** Name of the extension attribute that names the topic where a reply is waited for. */
 export const replyTopicAttribute = 'replyto'
 
+/** Topic on which an app waits for replies. */
+export function replyTopic(app: string): string {
+  return `${app}.replies`
+}
+
+/** A message from elsewhere does not choose freely what is published where. */
+const replyTopicPattern = /^[A-Za-z0-9][A-Za-z0-9_-]{0,99}\.replies$/
+
 /** The reply to a message, if somebody waits for one. */
 export function replyTo(message: Message, data: ReplyData): PublishEffect | undefined {
-  const topic = extensionOf(message, replyTopicAttribute)
-  return typeof topic === 'string' ? publish(Replied(data), { topic }) : undefined
+  const topic = topicOfReply(message)
+  return topic === undefined ? undefined : publish(Replied(data), { topic })
 }
 
 /** Whether somebody waits for a reply. */
 export function isAsked(message: Message): boolean {
-  return typeof extensionOf(message, replyTopicAttribute) === 'string'
+  return topicOfReply(message) !== undefined
+}
+
+function topicOfReply(message: Message): string | undefined {
+  const topic = extensionOf(message, replyTopicAttribute)
+  return typeof topic === 'string' && replyTopicPattern.test(topic) ? topic : undefined
 }
 
 /** An outcome as a reply says it: without positions, which nobody knows before the commit. */

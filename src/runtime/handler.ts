@@ -144,7 +144,7 @@ export type MessageFor<E extends Subscribed> = E extends readonly SubscribedDefi
 /** A handler as `on` makes it: plain data and functions, with all defaults filled in. */
 export interface Handler {
   readonly name: string
-  /** What it takes; the name is older than handlers of commands and queries. */
+  /** Definitions of what it takes: events, or the commands or queries that it is the one handler of. */
   readonly events: readonly AnyDefinition[]
   readonly key: ((message: Message) => string | undefined) | undefined
   /** Messages for which `key` answers `undefined` are skipped: of views. For other handlers that is a failure. */
