@@ -1,6 +1,7 @@
 import type { View } from '../domain/index.ts'
 import { type OptionProblem, OptionsInvalidError } from '../kernel/index.ts'
 import type { TopicDeclaration } from '../runtime/index.ts'
+import type { AnySaga } from '../saga/index.ts'
 import { checkName, checkUnique } from './names.ts'
 import type { AppParts } from './parts.ts'
 import type { RunningApp } from './running-app.ts'
@@ -11,6 +12,7 @@ import { type StartOptions, startApp } from './start.ts'
 export interface AppOptions {
   readonly services?: readonly Service[]
   readonly views?: readonly View[]
+  readonly sagas?: readonly AnySaga[]
   /** Topics that shall exist even if no handler reads and no definition names them. */
   readonly topics?: readonly TopicDeclaration[]
 }
@@ -42,22 +44,36 @@ export function app(name: string, options: AppOptions = {}): App {
   checkApp(name, options)
   const services = Object.freeze([...(options.services ?? [])])
   const views = Object.freeze([...(options.views ?? [])])
+  const sagas = Object.freeze([...(options.sagas ?? [])])
   const topics = Object.freeze([...(options.topics ?? [])])
   checkUnique(`services of app ${name}`, services)
   checkUnique(`views of app ${name}`, views)
+  checkUnique(`sagas of app ${name}`, sagas)
+  checkChildren(name, sagas)
   for (const view of views) checkName('view', view.name)
   const declared: App = Object.freeze({
     name,
     services,
     views,
+    sagas,
     topics,
     start: (startOptions: StartOptions) => startApp(declared, startOptions),
   })
   return declared
 }
 
+/** Sagas tell each other about their ends through the app's own topics. */
+function checkChildren(name: string, sagas: readonly AnySaga[]): void {
+  const missing = sagas.flatMap((saga) =>
+    Object.values(saga.definition.children)
+      .filter((child) => !sagas.includes(child))
+      .map((child) => ({ option: 'sagas', problem: `lacks ${child.name}, a child of ${saga.name}` })),
+  )
+  if (missing.length > 0) throw new OptionsInvalidError(`app ${JSON.stringify(name)}`, missing)
+}
+
 /** Each part with what tells it from something else. */
-const partMarks = { services: 'handlers', views: 'handler', topics: 'config' } as const
+const partMarks = { services: 'handlers', views: 'handler', sagas: 'sagaKind', topics: 'config' } as const
 
 function checkApp(name: string, options: AppOptions): void {
   const problems: OptionProblem[] = []

@@ -1,5 +1,6 @@
 import type { Capabilities } from '../engine/index.ts'
 import { deadLetterTopic, type Handler, togetherOf, topicsOf } from '../runtime/index.ts'
+import { sagaHandler } from '../saga/index.ts'
 import type { AppParts } from './parts.ts'
 
 /** How often the effects of one message become real. */
@@ -7,7 +8,7 @@ export type Delivery = 'exactly-once' | 'at-least-once'
 
 /** What a handler or view may rely on, on given ground, and why. */
 export interface HandlerGuarantees {
-  /** `<service>.<handler>`, or `view <name>`. */
+  /** `<service>.<handler>`, `view <name>` or `saga <name>`. */
   readonly name: string
   readonly source: { readonly events: readonly string[]; readonly topics: readonly string[]; readonly engine: string }
   /** What one commit of which engine makes real together. */
@@ -59,8 +60,11 @@ export function explain(app: AppParts, ground: Ground): AppGuarantees {
     service.handlers.map((handler) => guaranteesOf(`${service.name}.${handler.name}`, handler, app.name, ground)),
   )
   const views = app.views.map((view) => guaranteesOf(`view ${view.name}`, view.handler, app.name, ground))
+  const sagas = app.sagas.map((saga) =>
+    guaranteesOf(`saga ${saga.name}`, sagaHandler(saga, { app: app.name }), app.name, ground),
+  )
   const { durability } = ground.capabilities
-  return { app: app.name, engine: ground.name, durability, handlers: [...handlers, ...views] }
+  return { app: app.name, engine: ground.name, durability, handlers: [...handlers, ...views, ...sagas] }
 }
 
 function guaranteesOf(name: string, handler: Handler, app: string, ground: Ground): HandlerGuarantees {

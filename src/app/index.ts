@@ -8,9 +8,10 @@ export {
   NameInvalidError,
   NameTakenError,
   PublishInvalidError,
+  SagaUnknownError,
   ViewUnknownError,
 } from './errors.ts'
 export { type AppGuarantees, type Delivery, explain, type Ground, type HandlerGuarantees } from './explain.ts'
-export type { RunningApp, ViewChange, ViewEntry, ViewReader } from './running-app.ts'
+export type { RunningApp, SagaClient, ViewChange, ViewEntry, ViewReader } from './running-app.ts'
 export { type Service, service } from './service.ts'
 export type { StartOptions } from './start.ts'

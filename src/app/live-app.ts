@@ -13,12 +13,14 @@ import {
   Subscription,
   type TopicResolver,
 } from '../runtime/index.ts'
+import type { AnySaga, Saga, SignalSet } from '../saga/index.ts'
 import { channels } from '../telemetry/index.ts'
-import { PublishInvalidError, ViewUnknownError } from './errors.ts'
+import { PublishInvalidError, SagaUnknownError, ViewUnknownError } from './errors.ts'
+import { LiveSaga } from './live-saga.ts'
 import { LiveView } from './live-view.ts'
 import type { AppParts, Part } from './parts.ts'
 import { beginRebuild, finishRebuild } from './rebuild.ts'
-import type { RunningApp, ViewReader } from './running-app.ts'
+import type { RunningApp, SagaClient, ViewReader } from './running-app.ts'
 import { enlist, subscriptionsOf } from './running-subscriptions.ts'
 
 /** What a running app is made of. */
@@ -46,6 +48,7 @@ export class LiveApp implements RunningApp {
   readonly deadLetters: DeadLetters
   readonly #options: LiveAppOptions
   readonly #subscriptions = new Map<string, Subscription>()
+  readonly #sagas = new Map<string, LiveSaga>()
   readonly #end = new AbortController()
   #fail: (error: unknown) => void = () => undefined
   /** Takes this start off the lists of those that run. */
@@ -118,6 +121,19 @@ export class LiveApp implements RunningApp {
     const known = app.views.find((one) => one.name === view?.name && one.version === view.version)
     if (known === undefined) throw new ViewUnknownError(String(view?.name), this.name)
     return new LiveView<State>(engine, viewNamespace(this.name, view), () => this.#rebuild(view.handler))
+  }
+
+  saga<Input, Result, Signals extends SignalSet>(
+    saga: Saga<Input, Result, Signals>,
+  ): SagaClient<Input, Result, Signals> {
+    const { app, engine } = this.#options
+    if (!app.sagas.includes(saga as AnySaga)) throw new SagaUnknownError(String(saga?.name), this.name)
+    let live = this.#sagas.get(saga.name)
+    if (live === undefined) {
+      live = new LiveSaga(engine, this.name, saga as AnySaga, () => this.#check(), this.#end.signal)
+      this.#sagas.set(saga.name, live)
+    }
+    return live as unknown as SagaClient<Input, Result, Signals>
   }
 
   async idle(options: { readonly signal?: AbortSignal } = {}): Promise<void> {

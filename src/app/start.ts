@@ -11,7 +11,8 @@ import {
   systemClock,
   systemRandom,
 } from '../kernel/index.ts'
-import { type Handler, handlerNamespace, TopicResolver, topicsOf } from '../runtime/index.ts'
+import { handlerNamespace, TopicResolver, topicsOf } from '../runtime/index.ts'
+import { sagaGroup, sagaHandler, sagaNamespace } from '../saga/index.ts'
 import { GuaranteeMissingError } from './errors.ts'
 import { explain, type Ground } from './explain.ts'
 import { LiveApp } from './live-app.ts'
@@ -51,10 +52,11 @@ export async function startApp(app: AppParts, options: StartOptions): Promise<Ru
   const engine = isOpen ? given : await given.open({ clock, random })
   try {
     const topics = new TopicResolver(engine)
-    await createTopics(app, topics)
+    const parts = partsOf(app, clock, random)
+    await createTopics(app, parts, topics)
     const running = new LiveApp({
       app,
-      parts: partsOf(app),
+      parts,
       engine,
       ownsEngine: !isOpen,
       clock,
@@ -105,8 +107,8 @@ function checkGuarantees(app: AppParts, ground: Ground): void {
   if (missing.length > 0) throw new GuaranteeMissingError(ground.name, missing)
 }
 
-/** Group, state and handler of each handler and view. */
-function partsOf(app: AppParts): readonly Part[] {
+/** Group, state and handler of each handler, view and saga. */
+function partsOf(app: AppParts, clock: Clock, random: Random): readonly Part[] {
   const parts: Part[] = []
   for (const service of app.services) {
     for (const handler of service.handlers) {
@@ -119,17 +121,19 @@ function partsOf(app: AppParts): readonly Part[] {
     const source = `/${app.name}/view/${view.name}`
     parts.push({ group, handler: view.handler, source, stateNamespace: viewNamespace(app.name, view) })
   }
+  for (const saga of app.sagas) {
+    const group = sagaGroup(app.name, saga.name)
+    const handler = sagaHandler(saga, { app: app.name, clock, random })
+    const stateNamespace = sagaNamespace(app.name, saga.name)
+    parts.push({ group, handler, source: `/${app.name}/saga/${saga.name}`, stateNamespace })
+  }
   return parts
 }
 
-async function createTopics(app: AppParts, topics: TopicResolver): Promise<void> {
-  const handlers: readonly Handler[] = [
-    ...app.services.flatMap((service) => service.handlers),
-    ...app.views.map((view) => view.handler),
-  ]
+async function createTopics(app: AppParts, parts: readonly Part[], topics: TopicResolver): Promise<void> {
   const names = new Set([
     ...app.topics.map((declared) => declared.name),
-    ...handlers.flatMap((handler) => topicsOf(handler.events)),
+    ...parts.flatMap(({ handler }) => topicsOf(handler.events)),
   ])
   await topics.createDeadLetters(app.name)
   for (const name of names) await topics.create(name)

@@ -77,6 +77,15 @@ export class StateCache {
     this.#put(key, found)
   }
 
+  /** Puts a key back to what is stored, in place: somebody may be working with it. Only without pending changes. */
+  async restore(key: string): Promise<void> {
+    const found = await this.#store.get(this.#namespace, key)
+    const entry = this.#entries.get(key)
+    if (entry === undefined) return
+    entry.value = found?.value
+    entry.revision = found?.revision ?? 0
+  }
+
   /** Forgets everything: after a rewind nothing that is here can be trusted. */
   clear(): void {
     this.#entries.clear()

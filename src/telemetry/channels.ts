@@ -114,6 +114,31 @@ export interface BreakerReport {
   readonly state: 'closed' | 'open' | 'half-open'
 }
 
+/** An instance of a saga has another status. */
+export interface SagaReport {
+  /** Consumer group of the saga. */
+  readonly handler: string
+  readonly key: string
+  readonly status: string
+  /** `null`: it has just begun. */
+  readonly before: string | null
+  /** Why it is parked or compensated. */
+  readonly problem: string | null
+}
+
+/** A step could not be undone; it is tried again. Somebody should look, if that goes on. */
+export interface UndoFailedReport {
+  /** Consumer group of the saga. */
+  readonly handler: string
+  readonly key: string
+  readonly step: string
+  /** 1 for the first. */
+  readonly attempt: number
+  readonly error: unknown
+  /** Until the next attempt, in milliseconds. */
+  readonly delayMs: number
+}
+
 /** A channel of `node:diagnostics_channel` whose messages have one type. */
 export interface TypedChannel<Report> {
   readonly name: string | symbol
@@ -151,6 +176,8 @@ export const channels: {
   readonly breaker: TypedChannel<BreakerReport>
   readonly relayed: TypedChannel<RelayedReport>
   readonly relayFailed: TypedChannel<RelayFailedReport>
+  readonly saga: TypedChannel<SagaReport>
+  readonly undoFailed: TypedChannel<UndoFailedReport>
 } = Object.freeze({
   published: typed<PublishedReport>('published'),
   consumed: typed<ConsumedReport>('consumed'),
@@ -165,4 +192,6 @@ export const channels: {
   breaker: typed<BreakerReport>('breaker'),
   relayed: typed<RelayedReport>('relayed'),
   relayFailed: typed<RelayFailedReport>('relay-failed'),
+  saga: typed<SagaReport>('saga'),
+  undoFailed: typed<UndoFailedReport>('undo-failed'),
 })

@@ -17,5 +17,7 @@ export {
   type RelayFailedReport,
   type RetriedReport,
   type RewoundReport,
+  type SagaReport,
   type TypedChannel,
+  type UndoFailedReport,
 } from './channels.ts'

@@ -1,0 +1,32 @@
+/**
+ * Sagas: work in steps that ends with all of them done or all of them undone.
+ * @module
+ */
+export type {
+  AnySaga,
+  CarriedBy,
+  Saga,
+  SagaOptions,
+  SagaScope,
+  SagaStart,
+  SignalSet,
+  Step,
+  StepContext,
+  StepOptions,
+  Undoing,
+} from './definition.ts'
+export {
+  ChildFailedError,
+  InboxFullError,
+  SagaInputInvalidError,
+  StepFailedError,
+  StepRejectedError,
+  StepTimeoutError,
+} from './errors.ts'
+export { checkedInput } from './input-checks.ts'
+export type { SagaInput } from './inputs.ts'
+export { outcomeOf, type SagaActivity, type SagaInstance, type SagaOutcome } from './instance.ts'
+export type { ErrorNote, Journal, JournalEntry, ParkReport, SagaStatus } from './journal.ts'
+export { saga, step } from './saga.ts'
+export { SagaDesk, type SagaSelection } from './saga-desk.ts'
+export { sagaGroup, sagaHandler, sagaNamespace } from './saga-handler.ts'
