@@ -13,7 +13,7 @@ import {
   Subscription,
   type TopicResolver,
 } from '../runtime/index.ts'
-import type { AnySaga, Saga, SignalSet } from '../saga/index.ts'
+import type { Saga, SignalSet } from '../saga/index.ts'
 import { channels } from '../telemetry/index.ts'
 import { PublishInvalidError, SagaUnknownError, ViewUnknownError } from './errors.ts'
 import { LiveSaga } from './live-saga.ts'
@@ -127,10 +127,10 @@ export class LiveApp implements RunningApp {
     saga: Saga<Input, Result, Signals>,
   ): SagaClient<Input, Result, Signals> {
     const { app, engine } = this.#options
-    if (!app.sagas.includes(saga as AnySaga)) throw new SagaUnknownError(String(saga?.name), this.name)
+    if (!app.sagas.includes(saga)) throw new SagaUnknownError(String(saga?.name), this.name)
     let live = this.#sagas.get(saga.name)
     if (live === undefined) {
-      live = new LiveSaga(engine, this.name, saga as AnySaga, () => this.#check(), this.#end.signal)
+      live = new LiveSaga(engine, this.name, saga, () => this.#check(), this.#end.signal)
       this.#sagas.set(saga.name, live)
     }
     return live as unknown as SagaClient<Input, Result, Signals>

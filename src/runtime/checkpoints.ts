@@ -37,7 +37,7 @@ export class Checkpoints {
     const plan = planEffects(effects, task, this.#parts)
     for (const { topic, partition } of plan.unready) await topics.ensure(topic, partition)
     if (began !== epoch()) return never()
-    if (plan.expects || this.#isolation.take()) return this.#alone(task, plan, began)
+    if (this.#isolation.take() || task.isRefused || plan.expects) return this.#alone(task, plan, began)
     const batch = committer.open
     this.#merge(task, plan, batch)
     const durable = new Promise<void>((resolve) => batch.afterCommit.push(resolve))
@@ -66,7 +66,7 @@ export class Checkpoints {
       })
       if (outcome.ok) return
       if (outcome.conflict.kind === 'fenced') onFenced(task.reader)
-      if (began !== epoch()) return never()
+      if (began !== epoch()) return await never()
       await this.#undo(task)
       throw new CheckpointRefusedError(group, outcome.conflict.kind)
     } catch (error) {
@@ -75,6 +75,7 @@ export class Checkpoints {
         onFatal(error)
         return never()
       }
+      if (commitFailureOf(error) === 'content') task.isRefused = true
       await this.#undo(task)
       throw error
     }

@@ -174,7 +174,7 @@ export class Runner {
       const durationMs = this.#parts.clock.monotonicMs() - startMs
       channels.handled.publish({ ...reportOf(this.#parts.group, task), durationMs, effectCount: plan.effectCount })
     }
-    if (this.#takesIsolation() || task.kind !== 'record' || plan.expects) {
+    if (this.#takesIsolation() || task.isRefused || task.kind !== 'record' || plan.expects) {
       return this.#guard(this.#lone.commit(task, entry, plan))
     }
     const batch = this.#parts.committer.open

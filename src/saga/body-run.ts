@@ -35,6 +35,7 @@ export class BodyRun {
   readonly #host: SagaHost
   readonly #body: () => Promise<unknown>
   readonly #asked = new Map<string, Ask>()
+  #toldCount = 0
   /** Outcomes that the body is to be told, in their order. */
   readonly #outcomes: string[] = []
   readonly #running = new Set<string>()
@@ -169,10 +170,10 @@ export class BodyRun {
     if (this.#trouble === undefined && unmet !== undefined) this.#astray(unmet.id)
   }
 
-  /** Whether the body has neither ended nor gone another way: it may just wait for something that takes a little longer. */
+  /** Whether the body has neither ended nor asked for anything: it may wait for something that takes a little longer. */
   get #isSlow(): boolean {
     const isGoingOn = this.#trouble === undefined && this.#end === undefined
-    return isGoingOn && ![...this.#asked.keys()].some((id) => this.book.isFresh(id))
+    return isGoingOn && this.#toldCount === this.#asked.size
   }
 
   #astray(id: string): void {
@@ -339,7 +340,9 @@ export class BodyRun {
     const entry = this.book.entry(id) as JournalEntry
     const ask = this.#asked.get(id)
     this.nowMs = entry.atMs ?? this.nowMs
-    if (ask !== undefined) tellOutcome(entry, ask)
+    if (ask === undefined) return
+    this.#toldCount++
+    tellOutcome(entry, ask)
   }
 }
 

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { frozenJson, type Json } from '../kernel/index.ts'
 import type { Effect } from '../runtime/index.ts'
 import { BodyRun } from './body-run.ts'
@@ -14,6 +15,7 @@ import {
   type JournalDraft,
   type ParkReport,
 } from './journal.ts'
+import { shownJson } from './journal-book.ts'
 import type { SagaHost } from './saga-host.ts'
 
 /** A journal and what is to become real with it. */
@@ -99,6 +101,22 @@ async function runOn(host: SagaHost, draft: JournalDraft, effects: Effect[]): Pr
         park(draft, { reason: 'not-json', problem, remedy: 'Return what JSON can carry. Then retry.', from: 'running' })
       }
   }
+}
+
+/**
+ * Runs the body once more over a journal, without letting anything happen: what is wrong with it, if it does not ask for
+ * what it asked for before, or ends another way.
+ */
+export async function replayProblem(host: SagaHost, journal: Journal): Promise<string | undefined> {
+  if (journal.status !== 'running' && journal.status !== 'completed') return undefined
+  const run = new BodyRun(host, draftOf(journal), (self) => runBody(host, self))
+  const end = await run.check()
+  if (end.kind === 'parked') return end.report.problem
+  if (journal.status === 'running') return undefined
+  if (end.kind !== 'returned') return 'The body had ended, now it goes on.'
+  const result = frozenJson((end.value ?? null) as Json, 'the result')
+  if (isDeepStrictEqual(result, journal.result)) return undefined
+  return `The result was ${shownJson(journal.result)}, now it is ${shownJson(result)}.`
 }
 
 /** From here on what was done is undone. */

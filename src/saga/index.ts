@@ -15,6 +15,7 @@ export type {
   StepOptions,
   Undoing,
 } from './definition.ts'
+export { replayProblem } from './drive.ts'
 export {
   ChildFailedError,
   InboxFullError,
@@ -24,9 +25,9 @@ export {
   StepTimeoutError,
 } from './errors.ts'
 export { checkedInput } from './input-checks.ts'
-export type { SagaInput } from './inputs.ts'
-export { outcomeOf, type SagaActivity, type SagaInstance, type SagaOutcome } from './instance.ts'
-export type { ErrorNote, Journal, JournalEntry, ParkReport, SagaStatus } from './journal.ts'
+export { inputMessage, type SagaInput, sagaTopic } from './inputs.ts'
+export { instanceOf, outcomeOf, type SagaActivity, type SagaInstance, type SagaOutcome } from './instance.ts'
+export type { ErrorNote, Journal, ParkReport, SagaStatus } from './journal.ts'
 export { saga, step } from './saga.ts'
 export { SagaDesk, type SagaSelection } from './saga-desk.ts'
 export { sagaGroup, sagaHandler, sagaNamespace } from './saga-handler.ts'

@@ -43,10 +43,6 @@ export class JournalBook {
     return this.draft.entries.find(({ id }) => !this.#met.has(id))
   }
 
-  isFresh(id: string): boolean {
-    return this.#fresh.has(id)
-  }
-
   /** What is wrong with a question; `undefined`: it is answered by the entry that is there, or by a new one. */
   problemOf({ id, same }: Question): Trouble | undefined {
     const entry = this.entry(id)

@@ -108,7 +108,7 @@ export function saga<
     keepMs: ms('keep', given.keep ?? '1d', 1000, problems),
     concurrency,
     stallTimeoutMs: ms('stallTimeout', given.stallTimeout ?? '30s', 1, problems),
-    body: body as unknown as SagaDefinition['body'],
+    body,
   }
   if (problems.length > 0) throw new OptionsInvalidError(`saga ${JSON.stringify(name)}`, problems)
   return Object.freeze({ sagaKind: 'saga' as const, name, version, definition: Object.freeze(definition) })
