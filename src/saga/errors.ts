@@ -69,7 +69,7 @@ export class ChildFailedError extends MillraceError<
   }
 }
 
-/** More signals than an instance keeps. */
+/** More signals than an instance of a saga keeps, or more events than wait for one process of a choreography. */
 export class InboxFullError extends MillraceError<
   'SAGA_INBOX_FULL',
   { readonly saga: string; readonly key: string; readonly countMax: number }
@@ -77,7 +77,7 @@ export class InboxFullError extends MillraceError<
   constructor(saga: string, key: string, countMax: number) {
     super({
       code: 'SAGA_INBOX_FULL',
-      problem: `Saga ${saga} keeps ${countMax} signals under key ${JSON.stringify(key)} for which its body has not asked.`,
+      problem: `${saga} keeps ${countMax} signals or events under key ${JSON.stringify(key)} that nobody has asked for.`,
       remedy: 'Ask for signals as they come, or send fewer; redrive this one when there is room.',
       details: { saga, key, countMax },
     })
@@ -95,6 +95,36 @@ export class SagaInputInvalidError extends MillraceError<
       problem: `Saga ${saga} cannot use what it was sent: ${reason}.`,
       remedy: 'Send it what its declaration names: a start, one of its signals, with data that fits the schema.',
       details: { saga, reason },
+    })
+  }
+}
+
+/** Events for a process that has not begun. */
+export class CorrelationMissingError extends MillraceError<
+  'CORRELATION_MISSING',
+  { readonly choreography: string; readonly key: string; readonly types: readonly string[] }
+> {
+  constructor(choreography: string, key: string, types: readonly string[]) {
+    super({
+      code: 'CORRELATION_MISSING',
+      problem: `Choreography ${choreography} has no process under key ${JSON.stringify(key)} for ${types.join(', ')}.`,
+      remedy: 'Look for the event that should have begun it, then redrive; or discard this one.',
+      details: { choreography, key, types },
+    })
+  }
+}
+
+/** An event for a process that has ended. */
+export class CorrelationLateError extends MillraceError<
+  'CORRELATION_LATE',
+  { readonly choreography: string; readonly key: string; readonly type: string; readonly outcome: string }
+> {
+  constructor(choreography: string, key: string, type: string, outcome: string) {
+    super({
+      code: 'CORRELATION_LATE',
+      problem: `${type} came when the process of choreography ${choreography} under key ${JSON.stringify(key)} had ended: ${outcome}.`,
+      remedy: 'Do by hand what is still to be done, then discard it; or let the policy be ignore.',
+      details: { choreography, key, type, outcome },
     })
   }
 }
