@@ -14,10 +14,8 @@ import {
 } from '../saga/index.ts'
 import type { SagaClient } from './running-app.ts'
 
-interface Waiter {
-  readonly look: (journal: Journal) => void
-  readonly end: (error: unknown) => void
-}
+/** Made once: it says nothing about where. */
+const nobodyWaits: DOMException = new DOMException('Nobody waits any more.', 'AbortError')
 
 /** Talks to the instances of a saga of a running app. */
 export class LiveSaga implements SagaClient<unknown, unknown, Readonly<Record<string, never>>> {
@@ -27,13 +25,13 @@ export class LiveSaga implements SagaClient<unknown, unknown, Readonly<Record<st
   readonly #check: () => void
   /** Aborts when the app stops or has failed; then the check says why. */
   readonly #end: AbortSignal
-  readonly #waiters = new Map<string, Set<Waiter>>()
-  #watching: AbortController | undefined
+  readonly #namespace: string
 
   constructor(engine: Engine, app: string, saga: AnySaga, check: () => void, end: AbortSignal) {
     this.#engine = engine
     this.#saga = saga
     this.#desk = new SagaDesk(engine, app, saga.name)
+    this.#namespace = sagaNamespace(app, saga.name)
     this.#check = check
     this.#end = end
   }
@@ -85,10 +83,16 @@ export class LiveSaga implements SagaClient<unknown, unknown, Readonly<Record<st
     }
     const abort = (): void => over.reject(signal?.reason)
     signal?.addEventListener('abort', abort, { once: true })
-    const waiter: Waiter = { look, end: (error) => over.reject(error) }
-    const waiters = this.#waiters.get(key) ?? new Set()
-    this.#waiters.set(key, waiters.add(waiter))
-    this.#watch()
+    const end = (): void => over.reject(this.#whyEnded())
+    // In a turn of its own: a stop is under way only when the call that aborts has returned.
+    const onEnd = (): void => queueMicrotask(end)
+    this.#end.addEventListener('abort', onEnd, { once: true })
+    const watch = new AbortController()
+    const changes = this.#engine.state.watch(this.#namespace, { key, signal: watch.signal })
+    const follow = async (): Promise<void> => {
+      for await (const { value } of changes) if (value !== undefined) look(value as unknown as Journal)
+    }
+    follow().catch(over.reject)
     try {
       // Changes are told from here on: what was before is read.
       const journal = await this.#desk.journal(key)
@@ -96,9 +100,8 @@ export class LiveSaga implements SagaClient<unknown, unknown, Readonly<Record<st
       return await over.promise
     } finally {
       signal?.removeEventListener('abort', abort)
-      waiters.delete(waiter)
-      if (waiters.size === 0) this.#waiters.delete(key)
-      if (this.#waiters.size === 0) this.#unwatch()
+      this.#end.removeEventListener('abort', onEnd)
+      watch.abort(nobodyWaits)
     }
   }
 
@@ -107,40 +110,13 @@ export class LiveSaga implements SagaClient<unknown, unknown, Readonly<Record<st
     await this.#desk.tell(key, checkedInput(this.#saga.definition, input))
   }
 
-  /** One watch of the store serves all who wait. */
-  #watch(): void {
-    if (this.#watching !== undefined) return
-    const abort = new AbortController()
-    this.#watching = abort
-    const changes = this.#engine.state.watch(sagaNamespace(this.#desk.app, this.#desk.saga), {
-      prefix: '',
-      signal: abort.signal,
-    })
-    const follow = async (): Promise<void> => {
-      for await (const { key, value } of changes) {
-        const waiters = value === undefined ? undefined : this.#waiters.get(key)
-        for (const { look } of [...(waiters ?? [])]) look(value as unknown as Journal)
-      }
-    }
-    follow().catch((error: unknown) => this.#endAll(error))
-    // In a turn of its own: a stop is under way only when the call that aborts has returned.
-    const end = (): void => queueMicrotask(() => this.#endAll(undefined))
-    this.#end.addEventListener('abort', end, { once: true, signal: abort.signal })
-  }
-
   /** Nobody learns anything more: the app says why. */
-  #endAll(error: unknown): void {
-    let reason = error
+  #whyEnded(): unknown {
     try {
       this.#check()
     } catch (why) {
-      reason = why
+      return why
     }
-    for (const waiters of this.#waiters.values()) for (const { end } of waiters) end(reason)
-  }
-
-  #unwatch(): void {
-    this.#watching?.abort()
-    this.#watching = undefined
+    return this.#end.reason
   }
 }

@@ -41,7 +41,7 @@ async function fill(engine: Engine): Promise<void> {
     const [checkout, other] = declared.sagas
     const running = await declared.start({ engine })
     if (checkout === undefined || other === undefined) return
-    if (isChanged) await running.saga(checkout).signal('odd', 'go', null as never)
+    if (isChanged) await running.saga(checkout).signal('odd', 'go', null)
     else {
       await Promise.all(
         ['good', 'slow', 'odd'].map((key, index) => running.saga(checkout).start(key, { n: index + 1 })),

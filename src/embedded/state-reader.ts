@@ -40,12 +40,18 @@ interface Watcher {
   readonly leave: () => void
 }
 
+/** Who watches a namespace: found by the key that a commit sets, as there may be many who wait for one key each. */
+interface Watched {
+  readonly byKey: Map<string, Set<Watcher>>
+  readonly ofPrefix: Set<Watcher>
+}
+
 /** Keyed state of the embedded engine, as readers see it. */
 export class StateReader implements StateStore {
   readonly #core: EngineCore
   readonly #db: DatabaseSync
   readonly #get: StatementSync
-  readonly #watchers = new Map<string, Set<Watcher>>()
+  readonly #watchers = new Map<string, Watched>()
   readonly #ranges = new Map<string, StatementSync>()
 
   constructor(core: EngineCore) {
@@ -151,8 +157,7 @@ export class StateReader implements StateStore {
     }
     if (!signal.aborted) {
       // From now on, not from the first step on: changes count from the call.
-      const peers = this.#watchers.get(namespace) ?? new Set<Watcher>()
-      this.#watchers.set(namespace, peers.add(watcher))
+      this.#peersOf(watcher).add(watcher)
       signal.addEventListener('abort', watcher.leave, { once: true })
     }
     return this.#follow(watcher)
@@ -162,14 +167,32 @@ export class StateReader implements StateStore {
   notify(commands: readonly StateCommand[]): void {
     if (this.#watchers.size === 0) return
     for (const command of commands) {
-      for (const watcher of this.#watchers.get(command.namespace) ?? []) {
-        if (command.kind === 'clear' || watcher.pending.size >= pendingKeysMax) watcher.isStale = true
-        else if (watcher.key === undefined ? command.key.startsWith(watcher.prefix) : command.key === watcher.key) {
-          watcher.pending.add(command.key)
-        } else continue
-        watcher.wake?.()
+      const watched = this.#watchers.get(command.namespace)
+      if (watched === undefined) continue
+      if (command.kind === 'clear') {
+        for (const peers of [watched.ofPrefix, ...watched.byKey.values()]) {
+          for (const watcher of peers) tell(watcher, undefined)
+        }
+        continue
+      }
+      for (const watcher of watched.byKey.get(command.key) ?? []) tell(watcher, command.key)
+      for (const watcher of watched.ofPrefix) {
+        if (command.key.startsWith(watcher.prefix)) tell(watcher, command.key)
       }
     }
+  }
+
+  /** Those who watch the same key, or any prefix, in the same namespace. */
+  #peersOf({ namespace, key }: Watcher): Set<Watcher> {
+    let watched = this.#watchers.get(namespace)
+    if (watched === undefined) {
+      watched = { byKey: new Map(), ofPrefix: new Set() }
+      this.#watchers.set(namespace, watched)
+    }
+    if (key === undefined) return watched.ofPrefix
+    const peers = watched.byKey.get(key) ?? new Set()
+    watched.byKey.set(key, peers)
+    return peers
   }
 
   async *#follow(watcher: Watcher): AsyncGenerator<StateChange> {
@@ -251,8 +274,13 @@ export class StateReader implements StateStore {
 
   #leave(watcher: Watcher): void {
     watcher.signal.removeEventListener('abort', watcher.leave)
-    const peers = this.#watchers.get(watcher.namespace)
-    if (peers?.delete(watcher) === true && peers.size === 0) this.#watchers.delete(watcher.namespace)
+    const { namespace, key } = watcher
+    const watched = this.#watchers.get(namespace)
+    if (watched === undefined) return
+    const peers = key === undefined ? watched.ofPrefix : watched.byKey.get(key)
+    peers?.delete(watcher)
+    if (key !== undefined && peers?.size === 0) watched.byKey.delete(key)
+    if (watched.ofPrefix.size === 0 && watched.byKey.size === 0) this.#watchers.delete(namespace)
   }
 
   #read(namespace: string, key: string): StateEntry | undefined {
@@ -279,4 +307,11 @@ function afterPrefix(prefix: string): string | undefined {
   const last = prefix.charCodeAt(prefix.length - 1)
   if (Number.isNaN(last) || last >= 0x7f) return undefined
   return prefix.slice(0, -1) + String.fromCharCode(last + 1)
+}
+
+/** `key` undefined: it cannot be said what has changed. */
+function tell(watcher: Watcher, key: string | undefined): void {
+  if (key === undefined || watcher.pending.size >= pendingKeysMax) watcher.isStale = true
+  else watcher.pending.add(key)
+  watcher.wake?.()
 }
