@@ -8,6 +8,7 @@ export {
   type AppOptions,
   app,
   type Delivery,
+  EngineLacksError,
   explain,
   type Ground,
   GuaranteeMissingError,

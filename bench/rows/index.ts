@@ -24,6 +24,21 @@ export const engineRows: readonly NamedRow[] = [
     title: 'Outbox of own tables in PostgreSQL: relay to the embedded engine',
     load: async () => (await import('./outbox-relay.ts')).outboxRelay,
   },
+  {
+    name: 'kafka-publish',
+    title: 'Kafka: publish and consume beside the bare client',
+    load: async () => (await import('./kafka-publish.ts')).kafkaPublish,
+  },
+  {
+    name: 'kafka-exactly-once',
+    title: 'Kafka: exactly-once consume, handle and publish beside transactions by hand',
+    load: async () => (await import('./kafka-exactly-once.ts')).kafkaExactlyOnce,
+  },
+  {
+    name: 'kafka-workers',
+    title: 'Kafka and PostgreSQL: an app in one process and in two',
+    load: async () => (await import('./kafka-workers.ts')).kafkaWorkers,
+  },
 ]
 
 /** All rows of the embedded engine, in the order in which they are run. */

@@ -20,6 +20,8 @@ export interface ServerPlace {
   /** What was downloaded and generated for all servers: programs and certificates. */
   readonly installedFolder: string
   readonly nodes: readonly NodePlace[]
+  /** Settings of every node, as the server's own file has them; they go before those of the kind. */
+  readonly settings?: Readonly<Record<string, string>>
 }
 
 /** How the process of a node is started. */

@@ -1,3 +1,4 @@
+import type { Kept } from '../engine/index.ts'
 import { MillraceError } from '../kernel/index.ts'
 
 /** A name that cannot be part of topic and group names. */
@@ -73,6 +74,23 @@ export class GuaranteeMissingError extends MillraceError<
       problem: `On ${engine} these handlers would not be exactly-once, as they require: ${list}.`,
       remedy: 'Choose another deployment, or leave out their option "requires"; "millrace explain" tells all.',
       details: { engine, handlers },
+    })
+  }
+}
+
+/** The engine does not keep what a part of the app needs. */
+export class EngineLacksError extends MillraceError<
+  'ENGINE_LACKS',
+  { readonly engine: string; readonly missing: readonly { readonly kept: Kept; readonly neededBy: string }[] }
+> {
+  constructor(engine: string, missing: readonly { readonly kept: Kept; readonly neededBy: string }[]) {
+    const list = missing.map(({ kept, neededBy }) => `${kept} for ${neededBy}`).join(', ')
+    super({
+      code: 'ENGINE_LACKS',
+      problem: `The app cannot run on ${engine}, which does not keep what it needs: ${list}.`,
+      remedy:
+        'Compose it with an engine that does: deployment({ topics, store: postgres({ … }) }), or choose another one.',
+      details: { engine, missing },
     })
   }
 }

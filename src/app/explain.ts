@@ -1,4 +1,4 @@
-import type { Capabilities } from '../engine/index.ts'
+import type { Capabilities, Kept } from '../engine/index.ts'
 import { deadLetterTopic, type Handler, togetherOf, topicsOf } from '../runtime/index.ts'
 import { sagaHandler } from '../saga/index.ts'
 import type { AppParts } from './parts.ts'
@@ -67,6 +67,23 @@ export function explain(app: AppParts, ground: Ground): AppGuarantees {
   return { app: app.name, engine: ground.name, durability, handlers: [...handlers, ...views, ...sagas] }
 }
 
+/** What an app needs and an engine does not keep; empty: it can run there. */
+export function lackingFor(app: AppParts, { capabilities }: Ground): readonly { kept: Kept; neededBy: string }[] {
+  const isMissing = (kept: Kept): boolean => !capabilities.keeps.includes(kept)
+  const missing = (['topics', 'progress', 'state'] as const).filter(isMissing)
+  const timed = app.services.flatMap(({ name, handlers }) =>
+    handlers.filter(needsTimers).map((handler) => `${name}.${handler.name}`),
+  )
+  return [
+    ...missing.map((kept) => ({ kept, neededBy: 'every app' })),
+    ...(isMissing('timers') ? timed.map((neededBy) => ({ kept: 'timers' as const, neededBy })) : []),
+  ]
+}
+
+function needsTimers(handler: Handler): boolean {
+  return Object.keys(handler.timers).length > 0
+}
+
 function guaranteesOf(name: string, handler: Handler, app: string, ground: Ground): HandlerGuarantees {
   const topics = topicsOf(handler.events)
   const bridging = bridgingOf(handler, ground)
@@ -78,6 +95,9 @@ function guaranteesOf(name: string, handler: Handler, app: string, ground: Groun
   }
   if (requires === 'exactly-once' && (bridging.delivery !== requires || bridging.publications !== requires)) {
     warnings.push('It requires exactly-once, which this ground does not give: the app will not start.')
+  }
+  if (needsTimers(handler) && !ground.capabilities.keeps.includes('timers')) {
+    warnings.push(`It has timers, which ${ground.name} does not keep: the app will not start.`)
   }
   if (ground.capabilities.members === 'network' && togetherOf(handler) === 'all') {
     warnings.push(
@@ -111,7 +131,7 @@ type Bridging = Pick<
 
 /** How the atomic domains that a handler touches are brought together. */
 function bridgingOf(handler: Handler, { name, capabilities }: Ground): Bridging {
-  const own = ['progress', 'state', ...(Object.keys(handler.timers).length > 0 ? ['timers'] : [])] as const
+  const own = ['progress', 'state', ...(needsTimers(handler) ? ['timers'] : [])] as const
   const holds = (kinds: readonly string[]): boolean =>
     capabilities.atomic.some((domain) => kinds.every((kind) => domain.some((kept) => kept === kind)))
   const words = own.map((kind) => (kind === 'state' && handler.state === undefined ? 'dead letters' : kind))

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { Assignment, Claim } from '../engine/index.ts'
 import { deadLettersOf, type Handler, none, on, publish } from '../runtime/index.ts'
 import { engineWith, gate, memoryEngine, messagesOf, Paid, Placed, startHandlers } from './app.test-support.ts'
 
@@ -92,6 +93,48 @@ describe('an app that is idle', () => {
     expect(isIdle).toBe(false)
     isBetween = false
     await idle
+  })
+
+  it('has been given all partitions, however late they come', async () => {
+    await using memory = await memoryEngine()
+    const coming: (() => void)[] = []
+    const engine = engineWith(memory, 'groups', {
+      join: async (options) => {
+        const onAssigned = (assignments: readonly Assignment[]): void => {
+          for (const one of assignments) coming.unshift(() => options.onAssigned([one]))
+        }
+        const member = await memory.groups.join({ ...options, onAssigned })
+        const claims = (): readonly Claim[] => member.claims.slice(0, -coming.length || undefined)
+        return {
+          id: member.id,
+          heartbeat: () => member.heartbeat(),
+          leave: () => member.leave(),
+          get claims() {
+            return claims()
+          },
+        }
+      },
+      // Nothing is known of partitions that nobody has begun on.
+      describe: async (group) => {
+        const description = await memory.groups.describe(group)
+        return description && { ...description, lag: description.lag.slice(0, -coming.length || undefined) }
+      },
+    })
+    await memory.topics.create('orders', { partitions: 4 })
+    await memory.commit({ publish: [{ topic: 'orders', messages: orders }] })
+    const handler = on(Placed, (message) => publish(Paid(message.data)))
+    await using running = await startHandlers([handler], { engine })
+    let isIdle = false
+    const idle = running.idle().then(() => {
+      isIdle = true
+    })
+    while (coming.length > 0) {
+      for (let turn = 0; turn < 100; turn++) await new Promise((resolve) => setImmediate(resolve))
+      expect(isIdle, `${coming.length} partitions to come`).toBe(false)
+      coming.pop()?.()
+    }
+    await idle
+    expect(await messagesOf(memory, 'payments')).toHaveLength(count)
   })
 
   it('waits for what another of its starts still handles, and no longer for one that has stopped', async () => {

@@ -4,6 +4,7 @@
  */
 export { type App, type AppOptions, app } from './app.ts'
 export {
+  EngineLacksError,
   GuaranteeMissingError,
   NameInvalidError,
   NameTakenError,

@@ -117,10 +117,12 @@ export class LiveApp implements RunningApp {
   }
 
   view<State>(view: View<State>): ViewReader<State> {
-    const { app, engine } = this.#options
+    const { app, engine, parts } = this.#options
     const known = app.views.find((one) => one.name === view?.name && one.version === view.version)
     if (known === undefined) throw new ViewUnknownError(String(view?.name), this.name)
-    return new LiveView<State>(engine, viewNamespace(this.name, view), () => this.#rebuild(view.handler))
+    const part = parts.find(({ handler }) => handler === known.handler) as Part
+    const rebuild = (): Promise<void> => this.#rebuild(known.handler)
+    return new LiveView<State>(engine, viewNamespace(this.name, view), { group: part.group }, rebuild)
   }
 
   saga<Input, Result, Signals extends SignalSet>(
@@ -211,7 +213,7 @@ export class LiveApp implements RunningApp {
     for (const subscription of subscriptions) if (!(await subscription.isQuiet())) return undefined
     if ((await this.engine.isSettled?.()) === false) return undefined
     const ends: string[] = []
-    for (const group of new Set(subscriptions.map((one) => one.group))) {
+    for (const [group, topics] of new Map(subscriptions.map((one) => [one.group, one.topics]))) {
       const { lag = [], members = [] } = (await this.engine.groups.describe(group)) ?? {}
       const owned = new Set(
         members.flatMap(({ claims }) => claims.map(({ topic, partition }) => `${topic}/${partition}`)),
@@ -221,6 +223,11 @@ export class LiveApp implements RunningApp {
         // On its way from one member to another: neither of them knows what is to be done there.
         if (lagMessages > 0 || !owned.has(place)) return undefined
         ends.push(`${group} ${place}:${latest}`)
+      }
+      // Nobody tells a lag where the group has not begun: its members have joined, and their claims are on the way.
+      for (const topic of topics) {
+        const partitionCount = (await this.engine.topics.describe(topic))?.partitions.length ?? 0
+        if (lag.filter((one) => one.topic === topic).length < partitionCount) return undefined
       }
     }
     return ends.length === 0 ? 'nothing' : ends.join(' ')

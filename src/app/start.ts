@@ -13,8 +13,8 @@ import {
 } from '../kernel/index.ts'
 import { handlerNamespace, TopicResolver, topicsOf } from '../runtime/index.ts'
 import { sagaGroup, sagaHandler, sagaNamespace } from '../saga/index.ts'
-import { GuaranteeMissingError } from './errors.ts'
-import { explain, type Ground } from './explain.ts'
+import { EngineLacksError, GuaranteeMissingError } from './errors.ts'
+import { explain, type Ground, lackingFor } from './explain.ts'
 import { LiveApp } from './live-app.ts'
 import type { AppParts, Part } from './parts.ts'
 import type { RunningApp } from './running-app.ts'
@@ -47,6 +47,8 @@ export async function startApp(app: AppParts, options: StartOptions): Promise<Ru
   const stopTimeoutMs = durationMs(options.stopTimeout ?? '10s')
   const sessionTimeoutMs = durationMs(options.sessionTimeout ?? '45s')
   const given = options.engine
+  const lacking = lackingFor(app, given)
+  if (lacking.length > 0) throw new EngineLacksError(given.name, lacking)
   checkGuarantees(app, given)
   const isOpen = 'commit' in given
   const engine = isOpen ? given : await given.open({ clock, random })

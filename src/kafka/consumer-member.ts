@@ -2,7 +2,7 @@ import type { Claim } from '../engine/index.ts'
 import { ClosedError, sleep, type Timer } from '../kernel/index.ts'
 import { ClaimHolder } from './claim-holder.ts'
 import { errorCode, refusalOf } from './error-codes.ts'
-import { KafkaUnreachableError } from './errors.ts'
+import { KafkaFeatureMissingError, KafkaUnreachableError } from './errors.ts'
 import { type Membership, type MembershipParts, sessionTimeoutMsDefault } from './group-membership.ts'
 import type { HeldClaim, MemberIdentity } from './held-claim.ts'
 import type { Partition } from './topic-catalog.ts'
@@ -15,6 +15,9 @@ const leavingStaticEpoch = -2
 const movingIntervalMs = 50
 /** After a change partitions may go on moving for so long, in milliseconds. */
 const movingForMs = 3000
+
+/** What a broker lacks that refuses it. */
+export const consumerProtocol = 'the group protocol of KIP-848'
 
 /** How long a member tries to join: longer than a session at the coordinator, in milliseconds. */
 const joinTimeoutMs = 90_000
@@ -190,6 +193,8 @@ export class ConsumerMember implements Membership, MemberIdentity {
     if (code === errorCode.unreleasedInstanceId) {
       throw this.#parts.cluster.obstacle(`instance id "${this.instanceId}" is still in use`)
     }
+    // A broker may know of the protocol and have it switched off.
+    if (code === errorCode.unsupportedVersion) throw new KafkaFeatureMissingError(consumerProtocol)
     if (code !== errorCode.none) throw refusalOf('ConsumerGroupHeartbeat', code, this.group, answer.errorMessage)
     if (answer.memberEpoch !== this.#epoch) this.#moving()
     this.#epoch = answer.memberEpoch

@@ -95,7 +95,8 @@ export class KafkaFeatureMissingError extends MillraceError<'KAFKA_FEATURE_MISSI
     super({
       code: 'KAFKA_FEATURE_MISSING',
       problem: `The brokers do not offer ${feature}.`,
-      remedy: 'Use Kafka 3.0 or newer, or a product that speaks its protocol to that extent.',
+      remedy:
+        'Use Kafka 3.0 or newer, for the groups of KIP-848 4.0 with them switched on, or a product that speaks its protocol to that extent.',
       details: { feature },
     })
   }
@@ -169,6 +170,40 @@ export class KafkaProducerNumberingError extends MillraceError<'KAFKA_PRODUCER_N
       problem: 'The Kafka engine numbers its batches by itself and takes no numbers of its caller.',
       remedy: 'Leave the producer out: every commit is written once, also when the connection breaks.',
       details: {},
+    })
+  }
+}
+
+/** The local copy of state cannot be used. */
+export class KafkaStateFileError extends MillraceError<
+  'KAFKA_STATE_FILE_UNUSABLE',
+  { readonly path: string; readonly reason: string }
+> {
+  constructor(path: string, reason: string, options?: ErrorOptions) {
+    super(
+      {
+        code: 'KAFKA_STATE_FILE_UNUSABLE',
+        problem: `The local copy of the state of Kafka at ${path} cannot be used: ${reason}.`,
+        remedy:
+          'Give each process a state.folder of its own, on a disk with room that it may write to. Nothing is lost with the file: stopped, delete it, and it is read from the changelog again.',
+        details: { path, reason },
+      },
+      options,
+    )
+  }
+}
+
+/** The topic that should be a changelog forgets what it should keep. */
+export class KafkaChangelogUnfitError extends MillraceError<
+  'KAFKA_CHANGELOG_UNFIT',
+  { readonly topic: string; readonly reason: string }
+> {
+  constructor(topic: string, reason: string) {
+    super({
+      code: 'KAFKA_CHANGELOG_UNFIT',
+      problem: `Topic "${topic}" cannot be a changelog of state: ${reason}.`,
+      remedy: 'Name another topic in state.topic; one that is not there is made as it has to be.',
+      details: { topic, reason },
     })
   }
 }

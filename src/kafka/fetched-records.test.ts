@@ -1,3 +1,4 @@
+import { gzipSync, zstdCompressSync } from 'node:zlib'
 import * as library from '@platformatic/kafka'
 import { describe, expect, it } from 'vitest'
 import { RecordBatchBuilder, setBaseOffset, setProducer, writeCrc } from '../record/index.ts'
@@ -39,6 +40,22 @@ function read(batches: readonly (BatchOf | Buffer)[], aborted: readonly AbortedT
   const { records, nextOffset } = recordsOf(library, answer, offset, (from, to) => gaps.push([from, to]))
   const values = records.map((record) => (record.kind === 'undecodable' ? Buffer.from(record.value).toString() : '?'))
   return { values, offsets: records.map((record) => record.offset), nextOffset, gaps }
+}
+
+/** The batch with its records in a compression, and a checksum that is right. */
+function packed(plain: Buffer, name: 'gzip' | 'snappy' | 'lz4' | 'zstd', records: Uint8Array): Buffer {
+  const batch = Buffer.concat([plain.subarray(0, 61), records])
+  batch[22] = ((batch[22] as number) & ~7) | library.compressionsAlgorithms[name].bitmask
+  batch.writeInt32BE(batch.length - 12, 8)
+  writeCrc(batch)
+  return batch
+}
+
+/** 200 MiB of zeros, compressed by stages: no more than the result is ever held. */
+function bomb(name: 'gzip' | 'zstd'): Buffer {
+  const zeros = Buffer.alloc(50 * 1024 * 1024)
+  const pack = (): Buffer => (name === 'gzip' ? gzipSync(zeros) : zstdCompressSync(zeros))
+  return Buffer.concat([pack(), pack(), pack(), pack()])
 }
 
 describe('records of an answer', () => {
@@ -88,13 +105,39 @@ describe('records of an answer', () => {
 
   it.each(['snappy', 'lz4'] as const)('are read from batches that other producers compressed with %s', (name) => {
     const plain = batchOf({ offset: 5, values: ['one', 'two', 'three'] })
-    const algorithm = library.compressionsAlgorithms[name]
-    const batch = Buffer.concat([plain.subarray(0, 61), algorithm.compressSync(plain.subarray(61))])
-    batch[22] = ((batch[22] as number) & ~7) | algorithm.bitmask
-    batch.writeInt32BE(batch.length - 12, 8)
-    writeCrc(batch)
+    const batch = packed(plain, name, library.compressionsAlgorithms[name].compressSync(plain.subarray(61)))
     expect(read([batch]).values).toEqual(['one', 'two', 'three'])
     batch[batch.length - 1] = (batch[batch.length - 1] as number) ^ 1
     expect(() => read([batch])).toThrow(/damaged/)
+  })
+  it.each([
+    ['snappy', 'DECOMPRESSED_TOO_LARGE', () => Buffer.from([0x80, 0x80, 0x80, 0x80, 0x0f, 0])],
+    ['gzip', 'DECOMPRESSED_TOO_LARGE', () => bomb('gzip')],
+    ['zstd', 'DECOMPRESSED_TOO_LARGE', () => bomb('zstd')],
+    ['lz4', 'RECORD_BATCH_DAMAGED', () => Buffer.from('no stream at all')],
+  ] as const)('are one undecodable record where a batch of %s cannot be read (%s)', (name, code, records) => {
+    const whole = batchOf({ offset: 5, values: ['one', 'two', 'three'] })
+    const bad = packed(whole, name, records())
+    const answer = { topic: 't', partition: 0, errorCode: 0, lastStableOffset: 9, logStartOffset: 0, aborted: [] }
+    const bytes = Buffer.concat([bad, batchOf({ offset: 8, values: ['next'] })])
+    const gaps: [number, number][] = []
+    const found = recordsOf(library, { ...answer, bytes }, 5, (from, to) => gaps.push([from, to]))
+    const [poison, next] = found.records
+    expect(poison).toMatchObject({ kind: 'undecodable', offset: 5, timestampMs: 1, key: null })
+    expect(poison?.kind === 'undecodable' && (poison.error.cause as { code: string }).code).toBe(code)
+    expect(poison?.kind === 'undecodable' && Buffer.from(poison.value).equals(bad.subarray(61))).toBe(true)
+    // The others of the batch are no records of their own, or nobody would ever do them.
+    expect(gaps).toEqual([[6, 8]])
+    expect(next?.offset).toBe(8)
+  })
+
+  it('are kept up to the one that a batch is broken at', () => {
+    const whole = batchOf({ offset: 5, values: ['one', 'two', 'three'] })
+    whole.write('\xff', whole.indexOf('two') - 2, 'latin1')
+    writeCrc(whole)
+    const found = read([whole], [], 5)
+    expect(found.values[0]).toBe('one')
+    expect(found.offsets).toEqual([5, 6])
+    expect(found.nextOffset).toBe(8)
   })
 })

@@ -13,7 +13,7 @@ import {
 import { ClosedError, uuidv7 } from '../kernel/index.ts'
 import { ClassicMember } from './classic-member.ts'
 import type { Cluster } from './cluster.ts'
-import { ConsumerMember } from './consumer-member.ts'
+import { ConsumerMember, consumerProtocol } from './consumer-member.ts'
 import { errorCode, refusalOf } from './error-codes.ts'
 import { KafkaFeatureMissingError } from './errors.ts'
 import { GroupDirectory } from './group-directory.ts'
@@ -44,6 +44,8 @@ export class KafkaGroups implements ConsumerGroups, ClaimBook {
   readonly #directory: GroupDirectory
   readonly #members = new Set<{ readonly group: string; readonly membership: Membership }>()
   readonly #nextId: () => string
+  /** Brokers that know of the new protocol may have it switched off, which only a member learns. */
+  #isConsumerProtocolOff = false
   #isClosed = false
 
   constructor(parts: GroupParts) {
@@ -59,12 +61,25 @@ export class KafkaGroups implements ConsumerGroups, ClaimBook {
     const { group } = options
     await Promise.all(options.topics.map((topic) => this.#parts.catalog.resolveTopic(topic)))
     this.#refuseIfDone()
-    const { cluster, catalog, offsets, settled } = this.#parts
     // Brokers share partitions one by one; what is to stay together, members have to share themselves.
     const isNew = options.together === undefined && (await this.#hasConsumerProtocol(group))
+    if (!isNew) return this.#start(ClassicMember, options)
+    try {
+      return await this.#start(ConsumerMember, options)
+    } catch (error) {
+      const { groupProtocol } = this.#parts.cluster.options
+      if (groupProtocol !== 'auto' || !(error instanceof KafkaFeatureMissingError)) throw error
+      this.#isConsumerProtocolOff = true
+      this.#refuseIfDone()
+      return this.#start(ClassicMember, options)
+    }
+  }
+
+  async #start(Protocol: typeof ConsumerMember | typeof ClassicMember, options: JoinOptions): Promise<Member> {
+    const { group } = options
+    const { cluster, catalog, offsets, settled } = this.#parts
     const sequence = [...this.#members].filter((one) => one.group === group).length
     const { instanceId } = cluster.options
-    const Protocol = isNew ? ConsumerMember : ClassicMember
     const membership: Membership = new Protocol({
       cluster,
       catalog,
@@ -107,7 +122,7 @@ export class KafkaGroups implements ConsumerGroups, ClaimBook {
     this.#refuseIfDone()
     checkName('group', group)
     const { catalog, offsets, reader } = this.#parts
-    await this.#refuseActive(group)
+    await this.refuseActive(group)
     const place = await catalog.resolveTopic(topic)
     const chosen = partition === undefined ? place.partitions : [await catalog.resolvePartition(topic, partition)]
     if ((await offsets.all(group)).length === 0) throw new GroupUnknownError(group)
@@ -117,7 +132,7 @@ export class KafkaGroups implements ConsumerGroups, ClaimBook {
     const code = await offsets.put(group, entries)
     if (code === errorCode.none) return
     // Somebody joined meanwhile, and only members commit to a group that has some.
-    await this.#refuseActive(group)
+    await this.refuseActive(group)
     if (code === errorCode.unknownTopicOrPartition) throw new TopicUnknownError(topic)
     throw refusalOf('OffsetCommit', code, group)
   }
@@ -125,7 +140,7 @@ export class KafkaGroups implements ConsumerGroups, ClaimBook {
   async delete(group: string): Promise<void> {
     this.#refuseIfDone()
     checkName('group', group)
-    await this.#refuseActive(group)
+    await this.refuseActive(group)
     const code = await this.#directory.delete(group)
     if (code === errorCode.none || code === errorCode.groupIdNotFound) return
     if (code === errorCode.nonEmptyGroup) throw new GroupActiveError(group, 1)
@@ -155,10 +170,10 @@ export class KafkaGroups implements ConsumerGroups, ClaimBook {
   async #hasConsumerProtocol(group: string): Promise<boolean> {
     const { cluster } = this.#parts
     const { groupProtocol } = cluster.options
-    if (groupProtocol === 'classic') return false
+    if (groupProtocol === 'classic' || this.#isConsumerProtocolOff) return false
     const link = await cluster.persist(() => cluster.coordinator('group', group, 'members'))
     if (link.versionOf(consumerGroupHeartbeatKey, [1]) !== undefined) return true
-    if (groupProtocol === 'consumer') throw new KafkaFeatureMissingError('the group protocol of KIP-848')
+    if (groupProtocol === 'consumer') throw new KafkaFeatureMissingError(consumerProtocol)
     return false
   }
 
@@ -171,7 +186,8 @@ export class KafkaGroups implements ConsumerGroups, ClaimBook {
     this.#parts.door.refuseIfDone()
   }
 
-  async #refuseActive(group: string): Promise<void> {
+  /** @throws GroupActiveError */
+  async refuseActive(group: string): Promise<void> {
     const members = await this.#directory.members(group)
     if (members.length > 0) throw new GroupActiveError(group, members.length)
   }

@@ -3,6 +3,7 @@ import { Kafka, logLevel } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Engine } from '../engine/index.ts'
 import type { Message } from '../message/index.ts'
+import { DecompressedTooLargeError } from '../record/index.ts'
 import { kafka } from './index.ts'
 import {
   eventually,
@@ -47,6 +48,34 @@ describe.skipIf(!serversWanted)('beside other clients', () => {
       await producer.close()
       expect(await valuesOf(engine, topic)).toEqual(values)
     },
+  )
+
+  it.each(['gzip', 'snappy', 'lz4', 'zstd'] as const)(
+    'takes a bomb of %s for one undecodable record, and reads on behind it',
+    async (compression) => {
+      const topic = freshName('foreign')
+      // The best that snappy does is 21 to 1.
+      await engine.topics.create(topic, { partitions: 1, recordBytesMax: 16 * 1024 * 1024 })
+      const producer = new Producer({ clientId: 'foreign', bootstrapBrokers: brokers, compression })
+      const send = (value: Buffer) => producer.send({ messages: [{ topic, key: Buffer.from('k'), value }], acks: -1 })
+      await send(Buffer.from('before'))
+      // The broker takes it: what counts there is its size on the wire.
+      await send(Buffer.alloc(129 * 1024 * 1024))
+      await send(Buffer.from('behind'))
+      await producer.close()
+      const found: string[] = []
+      for (let offset = 0; offset < 3; ) {
+        const page = await engine.topics.read({ topic, partition: 0, offset })
+        for (const record of page.records) {
+          if (record.kind !== 'undecodable') throw new Error(`found a ${record.kind}`)
+          const { cause } = record.error
+          found.push(cause instanceof DecompressedTooLargeError ? 'bomb' : Buffer.from(record.value).toString())
+        }
+        offset = page.nextOffset
+      }
+      expect(found).toEqual(['before', 'bomb', 'behind'])
+    },
+    120_000,
   )
 
   it('reads CloudEvents in structured mode and in binary mode', async () => {

@@ -50,9 +50,11 @@ export class ProducerSession {
   /**
    * Gets an id, or a new epoch of it, unless it has one that serves. A transaction that was left open is undone by that, and
    * whatever of it is still on the way is fenced (KIP-360).
+   *
+   * @returns Whether it began anew.
    */
-  async ready(patience: Patience): Promise<void> {
-    if (this.#isReady) return
+  async ready(patience: Patience): Promise<boolean> {
+    if (this.#isReady) return false
     const { transactionalId } = this
     const { protocol, options } = this.#cluster
     const ask = async (link: Awaited<ReturnType<Cluster['any']>>, id: bigint, epoch: number) =>
@@ -83,5 +85,6 @@ export class ProducerSession {
     this.#epoch = answer.producerEpoch
     this.#sequences.clear()
     this.#isReady = true
+    return true
   }
 }

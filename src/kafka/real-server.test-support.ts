@@ -11,7 +11,12 @@ export async function sharedServer(): Promise<KafkaConnection> {
   return (await startServer('kafka')).connection
 }
 
-const placeToKill = { portBase: 23_000 }
+/** Servers of a test's own stand as far above the shared one, which may be another one than usual. */
+function placeAbove(distance: number): { readonly portBase: number } {
+  return { portBase: Number(process.env['MILLRACE_SERVERS_PORT_BASE'] ?? 19_000) + distance }
+}
+
+const placeToKill = placeAbove(4000)
 
 /** A server that a test may kill and start, which is no other test's. */
 export function serverToKill(): Promise<RunningServer<KafkaConnection>> {
@@ -23,11 +28,26 @@ export async function removeServerToKill(): Promise<void> {
   await stopServer('kafka', { ...placeToKill, deleteData: true })
 }
 
-const placeOfNodes = { portBase: 23_500 }
+const placeOfNodes = placeAbove(4500)
 
 /** Three brokers of which a test may kill some. */
 export function nodesToKill(): Promise<RunningServer<KafkaConnection>> {
   return startServer('kafka', { ...placeOfNodes, nodeCount: 3 })
+}
+
+const placeOfClassic = placeAbove(4200)
+
+/** A server that takes no groups of the new protocol (KIP-848), though it knows of it. */
+export function serverOfClassicGroups(): Promise<RunningServer<KafkaConnection>> {
+  return startServer('kafka', {
+    ...placeOfClassic,
+    settings: { 'group.coordinator.rebalance.protocols': 'classic' },
+  })
+}
+
+/** Stops that server and removes its data. */
+export async function removeServerOfClassicGroups(): Promise<void> {
+  await stopServer('kafka', { ...placeOfClassic, deleteData: true })
 }
 
 /** Stops them and removes their data. */

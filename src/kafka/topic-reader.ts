@@ -27,6 +27,11 @@ export class TopicReader {
   readonly #catalog: TopicCatalog
   readonly #extents: PartitionExtents
   readonly #fetcher: Fetcher
+  /**
+   * While a transaction with state comes to its end: it may be readable before its state is, and nobody is to see half of
+   * it.
+   */
+  ending: Promise<unknown> | undefined
 
   constructor(cluster: Cluster, catalog: TopicCatalog, extents: PartitionExtents) {
     this.#cluster = cluster
@@ -73,7 +78,8 @@ export class TopicReader {
       const leftMs = Math.max(0, untilMs - this.#cluster.clock.monotonicMs())
       // What was committed here is there in a moment; until then nobody is told that there is nothing.
       const isPending = from < place.latest
-      const answer = await this.#fetch(place, from, Math.min(bytesMax, readBytesMaxMost), isPending ? 0 : leftMs, ended)
+      const answer = await this.fetch(place, from, Math.min(bytesMax, readBytesMaxMost), isPending ? 0 : leftMs, ended)
+      if (this.ending !== undefined) await this.ending
       if (place.isGone) place = await this.#catalog.resolvePartition(topic, partition)
       const found = recordsOf(this.#cluster.library, answer, from, (gapFrom, gapTo) => place.noteGap(gapFrom, gapTo))
       place.advance(answer.lastStableOffset)
@@ -96,7 +102,12 @@ export class TopicReader {
     }
   }
 
-  async #fetch(
+  /**
+   * What stands in a partition from an offset on, as brokers send it; waits up to `waitMs` for something to come.
+   *
+   * @throws OffsetOutOfRangeError, TopicUnknownError, KafkaUnreachableError
+   */
+  async fetch(
     place: Partition,
     offset: number,
     bytesMax: number,

@@ -137,7 +137,7 @@ export class MessageUndecodableError extends MillraceError<
   'MESSAGE_UNDECODABLE',
   { readonly place: string; readonly reason: string }
 > {
-  /** `place` is an attribute, a header, `data`, `value` or `body`. */
+  /** `place` is an attribute, a header, `data`, `value`, `body` or a record batch. */
   constructor(place: string, reason: string, options?: ErrorOptions) {
     super(
       {

@@ -17,11 +17,13 @@ export {
   RecordTooLargeError,
 } from './errors.ts'
 export { filterBatch } from './filter-batch.ts'
+export { decompressForeign } from './foreign-compression.ts'
 export { KeyCompaction } from './key-compaction.ts'
 export { decodeMessages } from './message-decoder.ts'
 export { partitionFor } from './murmur2.ts'
 export type {
   MessageRecord,
+  RawRecord,
   RecordHeader,
   RecordInput,
   RecordKey,

@@ -47,7 +47,13 @@ export class Checkpoints {
 
   #merge(task: Task, plan: EffectPlan, batch: CommitBatch): void {
     const { cache } = this.#parts
-    mergePlan(this.#parts, batch, task, task.key === undefined ? undefined : cache.get(task.key), plan)
+    mergePlan(
+      this.#parts,
+      batch,
+      task,
+      task.key === undefined ? undefined : cache.get(task.key, task.reader.claim),
+      plan,
+    )
     batch.addClaim(task.reader)
     batch.checkpointCount++
   }
@@ -82,9 +88,9 @@ export class Checkpoints {
   }
 
   /** The cached state was changed in advance. The handler still holds on to its entry, so it is put right in place. */
-  async #undo({ key }: Task): Promise<void> {
+  async #undo({ key, reader }: Task): Promise<void> {
     const { cache, handler } = this.#parts
-    if (handler.state !== undefined && key !== undefined) await cache.restore(key)
+    if (handler.state !== undefined && key !== undefined) await cache.restore(key, reader.claim)
   }
 }
 

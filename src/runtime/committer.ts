@@ -174,7 +174,7 @@ export class Committer {
     const batch = this.open
     this.open = new CommitBatch(batch.sequence + 1)
     this.#urgent = false
-    if (batch.holdsEffects) batch.addOtherState(this.#chain.link())
+    if (batch.holdsEffects) for (const link of this.#chain.links(batch.readers)) batch.addOtherState(link)
     this.#inFlightCount++
     const startMs = this.#clock.monotonicMs()
     this.#engine.commit(batch.seal()).then(

@@ -50,6 +50,7 @@ export class SubscriptionCore {
     const definitions = new Map(handler.events.map((definition) => [definition.type, definition]))
     const topics = topicsOf(handler.events)
     this.together = togetherOf(handler)
+    const isPerPartition = engine.capabilities.ownedState === true && this.together !== 'all'
     const committer = new Committer(
       { engine, app, group, chain: this.chain, clock },
       (batch) => events.onCommitted(batch),
@@ -58,10 +59,12 @@ export class SubscriptionCore {
     this.parts = {
       ...setup,
       committer,
-      cache: new StateCache(engine.state, setup.stateNamespace),
+      cache: new StateCache(engine.state, setup.stateNamespace, isPerPartition),
       parking: new Parking(engine, group),
       dedupe:
-        handler.dedupeWindowMs === undefined ? undefined : new Dedupe(engine, group, handler.dedupeWindowMs, clock),
+        handler.dedupeWindowMs === undefined
+          ? undefined
+          : new Dedupe(engine, group, handler.dedupeWindowMs, clock, this.together === 'all'),
       outside: new OutsideCalls(group, handler, () => this.#onBreaker()),
       timers: new TimerService({
         engine,

@@ -47,6 +47,11 @@ export class Subscription {
     })
   }
 
+  /** The topics that it reads. */
+  get topics(): readonly string[] {
+    return topicsOf(this.#core.parts.handler.events)
+  }
+
   /** Joins the consumer group and begins to work. */
   async start(): Promise<void> {
     const { engine, handler, clock, sessionTimeoutMs } = this.#core.parts
@@ -173,7 +178,7 @@ export class Subscription {
   /** Loads what is kept about a partition, then starts to read it. */
   #open(reader: PartitionReader): void {
     if (this.#state !== 'running') return
-    const { epoch, readers, parts, lanes, redriver } = this.#core
+    const { epoch, readers, parts, lanes, redriver, chain } = this.#core
     const began = epoch.current
     const isCurrent = (): boolean =>
       began === epoch.current && this.#state === 'running' && readers.get(placeOf(reader.claim)) === reader
@@ -183,6 +188,7 @@ export class Subscription {
       const released = await load.finally(() => this.#loading.delete(load))
       // A key that is parked on one partition holds back its messages on all: none is read before all are looked up.
       await Promise.allSettled(this.#loading)
+      if (isCurrent()) await chain.openPartition(reader)
       if (isCurrent()) await parts.timers.open(reader)
       if (!isCurrent()) return
       for (const { key } of released) lanes.enqueue(new Task('replay', reader, key, nobody, 0, -1, 0))

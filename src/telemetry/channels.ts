@@ -87,6 +87,34 @@ export interface RelayFailedReport {
   readonly delayMs: number
 }
 
+/** Changes that were captured from a database are durable where they are published. */
+export interface CapturedReport {
+  /** Replication slot of the capture. */
+  readonly slot: string
+  readonly messageCount: number
+  /** From the call to durable, in milliseconds. */
+  readonly durationMs: number
+}
+
+/** A capture of changes cannot go on: it is tried again, or has ended. */
+export interface CaptureFailedReport {
+  /** Replication slot of the capture. */
+  readonly slot: string
+  readonly error: unknown
+  /** Until the next attempt, in milliseconds; `null`: there is none. */
+  readonly delayMs: number | null
+}
+
+/** A page of a changelog was read into the local copy of the state, while it is not yet complete. */
+export interface StateRestoredReport {
+  readonly topic: string
+  readonly partition: number
+  /** Offset up to which the copy holds the changelog … */
+  readonly position: number
+  /** … of so many. */
+  readonly end: number
+}
+
 /** How far a handler is behind on a partition, after each commit. */
 export interface LagReport {
   readonly handler: string
@@ -178,6 +206,9 @@ export const channels: {
   readonly relayFailed: TypedChannel<RelayFailedReport>
   readonly saga: TypedChannel<SagaReport>
   readonly undoFailed: TypedChannel<UndoFailedReport>
+  readonly captured: TypedChannel<CapturedReport>
+  readonly captureFailed: TypedChannel<CaptureFailedReport>
+  readonly stateRestored: TypedChannel<StateRestoredReport>
 } = Object.freeze({
   published: typed<PublishedReport>('published'),
   consumed: typed<ConsumedReport>('consumed'),
@@ -194,4 +225,7 @@ export const channels: {
   relayFailed: typed<RelayFailedReport>('relay-failed'),
   saga: typed<SagaReport>('saga'),
   undoFailed: typed<UndoFailedReport>('undo-failed'),
+  captured: typed<CapturedReport>('captured'),
+  captureFailed: typed<CaptureFailedReport>('capture-failed'),
+  stateRestored: typed<StateRestoredReport>('state-restored'),
 })

@@ -4,6 +4,8 @@
  */
 export {
   type BreakerReport,
+  type CapturedReport,
+  type CaptureFailedReport,
   type CommittedReport,
   type ConsumedReport,
   channels,
@@ -18,6 +20,7 @@ export {
   type RetriedReport,
   type RewoundReport,
   type SagaReport,
+  type StateRestoredReport,
   type TypedChannel,
   type UndoFailedReport,
 } from './channels.ts'

@@ -10,6 +10,7 @@ import {
   listenerPorts,
   loggingProperties,
   propertiesText,
+  proxyPort,
   saslMechanisms,
   saslUser,
   serverSettings,
@@ -26,6 +27,8 @@ export interface KafkaConnection {
     /** Takes clients with a certificate and without. */
     readonly ssl: readonly string[]
   }
+  /** Plain text too: where a proxy has to listen, and where it has to go on to. */
+  readonly proxied: readonly { readonly port: number; readonly upstreamPort: number }[]
   readonly sasl: {
     /** All of them on both SASL listeners. OAUTHBEARER takes unsigned tokens with `sub`, `iat` and `exp`. */
     readonly mechanisms: readonly string[]
@@ -151,6 +154,10 @@ export const kafka: ServerKind<KafkaConnection> = {
         saslSsl: addresses(place, 'SASL_SSL'),
         ssl: addresses(place, 'SSL'),
       },
+      proxied: place.nodes.map(({ port }) => ({
+        port: port + proxyPort,
+        upstreamPort: port + listenerPorts.PROXIED,
+      })),
       sasl: { mechanisms: saslMechanisms, ...saslUser },
       tls: { caPath, clientCertificatePath, clientKeyPath },
     }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { kindOf } from '../kinds.ts'
+import type { NodePlace } from '../server-kind.ts'
 import { placeOf, resolveServersRoot } from '../server-place.ts'
 import { propertiesText, serverSettings } from './server-properties.ts'
 
@@ -21,9 +22,28 @@ describe('the settings of a Kafka node', () => {
         `SASL_PLAINTEXT://127.0.0.1:${base + 1}`,
         `SASL_SSL://127.0.0.1:${base + 2}`,
         `SSL://127.0.0.1:${base + 3}`,
+        `PROXIED://127.0.0.1:${base + 4}`,
         `CONTROLLER://127.0.0.1:${base + 9}`,
       ])
     }
+  })
+
+  it('send who comes through a proxy to the proxy again, and all others to where they came', () => {
+    const advertised = (settingsOf(3, 2)['advertised.listeners'] ?? '').split(',')
+    expect(advertised.map((one) => one.replace('://127.0.0.1', ''))).toEqual([
+      'PLAINTEXT:20010',
+      'SASL_PLAINTEXT:20011',
+      'SASL_SSL:20012',
+      'SSL:20013',
+      'PROXIED:20015',
+    ])
+  })
+
+  it('are those that a test asks for, before our own', () => {
+    const root = resolveServersRoot({ folder: 'scratch', portBase: 20_000 }, {})
+    const place = placeOf(root, kindOf('kafka'), 1)
+    const asked = { 'min.insync.replicas': '1', 'log.cleaner.backoff.ms': '7' }
+    expect(serverSettings({ ...place, settings: asked }, place.nodes[0] as NodePlace)).toMatchObject(asked)
   })
 
   it('name the same voters on every node', () => {

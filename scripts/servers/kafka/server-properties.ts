@@ -2,7 +2,20 @@ import type { NodePlace, ServerPlace } from '../server-kind.ts'
 import { tlsFilesIn } from '../tls-files.ts'
 
 /** What each listener speaks, and how far its port is from the node's first one. */
-export const listenerPorts = { PLAINTEXT: 0, SASL_PLAINTEXT: 1, SASL_SSL: 2, SSL: 3, CONTROLLER: 9 } as const
+export const listenerPorts = {
+  PLAINTEXT: 0,
+  SASL_PLAINTEXT: 1,
+  SASL_SSL: 2,
+  SSL: 3,
+  PROXIED: 4,
+  CONTROLLER: 9,
+} as const
+
+/**
+ * Where clients of the listener PROXIED are sent, as distance from the node's first port: nothing listens there but what a
+ * test puts between, which then sees all of a client's connections, also those to brokers that it was told of.
+ */
+export const proxyPort = 5
 
 /** Every way to log in that the SASL listeners know. */
 export const saslMechanisms = ['PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512', 'OAUTHBEARER'] as const
@@ -71,8 +84,12 @@ export function serverSettings(place: ServerPlace, node: NodePlace): Record<stri
     'node.id': String(node.number),
     'controller.quorum.voters': place.nodes.map((of) => `${of.number}@127.0.0.1:${controllerPort(of)}`).join(','),
     listeners: names.map((name) => `${name}://127.0.0.1:${node.port + listenerPorts[name]}`).join(','),
+    'advertised.listeners': names
+      .filter((name) => name !== 'CONTROLLER')
+      .map((name) => `${name}://127.0.0.1:${node.port + (name === 'PROXIED' ? proxyPort : listenerPorts[name])}`)
+      .join(','),
     'listener.security.protocol.map': names
-      .map((name) => `${name}:${name === 'CONTROLLER' ? 'PLAINTEXT' : name}`)
+      .map((name) => `${name}:${name === 'CONTROLLER' || name === 'PROXIED' ? 'PLAINTEXT' : name}`)
       .join(','),
     'controller.listener.names': 'CONTROLLER',
     'inter.broker.listener.name': 'PLAINTEXT',
@@ -97,6 +114,7 @@ export function serverSettings(place: ServerPlace, node: NodePlace): Record<stri
     'log.retention.check.interval.ms': '5000',
     // The buffer of the cleaner is taken from the heap at once, and the heap is small.
     'log.cleaner.dedupe.buffer.size': '16777216',
+    ...place.settings,
   }
 }
 

@@ -92,7 +92,9 @@ async function initialise(node: NodePlace, bin: string): Promise<void> {
 async function configure(place: ServerPlace, node: NodePlace): Promise<void> {
   const user = await postgresUser()
   const tls = tlsFilesIn(place.installedFolder)
-  const settings = Object.entries(postgresSettings(node.port)).map(([name, value]) => `${name} = ${value}\n`)
+  const settings = Object.entries({ ...postgresSettings(node.port), ...place.settings }).map(
+    ([name, value]) => `${name} = ${value}\n`,
+  )
   const at = (name: string): string => join(node.dataFolder, name)
   writeFileSync(at('postgresql.conf'), settings.join(''))
   writeFileSync(at('pg_hba.conf'), hostBasedAuthentication)
