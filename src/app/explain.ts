@@ -74,6 +74,7 @@ export function lackingFor(app: AppParts, { capabilities }: Ground): readonly { 
   const timed = app.services.flatMap(({ name, handlers }) =>
     handlers.filter(needsTimers).map((handler) => `${name}.${handler.name}`),
   )
+  for (const { name } of app.sagas) timed.push(`saga ${name}`)
   return [
     ...missing.map((kept) => ({ kept, neededBy: 'every app' })),
     ...(isMissing('timers') ? timed.map((neededBy) => ({ kept: 'timers' as const, neededBy })) : []),
@@ -98,6 +99,10 @@ function guaranteesOf(name: string, handler: Handler, app: string, ground: Groun
   }
   if (needsTimers(handler) && !ground.capabilities.keeps.includes('timers')) {
     warnings.push(`It has timers, which ${ground.name} does not keep: the app will not start.`)
+  }
+  if (ground.capabilities.ownedState === true && handler.state !== undefined && togetherOf(handler) !== 'all') {
+    const what = 'State lives with the partition by which its key comes'
+    warnings.push(`${what}: if a topic gets more partitions, keys that move begin there without it.`)
   }
   if (ground.capabilities.members === 'network' && togetherOf(handler) === 'all') {
     warnings.push(

@@ -30,6 +30,8 @@ export class ChangelogWriter {
   readonly #catalog: TopicCatalog
   readonly #state: KafkaState
   readonly #shared: Changelog
+  /** The beginning of the session after which the shared changelog was read. */
+  #readAfter = 0
 
   constructor(cluster: Cluster, catalog: TopicCatalog, state: KafkaState, shared: Changelog) {
     this.#cluster = cluster
@@ -45,13 +47,19 @@ export class ChangelogWriter {
     return open.some(({ unit }) => unit.state.some(({ owner }) => owner === undefined))
   }
 
-  /** What the state of units comes to. @param isNew The session was begun anew: others may have written. */
-  async plan(open: readonly PlannedUnit[], isNew: boolean): Promise<ChangelogPlan> {
+  /** What the state of units comes to. The session is ready. */
+  async plan(open: readonly PlannedUnit[]): Promise<ChangelogPlan> {
     const plan = (): ChangelogPlan => new ChangelogPlan((command) => this.#state.changelogsOf(command), open)
     if (!this.needsSession(open)) return plan()
-    if (isNew) await this.#shared.catchUp()
+    const { beginnings } = this.session
+    if (beginnings !== this.#readAfter) {
+      // Others may have written before it was taken from them.
+      await this.#shared.catchUp()
+      this.#readAfter = beginnings
+      return plan()
+    }
     const first = plan()
-    if (isNew || (first.refused.size === 0 && !first.isEmpty)) return first
+    if (first.refused.size === 0 && !first.isEmpty) return first
     // What changes nothing ends without a transaction that would tell whether somebody else has written since, and neither
     // is anybody to be refused for what is not so any more.
     await this.#shared.catchUp()

@@ -4,6 +4,7 @@ import {
   checkName,
   checkOwner,
   checkText,
+  ReadPace,
   type StateCommand,
   type WatchOptions,
 } from '../committing/index.ts'
@@ -42,6 +43,7 @@ export class KafkaState implements StateStore {
   readonly #openGroups = new Map<string, ChangelogTopic>()
   readonly #owning = new WeakMap<HeldClaim, Promise<Changelog | undefined>>()
   readonly #owned = new WeakMap<HeldClaim, Changelog>()
+  readonly #pace = new ReadPace()
 
   constructor(access: ChangelogAccess, shared: ChangelogTopic, book: GroupBook) {
     this.#access = access
@@ -141,6 +143,8 @@ export class KafkaState implements StateStore {
 
   /** `undefined`: nothing was ever written there. */
   async #shelf(owner: StateOwner | undefined): Promise<Shelf | undefined> {
+    const pause = this.#pace.breathe()
+    if (pause !== undefined) await pause
     this.#access.door.refuseIfDone()
     if (owner === undefined) return { topic: this.#shared }
     checkOwner('owner', owner)

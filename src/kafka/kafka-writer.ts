@@ -14,6 +14,8 @@ import { ProducerSession } from './producer-session.ts'
 import type { Partition, TopicCatalog } from './topic-catalog.ts'
 import type { TopicReader } from './topic-reader.ts'
 
+/** How long the end of a transaction that was refused is tried, in milliseconds. */
+const abortMs = 5000
 /** How often a group begins anew because brokers ended its session, before that is told as an error. */
 const sessionsMax = 30
 
@@ -151,8 +153,8 @@ export class KafkaWriter implements GroupWriter {
     let rounds: OutgoingBatch[][] = []
     let stop: Stop | undefined
     try {
-      const isNew = await session.ready(this.#patience)
-      changes = await state?.plan(open, isNew)
+      await session.ready(this.#patience)
+      changes = await state?.plan(open)
       if (changes !== undefined && changes.refused.size > 0) return { kind: 'refused', answers: changes.refused }
       rounds = this.#rounds(open, isMerging)
       const stateRounds = state?.seal(changes as ChangelogPlan, this.pool, isMerging) ?? []
@@ -178,6 +180,8 @@ export class KafkaWriter implements GroupWriter {
     }
     if (stop !== undefined) {
       session.reset(stop.kind === 'session-over')
+      // Undone at once, not with the next commit: until then nobody reads past it. Should that fail, its time runs out.
+      if (stop.kind === 'refused') await session.ready({ limitMs: abortMs }).catch(() => undefined)
       return stop
     }
     plan.apply()
