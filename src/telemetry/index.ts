@@ -4,7 +4,6 @@
  */
 export {
   type BreakerReport,
-  type CapturedReport,
   type CaptureFailedReport,
   type CommittedReport,
   type ConsumedReport,
