@@ -1,4 +1,5 @@
 import type { View } from '../domain/index.ts'
+import type { AnyCommandDefinition, AnyQueryDefinition } from '../message/index.ts'
 import type { Handler, TopicDeclaration } from '../runtime/index.ts'
 import type { AnySaga } from '../saga/index.ts'
 import type { Service } from './service.ts'
@@ -10,6 +11,8 @@ export interface AppParts {
   readonly views: readonly View[]
   readonly sagas: readonly AnySaga[]
   readonly topics: readonly TopicDeclaration[]
+  /** What other apps handle. */
+  readonly remote: readonly (AnyCommandDefinition | AnyQueryDefinition)[]
 }
 
 /** One handler, view or saga of an app: what becomes a subscription. */

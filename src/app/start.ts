@@ -1,4 +1,4 @@
-import { viewNamespace } from '../domain/index.ts'
+import { type CommandDesk, viewNamespace } from '../domain/index.ts'
 import type { Engine, EngineSource } from '../engine/index.ts'
 import {
   type Clock,
@@ -13,8 +13,11 @@ import {
 } from '../kernel/index.ts'
 import { handlerNamespace, TopicResolver, topicsOf } from '../runtime/index.ts'
 import { sagaGroup, sagaHandler, sagaNamespace } from '../saga/index.ts'
+import { type CommandDesks, checkStore, commandDesks } from './command-desks.ts'
+import { handledTypes } from './command-handlers.ts'
 import { EngineLacksError, GuaranteeMissingError } from './errors.ts'
 import { explain, type Ground, lackingFor } from './explain.ts'
+import { buildInlineViews } from './inline-build.ts'
 import { LiveApp } from './live-app.ts'
 import type { AppParts, Part } from './parts.ts'
 import type { RunningApp } from './running-app.ts'
@@ -50,15 +53,20 @@ export async function startApp(app: AppParts, options: StartOptions): Promise<Ru
   const lacking = lackingFor(app, given)
   if (lacking.length > 0) throw new EngineLacksError(given.name, lacking)
   checkGuarantees(app, given)
+  checkStore(app, given)
   const isOpen = 'commit' in given
   const engine = isOpen ? given : await given.open({ clock, random })
   try {
     const topics = new TopicResolver(engine)
-    const parts = partsOf(app, clock, random)
+    topics.knowCommands(handledTypes(app.services, app.remote))
+    const desks = commandDesks(app, { engine, clock, random })
+    const parts = partsOf(app, desks, clock, random)
     await createTopics(app, parts, topics)
+    await buildInlineViews(engine, app)
     const running = new LiveApp({
       app,
       parts,
+      desks,
       engine,
       ownsEngine: !isOpen,
       clock,
@@ -110,15 +118,22 @@ function checkGuarantees(app: AppParts, ground: Ground): void {
 }
 
 /** Group, state and handler of each handler, view and saga. */
-function partsOf(app: AppParts, clock: Clock, random: Random): readonly Part[] {
+function partsOf(app: AppParts, desks: CommandDesks, clock: Clock, random: Random): readonly Part[] {
   const parts: Part[] = []
   for (const service of app.services) {
     for (const handler of service.handlers) {
       const group = `${app.name}.${service.name}.${handler.name}`
       parts.push({ group, handler, source: `/${app.name}/${service.name}`, stateNamespace: handlerNamespace(group) })
     }
+    for (const { name } of service.deciders) {
+      const group = `${app.name}.${service.name}.${name}`
+      const { handler } = desks.get(group) as CommandDesk
+      parts.push({ group, handler, source: `/${app.name}/${service.name}`, stateNamespace: handlerNamespace(group) })
+    }
   }
   for (const view of app.views) {
+    // Commits of deciders keep it, so nothing is subscribed.
+    if (view.inline) continue
     const group = `${app.name}.view:${view.handler.name}`
     const source = `/${app.name}/view/${view.name}`
     parts.push({ group, handler: view.handler, source, stateNamespace: viewNamespace(app.name, view) })
@@ -133,9 +148,13 @@ function partsOf(app: AppParts, clock: Clock, random: Random): readonly Part[] {
 }
 
 async function createTopics(app: AppParts, parts: readonly Part[], topics: TopicResolver): Promise<void> {
+  const deciders = app.services.flatMap((service) => service.deciders)
   const names = new Set([
     ...app.topics.map((declared) => declared.name),
     ...parts.flatMap(({ handler }) => topicsOf(handler.events)),
+    ...deciders.flatMap(({ commands }) => topicsOf(commands)),
+    ...deciders.filter(({ publish }) => publish).flatMap(({ events }) => topicsOf(events)),
+    ...app.services.flatMap(({ answers }) => topicsOf(answers.map(({ query }) => query))),
   ])
   await topics.createDeadLetters(app.name)
   for (const name of names) await topics.create(name)

@@ -7,6 +7,7 @@ import {
   type JournalEntry,
   type ParkReport,
   type StepEntry,
+  takesTime,
 } from './journal.ts'
 import { JournalBook, type Question, shownJson, type Trouble } from './journal-book.ts'
 import { type Ask, tellOutcome } from './outcome.ts'
@@ -226,10 +227,7 @@ export class BodyRun {
       return true
     }
     if (this.#trouble !== undefined) return true
-    const isWaiting = this.book.draft.entries.some(
-      ({ order, op }) => order === undefined && op !== 'publish' && op !== 'patch',
-    )
-    if (isWaiting) return false
+    if (this.book.draft.entries.some((entry) => entry.order === undefined && takesTime(entry))) return false
     await this.#stall()
     return true
   }

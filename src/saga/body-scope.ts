@@ -1,6 +1,6 @@
 import { type Duration, durationMs, frozenJson, isoTime, type Json, SeededRandom } from '../kernel/index.ts'
 import { contextFor, type Message, runInContext } from '../message/index.ts'
-import { publish } from '../runtime/index.ts'
+import { publish, send, type TimerTime } from '../runtime/index.ts'
 import type { BodyRun } from './body-run.ts'
 import type { AnySaga, SagaScope } from './definition.ts'
 import { inputEffect } from './inputs.ts'
@@ -88,6 +88,12 @@ class BodyScope {
     const id = `publish:${types}#${this.#count(`publish:${types}`)}`
     const question = { id, make: () => ({ op: 'publish', id }) as const, same: { op: 'publish' } }
     if (this.#run.note(question)) this.#run.addEffect(publish(messages, options))
+  }
+
+  send(command: Message, when?: TimerTime): void {
+    const id = `send:${command.type}#${this.#count(`send:${command.type}`)}`
+    const question = { id, make: () => ({ op: 'send', id }) as const, same: { op: 'send' } }
+    if (this.#run.note(question)) this.#run.addEffect(send(command, when))
   }
 
   show(value: unknown): void {

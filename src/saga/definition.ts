@@ -1,7 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Duration } from '../kernel/index.ts'
 import type { AnyEventDefinition, DataOf, Message } from '../message/index.ts'
-import type { RetryPolicy } from '../runtime/index.ts'
+import type { RetryPolicy, TimerTime } from '../runtime/index.ts'
 
 /** What a step and its undo are told besides. */
 export interface StepContext {
@@ -141,6 +141,8 @@ export interface SagaScope<
   ): Promise<ResultOfSaga<Children[Name]>>
   /** Publishes messages, exactly once: with the next commit of the journal. */
   publish(messages: Message | readonly Message[], options?: { readonly topic?: string }): void
+  /** Sends a command to its one handler, exactly once: with the next commit of the journal; not before `when`, if it is given. */
+  send(command: Message, when?: TimerTime): void
   /** Shows something to those who look at the instance, from the next commit on. JSON. */
   show(value: unknown): void
   /**

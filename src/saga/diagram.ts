@@ -45,6 +45,7 @@ const shapes: Readonly<Record<SagaActivity['kind'], readonly [string, string]>> 
   signal: ['>', ']'],
   child: ['[[', ']]'],
   publish: ['[/', '/]'],
+  send: ['[/', '/]'],
   patch: ['{{', '}}'],
 }
 

@@ -106,6 +106,7 @@ function activityOf(entry: JournalEntry): SagaActivity {
         output: entry.op === 'signal' ? (entry.data?.value ?? null) : null,
       }
     case 'publish':
+    case 'send':
       return { ...plain, state: 'done' }
     case 'patch':
       return { ...plain, state: 'done', output: entry.isOn }

@@ -77,9 +77,9 @@ export type ChildOutcome =
   /** It is not kept any more, so nothing can be undone. */
   | { readonly status: 'gone' }
 
-/** Messages that the body has published. */
+/** Messages that the body has published, or a command that it has sent. */
 export interface PublishEntry extends EntryBase {
-  readonly op: 'publish'
+  readonly op: 'publish' | 'send'
 }
 
 /** What `patched` answered. */
@@ -182,6 +182,11 @@ type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }
 export type JournalDraft = Mutable<Omit<Journal, 'entries' | 'inbox'>> & {
   entries: JournalEntry[]
   inbox: InboxItem[]
+}
+
+/** Whether the body waits for an outcome of it, once it has asked. */
+export function takesTime({ op }: JournalEntry): boolean {
+  return op === 'step' || op === 'sleep' || op === 'signal' || op === 'child'
 }
 
 /** Whether nothing can happen any more unless somebody compensates it by hand. */

@@ -1,5 +1,5 @@
 import { durationMs, type Json } from '../kernel/index.ts'
-import type { PublishEffect } from '../runtime/index.ts'
+import type { PublishEffect, SendEffect } from '../runtime/index.ts'
 import { CorrelationLateError, CorrelationMissingError, InboxFullError } from './errors.ts'
 import type { Rule, RuleContext } from './rules.ts'
 
@@ -47,7 +47,7 @@ export interface ProcessRules {
 /** What an event or a time made of a process; without a state it is forgotten. */
 export interface Reacted {
   readonly state: ProcessState | undefined
-  readonly effects: readonly PublishEffect[]
+  readonly effects: readonly (PublishEffect | SendEffect)[]
 }
 
 /**
@@ -151,7 +151,7 @@ function afterEnd(rules: ProcessRules, state: ProcessState, key: string, nowMs: 
 /** Applies all rules that hold, each once, until the process has ended. */
 function settle(rules: ProcessRules, start: ProcessState, key: string, nowMs: number): Reacted {
   let state = start
-  const effects: PublishEffect[] = []
+  const effects: (PublishEffect | SendEffect)[] = []
   for (const rule of rules.rules) {
     if (state.status === 'ended') break
     if (!holds(rule, state, nowMs)) continue

@@ -1,6 +1,6 @@
 import type { Duration } from '../kernel/index.ts'
 import type { AnyEventDefinition, DataOf } from '../message/index.ts'
-import type { PublishEffect } from '../runtime/index.ts'
+import type { PublishEffect, SendEffect } from '../runtime/index.ts'
 
 /** Ends a process. Made by {@link end}. */
 export interface EndEffect {
@@ -11,10 +11,11 @@ export interface EndEffect {
 /** What a rule wants to become real. */
 export type Reaction =
   | PublishEffect
+  | SendEffect
   | EndEffect
   | undefined
   | false
-  | readonly (PublishEffect | EndEffect | undefined | false)[]
+  | readonly (PublishEffect | SendEffect | EndEffect | undefined | false)[]
 
 /** What a rule is told besides. */
 export interface RuleContext {

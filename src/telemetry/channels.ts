@@ -167,6 +167,22 @@ export interface UndoFailedReport {
   readonly delayMs: number
 }
 
+/** A decider or boundary answered a command. Of one that was sent, before the commit: it may be decided anew. */
+export interface DecidedReport {
+  readonly handler: string
+  /** Type of the command. */
+  readonly type: string
+  readonly messageId: string
+  readonly outcome: 'accepted' | 'rejected'
+  /** Code of the rejection. */
+  readonly code: string | null
+  readonly eventCount: number
+  /** The same command had been handled before. */
+  readonly repeated: boolean
+  /** Until it was durable, in milliseconds; of one that was sent, until it was decided. */
+  readonly durationMs: number
+}
+
 /** A channel of `node:diagnostics_channel` whose messages have one type. */
 export interface TypedChannel<Report> {
   readonly name: string | symbol
@@ -202,6 +218,7 @@ export const channels: {
   readonly rebalanced: TypedChannel<RebalancedReport>
   readonly rewound: TypedChannel<RewoundReport>
   readonly breaker: TypedChannel<BreakerReport>
+  readonly decided: TypedChannel<DecidedReport>
   readonly relayed: TypedChannel<RelayedReport>
   readonly relayFailed: TypedChannel<RelayFailedReport>
   readonly saga: TypedChannel<SagaReport>
@@ -221,6 +238,7 @@ export const channels: {
   rebalanced: typed<RebalancedReport>('rebalanced'),
   rewound: typed<RewoundReport>('rewound'),
   breaker: typed<BreakerReport>('breaker'),
+  decided: typed<DecidedReport>('decided'),
   relayed: typed<RelayedReport>('relayed'),
   relayFailed: typed<RelayFailedReport>('relay-failed'),
   saga: typed<SagaReport>('saga'),

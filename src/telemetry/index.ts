@@ -9,6 +9,7 @@ export {
   type ConsumedReport,
   channels,
   type DeadLetteredReport,
+  type DecidedReport,
   type FailedReport,
   type HandledReport,
   type LagReport,

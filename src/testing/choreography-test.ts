@@ -34,6 +34,8 @@ export class ChoreographyTest {
   readonly clock: VirtualClock
   /** What was published, in order. */
   readonly published: Message[] = []
+  /** Commands that were sent, in order, also those that are to wait. */
+  readonly sent: Message[] = []
   /** What would be dead letters. */
   readonly givenUp: GivenUp[] = []
   readonly #choreography: Choreography
@@ -79,6 +81,7 @@ export class ChoreographyTest {
 
   #apply(key: string, effect: Effect<unknown>): void {
     if (effect.kind === 'publish') this.published.push(...effect.messages)
+    else if (effect.kind === 'send') this.sent.push(effect.command)
     else if (effect.kind === 'remove') this.#processes.delete(key)
     // As the store gives it back.
     else if (effect.kind === 'set') {

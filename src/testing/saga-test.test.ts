@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { event } from '../message/index.ts'
+import { command, event } from '../message/index.ts'
 import { fixed } from '../runtime/index.ts'
 import { type Step, saga, step } from '../saga/index.ts'
 import { type SagaTest, sagaTest } from './index.ts'
@@ -11,6 +11,8 @@ const Confirmed = event('Confirmed', {
   data: z.object({ id: z.string(), n: z.number() }),
   key: (d) => d.id,
 })
+
+const Ship = command('Ship', { data: z.object({ id: z.string() }) })
 
 describe('a saga', () => {
   it('undoes in reverse what was done and what may have been done, not what was refused', async () => {
@@ -204,6 +206,7 @@ describe('a saga', () => {
       saga.show({ phase: 'published' })
       await saga.step('b')
       saga.publish(Confirmed({ id: 'o', n: 2 }))
+      saga.send(Ship({ id: 'o' }))
     })
     let kills = 0
     const trial = sagaTest(s, {
@@ -213,6 +216,7 @@ describe('a saga', () => {
     await trial.idle()
     expect(trial.outcome('k')?.status).toBe('completed')
     expect(seen.size).toBe(1)
+    expect(trial.sent.map(({ type, data }) => [type, data])).toEqual([['Ship', { id: 'o' }]])
     expect(trial.published.map(({ id }) => id)).toHaveLength(2)
     expect(trial.instance('k')?.shown).toEqual({ phase: 'published' })
   })

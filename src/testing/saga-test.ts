@@ -86,6 +86,8 @@ export class SagaTest<Input, Result, Signals extends SignalSet> {
   readonly clock: VirtualClock
   /** What was published, in order, but for what sagas tell each other. */
   readonly published: Message[] = []
+  /** Commands that were sent, in order, also those that are to wait. */
+  readonly sent: Message[] = []
   readonly #saga: AnySaga
   readonly #options: SagaTestOptions
   readonly #random: SeededRandom
@@ -254,7 +256,11 @@ export class SagaTest<Input, Result, Signals extends SignalSet> {
         case 'publish':
           this.#publish(effect.messages, effect.topic)
           break
+        case 'send':
+          this.sent.push(effect.command)
+          break
         case 'append':
+        case 'write':
           break
       }
     }
