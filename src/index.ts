@@ -111,6 +111,7 @@ export {
   byError,
   type CallContext,
   type CancelEffect,
+  CheckpointRefusedError,
   cancel,
   type DeadLetter,
   type DeadLetterMode,

@@ -3,8 +3,8 @@ import { z } from 'zod'
 import { embedded } from '../embedded/index.ts'
 import { VirtualClock } from '../kernel/index.ts'
 import { fixed, none, publish } from '../runtime/index.ts'
-import { allOf, choreography, end, type Step, StepRejectedError, saga, step, timeout } from '../saga/index.ts'
-import { channels, type SagaReport } from '../telemetry/index.ts'
+import { allOf, choreography, end, SagaDesk, type Step, StepRejectedError, saga, step, timeout } from '../saga/index.ts'
+import { channels, type SagaReport, type UndoFailedReport } from '../telemetry/index.ts'
 import { memoryEngine, messagesOf, Paid, Placed, Shipped, temporaryFolder } from './app.test-support.ts'
 import { app, explain, service } from './index.ts'
 
@@ -102,6 +102,11 @@ describe('a saga of a running app', () => {
     const client = running.saga(checkout)
     await expect(client.start('a', { id: 7 } as never)).rejects.toMatchObject({ code: 'SAGA_INPUT_INVALID' })
     await expect(client.signal('a', 'slow' as never, 1 as never)).rejects.toMatchObject({ code: 'SAGA_INPUT_INVALID' })
+    // What another program sends is checked where it is used, and tried once.
+    await new SagaDesk(engine, 'shop', 'checkout').tell('a', { kind: 'signal', name: 'hurry', data: 'soon' })
+    await running.idle()
+    const [letter] = await running.deadLetters.list()
+    expect(letter).toMatchObject({ key: 'a', attempts: 1, error: { code: 'SAGA_INPUT_INVALID' } })
     const other = saga('other', { start: order }, () => 1)
     expect(() => running.saga(other)).toThrow(expect.objectContaining({ code: 'SAGA_UNKNOWN' }))
     expect(() => app('shop', { sagas: [saga('parent', { start: order, children: { other } }, () => 1)] })).toThrow(
@@ -162,6 +167,32 @@ describe('a saga of a running app', () => {
     expect(await running.saga(s).run('free', 1)).toEqual({ status: 'completed', result: 1 })
     isDown = false
     expect(await stuck).toEqual({ status: 'completed', result: 0 })
+  })
+
+  it('tells when something cannot be undone, until it can', async () => {
+    const reports: UndoFailedReport[] = []
+    const listen = (report: UndoFailedReport): number => reports.push(report)
+    channels.undoFailed.subscribe(listen)
+    let failures = 2
+    const sticky = step({
+      run: () => 'done',
+      undo: () => {
+        if (failures-- > 0) throw new RangeError('not yet')
+      },
+      undoRetry: fixed({ delay: 5, max: 9 }),
+    })
+    const s = saga('s', { start: z.null(), steps: { sticky } }, async (saga) => {
+      await saga.step('sticky')
+      throw new RangeError('no')
+    })
+    await using engine = await memoryEngine()
+    await using running = await app('shop', { sagas: [s] }).start({ engine })
+    expect(await running.saga(s).run('k', null)).toMatchObject({ status: 'compensated' })
+    channels.undoFailed.unsubscribe(listen)
+    expect(reports).toMatchObject([
+      { handler: 'shop.saga:s', key: 'k', step: 'sticky', attempt: 1, delayMs: 5, error: { message: 'not yet' } },
+      { attempt: 2 },
+    ])
   })
 
   it('is explained', async () => {

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { frozenJson, type Json } from '../kernel/index.ts'
-import type { Effect } from '../runtime/index.ts'
+import { CheckpointRefusedError, type Effect } from '../runtime/index.ts'
 import { BodyRun } from './body-run.ts'
 import { runBody } from './body-scope.ts'
 import { compensate } from './compensation.ts'
@@ -42,6 +42,8 @@ export async function drive(host: SagaHost, journal: Journal): Promise<Driven> {
     return await work(keeping, draftOf(journal))
   } catch (error) {
     host.signal.throwIfAborted()
+    // Somebody else has changed it: what is true is read again, and the message is handled anew.
+    if (error instanceof CheckpointRefusedError) throw error
     // What cannot be stored is lost; what happened outside is not known, and stands in the journal as begun.
     const draft = draftOf(durable)
     park(draft, {

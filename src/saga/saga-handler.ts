@@ -1,11 +1,13 @@
 import { type Clock, type Json, type Random, systemClock, systemRandom } from '../kernel/index.ts'
 import type { AnyEventDefinition, Message } from '../message/index.ts'
 import {
+  byError,
   type CallContext,
   cancel,
   type Effect,
   exponential,
   type Handler,
+  none,
   on,
   remove,
   schedule,
@@ -56,7 +58,7 @@ export function sagaHandler(saga: AnySaga, ground: SagaGround): Handler {
       }),
       state: { initial: null as Journal | null },
       // What goes wrong within an instance stands in its journal; this is for what cannot be taken in at all.
-      retry: exponential({ max: 3 }),
+      retry: byError([{ on: 'SAGA_INPUT_INVALID', use: none }], exponential({ max: 3 })),
       concurrency: definition.concurrency,
       // Each step has a time-out of its own, and so has a body that waits for something else.
       timeout: '365d',
