@@ -183,7 +183,7 @@ export class ClassicMember implements Membership, MemberIdentity {
     const { errorCode: code } = await cluster.askCoordinator(
       'group',
       this.group,
-      this.#purpose,
+      'members',
       (link) => {
         const request = cluster.protocol.heartbeat
         return link.call('Heartbeat', request, this.group, this.#generation, this.#memberId, this.instanceId)
@@ -256,7 +256,7 @@ export class ClassicMember implements Membership, MemberIdentity {
           cluster.protocol.joinGroup,
           this.group,
           cluster.options.groupSessionTimeoutMs,
-          Math.max(this.#sessionTimeoutMs, cluster.options.groupSessionTimeoutMs),
+          this.#roundMs,
           this.#memberId,
           this.instanceId,
           protocolType,
@@ -264,6 +264,8 @@ export class ClassicMember implements Membership, MemberIdentity {
           null,
         ),
       (response) => response.errorCode,
+      cluster.usual,
+      this.#roundMs,
     )
     const { errorCode: code } = answer
     if (this.#isOver) return undefined
@@ -302,6 +304,8 @@ export class ClassicMember implements Membership, MemberIdentity {
           assignments,
         ),
       (response) => response.errorCode,
+      cluster.usual,
+      this.#roundMs,
     )
     const { errorCode: code } = answer
     if (code === errorCode.rebalanceInProgress) this.#needsRound = true
@@ -360,6 +364,11 @@ export class ClassicMember implements Membership, MemberIdentity {
     const late = Promise.withResolvers<void>()
     this.#parts.cluster.clock.setTimer(() => late.resolve(), this.#sessionTimeoutMs, { unref: true })
     return Promise.race([late.promise, this.#out.promise])
+  }
+
+  /** How long a round waits for members that say nothing: one that died is put out when its session is over. */
+  get #roundMs(): number {
+    return Math.max(this.#sessionTimeoutMs, this.#parts.cluster.options.groupSessionTimeoutMs)
   }
 
   /** A round is answered when all have come, so nothing else may wait on this connection. */

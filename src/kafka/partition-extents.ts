@@ -1,5 +1,5 @@
 import { TopicUnknownError } from '../engine/index.ts'
-import type { Cluster } from './cluster.ts'
+import type { Cluster, Patience } from './cluster.ts'
 import { errorCode, isPassing, nameOfCode, refusalOf } from './error-codes.ts'
 import type { Partition, TopicCatalog } from './topic-catalog.ts'
 
@@ -25,10 +25,10 @@ export class PartitionExtents {
   }
 
   /** In the order of the question. @throws TopicUnknownError when a topic was deleted meanwhile */
-  async of(partitions: readonly Partition[]): Promise<readonly Extent[]> {
+  async of(partitions: readonly Partition[], patience?: Patience): Promise<readonly Extent[]> {
     const [starts, ends] = await Promise.all([
-      this.offsets(partitions, atTime.earliest),
-      this.offsets(partitions, atTime.latest),
+      this.offsets(partitions, atTime.earliest, patience),
+      this.offsets(partitions, atTime.latest, patience),
     ])
     return partitions.map((partition, i) => {
       partition.advance(ends[i] as number)
@@ -37,7 +37,7 @@ export class PartitionExtents {
   }
 
   /** Offset of the first record with that time or a later one, or what {@link atTime} stands for; -1: there is none. */
-  async offsets(partitions: readonly Partition[], timestamp: bigint): Promise<readonly number[]> {
+  async offsets(partitions: readonly Partition[], timestamp: bigint, patience?: Patience): Promise<readonly number[]> {
     const found = new Map<Partition, number>()
     await this.#cluster.persist(async () => {
       const open = partitions.filter((partition) => !found.has(partition))
@@ -55,7 +55,7 @@ export class PartitionExtents {
         for (const partition of open) if (partition.isGone) throw new TopicUnknownError(partition.topic)
         throw error
       })
-    })
+    }, patience)
     return partitions.map((partition) => found.get(partition) as number)
   }
 
