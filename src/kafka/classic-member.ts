@@ -1,6 +1,7 @@
 import type { Claim } from '../engine/index.ts'
 import { sleep, type Timer } from '../kernel/index.ts'
 import { ClaimHolder } from './claim-holder.ts'
+import { ClassicRequests } from './classic-requests.ts'
 import type { ResponseOf } from './client-library.ts'
 import {
   readAssignment,
@@ -16,9 +17,6 @@ import { type Membership, type MembershipParts, sessionTimeoutMsDefault } from '
 import type { HeldClaim, MemberIdentity } from './held-claim.ts'
 import type { Partition } from './topic-catalog.ts'
 
-const protocolType = 'consumer'
-const protocolName = 'millrace-cooperative'
-
 /**
  * A member by the classic protocol of Kafka: one of the members shares the partitions, and all meet in rounds. What stays
  * with a member it keeps over a round; what it has to give back it may commit until the next round begins.
@@ -27,6 +25,7 @@ export class ClassicMember implements Membership, MemberIdentity {
   readonly #parts: MembershipParts
   readonly #holder: ClaimHolder
   readonly #sessionTimeoutMs: number
+  readonly #requests: ClassicRequests
   /** Given by the coordinator. */
   #memberId = ''
   #generation = -1
@@ -50,6 +49,7 @@ export class ClassicMember implements Membership, MemberIdentity {
     const { cluster, options, offsets, settled } = parts
     this.#holder = new ClaimHolder(options, this, offsets, settled)
     this.#sessionTimeoutMs = options.sessionTimeoutMs ?? sessionTimeoutMsDefault
+    this.#requests = new ClassicRequests(cluster, this, parts.memberId, this.#sessionTimeoutMs)
     this.#lastSeenMs = cluster.clock.monotonicMs()
   }
 
@@ -120,7 +120,7 @@ export class ClassicMember implements Membership, MemberIdentity {
     this.#out.resolve()
     this.#holder.lose()
     this.#parts.gone()
-    this.#closeLink()
+    this.#requests.close()
   }
 
   async #leave(isForGood: boolean): Promise<void> {
@@ -131,23 +131,11 @@ export class ClassicMember implements Membership, MemberIdentity {
     await this.#holder.revoke(this.#holder.partitions, this.#late())
     this.#isOver = true
     this.#wake?.()
-    if (isForGood) await this.#sayGoodbye().catch(() => undefined)
+    if (isForGood) await this.#requests.leave().catch(() => undefined)
     this.#out.resolve()
     this.#parts.gone()
     this.#parts.changed()
-    this.#closeLink()
-  }
-
-  async #sayGoodbye(): Promise<void> {
-    const { cluster } = this.#parts
-    const members = [{ memberId: this.#memberId, groupInstanceId: this.instanceId, reason: null }]
-    await cluster.askCoordinator(
-      'group',
-      this.group,
-      'offsets',
-      (link) => link.call('LeaveGroup', cluster.protocol.leaveGroup, this.group, members),
-      (response) => response.errorCode,
-    )
+    this.#requests.close()
   }
 
   async #run(): Promise<void> {
@@ -179,17 +167,8 @@ export class ClassicMember implements Membership, MemberIdentity {
   }
 
   async #beat(): Promise<void> {
-    const { cluster, catalog, options } = this.#parts
-    const { errorCode: code } = await cluster.askCoordinator(
-      'group',
-      this.group,
-      'members',
-      (link) => {
-        const request = cluster.protocol.heartbeat
-        return link.call('Heartbeat', request, this.group, this.#generation, this.#memberId, this.instanceId)
-      },
-      (response) => response.errorCode,
-    )
+    const { catalog, options } = this.#parts
+    const code = await this.#requests.heartbeat()
     if (this.#isOver) return
     if (code === errorCode.rebalanceInProgress) this.#needsRound = true
     else if (!this.#isOut(code) && code !== errorCode.none) throw refusalOf('Heartbeat', code, this.group)
@@ -243,30 +222,9 @@ export class ClassicMember implements Membership, MemberIdentity {
   }
 
   async #join(): Promise<ResponseOf<'joinGroup'> | undefined> {
-    const { cluster, options } = this.#parts
-    const { topics, together } = options
+    const { topics, together } = this.#parts.options
     const metadata = writeSubscription({ topics, owned: this.#owned(), generation: this.#generation, together })
-    const answer = await cluster.askCoordinator(
-      'group',
-      this.group,
-      this.#purpose,
-      (link) =>
-        link.call(
-          'JoinGroup',
-          cluster.protocol.joinGroup,
-          this.group,
-          cluster.options.groupSessionTimeoutMs,
-          this.#roundMs,
-          this.#memberId,
-          this.instanceId,
-          protocolType,
-          [{ name: protocolName, metadata }],
-          null,
-        ),
-      (response) => response.errorCode,
-      cluster.usual,
-      this.#roundMs,
-    )
+    const answer = await this.#requests.join(metadata)
     const { errorCode: code } = answer
     if (this.#isOver) return undefined
     if (code === errorCode.memberIdRequired) {
@@ -283,30 +241,10 @@ export class ClassicMember implements Membership, MemberIdentity {
   }
 
   async #sync(joined: ResponseOf<'joinGroup'>): Promise<readonly TopicShare[] | undefined> {
-    const { cluster } = this.#parts
     const isLeader = joined.leader === this.#memberId && !joined.skipAssignment
     const assignments = isLeader ? await this.#share(joined.members) : []
     if (!isLeader) this.#countsShared = undefined
-    const answer = await cluster.askCoordinator(
-      'group',
-      this.group,
-      this.#purpose,
-      (link) =>
-        link.call(
-          'SyncGroup',
-          cluster.protocol.syncGroup,
-          this.group,
-          this.#generation,
-          this.#memberId,
-          this.instanceId,
-          protocolType,
-          protocolName,
-          assignments,
-        ),
-      (response) => response.errorCode,
-      cluster.usual,
-      this.#roundMs,
-    )
+    const answer = await this.#requests.sync(assignments)
     const { errorCode: code } = answer
     if (code === errorCode.rebalanceInProgress) this.#needsRound = true
     else if (code === errorCode.none) return readAssignment(answer.assignment)
@@ -364,21 +302,6 @@ export class ClassicMember implements Membership, MemberIdentity {
     const late = Promise.withResolvers<void>()
     this.#parts.cluster.clock.setTimer(() => late.resolve(), this.#sessionTimeoutMs, { unref: true })
     return Promise.race([late.promise, this.#out.promise])
-  }
-
-  /** How long a round waits for members that say nothing: one that died is put out when its session is over. */
-  get #roundMs(): number {
-    return Math.max(this.#sessionTimeoutMs, this.#parts.cluster.options.groupSessionTimeoutMs)
-  }
-
-  /** A round is answered when all have come, so nothing else may wait on this connection. */
-  get #purpose(): string {
-    return `member-${this.id}`
-  }
-
-  #closeLink(): void {
-    const purpose = `/${this.#purpose}`
-    this.#parts.cluster.closeLink((key) => key.endsWith(purpose)).catch(() => undefined)
   }
 
   #signalChanged(): void {
