@@ -1,5 +1,5 @@
 import type { Claim } from '../engine/index.ts'
-import { sleep, type Timer } from '../kernel/index.ts'
+import { sleep } from '../kernel/index.ts'
 import { ClaimHolder } from './claim-holder.ts'
 import { ClassicRequests } from './classic-requests.ts'
 import type { ResponseOf } from './client-library.ts'
@@ -15,6 +15,7 @@ import { errorCode, refusalOf } from './error-codes.ts'
 import { KafkaUnreachableError } from './errors.ts'
 import { type Membership, type MembershipParts, sessionTimeoutMsDefault } from './group-membership.ts'
 import type { HeldClaim, MemberIdentity } from './held-claim.ts'
+import { SilenceWatch } from './silence-watch.ts'
 import type { Partition } from './topic-catalog.ts'
 
 /**
@@ -29,7 +30,7 @@ export class ClassicMember implements Membership, MemberIdentity {
   /** Given by the coordinator. */
   #memberId = ''
   #generation = -1
-  #lastSeenMs: number
+  readonly #watch: SilenceWatch
   /** It gives back what it has, under an epoch that goes on being kept up: its last commits are still to be made. */
   #isLeaving = false
   #isOver = false
@@ -41,7 +42,6 @@ export class ClassicMember implements Membership, MemberIdentity {
   readonly #out = Promise.withResolvers<void>()
   #reconciling: Promise<void> = Promise.resolve()
   #isReconciling = false
-  #session: Timer | undefined
   #leaving: Promise<void> | undefined
 
   constructor(parts: MembershipParts) {
@@ -50,7 +50,7 @@ export class ClassicMember implements Membership, MemberIdentity {
     this.#holder = new ClaimHolder(options, this, offsets, settled)
     this.#sessionTimeoutMs = options.sessionTimeoutMs ?? sessionTimeoutMsDefault
     this.#requests = new ClassicRequests(cluster, this, parts.memberId, this.#sessionTimeoutMs)
-    this.#lastSeenMs = cluster.clock.monotonicMs()
+    this.#watch = new SilenceWatch(cluster.clock, this.#sessionTimeoutMs, () => this.#standAside())
   }
 
   /** Known here before the coordinator gives the other one. */
@@ -88,12 +88,12 @@ export class ClassicMember implements Membership, MemberIdentity {
   }
 
   heartbeat(): void {
-    this.#lastSeenMs = this.#parts.cluster.clock.monotonicMs()
+    this.#watch.heard()
   }
 
   async start(): Promise<void> {
     await this.#round()
-    this.#watchSession()
+    this.#watch.start()
     // It ends with the member, and tells its owner what is lost.
     this.#run().catch(() => this.end())
   }
@@ -115,7 +115,7 @@ export class ClassicMember implements Membership, MemberIdentity {
   end(): void {
     if (this.#isOver && this.claims.length === 0) return
     this.#isOver = true
-    this.#session?.cancel()
+    this.#watch.end()
     this.#wake?.()
     this.#out.resolve()
     this.#holder.lose()
@@ -126,7 +126,7 @@ export class ClassicMember implements Membership, MemberIdentity {
   async #leave(isForGood: boolean): Promise<void> {
     if (this.#isOver) return
     this.#isLeaving = true
-    this.#session?.cancel()
+    this.#watch.end()
     await this.#reconciling
     await this.#holder.revoke(this.#holder.partitions, this.#late())
     this.#isOver = true
@@ -143,7 +143,8 @@ export class ClassicMember implements Membership, MemberIdentity {
     while (!this.#isOver) {
       try {
         // While claims are given back it goes on saying that it lives.
-        if (this.#needsRound && !this.#isReconciling) await this.#round()
+        if (this.#watch.isSilent) await this.#stayAside()
+        else if (this.#needsRound && !this.#isReconciling) await this.#round()
         else {
           await this.#pause()
           if (!this.#isOver) await this.#beat()
@@ -169,7 +170,7 @@ export class ClassicMember implements Membership, MemberIdentity {
   async #beat(): Promise<void> {
     const { catalog, options } = this.#parts
     const code = await this.#requests.heartbeat()
-    if (this.#isOver) return
+    if (this.#isOver || this.#watch.isSilent) return
     if (code === errorCode.rebalanceInProgress) this.#needsRound = true
     else if (!this.#isOut(code) && code !== errorCode.none) throw refusalOf('Heartbeat', code, this.group)
     this.#signalChanged()
@@ -203,7 +204,7 @@ export class ClassicMember implements Membership, MemberIdentity {
       const assigned = await this.#sync(joined)
       if (assigned === undefined || this.#isOver) return
       this.#signalChanged()
-      if (this.#isLeaving) return
+      if (this.#isLeaving || this.#watch.isSilent) return
       this.#isReconciling = true
       this.#reconciling = this.#reconcile(assigned)
         .catch((error: unknown) => {
@@ -227,6 +228,9 @@ export class ClassicMember implements Membership, MemberIdentity {
     const answer = await this.#requests.join(metadata)
     const { errorCode: code } = answer
     if (this.#isOver) return undefined
+    // Known, so that it can leave.
+    if (this.#watch.isSilent && code === errorCode.none) this.#memberId = answer.memberId
+    if (this.#watch.isSilent) return undefined
     if (code === errorCode.memberIdRequired) {
       this.#memberId = answer.memberId
       this.#needsRound = true
@@ -284,7 +288,8 @@ export class ClassicMember implements Membership, MemberIdentity {
     const generation = this.#generation
     await this.#holder.assign(
       wanted,
-      () => !this.#isLeaving && !this.#isOver && generation >= 0 && this.#generation >= generation,
+      () =>
+        !this.#isLeaving && !this.#isOver && !this.#watch.isSilent && generation >= 0 && this.#generation >= generation,
     )
   }
 
@@ -310,14 +315,19 @@ export class ClassicMember implements Membership, MemberIdentity {
   }
 
   /** Who does not say that it lives is taken for dead, although its process is there. */
-  #watchSession(): void {
-    const { clock } = this.#parts.cluster
-    const leftMs = this.#lastSeenMs + this.#sessionTimeoutMs - clock.monotonicMs()
-    if (leftMs <= 0) {
-      // Its session at the coordinator ends by itself, with the heartbeats.
-      this.end()
-      return
-    }
-    this.#session = clock.setTimer(() => this.#watchSession(), leftMs + 1, { unref: true })
+  #standAside(): void {
+    this.#holder.lose()
+    this.#wake?.()
+  }
+
+  /** Lets others have its share, until its owner is heard of again; then it joins anew. */
+  async #stayAside(): Promise<void> {
+    if (this.#memberId !== '') await this.#requests.leave().catch(() => undefined)
+    this.#memberId = ''
+    this.#generation = -1
+    this.#needsRound = true
+    this.#signalChanged()
+    this.#parts.changed()
+    await this.#watch.heardAgain()
   }
 }
