@@ -199,7 +199,9 @@ export class Cluster {
         try {
           const response = await ask(await this.coordinator(kind, key, purpose, answerMs))
           const code = codeOf(response)
-          if (isPassing(code)) throw this.obstacle(`the coordinator of ${kind} "${key}" answered ${nameOfCode(code)}`)
+          // A coordinator that is starting or ending may answer its own failure; what it was asked for can be asked again.
+          if (isPassing(code) || code === errorCode.unknownServerError)
+            throw this.obstacle(`the coordinator of ${kind} "${key}" answered ${nameOfCode(code)}`)
           return response
         } catch (error) {
           // Most of what passes has to do with a coordinator that moves; asking anew who it is costs little.
