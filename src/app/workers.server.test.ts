@@ -10,7 +10,7 @@ import {
 } from '../../scripts/servers/index.ts'
 import type { Engine } from '../engine/index.ts'
 import { SeededRandom, sleep, systemClock, systemRandom } from '../kernel/index.ts'
-import { serversWanted } from '../postgres/real-server.test-support.ts'
+import { placeAbove, serversWanted } from '../postgres/real-server.test-support.ts'
 import { TcpProxy } from '../postgres/tcp-proxy.test-support.ts'
 import { crashApp, crashGrounds } from './fixtures/crash-handlers.ts'
 import { ledgerOf, Worker } from './workers.test-support.ts'
@@ -19,7 +19,7 @@ const workerCount = 3
 /** Who is not heard of for so long has lost its partitions, in milliseconds. */
 const sessionMs = 2000
 /** Servers that these tests may harm. */
-const place = { portBase: Number(process.env['MILLRACE_SERVERS_PORT_BASE'] ?? 19_000) + 5500 }
+const place = placeAbove(5500)
 const kafkaSettings = {
   'group.consumer.session.timeout.ms': String(sessionMs),
   'group.consumer.heartbeat.interval.ms': '200',
@@ -233,7 +233,7 @@ describe.skipIf(!serversWanted)('an app in three processes', () => {
           counts: [count, count, count, count],
         })
       },
-      180_000,
+      400_000,
     )
   }
 })
