@@ -79,6 +79,11 @@ export const rows: readonly NamedRow[] = [
     load: async () => (await import('./conditional-append.ts')).conditionalAppend,
   },
   {
+    name: 'commands',
+    title: 'Commands on deciders over 10,000 streams, 256 in flight',
+    load: async () => (await import('./deciding.ts')).deciding,
+  },
+  {
     name: 'open',
     title: 'Open a file with 1,000,000 events, and replay them',
     load: async () => (await import('./open-and-replay.ts')).openAndReplay,

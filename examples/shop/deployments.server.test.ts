@@ -83,7 +83,7 @@ describe.skipIf(process.env['MILLRACE_REAL_SERVERS'] !== '1')('the shop on real 
     expect(figures).toMatchObject({ ...expectedFigures(bundled, options), openOrders: 0, stockViolations: 0 })
   })
 
-  it.each(['postgres', 'kafka+postgres'] as const)(
+  it.each(['postgres', 'kafka', 'kafka+postgres'] as const)(
     'has them with three processes of which two are killed again and again: %s',
     { timeout: 180_000 },
     async (deployment) => {

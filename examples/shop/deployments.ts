@@ -12,6 +12,7 @@ import { ServerUnnamedError } from './errors.ts'
 export const deploymentNames = [
   'embedded',
   'postgres',
+  'kafka',
   'embedded+postgres',
   'kafka+embedded',
   'kafka+postgres',
@@ -32,12 +33,14 @@ export interface ShopGround {
  * Ground whose data belong to a folder: its file lies there, its schema and its topics are named after it.
  *
  * @param environment Holds `DATABASE_URL` where PostgreSQL is part of it, `KAFKA_BROKERS` where Kafka is.
+ * @param worker Number of the process, for what each has by itself.
  * @throws ServerUnnamedError `SHOP_SERVER_UNNAMED`
  */
 export function groundFor(
   name: DeploymentName,
   folder: string,
   environment: Readonly<Record<string, string | undefined>>,
+  worker = 0,
 ): ShopGround {
   const required = (variable: string): string => {
     const value = environment[variable]
@@ -45,12 +48,18 @@ export function groundFor(
     return value
   }
   const mark = `shop_${createHash('sha256').update(folder).digest('hex').slice(0, 12)}`
+  const kinds = name.split('+')
   const part = (kind: string): GroundPart => {
     switch (kind) {
       case 'postgres':
         return postgresPart(required('DATABASE_URL'), mark)
       case 'kafka':
-        return kafkaPart(required('KAFKA_BROKERS').split(','), `${mark}.`)
+        return kafkaPart(
+          required('KAFKA_BROKERS').split(','),
+          `${mark}.`,
+          // Alone, it keeps the state too.
+          kinds.length === 1 ? join(folder, `kafka-state-${worker}`) : undefined,
+        )
       default:
         return {
           engine: embedded({ path: join(folder, 'shop.db') }),
@@ -59,7 +68,7 @@ export function groundFor(
         }
     }
   }
-  const parts = name.split('+').map(part) as [GroundPart, GroundPart?]
+  const parts = kinds.map(part) as [GroundPart, GroundPart?]
   const [topics, store] = parts
   const places = parts.flatMap((one) => one?.place ?? [])
   return {
@@ -84,9 +93,16 @@ function postgresPart(url: string, schema: string): GroundPart {
   }
 }
 
-function kafkaPart(brokers: readonly string[], prefix: string): GroundPart {
-  // The classic protocol lets a member say how long it may be silent.
-  const engine = kafka({ brokers, prefix, clientId: 'shop', groupProtocol: 'classic', groupSessionTimeoutMs: 10_000 })
+function kafkaPart(brokers: readonly string[], prefix: string, stateFolder: string | undefined): GroundPart {
+  const engine = kafka({
+    brokers,
+    prefix,
+    clientId: 'shop',
+    // The classic protocol lets a member say how long it may be silent.
+    groupProtocol: 'classic',
+    groupSessionTimeoutMs: 10_000,
+    ...(stateFolder !== undefined && { state: { folder: stateFolder } }),
+  })
   return { engine, place: `topics ${prefix}* of the brokers`, remove: () => deleteTopics(engine) }
 }
 

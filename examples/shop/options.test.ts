@@ -77,7 +77,7 @@ describe('the command line of the shop', () => {
   it('takes a deployment by its name only', () => {
     expect(parseOptions(['--deployment', 'embedded+postgres'], cwd)).toMatchObject({ deployment: 'embedded+postgres' })
     expect(problemsOf('--deployment', 'oracle')).toEqual([
-      '--deployment is "oracle", not embedded, postgres, embedded+postgres, kafka+embedded, kafka+postgres',
+      '--deployment is "oracle", not embedded, postgres, kafka, embedded+postgres, kafka+embedded, kafka+postgres',
     ])
   })
 

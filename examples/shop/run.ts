@@ -67,6 +67,8 @@ export async function runShop(run: RunOptions): Promise<RunOutcome> {
   await using workers = new WorkerProcesses(options.workers - 1, { deployment, folder, stock }, gateway, clock)
   const done = await whileShown(run, running, file, imported, async (tell) => {
     const imports = importAll(run, running, file, settings)
+    // A shop that failed ends its imports too, and the first that went wrong is what is told.
+    imports.catch(() => undefined)
     const all = await Promise.race([imports, running.failed, workers.down])
     if (all && !options.once) {
       tell(`All invoices are in. Ctrl-C stops the shop; delete ${run.place ?? folder} to start afresh.`)

@@ -5,8 +5,10 @@ import type { Money } from './money.ts'
 /** What a worker process is told when it starts. */
 export interface WorkerSettings {
   readonly deployment: DeploymentName
-  /** Names the ground; only the first process keeps files there. */
+  /** Names the ground; each process keeps only what is its own there. */
   readonly folder: string
+  /** 1 for the first process besides the one that started it. */
+  readonly number: number
   readonly stock: number | null
 }
 

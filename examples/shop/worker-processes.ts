@@ -23,7 +23,7 @@ const stopTimeoutMs = 15_000
  * those here only work. One that dies is replaced.
  */
 export class WorkerProcesses implements AsyncDisposable {
-  readonly #settings: WorkerSettings
+  readonly #settings: Omit<WorkerSettings, 'number'>
   readonly #gateway: Gateway
   readonly #clock: Clock
   readonly #children = new Set<ChildProcess>()
@@ -32,14 +32,14 @@ export class WorkerProcesses implements AsyncDisposable {
   readonly #down = Promise.withResolvers<never>()
 
   /** @param count Without the first process. */
-  constructor(count: number, settings: WorkerSettings, gateway: Gateway, clock: Clock) {
+  constructor(count: number, settings: Omit<WorkerSettings, 'number'>, gateway: Gateway, clock: Clock) {
     this.#settings = settings
     this.#gateway = gateway
     this.#clock = clock
     // Who never asks shall not make it an unhandled rejection.
     this.#down.promise.catch(() => undefined)
-    for (let n = 0; n < count; n++) {
-      this.#lives.push(this.#keepAlive().catch((error: unknown) => this.#down.reject(error)))
+    for (let number = 1; number <= count; number++) {
+      this.#lives.push(this.#keepAlive(number).catch((error: unknown) => this.#down.reject(error)))
     }
   }
 
@@ -64,10 +64,10 @@ export class WorkerProcesses implements AsyncDisposable {
     late.cancel()
   }
 
-  async #keepAlive(): Promise<void> {
+  async #keepAlive(number: number): Promise<void> {
     for (let shortLives = 0; !this.#ending.signal.aborted; ) {
       const startedMs = this.#clock.monotonicMs()
-      const end = await this.#live()
+      const end = await this.#live(number)
       if (this.#ending.signal.aborted) return
       shortLives = this.#clock.monotonicMs() - startedMs < shortLifeMs ? shortLives + 1 : 0
       if (shortLives >= shortLivesMax) throw new WorkerDownError(end)
@@ -76,8 +76,9 @@ export class WorkerProcesses implements AsyncDisposable {
   }
 
   /** One process from its start to its end; resolves with how it ended. */
-  #live(): Promise<string> {
-    const child = fork(join(import.meta.dirname, 'worker.ts'), [JSON.stringify(this.#settings)], {
+  #live(number: number): Promise<string> {
+    const settings: WorkerSettings = { ...this.#settings, number }
+    const child = fork(join(import.meta.dirname, 'worker.ts'), [JSON.stringify(settings)], {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     })
     this.#children.add(child)

@@ -17,6 +17,8 @@ export const ranks: Readonly<Record<string, number>> = {
   kafka: 3,
   // Tables of the user's own, from which and to which any engine is served.
   outbox: 3.2,
+  // Changes of tables of the user's own, for any engine.
+  capture: 3.2,
   // Composes engines of which it knows the port only.
   bridge: 3.5,
   runtime: 4,

@@ -1,6 +1,8 @@
 import type { View } from '../domain/index.ts'
 import { type OptionProblem, OptionsInvalidError } from '../kernel/index.ts'
+import type { AnyCommandDefinition, AnyQueryDefinition } from '../message/index.ts'
 import type { TopicDeclaration } from '../runtime/index.ts'
+import { checkOneHandlerEach } from './command-handlers.ts'
 import { checkName, checkUnique } from './names.ts'
 import type { AppParts } from './parts.ts'
 import type { RunningApp } from './running-app.ts'
@@ -11,6 +13,8 @@ import { type StartOptions, startApp } from './start.ts'
 export interface AppOptions {
   readonly services?: readonly Service[]
   readonly views?: readonly View[]
+  /** Commands and queries that other apps on the same engine handle, and that this one sends or asks. */
+  readonly remote?: readonly (AnyCommandDefinition | AnyQueryDefinition)[]
   /** Topics that shall exist even if no handler reads and no definition names them. */
   readonly topics?: readonly TopicDeclaration[]
 }
@@ -29,7 +33,8 @@ export interface App extends AppParts {
  * Puts services and views together.
  *
  * @param name 1 to 100 letters, digits, `_` and `-`; stable over deployments.
- * @throws NameInvalidError `NAME_INVALID`, NameTakenError `NAME_TAKEN`, OptionsInvalidError `OPTIONS_INVALID`
+ * @throws NameInvalidError `NAME_INVALID`, NameTakenError `NAME_TAKEN`, OptionsInvalidError `OPTIONS_INVALID`,
+ *   HandlerTakenError `HANDLER_TAKEN`: two parts handle the same command or query
  *
  * @example
  * ```ts
@@ -46,25 +51,32 @@ export function app(name: string, options: AppOptions = {}): App {
   checkUnique(`services of app ${name}`, services)
   checkUnique(`views of app ${name}`, views)
   for (const view of views) checkName('view', view.name)
+  const remote = Object.freeze([...(options.remote ?? [])])
+  checkOneHandlerEach(services, remote)
   const declared: App = Object.freeze({
     name,
     services,
     views,
     topics,
+    remote,
     start: (startOptions: StartOptions) => startApp(declared, startOptions),
   })
   return declared
 }
 
 /** Each part with what tells it from something else. */
-const partMarks = { services: 'handlers', views: 'handler', topics: 'config' } as const
+const partMarks = { services: 'handlers', views: 'handler', topics: 'config', remote: 'messageKind' } as const
 
 function checkApp(name: string, options: AppOptions): void {
   const problems: OptionProblem[] = []
   for (const [option, mark] of Object.entries(partMarks) as [keyof AppOptions, string][]) {
     const parts: unknown = options[option] ?? []
     if (!Array.isArray(parts)) problems.push({ option, problem: 'is no list' })
-    else if (!parts.every((part: unknown) => typeof part === 'object' && part !== null && mark in part)) {
+    else if (
+      !parts.every(
+        (part: unknown) => (typeof part === 'object' || typeof part === 'function') && part !== null && mark in part,
+      )
+    ) {
       problems.push({ option, problem: `holds what ${option.slice(0, -1)}() did not make` })
     }
   }

@@ -1,4 +1,5 @@
-import type { Capabilities } from '../engine/index.ts'
+import { type Boundary, type Decider, idleHandler, type View } from '../domain/index.ts'
+import type { Capabilities, Kept } from '../engine/index.ts'
 import { deadLetterTopic, type Handler, togetherOf, topicsOf } from '../runtime/index.ts'
 import type { AppParts } from './parts.ts'
 
@@ -58,9 +59,35 @@ export function explain(app: AppParts, ground: Ground): AppGuarantees {
   const handlers = app.services.flatMap((service) =>
     service.handlers.map((handler) => guaranteesOf(`${service.name}.${handler.name}`, handler, app.name, ground)),
   )
-  const views = app.views.map((view) => guaranteesOf(`view ${view.name}`, view.handler, app.name, ground))
+  const deciders = app.services.flatMap((service) =>
+    service.deciders.map((decider) =>
+      deciderGuarantees(`${service.name}.${decider.name}`, decider, idleHandler(decider), app, ground),
+    ),
+  )
+  const views = app.views.map((view) =>
+    view.inline
+      ? inlineGuarantees(view, app, ground)
+      : guaranteesOf(`view ${view.name}`, view.handler, app.name, ground),
+  )
   const { durability } = ground.capabilities
-  return { app: app.name, engine: ground.name, durability, handlers: [...handlers, ...views] }
+  return { app: app.name, engine: ground.name, durability, handlers: [...handlers, ...deciders, ...views] }
+}
+
+/** What an app needs and an engine does not keep; empty: it can run there. */
+export function lackingFor(app: AppParts, { capabilities }: Ground): readonly { kept: Kept; neededBy: string }[] {
+  const isMissing = (kept: Kept): boolean => !capabilities.keeps.includes(kept)
+  const missing = (['topics', 'progress', 'state'] as const).filter(isMissing)
+  const timed = app.services.flatMap(({ name, handlers }) =>
+    handlers.filter(needsTimers).map((handler) => `${name}.${handler.name}`),
+  )
+  return [
+    ...missing.map((kept) => ({ kept, neededBy: 'every app' })),
+    ...(isMissing('timers') ? timed.map((neededBy) => ({ kept: 'timers' as const, neededBy })) : []),
+  ]
+}
+
+function needsTimers(handler: Handler): boolean {
+  return Object.keys(handler.timers).length > 0
 }
 
 function guaranteesOf(name: string, handler: Handler, app: string, ground: Ground): HandlerGuarantees {
@@ -74,6 +101,13 @@ function guaranteesOf(name: string, handler: Handler, app: string, ground: Groun
   }
   if (requires === 'exactly-once' && (bridging.delivery !== requires || bridging.publications !== requires)) {
     warnings.push('It requires exactly-once, which this ground does not give: the app will not start.')
+  }
+  if (needsTimers(handler) && !ground.capabilities.keeps.includes('timers')) {
+    warnings.push(`It has timers, which ${ground.name} does not keep: the app will not start.`)
+  }
+  if (ground.capabilities.ownedState === true && handler.state !== undefined && togetherOf(handler) !== 'all') {
+    const what = 'State lives with the partition by which its key comes'
+    warnings.push(`${what}: if a topic gets more partitions, keys that move begin there without it.`)
   }
   if (ground.capabilities.members === 'network' && togetherOf(handler) === 'all') {
     warnings.push(
@@ -100,6 +134,54 @@ function guaranteesOf(name: string, handler: Handler, app: string, ground: Groun
   }
 }
 
+/** Of commands that are sent; those that are asked in this process take the short way, by the same commit without progress. */
+function deciderGuarantees(
+  name: string,
+  decider: Decider | Boundary,
+  handler: Handler,
+  app: AppParts,
+  ground: Ground,
+): HandlerGuarantees {
+  const sent = guaranteesOf(name, handler, app.name, ground)
+  const what = decider.kind === 'decider' ? 'its stream is as it was read' : 'nothing that it read has changed'
+  return {
+    ...sent,
+    commits: sent.commits.map((commit, index) =>
+      index === 0 ? { ...commit, holds: ['events', 'outcome', ...commit.holds] } : commit,
+    ),
+    ordering: `${sent.ordering} Events are appended only if ${what}; else the command is decided anew.`,
+    dedupeWindowMs: decider.rememberMs,
+    deduplication: `The outcome of a command is remembered by its id for ${decider.rememberMs} ms at least: the same command again has the same outcome and no effect.`,
+  }
+}
+
+function inlineGuarantees(view: View, app: AppParts, ground: Ground): HandlerGuarantees {
+  const { handler } = view
+  const writers = app.services.flatMap(({ name, deciders }) =>
+    deciders
+      .filter(({ events }) => events.some(({ type }) => handler.events.some((one) => one.type === type)))
+      .map((decider) => `${name}.${decider.name}`),
+  )
+  const because = `it is changed in the commits of ${sentence(writers) || 'no decider of this app'}`
+  const told = guaranteesOf(`view ${view.name}`, handler, app.name, ground)
+  return {
+    ...told,
+    source: { ...told.source, topics: [] },
+    commits: [{ engine: ground.capabilities.bridge?.store ?? ground.name, holds: ['events', 'state'] }],
+    delivery: 'exactly-once',
+    deliveryBecause: because,
+    publications: 'exactly-once',
+    publicationsBecause: 'it publishes nothing',
+    ordering:
+      'In the order in which the events are appended: whoever gets the outcome of a command reads what it changed.',
+    retry: 'An event that it cannot take fails its command.',
+    warnings:
+      writers.length > 0
+        ? told.warnings
+        : [...told.warnings, 'No decider of this app appends its events, so it stays as it is.'],
+  }
+}
+
 type Bridging = Pick<
   HandlerGuarantees,
   'commits' | 'delivery' | 'deliveryBecause' | 'publications' | 'publicationsBecause'
@@ -107,7 +189,7 @@ type Bridging = Pick<
 
 /** How the atomic domains that a handler touches are brought together. */
 function bridgingOf(handler: Handler, { name, capabilities }: Ground): Bridging {
-  const own = ['progress', 'state', ...(Object.keys(handler.timers).length > 0 ? ['timers'] : [])] as const
+  const own = ['progress', 'state', ...(needsTimers(handler) ? ['timers'] : [])] as const
   const holds = (kinds: readonly string[]): boolean =>
     capabilities.atomic.some((domain) => kinds.every((kind) => domain.some((kept) => kept === kind)))
   const words = own.map((kind) => (kind === 'state' && handler.state === undefined ? 'dead letters' : kind))

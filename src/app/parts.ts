@@ -1,4 +1,5 @@
 import type { View } from '../domain/index.ts'
+import type { AnyCommandDefinition, AnyQueryDefinition } from '../message/index.ts'
 import type { Handler, TopicDeclaration } from '../runtime/index.ts'
 import type { Service } from './service.ts'
 
@@ -8,6 +9,8 @@ export interface AppParts {
   readonly services: readonly Service[]
   readonly views: readonly View[]
   readonly topics: readonly TopicDeclaration[]
+  /** What other apps handle. */
+  readonly remote: readonly (AnyCommandDefinition | AnyQueryDefinition)[]
 }
 
 /** One handler or view of an app: what becomes a subscription. */

@@ -59,9 +59,9 @@ async function rebuild(engine: Engine, app: string, part: Part): Promise<void> {
   }
   await engine.commit({
     state: [
-      { kind: 'clear', namespace: stateNamespace },
-      { kind: 'clear', namespace: parkedNamespace(group) },
-      { kind: 'clear', namespace: parkedKeyNamespace(group) },
+      { kind: 'clear', namespace: stateNamespace, owner: { group } },
+      { kind: 'clear', namespace: parkedNamespace(group), owner: { group } },
+      { kind: 'clear', namespace: parkedKeyNamespace(group), owner: { group } },
       { kind: 'delete', namespace: rebuildNamespace, key: group },
     ],
   })

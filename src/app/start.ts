@@ -1,4 +1,4 @@
-import { viewNamespace } from '../domain/index.ts'
+import { type CommandDesk, viewNamespace } from '../domain/index.ts'
 import type { Engine, EngineSource } from '../engine/index.ts'
 import {
   type Clock,
@@ -12,8 +12,11 @@ import {
   systemRandom,
 } from '../kernel/index.ts'
 import { type Handler, handlerNamespace, TopicResolver, topicsOf } from '../runtime/index.ts'
-import { GuaranteeMissingError } from './errors.ts'
-import { explain, type Ground } from './explain.ts'
+import { type CommandDesks, checkStore, commandDesks } from './command-desks.ts'
+import { handledTypes } from './command-handlers.ts'
+import { EngineLacksError, GuaranteeMissingError } from './errors.ts'
+import { explain, type Ground, lackingFor } from './explain.ts'
+import { buildInlineViews } from './inline-build.ts'
 import { LiveApp } from './live-app.ts'
 import type { AppParts, Part } from './parts.ts'
 import type { RunningApp } from './running-app.ts'
@@ -46,15 +49,22 @@ export async function startApp(app: AppParts, options: StartOptions): Promise<Ru
   const stopTimeoutMs = durationMs(options.stopTimeout ?? '10s')
   const sessionTimeoutMs = durationMs(options.sessionTimeout ?? '45s')
   const given = options.engine
+  const lacking = lackingFor(app, given)
+  if (lacking.length > 0) throw new EngineLacksError(given.name, lacking)
   checkGuarantees(app, given)
+  checkStore(app, given)
   const isOpen = 'commit' in given
   const engine = isOpen ? given : await given.open({ clock, random })
   try {
     const topics = new TopicResolver(engine)
+    topics.knowCommands(handledTypes(app.services, app.remote))
     await createTopics(app, topics)
+    await buildInlineViews(engine, app)
+    const desks = commandDesks(app, { engine, clock, random })
     const running = new LiveApp({
       app,
-      parts: partsOf(app),
+      parts: partsOf(app, desks),
+      desks,
       engine,
       ownsEngine: !isOpen,
       clock,
@@ -106,15 +116,22 @@ function checkGuarantees(app: AppParts, ground: Ground): void {
 }
 
 /** Group, state and handler of each handler and view. */
-function partsOf(app: AppParts): readonly Part[] {
+function partsOf(app: AppParts, desks: CommandDesks): readonly Part[] {
   const parts: Part[] = []
   for (const service of app.services) {
     for (const handler of service.handlers) {
       const group = `${app.name}.${service.name}.${handler.name}`
       parts.push({ group, handler, source: `/${app.name}/${service.name}`, stateNamespace: handlerNamespace(group) })
     }
+    for (const { name } of service.deciders) {
+      const group = `${app.name}.${service.name}.${name}`
+      const { handler } = desks.get(group) as CommandDesk
+      parts.push({ group, handler, source: `/${app.name}/${service.name}`, stateNamespace: handlerNamespace(group) })
+    }
   }
   for (const view of app.views) {
+    // Commits of deciders keep it, so nothing is subscribed.
+    if (view.inline) continue
     const group = `${app.name}.view:${view.handler.name}`
     const source = `/${app.name}/view/${view.name}`
     parts.push({ group, handler: view.handler, source, stateNamespace: viewNamespace(app.name, view) })
@@ -123,13 +140,17 @@ function partsOf(app: AppParts): readonly Part[] {
 }
 
 async function createTopics(app: AppParts, topics: TopicResolver): Promise<void> {
+  const deciders = app.services.flatMap((service) => service.deciders)
   const handlers: readonly Handler[] = [
     ...app.services.flatMap((service) => service.handlers),
-    ...app.views.map((view) => view.handler),
+    ...app.views.filter((view) => !view.inline).map((view) => view.handler),
   ]
   const names = new Set([
     ...app.topics.map((declared) => declared.name),
     ...handlers.flatMap((handler) => topicsOf(handler.events)),
+    ...deciders.flatMap(({ commands }) => topicsOf(commands)),
+    ...deciders.filter(({ publish }) => publish).flatMap(({ events }) => topicsOf(events)),
+    ...app.services.flatMap(({ answers }) => topicsOf(answers.map(({ query }) => query))),
   ])
   await topics.createDeadLetters(app.name)
   for (const name of names) await topics.create(name)

@@ -1,4 +1,12 @@
-import type { Appended, Claim, Conflict, EventQuery, ExpectedVersion, ProducerSequence } from '../engine/index.ts'
+import type {
+  Appended,
+  Claim,
+  Conflict,
+  EventQuery,
+  ExpectedVersion,
+  ProducerSequence,
+  StateOwner,
+} from '../engine/index.ts'
 
 /** One sealed record batch on its way to the log; whoever writes it gives it its base offset and checksum. */
 export interface BatchCommand {
@@ -33,9 +41,16 @@ export type StateCommand =
       readonly key: string
       readonly value: string
       readonly expected: number
+      readonly owner?: Claim
     }
-  | { readonly kind: 'delete'; readonly namespace: string; readonly key: string; readonly expected: number }
-  | { readonly kind: 'clear'; readonly namespace: string }
+  | {
+      readonly kind: 'delete'
+      readonly namespace: string
+      readonly key: string
+      readonly expected: number
+      readonly owner?: Claim
+    }
+  | { readonly kind: 'clear'; readonly namespace: string; readonly owner?: StateOwner }
 
 /** Stands for "no revision expected" in a {@link StateCommand}. */
 export const anyRevision = -1

@@ -50,6 +50,8 @@ export interface CommitQueueParts {
   readonly listener: CommitListener
   /** Claims can be lost to another process without this one knowing, so a commit under one can be refused. */
   readonly isProgressFenced?: boolean
+  /** State may live with the owner of a partition. */
+  readonly ownsState?: boolean
 }
 
 /** What the queue tells the rest of the engine, after the sync and before the commit's promise resolves. */
@@ -92,7 +94,7 @@ export class CommitQueue {
     this.#clock = parts.clock
     this.#budget = new ByteBudget('the commits waiting for the disk', parts.bufferBytesMax)
     this.#line = new WaitingLine(this.#budget)
-    this.#stager = new CommitStager(parts.catalog, parts.writer.pool)
+    this.#stager = new CommitStager(parts.catalog, parts.writer.pool, parts.ownsState ?? false)
     this.#listener = parts.listener
     this.#isProgressFenced = parts.isProgressFenced ?? false
   }

@@ -27,6 +27,7 @@ import {
   checkList,
   checkMessage,
   checkName,
+  checkOwner,
   checkQuery,
   checkRecord,
   encodeJson,
@@ -45,7 +46,12 @@ export function isUnconditional(batch: WriteBatch, isProgressFenced: boolean): b
     (!isProgressFenced || (batch.progress?.length ?? 0) === 0) &&
     (batch.append?.length ?? 0) === 0 &&
     (batch.publish?.every((write) => write.producer === undefined) ?? true) &&
-    (batch.state?.every((write) => write.kind === 'clear' || write.expectedRevision === undefined) ?? true) &&
+    (batch.state?.every(
+      (write) =>
+        (write.kind === 'clear' || write.expectedRevision === undefined) &&
+        (!isProgressFenced || write.owner === undefined),
+    ) ??
+      true) &&
     (batch.timers?.every((write) => write.kind !== 'fire') ?? true)
   )
 }
@@ -54,11 +60,14 @@ export function isUnconditional(batch: WriteBatch, isProgressFenced: boolean): b
 export class CommitStager {
   readonly #catalog: PlaceCatalog
   readonly #pool: BatchBufferPool
+  /** Whether state may live with the owner of a partition. */
+  readonly #ownsState: boolean
   readonly #eventBuilder: RecordBatchBuilder
   /** Turns records without a key over the partitions: one partition per commit, as Kafka's sticky partitioner. */
   #turn = 0
 
-  constructor(catalog: PlaceCatalog, pool: BatchBufferPool) {
+  constructor(catalog: PlaceCatalog, pool: BatchBufferPool, ownsState: boolean) {
+    this.#ownsState = ownsState
     this.#catalog = catalog
     this.#pool = pool
     this.#eventBuilder = new RecordBatchBuilder({ pool, recordBytesMax: eventBytesMax })
@@ -68,7 +77,7 @@ export class CommitStager {
   stage(batch: WriteBatch, unit: UnitDraft, nowMs: number): Staged {
     // What can be wrong without touching a shared draft comes first.
     const appends = batch.append?.map((write, i) => this.#append(write, `append[${i}]`, nowMs)) ?? none
-    const state = batch.state?.map((write, i) => stateCommand(write, `state[${i}]`)) ?? none
+    const state = batch.state?.map((write, i) => stateCommand(write, `state[${i}]`, this.#ownsState)) ?? none
     const timers = batch.timers?.map((write, i) => timerCommand(write, `timers[${i}]`)) ?? none
     const progress = batch.progress?.map((write, i) => this.#progress(write, `progress[${i}]`)) ?? none
     const published = batch.publish === undefined ? nothingPublished : this.#publish(batch.publish, unit, nowMs)
@@ -233,16 +242,21 @@ function copyOf(query: EventQuery): EventQuery {
   return { items: query.items.map(({ types = [], tags = [] }) => ({ types: [...types], tags: [...tags] })) }
 }
 
-function stateCommand(write: StateWrite, place: string): StateCommand {
+function stateCommand(write: StateWrite, place: string, ownsState: boolean): StateCommand {
   if (write.kind !== 'set' && write.kind !== 'delete' && write.kind !== 'clear') throw kindUnknown(place)
   checkName(`${place}.namespace`, write.namespace)
-  if (write.kind === 'clear') return { kind: 'clear', namespace: write.namespace }
+  const isOwned = ownsState && write.owner !== undefined
+  if (isOwned) checkOwner(`${place}.owner`, write.owner)
+  if (write.kind === 'clear') {
+    return { kind: 'clear', namespace: write.namespace, ...(isOwned && { owner: write.owner }) }
+  }
   const { namespace, key, expectedRevision } = write
   checkName(`${place}.key`, key)
   if (expectedRevision !== undefined) checkInteger(`${place}.expectedRevision`, expectedRevision, 0)
   const expected = expectedRevision ?? anyRevision
-  if (write.kind === 'delete') return { kind: 'delete', namespace, key, expected }
-  return { kind: 'set', namespace, key, value: encodeJson(`${place}.value`, write.value), expected }
+  const owned = isOwned && { owner: write.owner }
+  if (write.kind === 'delete') return { kind: 'delete', namespace, key, expected, ...owned }
+  return { kind: 'set', namespace, key, value: encodeJson(`${place}.value`, write.value), expected, ...owned }
 }
 
 function timerCommand(write: TimerWrite, place: string): TimerCommand {

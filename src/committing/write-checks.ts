@@ -1,9 +1,11 @@
 import {
   ArgumentInvalidError,
+  type Claim,
   type EventQuery,
   type ExpectedVersion,
   type JoinOptions,
   type RawRecord,
+  type StateOwner,
   type WriteBatch,
 } from '../engine/index.ts'
 import { frozenJson } from '../kernel/index.ts'
@@ -174,6 +176,17 @@ function describe(value: unknown): string {
   if (typeof value === 'number') return String(value)
   if (value === null) return 'null'
   return value === undefined ? 'missing' : `a ${typeof value}`
+}
+
+/** @throws ArgumentInvalidError `ARGUMENT_INVALID` */
+export function checkOwner(place: string, owner: unknown): asserts owner is StateOwner {
+  if (typeof owner !== 'object' || owner === null) throw new ArgumentInvalidError(place, 'is no claim and no group')
+  const { group, topic, partition, epoch } = owner as Partial<Claim>
+  checkName(`${place}.group`, group)
+  if (topic === undefined && partition === undefined) return
+  checkName(`${place}.topic`, topic)
+  checkInteger(`${place}.partition`, partition, 0)
+  checkInteger(`${place}.epoch`, epoch, 0)
 }
 
 /** What a member of a group asks for. @throws ArgumentInvalidError `ARGUMENT_INVALID` */

@@ -1,51 +1,24 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import { crc32 } from 'node:zlib'
 import {
-  checkInteger,
   checkList,
   checkName,
-  checkOptions,
-  checkSignal,
   checkText,
+  rangeConditions,
   type StateCommand,
+  StateWatchers,
+  type WatchOptions,
 } from '../committing/index.ts'
 import type { StateChange, StateEntry, StateRange, StateStore } from '../engine/index.ts'
 import type { Json } from '../kernel/index.ts'
 import { reading } from './connection.ts'
 import type { EngineCore } from './engine-core.ts'
 
-const rangeLimitDefault = 100
-const rangeLimitMax = 10_000
-/** Changed keys that a slow watcher has not seen yet; beyond this many it compares everything that it watches. */
-const pendingKeysMax = 10_000
-
-/** A value as a watcher saw it; `checksum` undefined: it stood there before the watcher came. */
-interface Seen {
-  readonly revision: number
-  readonly checksum: number | undefined
-}
-
-interface Watcher {
-  readonly namespace: string
-  readonly key: string | undefined
-  readonly prefix: string
-  /** Every key that it watches and that exists, as it saw it last: a clear tells no names. */
-  readonly seen: Map<string, Seen>
-  /** Keys that changed since the watcher last looked. */
-  readonly pending: Set<string>
-  /** Changes came whose keys it was not told. */
-  isStale: boolean
-  wake: (() => void) | undefined
-  readonly signal: AbortSignal
-  readonly leave: () => void
-}
-
 /** Keyed state of the embedded engine, as readers see it. */
 export class StateReader implements StateStore {
   readonly #core: EngineCore
   readonly #db: DatabaseSync
   readonly #get: StatementSync
-  readonly #watchers = new Map<string, Set<Watcher>>()
+  readonly #watchers: StateWatchers
   readonly #ranges = new Map<string, StatementSync>()
 
   constructor(core: EngineCore) {
@@ -54,6 +27,14 @@ export class StateReader implements StateStore {
     this.#get = this.#db.prepare(
       'SELECT revision, value FROM state WHERE namespace_id = (SELECT id FROM namespace WHERE name = ?) AND key = ?',
     )
+    this.#watchers = new StateWatchers({
+      read: (namespace, key) => this.#row(namespace, key),
+      list: (namespace, key, prefix) => this.#watched(namespace, key, prefix),
+      sleep: (subscribe, signal) => this.#sleep(subscribe, signal),
+      // Who only reads the file is told of no commit.
+      ...(core.isReadOnly && { missedChanges: () => core.changeCount }),
+      refuseIfDone: () => core.refuseIfDone(),
+    })
   }
 
   async get(namespace: string, key: string): Promise<StateEntry | undefined> {
@@ -77,28 +58,10 @@ export class StateReader implements StateStore {
     const pause = this.#core.breathe()
     if (pause !== undefined) await pause
     this.#core.refuseIfDone()
-    checkOptions('range', range)
-    const { prefix, from, to, after, reverse = false, limit = rangeLimitDefault } = range
-    checkName('namespace', namespace)
-    checkInteger('limit', limit, 0)
-    for (const [name, bound] of Object.entries({ prefix, from, to, after })) {
-      if (bound !== undefined) checkText(name, bound)
-    }
-    const conditions = ['namespace_id = (SELECT id FROM namespace WHERE name = ?)']
-    const values: (string | number)[] = [namespace]
-    const add = (condition: string, ...given: string[]): void => {
-      conditions.push(condition)
-      values.push(...given)
-    }
-    if (prefix !== undefined && prefix !== '') add('key >= ? AND substr(key, 1, length(?)) = ?', prefix, prefix, prefix)
-    const end = prefix === undefined ? undefined : afterPrefix(prefix)
-    if (end !== undefined) add('key < ?', end)
-    if (from !== undefined) add('key >= ?', from)
-    if (to !== undefined) add('key < ?', to)
-    if (after !== undefined) add(reverse ? 'key < ?' : 'key > ?', after)
-    const sql = `SELECT key, revision, value FROM state WHERE ${conditions.join(' AND ')}
-      ORDER BY key ${reverse ? 'DESC' : 'ASC'} LIMIT ?`
-    const rows = reading(this.#core.path, () => this.#statement(sql).all(...values, Math.min(limit, rangeLimitMax)))
+    const { conditions, values, order, limit } = rangeConditions(namespace, range)
+    const where = ['namespace_id = (SELECT id FROM namespace WHERE name = ?)', ...conditions].join(' AND ')
+    const sql = `SELECT key, revision, value FROM state WHERE ${where} ORDER BY key ${order} LIMIT ?`
+    const rows = reading(this.#core.path, () => this.#statement(sql).all(namespace, ...values, limit))
     return rows.map((row) => ({
       key: String(row['key']),
       value: JSON.parse(String(row['value'])) as Json,
@@ -126,99 +89,13 @@ export class StateReader implements StateStore {
       .map((row) => String(row['name']))
   }
 
-  watch(
-    namespace: string,
-    options: { readonly key?: string; readonly prefix?: string; readonly signal: AbortSignal },
-  ): AsyncGenerator<StateChange> {
-    this.#core.refuseIfDone()
-    checkName('namespace', namespace)
-    checkSignal(options?.signal)
-    const { key, prefix = '', signal } = options
-    if (key !== undefined) checkName('key', key)
-    checkText('prefix', prefix)
-    const rows = this.#watched(namespace, key, prefix)
-    const seen = new Map(rows.map((row) => [row.key, { revision: row.revision, checksum: undefined }]))
-    const watcher: Watcher = {
-      namespace,
-      key,
-      prefix,
-      seen,
-      pending: new Set(),
-      isStale: false,
-      wake: undefined,
-      signal,
-      leave: () => this.#leave(watcher),
-    }
-    if (!signal.aborted) {
-      // From now on, not from the first step on: changes count from the call.
-      const peers = this.#watchers.get(namespace) ?? new Set<Watcher>()
-      this.#watchers.set(namespace, peers.add(watcher))
-      signal.addEventListener('abort', watcher.leave, { once: true })
-    }
-    return this.#follow(watcher)
+  watch(namespace: string, options: WatchOptions): AsyncGenerator<StateChange> {
+    return this.#watchers.watch(namespace, options)
   }
 
   /** Tells watchers what a commit changed. */
   notify(commands: readonly StateCommand[]): void {
-    if (this.#watchers.size === 0) return
-    for (const command of commands) {
-      for (const watcher of this.#watchers.get(command.namespace) ?? []) {
-        if (command.kind === 'clear' || watcher.pending.size >= pendingKeysMax) watcher.isStale = true
-        else if (watcher.key === undefined ? command.key.startsWith(watcher.prefix) : command.key === watcher.key) {
-          watcher.pending.add(command.key)
-        } else continue
-        watcher.wake?.()
-      }
-    }
-  }
-
-  async *#follow(watcher: Watcher): AsyncGenerator<StateChange> {
-    const { signal } = watcher
-    let changeCount = this.#core.changeCount
-    try {
-      while (!signal.aborted) {
-        if (this.#core.isReadOnly && this.#core.changeCount !== changeCount) {
-          changeCount = this.#core.changeCount
-          watcher.isStale = true
-        }
-        for (const key of this.#changedKeys(watcher)) {
-          if (signal.aborted) return
-          const change = this.#look(watcher, key)
-          if (change !== undefined) yield change
-        }
-        if (watcher.pending.size === 0 && !watcher.isStale) await this.#sleep(watcher, changeCount)
-      }
-    } finally {
-      this.#leave(watcher)
-    }
-  }
-
-  /** Keys to look at: those that the watcher was told, and, when it was not told all, those that differ from what it saw. */
-  #changedKeys(watcher: Watcher): ReadonlySet<string> {
-    const changed = new Set(watcher.pending)
-    watcher.pending.clear()
-    if (!watcher.isStale) return changed
-    watcher.isStale = false
-    const gone = new Set(watcher.seen.keys())
-    for (const { key, revision } of this.#watched(watcher.namespace, watcher.key, watcher.prefix)) {
-      gone.delete(key)
-      if (watcher.seen.get(key)?.revision !== revision) changed.add(key)
-    }
-    for (const key of gone) changed.add(key)
-    return changed
-  }
-
-  /** What a watcher is to be told of a key; undefined when it has seen just that. */
-  #look(watcher: Watcher, key: string): StateChange | undefined {
-    this.#core.refuseIfDone()
-    const row = reading(this.#core.path, () => this.#get.get(watcher.namespace, key))
-    const seen = watcher.seen.get(key)
-    if (row === undefined) return watcher.seen.delete(key) ? { key, value: undefined, revision: 0 } : undefined
-    const text = String(row['value'])
-    const now = { revision: Number(row['revision']), checksum: crc32(text) }
-    if (seen?.revision === now.revision && seen.checksum === now.checksum) return undefined
-    watcher.seen.set(key, now)
-    return { key, value: JSON.parse(text) as Json, revision: now.revision }
+    this.#watchers.notify(commands)
   }
 
   #watched(
@@ -232,35 +109,23 @@ export class StateReader implements StateStore {
     return rows.map((row) => ({ key: String(row['key']), revision: Number(row['revision']) }))
   }
 
-  async #sleep(watcher: Watcher, changeCount: number): Promise<void> {
-    const { signal } = watcher
-    const subscribe = (waiter: () => void): (() => void) => {
-      watcher.wake = waiter
-      return () => {
-        watcher.wake = undefined
-      }
-    }
+  #sleep(subscribe: (waiter: () => void) => () => void, signal: AbortSignal): Promise<void> {
+    const { changeCount } = this.#core
     const isChanged = (): boolean => this.#core.changeCount !== changeCount
-    try {
-      await this.#core.waitForChange(subscribe, Number.POSITIVE_INFINITY, signal, isChanged)
-    } catch (error) {
-      if (!signal.aborted) throw error
-    }
-    if (!signal.aborted) this.#core.refuseIfDone()
+    return this.#core.waitForChange(subscribe, Number.POSITIVE_INFINITY, signal, isChanged)
   }
 
-  #leave(watcher: Watcher): void {
-    watcher.signal.removeEventListener('abort', watcher.leave)
-    const peers = this.#watchers.get(watcher.namespace)
-    if (peers?.delete(watcher) === true && peers.size === 0) this.#watchers.delete(watcher.namespace)
+  #row(namespace: string, key: string): { readonly revision: number; readonly value: string } | undefined {
+    const row = reading(this.#core.path, () => this.#get.get(namespace, key))
+    return row === undefined ? undefined : { revision: Number(row['revision']), value: String(row['value']) }
   }
 
   #read(namespace: string, key: string): StateEntry | undefined {
     checkName('namespace', namespace)
     checkName('key', key)
-    const row = reading(this.#core.path, () => this.#get.get(namespace, key))
+    const row = this.#row(namespace, key)
     if (row === undefined) return undefined
-    return { key, value: JSON.parse(String(row['value'])) as Json, revision: Number(row['revision']) }
+    return { key, value: JSON.parse(row.value) as Json, revision: row.revision }
   }
 
   #statement(sql: string): StatementSync {
@@ -272,11 +137,4 @@ export class StateReader implements StateStore {
     }
     return statement
   }
-}
-
-/** A key that sorts right after everything with the prefix, where one is easily named: for ASCII, the vast majority. */
-function afterPrefix(prefix: string): string | undefined {
-  const last = prefix.charCodeAt(prefix.length - 1)
-  if (Number.isNaN(last) || last >= 0x7f) return undefined
-  return prefix.slice(0, -1) + String.fromCharCode(last + 1)
 }

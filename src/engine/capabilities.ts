@@ -24,6 +24,11 @@ export interface Capabilities {
     readonly multiStream: boolean
     readonly idempotentById: boolean
   }
+  /**
+   * State that is written under a claim lives with the claimed partition: its owner alone writes it, it moves with the claim,
+   * and a key that comes from two partitions has a state on each. Absent: state is one for all.
+   */
+  readonly ownedState?: true
   /** How members of one group may be spread. */
   readonly members: 'process' | 'network'
   /**

@@ -45,7 +45,7 @@ export type {
 } from './groups.ts'
 export { OffsetSet } from './offset-set.ts'
 export { type SharedPartition, type SharingMember, sharePartitions } from './partition-shares.ts'
-export type { StateChange, StateEntry, StateRange, StateStore } from './state.ts'
+export type { StateChange, StateEntry, StateOwner, StateRange, StateStore } from './state.ts'
 export type { Timer, Timers } from './timers.ts'
 export type {
   CleanupPolicy,

@@ -2,6 +2,7 @@ import type { Json } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
 import type { EventQuery, ExpectedVersion } from './events.ts'
 import type { Claim, OffsetRange } from './groups.ts'
+import type { StateOwner } from './state.ts'
 
 /**
  * Everything that one commit makes real, or none of it.
@@ -75,6 +76,9 @@ export interface AppendWrite {
 /**
  * Change keyed state. `expectedRevision` 0 means: the key must not exist; so a `delete` that expects 0 changes nothing and
  * only holds its commit to that. Absent: last writer wins.
+ *
+ * With an `owner`, on an engine that lets state live with it, the write is made only while the claim stands. That of a whole
+ * group is cleared only while the group has no members.
  */
 export type StateWrite =
   | {
@@ -83,9 +87,16 @@ export type StateWrite =
       readonly key: string
       readonly value: Json
       readonly expectedRevision?: number
+      readonly owner?: Claim
     }
-  | { readonly kind: 'delete'; readonly namespace: string; readonly key: string; readonly expectedRevision?: number }
-  | { readonly kind: 'clear'; readonly namespace: string }
+  | {
+      readonly kind: 'delete'
+      readonly namespace: string
+      readonly key: string
+      readonly expectedRevision?: number
+      readonly owner?: Claim
+    }
+  | { readonly kind: 'clear'; readonly namespace: string; readonly owner?: StateOwner }
 
 /** Change durable timers. A timer is named by its owner and id; scheduling it again replaces it. */
 export type TimerWrite =

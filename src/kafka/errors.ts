@@ -173,3 +173,37 @@ export class KafkaProducerNumberingError extends MillraceError<'KAFKA_PRODUCER_N
     })
   }
 }
+
+/** The local copy of state cannot be used. */
+export class KafkaStateFileError extends MillraceError<
+  'KAFKA_STATE_FILE_UNUSABLE',
+  { readonly path: string; readonly reason: string }
+> {
+  constructor(path: string, reason: string, options?: ErrorOptions) {
+    super(
+      {
+        code: 'KAFKA_STATE_FILE_UNUSABLE',
+        problem: `The local copy of the state of Kafka at ${path} cannot be used: ${reason}.`,
+        remedy:
+          'Give each process a state.folder of its own, on a disk with room that it may write to. Nothing is lost with the file: stopped, delete it, and it is read from the changelog again.',
+        details: { path, reason },
+      },
+      options,
+    )
+  }
+}
+
+/** The topic that should be a changelog forgets what it should keep. */
+export class KafkaChangelogUnfitError extends MillraceError<
+  'KAFKA_CHANGELOG_UNFIT',
+  { readonly topic: string; readonly reason: string }
+> {
+  constructor(topic: string, reason: string) {
+    super({
+      code: 'KAFKA_CHANGELOG_UNFIT',
+      problem: `Topic "${topic}" cannot be a changelog of state: ${reason}.`,
+      remedy: 'Name another topic in state.topic; one that is not there is made as it has to be.',
+      details: { topic, reason },
+    })
+  }
+}

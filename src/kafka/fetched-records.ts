@@ -6,7 +6,9 @@ import {
   decodeBatch,
   decodeMessages,
   decompressForeign,
+  type RawRecord,
   RecordBatchDamagedError,
+  RecordBatchReader,
   RecordBatchUnsupportedError,
   type RecordOutcome,
   type UndecodableRecord,
@@ -53,30 +55,63 @@ export function recordsOf(
   onGap: (from: number, to: number) => void,
 ): FetchedRecords {
   const records: RecordOutcome[] = []
+  const nextOffset = walk(answer, offset, onGap, (batch, passTo) => {
+    const keep = (record: RecordOutcome): void => {
+      passTo(record.offset)
+      records.push(record)
+    }
+    try {
+      decodeMessages(readableBatch(library, batch), keep, { fromOffset: offset, verifyCrc: false })
+    } catch (error) {
+      if (!isOfBatch(error, batch)) throw error
+      const nextInBatch = (records.at(-1)?.offset ?? -1) + 1
+      keep(unreadable(batch, Math.max(offset, nextInBatch, firstOffsetOf(batch)), error))
+    }
+  })
+  return { records, nextOffset }
+}
+
+/** Like {@link recordsOf}, but gives each record as it is: views into the answer. Answers where to read on. */
+export function rawRecordsOf(
+  library: KafkaLibrary,
+  answer: FetchAnswer,
+  offset: number,
+  onRecord: (record: RawRecord) => void,
+): number {
+  return walk(answer, offset, nothing, (batch) => {
+    for (const record of new RecordBatchReader(readableBatch(library, batch), { verifyCrc: false })) {
+      if (record.offset >= offset) onRecord(record)
+    }
+  })
+}
+
+const nothing = (): void => undefined
+
+/** @param read Reads a batch that counts and is whole; it says of each record, before it takes it, at which offset it stands. */
+function walk(
+  answer: FetchAnswer,
+  offset: number,
+  onGap: (from: number, to: number) => void,
+  read: (batch: Buffer, passTo: (recordOffset: number) => void) => void,
+): number {
   let nextOffset = offset
   const aborted = new AbortedFilter(answer.aborted)
+  const passTo = (recordOffset: number): void => {
+    if (recordOffset > nextOffset) onGap(nextOffset, recordOffset)
+    nextOffset = recordOffset + 1
+  }
   for (const batch of wholeBatches(answer.bytes)) {
     const isKept = aborted.keeps(batch)
     const end = lastOffsetOf(batch) + 1
     if (end <= nextOffset) continue
     if (isKept) {
-      const keep = (record: RecordOutcome): void => {
-        if (record.offset > nextOffset) onGap(nextOffset, record.offset)
-        nextOffset = record.offset + 1
-        records.push(record)
-      }
       checkCrc(batch)
-      try {
-        decodeMessages(readableBatch(library, batch), keep, { fromOffset: offset, verifyCrc: false })
-      } catch (error) {
-        if (!isOfBatch(error, batch)) throw error
-        keep(unreadable(batch, Math.max(nextOffset, firstOffsetOf(batch)), error))
-      }
+      read(batch, passTo)
     }
     if (end > nextOffset) onGap(nextOffset, end)
     nextOffset = end
   }
-  return { records, nextOffset }
+  return nextOffset
 }
 
 /** Tells batches of aborted transactions from the others, in the order of the log (KIP-98, "Reading Aborted Transactions"). */

@@ -1,14 +1,15 @@
 /**
- * The Kafka engine: topics and the progress of consumer groups in a Kafka cluster, committed together in transactions.
+ * The Kafka engine: topics, the progress of consumer groups and state in a Kafka cluster, committed together in transactions.
  * @module
  */
 import type { Engine, EngineEnvironment, EngineSource } from '../engine/index.ts'
 import { systemClock, systemRandom } from '../kernel/index.ts'
-import { KafkaEngine, kafkaCapabilities } from './kafka-engine.ts'
+import { KafkaEngine, kafkaCapabilities, kafkaStateCapabilities } from './kafka-engine.ts'
 import { type KafkaOptions, resolveKafkaOptions } from './options.ts'
 import { prefixedEngine } from './prefixed-engine.ts'
 
 export {
+  KafkaChangelogUnfitError,
   KafkaClientMissingError,
   KafkaFeatureMissingError,
   KafkaKeepsNotError,
@@ -18,10 +19,11 @@ export {
   KafkaProducerNumberingError,
   KafkaProgressScatteredError,
   KafkaRefusedError,
+  KafkaStateFileError,
   KafkaTlsError,
   KafkaUnreachableError,
 } from './errors.ts'
-export type { KafkaGroupProtocol, KafkaOptions, KafkaSasl } from './options.ts'
+export type { KafkaGroupProtocol, KafkaOptions, KafkaSasl, KafkaStateOptions } from './options.ts'
 export { type EventHubsOptions, eventHubs, redpanda } from './presets.ts'
 
 /** An {@link EngineSource} that connects to a cluster. */
@@ -45,7 +47,7 @@ export function kafka(options: KafkaOptions): KafkaSource {
   const resolved = resolveKafkaOptions(options)
   return {
     name: 'kafka',
-    capabilities: kafkaCapabilities,
+    capabilities: resolved.state === undefined ? kafkaCapabilities : kafkaStateCapabilities,
     open: async (environment = {}) => {
       const engine = await KafkaEngine.open(resolved, {
         clock: environment.clock ?? systemClock,

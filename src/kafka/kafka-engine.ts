@@ -1,6 +1,7 @@
 import { CommitQueue, checkBatch, checkOptions, checkSignal } from '../committing/index.ts'
 import type {
   Capabilities,
+  Claim,
   CommitOutcome,
   ConsumerGroups,
   Engine,
@@ -13,13 +14,16 @@ import type {
   WriteBatch,
 } from '../engine/index.ts'
 import { ClosedError, uuidv7 } from '../kernel/index.ts'
+import { type ChangelogAccess, ChangelogTopic } from './changelog-topic.ts'
+import { ChangelogWriter } from './changelog-writer.ts'
 import { loadKafkaLibrary } from './client-library.ts'
 import { Cluster } from './cluster.ts'
-import { KafkaKeepsNotError } from './errors.ts'
+import { KafkaChangelogUnfitError, KafkaKeepsNotError } from './errors.ts'
 import { GroupLags } from './group-lags.ts'
 import { GroupOffsets } from './group-offsets.ts'
 import { KafkaGroups } from './kafka-groups.ts'
-import { KafkaTopics } from './kafka-topics.ts'
+import { KafkaState } from './kafka-state.ts'
+import { type Door, KafkaTopics } from './kafka-topics.ts'
 import { KafkaWriter } from './kafka-writer.ts'
 import { noEvents, noState, noTimers } from './not-kept.ts'
 import type { ResolvedKafkaOptions } from './options.ts'
@@ -27,7 +31,7 @@ import { PartitionExtents } from './partition-extents.ts'
 import { TopicCatalog } from './topic-catalog.ts'
 import { TopicReader } from './topic-reader.ts'
 
-/** What the Kafka engine can do, before it is opened. */
+/** What the Kafka engine can do without state, before it is opened. */
 export const kafkaCapabilities: Capabilities = {
   keeps: ['topics', 'progress'],
   atomic: [['topics', 'progress']],
@@ -45,12 +49,40 @@ export const kafkaCapabilities: Capabilities = {
   members: 'network',
 }
 
+/** With state. */
+export const kafkaStateCapabilities: Capabilities = {
+  ...kafkaCapabilities,
+  keeps: ['topics', 'progress', 'state'],
+  atomic: [['topics', 'progress', 'state']],
+  ownedState: true,
+}
+
 const name = 'kafka'
 
-/** Topics and progress in a Kafka cluster, committed together in transactions. */
+/** Whether the engine still answers, for its parts. */
+class EngineDoor implements Door {
+  isClosing = false
+  failure: () => Error | undefined = () => undefined
+
+  refuseIfDone(): void {
+    if (this.isClosing) throw new ClosedError('The engine')
+    const failure = this.failure()
+    if (failure !== undefined) throw failure
+  }
+}
+
+/** The parts that know the cluster's topics. */
+function topicParts(cluster: Cluster, door: Door) {
+  const catalog = new TopicCatalog(cluster)
+  const extents = new PartitionExtents(cluster, catalog)
+  const reader = new TopicReader(cluster, catalog, extents)
+  return { cluster, catalog, extents, reader, topics: new KafkaTopics(cluster, catalog, extents, reader, door) }
+}
+
+/** Topics and progress in a Kafka cluster, and state if it was asked for, committed together in transactions. */
 export class KafkaEngine implements Engine {
   readonly name: string = name
-  readonly capabilities: Capabilities = kafkaCapabilities
+  readonly capabilities: Capabilities
   readonly topics: Topics
   readonly groups: ConsumerGroups
   readonly events: EventStore
@@ -60,19 +92,22 @@ export class KafkaEngine implements Engine {
   readonly #catalog: TopicCatalog
   readonly #groups: KafkaGroups
   readonly #queue: CommitQueue
+  readonly #door: EngineDoor
+  readonly #state: KafkaState | undefined
   /** Commits whose topics have to be asked for first hold up those behind them, so that their order stays. */
   #gate: Promise<unknown> | undefined
   #closing: Promise<void> | undefined
 
-  private constructor(cluster: Cluster) {
+  private constructor(
+    { cluster, catalog, extents, reader, topics }: ReturnType<typeof topicParts>,
+    door: EngineDoor,
+    stateful: { readonly access: ChangelogAccess; readonly shared: ChangelogTopic } | undefined,
+  ) {
     this.#cluster = cluster
+    this.#door = door
     const { options, clock, random } = cluster
-    const door = { refuseIfDone: () => this.#refuseIfDone() }
-    const catalog = new TopicCatalog(cluster)
-    const extents = new PartitionExtents(cluster, catalog)
-    const reader = new TopicReader(cluster, catalog, extents)
     this.#catalog = catalog
-    this.topics = new KafkaTopics(cluster, catalog, extents, reader, door)
+    this.topics = topics
     this.#groups = new KafkaGroups({
       cluster,
       catalog,
@@ -84,30 +119,42 @@ export class KafkaEngine implements Engine {
     })
     this.groups = this.#groups
     this.events = noEvents(door)
-    this.state = noState(door)
+    this.#state = stateful && new KafkaState(stateful.access, stateful.shared, this.#groups)
+    this.state = this.#state ?? noState(door)
+    this.capabilities = this.#state === undefined ? kafkaCapabilities : kafkaStateCapabilities
+    const stateWriter =
+      this.#state && stateful && new ChangelogWriter(cluster, catalog, this.#state, stateful.shared.at(0))
     this.timers = noTimers(door)
     const transactionalId = `${options.transactionalIdPrefix}-${uuidv7(clock, random)()}`
     this.#queue = new CommitQueue({
-      writer: new KafkaWriter(cluster, catalog, this.#groups, transactionalId),
+      writer: new KafkaWriter(cluster, catalog, this.#groups, reader, transactionalId, stateWriter),
       catalog,
       clock,
       bufferBytesMax: options.bufferBytesMax,
       isProgressFenced: true,
+      ownsState: true,
       listener: {
         published: ({ partition, timesMs }, baseOffset) => partition.advance(baseOffset + timesMs.length),
         unitCommitted: () => undefined,
-        failed: () => undefined,
+        failed: () => this.#state?.wake(),
       },
     })
+    door.failure = () => this.#queue.failure
   }
 
   /** Opens the engine; see {@link kafka}. */
   static async open(options: ResolvedKafkaOptions, environment: EngineEnvironment): Promise<KafkaEngine> {
     const library = await loadKafkaLibrary()
     const cluster = new Cluster(library, options, environment.clock, environment.random)
+    const door = new EngineDoor()
     try {
       await cluster.persist(() => cluster.metadata([]))
-      return new KafkaEngine(cluster)
+      const parts = topicParts(cluster, door)
+      const { state } = options
+      if (state === undefined) return new KafkaEngine(parts, door, undefined)
+      const access = { ...parts, door, folder: state.folder }
+      const shared = await openShared(access, `${options.prefix}${state.topic}`)
+      return new KafkaEngine(parts, door, { access, shared })
     } catch (error) {
       await cluster.close()
       throw error
@@ -117,14 +164,14 @@ export class KafkaEngine implements Engine {
   commit(batch: WriteBatch, options?: { readonly signal?: AbortSignal }): Promise<CommitOutcome> {
     try {
       // Said before anything of its claims, which closing takes away: nobody took the partition over.
-      this.#refuseIfDone()
+      this.#door.refuseIfDone()
       checkBatch(batch)
       if (options !== undefined) checkOptions('options', options)
       if (options?.signal !== undefined) {
         checkSignal(options.signal)
         options.signal.throwIfAborted()
       }
-      refuseNotKept(batch)
+      refuseNotKept(batch, this.capabilities)
     } catch (error) {
       return Promise.reject(error)
     }
@@ -147,6 +194,7 @@ export class KafkaEngine implements Engine {
   }
 
   close(): Promise<void> {
+    this.#door.isClosing = true
     this.#closing ??= this.#close()
     return this.#closing
   }
@@ -164,6 +212,7 @@ export class KafkaEngine implements Engine {
     timer.cancel()
     await this.#cluster.close()
     await this.#queue.close()
+    await this.#state?.close()
   }
 
   async #finish(): Promise<void> {
@@ -174,7 +223,7 @@ export class KafkaEngine implements Engine {
   }
 
   #enter(batch: WriteBatch, signal: AbortSignal | undefined): Promise<CommitOutcome> {
-    for (const { claim } of batch.progress ?? []) {
+    for (const claim of claimsIn(batch)) {
       if (this.#groups.isCurrent(claim)) continue
       const { group, topic, partition } = claim
       return Promise.resolve({ ok: false, conflict: { kind: 'fenced', group, topic, partition } })
@@ -183,7 +232,11 @@ export class KafkaEngine implements Engine {
   }
 
   #areKnown(batch: WriteBatch): boolean {
-    return (batch.publish ?? []).every(({ topic, partition }) => this.#catalog.has(topic, partition))
+    const { publish = [], state = [] } = batch
+    return (
+      publish.every(({ topic, partition }) => this.#catalog.has(topic, partition)) &&
+      (state.length === 0 || this.#state?.isReady(state) !== false)
+    )
   }
 
   /** Learns of topics that are not known yet; what is not there at all is found out when the commit is staged. */
@@ -191,24 +244,43 @@ export class KafkaEngine implements Engine {
     for (const { topic, partition } of batch.publish ?? []) {
       if (!this.#catalog.has(topic, partition)) await this.#catalog.refresh(topic)
     }
+    if (batch.state !== undefined) await this.#state?.prepare(batch.state)
   }
 
   async #settled(): Promise<void> {
     while (this.#gate !== undefined) await this.#gate
     await this.#queue.settled()
   }
-
-  #refuseIfDone(): void {
-    if (this.#closing !== undefined) throw new ClosedError('The engine')
-    if (this.#queue.failure !== undefined) throw this.#queue.failure
-  }
 }
 
-function refuseNotKept(batch: WriteBatch): void {
+function refuseNotKept(batch: WriteBatch, { keeps }: Capabilities): void {
   const kinds: readonly (readonly [keyof WriteBatch, Kept])[] = [
     ['append', 'events'],
     ['state', 'state'],
     ['timers', 'timers'],
   ]
-  for (const [part, kind] of kinds) if ((batch[part]?.length ?? 0) > 0) throw new KafkaKeepsNotError(kind)
+  for (const [part, kind] of kinds) {
+    if ((batch[part]?.length ?? 0) > 0 && !keeps.includes(kind)) throw new KafkaKeepsNotError(kind)
+  }
+}
+
+/** The changelog of what belongs to nobody: its order decides, so it has one partition. */
+async function openShared(access: ChangelogAccess, name: string): Promise<ChangelogTopic> {
+  const shared = await ChangelogTopic.open(access, name, 1)
+  try {
+    if (shared.partitionCount !== 1) {
+      throw new KafkaChangelogUnfitError(name, `it has ${shared.partitionCount} partitions, not one`)
+    }
+    await shared.follow()
+    return shared
+  } catch (error) {
+    await shared.close()
+    throw error
+  }
+}
+
+/** Claims under which a batch is made. */
+function claimsIn({ progress = [], state = [] }: WriteBatch): readonly Claim[] {
+  const owners = state.flatMap(({ owner }) => (owner !== undefined && 'partition' in owner ? [owner] : []))
+  return [...progress.map(({ claim }) => claim), ...owners]
 }

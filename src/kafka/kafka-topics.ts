@@ -54,13 +54,18 @@ export class KafkaTopics implements Topics {
     return this.#describeNew(name, resolved.partitions)
   }
 
-  async ensure(name: string, config: TopicConfig = {}): Promise<TopicDescription> {
+  /** @param settings Of Kafka, for a topic that is not there. */
+  async ensure(
+    name: string,
+    config: TopicConfig = {},
+    settings: ReadonlyMap<string, string> = new Map(),
+  ): Promise<TopicDescription> {
     this.#door.refuseIfDone()
     checkTopicName(name)
     const resolved = resolveTopicConfig(name, config)
     const present = await this.describe(name)
     if (present !== undefined) return present
-    await this.#create(name, resolved)
+    await this.#create(name, resolved, settings)
     return this.#describeNew(name, 1)
   }
 
@@ -157,10 +162,17 @@ export class KafkaTopics implements Topics {
   }
 
   /** False: it is there already. */
-  async #create(name: string, config: Required<TopicConfig>): Promise<boolean> {
-    const settings = settingsOf(config)
+  async #create(
+    name: string,
+    config: Required<TopicConfig>,
+    settings: ReadonlyMap<string, string> = new Map(),
+  ): Promise<boolean> {
     // A record has the time that it was given, also one that lies far ahead.
-    const configs = [...settings, ['message.timestamp.after.max.ms', String(2n ** 63n - 1n)] as const]
+    const configs = [
+      ...settingsOf(config),
+      ...settings,
+      ['message.timestamp.after.max.ms', String(2n ** 63n - 1n)] as const,
+    ]
     const topic = {
       name,
       numPartitions: config.partitions,

@@ -1,9 +1,12 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, it } from 'vitest'
 import { type ConformanceCase, conformanceCases, type Ground, runCase, verdictOf } from '../engine/conformance/index.ts'
-import type { Engine } from '../engine/index.ts'
+import type { Capabilities, Engine } from '../engine/index.ts'
 import { kafka } from './index.ts'
-import { kafkaCapabilities } from './kafka-engine.ts'
-import { serversWanted, sharedServer } from './real-server.test-support.ts'
+import { kafkaCapabilities, kafkaStateCapabilities } from './kafka-engine.ts'
+import { freshName, serversWanted, sharedServer } from './real-server.test-support.ts'
 
 /** To repeat a case that chose at random and failed: its error names the seed. */
 const seed = process.env['MILLRACE_CONFORMANCE_SEED']
@@ -36,36 +39,48 @@ const reasons: Readonly<Record<string, string>> = {
     'brokers compact in their own time; maintain() does not hurry them',
 }
 
-function verdictOn(one: ConformanceCase): true | string {
-  return reasons[one.name] ?? verdictOf(one, { capabilities: kafkaCapabilities, movesTime: false })
+function verdictOn(one: ConformanceCase, capabilities: Capabilities): true | string {
+  return reasons[one.name] ?? verdictOf(one, { capabilities, movesTime: false })
 }
 
 /** The areas in which the older group protocol makes a difference. */
 const isOfGroups = ({ name }: ConformanceCase): boolean =>
   /^(lifecycle|closing|groups|progress|exactly once|membership): /.test(name)
 
+/** Those that have to do with state, and those in which its writer takes the place of the other. */
+const usesState = (one: ConformanceCase): boolean =>
+  isOfGroups(one) || verdictOn(one, kafkaStateCapabilities) !== verdictOn(one, kafkaCapabilities)
+
 // Skipped because it needs a real server: `npm run test:servers` runs it.
 describe.skipIf(!serversWanted).each([
-  ['consumer', () => true],
-  ['classic', isOfGroups],
-] as const)('the Kafka engine on a real server, with the %s group protocol', (groupProtocol, isAsked) => {
-  let brokers: readonly string[] = []
-  beforeAll(async () => {
-    brokers = (await sharedServer()).bootstrapBrokers
-  }, 600_000)
-  // Asking often costs a test server nothing and makes cases that wait for others short.
-  // Names with a prefix are those of half of the cases: nobody may notice.
-  const prefix = groupProtocol === 'classic' ? 'suite.' : ''
-  const ground = lastingGroundOn(() => kafka({ brokers, groupProtocol, prefix, heartbeatIntervalMs: 100 }).open())
-  afterAll(async () => {
-    await (await ground.open()).close()
-  })
+  ['consumer', 'without', () => true],
+  ['classic', 'without', isOfGroups],
+  ['classic', 'with', usesState],
+] as const)(
+  'the Kafka engine on a real server, with the %s group protocol, %s state',
+  (groupProtocol, state, isAsked) => {
+    let brokers: readonly string[] = []
+    beforeAll(async () => {
+      brokers = (await sharedServer()).bootstrapBrokers
+    }, 600_000)
+    // Asking often costs a test server nothing and makes cases that wait for others short.
+    // Names with a prefix are those of half of the cases: nobody may notice.
+    const prefix = state === 'with' ? `${freshName('suite')}.` : groupProtocol === 'classic' ? 'suite.' : ''
+    const folder = mkdtempSync(join(tmpdir(), 'millrace-kafka-state-'))
+    const options = { ...(state === 'with' && { state: { folder } }), groupProtocol, prefix, heartbeatIntervalMs: 100 }
+    const ground = lastingGroundOn(() => kafka({ brokers, ...options }).open())
+    afterAll(async () => {
+      await (await ground.open()).close()
+      rmSync(folder, { recursive: true })
+    })
+    const capabilities = state === 'with' ? kafkaStateCapabilities : kafkaCapabilities
 
-  for (const one of conformanceCases.filter(isAsked)) {
-    const verdict = verdictOn(one)
-    it(`${one.name}`, async (context) => {
-      if (verdict !== true) context.skip(verdict)
-      await runCase(one, ground)
-    }, 60_000)
-  }
-})
+    for (const one of conformanceCases.filter(isAsked)) {
+      const verdict = verdictOn(one, capabilities)
+      it(`${one.name}`, async (context) => {
+        if (verdict !== true) context.skip(verdict)
+        await runCase(one, ground)
+      }, 60_000)
+    }
+  },
+)

@@ -18,6 +18,20 @@ export type KafkaSasl =
 /** How members of a group are coordinated: KIP-848, the older protocol, or what the brokers have. */
 export type KafkaGroupProtocol = 'auto' | 'consumer' | 'classic'
 
+/** Where state of Kafka is kept. */
+export interface KafkaStateOptions {
+  /**
+   * Folder of this process alone for copies of the changelog; made if it is not there. What is in it may be deleted while
+   * the process is stopped: it is read from the changelog again.
+   */
+  readonly folder: string
+  /**
+   * Name of the changelog, a compacted topic of one partition that is made if it is not there, and of the transactional id
+   * under which it is written. Default `'millrace.state'`.
+   */
+  readonly topic?: string
+}
+
 /** Options of {@link kafka}. */
 export interface KafkaOptions {
   /** Addresses to start from, each `host:port`; the rest of the cluster is learnt from them. */
@@ -69,16 +83,22 @@ export interface KafkaOptions {
   readonly reconnectTimeoutMs?: number | null
   /** Age at which what is known of topics is asked for anew, in milliseconds, 100 to 3,600,000. Default 30,000. */
   readonly metadataMaxAgeMs?: number
+  /** Lets the engine keep state too, in a changelog of the cluster. Default: it keeps topics and progress. */
+  readonly state?: KafkaStateOptions
   /** Commits waiting for the brokers, in bytes, 64 KiB to 4 GiB; beyond it, `commit` waits. Default 67,108,864 (64 MiB). */
   readonly bufferBytesMax?: number
 }
 
 /** Options with every default filled in. */
-export interface ResolvedKafkaOptions extends Required<Omit<KafkaOptions, 'sasl' | 'instanceId' | 'tls'>> {
+export interface ResolvedKafkaOptions extends Required<Omit<KafkaOptions, 'sasl' | 'instanceId' | 'tls' | 'state'>> {
   readonly sasl: KafkaSasl | undefined
   readonly instanceId: string | undefined
   readonly tls: ConnectionOptions | undefined
+  readonly state: Required<KafkaStateOptions> | undefined
 }
+
+/** Name of the changelog, unless the options say another. */
+const stateTopicDefault = 'millrace.state'
 
 const defaults = {
   clientId: 'millrace',
@@ -114,6 +134,7 @@ const known: ReadonlySet<string> = new Set([
   'instanceId',
   'sasl',
   'tls',
+  'state',
   ...Object.keys(defaults),
 ])
 
@@ -155,6 +176,7 @@ export function resolveKafkaOptions(options: KafkaOptions): ResolvedKafkaOptions
   const { tls = false } = resolved
   if (typeof tls !== 'boolean' && (typeof tls !== 'object' || tls === null))
     refuse('tls', 'is neither boolean nor options')
+  checkState(resolved.state, refuse)
   if (problems.length > 0) throw new OptionsInvalidError('kafka()', problems)
   return {
     ...resolved,
@@ -162,6 +184,7 @@ export function resolveKafkaOptions(options: KafkaOptions): ResolvedKafkaOptions
     instanceId: resolved.instanceId,
     sasl: resolved.sasl,
     tls: tls === false ? undefined : tls === true ? {} : tls,
+    state: resolved.state && { topic: stateTopicDefault, ...resolved.state },
   }
 }
 
@@ -198,6 +221,20 @@ function checkSasl(sasl: unknown, refuse: (option: string, problem: string) => n
     if (typeof username !== 'string') refuse('sasl.username', 'is no text')
     if (!isSecret(password)) refuse('sasl.password', 'is neither text nor a function')
   } else refuse('sasl.mechanism', "is not 'PLAIN', 'SCRAM-SHA-256', 'SCRAM-SHA-512' or 'OAUTHBEARER'")
+}
+
+function checkState(state: unknown, refuse: (option: string, problem: string) => number): void {
+  if (state === undefined) return
+  if (typeof state !== 'object' || state === null) {
+    refuse('state', 'is no object')
+    return
+  }
+  const { folder, topic = stateTopicDefault, ...others } = state as Record<string, unknown>
+  if (typeof folder !== 'string' || folder === '') refuse('state.folder', 'is no path')
+  if (typeof topic !== 'string' || !/^[a-zA-Z0-9._-]{1,100}$/.test(topic)) {
+    refuse('state.topic', 'is not 1 to 100 letters, digits, dots, underscores and hyphens')
+  }
+  for (const other of Object.keys(others)) refuse(`state.${other}`, 'is no option of kafka()')
 }
 
 function isWhole(value: unknown, min: number, max: number): value is number {

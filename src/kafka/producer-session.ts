@@ -15,6 +15,7 @@ export class ProducerSession {
   #producerId = -1n
   #epoch = -1
   #isReady = false
+  #beginnings = 0
 
   constructor(cluster: Cluster, transactionalId: string | null) {
     this.#cluster = cluster
@@ -27,6 +28,11 @@ export class ProducerSession {
 
   get epoch(): number {
     return this.#epoch
+  }
+
+  /** How often it began: between two beginnings somebody else may have had the transactional id. */
+  get beginnings(): number {
+    return this.#beginnings
   }
 
   /** Sequence number of the next batch of a partition. */
@@ -82,6 +88,7 @@ export class ProducerSession {
     this.#producerId = answer.producerId
     this.#epoch = answer.producerEpoch
     this.#sequences.clear()
+    this.#beginnings++
     this.#isReady = true
   }
 }

@@ -27,6 +27,11 @@ export class TopicReader {
   readonly #catalog: TopicCatalog
   readonly #extents: PartitionExtents
   readonly #fetcher: Fetcher
+  /**
+   * While a transaction with state comes to its end: it may be readable before its state is, and nobody is to see half of
+   * it.
+   */
+  ending: Promise<unknown> | undefined
 
   constructor(cluster: Cluster, catalog: TopicCatalog, extents: PartitionExtents) {
     this.#cluster = cluster
@@ -51,7 +56,7 @@ export class TopicReader {
     }
     checkInteger('timestampMs', start.timestampMs, 0)
     await this.#settled(place)
-    const [offset] = await this.#extents.offsets([place], BigInt(start.timestampMs), this.#cluster.lasting)
+    const [offset] = await this.#extents.offsets([place], BigInt(start.timestampMs), 'decided', this.#cluster.lasting)
     if (offset !== undefined && offset >= 0) return offset
     const [end] = await this.#extents.of([place], this.#cluster.lasting)
     return end?.latest as number
@@ -73,7 +78,8 @@ export class TopicReader {
       const leftMs = Math.max(0, untilMs - this.#cluster.clock.monotonicMs())
       // What was committed here is there in a moment; until then nobody is told that there is nothing.
       const isPending = from < place.latest
-      const answer = await this.#fetch(place, from, Math.min(bytesMax, readBytesMaxMost), isPending ? 0 : leftMs, ended)
+      const answer = await this.fetch(place, from, Math.min(bytesMax, readBytesMaxMost), isPending ? 0 : leftMs, ended)
+      if (this.ending !== undefined) await this.ending
       if (place.isGone) place = await this.#catalog.resolvePartition(topic, partition)
       const found = recordsOf(this.#cluster.library, answer, from, (gapFrom, gapTo) => place.noteGap(gapFrom, gapTo))
       place.advance(answer.lastStableOffset)
@@ -90,13 +96,18 @@ export class TopicReader {
   /** Waits until everything that was committed here can be seen by others. */
   async #settled(place: Partition): Promise<void> {
     for (;;) {
-      const [end] = await this.#extents.offsets([place], atTime.latest, this.#cluster.lasting)
+      const [end] = await this.#extents.offsets([place], atTime.latest, 'decided', this.#cluster.lasting)
       if ((end ?? 0) >= place.latest || place.isGone) return
       await sleep(markerPauseMs, this.#cluster.clock, this.#cluster.ended)
     }
   }
 
-  async #fetch(
+  /**
+   * What stands in a partition from an offset on, as brokers send it; waits up to `waitMs` for something to come.
+   *
+   * @throws OffsetOutOfRangeError, TopicUnknownError, KafkaUnreachableError
+   */
+  async fetch(
     place: Partition,
     offset: number,
     bytesMax: number,

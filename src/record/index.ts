@@ -23,6 +23,7 @@ export { decodeMessages } from './message-decoder.ts'
 export { partitionFor } from './murmur2.ts'
 export type {
   MessageRecord,
+  RawRecord,
   RecordHeader,
   RecordInput,
   RecordKey,

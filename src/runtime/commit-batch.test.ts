@@ -10,8 +10,9 @@ function entryOf(key: string, revision: number): CachedState {
   return { key, value: revision === 0 ? undefined : 'old', revision, pendingCount: 0, openWrite: undefined, used: true }
 }
 
+const claim = { group: 'g', topic: 't', partition: 0, epoch: 1 }
+
 function readerOf(): PartitionReader {
-  const claim = { group: 'g', topic: 't', partition: 0, epoch: 1 }
   const reader = { claim, committed: new OffsetSet({ next: 0, done: [] }), openBatch: undefined, openRanges: [] }
   return reader as unknown as PartitionReader
 }
@@ -20,16 +21,18 @@ describe('a commit batch', () => {
   it('writes each key once: the last value, expecting the first revision', () => {
     const batch = new CommitBatch(1)
     const entry = entryOf('k', 4)
-    batch.addState('n', entry, { kind: 'set', value: 1 })
-    batch.addState('n', entry, { kind: 'remove' })
-    batch.addState('n', entry, { kind: 'set', value: 2 })
+    batch.addState('n', entry, { kind: 'set', value: 1 }, claim)
+    batch.addState('n', entry, { kind: 'remove' }, claim)
+    batch.addState('n', entry, { kind: 'set', value: 2 }, claim)
     expect(entry).toMatchObject({ value: 2, revision: 5, pendingCount: 1 })
-    expect(batch.seal().state).toEqual([{ kind: 'set', namespace: 'n', key: 'k', value: 2, expectedRevision: 4 }])
+    expect(batch.seal().state).toEqual([
+      { kind: 'set', namespace: 'n', key: 'k', value: 2, expectedRevision: 4, owner: claim },
+    ])
     const next = new CommitBatch(2)
-    next.addState('n', entry, { kind: 'remove' })
+    next.addState('n', entry, { kind: 'remove' }, claim)
     expect(entry).toMatchObject({ value: undefined, revision: 0, pendingCount: 2 })
     expect(next.seal().state).toEqual([
-      { kind: 'delete', namespace: 'n', key: 'k', value: undefined, expectedRevision: 5 },
+      { kind: 'delete', namespace: 'n', key: 'k', value: undefined, expectedRevision: 5, owner: claim },
     ])
     batch.committed()
     next.committed()
@@ -53,7 +56,7 @@ describe('a commit batch', () => {
         }
         for (const [index, step] of [...steps, 'commit'].entries()) {
           if (step === 'commit') commit()
-          else batch.addState('n', entry, step === 'set' ? { kind: 'set', value: index } : { kind: 'remove' })
+          else batch.addState('n', entry, step === 'set' ? { kind: 'set', value: index } : { kind: 'remove' }, claim)
         }
         expect(entry).toMatchObject({ value: stored?.value, revision: stored?.revision ?? 0, pendingCount: 0 })
       }),

@@ -1,5 +1,6 @@
 import type {
   AppendWrite,
+  Claim,
   OffsetRange,
   ProgressWrite,
   PublishWrite,
@@ -7,7 +8,6 @@ import type {
   TimerWrite,
   WriteBatch,
 } from '../engine/index.ts'
-import type { Json } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
 import type { PlannedPublish, PlannedState } from './effect-plan.ts'
 import type { PartitionReader } from './partition-reader.ts'
@@ -83,7 +83,7 @@ export class CommitBatch {
     this.publishedCount += planned.messages.length
   }
 
-  addState(namespace: string, entry: CachedState, planned: PlannedState): void {
+  addState(namespace: string, entry: CachedState, planned: PlannedState, owner: Claim): void {
     const value = planned.kind === 'set' ? planned.value : undefined
     let write = entry.openWrite
     if (write === undefined) {
@@ -93,6 +93,7 @@ export class CommitBatch {
         key: entry.key,
         value,
         expectedRevision: entry.revision,
+        owner,
       }
       entry.openWrite = write
       entry.pendingCount++
@@ -141,7 +142,7 @@ export class CommitBatch {
     for (const write of this.#writes) {
       // A key that came and went within the batch leaves nothing to write.
       if (write.kind === 'delete' && write.expectedRevision === 0) continue
-      state.push(write as { kind: 'set'; namespace: string; key: string; value: Json; expectedRevision: number })
+      state.push(write as StateWrite)
     }
     return {
       publish: this.#publishes.map(

@@ -175,7 +175,7 @@ export class Committer {
     const batch = this.open
     this.open = new CommitBatch(batch.sequence + 1)
     this.#urgent = false
-    if (batch.messageCount > 0) batch.addOtherState(this.#chain.link())
+    if (batch.messageCount > 0) for (const link of this.#chain.links(batch.readers)) batch.addOtherState(link)
     this.#inFlightCount++
     const startMs = this.#clock.monotonicMs()
     this.#engine.commit(batch.seal()).then(

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Conflict, Engine } from '../engine/index.ts'
+import type { Claim, Conflict, Engine } from '../engine/index.ts'
 import type { Clock } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
 import type { CommitBatch } from './commit-batch.ts'
@@ -24,25 +24,33 @@ export class Dedupe {
   readonly #known = new Map<string, number>()
   /** Ids whose commit is not done yet. */
   readonly #pending = new Set<string>()
-  #clearedBefore = Number.NEGATIVE_INFINITY
+  readonly #isTogether: boolean
+  /** Buckets before this one are gone, by whose they were. */
+  readonly #clearedBefore = new Map<string, number>()
 
-  constructor(engine: Engine, group: string, windowMs: number, clock: Clock) {
+  /** @param isTogether One member works on all partitions of the group. */
+  constructor(engine: Engine, group: string, windowMs: number, clock: Clock, isTogether: boolean) {
     this.#engine = engine
     this.#group = group
     this.#windowMs = windowMs
     this.#clock = clock
+    this.#isTogether = isTogether
   }
 
-  /** Looks the messages up, all in one go. */
-  async load(messages: readonly Message[]): Promise<void> {
+  /** Looks messages of one partition up, all in one go. */
+  async load(messages: readonly Message[], claim: Claim): Promise<void> {
+    if (this.#known.size > knownMax) this.#known.clear()
+    const byOwner = Map.groupBy(messages, (message) => this.#ownerOf(message, claim))
+    await Promise.all([...byOwner].map(([owner, own]) => this.#load([...new Set(own.map(idOf))], owner)))
+  }
+
+  async #load(ids: readonly string[], owner: Claim | undefined): Promise<void> {
     const bucket = this.#bucket()
-    if (bucket > this.#clearedBefore) await this.#clearOld(bucket)
-    const ids = [...new Set(messages.map(idOf))]
+    await this.#clearOld(bucket, owner)
     const buckets = [bucket + 1, bucket, bucket - 1]
     const found = await Promise.all(
-      buckets.map((one) => this.#engine.state.getMany(dedupeNamespace(this.#group, one), ids)),
+      buckets.map((one) => this.#engine.state.getMany(dedupeNamespace(this.#group, one), ids, owner)),
     )
-    if (this.#known.size > knownMax) this.#known.clear()
     for (const [index, id] of ids.entries()) {
       const at = found.findIndex((entries) => entries[index] !== undefined)
       if (at >= 0) this.#known.set(id, buckets[at] as number)
@@ -55,19 +63,22 @@ export class Dedupe {
   }
 
   /** Of several members that handle the same message at once, one gets through: the others expect what is not so. */
-  remember(message: Message, batch: CommitBatch): void {
+  remember(message: Message, batch: CommitBatch, claim: Claim): void {
     if (this.isKnown(message)) return
     const id = idOf(message)
     const bucket = this.#bucket()
     this.#pending.add(id)
     const namespace = dedupeNamespace(this.#group, bucket)
-    batch.addOtherState({ kind: 'set', namespace, key: id, value: null, expectedRevision: 0 })
+    const owner = this.#ownerOf(message, claim)
+    const owned = owner !== undefined && { owner }
+    batch.addOtherState({ kind: 'set', namespace, key: id, value: null, expectedRevision: 0, ...owned })
     for (const beside of [bucket - 1, bucket + 1]) {
       batch.addOtherState({
         kind: 'delete',
         namespace: dedupeNamespace(this.#group, beside),
         key: id,
         expectedRevision: 0,
+        ...owned,
       })
     }
     batch.afterCommit.push(() => {
@@ -89,23 +100,33 @@ export class Dedupe {
   clear(): void {
     this.#known.clear()
     this.#pending.clear()
+    this.#clearedBefore.clear()
   }
 
   #bucket(): number {
     return Math.floor(this.#clock.nowMs() / this.#windowMs)
   }
 
-  async #clearOld(bucket: number): Promise<void> {
+  /** A repeated message has the key of the first, and so its partition; without a key it may come from any. */
+  #ownerOf(message: Message, claim: Claim): Claim | undefined {
+    return message.partitionkey === undefined && !this.#isTogether ? undefined : claim
+  }
+
+  async #clearOld(bucket: number, owner: Claim | undefined): Promise<void> {
+    const isOwned = this.#engine.capabilities.ownedState === true && owner !== undefined
+    const place = isOwned ? `${owner.topic}/${owner.partition}/${owner.epoch}` : ''
+    if (bucket <= (this.#clearedBefore.get(place) ?? Number.NEGATIVE_INFINITY)) return
     const prefix = dedupePrefix(this.#group)
-    const old = (await this.#engine.state.namespaces(prefix)).filter((name) => {
+    const old = (await this.#engine.state.namespaces(prefix, owner)).filter((name) => {
       const of = Number(name.slice(prefix.length))
       // One more than is looked at: a member whose clock is behind may still look at it.
       return Number.isInteger(of) && of < bucket - 2
     })
     if (old.length > 0) {
-      await this.#engine.commit({ state: old.map((namespace) => ({ kind: 'clear', namespace })) })
+      const owned = owner !== undefined && { owner }
+      await this.#engine.commit({ state: old.map((namespace) => ({ kind: 'clear', namespace, ...owned })) })
     }
-    this.#clearedBefore = bucket
+    this.#clearedBefore.set(place, bucket)
   }
 }
 

@@ -1,5 +1,5 @@
 import type { ReadResult } from '../engine/index.ts'
-import type { AnyEventDefinition, Message } from '../message/index.ts'
+import type { AnyDefinition, Message } from '../message/index.ts'
 import type { RecordOutcome } from '../record/index.ts'
 import { channels } from '../telemetry/index.ts'
 import { nextTurn } from './condition.ts'
@@ -20,14 +20,9 @@ export class Dispatcher {
   readonly #parts: SubscriptionParts
   readonly #lanes: Lanes
   readonly #runner: Runner
-  readonly #definitions: ReadonlyMap<string, AnyEventDefinition>
+  readonly #definitions: ReadonlyMap<string, AnyDefinition>
 
-  constructor(
-    parts: SubscriptionParts,
-    lanes: Lanes,
-    runner: Runner,
-    definitions: ReadonlyMap<string, AnyEventDefinition>,
-  ) {
+  constructor(parts: SubscriptionParts, lanes: Lanes, runner: Runner, definitions: ReadonlyMap<string, AnyDefinition>) {
     this.#parts = parts
     this.#lanes = lanes
     this.#runner = runner
@@ -60,7 +55,7 @@ export class Dispatcher {
         position = record.offset + 1
       }
       if (chunk.length > 0) {
-        await this.#preload(chunk)
+        await this.#preload(reader, chunk)
         if (!reader.isLive || !(await this.#submit(reader, chunk))) return
       }
       if (end < records.length) {
@@ -122,21 +117,21 @@ export class Dispatcher {
     }
   }
 
-  async #preload(chunk: readonly Task[]): Promise<void> {
+  async #preload({ claim }: PartitionReader, chunk: readonly Task[]): Promise<void> {
     const { handler, cache, dedupe } = this.#parts
     const loads: Promise<void>[] = []
     if (handler.state !== undefined) {
       cache.trim()
       const keys = new Set<string>()
       for (const task of chunk) {
-        if (task.key !== undefined && !cache.has(task.key)) keys.add(task.key)
+        if (task.key !== undefined && !cache.has(task.key, claim)) keys.add(task.key)
       }
-      if (keys.size > 0) loads.push(cache.load([...keys]))
+      if (keys.size > 0) loads.push(cache.load([...keys], claim))
     }
     if (dedupe !== undefined) {
       const messages: Message[] = []
       for (const task of chunk) if (task.hasMessage) messages.push(task.message)
-      if (messages.length > 0) loads.push(dedupe.load(messages))
+      if (messages.length > 0) loads.push(dedupe.load(messages, claim))
     }
     if (loads.length > 0) await Promise.all(loads)
   }

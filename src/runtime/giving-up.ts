@@ -119,7 +119,7 @@ export class GivingUp {
     const { parking } = this.#parts
     if (task.kind === 'redrive') return [this.#entryWrite(letter, task.dead?.revision)]
     const writes: StateWrite[] = [this.#entryWrite(letter)]
-    if (task.parked !== undefined) writes.push(parking.dequeueWrite(task.parked.stateKey, task.parked.revision))
+    if (task.parked !== undefined) writes.push(parking.dequeueWrite(task))
     if (letter.parksKey) writes.push(parking.park(task.key as string, task.reader, letter.id))
     return writes
   }

@@ -1,6 +1,13 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Duration } from '../kernel/index.ts'
-import type { AnyEventDefinition, Message, MessageOf, ReadonlyData } from '../message/index.ts'
+import type {
+  AnyCommandDefinition,
+  AnyDefinition,
+  AnyEventDefinition,
+  Message,
+  MessageOf,
+  ReadonlyData,
+} from '../message/index.ts'
 import type { Effect } from './effects.ts'
 import type { RetryPolicy } from './retry-policy.ts'
 
@@ -123,18 +130,22 @@ export type StatefulTimers<State> = Readonly<
   Record<string, (timer: DueTimer, state: ReadonlyData<State>, ctx: CallContext) => HandlerResult<ReadonlyData<State>>>
 >
 
-/** One event definition or several. */
-export type Subscribed = AnyEventDefinition | readonly [AnyEventDefinition, ...AnyEventDefinition[]]
+/** What a handler takes: events, which any number of handlers may take, or commands, of which each has one handler. */
+export type SubscribedDefinition = AnyEventDefinition | AnyCommandDefinition
+
+/** One definition or several. */
+export type Subscribed = SubscribedDefinition | readonly [SubscribedDefinition, ...SubscribedDefinition[]]
 
 /** The messages of what is subscribed: a union, told apart by `message.type`. */
-export type MessageFor<E extends Subscribed> = E extends readonly AnyEventDefinition[]
+export type MessageFor<E extends Subscribed> = E extends readonly SubscribedDefinition[]
   ? MessageOf<E[number]>
   : MessageOf<E>
 
 /** A handler as `on` makes it: plain data and functions, with all defaults filled in. */
 export interface Handler {
   readonly name: string
-  readonly events: readonly AnyEventDefinition[]
+  /** Definitions of what it takes: events, or the commands or queries that it is the one handler of. */
+  readonly events: readonly AnyDefinition[]
   readonly key: ((message: Message) => string | undefined) | undefined
   /** Messages for which `key` answers `undefined` are skipped: of views. For other handlers that is a failure. */
   readonly skipsWithoutKey: boolean

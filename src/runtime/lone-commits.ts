@@ -49,7 +49,7 @@ export class LoneCommits {
     const batch = new CommitBatch(0)
     mergePlan(this.#parts, batch, task, entry, plan)
     for (const write of this.#stateWrites(task)) batch.addOtherState(write)
-    if (task.kind === 'record') dedupe?.remember(task.message, batch)
+    if (task.kind === 'record') dedupe?.remember(task.message, batch, task.reader.claim)
     const sealed = batch.seal()
     const fired: TimerWrite[] =
       task.kind === 'timer' && task.timer !== undefined
@@ -84,7 +84,7 @@ export class LoneCommits {
   /** What the commit of a task changes besides its effects. */
   #stateWrites(task: Task): readonly StateWrite[] {
     const { parking, app } = this.#parts
-    if (task.parked !== undefined) return [parking.dequeueWrite(task.parked.stateKey, task.parked.revision)]
+    if (task.parked !== undefined) return [parking.dequeueWrite(task)]
     if (task.kind !== 'redrive' || task.dead === undefined) return []
     const { letter, revision } = task.dead
     const writes: StateWrite[] = [
@@ -110,7 +110,7 @@ export class LoneCommits {
     if (task.kind === 'record' && dedupe?.isAbout(conflict) === true) {
       // It runs once more, and is then found to be known.
       const began = epoch()
-      await dedupe.load([task.message])
+      await dedupe.load([task.message], task.reader.claim)
       if (began !== epoch()) return done
     }
     const foreign =
@@ -143,7 +143,7 @@ export class LoneCommits {
     const { cache, handler, dedupe, epoch } = this.#parts
     const began = epoch()
     dedupe?.forget(task.message)
-    if (handler.state !== undefined && task.key !== undefined) await cache.reload(task.key)
+    if (handler.state !== undefined && task.key !== undefined) await cache.reload(task.key, task.reader.claim)
     return began === epoch()
   }
 }

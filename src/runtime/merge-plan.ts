@@ -13,7 +13,11 @@ export function mergePlan(
   plan: EffectPlan,
 ): void {
   for (const planned of plan.publishes) batch.addPublish(planned)
-  if (plan.state !== undefined && entry !== undefined) batch.addState(parts.stateNamespace, entry, plan.state)
+  if (plan.state !== undefined && entry !== undefined) {
+    batch.addState(parts.stateNamespace, entry, plan.state, task.reader.claim)
+  }
   if (plan.timers.length > 0) for (const write of parts.timers.writes(task, plan.timers)) batch.addTimer(write)
   for (const write of plan.appends) batch.addAppend(write)
+  for (const write of plan.writes) batch.addOtherState(write)
+  for (const write of plan.delayed) batch.addTimer(write)
 }

@@ -67,11 +67,8 @@ export class Parking {
     const released: ParkedKey[] = []
     let after: string | undefined
     for (;;) {
-      const page = await this.#engine.state.range(this.#keyNamespace, {
-        prefix,
-        limit: 1000,
-        ...(after !== undefined && { after }),
-      })
+      const range = { prefix, limit: 1000, ...(after !== undefined && { after }) }
+      const page = await this.#engine.state.range(this.#keyNamespace, range, reader.claim)
       for (const entry of page) {
         const key = entry.key.slice(prefix.length)
         const head = (entry.value as { readonly head: string | null }).head
@@ -102,7 +99,7 @@ export class Parking {
 
   /** Nothing waits any more … */
   unparkWrite(parked: ParkedKey): StateWrite {
-    return { kind: 'delete', namespace: this.#keyNamespace, key: this.#keyOf(parked) }
+    return { kind: 'delete', namespace: this.#keyNamespace, key: this.#keyOf(parked), owner: parked.reader.claim }
   }
 
   /** … so the key is as any other. */
@@ -112,11 +109,8 @@ export class Parking {
 
   /** Looks up where the queue of a key ends. */
   async locate(parked: ParkedKey): Promise<void> {
-    const [last] = await this.#engine.state.range(this.#namespace, {
-      prefix: this.#prefix(parked),
-      reverse: true,
-      limit: 1,
-    })
+    const range = { prefix: this.#prefix(parked), reverse: true, limit: 1 }
+    const [last] = await this.#engine.state.range(this.#namespace, range, parked.reader.claim)
     parked.nextSequence = last === undefined ? 0 : Number(last.key.slice(this.#prefix(parked).length)) + 1
   }
 
@@ -129,6 +123,7 @@ export class Parking {
       key: `${this.#prefix(parked)}${sortableNumber(parked.nextSequence++)}`,
       // Should another member have a queue of this name, neither overwrites what the other lets wait.
       expectedRevision: 0,
+      owner: parked.reader.claim,
       value: {
         original: originalOf(task),
         topic: task.reader.topic,
@@ -141,11 +136,14 @@ export class Parking {
 
   /** The messages that wait first. */
   waiting(parked: ParkedKey, limit: number): Promise<readonly StateEntry[]> {
-    return this.#engine.state.range(this.#namespace, { prefix: this.#prefix(parked), limit })
+    return this.#engine.state.range(this.#namespace, { prefix: this.#prefix(parked), limit }, parked.reader.claim)
   }
 
-  dequeueWrite(stateKey: string, revision: number): StateWrite {
-    return { kind: 'delete', namespace: this.#namespace, key: stateKey, expectedRevision: revision }
+  /** Takes a message that waited out of its queue. */
+  dequeueWrite({ parked, reader }: Task): StateWrite {
+    if (parked === undefined) throw new InvariantError('only what was parked is taken out of a queue')
+    const { stateKey: key, revision: expectedRevision } = parked
+    return { kind: 'delete', namespace: this.#namespace, key, expectedRevision, owner: reader.claim }
   }
 
   /** Forgets the keys of a partition, or all: they stand in the store. */
@@ -166,7 +164,14 @@ export class Parking {
   }
 
   #keyWrite(parked: ParkedKey): StateWrite {
-    return { kind: 'set', namespace: this.#keyNamespace, key: this.#keyOf(parked), value: { head: parked.head } }
+    const { head, reader } = parked
+    return {
+      kind: 'set',
+      namespace: this.#keyNamespace,
+      key: this.#keyOf(parked),
+      value: { head },
+      owner: reader.claim,
+    }
   }
 
   #keyOf(parked: ParkedKey): string {

@@ -106,16 +106,17 @@ export class Runner {
       task.attempt++
       return this.#giveUp(task, new KeyMissingError(this.#parts.group, task.message.id))
     }
-    const entry = cache.get(task.key)
+    const entry = cache.get(task.key, task.reader.claim)
     return entry === undefined ? this.#guard(this.#loadThenAttempt(task, task.key)) : this.#attempt(task, entry)
   }
 
   async #loadThenAttempt(task: Task, key: string): Promise<TaskOutcome> {
     const { cache, epoch } = this.#parts
     const began = epoch()
-    await cache.load([key])
+    const { claim } = task.reader
+    await cache.load([key], claim)
     if (began !== epoch()) return done
-    const entry = cache.get(key)
+    const entry = cache.get(key, claim)
     return entry === undefined ? this.#loadThenAttempt(task, key) : this.#attempt(task, entry)
   }
 
@@ -214,7 +215,7 @@ export class Runner {
     const { committer, dedupe } = this.#parts
     batch.addProgress(task.reader, task.from, task.offset + 1)
     batch.messageCount++
-    if (task.hasMessage) dedupe?.remember(task.message, batch)
+    if (task.hasMessage) dedupe?.remember(task.message, batch, task.reader.claim)
     if (!this.isBulk) committer.flushThisTurn()
   }
 

@@ -1,4 +1,4 @@
-import type { StateEntry, StateStore } from '../engine/index.ts'
+import type { Claim, StateEntry, StateStore } from '../engine/index.ts'
 import type { Json } from '../kernel/index.ts'
 
 /** State of one key as the next message sees it, committed or not. */
@@ -23,6 +23,7 @@ export interface PendingWrite {
   readonly key: string
   value: Json | undefined
   readonly expectedRevision: number
+  readonly owner: Claim
 }
 
 /**
@@ -36,14 +37,17 @@ export interface PendingWrite {
 export class StateCache {
   readonly #store: StateStore
   readonly #namespace: string
+  readonly #isPerPartition: boolean
   readonly #entries = new Map<string, CachedState>()
   #sampleCount = 0
   #sampledCharacters = 0
   #capacity = entriesMax
 
-  constructor(store: StateStore, namespace: string) {
+  /** @param isPerPartition A key that comes from two partitions has a state on each. */
+  constructor(store: StateStore, namespace: string, isPerPartition: boolean) {
     this.#store = store
     this.#namespace = namespace
+    this.#isPerPartition = isPerPartition
   }
 
   get namespace(): string {
@@ -54,27 +58,27 @@ export class StateCache {
     return this.#entries.size
   }
 
-  has(key: string): boolean {
-    return this.#entries.has(key)
+  has(key: string, claim: Claim): boolean {
+    return this.#entries.has(this.#placeOf(key, claim))
   }
 
-  get(key: string): CachedState | undefined {
-    const entry = this.#entries.get(key)
+  get(key: string, claim: Claim): CachedState | undefined {
+    const entry = this.#entries.get(this.#placeOf(key, claim))
     if (entry !== undefined) entry.used = true
     return entry
   }
 
   /** Reads those of the keys that are not here yet, all in one go. */
-  async load(keys: readonly string[]): Promise<void> {
-    const found = await this.#store.getMany(this.#namespace, keys)
-    for (let index = 0; index < keys.length; index++) this.#put(keys[index] as string, found[index])
+  async load(keys: readonly string[], claim: Claim): Promise<void> {
+    const found = await this.#store.getMany(this.#namespace, keys, claim)
+    for (let index = 0; index < keys.length; index++) this.#put(keys[index] as string, claim, found[index])
   }
 
   /** Reads a key again, whatever is here. Only for a key without pending changes. */
-  async reload(key: string): Promise<void> {
-    const found = await this.#store.get(this.#namespace, key)
-    this.#entries.delete(key)
-    this.#put(key, found)
+  async reload(key: string, claim: Claim): Promise<void> {
+    const found = await this.#store.get(this.#namespace, key, claim)
+    this.#entries.delete(this.#placeOf(key, claim))
+    this.#put(key, claim, found)
   }
 
   /** Forgets everything: after a rewind nothing that is here can be trusted. */
@@ -102,10 +106,11 @@ export class StateCache {
   }
 
   /** What was loaded while somebody else put a newer value here must not replace it. */
-  #put(key: string, found: StateEntry | undefined): void {
-    if (this.#entries.has(key)) return
+  #put(key: string, claim: Claim, found: StateEntry | undefined): void {
+    const place = this.#placeOf(key, claim)
+    if (this.#entries.has(place)) return
     this.#sample(found?.value)
-    this.#entries.set(key, {
+    this.#entries.set(place, {
       key,
       value: found?.value,
       revision: found?.revision ?? 0,
@@ -113,6 +118,10 @@ export class StateCache {
       openWrite: undefined,
       used: true,
     })
+  }
+
+  #placeOf(key: string, { partition }: Claim): string {
+    return this.#isPerPartition ? `${partition} ${key}` : key
   }
 
   #sample(value: Json | undefined): void {

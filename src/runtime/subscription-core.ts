@@ -1,6 +1,6 @@
 import type { Together } from '../engine/index.ts'
 import { type Clock, sleep } from '../kernel/index.ts'
-import type { AnyEventDefinition, Message } from '../message/index.ts'
+import { type AnyDefinition, type Message, topicOfDefinition } from '../message/index.ts'
 import type { CommitBatch } from './commit-batch.ts'
 import { CommitChain } from './commit-chain.ts'
 import { Committer, type Refusal } from './committer.ts'
@@ -50,6 +50,7 @@ export class SubscriptionCore {
     const definitions = new Map(handler.events.map((definition) => [definition.type, definition]))
     const topics = topicsOf(handler.events)
     this.together = togetherOf(handler)
+    const isPerPartition = engine.capabilities.ownedState === true && this.together !== 'all'
     const committer = new Committer(
       { engine, app, group, chain: this.chain, clock },
       (batch) => events.onCommitted(batch),
@@ -58,10 +59,12 @@ export class SubscriptionCore {
     this.parts = {
       ...setup,
       committer,
-      cache: new StateCache(engine.state, setup.stateNamespace),
+      cache: new StateCache(engine.state, setup.stateNamespace, isPerPartition),
       parking: new Parking(engine, group),
       dedupe:
-        handler.dedupeWindowMs === undefined ? undefined : new Dedupe(engine, group, handler.dedupeWindowMs, clock),
+        handler.dedupeWindowMs === undefined
+          ? undefined
+          : new Dedupe(engine, group, handler.dedupeWindowMs, clock, this.together === 'all'),
       outside: new OutsideCalls(group, handler, () => this.#onBreaker()),
       timers: new TimerService({
         engine,
@@ -136,8 +139,8 @@ export class SubscriptionCore {
 }
 
 /** Topics of definitions, each once, in the order in which the handler names them. */
-export function topicsOf(events: readonly AnyEventDefinition[]): readonly string[] {
-  return [...new Set(events.map((definition) => definition.topic))]
+export function topicsOf(events: readonly AnyDefinition[]): readonly string[] {
+  return [...new Set(events.map(topicOfDefinition))]
 }
 
 /**
@@ -168,7 +171,7 @@ export async function happensWithin(what: Promise<void>, limitMs: number, clock:
   return isInTime
 }
 
-function currentMessage(definitions: ReadonlyMap<string, AnyEventDefinition>, message: Message): Message {
+function currentMessage(definitions: ReadonlyMap<string, AnyDefinition>, message: Message): Message {
   const definition = definitions.get(message.type)
   return definition === undefined || definition.version === message.dataversion ? message : definition.read(message)
 }

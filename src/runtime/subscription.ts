@@ -178,7 +178,7 @@ export class Subscription {
   /** Loads what is kept about a partition, then starts to read it. */
   #open(reader: PartitionReader): void {
     if (this.#state !== 'running') return
-    const { epoch, readers, parts, lanes, redriver } = this.#core
+    const { epoch, readers, parts, lanes, redriver, chain } = this.#core
     const began = epoch.current
     const isCurrent = (): boolean =>
       began === epoch.current && this.#state === 'running' && readers.get(placeOf(reader.claim)) === reader
@@ -188,6 +188,7 @@ export class Subscription {
       const released = await load.finally(() => this.#loading.delete(load))
       // A key that is parked on one partition holds back its messages on all: none is read before all are looked up.
       await Promise.allSettled(this.#loading)
+      if (isCurrent()) await chain.openPartition(reader)
       if (isCurrent()) await parts.timers.open(reader)
       if (!isCurrent()) return
       for (const { key } of released) lanes.enqueue(new Task('replay', reader, key, nobody, 0, -1, 0))

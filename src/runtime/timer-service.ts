@@ -74,7 +74,8 @@ export class TimerService {
   /** Starts to look after the timers of a partition. */
   async open(reader: PartitionReader): Promise<void> {
     const name = this.#ownerOf(reader)
-    if (this.#closed) return
+    // An app whose handlers have timers does not start on an engine that keeps none.
+    if (this.#closed || !this.#engine.capabilities.keeps.includes('timers')) return
     if (this.#shared !== undefined && (reader.topic !== this.#shared.topic || reader.partition !== 0)) return
     const owner: Owner = {
       name,

@@ -87,6 +87,34 @@ export interface RelayFailedReport {
   readonly delayMs: number
 }
 
+/** Changes that were captured from a database are durable where they are published. */
+export interface CapturedReport {
+  /** Replication slot of the capture. */
+  readonly slot: string
+  readonly messageCount: number
+  /** From the call to durable, in milliseconds. */
+  readonly durationMs: number
+}
+
+/** A capture of changes cannot go on: it is tried again, or has ended. */
+export interface CaptureFailedReport {
+  /** Replication slot of the capture. */
+  readonly slot: string
+  readonly error: unknown
+  /** Until the next attempt, in milliseconds; `null`: there is none. */
+  readonly delayMs: number | null
+}
+
+/** A page of a changelog was read into the local copy of the state, while it is not yet complete. */
+export interface StateRestoredReport {
+  readonly topic: string
+  readonly partition: number
+  /** Offset up to which the copy holds the changelog … */
+  readonly position: number
+  /** … of so many. */
+  readonly end: number
+}
+
 /** How far a handler is behind on a partition, after each commit. */
 export interface LagReport {
   readonly handler: string
@@ -112,6 +140,22 @@ export interface RewoundReport {
 export interface BreakerReport {
   readonly handler: string
   readonly state: 'closed' | 'open' | 'half-open'
+}
+
+/** A decider or boundary answered a command. Of one that was sent, before the commit: it may be decided anew. */
+export interface DecidedReport {
+  readonly handler: string
+  /** Type of the command. */
+  readonly type: string
+  readonly messageId: string
+  readonly outcome: 'accepted' | 'rejected'
+  /** Code of the rejection. */
+  readonly code: string | null
+  readonly eventCount: number
+  /** The same command had been handled before. */
+  readonly repeated: boolean
+  /** Until it was durable, in milliseconds; of one that was sent, until it was decided. */
+  readonly durationMs: number
 }
 
 /** A channel of `node:diagnostics_channel` whose messages have one type. */
@@ -149,8 +193,12 @@ export const channels: {
   readonly rebalanced: TypedChannel<RebalancedReport>
   readonly rewound: TypedChannel<RewoundReport>
   readonly breaker: TypedChannel<BreakerReport>
+  readonly decided: TypedChannel<DecidedReport>
   readonly relayed: TypedChannel<RelayedReport>
   readonly relayFailed: TypedChannel<RelayFailedReport>
+  readonly captured: TypedChannel<CapturedReport>
+  readonly captureFailed: TypedChannel<CaptureFailedReport>
+  readonly stateRestored: TypedChannel<StateRestoredReport>
 } = Object.freeze({
   published: typed<PublishedReport>('published'),
   consumed: typed<ConsumedReport>('consumed'),
@@ -163,6 +211,10 @@ export const channels: {
   rebalanced: typed<RebalancedReport>('rebalanced'),
   rewound: typed<RewoundReport>('rewound'),
   breaker: typed<BreakerReport>('breaker'),
+  decided: typed<DecidedReport>('decided'),
   relayed: typed<RelayedReport>('relayed'),
   relayFailed: typed<RelayFailedReport>('relay-failed'),
+  captured: typed<CapturedReport>('captured'),
+  captureFailed: typed<CaptureFailedReport>('capture-failed'),
+  stateRestored: typed<StateRestoredReport>('state-restored'),
 })

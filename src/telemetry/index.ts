@@ -4,10 +4,12 @@
  */
 export {
   type BreakerReport,
+  type CaptureFailedReport,
   type CommittedReport,
   type ConsumedReport,
   channels,
   type DeadLetteredReport,
+  type DecidedReport,
   type FailedReport,
   type HandledReport,
   type LagReport,
@@ -17,5 +19,6 @@ export {
   type RelayFailedReport,
   type RetriedReport,
   type RewoundReport,
+  type StateRestoredReport,
   type TypedChannel,
 } from './channels.ts'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { StateRange } from '../state.ts'
 import { type Choices, choosing } from './choices.ts'
-import type { ConformanceCase } from './conformance-case.ts'
+import { type ConformanceCase, keeps } from './conformance-case.ts'
 import type { Fixture } from './fixture.ts'
 
 const inBytes = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b))
@@ -115,6 +115,7 @@ export const rangeCases: readonly ConformanceCase[] = [
   }),
   {
     name: 'ranges: a limit of 0 is nothing, wherever there are limits',
+    requires: keeps('state', 'events', 'timers'),
     async run(f) {
       const namespace = await filled(f, ['a', 'b'])
       const [stream, owner] = [f.name('stream'), f.name('owner')]

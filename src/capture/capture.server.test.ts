@@ -1,0 +1,429 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeEach, describe, expect, it } from 'vitest'
+import { startServer, stopServer } from '../../scripts/servers/index.ts'
+import { embedded } from '../embedded/index.ts'
+import type { Engine } from '../engine/index.ts'
+import { SeededRandom, sleep, systemClock, systemRandom } from '../kernel/index.ts'
+import type { Message } from '../message/index.ts'
+import {
+  CapturedDatabase,
+  folded,
+  happening,
+  messagesOf,
+  serversWanted,
+  until,
+} from './captured-database.test-support.ts'
+import {
+  type Capture,
+  type CaptureOptions,
+  captureChanges,
+  describeCapture,
+  forgetCapture,
+  type RowChange,
+} from './index.ts'
+
+let count = 0
+let database: CapturedDatabase
+let engine: Engine
+
+const topic = (table: string): string => `${database.name}.${table}`
+const capturing = (over: Partial<CaptureOptions> = {}): Capture =>
+  captureChanges({ ...database.place, engine, heartbeat: '200ms', ...over })
+
+/** Rows of a table by their keys, as JSON that the server makes. */
+async function contents(table: string, columns = '*'): Promise<Map<string, unknown>> {
+  const rows = await database.run(`SELECT id, to_jsonb(t) AS row FROM (SELECT ${columns} FROM ${table}) AS t`)
+  return new Map(rows.map(({ id, row }) => [JSON.stringify({ id }), row]))
+}
+
+const flat = async (table: string): Promise<readonly Message[]> => (await messagesOf(engine, topic(table))).flat()
+const changes = async (table: string): Promise<readonly Message[]> =>
+  (await flat(table)).filter((message) => !['described', 'found'].includes(happening(message)))
+
+// Skipped because it needs a real server: `npm run test:engines` runs it.
+describe.skipIf(!serversWanted)('changes of tables', { timeout: 120_000 }, () => {
+  beforeEach(async () => {
+    database = await CapturedDatabase.open(`capture_${process.pid}_${count++}`)
+    engine = await embedded({ path: ':memory:' }).open()
+    return async () => {
+      await database[Symbol.asyncDispose]()
+      await engine.close()
+    }
+  })
+
+  it('come with what was before and after, in the order of their transaction', async () => {
+    await database.run('CREATE TABLE t (id integer PRIMARY KEY, name text, total numeric)')
+    await database.setUp('t')
+    await using capture = capturing()
+    await capture.caughtUp()
+    await database.run(`INSERT INTO t VALUES (1, 'a', 1.50), (2, 'b', NULL); UPDATE t SET name = 'c' WHERE id = 1;
+      UPDATE t SET id = 3 WHERE id = 2; DELETE FROM t WHERE id = 1`)
+    await capture.caughtUp()
+    const found = await changes('t')
+    const told = found
+      .toSorted((a, b) => (a.id < b.id ? -1 : 1))
+      .map((message) => [happening(message), message.partitionkey, message.data])
+    expect(told).toMatchObject([
+      [
+        'inserted',
+        '1',
+        { schema: database.name, table: 't', key: { id: 1 }, before: null, after: { id: 1, name: 'a', total: '1.50' } },
+      ],
+      ['inserted', '2', { key: { id: 2 }, after: { id: 2, name: 'b', total: null } }],
+      ['updated', '1', { key: { id: 1 }, before: null, after: { id: 1, name: 'c', total: '1.50' } }],
+      ['deleted', '2', { key: { id: 2 }, before: { id: 2 }, after: null, movedTo: { id: 3 } }],
+      ['inserted', '3', { key: { id: 3 }, after: { id: 3, name: 'b', total: null }, movedFrom: { id: 2 } }],
+      ['deleted', '1', { key: { id: 1 }, before: { id: 1 }, after: null }],
+    ])
+    const transactions = found.map(({ data }) => (data as RowChange).transaction)
+    expect(new Set(transactions.map((transaction) => transaction?.lsn)).size).toBe(1)
+    expect(transactions.map((transaction) => transaction?.index ?? -1).toSorted((a, b) => a - b)).toEqual([
+      0, 1, 2, 3, 3, 4,
+    ])
+    expect(transactions[0]?.committedAt).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$/)
+    const [first] = found
+    expect(first).toMatchObject({
+      source: `/capture/${database.name}`,
+      type: `${topic('t')}.${happening(first as Message)}`,
+    })
+  })
+
+  it('say what a replica identity lets them say', async () => {
+    await database.run(`CREATE TABLE t (id integer PRIMARY KEY, code text NOT NULL UNIQUE, name text, long text);
+      ALTER TABLE t ALTER long SET STORAGE EXTERNAL; ALTER TABLE t REPLICA IDENTITY FULL;
+      CREATE TABLE u (code text NOT NULL, name text); CREATE UNIQUE INDEX u_code ON u (code);
+      ALTER TABLE u REPLICA IDENTITY USING INDEX u_code`)
+    await database.setUp('t', 'u')
+    await using capture = capturing()
+    await database.run(`INSERT INTO t VALUES (1, 'x', 'a', repeat('long', 1000)); UPDATE t SET name = 'b'; DELETE FROM t;
+      INSERT INTO u VALUES ('k', 'a'); UPDATE u SET name = 'b'; DELETE FROM u`)
+    await capture.caughtUp()
+    const long = 'long'.repeat(1000)
+    const row = { id: 1, code: 'x', name: 'a', long }
+    const [, updated, deleted] = (await changes('t')).map(({ data }) => data as RowChange)
+    expect(updated).toMatchObject({ key: { id: 1 }, before: row, after: { ...row, name: 'b' } })
+    expect(updated?.unchanged).toBeUndefined()
+    expect(deleted).toMatchObject({ key: { id: 1 }, before: { ...row, name: 'b' } })
+    expect((await changes('u')).map(({ data }) => data)).toMatchObject([
+      { key: { code: 'k' }, after: { code: 'k', name: 'a' } },
+      { key: { code: 'k' }, before: null, after: { code: 'k', name: 'b' } },
+      { key: { code: 'k' }, before: { code: 'k' }, after: null },
+    ])
+  })
+
+  it('name the long values that an update did not send, and do not show them as something else', async () => {
+    await database.run(`CREATE TABLE t (id integer PRIMARY KEY, n integer, long text);
+      ALTER TABLE t ALTER long SET STORAGE EXTERNAL`)
+    await database.setUp('t')
+    await using capture = capturing()
+    await database.run(
+      `INSERT INTO t VALUES (1, 1, repeat('x', 5000)); UPDATE t SET n = 2; UPDATE t SET long = 'short'`,
+    )
+    await capture.caughtUp()
+    const [, first, second] = (await changes('t')).map(({ data }) => data as RowChange)
+    expect(first).toMatchObject({ after: { id: 1, n: 2 }, unchanged: ['long'] })
+    expect(first?.after).not.toHaveProperty('long')
+    expect(second).toMatchObject({ after: { id: 1, n: 2, long: 'short' } })
+    expect(second).not.toHaveProperty('unchanged')
+  })
+
+  it('tell what a table looks like, and when that has changed, also within a transaction and after a restart', async () => {
+    await database.run('CREATE TABLE t (id integer PRIMARY KEY, name varchar(10)); INSERT INTO t VALUES (1)')
+    await database.setUp('t')
+    const first = capturing({ topic: () => `${database.name}.t` })
+    await first.caughtUp()
+    await database.run(
+      'INSERT INTO t VALUES (2); ALTER TABLE t ADD price numeric(10,2); INSERT INTO t VALUES (3, NULL, 1.5)',
+    )
+    await first.caughtUp()
+    await first.close()
+    await using second = capturing()
+    await database.run('INSERT INTO t VALUES (4); ALTER TABLE t DROP name; ALTER TABLE t ALTER id TYPE bigint')
+    await database.run('INSERT INTO t VALUES (5)')
+    await second.caughtUp()
+    const described = (await flat('t')).filter((message) => happening(message) === 'described')
+    const partitions = Map.groupBy(described, ({ data }) => (data as { partition: number }).partition)
+    expect([...partitions.keys()].toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3])
+    for (const messages of partitions.values()) {
+      expect(messages.map(({ data }) => data)).toMatchObject([
+        {
+          previous: null,
+          columns: [
+            { name: 'id', type: 'integer', isKey: true },
+            { name: 'name', type: 'character varying(10)' },
+          ],
+        },
+        { added: ['price'], removed: [], changed: [], columns: [{}, {}, { name: 'price', type: 'numeric(10,2)' }] },
+        { added: [], removed: ['name'], changed: ['id'], columns: [{ type: 'bigint' }, { name: 'price' }] },
+      ])
+    }
+    expect((await folded(engine, topic('t'))).get('{"id":"5"}')).toEqual({ id: '5', price: null })
+  })
+
+  it('of all kinds of columns are the same in a snapshot and in the stream', async () => {
+    await database.run(`CREATE TYPE mood AS ENUM ('sad', 'so so'); CREATE DOMAIN amount AS bigint CHECK (VALUE > 0);
+      CREATE TABLE t (id integer PRIMARY KEY, b boolean, n bigint, f float8, r real, num numeric, t timestamptz, l timestamp, d date,
+        i interval, j json, jb jsonb, u uuid, by bytea, ta text[], nested integer[][], m mood, ms mood[], a amount, am amount[],
+        generated integer GENERATED ALWAYS AS (id * 2) STORED, point point, nothing text)`)
+    const insert = (id: number): Promise<unknown> =>
+      database.run(
+        `INSERT INTO t VALUES ($1, true, 9007199254740993, 0.1, 'NaN', 1.10, '2026-01-31 12:00:00.5+02', '2026-01-31 12:00', '2026-01-31',
+          '1 day 2 hours', '{"a": 1}', '[1, {"b": null}]', '019a9e5c-3a68-7b1e-8d0a-52f6c1a09be4', '\\x00ff', ARRAY['a', NULL, 'b "c"'],
+          '{{1,2},{3,4}}', 'so so', '{sad,"so so"}', 7, '{7,8}', DEFAULT, '(1,2)', NULL)`,
+        [id],
+      )
+    await insert(1)
+    await database.setUp('t')
+    await using capture = capturing()
+    await capture.caughtUp()
+    await insert(2)
+    await capture.caughtUp()
+    const rows = await folded(engine, topic('t'))
+    const row = {
+      id: 1,
+      b: true,
+      n: '9007199254740993',
+      f: 0.1,
+      r: 'NaN',
+      num: '1.10',
+      t: '2026-01-31T10:00:00.5Z',
+      l: '2026-01-31T12:00:00',
+      d: '2026-01-31',
+      i: 'P1DT2H',
+      j: { a: 1 },
+      jb: [1, { b: null }],
+      u: '019a9e5c-3a68-7b1e-8d0a-52f6c1a09be4',
+      by: 'AP8=',
+      ta: ['a', null, 'b "c"'],
+      nested: [
+        [1, 2],
+        [3, 4],
+      ],
+      m: 'so so',
+      ms: ['sad', 'so so'],
+      a: '7',
+      am: ['7', '8'],
+      point: '(1,2)',
+      nothing: null,
+    }
+    expect(rows.get('{"id":1}')).toEqual(row)
+    expect(rows.get('{"id":2}')).toEqual({ ...row, id: 2 })
+  })
+
+  it('add up to what the table holds, while it is read and written at the same time', async () => {
+    await database.run(`CREATE TABLE t (id integer PRIMARY KEY, n integer, filler text);
+      INSERT INTO t SELECT i, 0, repeat('f', 20) FROM generate_series(1, 10000) AS i`)
+    await database.setUp('t')
+    const random = new SeededRandom(systemRandom.nextUint32())
+    process.stderr.write(`Seed of the writes: ${random.seed}\n`)
+    const capture = capturing()
+    const writer = async (base: number): Promise<void> => {
+      for (let turn = 0; turn < 80; turn++) {
+        const id = 1 + (random.nextUint32() % 10_000)
+        const kind = random.nextUint32() % 5
+        if (kind === 0) await database.run('DELETE FROM t WHERE id BETWEEN $1 AND $2', [id, id + 3])
+        else if (kind === 1) await database.run('INSERT INTO t VALUES ($1, 1, NULL) ON CONFLICT DO NOTHING', [id])
+        else if (kind === 2) await database.run('UPDATE t SET id = $1 WHERE id = $2', [base + turn, id])
+        else await database.run('UPDATE t SET n = n + 1 WHERE id BETWEEN $1 AND $2', [id, id + 20])
+      }
+    }
+    await Promise.all([writer(100_000), writer(200_000), writer(300_000)])
+    await capture.caughtUp()
+    expect(await folded(engine, topic('t'))).toEqual(await contents('t'))
+    await capture.close()
+  })
+
+  it('come once when the connection is cut again and again, in the snapshot and in large transactions', async () => {
+    await database.run(`CREATE TABLE t (id integer PRIMARY KEY, n integer);
+      INSERT INTO t SELECT i, 0 FROM generate_series(1, 6000) AS i`)
+    await database.setUp('t')
+    const capture = capturing()
+    let cuts = 0
+    const cutting = (async () => {
+      while (cuts < 6) {
+        await sleep(60, systemClock)
+        if (await database.cut()) cuts++
+      }
+    })()
+    for (let turn = 0; turn < 4; turn++) await database.run('UPDATE t SET n = n + 1')
+    await cutting
+    await capture.caughtUp()
+    await capture.close()
+    expect(await folded(engine, topic('t'))).toEqual(await contents('t'))
+    expect((await changes('t')).length).toBe(24_000)
+  })
+
+  it('do not hold back the log of a server on which only other tables change, or nothing', async () => {
+    await database.run('CREATE TABLE t (id integer PRIMARY KEY); CREATE TABLE other (id integer)')
+    await database.setUp('t')
+    await using capture = capturing()
+    await capture.caughtUp()
+    const confirmed = async (): Promise<bigint> => {
+      const [row] = await database.run(
+        `SELECT confirmed_flush_lsn - '0/0'::pg_lsn AS lsn FROM pg_replication_slots WHERE slot_name = $1`,
+        [database.name],
+      )
+      return BigInt(String(row?.['lsn']))
+    }
+    await database.run('INSERT INTO other SELECT generate_series(1, 50000)')
+    const [end] = await database.run(`SELECT pg_current_wal_lsn() - '0/0'::pg_lsn AS lsn`)
+    await until(async () => (await confirmed()) >= BigInt(String(end?.['lsn'])))
+    expect(await changes('t')).toHaveLength(0)
+  })
+
+  it('of one slot are captured by one capture, and by the next one when that is closed', async () => {
+    await database.run('CREATE TABLE t (id integer PRIMARY KEY)')
+    await database.setUp('t')
+    const first = capturing()
+    await first.caughtUp()
+    const second = capturing()
+    await until(() => second.state === 'standing-by')
+    await database.run('INSERT INTO t VALUES (1)')
+    await first.caughtUp()
+    await first.close()
+    await first.close()
+    expect(first.state).toBe('ended')
+    await database.run('INSERT INTO t VALUES (2)')
+    await second.caughtUp()
+    await second.close()
+    expect([...(await folded(engine, topic('t'))).keys()].toSorted()).toEqual(['{"id":1}', '{"id":2}'])
+  })
+
+  it('leave out what is too long for the topic, and say so', async () => {
+    await database.run('CREATE TABLE t (id integer PRIMARY KEY, short text, long text)')
+    await database.setUp('t')
+    await engine.topics.create(topic('t'), { recordBytesMax: 20_000 })
+    await using capture = capturing()
+    await database.run(`INSERT INTO t VALUES (1, 'a', repeat('x', 50000)), (2, 'b', repeat('y', 15000))`)
+    await capture.caughtUp()
+    const [first, second] = (await changes('t'))
+      .map(({ data }) => data as RowChange)
+      .toSorted((a, b) => Number(a.key?.['id']) - Number(b.key?.['id']))
+    expect(first).toMatchObject({ after: { id: 1, short: 'a' }, omitted: ['long'] })
+    expect(first?.after).not.toHaveProperty('long')
+    expect(second?.after).toEqual({ id: 2, short: 'b', long: 'y'.repeat(15_000) })
+  })
+
+  it('of tables that are added later begin with a snapshot of these', async () => {
+    await database.run('CREATE TABLE t (id integer PRIMARY KEY); CREATE TABLE later (id integer PRIMARY KEY)')
+    await database.run('INSERT INTO later VALUES (1), (2)')
+    await database.setUp('t')
+    await using capture = capturing()
+    await capture.caughtUp()
+    await database.setUp('t', 'later')
+    await database.run('INSERT INTO later VALUES (3)')
+    await until(async () => (await folded(engine, topic('later'))).size === 3)
+    expect(await folded(engine, topic('later'))).toEqual(await contents('later'))
+  })
+
+  it('loses and repeats nothing when the capturing process is killed again and again', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'millrace-capture-'))
+    const path = join(folder, 'target.db')
+    const script = join(import.meta.dirname, 'fixtures', 'capture-process.ts')
+    const random = new SeededRandom(systemRandom.nextUint32())
+    process.stderr.write(`Seed of the kills: ${random.seed}\n`)
+    await database.run(`CREATE TABLE t (id integer PRIMARY KEY, n integer);
+      INSERT INTO t SELECT i, 0 FROM generate_series(1, 8000) AS i`)
+    await database.setUp('t')
+    let isDone = false
+    let total = 0
+    const writing = (async () => {
+      while (!isDone) {
+        const from = random.nextUint32() % 8_000
+        total +=
+          (await database.pool.query('UPDATE t SET n = n + 1 WHERE id > $1 AND id <= $1 + 200', [from])).rowCount ?? 0
+        await sleep(5, systemClock)
+      }
+    })()
+    for (let round = 0; round < 6; round++) {
+      const child = spawn(process.execPath, [script, database.url, database.name, path], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
+      const exit = once(child, 'exit')
+      await once(child.stdout, 'data')
+      await sleep(100 + random.nextFloat() * 700, systemClock)
+      child.kill('SIGKILL')
+      await exit
+    }
+    isDone = true
+    await writing
+    const file = await embedded({ path }).open()
+    const last = capturing({ engine: file })
+    await last.caughtUp()
+    await last.close()
+    const rows = await folded(file, topic('t'))
+    const updated = (await messagesOf(file, topic('t'))).flat().filter((message) => happening(message) === 'updated')
+    await file.close()
+    rmSync(folder, { recursive: true })
+    expect(rows).toEqual(await contents('t'))
+    expect(updated).toHaveLength(total)
+  })
+
+  it('come once, apart from what is under way at a crash, to an engine that keeps no state beside topics', async () => {
+    await database.run(`CREATE TABLE t (id integer PRIMARY KEY, n integer);
+      INSERT INTO t SELECT i, 0 FROM generate_series(1, 5000) AS i`)
+    await database.setUp('t')
+    const plain: Engine = Object.assign(Object.create(engine) as Engine, {
+      topics: engine.topics,
+      capabilities: { ...engine.capabilities, atomic: [['topics', 'progress']] },
+      commit: (batch: Parameters<Engine['commit']>[0]) => engine.commit(batch),
+    })
+    const first = capturing({ engine: plain })
+    await until(async () => (await flat('t')).length > 2_000)
+    await first.close()
+    const second = capturing({ engine: plain })
+    await database.run('UPDATE t SET n = 1')
+    await second.caughtUp()
+    await second.close()
+    await using third = capturing({ engine: plain })
+    await database.run('DELETE FROM t WHERE id > 4000')
+    await third.caughtUp()
+    expect(await folded(engine, topic('t'))).toEqual(await contents('t'))
+    expect((await flat('t')).filter((message) => happening(message) === 'found')).toHaveLength(5_000)
+    expect(await engine.state.count('capture')).toBe(0)
+    await third.close()
+    await forgetCapture(plain, database.name)
+    expect((await engine.topics.list()).map(({ name }) => name)).toEqual([topic('t')])
+  })
+
+  it('are told of by a description of what the server keeps', async () => {
+    expect(await describeCapture(database.place)).toEqual({ tables: [], slot: null })
+    await database.run('CREATE TABLE t (id integer PRIMARY KEY)')
+    await database.setUp('t')
+    const { slot, tables } = await describeCapture(database.place)
+    expect(tables).toEqual([topic('t')])
+    expect(slot).toMatchObject({ isActive: false, walStatus: 'reserved' })
+    expect(slot?.retainedBytes).toBeGreaterThan(0)
+  })
+})
+
+// Skipped because it needs a real server: `npm run test:engines` runs it.
+describe.skipIf(!serversWanted)('changes of tables on a server that is killed', { timeout: 120_000 }, () => {
+  const place = { portBase: 35_000 + (process.pid % 5_000) }
+  afterAll(() => stopServer('postgres', { ...place, deleteData: true }))
+
+  it('go on by themselves', async () => {
+    const server = await startServer('postgres', place)
+    database = await CapturedDatabase.open('capture', server.connection.url)
+    engine = await embedded({ path: ':memory:' }).open()
+    await database.run('CREATE TABLE t (id integer PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 5000)')
+    await database.setUp('t')
+    const capture = capturing()
+    await until(async () => (await folded(engine, topic('t'))).size > 0)
+    const [node] = server.nodes
+    await node?.kill()
+    await sleep(300, systemClock)
+    await node?.resume().catch(() => undefined)
+    await startServer('postgres', place)
+    await database.run('INSERT INTO t SELECT generate_series(5001, 6000)')
+    await until(async () => (await folded(engine, topic('t'))).size === 6000)
+    await capture.close()
+    expect(await folded(engine, topic('t'))).toEqual(await contents('t'))
+    await engine.close()
+    await database[Symbol.asyncDispose]()
+  })
+})

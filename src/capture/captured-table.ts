@@ -1,0 +1,134 @@
+import type { Engine } from '../engine/index.ts'
+import { attributeTextProblem } from '../message/index.ts'
+import { type PublishedTable, readPublishedTables, readTypeNames, readTypeShapes } from './catalog.ts'
+import { type ReadValue, readerOf, type TypeShape, userTypeOidMin } from './column-values.ts'
+import { CapturePublicationMissingError, CaptureTableKeylessError } from './errors.ts'
+import type { PgClient } from './pg-client.ts'
+import type { Relation } from './pgoutput.ts'
+import { describeTable, type TableDescription } from './table-description.ts'
+
+/** Where the events of a table go. */
+export interface TableTopic {
+  readonly name: string
+  readonly partitionCount: number
+  readonly recordBytesMax: number
+}
+
+/** How a column gets from a row into an event. */
+export interface CapturedColumn {
+  readonly name: string
+  readonly isKey: boolean
+  readonly read: ReadValue
+}
+
+/** A table as changes of it are read and published, until it is altered. */
+export interface CapturedTable {
+  readonly schema: string
+  readonly name: string
+  /** `schema.name`: what its events are named by. */
+  readonly fullName: string
+  readonly columns: readonly CapturedColumn[]
+  readonly keyIndexes: readonly number[]
+  readonly topic: TableTopic
+  readonly description: TableDescription
+}
+
+/** Finds the topic of a table. */
+export type TopicOfTable = (table: { readonly schema: string; readonly name: string }) => string
+
+/** The tables of a publication, as they stand in the catalog and as the stream tells of them. */
+export class CapturedTables {
+  readonly #client: PgClient
+  readonly #engine: Engine
+  readonly #publication: string
+  readonly #topicOf: TopicOfTable
+  #published: readonly PublishedTable[] = []
+  readonly #topics = new Map<string, TableTopic>()
+  readonly #shapes = new Map<number, TypeShape>()
+  readonly #askedTypes = new Set<number>()
+
+  private constructor(client: PgClient, engine: Engine, publication: string, topicOf: TopicOfTable) {
+    this.#client = client
+    this.#engine = engine
+    this.#publication = publication
+    this.#topicOf = topicOf
+  }
+
+  /** @throws CapturePublicationMissingError, CaptureTableKeylessError, and what client and engine throw */
+  static async load(
+    client: PgClient,
+    engine: Engine,
+    publication: string,
+    topicOf: TopicOfTable,
+  ): Promise<CapturedTables> {
+    const tables = new CapturedTables(client, engine, publication, topicOf)
+    await tables.reload()
+    return tables
+  }
+
+  /** Looks again which tables are published. */
+  async reload(): Promise<void> {
+    const published = await readPublishedTables(this.#client, this.#publication)
+    if (published.length === 0) throw new CapturePublicationMissingError(this.#publication)
+    const keyless = published.filter(({ orderedBy }) => orderedBy.length === 0)
+    if (keyless.length > 0) throw new CaptureTableKeylessError(keyless.map(({ relation }) => fullNameOf(relation)))
+    this.#published = published
+  }
+
+  get published(): readonly PublishedTable[] {
+    return this.#published
+  }
+
+  isPublished(tableOid: number): boolean {
+    return this.#published.some(({ relation }) => relation.id === tableOid)
+  }
+
+  /** All that it takes to publish changes of a table that looks so. */
+  async resolve(relation: Relation): Promise<CapturedTable> {
+    const typeNames = await readTypeNames(this.#client, relation.columns)
+    await this.#learnTypes(relation)
+    const primaryKey = this.#published.find((table) => table.relation.id === relation.id)?.primaryKey ?? []
+    const description = describeTable(relation, typeNames, primaryKey)
+    const columns = description.columns.map(({ name, isKey, typeOid }) => ({
+      // No message can hold the one name that reaches into prototypes.
+      name: name === '__proto__' ? '_proto_' : name,
+      isKey,
+      read: readerOf(typeOid, this.#shapes),
+    }))
+    const { schema, name } = relation
+    return {
+      schema,
+      name,
+      fullName: fullNameOf(relation),
+      columns,
+      keyIndexes: columns.flatMap(({ isKey }, index) => (isKey ? [index] : [])),
+      topic: await this.#topic({ schema, name }),
+      description,
+    }
+  }
+
+  async #learnTypes({ columns }: Relation): Promise<void> {
+    const unknown = columns
+      .map(({ typeOid }) => typeOid)
+      .filter((oid) => oid >= userTypeOidMin && !this.#askedTypes.has(oid))
+    if (unknown.length === 0) return
+    for (const [oid, shape] of await readTypeShapes(this.#client, unknown)) this.#shapes.set(oid, shape)
+    for (const oid of unknown) this.#askedTypes.add(oid)
+  }
+
+  async #topic(table: { readonly schema: string; readonly name: string }): Promise<TableTopic> {
+    const name = this.#topicOf(table)
+    const known = this.#topics.get(name)
+    if (known !== undefined) return known
+    const { partitions, config } = await this.#engine.topics.ensure(name)
+    const topic = { name, partitionCount: partitions.length, recordBytesMax: config.recordBytesMax }
+    this.#topics.set(name, topic)
+    return topic
+  }
+}
+
+/** `schema.name`, in a form that attributes of a message can have. */
+export function fullNameOf({ schema, name }: { readonly schema: string; readonly name: string }): string {
+  const plain = `${schema}.${name}`
+  return attributeTextProblem(plain) === undefined ? plain : `${encodeURIComponent(schema)}.${encodeURIComponent(name)}`
+}

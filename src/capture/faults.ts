@@ -1,0 +1,61 @@
+import { MillraceError } from '../kernel/index.ts'
+import { CaptureAccessRefusedError, CaptureRefusedError, CaptureSlotUnusableError } from './errors.ts'
+
+/** Errors of ours that will still be there at the next try. */
+const finalCodes: ReadonlySet<string> = new Set([
+  'CAPTURE_CLIENT_MISSING',
+  'CAPTURE_WAL_LEVEL',
+  'CAPTURE_ACCESS_REFUSED',
+  'CAPTURE_REFUSED',
+  'CAPTURE_SLOT_MISSING',
+  'CAPTURE_SLOT_UNUSABLE',
+  'CAPTURE_POSITION_LOST',
+  'CAPTURE_DATABASE_CHANGED',
+  'CAPTURE_PUBLICATION_MISSING',
+  'CAPTURE_TABLE_KEYLESS',
+  'CAPTURE_PROTOCOL',
+  'TOPIC_NAME_INVALID',
+  'OPTIONS_INVALID',
+  'ARGUMENT_INVALID',
+  'CLOSED',
+])
+
+/** Codes of the server (PostgreSQL manual, appendix A) that no waiting changes. */
+const refusedStates: ReadonlySet<string> = new Set([
+  '3D000', // invalid_catalog_name: no such database
+  '0A000', // feature_not_supported: a standby, an old version
+  '42601', // syntax_error
+  '42704', // undefined_object
+  '42P01', // undefined_table
+  '42710', // duplicate_object
+  '42P17', // invalid_object_definition
+  '22023', // invalid_parameter_value
+])
+
+/** SQLSTATE of an error that the server sent; `undefined`: it did not come from the server. */
+export function sqlStateOf(error: unknown): string | undefined {
+  const { code, severity } = error as { readonly code?: unknown; readonly severity?: unknown }
+  return typeof severity === 'string' && typeof code === 'string' ? code : undefined
+}
+
+/** Another connection reads from the slot. */
+export function isSlotBusy(error: unknown): boolean {
+  return sqlStateOf(error) === '55006'
+}
+
+/** Whether an error will still be there at the next try. */
+export function isFinal(error: unknown): boolean {
+  return error instanceof MillraceError && finalCodes.has(error.code)
+}
+
+/** The typed error of what the server refuses for good; anything else as it is. */
+export function errorOf(error: unknown, slot: string): unknown {
+  const state = sqlStateOf(error)
+  if (state === undefined || !(error instanceof Error)) return error
+  const said = error.message.replace(/\.$/, '')
+  if (state.startsWith('28') || state === '42501') return new CaptureAccessRefusedError(state, said, { cause: error })
+  // object_not_in_prerequisite_state: the slot was invalidated, as `max_slot_wal_keep_size` makes the server do.
+  if (state === '55000' && /slot/.test(said)) return new CaptureSlotUnusableError(slot, said)
+  if (refusedStates.has(state)) return new CaptureRefusedError(state, said, { cause: error })
+  return error
+}

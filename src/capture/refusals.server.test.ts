@@ -1,0 +1,133 @@
+import { beforeEach, describe, expect, it } from 'vitest'
+import { embedded } from '../embedded/index.ts'
+import type { Engine } from '../engine/index.ts'
+import { type CaptureFailedReport, channels } from '../telemetry/index.ts'
+import { CapturedDatabase, folded, serversWanted } from './captured-database.test-support.ts'
+import { captureChanges, createCapture, dropCapture, forgetCapture } from './index.ts'
+import type { PgClient, TextRow } from './pg-client.ts'
+import { checkServer } from './server-check.ts'
+
+let count = 0
+let database: CapturedDatabase
+let engine: Engine
+
+const capturing = (over: object = {}): ReturnType<typeof captureChanges> =>
+  captureChanges({ ...database.place, engine, heartbeat: '200ms', ...over })
+
+// Skipped because it needs a real server: `npm run test:engines` runs it.
+describe.skipIf(!serversWanted)('a capture that cannot go on', { timeout: 60_000 }, () => {
+  beforeEach(async () => {
+    database = await CapturedDatabase.open(`refused_${process.pid}_${count++}`)
+    engine = await embedded({ path: ':memory:' }).open()
+    await database.run('CREATE TABLE t (id integer PRIMARY KEY); INSERT INTO t VALUES (1)')
+    return async () => {
+      await database[Symbol.asyncDispose]()
+      await engine.close()
+    }
+  })
+
+  it('says that there is no slot, or no publication, or no database, or no right', async () => {
+    const failures: CaptureFailedReport[] = []
+    const note = (report: unknown): number => failures.push(report as CaptureFailedReport)
+    channels.captureFailed.subscribe(note)
+    const missing = capturing()
+    await expect(missing.finished).rejects.toMatchObject({ code: 'CAPTURE_SLOT_MISSING', details: { lsn: null } })
+    await expect(missing.caughtUp()).rejects.toMatchObject({ code: 'CAPTURE_SLOT_MISSING' })
+    expect(missing.state).toBe('ended')
+    await missing.close()
+    channels.captureFailed.unsubscribe(note)
+    expect(failures).toMatchObject([{ slot: database.name, error: { code: 'CAPTURE_SLOT_MISSING' }, delayMs: null }])
+    await database.setUp('t')
+    await expect(capturing({ publication: 'nobody_s' }).finished).rejects.toMatchObject({
+      code: 'CAPTURE_PUBLICATION_MISSING',
+    })
+    const elsewhere = new URL(database.url)
+    elsewhere.pathname = '/nowhere'
+    await expect(capturing({ connection: elsewhere.href }).finished).rejects.toMatchObject({ code: 'CAPTURE_REFUSED' })
+    const stranger = new URL(database.url)
+    stranger.password = 'wrong'
+    await expect(capturing({ connection: stranger.href }).finished).rejects.toMatchObject({
+      code: 'CAPTURE_ACCESS_REFUSED',
+    })
+    await expect(createCapture({ connection: stranger.href, slot: 'x', tables: ['t'] })).rejects.toMatchObject({
+      code: 'CAPTURE_ACCESS_REFUSED',
+    })
+  })
+
+  it('says which tables have no key, and which is not there', async () => {
+    await database.run(
+      'CREATE TABLE keyless (id integer); CREATE TABLE whole (id integer); ALTER TABLE whole REPLICA IDENTITY FULL',
+    )
+    await expect(database.setUp('t', 'keyless', 'whole')).rejects.toMatchObject({
+      code: 'CAPTURE_TABLE_KEYLESS',
+      details: { tables: [`${database.name}.keyless`, `${database.name}.whole`] },
+    })
+    await expect(database.setUp('nothing')).rejects.toMatchObject({
+      code: 'CAPTURE_REFUSED',
+      details: { sqlState: '42P01' },
+    })
+  })
+
+  it('finds out that its slot was made anew behind its back, and begins anew when it is told to', async () => {
+    await database.setUp('t')
+    const first = capturing()
+    await first.caughtUp()
+    await expect(dropCapture(database.place)).rejects.toMatchObject({ code: 'CAPTURE_SLOT_ACTIVE' })
+    await first.close()
+    await dropCapture(database.place)
+    await dropCapture(database.place)
+    await expect(capturing().finished).rejects.toMatchObject({
+      code: 'CAPTURE_SLOT_MISSING',
+      details: { lsn: expect.any(String) },
+    })
+    await database.run('INSERT INTO t VALUES (2)')
+    await database.setUp('t')
+    await expect(capturing().finished).rejects.toMatchObject({ code: 'CAPTURE_POSITION_LOST' })
+    await forgetCapture(engine, database.name)
+    await engine.topics.delete(`${database.name}.t`)
+    await using again = capturing()
+    await again.caughtUp()
+    expect([...(await folded(engine, `${database.name}.t`)).keys()].toSorted()).toEqual(['{"id":1}', '{"id":2}'])
+  })
+
+  it('does not go on in the log of another server', async () => {
+    await database.setUp('t')
+    const first = capturing()
+    await first.caughtUp()
+    await first.close()
+    const entry = await engine.state.get('capture', database.name)
+    const value = { ...(entry?.value as { readonly lsn: string }), system: '1' }
+    await engine.commit({ state: [{ kind: 'set', namespace: 'capture', key: database.name, value }] })
+    await expect(capturing().finished).rejects.toMatchObject({
+      code: 'CAPTURE_DATABASE_CHANGED',
+      details: { expectedSystem: '1' },
+    })
+  })
+
+  it('refuses a slot that is for something else', async () => {
+    await database.setUp('t')
+    const other = `${database.name}_other`
+    await database.run(`SELECT pg_create_logical_replication_slot($1, 'test_decoding')`, [other])
+    const refused = capturing({ slot: other, publication: database.name }).finished
+    await expect(refused).rejects.toMatchObject({
+      code: 'CAPTURE_SLOT_UNUSABLE',
+      details: { reason: expect.stringMatching(/test_decoding/) },
+    })
+    await dropCapture({ connection: database.url, slot: other })
+  })
+})
+
+describe('a server', () => {
+  const answering = (row: TextRow): PgClient => ({ query: async () => ({ rows: [row] }) }) as unknown as PgClient
+
+  it('that writes too little into its log, or is too old, is refused', async () => {
+    const server = { number: '150018', version: '15.18', wal_level: 'logical' }
+    await checkServer(answering(server))
+    await expect(checkServer(answering({ ...server, wal_level: 'replica' }))).rejects.toMatchObject({
+      code: 'CAPTURE_WAL_LEVEL',
+    })
+    await expect(checkServer(answering({ ...server, number: '130022', version: '13.22' }))).rejects.toMatchObject({
+      code: 'CAPTURE_REFUSED',
+    })
+  })
+})

@@ -1,0 +1,211 @@
+import { isoTime } from '../kernel/index.ts'
+import type { CapturedTable, CapturedTables } from './captured-table.ts'
+import { fullNameOf } from './captured-table.ts'
+import { lsnOf, type PublishedTable, tableSql } from './catalog.ts'
+import { sqlStateOf } from './faults.ts'
+import { type Lsn, lsnText, writtenUpTo } from './lsn.ts'
+import { literal, type PgClient, quoted, type TextRow } from './pg-client.ts'
+import type { Place, SnapshotProgress } from './place.ts'
+import { type FoundRow, foundRow } from './row-values.ts'
+import { TransactionSnapshot } from './transaction-snapshot.ts'
+
+/** A chunk holds about so much at most: rows are read so many at a time until then. */
+const chunkRowsMax = 2_000
+const chunkBytesMax = 1024 * 1024
+const fetchRows = 200
+
+/** Rows of one table that were read at one moment, until the stream of changes has come to that moment. */
+export interface SnapshotChunk {
+  readonly table: CapturedTable
+  /** By their keys. Those that a change overtakes are taken out. */
+  readonly rows: Map<string, FoundRow>
+  /** Which transactions the rows show. */
+  readonly sees: TransactionSnapshot
+  /** Where the stream has come to everything that the rows show. */
+  readonly reachedAt: Lsn
+  /** Names the snapshot of this table. */
+  readonly startLsn: string
+  /** RFC 3339, when the rows were read. */
+  readonly time: string
+  /** How far the snapshot is with this chunk. */
+  readonly progress: SnapshotProgress
+  /** The table was described anew meanwhile: the rows have an older form. */
+  isStale: boolean
+}
+
+type OpenSnapshot = Extract<SnapshotProgress, { kind: 'open' }>
+
+/** SQLSTATE of what goes well a little later: a lock that is held, a statement that took too long, columns that changed. */
+const passingStates: ReadonlySet<string> = new Set(['55P03', '57014', '40001', '42703', '42P01', '42883', '42804'])
+
+/** The transactions that must be over before the first chunk, and those of which changes were seen since. */
+export class SeenTransactions {
+  readonly #startedBelow: bigint
+  readonly #xids = new Set<number>()
+
+  private constructor(startedBelow: bigint) {
+    this.#startedBelow = startedBelow
+  }
+
+  /** Call it before the stream starts. */
+  static async load(client: PgClient): Promise<SeenTransactions> {
+    return new SeenTransactions((await readMoment(client)).sees.xmax)
+  }
+
+  add(xid: number): void {
+    this.#xids.add(xid)
+  }
+
+  /**
+   * Whether a snapshot shows all whose changes have been published. A transaction comes through the stream a moment before
+   * statements see it; and what ran when this process started may be such a one that another process has published.
+   */
+  areSeenBy(snapshot: TransactionSnapshot): boolean {
+    for (const xid of this.#xids) if (snapshot.sees(xid)) this.#xids.delete(xid)
+    return this.#xids.size === 0 && snapshot.xmin >= this.#startedBelow
+  }
+}
+
+/**
+ * Reads the rows that are there already, chunk by chunk in the order of the key, each at a moment of its own. So no transaction is
+ * held open, the server keeps no log for it, and what has been read need not be read again.
+ */
+export class SnapshotReader {
+  readonly #client: PgClient
+  readonly #tables: CapturedTables
+  readonly #place: Place
+  readonly #seen: SeenTransactions
+  readonly #resolved = new Map<number, { readonly form: string; readonly table: CapturedTable }>()
+
+  constructor(client: PgClient, tables: CapturedTables, place: Place, seen: SeenTransactions) {
+    this.#client = client
+    this.#tables = tables
+    this.#place = place
+    this.#seen = seen
+  }
+
+  /** Whether there are rows that were not read. */
+  get isPending(): boolean {
+    return this.#next() !== undefined
+  }
+
+  /** A transaction of which changes were published. */
+  see(xid: number): void {
+    this.#seen.add(xid)
+  }
+
+  /**
+   * Reads the next chunk. Call it where no transaction is under way in the stream, and take nothing from the stream meanwhile.
+   * `undefined`: it has to wait a little.
+   */
+  async read(): Promise<SnapshotChunk | undefined> {
+    const next = this.#next()
+    if (next === undefined) return undefined
+    try {
+      await this.#client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
+      try {
+        // Before the snapshot is taken: one from before a change of the table's form might show it as empty.
+        await this.#client.query(`LOCK TABLE ${fromSql(next)} IN ACCESS SHARE MODE`)
+        const moment = await readMoment(this.#client)
+        return this.#seen.areSeenBy(moment.sees) ? await this.#readChunk(next.relation.id, moment) : undefined
+      } finally {
+        await this.#client.query('ROLLBACK')
+      }
+    } catch (error) {
+      if (!passingStates.has(sqlStateOf(error) ?? '')) throw error
+      await this.#tables.reload()
+      return undefined
+    }
+  }
+
+  #next(): PublishedTable | undefined {
+    return this.#tables.published.find(({ relation }) => {
+      const note = this.#place.table(fullNameOf(relation))
+      return note?.snapshot.kind !== 'done' || (note.description?.tableOid ?? relation.id) !== relation.id
+    })
+  }
+
+  async #readChunk(tableOid: number, { sees, lsn, time }: Moment): Promise<SnapshotChunk | undefined> {
+    await this.#tables.reload()
+    const published = this.#next()
+    if (published?.relation.id !== tableOid) return undefined
+    const table = await this.#resolve(published)
+    const before = this.#begun(table, published)
+    const path = published.operatorSchemas.map(quoted).join(', ')
+    await this.#client.query(`SET LOCAL search_path = ${path}`)
+    await this.#client.query(`DECLARE millrace_chunk NO SCROLL CURSOR FOR ${chunkSql(published, before?.after)}`)
+    const rows = new Map<string, FoundRow>()
+    let last: TextRow | undefined
+    let isLast = false
+    for (let bytes = 0; !isLast && rows.size < chunkRowsMax && bytes < chunkBytesMax; ) {
+      const { rows: found } = await this.#client.query(`FETCH ${fetchRows} FROM millrace_chunk`)
+      for (const row of found) {
+        const read = foundRow(
+          table,
+          published.relation.columns.map(({ name }) => row[name] ?? null),
+        )
+        rows.set(read.key, read)
+        bytes += read.bytes
+      }
+      last = found.at(-1) ?? last
+      isLast = found.length < fetchRows
+    }
+    const startLsn = before?.startLsn ?? lsnText(lsn)
+    const after = published.orderedBy.map((name) => [name, last?.[name] ?? ''] as const)
+    const progress: SnapshotProgress = isLast ? { kind: 'done' } : { kind: 'open', startLsn, after }
+    return { table, rows, sees, reachedAt: lsn, startLsn, time, progress, isStale: false }
+  }
+
+  /** How far the snapshot of a table is. One whose key has other columns now is read again from its beginning. */
+  #begun({ fullName }: CapturedTable, { orderedBy, relation }: PublishedTable): OpenSnapshot | undefined {
+    const { snapshot, description } = this.#place.table(fullName) ?? {}
+    if (snapshot?.kind !== 'open' || description?.tableOid !== relation.id) return undefined
+    const hasSameKey = snapshot.after.map(([column]) => column).join('\0') === orderedBy.join('\0')
+    return hasSameKey ? snapshot : undefined
+  }
+
+  async #resolve({ relation }: PublishedTable): Promise<CapturedTable> {
+    const form = JSON.stringify(relation)
+    const known = this.#resolved.get(relation.id)
+    if (known?.form === form) return known.table
+    const table = await this.#tables.resolve(relation)
+    this.#resolved.set(relation.id, { form, table })
+    return table
+  }
+}
+
+/** A moment at which rows are read. */
+interface Moment {
+  readonly sees: TransactionSnapshot
+  /** Everything that it shows was committed before. */
+  readonly lsn: Lsn
+  /** RFC 3339. */
+  readonly time: string
+}
+
+async function readMoment(client: PgClient): Promise<Moment> {
+  const text = `SELECT pg_current_snapshot()::text AS snapshot, pg_current_wal_insert_lsn()::text AS lsn,
+    floor(extract(epoch FROM now()) * 1000)::text AS ms`
+  const [row] = (await client.query(text)).rows
+  return {
+    sees: TransactionSnapshot.parse(row?.['snapshot'] ?? ''),
+    lsn: writtenUpTo(lsnOf(row, 'lsn')),
+    time: isoTime(Number(row?.['ms'])),
+  }
+}
+
+/** The rows after a key, in the order of the index. */
+function chunkSql(published: PublishedTable, after: OpenSnapshot['after'] | undefined): string {
+  const { relation, orderedBy, filter } = published
+  const key = orderedBy.map(quoted).join(', ')
+  const conditions: string[] = filter === null ? [] : [`(${filter})`]
+  if (after !== undefined) conditions.push(`(${key}) > (${after.map(([, value]) => literal(value)).join(', ')})`)
+  const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`
+  const columns = relation.columns.map(({ name }) => quoted(name)).join(', ')
+  return `SELECT ${columns} FROM ${fromSql(published)} ${where} ORDER BY ${key}`
+}
+
+/** Tables that inherit from another one are published by themselves. */
+function fromSql({ relation, isPartitioned }: PublishedTable): string {
+  return `${isPartitioned ? '' : 'ONLY '}${tableSql(relation)}`
+}
