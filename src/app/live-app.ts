@@ -251,11 +251,12 @@ export class LiveApp implements RunningApp {
   }
 
   async #stop(): Promise<void> {
-    this.#end.abort()
+    this.#end.abort(new AppStoppedError(this.name))
     const { ownsEngine, engine, stopTimeoutMs } = this.#options
     try {
       if (this.#failure === undefined) {
         await this.#delayed.stop()
+        await this.#bus.settled()
         await Promise.all([...this.#subscriptions.values()].map((one) => one.stop(stopTimeoutMs)))
       }
     } finally {
