@@ -14,9 +14,9 @@ import { type StartOptions, startApp } from './start.ts'
 export interface AppOptions {
   readonly services?: readonly Service[]
   readonly views?: readonly View[]
-  readonly sagas?: readonly AnySaga[]
   /** Commands and queries that other apps on the same engine handle, and that this one sends or asks. */
   readonly remote?: readonly (AnyCommandDefinition | AnyQueryDefinition)[]
+  readonly sagas?: readonly AnySaga[]
   /** Topics that shall exist even if no handler reads and no definition names them. */
   readonly topics?: readonly TopicDeclaration[]
 }

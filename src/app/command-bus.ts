@@ -31,6 +31,8 @@ export class CommandBus {
   readonly #options: CommandBusOptions
   readonly #sentOnly: ReadonlySet<string>
   readonly #remote: ReadonlySet<string>
+  /** Commands that were asked and are being handled in this process. */
+  readonly #underWay = new Set<Promise<CommandOutcome>>()
 
   constructor(options: CommandBusOptions) {
     this.#options = options
@@ -57,16 +59,31 @@ export class CommandBus {
     const desk = this.#options.desks.get(type)
     if (desk === undefined) {
       if (!this.#remote.has(type)) throw this.#missing(type)
-      const reply = await this.#inTime(command, options, (signal) => this.#options.replies.ask(command, signal))
+      const reply = await this.#remotely(command, options)
       if (reply.kind === 'accepted' || reply.kind === 'rejected') return outcomeOfReply(reply)
       throw new AskFailedError(type, command.id, reply.kind === 'failed' ? reply.error : 'UNEXPECTED', problemOf(reply))
     }
-    if (options.timeout === undefined && options.signal === undefined) return desk.execute(command)
-    return this.#inTime(command, options, () => desk.execute(command))
+    const handled = desk.execute(command)
+    this.#underWay.add(handled)
+    try {
+      const isPatient = options.timeout === undefined && options.signal === undefined
+      return await (isPatient ? handled : this.#inTime(command, options, () => handled))
+    } finally {
+      // Who waits no longer leaves it to its own end.
+      handled.then(
+        () => this.#underWay.delete(handled),
+        () => this.#underWay.delete(handled),
+      )
+    }
+  }
+
+  /** Resolves when all commands that are being handled here are. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#underWay)
   }
 
   async query(definition: AnyQueryDefinition, params: unknown, options: AskOptions = {}): Promise<unknown> {
-    const { app, clock, replies } = this.#options
+    const { app, clock } = this.#options
     const create = definition as unknown as (params: unknown) => Message
     const query = create(params)
     const own = app.services.flatMap(({ answers }) => answers).find(({ name }) => name === definition.type)
@@ -75,7 +92,7 @@ export class CommandBus {
       return this.#inTime(query, options, () => own.run(query, { view, nowMs: () => clock.nowMs() }))
     }
     if (!this.#remote.has(definition.type)) throw this.#missing(definition.type)
-    const reply = await this.#inTime(query, options, (signal) => replies.ask(query, signal))
+    const reply = await this.#remotely(query, options)
     if (reply.kind === 'answered') return checkedResult(definition, reply.result)
     throw new AskFailedError(
       query.type,
@@ -85,7 +102,14 @@ export class CommandBus {
     )
   }
 
-  /** Waits no longer than the caller wants, or than the app runs. */
+  /** Nobody reads the reply when the app has stopped. */
+  #remotely(message: Message, options: AskOptions): ReturnType<ReplyListener['ask']> {
+    return this.#inTime(message, options, (signal) =>
+      this.#options.replies.ask(message, AbortSignal.any([signal, this.#options.signal])),
+    )
+  }
+
+  /** Waits no longer than the caller wants. */
   async #inTime<Result>(
     asked: Message,
     { timeout = timeoutDefault, signal }: AskOptions,
@@ -93,8 +117,7 @@ export class CommandBus {
   ): Promise<Result> {
     const timeoutMs = durationMs(timeout)
     const over = new AbortController()
-    const ends = [over.signal, this.#options.signal, ...(signal === undefined ? [] : [signal])]
-    const ended = AbortSignal.any(ends)
+    const ended = AbortSignal.any(signal === undefined ? [over.signal] : [over.signal, signal])
     const late = sleep(timeoutMs, this.#options.clock, ended).then(() => {
       throw new AskTimeoutError(asked.type, asked.id, timeoutMs)
     })

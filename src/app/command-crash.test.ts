@@ -5,26 +5,25 @@ import { temporaryFolder } from './app.test-support.ts'
 import { checkLoad, inlineBank } from './command-load.test-support.ts'
 import { crashGrounds } from './fixtures/crash-handlers.ts'
 
-const killCount = 6
+const killCount = 4
 
-/** Runs the bank until it is killed; answers what it said. */
-async function runAndKill(ground: string, path: string, run: number, afterMs: number): Promise<string> {
+/** Runs the bank until it has said so many things, then kills it; answers what it said. */
+async function runAndKill(ground: string, path: string, run: number, afterLines: number): Promise<string> {
   const program = new URL('./fixtures/command-app.ts', import.meta.url).pathname
   const child = spawn(process.execPath, [program, path, String(run), ground], { stdio: ['ignore', 'pipe', 'inherit'] })
   let output = ''
-  const ready = Promise.withResolvers<void>()
+  const enough = Promise.withResolvers<void>()
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output += text
-    if (output.startsWith('ready')) ready.resolve()
+    if (output.split('\n').length > afterLines) enough.resolve()
   })
   const exited = new Promise<number | null>((resolve) => {
     child.on('exit', (code) => {
-      ready.resolve()
+      enough.resolve()
       resolve(code)
     })
   })
-  await ready.promise
-  await new Promise((resolve) => setTimeout(resolve, afterMs))
+  await enough.promise
   child.kill('SIGKILL')
   expect(await exited).toBe(null)
   return output
@@ -38,7 +37,7 @@ describe.each(['one engine', 'two engines'])('a bank on %s that is killed again 
     const path = folder.path('bank.db')
     const acknowledged = new Set<string>()
     for (let run = 1; run <= killCount; run++) {
-      const output = await runAndKill(ground, path, run, 20 + Math.floor(random.nextFloat() * 250))
+      const output = await runAndKill(ground, path, run, 30 + Math.floor(random.nextFloat() * 200))
       for (const [, id] of output.matchAll(/^(?:accepted|sent) (\S+)$/gm)) acknowledged.add(id as string)
       expect(output).not.toMatch(/^rejected/m)
     }

@@ -48,6 +48,27 @@ describe('ask', () => {
     expect(await typesOf(engine, 'account-a')).toEqual(['Opened', 'Deposited', 'Withdrawn'])
   })
 
+  it('is finished when the app has stopped', async () => {
+    using folder = temporaryFolder()
+    const path = folder.path('bank.db')
+    const running = await bank.start({ engine: embedded({ path }) })
+    const asked = Array.from({ length: 50 }, (_, n) => running.ask(Open({ id: `a${n}` })))
+    await running.stop()
+    expect(kindsOf(await Promise.all(asked))).toEqual(asked.map(() => 'accepted'))
+    await expect(running.ask(Open({ id: 'late' }))).rejects.toMatchObject({ code: 'APP_STOPPED' })
+  })
+
+  it('leaves a command to its end when nobody waits any longer', async () => {
+    await using engine = await memoryEngine()
+    await using running = await bank.start({ engine })
+    const abort = new AbortController()
+    const open = Open({ id: 'a' })
+    const asked = running.ask(open, { signal: abort.signal })
+    abort.abort(new Error('I have to go'))
+    await expect(asked).rejects.toThrow('I have to go')
+    expect(await running.ask(open)).toMatchObject({ kind: 'accepted', repeated: true })
+  })
+
   it('ties events to their command', async () => {
     await using engine = await memoryEngine()
     await using running = await bank.start({ engine })

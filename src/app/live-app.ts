@@ -35,9 +35,8 @@ import type { AppParts, Part } from './parts.ts'
 import { quietAt } from './quiet.ts'
 import { beginRebuild, finishRebuild } from './rebuild.ts'
 import { ReplyListener } from './reply-listener.ts'
-import type { AskOptions, RunningApp } from './running-app.ts'
+import type { AskOptions, RunningApp, SagaClient } from './running-app.ts'
 import { enlist, subscriptionsOf } from './running-subscriptions.ts'
-import type { SagaClient } from './saga-client.ts'
 
 /** What a running app is made of. */
 export interface LiveAppOptions {
@@ -252,11 +251,12 @@ export class LiveApp implements RunningApp {
   }
 
   async #stop(): Promise<void> {
-    this.#end.abort()
+    this.#end.abort(new AppStoppedError(this.name))
     const { ownsEngine, engine, stopTimeoutMs } = this.#options
     try {
       if (this.#failure === undefined) {
         await this.#delayed.stop()
+        await this.#bus.settled()
         await Promise.all([...this.#subscriptions.values()].map((one) => one.stop(stopTimeoutMs)))
       }
     } finally {

@@ -12,7 +12,7 @@ import {
   type SagaSelection,
   sagaNamespace,
 } from '../saga/index.ts'
-import type { SagaClient } from './saga-client.ts'
+import type { SagaClient } from './running-app.ts'
 
 /** Made once: it says nothing about where. */
 const nobodyWaits: DOMException = new DOMException('Nobody waits any more.', 'AbortError')

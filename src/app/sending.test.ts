@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import { deployment } from '../bridge/index.ts'
 import { type Account, accountDecider, Deposit, Deposited, Open, Withdraw } from '../domain/account.test-support.ts'
 import { answer, view } from '../domain/index.ts'
+import { embedded } from '../embedded/index.ts'
 import type { Engine } from '../engine/index.ts'
 import { VirtualClock } from '../kernel/index.ts'
 import { command, query } from '../message/index.ts'
@@ -175,6 +177,35 @@ describe('query', () => {
   })
 })
 
+describe('waitFor', () => {
+  const memory = () => embedded({ path: ':memory:' })
+
+  it.each([
+    ['one engine', memory()],
+    ['two engines, where nobody can tell the places', deployment({ topics: memory(), store: memory() })],
+  ])('waits until a view that follows shows what was asked, on %s', async (_name, source) => {
+    await using engine = await source.open()
+    await using running = await bank.start({ engine })
+    await running.ask(Open({ id: 'a' }))
+    for (let n = 1; n <= 5; n++) {
+      await running.view(balances).waitFor(await running.ask(Deposit({ id: 'a', amount: 1 })))
+      expect(await running.view(balances).get('a')).toBe(n)
+    }
+    await running.view(balances).waitFor(await running.ask(Withdraw({ id: 'a', amount: 9 })))
+  })
+
+  it('ends when nobody wants to wait', async () => {
+    await using engine = await memoryEngine()
+    await using running = await bank.start({ engine })
+    const never = [{ topic: 'accounts', partition: 0, offset: 1_000 }]
+    const waiting = running.view(balances).waitFor(never, { signal: AbortSignal.timeout(20) })
+    await expect(waiting).rejects.toMatchObject({ name: 'TimeoutError' })
+    const stopping = running.view(balances).waitFor(never)
+    const [told] = await Promise.all([stopping.catch((error: unknown) => error), running.stop()])
+    expect(told).toMatchObject({ code: 'APP_STOPPED' })
+  })
+})
+
 describe('another app', () => {
   const front = app('front', { remote: [Open, Deposit, Withdraw, GetBalance, Notify] })
 
@@ -197,10 +228,14 @@ describe('another app', () => {
     expect(await running.query(GetBalance, { id: 'a' })).toEqual({ balance: 5 })
   })
 
-  it('is told when nobody answers, and when the handler fails', async () => {
+  it('is told when nobody answers, when it stops itself, and when the handler fails', async () => {
     await using engine = await memoryEngine()
     await using running = await front.start({ engine })
     await expect(running.ask(Open({ id: 'a' }), { timeout: 30 })).rejects.toThrow(AskTimeoutError)
+    const second = await front.start({ engine })
+    const asked = second.ask(Open({ id: 'a' }))
+    const [told] = await Promise.all([asked.catch((error: unknown) => error), second.stop()])
+    expect(told).toMatchObject({ code: 'APP_STOPPED' })
     const failing = answer(GetBalance, () => {
       throw new Error('the database is away')
     })

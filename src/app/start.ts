@@ -60,7 +60,7 @@ export async function startApp(app: AppParts, options: StartOptions): Promise<Ru
     const topics = new TopicResolver(engine)
     topics.knowCommands(handledTypes(app.services, app.remote))
     const desks = commandDesks(app, { engine, clock, random })
-    const parts = partsOf(app, desks, clock, random)
+    const parts = partsOf(app, { desks, clock, random })
     await createTopics(app, parts, topics)
     await buildInlineViews(engine, app)
     const running = new LiveApp({
@@ -117,8 +117,11 @@ function checkGuarantees(app: AppParts, ground: Ground): void {
   if (missing.length > 0) throw new GuaranteeMissingError(ground.name, missing)
 }
 
-/** Group, state and handler of each handler, view and saga. */
-function partsOf(app: AppParts, desks: CommandDesks, clock: Clock, random: Random): readonly Part[] {
+/** Group, state and handler of each handler, decider, view and saga. */
+function partsOf(
+  app: AppParts,
+  { desks, clock, random }: { readonly desks: CommandDesks; readonly clock: Clock; readonly random: Random },
+): readonly Part[] {
   const parts: Part[] = []
   for (const service of app.services) {
     for (const handler of service.handlers) {

@@ -142,6 +142,22 @@ export interface BreakerReport {
   readonly state: 'closed' | 'open' | 'half-open'
 }
 
+/** A decider or boundary answered a command. Of one that was sent, before the commit: it may be decided anew. */
+export interface DecidedReport {
+  readonly handler: string
+  /** Type of the command. */
+  readonly type: string
+  readonly messageId: string
+  readonly outcome: 'accepted' | 'rejected'
+  /** Code of the rejection. */
+  readonly code: string | null
+  readonly eventCount: number
+  /** The same command had been handled before. */
+  readonly repeated: boolean
+  /** Until it was durable, in milliseconds; of one that was sent, until it was decided. */
+  readonly durationMs: number
+}
+
 /** An instance of a saga has another status. */
 export interface SagaReport {
   /** Consumer group of the saga. */
@@ -165,22 +181,6 @@ export interface UndoFailedReport {
   readonly error: unknown
   /** Until the next attempt, in milliseconds. */
   readonly delayMs: number
-}
-
-/** A decider or boundary answered a command. Of one that was sent, before the commit: it may be decided anew. */
-export interface DecidedReport {
-  readonly handler: string
-  /** Type of the command. */
-  readonly type: string
-  readonly messageId: string
-  readonly outcome: 'accepted' | 'rejected'
-  /** Code of the rejection. */
-  readonly code: string | null
-  readonly eventCount: number
-  /** The same command had been handled before. */
-  readonly repeated: boolean
-  /** Until it was durable, in milliseconds; of one that was sent, until it was decided. */
-  readonly durationMs: number
 }
 
 /** A channel of `node:diagnostics_channel` whose messages have one type. */

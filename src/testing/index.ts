@@ -1,6 +1,7 @@
 /**
- * For tests of one's own, in any test runner: specifications in the words given, when, then; sagas and choreographies without an
- * engine, on a clock that stands still.
+/**
+ * For tests of one's own, in any test runner: specifications in the words given, when, then, and sagas and choreographies without
+ * an engine, on a clock that stands still.
  * @module
  */
 export { type ChoreographyTest, choreographyTest, type GivenUp } from './choreography-test.ts'
