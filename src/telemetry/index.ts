@@ -19,6 +19,8 @@ export {
   type RelayFailedReport,
   type RetriedReport,
   type RewoundReport,
+  type SagaReport,
   type StateRestoredReport,
   type TypedChannel,
+  type UndoFailedReport,
 } from './channels.ts'
