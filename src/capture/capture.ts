@@ -159,7 +159,7 @@ class RunningCapture implements Capture {
     } finally {
       this.#link = undefined
       this.#session = undefined
-      link?.close()
+      await link?.close()
       abandon(client)
     }
   }
