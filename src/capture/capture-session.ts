@@ -51,14 +51,16 @@ export class CaptureSession {
   #skipped = 0
   #chunk: SnapshotChunk | undefined
   #isHeartbeatDue = false
-  #flushedLsn: Lsn = -1n
+  #flushedLsn: Lsn
   /** While it runs, the snapshot waits. */
   #pause: Timer | undefined
   #isReloadDue = false
 
+  /** `position` was committed already. */
   constructor(parts: SessionParts, position: Position) {
     this.#parts = parts
     this.#position = position
+    this.#flushedLsn = position.lsn
   }
 
   /** Whether rows that were there before are still to come. */
@@ -210,7 +212,7 @@ export class CaptureSession {
   async #describe(relationId: number, stamp: TransactionStamp, index: number): Promise<CapturedTable> {
     const { tables } = this.#parts
     const streamed = this.#tableOf(relationId)
-    if (!tables.isPublished(relationId)) this.#isReloadDue = true
+    if (!tables.isPublished(streamed.relation)) this.#isReloadDue = true
     const table = await tables.resolve(streamed.relation)
     streamed.table = table
     this.#tell(table, stamp.commitLsn, index, stamp.time)

@@ -8,7 +8,7 @@ import { startServer, stopServer } from '../../scripts/servers/index.ts'
 import { embedded } from '../embedded/index.ts'
 import type { Engine } from '../engine/index.ts'
 import { SeededRandom, sleep, systemClock, systemRandom } from '../kernel/index.ts'
-import { type CapturedReport, channels } from '../telemetry/index.ts'
+import { type CapturedReport, type CaptureFailedReport, channels } from '../telemetry/index.ts'
 import {
   CapturedDatabase,
   changeMessages,
@@ -153,6 +153,70 @@ describe.skipIf(!serversWanted)('changes of tables, whatever happens,', { timeou
     await third.close()
     await forgetCapture(plain, database.name)
     expect((await engine.topics.list()).map(({ name }) => name)).toEqual([topic('t')])
+  })
+
+  it('are not committed by a capture that lost its slot and does not know yet', async () => {
+    await database.run('CREATE TABLE t (id integer PRIMARY KEY)')
+    await database.setUp('t')
+    let held: PromiseWithResolvers<void> | undefined
+    let refused = 0
+    const slow: Engine = Object.assign(Object.create(engine) as Engine, {
+      topics: engine.topics,
+      state: engine.state,
+      capabilities: engine.capabilities,
+      commit: async (batch: Parameters<Engine['commit']>[0]) => {
+        await held?.promise
+        const outcome = await engine.commit(batch)
+        if (!outcome.ok) refused++
+        return outcome
+      },
+    })
+    const first = capturing({ engine: slow })
+    await first.caughtUp()
+    held = Promise.withResolvers()
+    await database.run('INSERT INTO t VALUES (1)')
+    const second = capturing()
+    await until(() => second.state === 'standing-by')
+    // The first one is not told: what it holds back is under way.
+    await until(async () => (await database.cut()) && second.state === 'streaming')
+    await second.caughtUp()
+    held.resolve()
+    await until(() => refused > 0)
+    await database.run('INSERT INTO t VALUES (2)')
+    await second.caughtUp()
+    await second.close()
+    await first.caughtUp()
+    await first.close()
+    expect((await changeMessages(engine, topic('t'))).map(({ partitionkey }) => partitionkey).toSorted()).toEqual([
+      '1',
+      '2',
+    ])
+  })
+
+  it('wait for an engine that fails for a while', async () => {
+    await database.run('CREATE TABLE t (id integer PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 3000)')
+    await database.setUp('t')
+    const random = new SeededRandom(systemRandom.nextUint32())
+    process.stderr.write(`Seed of the failures: ${random.seed}\n`)
+    let commits = 0
+    const failing: Engine = Object.assign(Object.create(engine) as Engine, {
+      topics: engine.topics,
+      state: engine.state,
+      capabilities: engine.capabilities,
+      commit: (batch: Parameters<Engine['commit']>[0]) =>
+        commits++ === 0 || random.nextFloat() < 0.4
+          ? Promise.reject(new TypeError('out of order'))
+          : engine.commit(batch),
+    })
+    const told: unknown[] = []
+    const note = (report: unknown): number => told.push((report as CaptureFailedReport).error)
+    channels.captureFailed.subscribe(note)
+    await using capture = capturing({ engine: failing })
+    await database.run('DELETE FROM t WHERE id > 2000')
+    await capture.caughtUp()
+    channels.captureFailed.unsubscribe(note)
+    expect(new Set(told)).toEqual(new Set([new TypeError('out of order')]))
+    expect(await folded(engine, topic('t'))).toEqual(await database.contents('t'))
   })
 
   it('of a large transaction go on where they were, in commits of a bounded size', async () => {

@@ -257,6 +257,55 @@ describe.skipIf(!serversWanted)('changes of tables', { timeout: 120_000 }, () =>
     expect(await folded(engine, topic('later'))).toEqual(await database.contents('later'))
   })
 
+  it('of partitioned tables are those of one table, and lists of columns and conditions are kept to', async () => {
+    await database.run(`CREATE TABLE t (id integer PRIMARY KEY, n integer) PARTITION BY RANGE (id);
+      CREATE TABLE t_low PARTITION OF t FOR VALUES FROM (0) TO (100); CREATE TABLE t_high PARTITION OF t FOR VALUES FROM (100) TO (200);
+      INSERT INTO t VALUES (1, 1), (101, 1);
+      CREATE TABLE u (id integer PRIMARY KEY, shown text, hidden text, region text); INSERT INTO u VALUES (1, 'a', 'b', 'north');
+      INSERT INTO u VALUES (2, 'a', 'b', 'south')`)
+    await database.setUp('t', 'u')
+    await database.run(`ALTER PUBLICATION "${database.name}" SET TABLE t, u (id, shown) WHERE (id % 2 = 1)`)
+    await using capture = capturing()
+    await capture.caughtUp()
+    await database.run(`UPDATE t SET n = 2; INSERT INTO u VALUES (3, 'c', 'd', 'east'), (4, 'c', 'd', 'east')`)
+    await capture.caughtUp()
+    expect(await folded(engine, topic('t'))).toEqual(await database.contents('t'))
+    expect(
+      [...(await folded(engine, topic('u'))).values()].toSorted((a, b) => Number(a?.['id']) - Number(b?.['id'])),
+    ).toEqual([
+      { id: 1, shown: 'a' },
+      { id: 3, shown: 'c' },
+    ])
+  })
+
+  it('of a table that gets another name go on under that name, after its rows', async () => {
+    await database.run('CREATE TABLE t (id integer PRIMARY KEY); INSERT INTO t VALUES (1)')
+    await database.setUp('t')
+    await using capture = capturing()
+    await capture.caughtUp()
+    await database.run('ALTER TABLE t RENAME TO u; INSERT INTO u VALUES (2)')
+    await capture.caughtUp()
+    await until(async () => (await folded(engine, topic('u'))).size === 2)
+    expect(await folded(engine, topic('u'))).toEqual(await database.contents('u'))
+    expect((await folded(engine, topic('t'))).size).toBe(1)
+  })
+
+  it('of rows whose keys have any characters keep their order', async () => {
+    await database.run('CREATE TABLE t (a text, b integer, n integer, PRIMARY KEY (b, a))')
+    await database.setUp('t')
+    await using capture = capturing()
+    await capture.caughtUp()
+    const keys = ['', ' ', 'a\nb', '\u0085', '💥', '"quoted"', "o'clock", '\\', 'NULL', '__proto__']
+    for (const key of keys) await database.run('INSERT INTO t VALUES ($1, 7, 0)', [key])
+    await database.run('UPDATE t SET n = n + 1')
+    await capture.caughtUp()
+    const found = Map.groupBy(await changes('t'), ({ partitionkey }) => partitionkey)
+    expect(found.size).toBe(keys.length)
+    for (const messages of found.values()) expect(messages.map(happening)).toEqual(['inserted', 'updated'])
+    const names = (await changes('t')).map(({ data }) => (data as RowChange).after?.['a'])
+    expect(new Set(names)).toEqual(new Set(keys))
+  })
+
   it('are told of by a description of what the server keeps', async () => {
     expect(await describeCapture(database.place)).toEqual({ tables: [], slot: null })
     await database.run('CREATE TABLE t (id integer PRIMARY KEY)')

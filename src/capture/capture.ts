@@ -109,7 +109,7 @@ class RunningCapture implements Capture {
 
   async close(): Promise<void> {
     this.#end.abort()
-    this.#link?.interrupt()
+    this.#link?.interrupt(new ClosedError('The capture'))
     await this.finished.catch(() => undefined)
   }
 
@@ -197,7 +197,15 @@ class RunningCapture implements Capture {
       onProgress()
       this.#lookAround()
     }
-    const publisher = new Publisher({ engine, slot, system, place, clock, onCommitted })
+    const publisher = new Publisher({
+      engine,
+      slot,
+      system,
+      place,
+      clock,
+      onCommitted,
+      onFailed: (error) => link.interrupt(error),
+    })
     const events = new ChangeEvents(source, publisher)
     const snapshot = new SnapshotReader(client, tables, place, seen)
     const position = place.position ?? { lsn: state.confirmedLsn, partly: undefined }

@@ -79,8 +79,11 @@ export class CapturedTables {
     return this.#published
   }
 
-  isPublished(tableOid: number): boolean {
-    return this.#published.some(({ relation }) => relation.id === tableOid)
+  /** Whether a table is known to be published under this name. */
+  isPublished({ id, schema, name }: Relation): boolean {
+    return this.#published.some(
+      ({ relation }) => relation.id === id && relation.schema === schema && relation.name === name,
+    )
   }
 
   /** All that it takes to publish changes of a table that looks so. */

@@ -23,6 +23,8 @@ export interface PublisherParts {
   readonly clock: Clock
   /** A commit is durable: all before is done. */
   onCommitted(lsn: Lsn): void
+  /** A commit failed: nothing is committed any more. */
+  onFailed(error: unknown): void
 }
 
 /** Gathers events into commits, each of them with the place that it leads to. */
@@ -98,6 +100,7 @@ export class Publisher implements EventSink {
       })
       .catch((error: unknown) => {
         this.#failure ??= { error }
+        this.#parts.onFailed(error)
       })
       .finally(() => this.#inFlight.delete(commit))
     this.#inFlight.add(commit)

@@ -27,7 +27,7 @@ export class ReplicationLink {
   #failure: unknown
   #hasFailed = false
   #isWoken = false
-  #isInterrupted = false
+  #interruption: { readonly reason: unknown } | undefined
   #wakeUp: () => void = () => undefined
   #confirmed: Lsn = 0n
   #receivedMs: number
@@ -67,13 +67,13 @@ export class ReplicationLink {
 
   /** What has arrived since the last call, in its order; waits for something, or for {@link wake}. @throws what ended the stream */
   async take(): Promise<readonly StreamItem[]> {
-    if (this.#isInterrupted) throw new CaptureStreamEndedError()
+    this.#throwInterruption()
     while (this.#items.length === 0 && !this.#isWoken) {
       if (this.#hasFailed) throw this.#failure
       await new Promise<void>((resolve) => {
         this.#wakeUp = resolve
       })
-      if (this.#isInterrupted) throw new CaptureStreamEndedError()
+      this.#throwInterruption()
     }
     this.#isWoken = false
     const items = this.#items
@@ -118,8 +118,8 @@ export class ReplicationLink {
   }
 
   /** Lets {@link take} throw. What has arrived is dropped, and comes again another time. */
-  interrupt(): void {
-    this.#isInterrupted = true
+  interrupt(reason: unknown): void {
+    this.#interruption ??= { reason }
     this.#wakeUp()
   }
 
@@ -140,6 +140,10 @@ export class ReplicationLink {
     }, closeMsMax)
     await ended.promise
     timer.cancel()
+  }
+
+  #throwInterruption(): void {
+    if (this.#interruption !== undefined) throw this.#interruption.reason
   }
 
   #receive(chunk: Buffer): void {
