@@ -50,6 +50,8 @@ export class CaptureSession {
   /** Changes of the transaction that a commit before has brought. */
   #skipped = 0
   #chunk: SnapshotChunk | undefined
+  /** A chunk is taken out, but not durable. */
+  #isChunkUnderWay = false
   #isHeartbeatDue = false
   #flushedLsn: Lsn
   /** While it runs, the snapshot waits. */
@@ -65,7 +67,7 @@ export class CaptureSession {
 
   /** Whether rows that were there before are still to come. */
   get isSnapshotPending(): boolean {
-    return this.#chunk !== undefined || this.#parts.snapshot.isPending
+    return this.#chunk !== undefined || this.#isChunkUnderWay || this.#parts.snapshot.isPending
   }
 
   /** Commits the place with the next sign of the server, though nothing may have changed. */
@@ -271,7 +273,10 @@ export class CaptureSession {
     this.#tell(table, reachedAt, 0, time)
     for (const row of rows.values()) events.found(table, row, startLsn, reachedAt, time)
     place.remember(table.fullName, { description: table.description, snapshot: progress })
+    this.#isChunkUnderWay = true
     await this.#flush()
+    if (progress.kind === 'done') await publisher.settle()
+    this.#isChunkUnderWay = false
   }
 
   #flush(): Promise<void> {

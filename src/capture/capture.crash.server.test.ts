@@ -247,7 +247,7 @@ describe.skipIf(!serversWanted)('changes of tables, whatever happens,', { timeou
 
 // Skipped because it needs a real server: `npm run test:engines` runs it.
 describe.skipIf(!serversWanted)('changes of tables on a server of their own', { timeout: 120_000 }, () => {
-  const place = { portBase: 35_000 + (process.pid % 5_000) }
+  const place = { portBase: Number(process.env['MILLRACE_SERVERS_PORT_BASE'] ?? 19_000) + 4700 }
   afterAll(() => stopServer('postgres', { ...place, deleteData: true }))
 
   it('go on by themselves', async () => {
