@@ -95,6 +95,10 @@ function guaranteesOf(name: string, handler: Handler, app: string, ground: Groun
   if (needsTimers(handler) && !ground.capabilities.keeps.includes('timers')) {
     warnings.push(`It has timers, which ${ground.name} does not keep: the app will not start.`)
   }
+  if (ground.capabilities.ownedState === true && handler.state !== undefined && togetherOf(handler) !== 'all') {
+    const what = 'State lives with the partition by which its key comes'
+    warnings.push(`${what}: if a topic gets more partitions, keys that move begin there without it.`)
+  }
   if (ground.capabilities.members === 'network' && togetherOf(handler) === 'all') {
     warnings.push(
       `${hasOwnKey ? 'Its key is not the partition key' : 'Its timers belong to keys of several topics'}, so one process at a time works on all its partitions, and the others stand by: it does not get faster with more of them.`,

@@ -18,6 +18,7 @@ export type {
 export { anyRevision } from './commands.ts'
 export { CommitQueue, type GroupWriter } from './commit-queue.ts'
 export type { PartitionPlace, PlaceCatalog, TopicPlace } from './places.ts'
+export { ReadPace } from './read-pace.ts'
 export { rangeConditions } from './state-range.ts'
 export { StateWatchers, type WatchOptions } from './state-watchers.ts'
 export { checkTopicName, resolveTopicConfig, topicConfigDefaults } from './topic-config.ts'

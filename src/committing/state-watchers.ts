@@ -61,21 +61,22 @@ export class StateWatchers {
     this.#state = state
   }
 
-  watch(namespace: string, options: WatchOptions): AsyncGenerator<StateChange> {
+  /** @param isFromNothing What stands there already is told too. */
+  watch(namespace: string, options: WatchOptions, isFromNothing = false): AsyncGenerator<StateChange> {
     this.#state.refuseIfDone()
     checkName('namespace', namespace)
     checkSignal(options?.signal)
     const { key, prefix = '', signal } = options
     if (key !== undefined) checkName('key', key)
     checkText('prefix', prefix)
-    const rows = this.#state.list(namespace, key, prefix)
+    const rows = isFromNothing ? [] : this.#state.list(namespace, key, prefix)
     const watcher: Watcher = {
       namespace,
       key,
       prefix,
       seen: new Map(rows.map((row) => [row.key, { revision: row.revision, checksum: undefined }])),
       pending: new Set(),
-      isStale: false,
+      isStale: isFromNothing,
       wake: undefined,
       signal,
       leave: () => this.#leave(watcher),

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
-import type { CommitQueue } from '../committing/index.ts'
+import { type CommitQueue, ReadPace } from '../committing/index.ts'
 import { type Clock, ClosedError } from '../kernel/index.ts'
 import type { Catalog } from './catalog.ts'
 import { ReadOnlyError } from './errors.ts'
@@ -8,9 +8,6 @@ import type { StoreClient } from './store-client.ts'
 
 /** How often an engine that only reads looks whether the writing process committed something, in milliseconds. */
 const peekIntervalMs = 50
-
-/** Reads in one turn after which everybody else gets one. */
-const readsPerTurn = 256
 
 /** What the parts of one open engine share: its connection for reading, its way to write, its clock, its end. */
 export class EngineCore {
@@ -25,7 +22,7 @@ export class EngineCore {
   #serial: Promise<unknown> = Promise.resolve()
   #dataVersion = -1
   #changeCount = 0
-  #readsInTurn = 0
+  readonly #pace = new ReadPace()
   #closed = false
 
   constructor(parts: {
@@ -86,18 +83,9 @@ export class EngineCore {
     return true
   }
 
-  /**
-   * Counts a read, and makes it wait for the next turn after many in this one: who looks again and again for what a commit
-   * will bring must not keep that commit from being made. `weight` 1 is a look at one thing.
-   */
+  /** See {@link ReadPace.breathe}. */
   breathe(weight = 1): Promise<void> | undefined {
-    if (this.#readsInTurn === 0) {
-      setImmediate(() => {
-        this.#readsInTurn = 0
-      })
-    }
-    this.#readsInTurn += weight
-    return this.#readsInTurn > readsPerTurn ? new Promise((resolve) => setImmediate(resolve)) : undefined
+    return this.#pace.breathe(weight)
   }
 
   /** Runs reads that must see one moment; they must not wait for anything in between. */

@@ -4,62 +4,80 @@ import type { BatchBufferPool } from '../record/index.ts'
 import type { Changelog } from './changelog.ts'
 import { ChangelogPlan } from './changelog-plan.ts'
 import type { Cluster } from './cluster.ts'
+import type { KafkaState } from './kafka-state.ts'
 import type { OutgoingBatch } from './merged-batches.ts'
 import { ProducerSession } from './producer-session.ts'
 import type { TopicCatalog } from './topic-catalog.ts'
 
 /** Processes that take the changelog from each other wait longer each time, at random, so that one gets through. */
 const pauseMs = 10
-const batchBytesUsual = 512 * 1024
+
+interface PlannedUnit {
+  readonly index: number
+  readonly unit: UnitCommand
+}
 
 /**
- * Writes to a changelog. Whoever writes takes the transactional id that goes with it, reads to the end, checks what is
- * expected, and commits; whoever had it before is fenced (KIP-98), reads what came meanwhile, and checks anew. So
- * expectations hold between processes, one of which writes at a time.
+ * Writes state. What is written under a claim is fenced as progress is, by group, member and generation (KIP-447). For what
+ * belongs to nobody, whoever writes takes the transactional id that goes with the shared changelog, reads to its end, checks what
+ * is expected, and commits; whoever had it before is fenced (KIP-98), reads what came meanwhile, and checks anew. So
+ * expectations hold between processes, one of which writes there at a time.
  */
 export class ChangelogWriter {
+  /** In its transactions the shared changelog is written. */
   readonly session: ProducerSession
   readonly #cluster: Cluster
   readonly #catalog: TopicCatalog
-  readonly #changelog: Changelog
+  readonly #state: KafkaState
+  readonly #shared: Changelog
+  /** The beginning of the session after which the shared changelog was read. */
+  #readAfter = 0
 
-  constructor(cluster: Cluster, catalog: TopicCatalog, changelog: Changelog) {
+  constructor(cluster: Cluster, catalog: TopicCatalog, state: KafkaState, shared: Changelog) {
     this.#cluster = cluster
     this.#catalog = catalog
-    this.#changelog = changelog
+    this.#state = state
+    this.#shared = shared
     // All that write to the changelog must meet at one id, whatever else they are called.
-    this.session = new ProducerSession(cluster, changelog.partition.topic)
+    this.session = new ProducerSession(cluster, shared.partition.topic)
   }
 
-  /** What the state of units comes to. @param isNew The session was begun anew: others may have written. */
-  async plan(
-    open: readonly { readonly index: number; readonly unit: UnitCommand }[],
-    isNew: boolean,
-  ): Promise<ChangelogPlan> {
-    if (isNew) await this.#changelog.catchUp()
-    const plan = new ChangelogPlan(this.#changelog.file, open)
-    if (isNew || (plan.refused.size === 0 && plan.changes.length > 0)) return plan
+  /** Whether units write to the shared changelog. */
+  needsSession(open: readonly PlannedUnit[]): boolean {
+    return open.some(({ unit }) => unit.state.some(({ owner }) => owner === undefined))
+  }
+
+  /** What the state of units comes to. The session is ready. */
+  async plan(open: readonly PlannedUnit[]): Promise<ChangelogPlan> {
+    const plan = (): ChangelogPlan => new ChangelogPlan((command) => this.#state.changelogsOf(command), open)
+    if (!this.needsSession(open)) return plan()
+    const { beginnings } = this.session
+    if (beginnings !== this.#readAfter) {
+      // Others may have written before it was taken from them.
+      await this.#shared.catchUp()
+      this.#readAfter = beginnings
+      return plan()
+    }
+    const first = plan()
+    if (first.refused.size === 0 && !first.isEmpty) return first
     // What changes nothing ends without a transaction that would tell whether somebody else has written since, and neither
     // is anybody to be refused for what is not so any more.
-    await this.#changelog.catchUp()
-    return new ChangelogPlan(this.#changelog.file, open)
+    await this.#shared.catchUp()
+    return plan()
   }
 
-  seal(plan: ChangelogPlan, pool: BatchBufferPool, isMerging: boolean): readonly OutgoingBatch[] {
-    const { partition } = this.#changelog
-    const { batchBytesMax = batchBytesUsual } = this.#catalog.topic(partition.topic)
-    return plan.seal(partition, { pool, batchBytesMax, isMerging, nowMs: this.#cluster.clock.nowMs() })
+  seal(plan: ChangelogPlan, pool: BatchBufferPool, isMerging: boolean): readonly (readonly OutgoingBatch[])[] {
+    return plan.seal({
+      pool,
+      batchBytesMaxOf: ({ topic }) => this.#catalog.find(topic)?.batchBytesMax ?? Number.POSITIVE_INFINITY,
+      isMerging,
+      nowMs: this.#cluster.clock.nowMs(),
+    })
   }
 
   /** Whether the transaction with these changes was made, although its end was answered with a newer epoch. */
-  async wasMade(plan: ChangelogPlan): Promise<boolean> {
-    return plan.extent !== undefined && this.#changelog.holds(plan.extent[0])
-  }
-
-  /** The changes are committed: from now on they are read here. */
-  async applied(plan: ChangelogPlan): Promise<void> {
-    const { extent } = plan
-    if (extent !== undefined) await this.#changelog.applied(plan.changes, ...extent)
+  async wasMade({ landed }: ChangelogPlan): Promise<boolean> {
+    return landed?.changelog.holds(landed.offset) ?? false
   }
 
   /** Waits after having been fenced so often in a row. */

@@ -4,6 +4,7 @@ import type { ChangelogFile } from './changelog-file.ts'
 import { changeOf, type StateRecord } from './changelog-format.ts'
 import type { Cluster } from './cluster.ts'
 import { rawRecordsOf } from './fetched-records.ts'
+import type { HeldClaim } from './held-claim.ts'
 import { atTime, type PartitionExtents } from './partition-extents.ts'
 import type { Partition } from './topic-catalog.ts'
 import type { TopicReader } from './topic-reader.ts'
@@ -12,6 +13,8 @@ const pageBytesMax = 4 * 1024 * 1024
 const pollMs = 5000
 /** How long to wait before trying again when the changelog cannot be read. */
 const troublePauseMs = 500
+/** How soon it is followed again after its owner is gone. */
+const ownedPauseMs = 200
 /** How often a file that nobody changes notes that it still holds everything. */
 const noteEveryMs = 600_000
 
@@ -24,16 +27,21 @@ export interface ChangelogParts {
   readonly file: ChangelogFile
   /** How long the topic keeps tombstones, in milliseconds. */
   readonly tombstoneRetentionMs: number
+  /** Told of what changed, once it can be read. */
+  readonly onChanged: (changes: readonly StateRecord[]) => void
 }
 
-/** One partition of a changelog and the file that holds what it stands for: read to its end once, then followed. */
+/**
+ * One partition of a changelog, and what the file holds of it: read to its end once, then followed, unless its owner is here,
+ * who alone writes to it.
+ */
 export class Changelog {
   readonly partition: Partition
   readonly file: ChangelogFile
   readonly #parts: ChangelogParts
   readonly #end = new AbortController()
   #following: Promise<void> | undefined
-  #onChanged: (changes: readonly StateRecord[]) => void = () => undefined
+  readonly #owners = new Set<HeldClaim>()
 
   constructor(parts: ChangelogParts) {
     this.#parts = parts
@@ -41,37 +49,60 @@ export class Changelog {
     this.file = parts.file
   }
 
+  get number(): number {
+    return this.partition.number
+  }
+
+  get #position(): number {
+    return this.file.markOf(this.number).position
+  }
+
+  /** Whether somebody here holds a claim that it goes with. */
+  get #isOwned(): boolean {
+    for (const held of this.#owners) {
+      if (held.isHeld) return true
+      this.#owners.delete(held)
+    }
+    return false
+  }
+
+  /** Reads to the end for somebody who was given a claim: what owners before had under way is decided first. */
+  async own(held: HeldClaim): Promise<void> {
+    if (!this.#isOwned) {
+      await this.#refresh()
+      const [end] = await this.#parts.extents.offsets([this.partition], atTime.latest, 'undecided')
+      await this.#readTo(end ?? 0)
+    }
+    this.#owners.add(held)
+  }
+
   /** Sees to it that the file is of this changelog, as it is now, and reads it to the end. */
   async restore(): Promise<void> {
-    const [start, end] = await this.#extent()
-    if (this.#isOutdated() || this.file.position < start || this.file.position > end) this.file.empty()
+    if (this.#isOwned) return
+    await this.#refresh()
     await this.catchUp()
   }
 
   /** Resolves when the file holds everything that was committed before the call. */
   async catchUp(): Promise<void> {
     const [, end] = await this.#extent()
-    while (this.file.position < end) {
-      await this.#step(pollMs, end)
-      this.#report(end)
-    }
+    await this.#readTo(end)
   }
 
-  /** Keeps the file up to date with what others commit, until {@link close}; tells of what changed, once it can be read. */
-  follow(onChanged: (changes: readonly StateRecord[]) => void): void {
-    this.#onChanged = onChanged
+  /** Keeps the file up to date with what others commit, until {@link close}. */
+  follow(): void {
     this.#following ??= this.#follow()
   }
 
   /** Takes over what this process committed itself, from the records at `first` to before `next`. */
   async applied(changes: readonly StateRecord[], first: number, next: number): Promise<void> {
-    if (this.file.position > first) {
+    if (this.#position > first) {
       // The follower was faster, or is in the middle of it.
-      if (this.file.position < next) await this.catchUp()
+      if (this.#position < next) await this.catchUp()
       return
     }
-    this.file.apply(changes, next, this.#nowMs())
-    this.#onChanged(changes)
+    this.file.apply(this.number, changes, { position: next, caughtUpAtMs: this.#nowMs() })
+    this.#parts.onChanged(changes)
   }
 
   /** Whether the record at an offset was committed; resolves when that is decided. */
@@ -89,10 +120,10 @@ export class Changelog {
     return isThere
   }
 
+  /** Reads no more. */
   async close(): Promise<void> {
     this.#end.abort()
     await this.#following
-    this.file.close()
   }
 
   async #follow(): Promise<void> {
@@ -100,7 +131,8 @@ export class Changelog {
     const ended = AbortSignal.any([this.#end.signal, cluster.ended])
     while (!ended.aborted) {
       try {
-        await this.#step(pollMs, Number.POSITIVE_INFINITY)
+        if (this.#isOwned) await sleep(ownedPauseMs, cluster.clock, ended)
+        else await this.#step(pollMs, Number.POSITIVE_INFINITY)
       } catch {
         // Whoever needs it to be up to date asks for that, and is told what is wrong.
         await sleep(troublePauseMs, cluster.clock, ended).catch(() => undefined)
@@ -108,30 +140,40 @@ export class Changelog {
     }
   }
 
+  /** A file that cannot have come from what the partition is now is read anew. */
+  async #refresh(): Promise<void> {
+    const [start, end] = await this.#extent()
+    const { position, caughtUpAtMs } = this.file.markOf(this.number)
+    // What was not kept up to date for long may hold what was deleted since: tombstones do not stay for ever.
+    const isOutdated = this.#nowMs() - caughtUpAtMs > this.#parts.tombstoneRetentionMs / 2
+    if (position > 0 && (isOutdated || position < start || position > end)) this.file.empty(this.number)
+  }
+
+  async #readTo(end: number): Promise<void> {
+    while (this.#position < end) {
+      await this.#step(pollMs, end)
+      this.#report(end)
+    }
+  }
+
   /** Reads one page. */
   async #step(waitMs: number, end: number): Promise<void> {
-    const { cluster, reader } = this.#parts
-    const from = this.file.position
+    const { cluster, reader, file, onChanged } = this.#parts
+    const { position: from, caughtUpAtMs } = file.markOf(this.number)
     const signal = AbortSignal.any([this.#end.signal, cluster.ended])
     const answer = await reader.fetch(this.partition, from, pageBytesMax, waitMs, signal)
     // What was committed here meanwhile is taken over already.
-    if (this.file.position !== from) return
+    if (this.#position !== from) return
     const changes: StateRecord[] = []
-    const next = rawRecordsOf(cluster.library, answer, from, (record) => {
+    const position = rawRecordsOf(cluster.library, answer, from, (record) => {
       const change = changeOf(record)
       if (change !== undefined) changes.push(change)
     })
-    const isAtEnd = next >= Math.min(end, answer.lastStableOffset)
+    const isAtEnd = position >= Math.min(end, answer.lastStableOffset)
     const nowMs = this.#nowMs()
-    if (next === from && !(isAtEnd && nowMs - this.file.caughtUpAtMs > noteEveryMs)) return
-    this.file.apply(changes, next, isAtEnd ? nowMs : this.file.caughtUpAtMs)
-    if (changes.length > 0) this.#onChanged(changes)
-  }
-
-  /** A file that was not kept up to date for long may hold what was deleted since: tombstones do not stay for ever. */
-  #isOutdated(): boolean {
-    const { caughtUpAtMs, position } = this.file
-    return position > 0 && this.#nowMs() - caughtUpAtMs > this.#parts.tombstoneRetentionMs / 2
+    if (position === from && !(isAtEnd && nowMs - caughtUpAtMs > noteEveryMs)) return
+    file.apply(this.number, changes, { position, caughtUpAtMs: isAtEnd ? nowMs : caughtUpAtMs })
+    if (changes.length > 0) onChanged(changes)
   }
 
   async #extent(): Promise<readonly [start: number, end: number]> {
@@ -146,7 +188,7 @@ export class Changelog {
   #report(end: number): void {
     if (!channels.stateRestored.hasSubscribers) return
     const { topic, number: partition } = this.partition
-    channels.stateRestored.publish({ topic, partition, position: this.file.position, end })
+    channels.stateRestored.publish({ topic, partition, position: this.#position, end })
   }
 
   #nowMs(): number {

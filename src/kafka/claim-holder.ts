@@ -68,7 +68,7 @@ export class ClaimHolder {
     const assignments = gained.map((partition, i): Assignment => {
       const progress = starts[i] as Assignment['progress']
       const claim: Claim = { group, topic: partition.topic, partition: partition.number, epoch: this.#member.epoch }
-      this.#held.set(partition, new HeldClaim(claim, partition, this.#member, progress))
+      this.#held.set(partition, new HeldClaim(claim, partition, this.#member, progress, this.#options.together))
       return { claim, progress }
     })
     tell(() => this.#options.onAssigned(assignments))

@@ -1,4 +1,4 @@
-import { type Claim, OffsetSet, type Progress } from '../engine/index.ts'
+import { type Claim, OffsetSet, type Progress, type Together } from '../engine/index.ts'
 import type { Partition } from './topic-catalog.ts'
 
 /** A member as the group's coordinator knows it: what fences its commits. */
@@ -17,15 +17,25 @@ export class HeldClaim {
   readonly claim: Claim
   readonly partition: Partition
   readonly member: MemberIdentity
+  /** Partition of the group's changelog that goes with it. */
+  readonly place: number
   /** As the coordinator has it. */
   done: OffsetSet
   /** False once it was given back or taken away: no commit goes under it any more. */
   isHeld = true
 
-  constructor(claim: Claim, partition: Partition, member: MemberIdentity, progress: Progress) {
+  constructor(
+    claim: Claim,
+    partition: Partition,
+    member: MemberIdentity,
+    progress: Progress,
+    together: Together | undefined,
+  ) {
     this.claim = claim
     this.partition = partition
     this.member = member
+    // Where all partitions stay together, keys may come from any of them.
+    this.place = together === 'all' ? 0 : partition.number
     this.done = new OffsetSet(progress)
   }
 }

@@ -1,5 +1,5 @@
 /**
- * The Kafka engine: topics and the progress of consumer groups in a Kafka cluster, committed together in transactions.
+ * The Kafka engine: topics, the progress of consumer groups and state in a Kafka cluster, committed together in transactions.
  * @module
  */
 import type { Engine, EngineEnvironment, EngineSource } from '../engine/index.ts'

@@ -1,6 +1,7 @@
 import { CommitQueue, checkBatch, checkOptions, checkSignal } from '../committing/index.ts'
 import type {
   Capabilities,
+  Claim,
   CommitOutcome,
   ConsumerGroups,
   Engine,
@@ -13,14 +14,15 @@ import type {
   WriteBatch,
 } from '../engine/index.ts'
 import { ClosedError, uuidv7 } from '../kernel/index.ts'
-import type { Changelog } from './changelog.ts'
+import { type ChangelogAccess, ChangelogTopic } from './changelog-topic.ts'
+import { ChangelogWriter } from './changelog-writer.ts'
 import { loadKafkaLibrary } from './client-library.ts'
 import { Cluster } from './cluster.ts'
-import { KafkaKeepsNotError } from './errors.ts'
+import { KafkaChangelogUnfitError, KafkaKeepsNotError } from './errors.ts'
 import { GroupLags } from './group-lags.ts'
 import { GroupOffsets } from './group-offsets.ts'
 import { KafkaGroups } from './kafka-groups.ts'
-import { KafkaState, openChangelog } from './kafka-state.ts'
+import { KafkaState } from './kafka-state.ts'
 import { type Door, KafkaTopics } from './kafka-topics.ts'
 import { KafkaWriter } from './kafka-writer.ts'
 import { noEvents, noState, noTimers } from './not-kept.ts'
@@ -52,6 +54,7 @@ export const kafkaStateCapabilities: Capabilities = {
   ...kafkaCapabilities,
   keeps: ['topics', 'progress', 'state'],
   atomic: [['topics', 'progress', 'state']],
+  ownedState: true,
 }
 
 const name = 'kafka'
@@ -90,7 +93,6 @@ export class KafkaEngine implements Engine {
   readonly #groups: KafkaGroups
   readonly #queue: CommitQueue
   readonly #door: EngineDoor
-  readonly #changelog: Changelog | undefined
   readonly #state: KafkaState | undefined
   /** Commits whose topics have to be asked for first hold up those behind them, so that their order stays. */
   #gate: Promise<unknown> | undefined
@@ -99,11 +101,10 @@ export class KafkaEngine implements Engine {
   private constructor(
     { cluster, catalog, extents, reader, topics }: ReturnType<typeof topicParts>,
     door: EngineDoor,
-    changelog: Changelog | undefined,
+    stateful: { readonly access: ChangelogAccess; readonly shared: ChangelogTopic } | undefined,
   ) {
     this.#cluster = cluster
     this.#door = door
-    this.#changelog = changelog
     const { options, clock, random } = cluster
     this.#catalog = catalog
     this.topics = topics
@@ -118,17 +119,20 @@ export class KafkaEngine implements Engine {
     })
     this.groups = this.#groups
     this.events = noEvents(door)
-    this.#state = changelog === undefined ? undefined : new KafkaState(cluster, changelog, door)
+    this.#state = stateful && new KafkaState(stateful.access, stateful.shared, this.#groups)
     this.state = this.#state ?? noState(door)
-    this.capabilities = changelog === undefined ? kafkaCapabilities : kafkaStateCapabilities
+    this.capabilities = this.#state === undefined ? kafkaCapabilities : kafkaStateCapabilities
+    const stateWriter =
+      this.#state && stateful && new ChangelogWriter(cluster, catalog, this.#state, stateful.shared.at(0))
     this.timers = noTimers(door)
     const transactionalId = `${options.transactionalIdPrefix}-${uuidv7(clock, random)()}`
     this.#queue = new CommitQueue({
-      writer: new KafkaWriter(cluster, catalog, this.#groups, reader, transactionalId, changelog),
+      writer: new KafkaWriter(cluster, catalog, this.#groups, reader, transactionalId, stateWriter),
       catalog,
       clock,
       bufferBytesMax: options.bufferBytesMax,
       isProgressFenced: true,
+      ownsState: true,
       listener: {
         published: ({ partition, timesMs }, baseOffset) => partition.advance(baseOffset + timesMs.length),
         unitCommitted: () => undefined,
@@ -146,8 +150,11 @@ export class KafkaEngine implements Engine {
     try {
       await cluster.persist(() => cluster.metadata([]))
       const parts = topicParts(cluster, door)
-      const changelog = options.state === undefined ? undefined : await openChangelog(parts, options.state)
-      return new KafkaEngine(parts, door, changelog)
+      const { state } = options
+      if (state === undefined) return new KafkaEngine(parts, door, undefined)
+      const access = { ...parts, door, folder: state.folder }
+      const shared = await openShared(access, `${options.prefix}${state.topic}`)
+      return new KafkaEngine(parts, door, { access, shared })
     } catch (error) {
       await cluster.close()
       throw error
@@ -205,8 +212,7 @@ export class KafkaEngine implements Engine {
     timer.cancel()
     await this.#cluster.close()
     await this.#queue.close()
-    await this.#changelog?.close()
-    this.#state?.wake()
+    await this.#state?.close()
   }
 
   async #finish(): Promise<void> {
@@ -217,7 +223,7 @@ export class KafkaEngine implements Engine {
   }
 
   #enter(batch: WriteBatch, signal: AbortSignal | undefined): Promise<CommitOutcome> {
-    for (const { claim } of batch.progress ?? []) {
+    for (const claim of claimsIn(batch)) {
       if (this.#groups.isCurrent(claim)) continue
       const { group, topic, partition } = claim
       return Promise.resolve({ ok: false, conflict: { kind: 'fenced', group, topic, partition } })
@@ -226,7 +232,11 @@ export class KafkaEngine implements Engine {
   }
 
   #areKnown(batch: WriteBatch): boolean {
-    return (batch.publish ?? []).every(({ topic, partition }) => this.#catalog.has(topic, partition))
+    const { publish = [], state = [] } = batch
+    return (
+      publish.every(({ topic, partition }) => this.#catalog.has(topic, partition)) &&
+      (state.length === 0 || this.#state?.isReady(state) !== false)
+    )
   }
 
   /** Learns of topics that are not known yet; what is not there at all is found out when the commit is staged. */
@@ -234,6 +244,7 @@ export class KafkaEngine implements Engine {
     for (const { topic, partition } of batch.publish ?? []) {
       if (!this.#catalog.has(topic, partition)) await this.#catalog.refresh(topic)
     }
+    if (batch.state !== undefined) await this.#state?.prepare(batch.state)
   }
 
   async #settled(): Promise<void> {
@@ -251,4 +262,25 @@ function refuseNotKept(batch: WriteBatch, { keeps }: Capabilities): void {
   for (const [part, kind] of kinds) {
     if ((batch[part]?.length ?? 0) > 0 && !keeps.includes(kind)) throw new KafkaKeepsNotError(kind)
   }
+}
+
+/** The changelog of what belongs to nobody: its order decides, so it has one partition. */
+async function openShared(access: ChangelogAccess, name: string): Promise<ChangelogTopic> {
+  const shared = await ChangelogTopic.open(access, name, 1)
+  try {
+    if (shared.partitionCount !== 1) {
+      throw new KafkaChangelogUnfitError(name, `it has ${shared.partitionCount} partitions, not one`)
+    }
+    await shared.follow()
+    return shared
+  } catch (error) {
+    await shared.close()
+    throw error
+  }
+}
+
+/** Claims under which a batch is made. */
+function claimsIn({ progress = [], state = [] }: WriteBatch): readonly Claim[] {
+  const owners = state.flatMap(({ owner }) => (owner !== undefined && 'partition' in owner ? [owner] : []))
+  return [...progress.map(({ claim }) => claim), ...owners]
 }

@@ -122,7 +122,7 @@ export class KafkaGroups implements ConsumerGroups, ClaimBook {
     this.#refuseIfDone()
     checkName('group', group)
     const { catalog, offsets, reader } = this.#parts
-    await this.#refuseActive(group)
+    await this.refuseActive(group)
     const place = await catalog.resolveTopic(topic)
     const chosen = partition === undefined ? place.partitions : [await catalog.resolvePartition(topic, partition)]
     if ((await offsets.all(group)).length === 0) throw new GroupUnknownError(group)
@@ -132,7 +132,7 @@ export class KafkaGroups implements ConsumerGroups, ClaimBook {
     const code = await offsets.put(group, entries)
     if (code === errorCode.none) return
     // Somebody joined meanwhile, and only members commit to a group that has some.
-    await this.#refuseActive(group)
+    await this.refuseActive(group)
     if (code === errorCode.unknownTopicOrPartition) throw new TopicUnknownError(topic)
     throw refusalOf('OffsetCommit', code, group)
   }
@@ -140,7 +140,7 @@ export class KafkaGroups implements ConsumerGroups, ClaimBook {
   async delete(group: string): Promise<void> {
     this.#refuseIfDone()
     checkName('group', group)
-    await this.#refuseActive(group)
+    await this.refuseActive(group)
     const code = await this.#directory.delete(group)
     if (code === errorCode.none || code === errorCode.groupIdNotFound) return
     if (code === errorCode.nonEmptyGroup) throw new GroupActiveError(group, 1)
@@ -186,7 +186,8 @@ export class KafkaGroups implements ConsumerGroups, ClaimBook {
     this.#parts.door.refuseIfDone()
   }
 
-  async #refuseActive(group: string): Promise<void> {
+  /** @throws GroupActiveError */
+  async refuseActive(group: string): Promise<void> {
     const members = await this.#directory.members(group)
     if (members.length > 0) throw new GroupActiveError(group, members.length)
   }

@@ -2,19 +2,20 @@ import type { CommitGroup, GroupWriter, UnitCommand, UnitResult } from '../commi
 import type { MillraceError } from '../kernel/index.ts'
 import { BatchBufferPool } from '../record/index.ts'
 import { BatchSender, goneAnswer, type Stop } from './batch-sender.ts'
-import type { Changelog } from './changelog.ts'
 import type { ChangelogPlan } from './changelog-plan.ts'
-import { ChangelogWriter } from './changelog-writer.ts'
+import type { ChangelogWriter } from './changelog-writer.ts'
 import type { Cluster, Patience } from './cluster.ts'
 import { endsSession, errorCode, refusalOf } from './error-codes.ts'
 import { KafkaOutcomeUnknownError } from './errors.ts'
 import type { ClaimBook } from './held-claim.ts'
 import { type OutgoingBatch, roundsOf } from './merged-batches.ts'
-import { OffsetPlan } from './offset-plan.ts'
+import { claimsOf, OffsetPlan } from './offset-plan.ts'
 import { ProducerSession } from './producer-session.ts'
 import type { Partition, TopicCatalog } from './topic-catalog.ts'
 import type { TopicReader } from './topic-reader.ts'
 
+/** How long the end of a transaction that was refused is tried, in milliseconds. */
+const abortMs = 5000
 /** How often a group begins anew because brokers ended its session, before that is told as an error. */
 const sessionsMax = 30
 
@@ -42,7 +43,7 @@ export class KafkaWriter implements GroupWriter {
 
   /**
    * @param transactionalId Used by nobody else.
-   * @param changelog Where state goes, if the engine keeps it.
+   * @param state Writes state, if the engine keeps it.
    */
   constructor(
     cluster: Cluster,
@@ -50,7 +51,7 @@ export class KafkaWriter implements GroupWriter {
     claims: ClaimBook,
     reader: TopicReader,
     transactionalId: string,
-    changelog: Changelog | undefined,
+    state: ChangelogWriter | undefined,
   ) {
     this.#cluster = cluster
     this.#catalog = catalog
@@ -59,7 +60,7 @@ export class KafkaWriter implements GroupWriter {
     this.#transactional = new ProducerSession(cluster, transactionalId)
     this.#alone = new ProducerSession(cluster, null)
     this.#sender = new BatchSender(cluster, catalog, this.#patience)
-    this.#state = changelog === undefined ? undefined : new ChangelogWriter(cluster, catalog, changelog)
+    this.#state = state
   }
 
   commit(group: CommitGroup): Promise<readonly UnitResult[]> {
@@ -111,9 +112,9 @@ export class KafkaWriter implements GroupWriter {
   #stillOpen(units: readonly UnitCommand[], answers: Map<number, UnitResult>): OpenUnit[] {
     return units.flatMap((unit, index) => {
       if (answers.has(index)) return []
-      const lost = unit.progress.find(({ claim }) => this.#claims.holding(claim) === undefined)
+      const lost = claimsOf(unit).find((claim) => this.#claims.holding(claim) === undefined)
       const gone = unit.batches.find(({ partitionId }) => this.#partition(partitionId).isGone)
-      if (lost !== undefined) answers.set(index, fenced(lost.claim))
+      if (lost !== undefined) answers.set(index, fenced(lost))
       else if (gone !== undefined) answers.set(index, goneAnswer(gone.partitionId))
       else if (isEmpty(unit)) {
         answers.set(index, { kind: 'committed', baseOffsets: [], appended: [] })
@@ -145,19 +146,19 @@ export class KafkaWriter implements GroupWriter {
     isMerging: boolean,
   ): Promise<Stop | undefined> {
     const state = open.some(({ unit }) => unit.state.length > 0) ? this.#state : undefined
-    const session = state?.session ?? this.#transactional
+    const session = state?.needsSession(open) === true ? state.session : this.#transactional
     const plan = new OffsetPlan(this.#cluster, this.#claims, open)
     if (plan.refused.size > 0) return { kind: 'refused', answers: plan.refused }
     let changes: ChangelogPlan | undefined
     let rounds: OutgoingBatch[][] = []
     let stop: Stop | undefined
     try {
-      const isNew = await session.ready(this.#patience)
-      changes = await state?.plan(open, isNew)
+      await session.ready(this.#patience)
+      changes = await state?.plan(open)
       if (changes !== undefined && changes.refused.size > 0) return { kind: 'refused', answers: changes.refused }
       rounds = this.#rounds(open, isMerging)
-      const stateBatches = state?.seal(changes as ChangelogPlan, this.pool, isMerging) ?? []
-      for (const [i, batch] of stateBatches.entries()) rounds[i] = [...(rounds[i] ?? []), batch]
+      const stateRounds = state?.seal(changes as ChangelogPlan, this.pool, isMerging) ?? []
+      for (const [i, batches] of stateRounds.entries()) rounds[i] = [...(rounds[i] ?? []), ...batches]
       if (rounds.length > 0 || !plan.isEmpty) {
         stop =
           (await this.#sender.addPartitions(session, rounds.flat())) ?? (await plan.addGroups(session, this.#patience))
@@ -179,6 +180,8 @@ export class KafkaWriter implements GroupWriter {
     }
     if (stop !== undefined) {
       session.reset(stop.kind === 'session-over')
+      // Undone at once, not with the next commit: until then nobody reads past it. Should that fail, its time runs out.
+      if (stop.kind === 'refused') await session.ready({ limitMs: abortMs }).catch(() => undefined)
       return stop
     }
     plan.apply()
@@ -207,7 +210,7 @@ export class KafkaWriter implements GroupWriter {
     this.#reader.ending = ended.promise
     try {
       const stop = await this.#end(session, changes)
-      if (stop === undefined) await this.#state?.applied(changes)
+      if (stop === undefined) await changes.apply()
       return stop
     } finally {
       this.#reader.ending = undefined

@@ -1,5 +1,5 @@
 import type { UnitCommand, UnitResult } from '../committing/index.ts'
-import { OffsetSet } from '../engine/index.ts'
+import { type Claim, OffsetSet } from '../engine/index.ts'
 import type { Cluster, Patience } from './cluster.ts'
 import { endsSession, errorCode, isPassing, nameOfCode, refusalOf } from './error-codes.ts'
 import { KafkaProgressScatteredError } from './errors.ts'
@@ -42,6 +42,11 @@ export class OffsetPlan {
         if (held === undefined) continue
         const error = this.#add(held, index, done)
         if (error !== undefined) refused.set(index, { kind: 'refused', refusal: { kind: 'engine', error } })
+      }
+      // State under a claim is fenced by its offset, also where that stays as it is.
+      for (const claim of ownersOf(unit)) {
+        const held = claims.holding(claim)
+        if (held !== undefined) this.#add(held, index, [])
       }
     }
     this.refused = refused
@@ -160,6 +165,21 @@ export class OffsetPlan {
       return refusedWith(planned, refusalOf('TxnOffsetCommit', code, group))
     }, patience)
   }
+}
+
+/** Claims under which the state of a unit is written, each once. */
+function ownersOf({ state }: UnitCommand): readonly Claim[] {
+  const owners = new Map<string, Claim>()
+  for (const { owner } of state) {
+    if (owner !== undefined && 'partition' in owner)
+      owners.set(`${owner.topic}/${owner.partition}/${owner.epoch}`, owner)
+  }
+  return [...owners.values()]
+}
+
+/** Claims under which a unit is made. */
+export function claimsOf(unit: UnitCommand): readonly Claim[] {
+  return [...unit.progress.map(({ claim }) => claim), ...ownersOf(unit)]
 }
 
 function codeOf(answer: {

@@ -5,7 +5,7 @@ import type { Partition, TopicCatalog } from './topic-catalog.ts'
 
 /** Stand for a time in ListOffsets (Kafka protocol guide). */
 export const atTime = { latest: -1n, earliest: -2n } as const
-const readCommitted = 1
+const isolation = { decided: 1, undecided: 0 } as const
 
 /** Where a partition begins and ends. */
 export interface Extent {
@@ -36,8 +36,16 @@ export class PartitionExtents {
     })
   }
 
-  /** Offset of the first record with that time or a later one, or what {@link atTime} stands for; -1: there is none. */
-  async offsets(partitions: readonly Partition[], timestamp: bigint): Promise<readonly number[]> {
+  /**
+   * Offset of the first record with that time or a later one, or what {@link atTime} stands for; -1: there is none.
+   *
+   * @param which Whether the end is that of what is decided (default), or of all that stands there.
+   */
+  async offsets(
+    partitions: readonly Partition[],
+    timestamp: bigint,
+    which: keyof typeof isolation = 'decided',
+  ): Promise<readonly number[]> {
     const found = new Map<Partition, number>()
     await this.#cluster.persist(async () => {
       const open = partitions.filter((partition) => !found.has(partition))
@@ -45,7 +53,7 @@ export class PartitionExtents {
       const moved = new Set<string>()
       await Promise.all(
         [...byLeader].map(([leaderId, led]) =>
-          this.#askLeader(leaderId, led, timestamp, found).catch((error: unknown) => {
+          this.#askLeader(leaderId, led, timestamp, found, which).catch((error: unknown) => {
             for (const { topic } of led) moved.add(topic)
             throw error
           }),
@@ -64,13 +72,14 @@ export class PartitionExtents {
     partitions: readonly Partition[],
     timestamp: bigint,
     found: Map<Partition, number>,
+    which: keyof typeof isolation,
   ): Promise<void> {
     const link = await this.#cluster.link(leaderId)
     const topics = [...Map.groupBy(partitions, ({ topic }) => topic)].map(([name, ofTopic]) => ({
       name,
       partitions: ofTopic.map(({ number }) => ({ partitionIndex: number, currentLeaderEpoch: -1, timestamp })),
     }))
-    const answer = await link.call('ListOffsets', this.#cluster.protocol.listOffsets, -1, readCommitted, topics)
+    const answer = await link.call('ListOffsets', this.#cluster.protocol.listOffsets, -1, isolation[which], topics)
     for (const { name, partitions: ofTopic } of answer.topics) {
       for (const { partitionIndex, errorCode: code, offset } of ofTopic) {
         const partition = partitions.find((one) => one.topic === name && one.number === partitionIndex)

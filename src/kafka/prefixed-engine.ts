@@ -6,6 +6,9 @@ import type {
   ConsumerGroups,
   Engine,
   JoinOptions,
+  StateOwner,
+  StateStore,
+  StateWrite,
   TopicDescription,
   Topics,
   WriteBatch,
@@ -52,7 +55,20 @@ class Names {
     if (typeof batch !== 'object' || batch === null) return batch
     const publish = each(batch.publish, (write) => ({ ...write, topic: this.inside(write.topic) }))
     const progress = each(batch.progress, (write) => ({ ...write, claim: this.claimInside(write.claim) }))
-    return { ...batch, ...(publish !== undefined && { publish }), ...(progress !== undefined && { progress }) }
+    const state = each(batch.state, (write) =>
+      write.owner === undefined ? write : ({ ...write, owner: this.ownerInside(write.owner) } as StateWrite),
+    )
+    return {
+      ...batch,
+      ...(publish !== undefined && { publish }),
+      ...(progress !== undefined && { progress }),
+      ...(state !== undefined && { state }),
+    }
+  }
+
+  ownerInside<Owner extends StateOwner | undefined>(owner: Owner): Owner {
+    if (typeof owner !== 'object' || owner === null) return owner
+    return 'topic' in owner ? (this.claimInside(owner) as Owner) : { ...owner, group: this.inside(owner.group) }
   }
 
   outcomeOutside(outcome: CommitOutcome): CommitOutcome {
@@ -76,13 +92,28 @@ export function prefixedEngine(engine: Engine, prefix: string): Engine {
     name: engine.name,
     capabilities: engine.capabilities,
     events: engine.events,
-    state: engine.state,
+    state: prefixedState(engine.state, names),
     timers: engine.timers,
     topics: prefixedTopics(engine.topics, names),
     groups: prefixedGroups(engine.groups, names),
     commit: async (batch, options) => names.outcomeOutside(await engine.commit(names.batchInside(batch), options)),
     close: () => engine.close(),
     [Symbol.asyncDispose]: () => engine.close(),
+  }
+}
+
+/** Namespaces and keys stay as they are: the changelogs have the prefix. */
+function prefixedState(state: StateStore, names: Names): StateStore {
+  return {
+    get: (namespace, key, owner) => state.get(namespace, key, names.ownerInside(owner)),
+    getMany: (namespace, keys, owner) => state.getMany(namespace, keys, names.ownerInside(owner)),
+    range: (namespace, range, owner) => state.range(namespace, range, names.ownerInside(owner)),
+    count: (namespace, owner) => state.count(namespace, names.ownerInside(owner)),
+    namespaces: (prefix, owner) => state.namespaces(prefix, names.ownerInside(owner)),
+    watch: (namespace, options) => {
+      const owner = options?.owner
+      return state.watch(namespace, owner === undefined ? options : { ...options, owner: names.ownerInside(owner) })
+    },
   }
 }
 

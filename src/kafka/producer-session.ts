@@ -15,6 +15,7 @@ export class ProducerSession {
   #producerId = -1n
   #epoch = -1
   #isReady = false
+  #beginnings = 0
 
   constructor(cluster: Cluster, transactionalId: string | null) {
     this.#cluster = cluster
@@ -27,6 +28,11 @@ export class ProducerSession {
 
   get epoch(): number {
     return this.#epoch
+  }
+
+  /** How often it began: between two beginnings somebody else may have had the transactional id. */
+  get beginnings(): number {
+    return this.#beginnings
   }
 
   /** Sequence number of the next batch of a partition. */
@@ -50,11 +56,9 @@ export class ProducerSession {
   /**
    * Gets an id, or a new epoch of it, unless it has one that serves. A transaction that was left open is undone by that, and
    * whatever of it is still on the way is fenced (KIP-360).
-   *
-   * @returns Whether it began anew.
    */
-  async ready(patience: Patience): Promise<boolean> {
-    if (this.#isReady) return false
+  async ready(patience: Patience): Promise<void> {
+    if (this.#isReady) return
     const { transactionalId } = this
     const { protocol, options } = this.#cluster
     const ask = async (link: Awaited<ReturnType<Cluster['any']>>, id: bigint, epoch: number) =>
@@ -84,7 +88,7 @@ export class ProducerSession {
     this.#producerId = answer.producerId
     this.#epoch = answer.producerEpoch
     this.#sequences.clear()
+    this.#beginnings++
     this.#isReady = true
-    return true
   }
 }

@@ -19,5 +19,6 @@ export {
   type RelayFailedReport,
   type RetriedReport,
   type RewoundReport,
+  type StateRestoredReport,
   type TypedChannel,
 } from './channels.ts'

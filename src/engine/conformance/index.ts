@@ -31,6 +31,7 @@ import { guardCases } from './guard-cases.ts'
 import { iterationCases } from './iteration-cases.ts'
 import { lifecycleCases } from './lifecycle-cases.ts'
 import { membershipCases } from './membership-cases.ts'
+import { ownedStateCases } from './owned-state-cases.ts'
 import { parallelDecisionCases } from './parallel-decision-cases.ts'
 import { parallelLogCases } from './parallel-log-cases.ts'
 import { parallelMaintenanceCases } from './parallel-maintenance-cases.ts'
@@ -77,6 +78,7 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...progressCases,
   ...exactlyOnceCases,
   ...membershipCases,
+  ...ownedStateCases,
   ...asking('events', appendCases),
   ...asking('events', conditionCases),
   ...asking('events', queryCases),
