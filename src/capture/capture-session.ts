@@ -185,8 +185,8 @@ export class CaptureSession {
     if (chunk !== undefined && chunk.table.fullName === table.fullName && !chunk.sees.sees(stamp.xid)) {
       for (const key of keysOf(table, change)) chunk.rows.delete(key)
     }
-    this.#parts.events.row(table, change, stamp, index)
-    return this.#changed(stamp, index)
+    const rest = this.#parts.events.row(table, change, stamp, index)
+    return rest === undefined ? this.#changed(stamp, index) : rest.then(() => this.#changed(stamp, index))
   }
 
   async #truncate(relationIds: readonly number[], stamp: TransactionStamp, index: number): Promise<void> {
@@ -271,7 +271,10 @@ export class CaptureSession {
     const { table, rows, startLsn, reachedAt, time, progress } = chunk
     if (!publisher.isEmpty) await this.#flush()
     this.#tell(table, reachedAt, 0, time)
-    for (const row of rows.values()) events.found(table, row, startLsn, reachedAt, time)
+    for (const row of rows.values()) {
+      const rest = events.found(table, row, startLsn, reachedAt, time)
+      if (rest !== undefined) await rest
+    }
     place.remember(table.fullName, { description: table.description, snapshot: progress })
     this.#isChunkUnderWay = true
     await this.#flush()

@@ -187,10 +187,9 @@ describe.skipIf(!serversWanted)('changes of tables, whatever happens,', { timeou
     await second.close()
     await first.caughtUp()
     await first.close()
-    expect((await changeMessages(engine, topic('t'))).map(({ partitionkey }) => partitionkey).toSorted()).toEqual([
-      '1',
-      '2',
-    ])
+    const found = await changeMessages(engine, topic('t'))
+    expect(found).toHaveLength(2)
+    expect(new Set(found.map(({ partitionkey }) => partitionkey))).toEqual(new Set(['1', '2']))
   })
 
   it('wait for an engine that fails for a while', async () => {

@@ -68,6 +68,19 @@ export class Publisher implements EventSink {
     this.#messageCount++
   }
 
+  addWrites(writes: readonly PublishWrite[], bytes: number): void {
+    for (const write of writes) {
+      const { topic, messages = [], records = [], partition } = write
+      if (records.length === 0 && partition === undefined) for (const message of messages) this.add(topic, message, 0)
+      else {
+        this.#open.delete(topic)
+        this.#writes.push(write)
+        this.#messageCount += messages.length + records.length
+      }
+    }
+    this.#bytes += bytes
+  }
+
   /**
    * Commits what was gathered, with the place that follows it; waits while too many commits are under way. What went wrong with
    * one of them is thrown by a later call.
