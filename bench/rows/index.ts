@@ -25,6 +25,11 @@ export const engineRows: readonly NamedRow[] = [
     load: async () => (await import('./outbox-relay.ts')).outboxRelay,
   },
   {
+    name: 'capture',
+    title: 'Changes of tables in PostgreSQL: capture to the embedded engine',
+    load: async () => (await import('./capture.ts')).captureRow,
+  },
+  {
     name: 'kafka-publish',
     title: 'Kafka: publish and consume beside the bare client',
     load: async () => (await import('./kafka-publish.ts')).kafkaPublish,
@@ -67,6 +72,11 @@ export const rows: readonly NamedRow[] = [
     name: 'handler',
     title: 'Handler with state and one published event each, exactly once',
     load: async () => (await import('./handler-throughput.ts')).handlerThroughput,
+  },
+  {
+    name: 'sagas',
+    title: 'Sagas of two steps with undo, at 1, 16 and 64 at once, each awaited to its end',
+    load: async () => (await import('./saga-throughput.ts')).sagaThroughput,
   },
   {
     name: 'idle',

@@ -2,6 +2,7 @@ import type { View } from '../domain/index.ts'
 import { type OptionProblem, OptionsInvalidError } from '../kernel/index.ts'
 import type { AnyCommandDefinition, AnyQueryDefinition } from '../message/index.ts'
 import type { TopicDeclaration } from '../runtime/index.ts'
+import type { AnySaga } from '../saga/index.ts'
 import { checkOneHandlerEach } from './command-handlers.ts'
 import { checkName, checkUnique } from './names.ts'
 import type { AppParts } from './parts.ts'
@@ -15,6 +16,7 @@ export interface AppOptions {
   readonly views?: readonly View[]
   /** Commands and queries that other apps on the same engine handle, and that this one sends or asks. */
   readonly remote?: readonly (AnyCommandDefinition | AnyQueryDefinition)[]
+  readonly sagas?: readonly AnySaga[]
   /** Topics that shall exist even if no handler reads and no definition names them. */
   readonly topics?: readonly TopicDeclaration[]
 }
@@ -47,9 +49,12 @@ export function app(name: string, options: AppOptions = {}): App {
   checkApp(name, options)
   const services = Object.freeze([...(options.services ?? [])])
   const views = Object.freeze([...(options.views ?? [])])
+  const sagas = Object.freeze([...(options.sagas ?? [])])
   const topics = Object.freeze([...(options.topics ?? [])])
   checkUnique(`services of app ${name}`, services)
   checkUnique(`views of app ${name}`, views)
+  checkUnique(`sagas of app ${name}`, sagas)
+  checkChildren(name, sagas)
   for (const view of views) checkName('view', view.name)
   const remote = Object.freeze([...(options.remote ?? [])])
   checkOneHandlerEach(services, remote)
@@ -57,6 +62,7 @@ export function app(name: string, options: AppOptions = {}): App {
     name,
     services,
     views,
+    sagas,
     topics,
     remote,
     start: (startOptions: StartOptions) => startApp(declared, startOptions),
@@ -64,8 +70,24 @@ export function app(name: string, options: AppOptions = {}): App {
   return declared
 }
 
+/** Sagas tell each other about their ends through the app's own topics. */
+function checkChildren(name: string, sagas: readonly AnySaga[]): void {
+  const missing = sagas.flatMap((saga) =>
+    Object.values(saga.definition.children)
+      .filter((child) => !sagas.includes(child))
+      .map((child) => ({ option: 'sagas', problem: `lacks ${child.name}, a child of ${saga.name}` })),
+  )
+  if (missing.length > 0) throw new OptionsInvalidError(`app ${JSON.stringify(name)}`, missing)
+}
+
 /** Each part with what tells it from something else. */
-const partMarks = { services: 'handlers', views: 'handler', topics: 'config', remote: 'messageKind' } as const
+const partMarks = {
+  services: 'handlers',
+  views: 'handler',
+  sagas: 'sagaKind',
+  topics: 'config',
+  remote: 'messageKind',
+} as const
 
 function checkApp(name: string, options: AppOptions): void {
   const problems: OptionProblem[] = []

@@ -50,6 +50,18 @@ export class ViewUnknownError extends MillraceError<'VIEW_UNKNOWN', { readonly v
   }
 }
 
+/** A saga that the app does not have. */
+export class SagaUnknownError extends MillraceError<'SAGA_UNKNOWN', { readonly saga: string; readonly app: string }> {
+  constructor(saga: string, app: string) {
+    super({
+      code: 'SAGA_UNKNOWN',
+      problem: `App "${app}" has no saga "${saga}".`,
+      remedy: 'Add it to the sagas of app(), or correct its name.',
+      details: { saga, app },
+    })
+  }
+}
+
 /** Handlers ask for more than the ground gives. */
 export class GuaranteeMissingError extends MillraceError<
   'GUARANTEE_MISSING',

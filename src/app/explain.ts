@@ -1,6 +1,7 @@
 import { type Boundary, type Decider, idleHandler, type View } from '../domain/index.ts'
 import type { Capabilities, Kept } from '../engine/index.ts'
 import { deadLetterTopic, type Handler, togetherOf, topicsOf } from '../runtime/index.ts'
+import { sagaHandler } from '../saga/index.ts'
 import type { AppParts } from './parts.ts'
 
 /** How often the effects of one message become real. */
@@ -8,7 +9,7 @@ export type Delivery = 'exactly-once' | 'at-least-once'
 
 /** What a handler or view may rely on, on given ground, and why. */
 export interface HandlerGuarantees {
-  /** `<service>.<handler>`, or `view <name>`. */
+  /** `<service>.<handler>`, `view <name>` or `saga <name>`. */
   readonly name: string
   readonly source: { readonly events: readonly string[]; readonly topics: readonly string[]; readonly engine: string }
   /** What one commit of which engine makes real together. */
@@ -69,8 +70,11 @@ export function explain(app: AppParts, ground: Ground): AppGuarantees {
       ? inlineGuarantees(view, app, ground)
       : guaranteesOf(`view ${view.name}`, view.handler, app.name, ground),
   )
+  const sagas = app.sagas.map((saga) =>
+    guaranteesOf(`saga ${saga.name}`, sagaHandler(saga, { app: app.name }), app.name, ground),
+  )
   const { durability } = ground.capabilities
-  return { app: app.name, engine: ground.name, durability, handlers: [...handlers, ...deciders, ...views] }
+  return { app: app.name, engine: ground.name, durability, handlers: [...handlers, ...deciders, ...views, ...sagas] }
 }
 
 /** What an app needs and an engine does not keep; empty: it can run there. */
@@ -80,6 +84,7 @@ export function lackingFor(app: AppParts, { capabilities }: Ground): readonly { 
   const timed = app.services.flatMap(({ name, handlers }) =>
     handlers.filter(needsTimers).map((handler) => `${name}.${handler.name}`),
   )
+  for (const { name } of app.sagas) timed.push(`saga ${name}`)
   return [
     ...missing.map((kept) => ({ kept, neededBy: 'every app' })),
     ...(isMissing('timers') ? timed.map((neededBy) => ({ kept: 'timers' as const, neededBy })) : []),

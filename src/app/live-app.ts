@@ -22,18 +22,20 @@ import {
   type TimerTime,
   type TopicResolver,
 } from '../runtime/index.ts'
+import type { Saga, SignalSet } from '../saga/index.ts'
 import { channels } from '../telemetry/index.ts'
 import { caughtUp } from './caught-up.ts'
 import { CommandBus } from './command-bus.ts'
 import { answerParts, type CommandDesks, deskSetupOf, desksByType, inlineViewsOf } from './command-desks.ts'
 import { DelayedCommands } from './delayed-commands.ts'
-import { InlineViewRebuildError, PublishInvalidError, ViewUnknownError } from './errors.ts'
+import { InlineViewRebuildError, PublishInvalidError, SagaUnknownError, ViewUnknownError } from './errors.ts'
+import { LiveSaga } from './live-saga.ts'
 import { LiveView } from './live-view.ts'
 import type { AppParts, Part } from './parts.ts'
 import { quietAt } from './quiet.ts'
 import { beginRebuild, finishRebuild } from './rebuild.ts'
 import { ReplyListener } from './reply-listener.ts'
-import type { AskOptions, RunningApp } from './running-app.ts'
+import type { AskOptions, RunningApp, SagaClient } from './running-app.ts'
 import { enlist, subscriptionsOf } from './running-subscriptions.ts'
 
 /** What a running app is made of. */
@@ -65,6 +67,7 @@ export class LiveApp implements RunningApp {
   readonly #bus: CommandBus
   readonly #delayed: DelayedCommands
   readonly #subscriptions = new Map<string, Subscription>()
+  readonly #sagas = new Map<string, LiveSaga>()
   readonly #end = new AbortController()
   #fail: (error: unknown) => void = () => undefined
   /** Takes this start off the lists of those that run. */
@@ -194,6 +197,19 @@ export class LiveApp implements RunningApp {
       rebuild: () => this.#rebuild(view),
       caughtUp: (places, signal) => this.#caughtUp(view, places, signal),
     })
+  }
+
+  saga<Input, Result, Signals extends SignalSet>(
+    saga: Saga<Input, Result, Signals>,
+  ): SagaClient<Input, Result, Signals> {
+    const { app, engine } = this.#options
+    if (!app.sagas.includes(saga)) throw new SagaUnknownError(String(saga?.name), this.name)
+    let live = this.#sagas.get(saga.name)
+    if (live === undefined) {
+      live = new LiveSaga(engine, this.name, saga, () => this.#check(), this.#end.signal)
+      this.#sagas.set(saga.name, live)
+    }
+    return live as unknown as SagaClient<Input, Result, Signals>
   }
 
   async idle(options: { readonly signal?: AbortSignal } = {}): Promise<void> {

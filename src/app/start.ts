@@ -11,7 +11,8 @@ import {
   systemClock,
   systemRandom,
 } from '../kernel/index.ts'
-import { type Handler, handlerNamespace, TopicResolver, topicsOf } from '../runtime/index.ts'
+import { handlerNamespace, TopicResolver, topicsOf } from '../runtime/index.ts'
+import { sagaGroup, sagaHandler, sagaNamespace } from '../saga/index.ts'
 import { type CommandDesks, checkStore, commandDesks } from './command-desks.ts'
 import { handledTypes } from './command-handlers.ts'
 import { EngineLacksError, GuaranteeMissingError } from './errors.ts'
@@ -58,12 +59,13 @@ export async function startApp(app: AppParts, options: StartOptions): Promise<Ru
   try {
     const topics = new TopicResolver(engine)
     topics.knowCommands(handledTypes(app.services, app.remote))
-    await createTopics(app, topics)
-    await buildInlineViews(engine, app)
     const desks = commandDesks(app, { engine, clock, random })
+    const parts = partsOf(app, { desks, clock, random })
+    await createTopics(app, parts, topics)
+    await buildInlineViews(engine, app)
     const running = new LiveApp({
       app,
-      parts: partsOf(app, desks),
+      parts,
       desks,
       engine,
       ownsEngine: !isOpen,
@@ -115,8 +117,11 @@ function checkGuarantees(app: AppParts, ground: Ground): void {
   if (missing.length > 0) throw new GuaranteeMissingError(ground.name, missing)
 }
 
-/** Group, state and handler of each handler and view. */
-function partsOf(app: AppParts, desks: CommandDesks): readonly Part[] {
+/** Group, state and handler of each handler, decider, view and saga. */
+function partsOf(
+  app: AppParts,
+  { desks, clock, random }: { readonly desks: CommandDesks; readonly clock: Clock; readonly random: Random },
+): readonly Part[] {
   const parts: Part[] = []
   for (const service of app.services) {
     for (const handler of service.handlers) {
@@ -136,18 +141,20 @@ function partsOf(app: AppParts, desks: CommandDesks): readonly Part[] {
     const source = `/${app.name}/view/${view.name}`
     parts.push({ group, handler: view.handler, source, stateNamespace: viewNamespace(app.name, view) })
   }
+  for (const saga of app.sagas) {
+    const group = sagaGroup(app.name, saga.name)
+    const handler = sagaHandler(saga, { app: app.name, clock, random })
+    const stateNamespace = sagaNamespace(app.name, saga.name)
+    parts.push({ group, handler, source: `/${app.name}/saga/${saga.name}`, stateNamespace })
+  }
   return parts
 }
 
-async function createTopics(app: AppParts, topics: TopicResolver): Promise<void> {
+async function createTopics(app: AppParts, parts: readonly Part[], topics: TopicResolver): Promise<void> {
   const deciders = app.services.flatMap((service) => service.deciders)
-  const handlers: readonly Handler[] = [
-    ...app.services.flatMap((service) => service.handlers),
-    ...app.views.filter((view) => !view.inline).map((view) => view.handler),
-  ]
   const names = new Set([
     ...app.topics.map((declared) => declared.name),
-    ...handlers.flatMap((handler) => topicsOf(handler.events)),
+    ...parts.flatMap(({ handler }) => topicsOf(handler.events)),
     ...deciders.flatMap(({ commands }) => topicsOf(commands)),
     ...deciders.filter(({ publish }) => publish).flatMap(({ events }) => topicsOf(events)),
     ...app.services.flatMap(({ answers }) => topicsOf(answers.map(({ query }) => query))),

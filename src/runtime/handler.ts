@@ -29,6 +29,16 @@ export interface CallContext {
   /** The app's clock, in milliseconds since 1970. */
   readonly nowMs: () => number
   /**
+   * Makes effects real before the handler goes on; resolves when they are durable. There is no progress: after a crash, or
+   * when the attempt fails, the message comes again, and the handler sees the state that was set last. So it has to tell
+   * from its state what it has done. Many keys share one commit. Timers that the handler is being run for may not be
+   * scheduled in one.
+   *
+   * @throws EffectInvalidError `EFFECT_INVALID`, CheckpointRefusedError `CHECKPOINT_REFUSED`, and the engine's errors about
+   *   what is to be written
+   */
+  readonly checkpoint: (effects: Effects<unknown>) => Promise<void>
+  /**
    * Calls the outside world through the handler's circuit breaker and bulkhead; without these options it just calls.
    *
    * @throws BreakerOpenError `BREAKER_OPEN`: too many calls failed lately. Let it through: the message is tried again when

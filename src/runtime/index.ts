@@ -32,6 +32,7 @@ export {
   AppendConflictError,
   AppStoppedError,
   BreakerOpenError,
+  CheckpointRefusedError,
   DeadLetterUnknownError,
   EffectInvalidError,
   HandlerTimeoutError,

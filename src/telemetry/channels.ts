@@ -158,6 +158,31 @@ export interface DecidedReport {
   readonly durationMs: number
 }
 
+/** An instance of a saga has another status. */
+export interface SagaReport {
+  /** Consumer group of the saga. */
+  readonly handler: string
+  readonly key: string
+  readonly status: string
+  /** `null`: it has just begun. */
+  readonly before: string | null
+  /** Why it is parked or compensated. */
+  readonly problem: string | null
+}
+
+/** A step could not be undone; it is tried again. Somebody should look, if that goes on. */
+export interface UndoFailedReport {
+  /** Consumer group of the saga. */
+  readonly handler: string
+  readonly key: string
+  readonly step: string
+  /** 1 for the first. */
+  readonly attempt: number
+  readonly error: unknown
+  /** Until the next attempt, in milliseconds. */
+  readonly delayMs: number
+}
+
 /** A channel of `node:diagnostics_channel` whose messages have one type. */
 export interface TypedChannel<Report> {
   readonly name: string | symbol
@@ -196,6 +221,8 @@ export const channels: {
   readonly decided: TypedChannel<DecidedReport>
   readonly relayed: TypedChannel<RelayedReport>
   readonly relayFailed: TypedChannel<RelayFailedReport>
+  readonly saga: TypedChannel<SagaReport>
+  readonly undoFailed: TypedChannel<UndoFailedReport>
   readonly captured: TypedChannel<CapturedReport>
   readonly captureFailed: TypedChannel<CaptureFailedReport>
   readonly stateRestored: TypedChannel<StateRestoredReport>
@@ -214,6 +241,8 @@ export const channels: {
   decided: typed<DecidedReport>('decided'),
   relayed: typed<RelayedReport>('relayed'),
   relayFailed: typed<RelayFailedReport>('relay-failed'),
+  saga: typed<SagaReport>('saga'),
+  undoFailed: typed<UndoFailedReport>('undo-failed'),
   captured: typed<CapturedReport>('captured'),
   captureFailed: typed<CaptureFailedReport>('capture-failed'),
   stateRestored: typed<StateRestoredReport>('state-restored'),

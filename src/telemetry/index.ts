@@ -4,6 +4,7 @@
  */
 export {
   type BreakerReport,
+  type CapturedReport,
   type CaptureFailedReport,
   type CommittedReport,
   type ConsumedReport,
@@ -19,6 +20,8 @@ export {
   type RelayFailedReport,
   type RetriedReport,
   type RewoundReport,
+  type SagaReport,
   type StateRestoredReport,
   type TypedChannel,
+  type UndoFailedReport,
 } from './channels.ts'
