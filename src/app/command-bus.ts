@@ -31,8 +31,6 @@ export class CommandBus {
   readonly #options: CommandBusOptions
   readonly #sentOnly: ReadonlySet<string>
   readonly #remote: ReadonlySet<string>
-  /** Commands that were asked and are being handled in this process. */
-  readonly #underWay = new Set<Promise<CommandOutcome>>()
 
   constructor(options: CommandBusOptions) {
     this.#options = options
@@ -63,23 +61,13 @@ export class CommandBus {
       if (reply.kind === 'accepted' || reply.kind === 'rejected') return outcomeOfReply(reply)
       throw new AskFailedError(type, command.id, reply.kind === 'failed' ? reply.error : 'UNEXPECTED', problemOf(reply))
     }
-    const handled = desk.execute(command)
-    this.#underWay.add(handled)
-    try {
-      const isPatient = options.timeout === undefined && options.signal === undefined
-      return await (isPatient ? handled : this.#inTime(command, options, () => handled))
-    } finally {
-      // Who waits no longer leaves it to its own end.
-      handled.then(
-        () => this.#underWay.delete(handled),
-        () => this.#underWay.delete(handled),
-      )
-    }
+    if (options.timeout === undefined && options.signal === undefined) return desk.execute(command)
+    return this.#inTime(command, options, () => desk.execute(command))
   }
 
   /** Resolves when all commands that are being handled here are. */
   async settled(): Promise<void> {
-    await Promise.allSettled(this.#underWay)
+    await Promise.all([...new Set(this.#options.desks.values())].map((desk) => desk.settled()))
   }
 
   async query(definition: AnyQueryDefinition, params: unknown, options: AskOptions = {}): Promise<unknown> {

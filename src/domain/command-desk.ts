@@ -18,6 +18,8 @@ import { StreamDesk } from './stream-desk.ts'
 export interface CommandDesk {
   /** Handles a command at once, without a topic in between; resolves when it is durable. */
   execute(command: Message): Promise<CommandOutcome>
+  /** Resolves when what it is handling at once is durable, or has failed. */
+  settled(): Promise<void>
   /** Handles the commands that were sent: in one commit with its progress. */
   readonly handler: Handler
 }
@@ -109,6 +111,9 @@ function reporting(
       const outcome = await once(command)
       report(command, outcome, startMs)
       return outcome
+    },
+    settled: async () => {
+      await Promise.allSettled(underWay.values())
     },
     handler: queueHandler(decider, async (command) => {
       const startMs = clock.monotonicMs()

@@ -1,6 +1,6 @@
 import type { Conflict, Engine, NewEvent, PublishWrite } from '../engine/index.ts'
 import { type Clock, type Random, sleep } from '../kernel/index.ts'
-import { type AnyEventDefinition, contextFor, type Message, runInContext } from '../message/index.ts'
+import { type AnyEventDefinition, contextFor, type Extensions, type Message, runInContext } from '../message/index.ts'
 import { CommandConflictError } from './errors.ts'
 
 /** Where a decider works. */
@@ -46,8 +46,20 @@ export const causeTypeAttribute = 'causationtype'
 /** Decides in the context of the command: what happens inherits from it, with the same ids at each attempt of one life. */
 export function inContextOf<Result>(setup: DeskSetup, command: Message, life: number, decide: () => Result): Result {
   const { source, clock, group } = setup
-  const context = contextFor(command, { source, clock, handlerId: `${group}:${life}` })
-  return runInContext({ ...context, extensions: { [causeTypeAttribute]: command.type } }, decide)
+  const extensions = extensionsOf(command.type)
+  return runInContext(contextFor(command, { source, clock, handlerId: `${group}:${life}`, extensions }), decide)
+}
+
+/** By type of command: bounded by the definitions of the program, as no decider takes others. */
+const extensionsByType = new Map<string, Extensions>()
+
+function extensionsOf(type: string): Extensions {
+  let extensions = extensionsByType.get(type)
+  if (extensions === undefined) {
+    extensions = Object.freeze({ [causeTypeAttribute]: type })
+    extensionsByType.set(type, extensions)
+  }
+  return extensions
 }
 
 /** The events of a decider by type. */

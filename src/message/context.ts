@@ -60,6 +60,8 @@ export interface HandlingOptions {
   readonly clock: Pick<Clock, 'nowMs'>
   /** Name of the handler, unique in the app and stable over deployments: created ids depend on it. */
   readonly handlerId: string
+  /** Extension attributes that the messages get unless their maker sets them. Default: none. */
+  readonly extensions?: Extensions
 }
 
 /**
@@ -79,6 +81,7 @@ export function contextFor(handled: Message, options: HandlingOptions): MessageC
     causationid: handled.id,
     ...(handled.traceparent !== undefined && { traceparent: handled.traceparent }),
     ...(handled.tracestate !== undefined && { tracestate: handled.tracestate }),
+    ...(options.extensions !== undefined && { extensions: options.extensions }),
     nextId: () => {
       if (words === undefined) {
         words = hashWords(options.handlerId, handled)

@@ -49,7 +49,9 @@ export function createMessage(rules: CreationRules, data: unknown, overrides: Me
   const id = overrides.id ?? context.nextId()
   const time = overrides.time ?? isoTime(context.nowMs())
   const extensions =
-    context.extensions === undefined ? overrides.extensions : { ...context.extensions, ...overrides.extensions }
+    context.extensions === undefined || overrides.extensions === undefined
+      ? (overrides.extensions ?? context.extensions)
+      : { ...context.extensions, ...overrides.extensions }
   return sealMessage(type, id, source, time, 'application/json', rules.version, accepted, optional, extensions)
 }
 
