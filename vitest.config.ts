@@ -13,6 +13,8 @@ const config: ViteUserConfig = defineConfig({
     // Crash tests start and kill real processes; on a small, busy machine that takes its time.
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    // Only a failing test ever waits that long; one second is short beside others that keep the machine busy.
+    expect: { poll: { timeout: 30_000 } },
     // A test must not lean on what an earlier one left behind.
     sequence: { shuffle: { files: false, tests: false } },
     restoreMocks: true,

@@ -1,5 +1,5 @@
-// Runs every example as its `expected/` folder describes and compares what comes out, and runs the program of README.md
-// in an empty folder against the built package. Needs a finished build. The descriptions: scripts/example-cases.ts.
+// Runs every example as its `expected/` folder describes and compares what comes out, and runs the programs of the pages named
+// below, each in an empty folder against the built package. Needs a finished build. The descriptions: scripts/example-cases.ts.
 
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -17,11 +17,14 @@ async function inTemporaryFolder<Result>(use: (folder: string) => Promise<Result
   }
 }
 
-/** Faults of the README's program: it must compile, run as it stands, and print what the README says. */
-async function checkReadme(): Promise<string[]> {
-  const program = programOf(readFileSync(join(root, 'README.md'), 'utf8'))
+/** Pages with a program and what it prints. */
+const pages = ['README.md', 'docs/event-sourcing.md']
+
+/** Faults of a page's program: it must compile, run as it stands, and print what the page says. */
+async function checkPage(page: string): Promise<string[]> {
+  const program = programOf(readFileSync(join(root, page), 'utf8'))
   if (program === undefined)
-    return ['README.md: no ```ts block with the program, followed by a ```text block with its output.']
+    return [`${page}: no \`\`\`ts block with the program, followed by a \`\`\`text block with its output.`]
   return inTemporaryFolder(async (folder) => {
     for (const name of importsOf(program.code)) {
       const link = join(folder, 'node_modules', name)
@@ -41,12 +44,11 @@ async function checkReadme(): Promise<string[]> {
     }
     writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['program.ts'] }))
     const compiled = await runCommand([join(root, 'node_modules', '.bin', 'tsc'), '-p', folder], folder, 60)
-    if (compiled.exitCode !== 0)
-      return [`README.md: the program does not compile.\n${compiled.stdout}${compiled.stderr}`]
+    if (compiled.exitCode !== 0) return [`${page}: the program does not compile.\n${compiled.stdout}${compiled.stderr}`]
     const { exitCode, stdout, stderr } = await runCommand([process.execPath, 'program.ts'], folder, 60)
-    if (exitCode !== 0) return [`README.md: the program ended with ${exitCode}.\n${stdout}${stderr}`]
+    if (exitCode !== 0) return [`${page}: the program ended with ${exitCode}.\n${stdout}${stderr}`]
     if (stdout.trim() === program.output.trim()) return []
-    return [`README.md: the program printed\n${stdout}\nand not, as it says,\n${program.output}`]
+    return [`${page}: the program printed\n${stdout}\nand not, as it says,\n${program.output}`]
   })
 }
 
@@ -60,7 +62,10 @@ for (const example of cases.found) {
   console.log(`${found.length === 0 ? 'ok    ' : 'FAILED'} ${example.title} (${seconds} s)`)
   faults.push(...found)
 }
-const readme = await checkReadme()
-console.log(`${readme.length === 0 ? 'ok    ' : 'FAILED'} the program of README.md`)
-for (const fault of [...faults, ...readme]) console.error(`\n${fault}`)
-process.exitCode = faults.length + readme.length === 0 ? 0 : 1
+for (const page of pages) {
+  const found = await checkPage(page)
+  console.log(`${found.length === 0 ? 'ok    ' : 'FAILED'} the program of ${page}`)
+  faults.push(...found)
+}
+for (const fault of faults) console.error(`\n${fault}`)
+process.exitCode = faults.length === 0 ? 0 : 1

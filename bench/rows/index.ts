@@ -74,6 +74,11 @@ export const rows: readonly NamedRow[] = [
     load: async () => (await import('./handler-throughput.ts')).handlerThroughput,
   },
   {
+    name: 'sagas',
+    title: 'Sagas of two steps with undo, at 1, 16 and 64 at once, each awaited to its end',
+    load: async () => (await import('./saga-throughput.ts')).sagaThroughput,
+  },
+  {
     name: 'idle',
     title: "Idle latency, publish to the handler's durable commit",
     load: async () => (await import('./idle-latency.ts')).idleLatency,
@@ -82,6 +87,11 @@ export const rows: readonly NamedRow[] = [
     name: 'append',
     title: 'Conditional append to 10,000 streams, 256 in flight',
     load: async () => (await import('./conditional-append.ts')).conditionalAppend,
+  },
+  {
+    name: 'commands',
+    title: 'Commands on deciders over 10,000 streams, 256 in flight',
+    load: async () => (await import('./deciding.ts')).deciding,
   },
   {
     name: 'open',

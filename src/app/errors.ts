@@ -50,6 +50,18 @@ export class ViewUnknownError extends MillraceError<'VIEW_UNKNOWN', { readonly v
   }
 }
 
+/** A saga that the app does not have. */
+export class SagaUnknownError extends MillraceError<'SAGA_UNKNOWN', { readonly saga: string; readonly app: string }> {
+  constructor(saga: string, app: string) {
+    super({
+      code: 'SAGA_UNKNOWN',
+      problem: `App "${app}" has no saga "${saga}".`,
+      remedy: 'Add it to the sagas of app(), or correct its name.',
+      details: { saga, app },
+    })
+  }
+}
+
 /** Handlers ask for more than the ground gives. */
 export class GuaranteeMissingError extends MillraceError<
   'GUARANTEE_MISSING',
@@ -62,6 +74,109 @@ export class GuaranteeMissingError extends MillraceError<
       problem: `On ${engine} these handlers would not be exactly-once, as they require: ${list}.`,
       remedy: 'Choose another deployment, or leave out their option "requires"; "millrace explain" tells all.',
       details: { engine, handlers },
+    })
+  }
+}
+
+/** Two handlers of one command or query, of which each has one. */
+export class HandlerTakenError extends MillraceError<
+  'HANDLER_TAKEN',
+  { readonly type: string; readonly handlers: readonly string[] }
+> {
+  constructor(type: string, handlers: readonly string[]) {
+    super({
+      code: 'HANDLER_TAKEN',
+      problem: `${type} is handled by ${handlers.join(' and by ')}, and a command or query has one handler.`,
+      remedy: 'Take it from one of them; what several shall react to is an event.',
+      details: { type, handlers },
+    })
+  }
+}
+
+/** A command or query that nobody is known to handle. */
+export class HandlerMissingError extends MillraceError<
+  'HANDLER_MISSING',
+  { readonly type: string; readonly app: string; readonly because: string }
+> {
+  constructor(type: string, app: string, because: string) {
+    super({
+      code: 'HANDLER_MISSING',
+      problem: `App "${app}" cannot have ${type} handled: ${because}.`,
+      remedy:
+        'Add a decider, boundary, handler or answer for it to a service, or list it under remote if another app handles it.',
+      details: { type, app, because },
+    })
+  }
+}
+
+/** Nobody answered in time. */
+export class AskTimeoutError extends MillraceError<
+  'ASK_TIMEOUT',
+  { readonly type: string; readonly id: string; readonly timeoutMs: number }
+> {
+  constructor(type: string, id: string, timeoutMs: number) {
+    super({
+      code: 'ASK_TIMEOUT',
+      problem: `Nobody answered ${type} ${id} within ${timeoutMs} ms. A command may take effect all the same.`,
+      remedy: 'See whether the app that handles it runs; ask again with the same message, which takes effect once.',
+      details: { type, id, timeoutMs },
+    })
+  }
+}
+
+/** The handler in another app failed. */
+export class AskFailedError extends MillraceError<
+  'ASK_FAILED',
+  { readonly type: string; readonly id: string; readonly error: string; readonly problem: string }
+> {
+  constructor(type: string, id: string, error: string, problem: string) {
+    super({
+      code: 'ASK_FAILED',
+      problem: `The app that handles ${type} failed with ${error}: ${problem}`,
+      remedy: 'Correct what it says, then ask again.',
+      details: { type, id, error, problem },
+    })
+  }
+}
+
+/** An inline view that was to be rebuilt while deciders write it. */
+export class InlineViewRebuildError extends MillraceError<'INLINE_VIEW_REBUILD', { readonly view: string }> {
+  constructor(view: string) {
+    super({
+      code: 'INLINE_VIEW_REBUILD',
+      problem: `Inline view "${view}" cannot be rebuilt while commands change it.`,
+      remedy: 'Raise its version: the next start builds it from the event store before it takes commands.',
+      details: { view },
+    })
+  }
+}
+
+/** Deciders on an engine that keeps no event store, or does not commit it together with state. */
+export class StoreMissingError extends MillraceError<
+  'STORE_MISSING',
+  { readonly engine: string; readonly deciders: readonly string[] }
+> {
+  constructor(engine: string, deciders: readonly string[]) {
+    super({
+      code: 'STORE_MISSING',
+      problem: `${deciders.join(', ')} cannot run on ${engine}: it does not keep an event store that it commits together with state.`,
+      remedy: 'Add a store: deployment({ topics, store }) with the embedded engine or PostgreSQL as the store.',
+      details: { engine, deciders },
+    })
+  }
+}
+
+/** A decider that no service of the app has. */
+export class DeciderUnknownError extends MillraceError<
+  'DECIDER_UNKNOWN',
+  { readonly decider: string; readonly app: string }
+> {
+  constructor(decider: string, app: string) {
+    super({
+      code: 'DECIDER_UNKNOWN',
+      problem: `App "${app}" has no decider "${decider}".`,
+      remedy: 'Pass the very decider that is part of one of its services.',
+      details: { decider, app },
     })
   }
 }

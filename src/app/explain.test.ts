@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { deployment } from '../bridge/index.ts'
+import { accountDecider, Deposited } from '../domain/account.test-support.ts'
+import { createInvoice } from '../domain/dcb-scenarios.test-support.ts'
 import { view } from '../domain/index.ts'
 import { embedded } from '../embedded/index.ts'
 import type { Capabilities } from '../engine/index.ts'
@@ -101,5 +103,39 @@ describe("requires: 'exactly-once'", () => {
     expect(() => on(Placed, { requires: 'twice' as never }, () => undefined)).toThrow(
       /requires is twice, not exactly-once/,
     )
+  })
+
+  it('tells what deciders, boundaries and inline views rest on', () => {
+    const balances = view('balances', {
+      events: [Deposited],
+      key: ({ data }) => data.id,
+      initial: 0,
+      on: { Deposited: (n) => n },
+      inline: true,
+    })
+    const lonely = view('lonely', {
+      events: [Paid],
+      key: ({ data }) => data.id,
+      initial: 0,
+      on: { Paid: (n) => n },
+      inline: true,
+    })
+    const bank = app('bank', {
+      services: [service('s', [accountDecider({ remember: '1h' }), createInvoice])],
+      views: [balances, lonely],
+    })
+    const [account, invoice, inline, alone] = explain(bank, deployment({ topics: one, store: other })).handlers
+    expect(account).toMatchObject({
+      name: 's.account',
+      source: { events: ['Open', 'Deposit', 'Withdraw'], topics: ['commands'] },
+      delivery: 'exactly-once',
+      dedupeWindowMs: 3_600_000,
+    })
+    expect(account?.commits[0]?.holds.slice(0, 3)).toEqual(['events', 'outcome', 'progress'])
+    expect(account?.ordering).toContain('its stream is as it was read')
+    expect(invoice?.ordering).toContain('nothing that it read has changed')
+    expect(inline).toMatchObject({ delivery: 'exactly-once', source: { topics: [] }, warnings: [] })
+    expect(inline?.deliveryBecause).toContain('s.account')
+    expect(alone?.warnings).toEqual([expect.stringContaining('No decider')])
   })
 })

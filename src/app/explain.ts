@@ -1,5 +1,7 @@
+import { type Boundary, type Decider, idleHandler, type View } from '../domain/index.ts'
 import type { Capabilities, Kept } from '../engine/index.ts'
 import { deadLetterTopic, type Handler, togetherOf, topicsOf } from '../runtime/index.ts'
+import { sagaHandler } from '../saga/index.ts'
 import type { AppParts } from './parts.ts'
 
 /** How often the effects of one message become real. */
@@ -7,7 +9,7 @@ export type Delivery = 'exactly-once' | 'at-least-once'
 
 /** What a handler or view may rely on, on given ground, and why. */
 export interface HandlerGuarantees {
-  /** `<service>.<handler>`, or `view <name>`. */
+  /** `<service>.<handler>`, `view <name>` or `saga <name>`. */
   readonly name: string
   readonly source: { readonly events: readonly string[]; readonly topics: readonly string[]; readonly engine: string }
   /** What one commit of which engine makes real together. */
@@ -58,9 +60,21 @@ export function explain(app: AppParts, ground: Ground): AppGuarantees {
   const handlers = app.services.flatMap((service) =>
     service.handlers.map((handler) => guaranteesOf(`${service.name}.${handler.name}`, handler, app.name, ground)),
   )
-  const views = app.views.map((view) => guaranteesOf(`view ${view.name}`, view.handler, app.name, ground))
+  const deciders = app.services.flatMap((service) =>
+    service.deciders.map((decider) =>
+      deciderGuarantees(`${service.name}.${decider.name}`, decider, idleHandler(decider), app, ground),
+    ),
+  )
+  const views = app.views.map((view) =>
+    view.inline
+      ? inlineGuarantees(view, app, ground)
+      : guaranteesOf(`view ${view.name}`, view.handler, app.name, ground),
+  )
+  const sagas = app.sagas.map((saga) =>
+    guaranteesOf(`saga ${saga.name}`, sagaHandler(saga, { app: app.name }), app.name, ground),
+  )
   const { durability } = ground.capabilities
-  return { app: app.name, engine: ground.name, durability, handlers: [...handlers, ...views] }
+  return { app: app.name, engine: ground.name, durability, handlers: [...handlers, ...deciders, ...views, ...sagas] }
 }
 
 /** What an app needs and an engine does not keep; empty: it can run there. */
@@ -70,6 +84,7 @@ export function lackingFor(app: AppParts, { capabilities }: Ground): readonly { 
   const timed = app.services.flatMap(({ name, handlers }) =>
     handlers.filter(needsTimers).map((handler) => `${name}.${handler.name}`),
   )
+  for (const { name } of app.sagas) timed.push(`saga ${name}`)
   return [
     ...missing.map((kept) => ({ kept, neededBy: 'every app' })),
     ...(isMissing('timers') ? timed.map((neededBy) => ({ kept: 'timers' as const, neededBy })) : []),
@@ -121,6 +136,54 @@ function guaranteesOf(name: string, handler: Handler, app: string, ground: Groun
         : `A message id is handled once within ${dedupeWindowMs} ms at least.`,
     requires: requires ?? null,
     warnings,
+  }
+}
+
+/** Of commands that are sent; those that are asked in this process take the short way, by the same commit without progress. */
+function deciderGuarantees(
+  name: string,
+  decider: Decider | Boundary,
+  handler: Handler,
+  app: AppParts,
+  ground: Ground,
+): HandlerGuarantees {
+  const sent = guaranteesOf(name, handler, app.name, ground)
+  const what = decider.kind === 'decider' ? 'its stream is as it was read' : 'nothing that it read has changed'
+  return {
+    ...sent,
+    commits: sent.commits.map((commit, index) =>
+      index === 0 ? { ...commit, holds: ['events', 'outcome', ...commit.holds] } : commit,
+    ),
+    ordering: `${sent.ordering} Events are appended only if ${what}; else the command is decided anew.`,
+    dedupeWindowMs: decider.rememberMs,
+    deduplication: `The outcome of a command is remembered by its id for ${decider.rememberMs} ms at least: the same command again has the same outcome and no effect.`,
+  }
+}
+
+function inlineGuarantees(view: View, app: AppParts, ground: Ground): HandlerGuarantees {
+  const { handler } = view
+  const writers = app.services.flatMap(({ name, deciders }) =>
+    deciders
+      .filter(({ events }) => events.some(({ type }) => handler.events.some((one) => one.type === type)))
+      .map((decider) => `${name}.${decider.name}`),
+  )
+  const because = `it is changed in the commits of ${sentence(writers) || 'no decider of this app'}`
+  const told = guaranteesOf(`view ${view.name}`, handler, app.name, ground)
+  return {
+    ...told,
+    source: { ...told.source, topics: [] },
+    commits: [{ engine: ground.capabilities.bridge?.store ?? ground.name, holds: ['events', 'state'] }],
+    delivery: 'exactly-once',
+    deliveryBecause: because,
+    publications: 'exactly-once',
+    publicationsBecause: 'it publishes nothing',
+    ordering:
+      'In the order in which the events are appended: whoever gets the outcome of a command reads what it changed.',
+    retry: 'An event that it cannot take fails its command.',
+    warnings:
+      writers.length > 0
+        ? told.warnings
+        : [...told.warnings, 'No decider of this app appends its events, so it stays as it is.'],
   }
 }
 

@@ -4,14 +4,22 @@
  */
 export { type App, type AppOptions, app } from './app.ts'
 export {
+  AskFailedError,
+  AskTimeoutError,
+  DeciderUnknownError,
   EngineLacksError,
   GuaranteeMissingError,
+  HandlerMissingError,
+  HandlerTakenError,
+  InlineViewRebuildError,
   NameInvalidError,
   NameTakenError,
   PublishInvalidError,
+  SagaUnknownError,
+  StoreMissingError,
   ViewUnknownError,
 } from './errors.ts'
 export { type AppGuarantees, type Delivery, explain, type Ground, type HandlerGuarantees } from './explain.ts'
-export type { RunningApp, ViewChange, ViewEntry, ViewReader } from './running-app.ts'
-export { type Service, service } from './service.ts'
+export type { AskOptions, RunningApp, SagaClient } from './running-app.ts'
+export { type Service, type ServicePart, service } from './service.ts'
 export type { StartOptions } from './start.ts'

@@ -7,6 +7,17 @@ import { gate, memoryEngine, messagesOf, Paid, Placed, startHandlers, temporaryF
 import { app, service } from './index.ts'
 
 describe('deduplication', () => {
+  it('handles a message as often as it is published, where ids are not remembered', async () => {
+    await using engine = await memoryEngine()
+    const handler = on(Placed, (message) => publish(Paid(message.data)))
+    await using running = await startHandlers([handler], { engine })
+    const message = Placed({ id: 'a', n: 1 })
+    await running.publish([message, message])
+    await running.publish(message)
+    await running.idle()
+    expect(await messagesOf(engine, 'payments')).toHaveLength(3)
+  })
+
   it('handles a message id once within its window, also after a restart, and again long after', async () => {
     using folder = temporaryFolder()
     const path = folder.path('app.db')

@@ -1,7 +1,15 @@
-import { type View, viewNamespace } from '../domain/index.ts'
+import {
+  type ClosedBooks,
+  type CommandOutcome,
+  closeBooks,
+  type Decider,
+  type View,
+  type ViewReader,
+  viewNamespace,
+} from '../domain/index.ts'
 import type { Engine, TopicPosition } from '../engine/index.ts'
 import { type Clock, type Random, sleep } from '../kernel/index.ts'
-import type { Message } from '../message/index.ts'
+import type { AnyQueryDefinition, Message, QueryResult } from '../message/index.ts'
 import {
   AppStoppedError,
   type DeadLetters,
@@ -11,20 +19,30 @@ import {
   type Lag,
   onRequests,
   Subscription,
+  type TimerTime,
   type TopicResolver,
 } from '../runtime/index.ts'
+import type { Saga, SignalSet } from '../saga/index.ts'
 import { channels } from '../telemetry/index.ts'
-import { PublishInvalidError, ViewUnknownError } from './errors.ts'
+import { caughtUp } from './caught-up.ts'
+import { CommandBus } from './command-bus.ts'
+import { answerParts, type CommandDesks, deskSetupOf, desksByType, inlineViewsOf } from './command-desks.ts'
+import { DelayedCommands } from './delayed-commands.ts'
+import { InlineViewRebuildError, PublishInvalidError, SagaUnknownError, ViewUnknownError } from './errors.ts'
+import { LiveSaga } from './live-saga.ts'
 import { LiveView } from './live-view.ts'
 import type { AppParts, Part } from './parts.ts'
+import { quietAt } from './quiet.ts'
 import { beginRebuild, finishRebuild } from './rebuild.ts'
-import type { RunningApp, ViewReader } from './running-app.ts'
+import { ReplyListener } from './reply-listener.ts'
+import type { AskOptions, RunningApp, SagaClient } from './running-app.ts'
 import { enlist, subscriptionsOf } from './running-subscriptions.ts'
 
 /** What a running app is made of. */
 export interface LiveAppOptions {
   readonly app: AppParts
   readonly parts: readonly Part[]
+  readonly desks: CommandDesks
   readonly engine: Engine
   readonly ownsEngine: boolean
   readonly clock: Clock
@@ -45,7 +63,11 @@ export class LiveApp implements RunningApp {
   readonly failed: Promise<never>
   readonly deadLetters: DeadLetters
   readonly #options: LiveAppOptions
+  readonly #parts: readonly Part[]
+  readonly #bus: CommandBus
+  readonly #delayed: DelayedCommands
   readonly #subscriptions = new Map<string, Subscription>()
+  readonly #sagas = new Map<string, LiveSaga>()
   readonly #end = new AbortController()
   #fail: (error: unknown) => void = () => undefined
   /** Takes this start off the lists of those that run. */
@@ -63,11 +85,28 @@ export class LiveApp implements RunningApp {
     // Who does not look at it is told by idle(), publish() and stop().
     this.failed.catch(() => undefined)
     this.deadLetters = deadLettersOf(options.engine, this.name)
+    const { app, engine, clock, topics } = options
+    const ctx = { view: <State>(view: View<State>) => this.view(view), nowMs: () => clock.nowMs() }
+    this.#parts = [...options.parts, ...answerParts(app, ctx)]
+    const onError = (error: unknown): void => void this.#abandon(error)
+    const { signal } = this.#end
+    this.#delayed = new DelayedCommands({ engine, clock, topics, app: app.name, onError })
+    this.#bus = new CommandBus({
+      app,
+      engine,
+      clock,
+      topics,
+      desks: desksByType(app, options.desks),
+      replies: new ReplyListener({ engine, topics, app: app.name, signal, onError }),
+      view: (view) => this.view(view),
+      signal,
+    })
   }
 
   /** Joins all groups. What fails on the way is undone, also when the signal aborts meanwhile. */
   async start(signal: AbortSignal | undefined): Promise<void> {
-    const { parts, engine } = this.#options
+    const { engine } = this.#options
+    const parts = this.#parts
     const leaveList = enlist(engine, this.name, this.#subscriptions)
     const stopListening = onRequests(engine, this.name, (ids) => this.#takeUp(ids))
     this.#retire = () => {
@@ -81,6 +120,7 @@ export class LiveApp implements RunningApp {
       await this.#abandon(error)
       throw error
     }
+    if (engine.capabilities.keeps.includes('timers')) this.#delayed.start()
     this.#watchDeadLetters().catch((error: unknown) => this.#fail(error))
     signal?.addEventListener('abort', () => void this.stop().catch(() => undefined), {
       once: true,
@@ -113,13 +153,63 @@ export class LiveApp implements RunningApp {
     return outcome.ok ? outcome.published : []
   }
 
+  async send(command: Message, when?: TimerTime): Promise<void> {
+    this.#check()
+    if (!isTyped(command)) throw new PublishInvalidError(command)
+    await this.#bus.send(command, when)
+  }
+
+  async ask(command: Message, options?: AskOptions): Promise<CommandOutcome<never, never>> {
+    this.#check()
+    if (!isTyped(command)) throw new PublishInvalidError(command)
+    // Which decider handles it says what its events are: the caller names it, or gets the widest type.
+    return (await this.#bus.ask(command, options)) as CommandOutcome<never, never>
+  }
+
+  async query<Query extends AnyQueryDefinition>(
+    query: Query,
+    params?: unknown,
+    options?: AskOptions,
+  ): Promise<QueryResult<Query>> {
+    this.#check()
+    return (await this.#bus.query(query, params, options)) as QueryResult<Query>
+  }
+
+  async closeBooks<Event extends Message, State>(
+    decider: Decider<Message, Event, State>,
+    stream: string,
+    carry: (state: State) => Event,
+  ): Promise<ClosedBooks> {
+    this.#check()
+    const { app } = this.#options
+    const setup = deskSetupOf(app, decider, this.#options)
+    const views = inlineViewsOf(app, this.engine)
+    return closeBooks(setup, decider, stream, { carry: carry as unknown as (state: unknown) => Message, views })
+  }
+
   view<State>(view: View<State>): ViewReader<State> {
-    const { app, engine, parts } = this.#options
+    const { app, engine } = this.#options
     const known = app.views.find((one) => one.name === view?.name && one.version === view.version)
     if (known === undefined) throw new ViewUnknownError(String(view?.name), this.name)
-    const part = parts.find(({ handler }) => handler === known.handler) as Part
-    const rebuild = (): Promise<void> => this.#rebuild(known.handler)
-    return new LiveView<State>(engine, viewNamespace(this.name, view), { group: part.group }, rebuild)
+    const owner = view.inline ? undefined : { group: this.#partOf(known.handler).group }
+    return new LiveView<State>(engine, viewNamespace(this.name, view), {
+      owner,
+      rebuild: () => this.#rebuild(view),
+      caughtUp: (places, signal) => this.#caughtUp(view, places, signal),
+    })
+  }
+
+  saga<Input, Result, Signals extends SignalSet>(
+    saga: Saga<Input, Result, Signals>,
+  ): SagaClient<Input, Result, Signals> {
+    const { app, engine } = this.#options
+    if (!app.sagas.includes(saga)) throw new SagaUnknownError(String(saga?.name), this.name)
+    let live = this.#sagas.get(saga.name)
+    if (live === undefined) {
+      live = new LiveSaga(engine, this.name, saga, () => this.#check(), this.#end.signal)
+      this.#sagas.set(saga.name, live)
+    }
+    return live as unknown as SagaClient<Input, Result, Signals>
   }
 
   async idle(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
@@ -128,7 +218,7 @@ export class LiveApp implements RunningApp {
       this.#check()
       options.signal?.throwIfAborted()
       const before = ends
-      ends = (await this.#quietAt()) ?? ''
+      ends = (await quietAt(this.engine, this.name)) ?? ''
       // Only if nothing was published while the groups were looked at, one after the other, all of them are done.
       if (ends !== '' && ends === before) return
       if (ends === '') await this.#somethingHappens(lookMs, options.signal)
@@ -138,7 +228,7 @@ export class LiveApp implements RunningApp {
 
   async lag(): Promise<readonly Lag[]> {
     const lags: Lag[] = []
-    for (const { group } of this.#options.parts) {
+    for (const { group } of this.#parts) {
       const description = await this.engine.groups.describe(group)
       const partitions = description?.lag ?? []
       lags.push({
@@ -161,10 +251,12 @@ export class LiveApp implements RunningApp {
   }
 
   async #stop(): Promise<void> {
-    this.#end.abort()
+    this.#end.abort(new AppStoppedError(this.name))
     const { ownsEngine, engine, stopTimeoutMs } = this.#options
     try {
       if (this.#failure === undefined) {
+        await this.#delayed.stop()
+        await this.#bus.settled()
         await Promise.all([...this.#subscriptions.values()].map((one) => one.stop(stopTimeoutMs)))
       }
     } finally {
@@ -191,32 +283,6 @@ export class LiveApp implements RunningApp {
     await Promise.allSettled([...this.#subscriptions.values()].map((one) => one.abandon()))
   }
 
-  /** The ends of all topics, if everything up to them is handled by all starts of this app in this process. */
-  async #quietAt(): Promise<string | undefined> {
-    const subscriptions = subscriptionsOf(this.engine, this.name)
-    for (const subscription of subscriptions) if (!(await subscription.isQuiet())) return undefined
-    if ((await this.engine.isSettled?.()) === false) return undefined
-    const ends: string[] = []
-    for (const [group, topics] of new Map(subscriptions.map((one) => [one.group, one.topics]))) {
-      const { lag = [], members = [] } = (await this.engine.groups.describe(group)) ?? {}
-      const owned = new Set(
-        members.flatMap(({ claims }) => claims.map(({ topic, partition }) => `${topic}/${partition}`)),
-      )
-      for (const { topic, partition, latest, lagMessages } of lag) {
-        const place = `${topic}/${partition}`
-        // On its way from one member to another: neither of them knows what is to be done there.
-        if (lagMessages > 0 || !owned.has(place)) return undefined
-        ends.push(`${group} ${place}:${latest}`)
-      }
-      // Nobody tells a lag where the group has not begun: its members have joined, and their claims are on the way.
-      for (const topic of topics) {
-        const partitionCount = (await this.engine.topics.describe(topic))?.partitions.length ?? 0
-        if (lag.filter((one) => one.topic === topic).length < partitionCount) return undefined
-      }
-    }
-    return ends.length === 0 ? 'nothing' : ends.join(' ')
-  }
-
   async #somethingHappens(lookMs: number, signal: AbortSignal | undefined): Promise<void> {
     const { clock } = this.#options
     const over = new AbortController()
@@ -226,16 +292,32 @@ export class LiveApp implements RunningApp {
     over.abort()
   }
 
-  async #rebuild(handler: Handler): Promise<void> {
+  async #caughtUp(view: View, places: readonly TopicPosition[], signal: AbortSignal | undefined): Promise<void> {
+    if (view.inline) return
+    const { group } = this.#partOf(view.handler)
+    const pause = async (lookMs: number): Promise<void> => {
+      this.#check()
+      signal?.throwIfAborted()
+      await this.#somethingHappens(lookMs, signal)
+    }
+    await caughtUp({ engine: this.engine, group, pause }, places)
+  }
+
+  async #rebuild(view: View): Promise<void> {
     this.#check()
-    const { parts, engine, stopTimeoutMs } = this.#options
-    const part = parts.find((one) => one.handler === handler) as Part
+    if (view.inline) throw new InlineViewRebuildError(view.name)
+    const { engine, stopTimeoutMs } = this.#options
+    const part = this.#partOf(view.handler)
     await this.#subscriptions.get(part.group)?.stop(stopTimeoutMs)
     try {
       await beginRebuild(engine, this.name, part)
     } finally {
       await this.#subscribe(part)
     }
+  }
+
+  #partOf(handler: Handler): Part {
+    return this.#parts.find((one) => one.handler === handler) as Part
   }
 
   async #watchDeadLetters(): Promise<void> {

@@ -1,5 +1,5 @@
-import type { Engine, StateEntry, StateOwner, StateRange } from '../engine/index.ts'
-import type { ViewChange, ViewEntry, ViewReader } from './running-app.ts'
+import type { CommandOutcome, ViewChange, ViewEntry, ViewReader } from '../domain/index.ts'
+import type { Engine, StateEntry, StateOwner, StateRange, TopicPosition } from '../engine/index.ts'
 
 const pageSize = 1000
 
@@ -7,15 +7,26 @@ const pageSize = 1000
 export class LiveView<State> implements ViewReader<State> {
   readonly #engine: Engine
   readonly #namespace: string
-  readonly #owner: StateOwner
+  readonly #owner: StateOwner | undefined
   readonly #rebuild: () => Promise<void>
+  readonly #caughtUp: (places: readonly TopicPosition[], signal?: AbortSignal) => Promise<void>
 
-  /** @param owner Whose state it is, where state lives with its owner. */
-  constructor(engine: Engine, namespace: string, owner: StateOwner, rebuild: () => Promise<void>) {
+  constructor(
+    engine: Engine,
+    namespace: string,
+    parts: {
+      /** Whose state it is, where state lives with its owner. */
+      readonly owner: StateOwner | undefined
+      readonly rebuild: () => Promise<void>
+      /** Waits until the view has taken in these places; none: all that was published. */
+      readonly caughtUp: (places: readonly TopicPosition[], signal?: AbortSignal) => Promise<void>
+    },
+  ) {
     this.#engine = engine
     this.#namespace = namespace
-    this.#owner = owner
-    this.#rebuild = rebuild
+    this.#owner = parts.owner
+    this.#rebuild = parts.rebuild
+    this.#caughtUp = parts.caughtUp
   }
 
   async get(key: string): Promise<State | undefined> {
@@ -49,9 +60,22 @@ export class LiveView<State> implements ViewReader<State> {
     readonly prefix?: string
     readonly signal: AbortSignal
   }): AsyncGenerator<ViewChange<State>, void, void> {
-    for await (const change of this.#engine.state.watch(this.#namespace, { ...options, owner: this.#owner })) {
+    const watched = this.#owner === undefined ? options : { ...options, owner: this.#owner }
+    for await (const change of this.#engine.state.watch(this.#namespace, watched)) {
       yield { key: change.key, value: change.value as State | undefined }
     }
+  }
+
+  async waitFor(
+    what: CommandOutcome | readonly TopicPosition[],
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<void> {
+    if ('kind' in what) {
+      // What changed nothing is taken in already.
+      if (what.kind === 'rejected' || what.events.length === 0) return
+      return this.#caughtUp(what.published, options.signal)
+    }
+    if (what.length > 0) await this.#caughtUp(what, options.signal)
   }
 
   rebuild(): Promise<void> {

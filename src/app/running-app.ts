@@ -1,41 +1,42 @@
-import type { View } from '../domain/index.ts'
-import type { Engine, StateRange, TopicPosition } from '../engine/index.ts'
-import type { Message } from '../message/index.ts'
-import type { DeadLetters, Lag } from '../runtime/index.ts'
+import type { Boundary, ClosedBooks, CommandOutcome, Decider, View, ViewReader } from '../domain/index.ts'
+import type { Engine, TopicPosition } from '../engine/index.ts'
+import type { Duration } from '../kernel/index.ts'
+import type { AnyQueryDefinition, Message, QueryResult } from '../message/index.ts'
+import type { DeadLetters, Lag, TimerTime } from '../runtime/index.ts'
+import type { CarriedBy, Saga, SagaInstance, SagaOutcome, SagaSelection, SignalSet } from '../saga/index.ts'
 
-/** One key of a view with its state. */
-export interface ViewEntry<State> {
-  readonly key: string
-  readonly value: State
+/** How long somebody waits for an answer. */
+export interface AskOptions {
+  /** Default `'30s'`. What was asked may take effect all the same. */
+  readonly timeout?: Duration
+  readonly signal?: AbortSignal
 }
 
-/** A change of a view; `value` undefined: the key was forgotten. */
-export interface ViewChange<State> {
-  readonly key: string
-  readonly value: State | undefined
-}
-
-/** Reads a view of a running app. What is read was committed; it may lag behind what was published. */
-export interface ViewReader<State> {
-  get(key: string): Promise<State | undefined>
-  /** A page of keys in the order of their UTF-8 bytes, 100 unless `limit` says otherwise. */
-  range(range?: StateRange): Promise<readonly ViewEntry<State>[]>
-  /** All keys (with a prefix), page by page. Not a snapshot: keys that change meanwhile are seen before or after. */
-  list(range?: Pick<StateRange, 'prefix' | 'from' | 'to' | 'reverse'>): AsyncIterable<ViewEntry<State>>
-  count(): Promise<number>
-  /** Changes after the call, until `signal` aborts. A slow watcher sees the latest state of each key. */
-  watch(options: {
-    readonly key?: string
-    readonly prefix?: string
-    readonly signal: AbortSignal
-  }): AsyncIterable<ViewChange<State>>
+/** Talks to the instances of a saga of a running app. What it tells them is durable when the call resolves. */
+export interface SagaClient<Input, Result, Signals extends SignalSet> {
   /**
-   * Forgets the view and builds it anew from the earliest records that are there. Readers see it grow meanwhile: await
-   * `idle()` for the whole. Resolves when rebuilding has begun. A crash in between begins it again at the next start.
+   * Starts an instance. If there is one under the key, also one that has ended and is still kept, nothing happens.
    *
-   * @throws GroupActiveError `GROUP_ACTIVE`: another start of the app runs the same view.
+   * @throws SagaInputInvalidError `SAGA_INPUT_INVALID`
    */
-  rebuild(): Promise<void>
+  start(key: string, input: Input): Promise<void>
+  /** Starts an instance and waits for its end. */
+  run(key: string, input: Input, options?: { readonly signal?: AbortSignal }): Promise<SagaOutcome<Result>>
+  /** @throws SagaInputInvalidError `SAGA_INPUT_INVALID` */
+  signal<Name extends keyof Signals & string>(key: string, name: Name, data: CarriedBy<Signals[Name]>): Promise<void>
+  /** Stops an instance that is running, as soon as the step at hand is over, and undoes what it has done. */
+  cancel(key: string, reason?: string): Promise<void>
+  /** Waits until an instance has ended or is parked: now, or once it is started. */
+  outcome(key: string, options?: { readonly signal?: AbortSignal }): Promise<SagaOutcome<Result>>
+  get(key: string): Promise<SagaInstance<Input, Result> | undefined>
+  /** In the order of their keys. Looks through all instances with the prefix. */
+  list(selection?: SagaSelection): Promise<readonly SagaInstance<Input, Result>[]>
+  /** Lets an instance go on that is parked, and tries at once what waits for its next attempt. */
+  retry(key: string): Promise<void>
+  /** Pretends that a step is done, with this output; once the instance is being compensated, that it is undone. */
+  skip(key: string, step: string, output?: unknown): Promise<void>
+  /** Undoes what an instance has done, also one that has completed or is parked. */
+  compensate(key: string, reason?: string): Promise<void>
 }
 
 /** An app that runs. Made by `app.start()`. */
@@ -44,8 +45,58 @@ export interface RunningApp extends AsyncDisposable {
   readonly engine: Engine
   /** Publishes to the topics of the messages' definitions; resolves when it is durable. All of them in one commit. */
   publish(messages: Message | readonly Message[]): Promise<readonly TopicPosition[]>
+  /**
+   * Sends a command to its one handler: fire and forget. Resolves when it is durable. A rejection of it is reported on the
+   * channel `decided` and to nobody else.
+   *
+   * @param when Not before this time, by a durable timer. Default: at once.
+   * @throws HandlerMissingError `HANDLER_MISSING`: neither this app nor one that it names under `remote` handles it.
+   */
+  send(command: Message, when?: TimerTime): Promise<void>
+  /**
+   * Has a command handled and answers what became of it, once that is durable. Where a decider of this app handles it, at once and
+   * in this process; where another app does, by request and reply.
+   *
+   * The same command again, by its id, has the same outcome. With `of`, the decider that handles it, events and codes have their
+   * types.
+   *
+   * @throws HandlerMissingError `HANDLER_MISSING`, AskTimeoutError `ASK_TIMEOUT`, AskFailedError `ASK_FAILED`: the handler in
+   *   the other app failed; here what the decider throws, and CommandConflictError `COMMAND_CONFLICT`.
+   */
+  ask<Command extends Message, Event extends Message, Code extends string>(
+    command: Command,
+    options: AskOptions & { readonly of: Decider<Command, Event, unknown, Code> | Boundary<Command, Event, Code> },
+  ): Promise<CommandOutcome<Event, Code>>
+  ask(command: Message, options?: AskOptions): Promise<CommandOutcome>
+  /**
+   * Asks a query of its one handler, in this app or another one.
+   *
+   * @throws HandlerMissingError `HANDLER_MISSING`, AskTimeoutError `ASK_TIMEOUT`, AskFailedError `ASK_FAILED`,
+   *   DataInvalidError `DATA_INVALID`: the answer does not fit the schema of the result; here what the handler throws.
+   */
+  query<Query extends AnyQueryDefinition>(
+    query: Query,
+    ...params: Parameters<Query> extends [infer Params, ...unknown[]]
+      ? [params: Params, options?: AskOptions]
+      : [params?: null, options?: AskOptions]
+  ): Promise<QueryResult<Query>>
+  /**
+   * Closes the books of a stream of a decider of this app: appends one event that carries the whole state forward, then
+   * removes what came before it. The stream and its versions go on.
+   *
+   * @param carry Makes the event, that of the decider's option `carriesForward`, of the state.
+   * @throws BooksUnbalancedError `BOOKS_UNBALANCED`: the event does not carry the state; nothing was changed.
+   *   DeciderUnknownError `DECIDER_UNKNOWN`
+   */
+  closeBooks<Event extends Message, State>(
+    decider: Decider<Message, Event, State>,
+    stream: string,
+    carry: (state: State) => Event,
+  ): Promise<ClosedBooks>
   /** @throws ViewUnknownError `VIEW_UNKNOWN` */
   view<State>(view: View<State>): ViewReader<State>
+  /** @throws SagaUnknownError `SAGA_UNKNOWN` */
+  saga<Input, Result, Signals extends SignalSet>(saga: Saga<Input, Result, Signals>): SagaClient<Input, Result, Signals>
   /** What failed for good: list, show, redrive, discard. */
   readonly deadLetters: DeadLetters
   /**

@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { accountDecider, Deposit, Open, Opened } from '../domain/account.test-support.ts'
+import { CreateInvoice, createInvoice } from '../domain/dcb-scenarios.test-support.ts'
 import { view } from '../domain/index.ts'
 import type { EmbeddedEngine } from '../embedded/index.ts'
 import { type Json, VirtualClock } from '../kernel/index.ts'
@@ -118,6 +120,45 @@ describe('what the runtime keeps', () => {
     expect(fields.filter((field) => !told.has(field))).toEqual([])
     for (const namespace of Object.keys(state)) {
       expect(page).toContain(`| \`${namespace.slice(0, namespace.indexOf(':') + 1)}<`)
+    }
+  })
+
+  it('holds what deciders keep as its page tells', async () => {
+    const clock = new VirtualClock(startMs)
+    await using engine = await memoryEngine({ clock })
+    const account = accountDecider({ snapshot: { everyEvents: 1 } })
+    const all = view('all', {
+      events: [Opened],
+      key: () => 'n',
+      initial: 0,
+      on: { Opened: (n) => n + 1 },
+      inline: true,
+    })
+    const bank = app('test', { services: [service('s', [account, createInvoice])], views: [all] })
+    await using running = await bank.start({ engine, clock })
+    const id = (one: string): { readonly id: string } => ({ id: one })
+    await running.ask(Open({ id: 'a' }, id('c1')))
+    await running.ask(Open({ id: 'a' }, id('c2')))
+    await running.ask(CreateInvoice({ customer: 'c' }, id('c3')))
+    await running.send(Deposit({ id: 'a', amount: 1 }, id('c4')), { after: '1d' })
+    expect(await stateOf(engine)).toEqual({
+      'commands:test.s.account:3000000': {
+        'c1 urn:millrace:app': { stream: 'account-a', from: 1, count: 1 },
+        'c2 urn:millrace:app': { rejected: ['OPEN', 'Account a is open.', null] },
+      },
+      'commands:test.s.create-invoice:3000000': {
+        'c3 urn:millrace:app': { events: [expect.objectContaining({ type: 'InvoiceCreated' })] },
+      },
+      'inline-views': { 'view:test.all:v1': { position: 0, done: true } },
+      'snapshots:test.s.account:v1': {
+        'account-a': { state: { isOpen: true, balance: 0 }, version: 1, timeMs: startMs },
+      },
+      'view:test.all:v1': { n: 1 },
+    })
+    const timers = (await engine.timers.list()).map(({ owner, id: timer, payload }) => [owner, timer, payload])
+    expect(timers).toEqual([['delayed-commands:test', 'c4', expect.objectContaining({ type: 'Deposit' })]])
+    for (const told of ['commands:<', 'snapshots:<', 'inline-views', 'delayed-commands:<', '<app>.replies']) {
+      expect(page).toContain(`\`${told}`)
     }
   })
 

@@ -1,11 +1,18 @@
+import type { Answer, Boundary, Decider } from '../domain/index.ts'
 import { OptionsInvalidError } from '../kernel/index.ts'
 import type { Handler } from '../runtime/index.ts'
 import { checkName, checkUnique } from './names.ts'
+
+/** What a service is made of: what `on`, `decider`, `boundary` and `answer` make. */
+export type ServicePart = Handler | Decider | Boundary | Answer
 
 /** A bounded context: it owns its handlers and their state. Made by {@link service}. */
 export interface Service {
   readonly name: string
   readonly handlers: readonly Handler[]
+  /** Deciders and boundaries: who handles commands by events. */
+  readonly deciders: readonly (Decider | Boundary)[]
+  readonly answers: readonly Answer[]
 }
 
 /**
@@ -13,20 +20,28 @@ export interface Service {
  * their events.
  *
  * @param name 1 to 100 letters, digits, `_` and `-`; stable over deployments.
- * @throws OptionsInvalidError `OPTIONS_INVALID`, NameInvalidError `NAME_INVALID`, NameTakenError `NAME_TAKEN`: two handlers have one name; give one a `name`.
+ * @throws OptionsInvalidError `OPTIONS_INVALID`, NameInvalidError `NAME_INVALID`, NameTakenError `NAME_TAKEN`: two parts have one name; give one a `name`.
  *
  * @example
  * ```ts
  * export const payment = service('payment', [on(OrderPlaced, charge), on(OrderCancelled, refund)])
  * ```
  */
-export function service(name: string, handlers: readonly Handler[]): Service {
+export function service(name: string, parts: readonly ServicePart[]): Service {
   checkName('service', name)
-  const isHandler = (one: unknown): boolean => typeof one === 'object' && one !== null && 'handle' in one
-  if (!Array.isArray(handlers) || !handlers.every(isHandler)) {
-    const problem = 'is no list of what on() makes'
-    throw new OptionsInvalidError(`service ${JSON.stringify(name)}`, [{ option: 'handlers', problem }])
+  const isPart = (one: unknown): boolean =>
+    typeof one === 'object' && one !== null && ('handle' in one || 'kind' in one)
+  if (!Array.isArray(parts) || !parts.every(isPart)) {
+    const problem = 'is no list of what on(), decider(), boundary() and answer() make'
+    throw new OptionsInvalidError(`service ${JSON.stringify(name)}`, [{ option: 'parts', problem }])
   }
-  checkUnique(`handlers of service ${name}`, handlers)
-  return Object.freeze({ name, handlers: Object.freeze([...handlers]) })
+  checkUnique(`handlers of service ${name}`, parts)
+  const deciders = parts.filter((part) => 'kind' in part && part.kind !== 'answer')
+  for (const one of deciders) checkName(one.kind, one.name)
+  return Object.freeze({
+    name,
+    handlers: Object.freeze(parts.filter((part) => 'handle' in part)),
+    deciders: Object.freeze(deciders),
+    answers: Object.freeze(parts.filter((part) => 'kind' in part && part.kind === 'answer')),
+  })
 }

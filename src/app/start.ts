@@ -1,4 +1,4 @@
-import { viewNamespace } from '../domain/index.ts'
+import { type CommandDesk, viewNamespace } from '../domain/index.ts'
 import type { Engine, EngineSource } from '../engine/index.ts'
 import {
   type Clock,
@@ -11,9 +11,13 @@ import {
   systemClock,
   systemRandom,
 } from '../kernel/index.ts'
-import { type Handler, handlerNamespace, TopicResolver, topicsOf } from '../runtime/index.ts'
+import { handlerNamespace, TopicResolver, topicsOf } from '../runtime/index.ts'
+import { sagaGroup, sagaHandler, sagaNamespace } from '../saga/index.ts'
+import { type CommandDesks, checkStore, commandDesks } from './command-desks.ts'
+import { handledTypes } from './command-handlers.ts'
 import { EngineLacksError, GuaranteeMissingError } from './errors.ts'
 import { explain, type Ground, lackingFor } from './explain.ts'
+import { buildInlineViews } from './inline-build.ts'
 import { LiveApp } from './live-app.ts'
 import type { AppParts, Part } from './parts.ts'
 import type { RunningApp } from './running-app.ts'
@@ -49,14 +53,20 @@ export async function startApp(app: AppParts, options: StartOptions): Promise<Ru
   const lacking = lackingFor(app, given)
   if (lacking.length > 0) throw new EngineLacksError(given.name, lacking)
   checkGuarantees(app, given)
+  checkStore(app, given)
   const isOpen = 'commit' in given
   const engine = isOpen ? given : await given.open({ clock, random })
   try {
     const topics = new TopicResolver(engine)
-    await createTopics(app, topics)
+    topics.knowCommands(handledTypes(app.services, app.remote))
+    const desks = commandDesks(app, { engine, clock, random })
+    const parts = partsOf(app, { desks, clock, random })
+    await createTopics(app, parts, topics)
+    await buildInlineViews(engine, app)
     const running = new LiveApp({
       app,
-      parts: partsOf(app),
+      parts,
+      desks,
       engine,
       ownsEngine: !isOpen,
       clock,
@@ -107,31 +117,47 @@ function checkGuarantees(app: AppParts, ground: Ground): void {
   if (missing.length > 0) throw new GuaranteeMissingError(ground.name, missing)
 }
 
-/** Group, state and handler of each handler and view. */
-function partsOf(app: AppParts): readonly Part[] {
+/** Group, state and handler of each handler, decider, view and saga. */
+function partsOf(
+  app: AppParts,
+  { desks, clock, random }: { readonly desks: CommandDesks; readonly clock: Clock; readonly random: Random },
+): readonly Part[] {
   const parts: Part[] = []
   for (const service of app.services) {
     for (const handler of service.handlers) {
       const group = `${app.name}.${service.name}.${handler.name}`
       parts.push({ group, handler, source: `/${app.name}/${service.name}`, stateNamespace: handlerNamespace(group) })
     }
+    for (const { name } of service.deciders) {
+      const group = `${app.name}.${service.name}.${name}`
+      const { handler } = desks.get(group) as CommandDesk
+      parts.push({ group, handler, source: `/${app.name}/${service.name}`, stateNamespace: handlerNamespace(group) })
+    }
   }
   for (const view of app.views) {
+    // Commits of deciders keep it, so nothing is subscribed.
+    if (view.inline) continue
     const group = `${app.name}.view:${view.handler.name}`
     const source = `/${app.name}/view/${view.name}`
     parts.push({ group, handler: view.handler, source, stateNamespace: viewNamespace(app.name, view) })
   }
+  for (const saga of app.sagas) {
+    const group = sagaGroup(app.name, saga.name)
+    const handler = sagaHandler(saga, { app: app.name, clock, random })
+    const stateNamespace = sagaNamespace(app.name, saga.name)
+    parts.push({ group, handler, source: `/${app.name}/saga/${saga.name}`, stateNamespace })
+  }
   return parts
 }
 
-async function createTopics(app: AppParts, topics: TopicResolver): Promise<void> {
-  const handlers: readonly Handler[] = [
-    ...app.services.flatMap((service) => service.handlers),
-    ...app.views.map((view) => view.handler),
-  ]
+async function createTopics(app: AppParts, parts: readonly Part[], topics: TopicResolver): Promise<void> {
+  const deciders = app.services.flatMap((service) => service.deciders)
   const names = new Set([
     ...app.topics.map((declared) => declared.name),
-    ...handlers.flatMap((handler) => topicsOf(handler.events)),
+    ...parts.flatMap(({ handler }) => topicsOf(handler.events)),
+    ...deciders.flatMap(({ commands }) => topicsOf(commands)),
+    ...deciders.filter(({ publish }) => publish).flatMap(({ events }) => topicsOf(events)),
+    ...app.services.flatMap(({ answers }) => topicsOf(answers.map(({ query }) => query))),
   ])
   await topics.createDeadLetters(app.name)
   for (const name of names) await topics.create(name)

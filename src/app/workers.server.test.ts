@@ -1,109 +1,239 @@
-import { type ChildProcess, spawn } from 'node:child_process'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Producer } from '@platformatic/kafka'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import {
+  type KafkaConnection,
+  type PostgresConnection,
+  type RunningServer,
+  type ServerNode,
+  startServer,
+  stopServer,
+} from '../../scripts/servers/index.ts'
+import type { Engine } from '../engine/index.ts'
 import { SeededRandom, sleep, systemClock, systemRandom } from '../kernel/index.ts'
-import { postgres } from '../postgres/index.ts'
-import { dropSchema, serversWanted, serverUrl } from '../postgres/real-server.test-support.ts'
-import { numbersByKey } from './app.test-support.ts'
-import { crashApp, perKey } from './fixtures/crash-handlers.ts'
+import { placeAbove, serversWanted } from '../postgres/real-server.test-support.ts'
+import { TcpProxy } from '../postgres/tcp-proxy.test-support.ts'
+import { crashApp, crashGrounds } from './fixtures/crash-handlers.ts'
+import { ledgerOf, Worker } from './workers.test-support.ts'
 
 const workerCount = 3
-const faultCount = 8
+/** Who is not heard of for so long has lost its partitions, in milliseconds. */
+const sessionMs = 2000
+/** Servers that these tests may harm. */
+const place = placeAbove(5500)
+const kafkaSettings = {
+  'group.consumer.session.timeout.ms': String(sessionMs),
+  'group.consumer.heartbeat.interval.ms': '200',
+}
 
-/** One process of the app, which publishes and handles until it is killed; a new one takes its place. */
-class Worker {
-  acknowledged = 0
-  #child: ChildProcess | undefined
-  readonly #schema: string
-  readonly #url: string
+const seed = systemRandom.nextUint32()
+const random = new SeededRandom(seed)
+const pause = (ms: number): Promise<void> => sleep(ms, systemClock)
 
-  constructor(schema: string, url: string) {
-    this.#schema = schema
-    this.#url = url
-  }
+/** What there is to harm. */
+interface Stage {
+  readonly name: string
+  readonly workers: readonly Worker[]
+  readonly engine: Engine
+  /** Between the workers and each server. */
+  readonly proxies: readonly TcpProxy[]
+  readonly database: ServerNode
+  /** Where the ground has brokers. */
+  readonly broker: ServerNode | undefined
+  readonly brokers: readonly string[]
+}
 
-  /** Resolves when it runs. */
-  async start(run: number): Promise<void> {
-    const program = new URL('./fixtures/crash-app.ts', import.meta.url).pathname
-    const child = spawn(process.execPath, [program, this.#schema, String(run), 'postgres'], {
-      stdio: ['ignore', 'pipe', 'inherit'],
-      env: { ...process.env, DATABASE_URL: this.#url },
-    })
-    this.#child = child
-    const ready = Promise.withResolvers<void>()
-    let rest = ''
-    child.stdout.setEncoding('utf8').on('data', (text: string) => {
-      const lines = (rest + text).split('\n')
-      rest = lines.pop() ?? ''
-      for (const line of lines) {
-        if (line === 'ready') ready.resolve()
-        this.acknowledged += Number(/^published (\d+)$/.exec(line)?.[1] ?? 0)
+interface Fault {
+  readonly name: string
+  readonly needsBroker?: boolean
+  readonly inflict: (stage: Stage) => Promise<void>
+  /** Dead letters that nothing brings to life. Default 0. */
+  readonly hopelessCount?: (stage: Stage) => number
+}
+
+const faults: readonly Fault[] = [
+  {
+    name: 'processes are killed, and stopped for longer than a session',
+    inflict: async ({ workers }) => {
+      for (let fault = 0; fault < 6; fault++) {
+        await pause(200 + random.nextFloat() * 1000)
+        const worker = workers[random.nextUint32() % workerCount] as Worker
+        if (fault % 3 === 2) {
+          worker.signal('SIGSTOP')
+          await pause(sessionMs * 1.75)
+          worker.signal('SIGCONT')
+        } else {
+          await worker.kill()
+          await worker.start(fault + 2)
+        }
       }
-    })
-    child.on('exit', () => ready.resolve())
-    await ready.promise
-  }
+    },
+  },
+  {
+    name: 'the broker is killed and started',
+    needsBroker: true,
+    inflict: async ({ broker }) => killAndStart(broker as ServerNode),
+  },
+  {
+    name: 'the broker does not answer for longer than a session',
+    needsBroker: true,
+    inflict: async ({ broker }) => stopAndGoOn(broker as ServerNode),
+  },
+  { name: 'the database is killed and started', inflict: ({ database }) => killAndStart(database) },
+  { name: 'the database does not answer for longer than a session', inflict: ({ database }) => stopAndGoOn(database) },
+  {
+    name: 'connections are cut again and again',
+    inflict: async ({ proxies }) => {
+      for (let round = 0; round < 8; round++) {
+        await pause(300 + random.nextFloat() * 1000)
+        for (const proxy of proxies) if (random.nextFloat() < 0.7) proxy.cut()
+      }
+    },
+  },
+  {
+    name: 'answers take their time, more and less',
+    inflict: async ({ proxies }) => {
+      for (const ms of [20, 100, 0, 50, 0]) {
+        for (const proxy of proxies) proxy.delay(ms)
+        await pause(1500)
+      }
+    },
+  },
+  {
+    name: 'connections stay open and nothing comes through any more',
+    inflict: async ({ proxies }) => {
+      for (const proxy of proxies) {
+        proxy.silence()
+        await pause(500)
+      }
+    },
+  },
+  {
+    name: 'members join and leave all the time',
+    inflict: async ({ engine }) => {
+      const comeAndGo = async (): Promise<void> => {
+        for (let round = 0; round < 6; round++) {
+          await using _member = await crashApp(100 + round).start({ engine, sessionTimeout: '2s' })
+          await pause(random.nextFloat() * 600)
+        }
+      }
+      await Promise.all([comeAndGo(), comeAndGo()])
+    },
+  },
+  {
+    name: 'there are records that nobody can read',
+    inflict: async ({ engine, brokers, name }) => {
+      const value = 'no event at all'
+      for (const key of ['k3', 'k7']) await engine.commit({ publish: [{ topic: 'orders', records: [{ key, value }] }] })
+      for (const bootstrapBroker of brokers) await publishBomb(bootstrapBroker, `${name}.orders`)
+    },
+    // Two handlers read them.
+    hopelessCount: ({ brokers }) => (2 + brokers.length) * 2,
+  },
+]
 
-  signal(signal: NodeJS.Signals): void {
-    this.#child?.kill(signal)
-  }
-
-  async kill(): Promise<void> {
-    const child = this.#child
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
-    const exited = new Promise((resolve) => child.once('exit', resolve))
-    child.kill('SIGKILL')
-    await exited
+async function killAndStart(server: ServerNode): Promise<void> {
+  for (let round = 0; round < 2; round++) {
+    await pause(500 + random.nextFloat() * 1000)
+    await server.kill()
+    await server.start()
   }
 }
 
-// Skipped because it needs a real server: `npm run test:engines` runs it.
-describe.skipIf(!serversWanted)('an app in three processes on PostgreSQL', () => {
-  const schema = `workers_${process.pid}`
-  let url = ''
-  beforeAll(async () => {
-    url = await serverUrl()
-  }, 600_000)
-  afterAll(() => dropSchema(url, schema))
+async function stopAndGoOn(server: ServerNode): Promise<void> {
+  await pause(500 + random.nextFloat() * 500)
+  await server.pause()
+  await pause(sessionMs * 1.75)
+  await server.resume()
+}
 
-  it('loses nothing and does nothing twice, whoever is killed or stopped for a while', {
-    timeout: 240_000,
-  }, async () => {
-    const random = new SeededRandom(systemRandom.nextUint32())
-    const workers = Array.from({ length: workerCount }, () => new Worker(schema, url))
+/** A batch of some 500 KB that would be more than 128 MiB. */
+async function publishBomb(bootstrapBroker: string, topic: string): Promise<void> {
+  const producer = new Producer({ clientId: 'foreign', bootstrapBrokers: [bootstrapBroker], compression: 'lz4' })
+  await producer.send({ messages: [{ topic, value: Buffer.alloc(129 * 1024 * 1024) }], acks: -1 })
+  await producer.close()
+}
+
+// Skipped because it needs real servers: `npm run test:engines` runs it.
+describe.skipIf(!serversWanted)('an app in three processes', () => {
+  let kafka: RunningServer<KafkaConnection>
+  let postgres: RunningServer<PostgresConnection>
+  const closing: (() => Promise<unknown>)[] = []
+  beforeAll(async () => {
+    console.info(`an app in three processes: seed ${seed}`)
+    kafka = await startServer('kafka', { ...place, settings: kafkaSettings })
+    postgres = await startServer('postgres', place)
+  }, 600_000)
+  afterEach(async () => {
+    for (const close of closing.splice(0).reverse()) await close()
+  }, 120_000)
+  afterAll(async () => {
+    await stopServer('kafka', { ...place, deleteData: true })
+    await stopServer('postgres', { ...place, deleteData: true })
+  }, 120_000)
+
+  /** Starts the workers, whose connections go through proxies. */
+  async function set(ground: string, name: string): Promise<Stage> {
+    const { url, port } = postgres.connection
+    const { proxied, bootstrapBrokers } = kafka.connection
+    const hasBroker = ground.includes('kafka')
+    const kept = <One extends AsyncDisposable>(one: One): One => {
+      closing.push(async () => one[Symbol.asyncDispose]())
+      return one
+    }
+    const databaseProxy = kept(await TcpProxy.to(port))
+    const proxies = [databaseProxy]
+    for (const one of hasBroker ? proxied : []) proxies.push(kept(await TcpProxy.to(one.upstreamPort, one.port)))
+    const direct = { DATABASE_URL: url, KAFKA_BROKERS: bootstrapBrokers.join() }
+    const engine = kept(await (crashGrounds[ground] as NonNullable<(typeof crashGrounds)[string]>)(name, direct).open())
+    const servers = {
+      DATABASE_URL: databaseProxy.urlOf(url),
+      KAFKA_BROKERS: proxied.map((one) => `127.0.0.1:${one.port}`).join(),
+    }
+    const workers = Array.from({ length: workerCount }, () => new Worker({ ground, name, servers }))
+    closing.push(() => Promise.all(workers.map((worker) => worker.kill())))
     await Promise.all(workers.map((worker) => worker.start(1)))
-    for (let fault = 0; fault < faultCount; fault++) {
-      await sleep(200 + random.nextFloat() * 1000, systemClock)
-      const worker = workers[random.nextUint32() % workerCount] as Worker
-      if (fault % 4 === 3) {
-        // Longer than a session: when it wakes up, its partitions belong to others.
-        worker.signal('SIGSTOP')
-        await sleep(3500, systemClock)
-        worker.signal('SIGCONT')
-      } else {
-        await worker.kill()
-        await worker.start(fault + 2)
-      }
+    const [database, broker] = [postgres.nodes[0] as ServerNode, hasBroker ? kafka.nodes[0] : undefined]
+    return { name, workers, engine, proxies, database, broker, brokers: hasBroker ? bootstrapBrokers : [] }
+  }
+
+  /** Resolves when each worker has published more than it had, and handlers have handled more. */
+  async function goesOn({ workers, engine }: Stage): Promise<void> {
+    const handledCount = async (): Promise<number> =>
+      (await engine.topics.describe('payments'))?.partitions.reduce((sum, { latest }) => sum + latest, 0) ?? 0
+    const published = workers.map(({ acknowledged }) => acknowledged)
+    const handled = await handledCount()
+    for (;;) {
+      const faulty = workers.flatMap((worker) => worker.faults)
+      expect(faulty, `seed ${seed}`).toEqual([])
+      const isPublishing = workers.every((worker, i) => worker.acknowledged > (published[i] ?? 0))
+      if (isPublishing && (await handledCount()) > handled) return
+      await pause(50)
     }
-    await Promise.all(workers.map((worker) => worker.kill()))
-    await using engine = await postgres({ connection: url, schema, pollMs: 50 }).open()
-    await using running = await crashApp(0).start({ engine, sessionTimeout: '2s' })
-    await running.idle()
-    await running.deadLetters.redrive('all')
-    await running.idle()
-    expect(await running.deadLetters.count(), `seed ${random.seed}`).toBe(0)
-    const placed = Object.values(await numbersByKey(engine, 'orders')).flat().length
-    const acknowledged = workers.reduce((sum, worker) => sum + worker.acknowledged, 0)
-    expect(acknowledged, `seed ${random.seed}`).toBeGreaterThan(0)
-    expect(placed, `seed ${random.seed}`).toBeGreaterThanOrEqual(acknowledged)
-    for (const topic of ['payments', 'shipments']) {
-      const byKey = await numbersByKey(engine, topic)
-      // Each message had its effect once and in order: the counts that were published have no gap and no double.
-      for (const numbers of Object.values(byKey))
-        expect(numbers, `seed ${random.seed}`).toEqual(numbers.map((_, index) => index))
-      expect(Object.values(byKey).flat(), `seed ${random.seed}`).toHaveLength(placed)
-    }
-    let viewed = 0
-    for await (const { value } of running.view(perKey).list()) viewed += value
-    expect(viewed, `seed ${random.seed}`).toBe(placed)
-  })
+  }
+
+  let cases = 0
+  for (const ground of ['postgres', 'kafka+postgres']) {
+    const possible = faults.filter(({ needsBroker = false }) => !needsBroker || ground.includes('kafka'))
+    it.each(possible)(
+      `loses nothing on ${ground} and does nothing twice when $name`,
+      async ({ inflict, hopelessCount = () => 0 }) => {
+        const stage = await set(ground, `workers_${process.pid}_${cases++}`)
+        await goesOn(stage)
+        await inflict(stage)
+        await goesOn(stage)
+        await Promise.all(stage.workers.map((worker) => worker.kill()))
+        const ledger = await ledgerOf(stage.engine, stage.workers)
+        const [count = 0] = ledger.counts
+        expect(count).toBeGreaterThan(0)
+        expect(ledger, `seed ${seed}`).toEqual({
+          faults: [],
+          hopelessCount: hopelessCount(stage),
+          lostCount: 0,
+          disorder: [],
+          counts: [count, count, count, count],
+        })
+      },
+      400_000,
+    )
+  }
 })

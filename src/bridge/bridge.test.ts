@@ -1,6 +1,16 @@
 import { describe, expect, it } from 'vitest'
 import { embedded } from '../embedded/index.ts'
-import type { Assignment, Claim, Engine, JoinOptions, Member, PublishWrite } from '../engine/index.ts'
+import type {
+  Assignment,
+  Capabilities,
+  Claim,
+  CommitOutcome,
+  Engine,
+  JoinOptions,
+  Member,
+  PublishWrite,
+  WriteBatch,
+} from '../engine/index.ts'
 import { SeededRandom, systemClock, uuidv7 } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
 import { channels } from '../telemetry/index.ts'
@@ -153,6 +163,37 @@ describe('the outbox', () => {
     }
     expect(await dataOf(ground.topics, 'out')).toEqual([0, 1, 2])
     expect((await ground.store.topics.describe('out.outbox'))?.partitions[0]?.earliest).toBe(0)
+  })
+
+  it('repeats under the same ids what it could not note, in order, and loses nothing', async () => {
+    await using ground = await grounds()
+    await ground.topics.topics.create('out', { partitions: 1 })
+    let crashes = 2
+    // Topics that write records one after the other: a crash can come between the messages and the mark.
+    const commit = async (batch: WriteBatch): Promise<CommitOutcome> => {
+      const { publish: writes = [], progress = [] } = batch
+      if (progress.length === 0) return ground.topics.commit(batch)
+      const published = []
+      for (const write of writes) {
+        if (write === writes.at(-1) && crashes-- > 0) throw new TypeError('it is away')
+        const outcome = await ground.topics.commit({ publish: [write] })
+        if (outcome.ok) published.push(...outcome.published)
+      }
+      await ground.topics.commit({ progress })
+      return { ok: true, published, appended: [] }
+    }
+    const capabilities: Capabilities = { ...ground.topics.capabilities, atomic: [['topics'], ['progress']] }
+    await using engine = await ground.both({ commit, capabilities })
+    expect(engine.capabilities.bridge?.delivery).toBe('at-least-once')
+    const messages = Array.from({ length: 5 }, (_, n) => message(n))
+    for (const one of messages) await engine.commit({ ...set('k', 1), ...publish('out', one) })
+    await eventually(async () => (await engine.isSettled?.()) === true)
+    const found: string[] = []
+    const { records } = await ground.topics.topics.read({ topic: 'out', partition: 0, offset: 0 })
+    for (const record of records) if (record.kind === 'message') found.push(record.message.id)
+    expect(found.length).toBeGreaterThan(messages.length)
+    // Where each came first, they are in order, and no other id is there.
+    expect([...new Set(found)]).toEqual(messages.map(({ id }) => id))
   })
 
   it('tries again for as long as the topics are away, says so, and keeps the order', async () => {

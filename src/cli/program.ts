@@ -7,6 +7,7 @@ import { devCommand } from './commands/dev.ts'
 import { explainCommand } from './commands/explain.ts'
 import { groupsCommand, lagCommand } from './commands/groups.ts'
 import { publishCommand } from './commands/publish.ts'
+import { sagasCommand } from './commands/sagas.ts'
 import { streamsCommand } from './commands/streams.ts'
 import { tailCommand } from './commands/tail.ts'
 import { timersCommand } from './commands/timers.ts'
@@ -26,6 +27,7 @@ const everyCommand = [
   lagCommand,
   deadLettersCommand,
   viewsCommand,
+  sagasCommand,
   streamsCommand,
   timersCommand,
   verifyCommand,

@@ -52,10 +52,16 @@ interface Watcher {
   readonly leave: () => void
 }
 
+/** Who watches a namespace: found by the key that a commit sets, as there may be many who wait for one key each. */
+interface Watched {
+  readonly byKey: Map<string, Set<Watcher>>
+  readonly ofPrefix: Set<Watcher>
+}
+
 /** Those who watch keyed state. A slow one sees the latest value of each key, and costs no more than the keys it watches. */
 export class StateWatchers {
   readonly #state: WatchedState
-  readonly #watchers = new Map<string, Set<Watcher>>()
+  readonly #watchers = new Map<string, Watched>()
 
   constructor(state: WatchedState) {
     this.#state = state
@@ -83,8 +89,7 @@ export class StateWatchers {
     }
     if (!signal.aborted) {
       // From now on, not from the first step on: changes count from the call.
-      const peers = this.#watchers.get(namespace) ?? new Set<Watcher>()
-      this.#watchers.set(namespace, peers.add(watcher))
+      this.#peersOf(watcher).add(watcher)
       signal.addEventListener('abort', watcher.leave, { once: true })
     }
     return this.#follow(watcher)
@@ -94,19 +99,34 @@ export class StateWatchers {
   notify(changes: readonly { readonly namespace: string; readonly key?: string }[]): void {
     if (this.#watchers.size === 0) return
     for (const { namespace, key } of changes) {
-      for (const watcher of this.#watchers.get(namespace) ?? []) {
-        if (key === undefined || watcher.pending.size >= pendingKeysMax) watcher.isStale = true
-        else if (watcher.key === undefined ? key.startsWith(watcher.prefix) : key === watcher.key) {
-          watcher.pending.add(key)
-        } else continue
-        watcher.wake?.()
+      const watched = this.#watchers.get(namespace)
+      if (watched === undefined) continue
+      for (const watcher of watched.ofPrefix) {
+        if (key === undefined || key.startsWith(watcher.prefix)) tell(watcher, key)
       }
+      if (key !== undefined) for (const watcher of watched.byKey.get(key) ?? []) tell(watcher, key)
+      else for (const peers of watched.byKey.values()) for (const watcher of peers) tell(watcher, undefined)
     }
+  }
+
+  /** Those who watch the same key, or any prefix, in the same namespace. */
+  #peersOf({ namespace, key }: Watcher): Set<Watcher> {
+    let watched = this.#watchers.get(namespace)
+    if (watched === undefined) {
+      watched = { byKey: new Map(), ofPrefix: new Set() }
+      this.#watchers.set(namespace, watched)
+    }
+    if (key === undefined) return watched.ofPrefix
+    const peers = watched.byKey.get(key) ?? new Set()
+    watched.byKey.set(key, peers)
+    return peers
   }
 
   /** The engine closed or failed: they find out by themselves. */
   wakeAll(): void {
-    for (const peers of this.#watchers.values()) for (const { wake } of peers) wake?.()
+    for (const { byKey, ofPrefix } of this.#watchers.values()) {
+      for (const peers of [ofPrefix, ...byKey.values()]) for (const { wake } of peers) wake?.()
+    }
   }
 
   async *#follow(watcher: Watcher): AsyncGenerator<StateChange> {
@@ -177,7 +197,19 @@ export class StateWatchers {
 
   #leave(watcher: Watcher): void {
     watcher.signal.removeEventListener('abort', watcher.leave)
-    const peers = this.#watchers.get(watcher.namespace)
-    if (peers?.delete(watcher) === true && peers.size === 0) this.#watchers.delete(watcher.namespace)
+    const { namespace, key } = watcher
+    const watched = this.#watchers.get(namespace)
+    if (watched === undefined) return
+    const peers = key === undefined ? watched.ofPrefix : watched.byKey.get(key)
+    peers?.delete(watcher)
+    if (key !== undefined && peers?.size === 0) watched.byKey.delete(key)
+    if (watched.ofPrefix.size === 0 && watched.byKey.size === 0) this.#watchers.delete(namespace)
   }
+}
+
+/** `key` undefined: it cannot be said what has changed. */
+function tell(watcher: Watcher, key: string | undefined): void {
+  if (key === undefined || watcher.pending.size >= pendingKeysMax) watcher.isStale = true
+  else watcher.pending.add(key)
+  watcher.wake?.()
 }

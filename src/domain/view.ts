@@ -19,6 +19,12 @@ export interface ViewOptions<Events extends readonly AnyEventDefinition[], State
   }
   /** A whole number from 1. Raise it when the functions change: the view is then built anew, from zero. Default 1. */
   readonly version?: number
+  /**
+   * `true`: it is kept up to date in the commits of the deciders that append its events, so whoever asked reads their own
+   * writes. It takes events of deciders only, not what is published, and its functions forget no key. Default `false`: it
+   * follows the topics of its events.
+   */
+  readonly inline?: boolean
   /** What happens to later events of a key when one cannot be applied. Default `'park-key'`: they wait behind it. */
   readonly onDeadLetter?: DeadLetterMode
 }
@@ -28,8 +34,15 @@ export interface View<State = unknown> {
   readonly name: string
   readonly version: number
   readonly initial: State
+  readonly inline: boolean
   /** What the runtime runs. */
   readonly handler: Handler
+  /** An event of whatever version as the current version of its definition. */
+  read(event: Message): Message
+  /** Under which key an event counts; `undefined`: it does not concern the view. */
+  keyOf(event: Message): string | undefined
+  /** The state of a key after an event; `undefined`: it is forgotten. */
+  apply(state: State, event: Message): State | undefined
 }
 
 /** State of a view by the type: `StateOf<typeof dailyRevenue>`. */
@@ -66,6 +79,7 @@ export function view<const Events extends readonly [AnyEventDefinition, ...AnyEv
   const initial = frozenJson(options.initial, 'initial')
   const initialState: unknown = initial
   const functions = options.on as unknown as Readonly<Record<string, (state: unknown, event: Message) => unknown>>
+  const apply = (state: unknown, event: Message): unknown => functions[event.type]?.(state, event)
   const handler = on(
     options.events,
     {
@@ -77,12 +91,21 @@ export function view<const Events extends readonly [AnyEventDefinition, ...AnyEv
       onDeadLetter: options.onDeadLetter ?? 'park-key',
     },
     (event, state) => {
-      const apply = functions[event.type] as (state: unknown, event: Message) => unknown
       const next = apply(state, event)
       return next === undefined ? remove() : set(next)
     },
   )
-  return Object.freeze({ name, version, initial, handler: Object.freeze({ ...handler, skipsWithoutKey: true }) })
+  const definitions = new Map(options.events.map((definition) => [definition.type, definition]))
+  return Object.freeze({
+    name,
+    version,
+    initial,
+    inline: options.inline ?? false,
+    handler: Object.freeze({ ...handler, skipsWithoutKey: true }),
+    read: (event: Message) => definitions.get(event.type)?.read(event) ?? event,
+    keyOf: options.key as (event: Message) => string | undefined,
+    apply: (state: State, event: Message) => apply(state, event) as State | undefined,
+  })
 }
 
 /** Namespace in which an engine keeps the state of a view of an app. */
@@ -94,6 +117,7 @@ export function viewNamespace(app: string, view: { readonly name: string; readon
 interface ErasedViewOptions {
   readonly events?: readonly AnyEventDefinition[]
   readonly key?: unknown
+  readonly inline?: unknown
   readonly on?: object
 }
 
@@ -107,6 +131,9 @@ function checkView(name: string, version: number, given: ErasedViewOptions | und
     problems.push({ option: 'events', problem: 'is empty' })
   }
   if (typeof options.key !== 'function') problems.push({ option: 'key', problem: 'is not a function' })
+  if (!['boolean', 'undefined'].includes(typeof options.inline)) {
+    problems.push({ option: 'inline', problem: 'is neither true nor false' })
+  }
   const events = Array.isArray(options.events) ? (options.events as readonly AnyEventDefinition[]) : []
   if (events.some((definition) => typeof definition?.type !== 'string')) {
     problems.push({ option: 'events', problem: 'holds what is no event definition' })

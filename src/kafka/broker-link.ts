@@ -34,17 +34,21 @@ export class BrokerLink {
     this.#ranges = ranges
   }
 
-  /** @throws KafkaUnreachableError, which trying again may mend; KafkaLoginRefusedError, KafkaTlsError, which it does not */
+  /**
+   * @param answerMs How long the broker may take over a request beside what requests take.
+   * @throws KafkaUnreachableError, which trying again may mend; KafkaLoginRefusedError, KafkaTlsError, which it does not
+   */
   static async open(
     library: KafkaLibrary,
     protocol: Protocol,
     address: BrokerAddress,
     options: ResolvedKafkaOptions,
+    answerMs: number,
   ): Promise<BrokerLink> {
     const { tls, connectTimeoutMs, sasl } = options
     const connection = new library.Connection(options.clientId, {
       connectTimeout: connectTimeoutMs,
-      requestTimeout: Math.max(options.requestTimeoutMs, requestTimeoutMsLeast),
+      requestTimeout: Math.max(options.requestTimeoutMs, requestTimeoutMsLeast) + answerMs,
       maxInflights: 1000,
       ...(tls === undefined ? {} : { tls, tlsServerName: tls.servername ?? isName(address.host) }),
       ...(sasl === undefined ? {} : { sasl: saslOf(sasl) }),

@@ -1,6 +1,7 @@
 import type { Claim } from '../engine/index.ts'
-import { sleep, type Timer } from '../kernel/index.ts'
+import { sleep } from '../kernel/index.ts'
 import { ClaimHolder } from './claim-holder.ts'
+import { ClassicRequests } from './classic-requests.ts'
 import type { ResponseOf } from './client-library.ts'
 import {
   readAssignment,
@@ -14,10 +15,8 @@ import { errorCode, refusalOf } from './error-codes.ts'
 import { KafkaUnreachableError } from './errors.ts'
 import { type Membership, type MembershipParts, sessionTimeoutMsDefault } from './group-membership.ts'
 import type { HeldClaim, MemberIdentity } from './held-claim.ts'
+import { SilenceWatch } from './silence-watch.ts'
 import type { Partition } from './topic-catalog.ts'
-
-const protocolType = 'consumer'
-const protocolName = 'millrace-cooperative'
 
 /**
  * A member by the classic protocol of Kafka: one of the members shares the partitions, and all meet in rounds. What stays
@@ -27,10 +26,11 @@ export class ClassicMember implements Membership, MemberIdentity {
   readonly #parts: MembershipParts
   readonly #holder: ClaimHolder
   readonly #sessionTimeoutMs: number
+  readonly #requests: ClassicRequests
   /** Given by the coordinator. */
   #memberId = ''
   #generation = -1
-  #lastSeenMs: number
+  readonly #watch: SilenceWatch
   /** It gives back what it has, under an epoch that goes on being kept up: its last commits are still to be made. */
   #isLeaving = false
   #isOver = false
@@ -42,7 +42,6 @@ export class ClassicMember implements Membership, MemberIdentity {
   readonly #out = Promise.withResolvers<void>()
   #reconciling: Promise<void> = Promise.resolve()
   #isReconciling = false
-  #session: Timer | undefined
   #leaving: Promise<void> | undefined
 
   constructor(parts: MembershipParts) {
@@ -50,7 +49,8 @@ export class ClassicMember implements Membership, MemberIdentity {
     const { cluster, options, offsets, settled } = parts
     this.#holder = new ClaimHolder(options, this, offsets, settled)
     this.#sessionTimeoutMs = options.sessionTimeoutMs ?? sessionTimeoutMsDefault
-    this.#lastSeenMs = cluster.clock.monotonicMs()
+    this.#requests = new ClassicRequests(cluster, this, parts.memberId, this.#sessionTimeoutMs)
+    this.#watch = new SilenceWatch(cluster.clock, this.#sessionTimeoutMs, () => this.#standAside())
   }
 
   /** Known here before the coordinator gives the other one. */
@@ -88,12 +88,12 @@ export class ClassicMember implements Membership, MemberIdentity {
   }
 
   heartbeat(): void {
-    this.#lastSeenMs = this.#parts.cluster.clock.monotonicMs()
+    this.#watch.heard()
   }
 
   async start(): Promise<void> {
     await this.#round()
-    this.#watchSession()
+    this.#watch.start()
     // It ends with the member, and tells its owner what is lost.
     this.#run().catch(() => this.end())
   }
@@ -115,39 +115,27 @@ export class ClassicMember implements Membership, MemberIdentity {
   end(): void {
     if (this.#isOver && this.claims.length === 0) return
     this.#isOver = true
-    this.#session?.cancel()
+    this.#watch.end()
     this.#wake?.()
     this.#out.resolve()
     this.#holder.lose()
     this.#parts.gone()
-    this.#closeLink()
+    this.#requests.close()
   }
 
   async #leave(isForGood: boolean): Promise<void> {
     if (this.#isOver) return
     this.#isLeaving = true
-    this.#session?.cancel()
+    this.#watch.end()
     await this.#reconciling
     await this.#holder.revoke(this.#holder.partitions, this.#late())
     this.#isOver = true
     this.#wake?.()
-    if (isForGood) await this.#sayGoodbye().catch(() => undefined)
+    if (isForGood) await this.#requests.leave().catch(() => undefined)
     this.#out.resolve()
     this.#parts.gone()
     this.#parts.changed()
-    this.#closeLink()
-  }
-
-  async #sayGoodbye(): Promise<void> {
-    const { cluster } = this.#parts
-    const members = [{ memberId: this.#memberId, groupInstanceId: this.instanceId, reason: null }]
-    await cluster.askCoordinator(
-      'group',
-      this.group,
-      'offsets',
-      (link) => link.call('LeaveGroup', cluster.protocol.leaveGroup, this.group, members),
-      (response) => response.errorCode,
-    )
+    this.#requests.close()
   }
 
   async #run(): Promise<void> {
@@ -155,7 +143,8 @@ export class ClassicMember implements Membership, MemberIdentity {
     while (!this.#isOver) {
       try {
         // While claims are given back it goes on saying that it lives.
-        if (this.#needsRound && !this.#isReconciling) await this.#round()
+        if (this.#watch.isSilent) await this.#stayAside()
+        else if (this.#needsRound && !this.#isReconciling) await this.#round()
         else {
           await this.#pause()
           if (!this.#isOver) await this.#beat()
@@ -179,18 +168,9 @@ export class ClassicMember implements Membership, MemberIdentity {
   }
 
   async #beat(): Promise<void> {
-    const { cluster, catalog, options } = this.#parts
-    const { errorCode: code } = await cluster.askCoordinator(
-      'group',
-      this.group,
-      this.#purpose,
-      (link) => {
-        const request = cluster.protocol.heartbeat
-        return link.call('Heartbeat', request, this.group, this.#generation, this.#memberId, this.instanceId)
-      },
-      (response) => response.errorCode,
-    )
-    if (this.#isOver) return
+    const { catalog, options } = this.#parts
+    const code = await this.#requests.heartbeat()
+    if (this.#isOver || this.#watch.isSilent) return
     if (code === errorCode.rebalanceInProgress) this.#needsRound = true
     else if (!this.#isOut(code) && code !== errorCode.none) throw refusalOf('Heartbeat', code, this.group)
     this.#signalChanged()
@@ -224,7 +204,7 @@ export class ClassicMember implements Membership, MemberIdentity {
       const assigned = await this.#sync(joined)
       if (assigned === undefined || this.#isOver) return
       this.#signalChanged()
-      if (this.#isLeaving) return
+      if (this.#isLeaving || this.#watch.isSilent) return
       this.#isReconciling = true
       this.#reconciling = this.#reconcile(assigned)
         .catch((error: unknown) => {
@@ -243,30 +223,14 @@ export class ClassicMember implements Membership, MemberIdentity {
   }
 
   async #join(): Promise<ResponseOf<'joinGroup'> | undefined> {
-    const { cluster, options } = this.#parts
-    const { topics, together } = options
+    const { topics, together } = this.#parts.options
     const metadata = writeSubscription({ topics, owned: this.#owned(), generation: this.#generation, together })
-    const answer = await cluster.askCoordinator(
-      'group',
-      this.group,
-      this.#purpose,
-      (link) =>
-        link.call(
-          'JoinGroup',
-          cluster.protocol.joinGroup,
-          this.group,
-          cluster.options.groupSessionTimeoutMs,
-          Math.max(this.#sessionTimeoutMs, cluster.options.groupSessionTimeoutMs),
-          this.#memberId,
-          this.instanceId,
-          protocolType,
-          [{ name: protocolName, metadata }],
-          null,
-        ),
-      (response) => response.errorCode,
-    )
+    const answer = await this.#requests.join(metadata)
     const { errorCode: code } = answer
     if (this.#isOver) return undefined
+    // Known, so that it can leave.
+    if (this.#watch.isSilent && code === errorCode.none) this.#memberId = answer.memberId
+    if (this.#watch.isSilent) return undefined
     if (code === errorCode.memberIdRequired) {
       this.#memberId = answer.memberId
       this.#needsRound = true
@@ -281,28 +245,10 @@ export class ClassicMember implements Membership, MemberIdentity {
   }
 
   async #sync(joined: ResponseOf<'joinGroup'>): Promise<readonly TopicShare[] | undefined> {
-    const { cluster } = this.#parts
     const isLeader = joined.leader === this.#memberId && !joined.skipAssignment
     const assignments = isLeader ? await this.#share(joined.members) : []
     if (!isLeader) this.#countsShared = undefined
-    const answer = await cluster.askCoordinator(
-      'group',
-      this.group,
-      this.#purpose,
-      (link) =>
-        link.call(
-          'SyncGroup',
-          cluster.protocol.syncGroup,
-          this.group,
-          this.#generation,
-          this.#memberId,
-          this.instanceId,
-          protocolType,
-          protocolName,
-          assignments,
-        ),
-      (response) => response.errorCode,
-    )
+    const answer = await this.#requests.sync(assignments)
     const { errorCode: code } = answer
     if (code === errorCode.rebalanceInProgress) this.#needsRound = true
     else if (code === errorCode.none) return readAssignment(answer.assignment)
@@ -342,7 +288,8 @@ export class ClassicMember implements Membership, MemberIdentity {
     const generation = this.#generation
     await this.#holder.assign(
       wanted,
-      () => !this.#isLeaving && !this.#isOver && generation >= 0 && this.#generation >= generation,
+      () =>
+        !this.#isLeaving && !this.#isOver && !this.#watch.isSilent && generation >= 0 && this.#generation >= generation,
     )
   }
 
@@ -362,30 +309,25 @@ export class ClassicMember implements Membership, MemberIdentity {
     return Promise.race([late.promise, this.#out.promise])
   }
 
-  /** A round is answered when all have come, so nothing else may wait on this connection. */
-  get #purpose(): string {
-    return `member-${this.id}`
-  }
-
-  #closeLink(): void {
-    const purpose = `/${this.#purpose}`
-    this.#parts.cluster.closeLink((key) => key.endsWith(purpose)).catch(() => undefined)
-  }
-
   #signalChanged(): void {
     this.#changed.resolve()
     this.#changed = Promise.withResolvers()
   }
 
   /** Who does not say that it lives is taken for dead, although its process is there. */
-  #watchSession(): void {
-    const { clock } = this.#parts.cluster
-    const leftMs = this.#lastSeenMs + this.#sessionTimeoutMs - clock.monotonicMs()
-    if (leftMs <= 0) {
-      // Its session at the coordinator ends by itself, with the heartbeats.
-      this.end()
-      return
-    }
-    this.#session = clock.setTimer(() => this.#watchSession(), leftMs + 1, { unref: true })
+  #standAside(): void {
+    this.#holder.lose()
+    this.#wake?.()
+  }
+
+  /** Lets others have its share, until its owner is heard of again; then it joins anew. */
+  async #stayAside(): Promise<void> {
+    if (this.#memberId !== '') await this.#requests.leave().catch(() => undefined)
+    this.#memberId = ''
+    this.#generation = -1
+    this.#needsRound = true
+    this.#signalChanged()
+    this.#parts.changed()
+    await this.#watch.heardAgain()
   }
 }

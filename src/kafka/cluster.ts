@@ -53,9 +53,14 @@ export class Cluster {
     return [...this.#addresses.keys()]
   }
 
-  /** Patience for everything but commits. */
+  /** Patience of opening, of groups and of administration. */
   get usual(): Patience {
     return { limitMs: this.options.requestTimeoutMs }
+  }
+
+  /** Patience of commits and reads: programs that run wait for brokers to come back. */
+  get lasting(): Patience {
+    return { limitMs: this.options.reconnectTimeoutMs }
   }
 
   /**
@@ -135,11 +140,15 @@ export class Cluster {
     )
   }
 
-  /** A connection to one broker; those for different purposes do not hold each other up. */
-  async link(nodeId: number, purpose = 'usual'): Promise<BrokerLink> {
+  /**
+   * A connection to one broker; those for different purposes do not hold each other up.
+   *
+   * @param answerMs How long the broker may take over requests of this purpose beside what requests take. Default 0.
+   */
+  async link(nodeId: number, purpose = 'usual', answerMs = 0): Promise<BrokerLink> {
     const address = this.#addresses.get(nodeId)
     if (address === undefined) throw this.obstacle(`broker ${nodeId} is not known`)
-    return this.#open(`${nodeId}/${purpose}`, address)
+    return this.#open(`${nodeId}/${purpose}`, address, answerMs)
   }
 
   async controller(): Promise<BrokerLink> {
@@ -147,7 +156,7 @@ export class Cluster {
     return this.link(this.#controllerId)
   }
 
-  async coordinator(kind: CoordinatorKind, key: string, purpose: string): Promise<BrokerLink> {
+  async coordinator(kind: CoordinatorKind, key: string, purpose: string, answerMs = 0): Promise<BrokerLink> {
     const place = `${kind}/${key}`
     let nodeId = this.#coordinators.get(place)
     if (nodeId === undefined) {
@@ -161,7 +170,7 @@ export class Cluster {
       this.#learn(nodeId, found)
       this.#coordinators.set(place, nodeId)
     }
-    return this.link(nodeId, purpose)
+    return this.link(nodeId, purpose, answerMs)
   }
 
   /** Forgets who coordinates, after it said that it does not, or did not answer. */
@@ -172,6 +181,8 @@ export class Cluster {
   /**
    * Asks a coordinator until it answers something that does not pass by itself. The coordinator moves with the leader of a
    * partition; `codeOf` tells where its answer says so.
+   *
+   * @param answerMs See {@link link}. What is asked for is waited for as much longer.
    */
   async askCoordinator<Response>(
     kind: CoordinatorKind,
@@ -180,21 +191,28 @@ export class Cluster {
     ask: (link: BrokerLink) => Promise<Response>,
     codeOf: (response: Response) => number,
     patience: Patience = this.usual,
+    answerMs: number = 0,
   ): Promise<Response> {
-    return this.persist(async () => {
-      try {
-        const response = await ask(await this.coordinator(kind, key, purpose))
-        const code = codeOf(response)
-        if (isPassing(code)) throw this.obstacle(`the coordinator of ${kind} "${key}" answered ${nameOfCode(code)}`)
-        return response
-      } catch (error) {
-        // Most of what passes has to do with a coordinator that moves; asking anew who it is costs little.
-        if (error instanceof KafkaUnreachableError && !error.message.includes('CONCURRENT_')) {
-          this.coordinatorMoved(kind, key)
+    const limitMs = patience.limitMs === null ? null : patience.limitMs + answerMs
+    return this.persist(
+      async () => {
+        try {
+          const response = await ask(await this.coordinator(kind, key, purpose, answerMs))
+          const code = codeOf(response)
+          // A coordinator that is starting or ending may answer its own failure; what it was asked for can be asked again.
+          if (isPassing(code) || code === errorCode.unknownServerError)
+            throw this.obstacle(`the coordinator of ${kind} "${key}" answered ${nameOfCode(code)}`)
+          return response
+        } catch (error) {
+          // Most of what passes has to do with a coordinator that moves; asking anew who it is costs little.
+          if (error instanceof KafkaUnreachableError && !error.message.includes('CONCURRENT_')) {
+            this.coordinatorMoved(kind, key)
+          }
+          throw error
         }
-        throw error
-      }
-    }, patience)
+      },
+      { ...patience, limitMs },
+    )
   }
 
   /** Closes one connection, if it was made. */
@@ -213,16 +231,16 @@ export class Cluster {
     await this.closeLink(() => true)
   }
 
-  async #open(key: string, address: BrokerAddress): Promise<BrokerLink> {
+  async #open(key: string, address: BrokerAddress, answerMs = 0): Promise<BrokerLink> {
     const open = this.#links.get(key)
     if (open !== undefined) {
       const link = await open
       if (link.isOpen) return link
-      if (this.#links.get(key) !== open) return this.#open(key, address)
+      if (this.#links.get(key) !== open) return this.#open(key, address, answerMs)
       this.#links.delete(key)
     }
     this.ended.throwIfAborted()
-    const opening = BrokerLink.open(this.library, this.protocol, address, this.options)
+    const opening = BrokerLink.open(this.library, this.protocol, address, this.options, answerMs)
     this.#links.set(key, opening)
     try {
       const link = await opening

@@ -1,10 +1,11 @@
 import type { Claim } from '../engine/index.ts'
-import { ClosedError, sleep, type Timer } from '../kernel/index.ts'
+import { ClosedError, sleep } from '../kernel/index.ts'
 import { ClaimHolder } from './claim-holder.ts'
 import { errorCode, refusalOf } from './error-codes.ts'
 import { KafkaFeatureMissingError, KafkaUnreachableError } from './errors.ts'
 import { type Membership, type MembershipParts, sessionTimeoutMsDefault } from './group-membership.ts'
 import type { HeldClaim, MemberIdentity } from './held-claim.ts'
+import { SilenceWatch } from './silence-watch.ts'
 import type { Partition } from './topic-catalog.ts'
 
 /** Epochs that say what a member wants (KIP-848, "ConsumerGroupHeartbeat"). */
@@ -34,7 +35,7 @@ export class ConsumerMember implements Membership, MemberIdentity {
   readonly #sessionTimeoutMs: number
   #epoch = joiningEpoch
   #intervalMs: number
-  #lastSeenMs: number
+  readonly #watch: SilenceWatch
   #movingUntilMs = 0
   /** It gives back what it has, under an epoch that goes on being kept up: its last commits are still to be made. */
   #isLeaving = false
@@ -43,7 +44,6 @@ export class ConsumerMember implements Membership, MemberIdentity {
   #target: Assigned | undefined
   #wake: (() => void) | undefined
   #answered = Promise.withResolvers<void>()
-  #session: Timer | undefined
   #leaving: Promise<void> | undefined
   #loop: Promise<void> = Promise.resolve()
   readonly #out = Promise.withResolvers<void>()
@@ -54,7 +54,7 @@ export class ConsumerMember implements Membership, MemberIdentity {
     this.#holder = new ClaimHolder(options, this, offsets, settled)
     this.#sessionTimeoutMs = options.sessionTimeoutMs ?? sessionTimeoutMsDefault
     this.#intervalMs = cluster.options.heartbeatIntervalMs
-    this.#lastSeenMs = cluster.clock.monotonicMs()
+    this.#watch = new SilenceWatch(cluster.clock, this.#sessionTimeoutMs, () => this.#standAside())
   }
 
   get id(): string {
@@ -91,7 +91,7 @@ export class ConsumerMember implements Membership, MemberIdentity {
   }
 
   heartbeat(): void {
-    this.#lastSeenMs = this.#parts.cluster.clock.monotonicMs()
+    this.#watch.heard()
   }
 
   async start(): Promise<void> {
@@ -99,7 +99,7 @@ export class ConsumerMember implements Membership, MemberIdentity {
     // A static member whose process died without a word has its place until its session is over.
     await this.#parts.cluster.persist(() => this.#beat(), { limitMs: joinTimeoutMs })
     this.#parts.changed()
-    this.#watchSession()
+    this.#watch.start()
     // It ends with the member, and tells its owner what is lost.
     this.#loop = this.#run().catch(() => this.end())
   }
@@ -122,7 +122,7 @@ export class ConsumerMember implements Membership, MemberIdentity {
   end(): void {
     if (this.#isOver && this.claims.length === 0) return
     this.#isOver = true
-    this.#session?.cancel()
+    this.#watch.end()
     this.#wake?.()
     this.#out.resolve()
     this.#holder.lose()
@@ -132,7 +132,7 @@ export class ConsumerMember implements Membership, MemberIdentity {
   async #leave(epoch: number): Promise<void> {
     if (this.#isOver) return
     this.#isLeaving = true
-    this.#session?.cancel()
+    this.#watch.end()
     const { clock } = this.#parts.cluster
     const late = Promise.withResolvers<void>()
     const timer = clock.setTimer(() => late.resolve(), this.#sessionTimeoutMs, { unref: true })
@@ -153,6 +153,7 @@ export class ConsumerMember implements Membership, MemberIdentity {
     const { cluster } = this.#parts
     while (!this.#isOver) {
       await this.#pause()
+      if (this.#watch.isSilent) await this.#stayAside()
       if (this.#isOver) return
       try {
         await this.#beat()
@@ -179,7 +180,7 @@ export class ConsumerMember implements Membership, MemberIdentity {
   async #beat(): Promise<void> {
     const answer = await this.#ask(this.#epoch)
     const { errorCode: code } = answer
-    if (this.#isOver) return
+    if (this.#isOver || this.#watch.isSilent) return
     if (code === errorCode.unknownMemberId || code === errorCode.fencedMemberEpoch) {
       // The coordinator gave up on it: it comes back as somebody who has nothing.
       this.#holder.lose()
@@ -269,7 +270,12 @@ export class ConsumerMember implements Membership, MemberIdentity {
       const epoch = this.#epoch
       await this.#holder.assign(
         gained,
-        () => !this.#isLeaving && !this.#isOver && this.#epoch >= epoch && this.#epoch > joiningEpoch,
+        () =>
+          !this.#isLeaving &&
+          !this.#isOver &&
+          !this.#watch.isSilent &&
+          this.#epoch >= epoch &&
+          this.#epoch > joiningEpoch,
       )
       this.nudge()
       this.#parts.changed()
@@ -300,14 +306,19 @@ export class ConsumerMember implements Membership, MemberIdentity {
   }
 
   /** Who does not say that it lives is taken for dead, although its process is there. */
-  #watchSession(): void {
-    const { clock } = this.#parts.cluster
-    const leftMs = this.#lastSeenMs + this.#sessionTimeoutMs - clock.monotonicMs()
-    if (leftMs <= 0) {
-      this.end()
-      this.#ask(leavingEpoch).catch(() => undefined)
-      return
-    }
-    this.#session = clock.setTimer(() => this.#watchSession(), leftMs + 1, { unref: true })
+  #standAside(): void {
+    this.#holder.lose()
+    this.#wake?.()
+  }
+
+  /** Lets others have its share, until its owner is heard of again; then it joins anew. */
+  async #stayAside(): Promise<void> {
+    await this.#ask(leavingEpoch).catch(() => undefined)
+    this.#epoch = joiningEpoch
+    this.#target = undefined
+    this.#signalAnswered()
+    this.#parts.changed()
+    await this.#watch.heardAgain()
+    this.#moving()
   }
 }

@@ -3,6 +3,7 @@ import { KafkaNotAuthorisedError, KafkaRefusedError } from './errors.ts'
 
 /** Error codes of the Kafka protocol that this engine tells apart ("Error Codes" of the protocol guide). */
 export const errorCode = {
+  unknownServerError: -1,
   none: 0,
   offsetOutOfRange: 1,
   unknownTopicOrPartition: 3,

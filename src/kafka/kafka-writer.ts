@@ -74,7 +74,7 @@ export class KafkaWriter implements GroupWriter {
   }
 
   get #patience(): Patience {
-    return { limitMs: this.#cluster.options.reconnectTimeoutMs }
+    return this.#cluster.lasting
   }
 
   async #write({ units, arena }: CommitGroup): Promise<readonly UnitResult[]> {

@@ -111,6 +111,29 @@ describe.skipIf(!serversWanted).each(['consumer', 'classic'] as const)(
       await noting.member.leave()
     })
 
+    it('puts out who says nothing for a session, and lets it in again when it does, under a claim of its own', async () => {
+      const engine = await opened(100)
+      const [topic, group] = [freshName('in'), freshName('group')]
+      await engine.topics.create(topic, { partitions: 1 })
+      await engine.commit({ publish: [{ topic, records: texts('a', 'b') }] })
+      const silent = await joining(engine, { group, topics: [topic], sessionTimeoutMs: 500 })
+      const { claim } = await firstAssignment(silent)
+      await eventually('it is put out', () => silent.lost.length === 1)
+      expect(await engine.commit(done(claim, 0))).toMatchObject({ ok: false, conflict: { kind: 'fenced' } })
+      await eventually('nobody is in', async () => ((await engine.groups.describe(group))?.members ?? []).length === 0)
+      const beat = setInterval(() => silent.member.heartbeat(), 50)
+      try {
+        await eventually('it has the partition again', () => silent.assigned.length === 2)
+        expect(await engine.commit(done(claim, 0))).toMatchObject({ ok: false, conflict: { kind: 'fenced' } })
+        const again = silent.assigned[1]?.claim as Claim
+        expect(again.epoch).not.toBe(claim.epoch)
+        expect((await engine.commit(done(again, 0))).ok).toBe(true)
+      } finally {
+        clearInterval(beat)
+      }
+      await silent.member.leave()
+    })
+
     it('loses nothing and doubles nothing while members of two processes come and go', async () => {
       const [one, two] = [await opened(100), await opened(100)]
       const [topic, out, group] = [freshName('in'), freshName('out'), freshName('group')]

@@ -74,11 +74,11 @@ export interface KafkaOptions {
   readonly offsetMetadataBytesMax?: number
   /** How long a connection may take to come about, in milliseconds, 100 to 300,000. Default 5,000. */
   readonly connectTimeoutMs?: number
-  /** How long opening, reading and administration try before they fail, in milliseconds, 1,000 to 3,600,000. Default 30,000. */
+  /** How long opening, joining and administration try before they fail, in milliseconds, 1,000 to 3,600,000. Default 30,000. */
   readonly requestTimeoutMs?: number
   /**
-   * How long a commit waits for brokers that are gone, in milliseconds; `null`: as long as it takes. Default `null`: only so it
-   * is always known what became of it.
+   * How long commits and reads wait for brokers that are gone, in milliseconds; `null`: as long as it takes. Default `null`:
+   * only so it is always known what became of a commit, and a program that runs outlives an outage.
    */
   readonly reconnectTimeoutMs?: number | null
   /** Age at which what is known of topics is asked for anew, in milliseconds, 100 to 3,600,000. Default 30,000. */

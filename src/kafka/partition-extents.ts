@@ -1,5 +1,5 @@
 import { TopicUnknownError } from '../engine/index.ts'
-import type { Cluster } from './cluster.ts'
+import type { Cluster, Patience } from './cluster.ts'
 import { errorCode, isPassing, nameOfCode, refusalOf } from './error-codes.ts'
 import type { Partition, TopicCatalog } from './topic-catalog.ts'
 
@@ -25,10 +25,10 @@ export class PartitionExtents {
   }
 
   /** In the order of the question. @throws TopicUnknownError when a topic was deleted meanwhile */
-  async of(partitions: readonly Partition[]): Promise<readonly Extent[]> {
+  async of(partitions: readonly Partition[], patience?: Patience): Promise<readonly Extent[]> {
     const [starts, ends] = await Promise.all([
-      this.offsets(partitions, atTime.earliest),
-      this.offsets(partitions, atTime.latest),
+      this.offsets(partitions, atTime.earliest, 'decided', patience),
+      this.offsets(partitions, atTime.latest, 'decided', patience),
     ])
     return partitions.map((partition, i) => {
       partition.advance(ends[i] as number)
@@ -40,11 +40,13 @@ export class PartitionExtents {
    * Offset of the first record with that time or a later one, or what {@link atTime} stands for; -1: there is none.
    *
    * @param which Whether the end is that of what is decided (default), or of all that stands there.
+   * @param patience Default: that of administration.
    */
   async offsets(
     partitions: readonly Partition[],
     timestamp: bigint,
     which: keyof typeof isolation = 'decided',
+    patience?: Patience,
   ): Promise<readonly number[]> {
     const found = new Map<Partition, number>()
     await this.#cluster.persist(async () => {
@@ -63,7 +65,7 @@ export class PartitionExtents {
         for (const partition of open) if (partition.isGone) throw new TopicUnknownError(partition.topic)
         throw error
       })
-    })
+    }, patience)
     return partitions.map((partition) => found.get(partition) as number)
   }
 

@@ -43,7 +43,7 @@ export class TopicReader {
   async locate(topic: string, partition: number, start: StartPosition): Promise<number> {
     const place = await this.#catalog.resolvePartition(topic, partition)
     if (start === 'earliest' || start === 'latest') {
-      const [extent] = await this.#extents.of([place])
+      const [extent] = await this.#extents.of([place], this.#cluster.lasting)
       return extent?.[start] as number
     }
     if (typeof start !== 'object' || start === null) {
@@ -56,9 +56,9 @@ export class TopicReader {
     }
     checkInteger('timestampMs', start.timestampMs, 0)
     await this.#settled(place)
-    const [offset] = await this.#extents.offsets([place], BigInt(start.timestampMs))
+    const [offset] = await this.#extents.offsets([place], BigInt(start.timestampMs), 'decided', this.#cluster.lasting)
     if (offset !== undefined && offset >= 0) return offset
-    const [end] = await this.#extents.of([place])
+    const [end] = await this.#extents.of([place], this.#cluster.lasting)
     return end?.latest as number
   }
 
@@ -96,7 +96,7 @@ export class TopicReader {
   /** Waits until everything that was committed here can be seen by others. */
   async #settled(place: Partition): Promise<void> {
     for (;;) {
-      const [end] = await this.#extents.offsets([place], atTime.latest)
+      const [end] = await this.#extents.offsets([place], atTime.latest, 'decided', this.#cluster.lasting)
       if ((end ?? 0) >= place.latest || place.isGone) return
       await sleep(markerPauseMs, this.#cluster.clock, this.#cluster.ended)
     }
@@ -114,7 +114,7 @@ export class TopicReader {
     waitMs: number,
     signal: AbortSignal,
   ): Promise<FetchAnswer> {
-    const { requestTimeoutMs } = this.#cluster.options
+    const { reconnectTimeoutMs } = this.#cluster.options
     return this.#cluster.persist(
       async () => {
         try {
@@ -136,12 +136,12 @@ export class TopicReader {
           throw error
         }
       },
-      { limitMs: requestTimeoutMs + waitMs, signal },
+      { limitMs: reconnectTimeoutMs === null ? null : reconnectTimeoutMs + waitMs, signal },
     )
   }
 
   async #refuseOutside(place: Partition, offset: number): Promise<void> {
-    const [extent] = await this.#extents.of([place])
+    const [extent] = await this.#extents.of([place], this.#cluster.lasting)
     if (extent === undefined || (offset >= extent.earliest && offset <= extent.latest)) return
     throw new OffsetOutOfRangeError(place.topic, place.number, offset, extent.earliest, extent.latest)
   }

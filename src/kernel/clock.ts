@@ -101,6 +101,12 @@ export class VirtualClock implements Clock {
     return this.#timers.length
   }
 
+  /** Milliseconds until the next timer fires; `undefined`: none waits. */
+  get nextTimerMs(): number | undefined {
+    const next = this.#timers[0]
+    return next === undefined ? undefined : next.dueMs - this.#elapsedMs
+  }
+
   nowMs(): number {
     return Math.floor(this.#wallOffsetMs + this.#elapsedMs)
   }

@@ -9,7 +9,7 @@ import {
   uuidTimeText,
   uuidv7,
 } from '../kernel/index.ts'
-import type { Message } from './envelope.ts'
+import type { Extensions, Message } from './envelope.ts'
 
 /** What messages inherit from the place where they are created. */
 export interface MessageContext {
@@ -18,6 +18,8 @@ export interface MessageContext {
   readonly causationid?: string
   readonly traceparent?: string
   readonly tracestate?: string
+  /** Extension attributes that the message gets unless its maker sets them. Default: none. */
+  readonly extensions?: Extensions
   nextId(): string
   /** Wall clock, in milliseconds since 1970. */
   nowMs(): number

@@ -48,7 +48,8 @@ export function createMessage(rules: CreationRules, data: unknown, overrides: Me
   const source = overrides.source ?? context.source
   const id = overrides.id ?? context.nextId()
   const time = overrides.time ?? isoTime(context.nowMs())
-  const extensions = overrides.extensions
+  const extensions =
+    context.extensions === undefined ? overrides.extensions : { ...context.extensions, ...overrides.extensions }
   return sealMessage(type, id, source, time, 'application/json', rules.version, accepted, optional, extensions)
 }
 

@@ -15,12 +15,15 @@ import type {
 import { definitionProblems, isSchema, notASchema, objectOf, place } from './definition-problems.ts'
 import type { Message } from './envelope.ts'
 import { readMessage } from './read.ts'
-import { rememberTopic } from './topics.ts'
+import { queryTopic, rememberTags, rememberTopic } from './topics.ts'
 import { UpcastChain } from './upcast.ts'
 
 type Schema = StandardSchemaV1 | undefined
 type InputOf<S extends Schema> = S extends StandardSchemaV1 ? StandardSchemaV1.InferInput<S> : null | undefined
 type HeldBy<S extends Schema> = S extends StandardSchemaV1 ? ReadonlyData<StandardSchemaV1.InferOutput<S>> : null
+
+const noTags: readonly string[] = Object.freeze([])
+const untagged = (): readonly string[] => noTags
 
 interface DefinitionOptions<S extends Schema, Version extends number> {
   /** Version of the schema, an integer from 1. Raise it when data of old messages no longer fits. Default 1. */
@@ -46,6 +49,11 @@ export interface EventOptions<S extends Schema, Version extends number, Query ex
   readonly data?: S
   /** Default `domain`. */
   readonly kind?: EventKind
+  /**
+   * Tags by which the event is found in the event store whatever its stream, such as `course:c1`: what decisions over
+   * several things read. Default: none.
+   */
+  readonly tags?: (data: HeldBy<NoInfer<S>>) => readonly string[]
   /** Topic that it is published to, by name. Default `events`. */
   readonly topic?: string | { readonly name: string }
   /** For a notification event: the query that fetches the rest, and its parameters. */
@@ -109,9 +117,12 @@ export function event<
   Query extends AnyQueryDefinition ? ThinLink<Query, HeldBy<S>> : undefined
 > {
   const problems: OptionProblem[] = []
-  const options = objectOf(given, ['data', 'kind', 'topic', 'thin'], problems)
+  const options = objectOf(given, ['data', 'kind', 'tags', 'topic', 'thin'], problems)
   if (options.kind !== undefined && !['domain', 'integration', 'system'].includes(options.kind)) {
     problems.push({ option: 'kind', problem: `is ${JSON.stringify(options.kind)}, not domain, integration or system` })
+  }
+  if (options.tags !== undefined && typeof options.tags !== 'function') {
+    problems.push({ option: 'tags', problem: 'is not a function' })
   }
   if (options.thin !== undefined && options.thin?.query?.messageKind !== 'query') {
     problems.push({ option: 'thin.query', problem: 'is not the definition of a query' })
@@ -122,11 +133,13 @@ export function event<
   const own = {
     messageKind: 'event',
     kind: options.kind ?? 'domain',
+    tagsOf: (options.tags ?? untagged) as (data: unknown) => readonly string[],
     topic: place('topic', options.topic ?? 'events', problems),
     thin: options.thin === undefined ? undefined : Object.freeze({ ...options.thin }),
   }
   const definition = build(type, options, options.data, own, problems)
   rememberTopic(type, own.topic)
+  if (options.tags !== undefined) rememberTags(type, own.tagsOf)
   return definition as unknown as ReturnType<typeof event<Type, S, Version, Query>>
 }
 
@@ -147,7 +160,9 @@ export function command<const Type extends string, S extends Schema = undefined,
   const problems: OptionProblem[] = []
   const options = objectOf(given, ['data', 'queue'], problems)
   const own = { messageKind: 'command', queue: place('queue', options.queue ?? 'commands', problems) }
-  return build(type, options, options.data, own, problems) as unknown as CommandDefinition<Type, InputOf<S>, HeldBy<S>>
+  const definition = build(type, options, options.data, own, problems)
+  rememberTopic(type, own.queue)
+  return definition as unknown as CommandDefinition<Type, InputOf<S>, HeldBy<S>>
 }
 
 /**
@@ -173,12 +188,9 @@ export function query<
   const options = objectOf(given, ['params', 'result'], problems)
   if (!isSchema(options.result)) problems.push({ option: 'result', problem: notASchema })
   const own = { messageKind: 'query', result: options.result }
-  return build(type, options, options.params, own, problems) as unknown as QueryDefinition<
-    Type,
-    InputOf<S>,
-    HeldBy<S>,
-    StandardSchemaV1.InferOutput<R>
-  >
+  const definition = build(type, options, options.params, own, problems)
+  rememberTopic(type, queryTopic)
+  return definition as unknown as QueryDefinition<Type, InputOf<S>, HeldBy<S>, StandardSchemaV1.InferOutput<R>>
 }
 
 /** Options of any definition, after their types have done their work. */

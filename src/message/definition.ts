@@ -106,6 +106,8 @@ export interface EventDefinition<Type extends string, Input, Data, Thin = unknow
   readonly kind: EventKind
   /** Topic that it is published to. */
   readonly topic: string
+  /** Tags of an event with this data; none if the definition has none. */
+  tagsOf(data: Data): readonly string[]
   /** The query that fetches the rest, of a notification event; else `undefined`. */
   readonly thin: Thin
 }
@@ -113,7 +115,7 @@ export interface EventDefinition<Type extends string, Input, Data, Thin = unknow
 /** A command: something that one receiver is told to do. Made by {@link command}. */
 export interface CommandDefinition<Type extends string, Input, Data> extends MessageDefinition<Type, Input, Data> {
   readonly messageKind: 'command'
-  /** Queue that it is sent to. */
+  /** Queue that it is sent to: today a topic of that name. */
   readonly queue: string
 }
 

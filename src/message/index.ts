@@ -80,5 +80,5 @@ export {
   VersionUnknownError,
 } from './errors.ts'
 export { messageProblem } from './message-problem.ts'
-export { TopicAmbiguousError, topicOfType } from './topics.ts'
+export { TopicAmbiguousError, tagsOfEvent, topicOfDefinition, topicOfType } from './topics.ts'
 export { type Successor, UpcastChain, type UpcastResult, upcastFrom } from './upcast.ts'

@@ -8,12 +8,12 @@ import type { Engine, GroupDescription } from '../engine/index.ts'
 import { SeededRandom, sleep, systemClock, systemRandom } from '../kernel/index.ts'
 import type { WorkerNews, WorkerOrders } from './fixtures/group-worker.ts'
 import { type PostgresEngine, postgres } from './index.ts'
-import { dropSchema, serversWanted, serverUrl } from './real-server.test-support.ts'
+import { dropSchema, placeAbove, serversWanted, serverUrl } from './real-server.test-support.ts'
 
 const workerPath = fileURLToPath(new URL('./fixtures/group-worker.ts', import.meta.url))
 const schema = `chaos_${process.pid}`
 /** A server that these tests may kill, and no others use. */
-const placeToKill = { portBase: 24_000 }
+const placeToKill = placeAbove(5000)
 const partitions = 8
 const outPartitions = 4
 const keyCount = 24

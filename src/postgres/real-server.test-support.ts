@@ -13,8 +13,13 @@ export async function serverUrl(): Promise<string> {
   return chosenUrl ?? (await startServer('postgres')).connection.url
 }
 
+/** Servers of a test's own stand as far above the shared one, which may be another one than usual. */
+export function placeAbove(distance: number): { readonly portBase: number } {
+  return { portBase: Number(process.env['MILLRACE_SERVERS_PORT_BASE'] ?? 19_000) + distance }
+}
+
 // Two runs of the tests at the same time do not kill each other's.
-const placeToKill = { portBase: 22_000 + (process.pid % 5_000) }
+const placeToKill = placeAbove(3000 + (process.pid % 900))
 
 /** A server that a test may kill and start, which is no other test's. */
 export function serverToKill(): Promise<RunningServer<PostgresConnection>> {

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { sleep, systemClock } from '../kernel/index.ts'
 
 interface Pair {
   readonly client: Socket
@@ -12,16 +13,20 @@ export class TcpProxy implements AsyncDisposable {
   readonly #pairs = new Set<Pair>()
   /** Answers of the connections that were there when it was set go nowhere. */
   #swallowed = new Set<Pair>()
+  /** Half-open: nothing comes through on these any more, either way, and nobody is told. */
+  #silenced = new Set<Pair>()
+  #delayMs = 0
 
   private constructor(server: Server) {
     this.#server = server
   }
 
-  static async to(port: number): Promise<TcpProxy> {
+  /** @param port Where the server listens. @param ownPort Where this listens. Default: any free port. */
+  static async to(port: number, ownPort: number = 0): Promise<TcpProxy> {
     const server = createServer()
     const proxy = new TcpProxy(server)
     server.on('connection', (client) => proxy.#accept(client, port))
-    server.listen(0, '127.0.0.1')
+    server.listen(ownPort, '127.0.0.1')
     await once(server, 'listening')
     return proxy
   }
@@ -43,6 +48,16 @@ export class TcpProxy implements AsyncDisposable {
     this.#swallowed = new Set(this.#pairs)
   }
 
+  /** From now on nothing comes through on the connections that there are, though they stay open. New ones work. */
+  silence(): void {
+    this.#silenced = new Set(this.#pairs)
+  }
+
+  /** From now on everything takes so long to come through, in milliseconds, each way, in order. */
+  delay(ms: number): void {
+    this.#delayMs = ms
+  }
+
   /** Cuts every connection on both sides. */
   cut(): void {
     for (const { client, upstream } of this.#pairs) {
@@ -61,10 +76,8 @@ export class TcpProxy implements AsyncDisposable {
     const pair = { client, upstream: connect(port, '127.0.0.1') }
     const { upstream } = pair
     this.#pairs.add(pair)
-    client.on('data', (bytes) => upstream.write(bytes))
-    upstream.on('data', (bytes) => {
-      if (!this.#swallowed.has(pair)) client.write(bytes)
-    })
+    this.#forward(pair, client, upstream)
+    this.#forward(pair, upstream, client)
     for (const socket of [client, upstream]) {
       socket.on('error', () => undefined)
       socket.on('close', () => {
@@ -73,5 +86,15 @@ export class TcpProxy implements AsyncDisposable {
         this.#pairs.delete(pair)
       })
     }
+  }
+
+  #forward(pair: Pair, from: Socket, to: Socket): void {
+    let before: Promise<unknown> = Promise.resolve()
+    from.on('data', (bytes) => {
+      if (this.#silenced.has(pair) || (from === pair.upstream && this.#swallowed.has(pair))) return
+      // What came before may still be held up.
+      const held = this.#delayMs > 0 ? sleep(this.#delayMs, systemClock) : undefined
+      before = before.then(() => held).then(() => to.write(bytes))
+    })
   }
 }

@@ -1,4 +1,6 @@
 import type { Clock } from '../kernel/index.ts'
+import type { Checkpoints } from './checkpoints.ts'
+import { CheckpointRefusedError } from './errors.ts'
 import type { HandlerContext } from './handler.ts'
 import type { OutsideCalls } from './outside-calls.ts'
 import type { Task } from './task.ts'
@@ -13,15 +15,18 @@ export class AttemptContext implements HandlerContext {
   readonly #group: string
   readonly #clock: Clock
   readonly #calls: OutsideCalls
+  readonly #checkpoints: Checkpoints
+  #isOver = false
   #controller: AbortController | undefined
   #abortedBy: { readonly reason: unknown } | undefined
 
-  constructor(task: Task, group: string, clock: Clock, calls: OutsideCalls) {
+  constructor(task: Task, group: string, clock: Clock, calls: OutsideCalls, checkpoints: Checkpoints) {
     this.attempt = task.attempt
     this.#task = task
     this.#group = group
     this.#clock = clock
     this.#calls = calls
+    this.#checkpoints = checkpoints
   }
 
   get key(): string {
@@ -61,6 +66,28 @@ export class AttemptContext implements HandlerContext {
 
   get call(): HandlerContext['call'] {
     return (fn) => this.#calls.call(fn, this.signal)
+  }
+
+  get checkpoint(): HandlerContext['checkpoint'] {
+    return async (effects) => {
+      if (this.#isOver) throw new CheckpointRefusedError(this.#group, 'the handler had returned')
+      const { signal } = this
+      signal.throwIfAborted()
+      // Nobody may find out by waiting for ever that the attempt is of no more interest.
+      const over = Promise.withResolvers<never>()
+      const abort = (): void => over.reject(signal.reason)
+      signal.addEventListener('abort', abort, { once: true })
+      try {
+        await Promise.race([this.#checkpoints.take(this.#task, effects), over.promise])
+      } finally {
+        signal.removeEventListener('abort', abort)
+      }
+    }
+  }
+
+  /** The handler has returned: what it still does has no effects. */
+  end(): void {
+    this.#isOver = true
   }
 
   /** Tells the handler, if it looks, that nobody waits for it any more. */

@@ -1,5 +1,6 @@
 import { contextFor, type HandlingOptions, type MessageContext, runInContext } from '../message/index.ts'
 import { AttemptContext } from './attempt-context.ts'
+import type { Checkpoints } from './checkpoints.ts'
 import { Condition } from './condition.ts'
 import { HandlerTimeoutError, TimerUnknownError } from './errors.ts'
 import type { DueTimer } from './handler.ts'
@@ -11,11 +12,13 @@ import type { TimerPayload } from './timer-service.ts'
 export class Attempts {
   readonly #parts: SubscriptionParts
   readonly #handling: HandlingOptions
+  readonly #checkpoints: Checkpoints
   readonly #running = new Set<AttemptContext>()
   readonly #changed = new Condition()
 
-  constructor(parts: SubscriptionParts) {
+  constructor(parts: SubscriptionParts, checkpoints: Checkpoints) {
     this.#parts = parts
+    this.#checkpoints = checkpoints
     this.#handling = { source: parts.source, clock: parts.clock, handlerId: parts.group }
   }
 
@@ -25,13 +28,15 @@ export class Attempts {
    */
   run(task: Task, state: unknown): unknown {
     const { handler, group, clock, outside } = this.#parts
-    const context = new AttemptContext(task, group, clock, outside)
+    const context = new AttemptContext(task, group, clock, outside, this.#checkpoints)
     const subject = task.timer === undefined ? task.message : undefined
     const result =
       subject === undefined
         ? runInContext(this.#timerContext(task), () => this.#runTimer(task, state, context))
         : runInContext(contextFor(subject, this.#handling), () => handler.handle(subject, state, context))
-    return isThenable(result) ? this.#inTime(result, context) : result
+    if (isThenable(result)) return this.#inTime(result, context)
+    context.end()
+    return result
   }
 
   /** Tells all handlers that are running that nobody waits for them any more. */
@@ -91,6 +96,7 @@ export class Attempts {
   }
 
   #over(context: AttemptContext): void {
+    context.end()
     if (this.#running.delete(context)) this.#changed.notify()
   }
 }

@@ -32,6 +32,8 @@ export class CommitBatch {
   /** Messages whose effects are in it. 0: nothing but progress over messages that nobody wanted. */
   messageCount = 0
   publishedCount = 0
+  /** Checkpoints of handlers that are still running. */
+  checkpointCount = 0
   /** From the call of commit to durable, in milliseconds. */
   durationMs = 0
   /** Offsets that were skipped. */
@@ -52,7 +54,12 @@ export class CommitBatch {
   }
 
   get isEmpty(): boolean {
-    return this.messageCount === 0 && this.progress.length === 0 && this.#otherWrites.length === 0
+    return !this.holdsEffects && this.progress.length === 0 && this.#otherWrites.length === 0
+  }
+
+  /** Whether somebody waits for it: it is more than progress over messages that nobody wanted. */
+  get holdsEffects(): boolean {
+    return this.messageCount > 0 || this.checkpointCount > 0
   }
 
   get stateCount(): number {
@@ -66,7 +73,7 @@ export class CommitBatch {
 
   /** How much it holds, in things to write. */
   get weight(): number {
-    return this.messageCount + this.publishedCount
+    return this.messageCount + this.checkpointCount + this.publishedCount
   }
 
   addPublish(planned: PlannedPublish): void {
@@ -119,12 +126,16 @@ export class CommitBatch {
     this.#appends.push(write)
   }
 
+  /** Ties it to the claim of a partition, on which it may make no progress. */
+  addClaim(reader: PartitionReader): void {
+    if (reader.openBatch === this) return
+    reader.openBatch = this
+    reader.openRanges = []
+    this.progress.push({ reader, ranges: reader.openRanges })
+  }
+
   addProgress(reader: PartitionReader, from: number, to: number): void {
-    if (reader.openBatch !== this) {
-      reader.openBatch = this
-      reader.openRanges = []
-      this.progress.push({ reader, ranges: reader.openRanges })
-    }
+    this.addClaim(reader)
     const ranges = reader.openRanges
     const last = ranges[ranges.length - 1]
     if (last !== undefined && last.to === from) last.to = to

@@ -91,8 +91,7 @@ export class Committer {
     const batch = this.open
     if (this.#refused || this.#inFlightCount >= inFlightMax || batch.isEmpty) return
     if (this.#urgent || this.#inFlightCount === 0) {
-      if (batch.messageCount > 0 || batch.stateCount > 0 || this.#urgent || batch.skippedCount >= skippedMax)
-        this.#send()
+      if (batch.holdsEffects || batch.stateCount > 0 || this.#urgent || batch.skippedCount >= skippedMax) this.#send()
       else this.#sendSkippedLater()
     } else if (batch.weight >= secondWeightMin) {
       this.#send()
@@ -111,7 +110,7 @@ export class Committer {
 
   /** Resolves when all that was merged before the call is durable, or after a refusal. */
   async settled(options: { readonly progressToo?: boolean } = {}): Promise<void> {
-    const counts = this.open.messageCount > 0 || (options.progressToo === true && !this.open.isEmpty)
+    const counts = this.open.holdsEffects || (options.progressToo === true && !this.open.isEmpty)
     const sequence = counts ? this.open.sequence : this.open.sequence - 1
     while (!this.#refused && this.#doneSequence < sequence) {
       if (this.open.sequence <= sequence) this.#urgent = true
@@ -175,7 +174,7 @@ export class Committer {
     const batch = this.open
     this.open = new CommitBatch(batch.sequence + 1)
     this.#urgent = false
-    if (batch.messageCount > 0) for (const link of this.#chain.links(batch.readers)) batch.addOtherState(link)
+    if (batch.holdsEffects) for (const link of this.#chain.links(batch.readers)) batch.addOtherState(link)
     this.#inFlightCount++
     const startMs = this.#clock.monotonicMs()
     this.#engine.commit(batch.seal()).then(

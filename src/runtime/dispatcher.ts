@@ -1,5 +1,5 @@
 import type { ReadResult } from '../engine/index.ts'
-import type { AnyEventDefinition, Message } from '../message/index.ts'
+import type { AnyDefinition, Message } from '../message/index.ts'
 import type { RecordOutcome } from '../record/index.ts'
 import { channels } from '../telemetry/index.ts'
 import { nextTurn } from './condition.ts'
@@ -20,14 +20,9 @@ export class Dispatcher {
   readonly #parts: SubscriptionParts
   readonly #lanes: Lanes
   readonly #runner: Runner
-  readonly #definitions: ReadonlyMap<string, AnyEventDefinition>
+  readonly #definitions: ReadonlyMap<string, AnyDefinition>
 
-  constructor(
-    parts: SubscriptionParts,
-    lanes: Lanes,
-    runner: Runner,
-    definitions: ReadonlyMap<string, AnyEventDefinition>,
-  ) {
+  constructor(parts: SubscriptionParts, lanes: Lanes, runner: Runner, definitions: ReadonlyMap<string, AnyDefinition>) {
     this.#parts = parts
     this.#lanes = lanes
     this.#runner = runner

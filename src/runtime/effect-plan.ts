@@ -1,8 +1,17 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import type { AppendWrite } from '../engine/index.ts'
+import type { AppendWrite, StateWrite, TimerWrite } from '../engine/index.ts'
 import { type Clock, durationMs, frozenJson, type Json, parseIsoTime } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
-import type { AppendEffect, Effect, PublishEffect, ScheduleEffect, TimerTime } from './effects.ts'
+import { delayedSend } from './delayed-send.ts'
+import type {
+  AppendEffect,
+  Effect,
+  PublishEffect,
+  ScheduleEffect,
+  SendEffect,
+  TimerTime,
+  WriteEffect,
+} from './effects.ts'
 import { EffectInvalidError, KeyMissingError, StateInvalidError, TimerUnknownError } from './errors.ts'
 import type { Handler } from './handler.ts'
 import type { TopicResolver } from './topic-resolver.ts'
@@ -14,7 +23,11 @@ export interface EffectPlan {
   readonly state: PlannedState | undefined
   readonly timers: readonly PlannedTimer[]
   readonly appends: readonly AppendWrite[]
-  /** An append expects something, so its conflict must concern nobody else. */
+  /** State beside the handler's own. */
+  readonly writes: readonly StateWrite[]
+  /** Commands that are to be sent later. */
+  readonly delayed: readonly TimerWrite[]
+  /** An append or a write expects something, so its conflict must concern nobody else. */
   readonly expects: boolean
   /** Topics that must be made sure of first. */
   readonly unready: readonly PlannedPublish[]
@@ -35,6 +48,7 @@ export type PlannedTimer =
 
 /** What planning needs to know. */
 export interface PlanContext {
+  readonly app: string
   readonly group: string
   readonly handler: Handler
   readonly topics: TopicResolver
@@ -52,6 +66,8 @@ export const emptyPlan: EffectPlan = Object.freeze({
   state: undefined,
   timers: nothing,
   appends: nothing,
+  writes: nothing,
+  delayed: nothing,
   expects: false,
   unready: nothing,
   effectCount: 0,
@@ -85,6 +101,8 @@ class Planner implements EffectPlan {
   state: PlannedState | undefined = undefined
   timers: PlannedTimer[] = nothing as unknown as PlannedTimer[]
   appends: AppendWrite[] = nothing as unknown as AppendWrite[]
+  writes: readonly StateWrite[] = nothing
+  delayed: TimerWrite[] = nothing as unknown as TimerWrite[]
   expects = false
   unready: PlannedPublish[] = nothing as unknown as PlannedPublish[]
   effectCount = 0
@@ -118,6 +136,12 @@ class Planner implements EffectPlan {
       case 'append':
         this.#append(effect)
         break
+      case 'send':
+        this.#send(effect)
+        break
+      case 'write':
+        this.#write(effect)
+        break
       case 'schedule':
         this.#schedule(effect)
         break
@@ -145,6 +169,28 @@ class Planner implements EffectPlan {
       if (this.unready === (nothing as unknown)) this.unready = []
       this.unready.push(planned)
     }
+  }
+
+  #send({ command, when }: SendEffect): void {
+    if (!isMessage(command)) throw this.#invalid(`send of ${describe(command)}, which is no command`)
+    if (!this.#context.topics.isHandled(command.type)) {
+      throw this.#invalid(
+        `send of ${command.type}, which nobody handles: no service of the app, and none of its remote ones`,
+      )
+    }
+    if (when === undefined) {
+      this.#publish({ kind: 'publish', messages: [command] })
+      return
+    }
+    const dueMs = dueTime(when, this.#context.clock.nowMs())
+    if (dueMs === undefined) throw this.#invalid(`send at a time that is none: ${describe(when)}`)
+    if (this.delayed === (nothing as unknown)) this.delayed = []
+    this.delayed.push(delayedSend(this.#context.app, command, dueMs))
+  }
+
+  #write({ writes }: WriteEffect): void {
+    this.writes = this.writes.length === 0 ? writes : [...this.writes, ...writes]
+    this.expects ||= writes.some((one) => one.kind !== 'clear' && one.expectedRevision !== undefined)
   }
 
   #append(effect: AppendEffect): void {
@@ -232,7 +278,8 @@ function issueText(issue: StandardSchemaV1.Issue): string {
   return path === '' ? issue.message : `${path}: ${issue.message}`
 }
 
-function dueTime(when: TimerTime | undefined, nowMs: number): number | undefined {
+/** When that is, in milliseconds since 1970; `undefined`: it is no time. */
+export function dueTime(when: TimerTime | undefined, nowMs: number): number | undefined {
   if (typeof when !== 'object' || when === null) return undefined
   if ('after' in when) return nowMs + durationMs(when.after)
   const atMs = typeof when.at === 'string' ? parseIsoTime(when.at) : when.at

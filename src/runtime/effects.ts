@@ -1,6 +1,6 @@
-import type { EventQuery, ExpectedVersion } from '../engine/index.ts'
+import type { EventQuery, ExpectedVersion, StateWrite } from '../engine/index.ts'
 import type { Duration } from '../kernel/index.ts'
-import type { Message } from '../message/index.ts'
+import { type Message, tagsOfEvent } from '../message/index.ts'
 
 /** Publish messages. Made by {@link publish}. */
 export interface PublishEffect {
@@ -56,13 +56,29 @@ export interface CancelEffect {
   readonly id: string
 }
 
+/** Send a command. Made by {@link send}. */
+export interface SendEffect {
+  readonly kind: 'send'
+  readonly command: Message
+  /** Default: at once. */
+  readonly when?: TimerTime
+}
+
+/** Write state beside the handler's own: of Millrace's own handlers only. Made by {@link write}. */
+export interface WriteEffect {
+  readonly kind: 'write'
+  readonly writes: readonly StateWrite[]
+}
+
 /** When a timer is due: after a while, or at a time (milliseconds since 1970, or RFC 3339). */
 export type TimerTime = { readonly after: Duration } | { readonly at: number | string }
 
 /** What a handler wants to become real, together with its progress. Plain frozen data. */
 export type Effect<State = never> =
   | PublishEffect
+  | SendEffect
   | AppendEffect
+  | WriteEffect
   | SetEffect<State>
   | RemoveEffect
   | ScheduleEffect
@@ -91,7 +107,28 @@ export function publish(
 }
 
 /**
- * Appends events to a stream of the event store, if what is expected still holds when the effects are committed.
+ * Sends a command to its one handler, in this app or another one on the same engine, together with the handler's progress:
+ * fire and forget, durable.
+ *
+ * @param when Not before this time, by a durable timer. Default: at once.
+ *
+ * @example
+ * ```ts
+ * return [publish(OrderPlaced({ orderId })), send(CancelUnpaid({ orderId }), { after: '15m' })]
+ * ```
+ */
+export function send(command: Message, when?: TimerTime): SendEffect {
+  return Object.freeze({ kind: 'send', command, ...(when !== undefined && { when }) })
+}
+
+/** Writes state in the same commit. For handlers that Millrace itself makes: whose state it is, is theirs to know. */
+export function write(writes: readonly StateWrite[]): WriteEffect {
+  return { kind: 'write', writes }
+}
+
+/**
+ * Appends events to a stream of the event store, if what is expected still holds when the effects are committed. An event gets the
+ * tags of its definition, unless it is given as `{ message, tags }`.
  *
  * If it does not, the handler runs again, up to 10 times at once, then by its retry policy: read what has changed and
  * decide anew.
@@ -117,7 +154,9 @@ export function append(
 }
 
 function tagged(event: Message | TaggedEvent): TaggedEvent {
-  return 'specversion' in event ? Object.freeze({ message: event }) : event
+  if (!('specversion' in event)) return event
+  const tags = tagsOfEvent(event)
+  return Object.freeze(tags === undefined ? { message: event } : { message: event, tags })
 }
 
 /**

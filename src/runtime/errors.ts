@@ -90,6 +90,22 @@ export class KeyInvalidError extends MillraceError<
   }
 }
 
+/** A checkpoint that was not made: its handler is over, or somebody else has changed what it builds on. */
+export class CheckpointRefusedError extends MillraceError<
+  'CHECKPOINT_REFUSED',
+  { readonly handler: string; readonly reason: string }
+> {
+  constructor(handler: string, reason: string) {
+    super({
+      code: 'CHECKPOINT_REFUSED',
+      problem: `A checkpoint of handler ${handler} was not made: ${reason}.`,
+      remedy:
+        'Await each checkpoint before the handler returns, and let the error through: the message is tried again.',
+      details: { handler, reason },
+    })
+  }
+}
+
 /** An append whose expectation failed again and again. */
 export class AppendConflictError extends MillraceError<
   'APPEND_CONFLICT',

@@ -1,6 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { durationMs, frozenJson, MillraceError, type OptionProblem, OptionsInvalidError } from '../kernel/index.ts'
-import type { AnyEventDefinition } from '../message/index.ts'
+import type { AnyDefinition } from '../message/index.ts'
 import type { BreakerOptions, Handler, HandlerOptions, StateOptions, Subscribed } from './handler.ts'
 import { escapedSegment } from './namespaces.ts'
 import { exponential } from './retry-policy.ts'
@@ -37,7 +37,7 @@ const knownOptions: Readonly<Record<keyof ErasedOptions, true>> = {
  * @throws OptionsInvalidError `OPTIONS_INVALID`
  */
 export function handlerFrom(events: Subscribed, given: ErasedOptions, handle: unknown): Handler {
-  const definitions = (Array.isArray(events) ? events : [events]) as readonly AnyEventDefinition[]
+  const definitions = (Array.isArray(events) ? events : [events]) as readonly AnyDefinition[]
   const problems: OptionProblem[] = []
   const options: ErasedOptions = typeof given === 'object' && given !== null ? given : {}
   if (options !== given) problems.push({ option: 'options', problem: 'is no object' })
@@ -86,12 +86,14 @@ function withoutState(handle: unknown): unknown {
   return (subject: unknown, _state: unknown, ctx: unknown) => call(subject, ctx)
 }
 
-function checkEvents(definitions: readonly AnyEventDefinition[], problems: OptionProblem[]): void {
+const takeable: ReadonlySet<unknown> = new Set(['event', 'command', 'query'])
+
+function checkEvents(definitions: readonly AnyDefinition[], problems: OptionProblem[]): void {
   if (definitions.length === 0) problems.push({ option: 'events', problem: 'is empty' })
   const seen = new Set<string>()
   for (const definition of definitions) {
-    if (definition?.messageKind !== 'event') {
-      problems.push({ option: 'events', problem: 'holds what is no event definition' })
+    if (!takeable.has(definition?.messageKind)) {
+      problems.push({ option: 'events', problem: 'holds what is no definition of an event or a command' })
     } else if (seen.has(definition.type)) {
       problems.push({ option: 'events', problem: `names ${definition.type} twice` })
     } else {

@@ -1,6 +1,13 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Duration } from '../kernel/index.ts'
-import type { AnyEventDefinition, Message, MessageOf, ReadonlyData } from '../message/index.ts'
+import type {
+  AnyCommandDefinition,
+  AnyDefinition,
+  AnyEventDefinition,
+  Message,
+  MessageOf,
+  ReadonlyData,
+} from '../message/index.ts'
 import type { Effect } from './effects.ts'
 import type { RetryPolicy } from './retry-policy.ts'
 
@@ -21,6 +28,16 @@ export interface CallContext {
   readonly attempt: number
   /** The app's clock, in milliseconds since 1970. */
   readonly nowMs: () => number
+  /**
+   * Makes effects real before the handler goes on; resolves when they are durable. There is no progress: after a crash, or
+   * when the attempt fails, the message comes again, and the handler sees the state that was set last. So it has to tell
+   * from its state what it has done. Many keys share one commit. Timers that the handler is being run for may not be
+   * scheduled in one.
+   *
+   * @throws EffectInvalidError `EFFECT_INVALID`, CheckpointRefusedError `CHECKPOINT_REFUSED`, and the engine's errors about
+   *   what is to be written
+   */
+  readonly checkpoint: (effects: Effects<unknown>) => Promise<void>
   /**
    * Calls the outside world through the handler's circuit breaker and bulkhead; without these options it just calls.
    *
@@ -123,18 +140,22 @@ export type StatefulTimers<State> = Readonly<
   Record<string, (timer: DueTimer, state: ReadonlyData<State>, ctx: CallContext) => HandlerResult<ReadonlyData<State>>>
 >
 
-/** One event definition or several. */
-export type Subscribed = AnyEventDefinition | readonly [AnyEventDefinition, ...AnyEventDefinition[]]
+/** What a handler takes: events, which any number of handlers may take, or commands, of which each has one handler. */
+export type SubscribedDefinition = AnyEventDefinition | AnyCommandDefinition
+
+/** One definition or several. */
+export type Subscribed = SubscribedDefinition | readonly [SubscribedDefinition, ...SubscribedDefinition[]]
 
 /** The messages of what is subscribed: a union, told apart by `message.type`. */
-export type MessageFor<E extends Subscribed> = E extends readonly AnyEventDefinition[]
+export type MessageFor<E extends Subscribed> = E extends readonly SubscribedDefinition[]
   ? MessageOf<E[number]>
   : MessageOf<E>
 
 /** A handler as `on` makes it: plain data and functions, with all defaults filled in. */
 export interface Handler {
   readonly name: string
-  readonly events: readonly AnyEventDefinition[]
+  /** Definitions of what it takes: events, or the commands or queries that it is the one handler of. */
+  readonly events: readonly AnyDefinition[]
   readonly key: ((message: Message) => string | undefined) | undefined
   /** Messages for which `key` answers `undefined` are skipped: of views. For other handlers that is a failure. */
   readonly skipsWithoutKey: boolean

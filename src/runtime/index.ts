@@ -5,6 +5,8 @@
 export { deadLetterGroupPrefix } from './dead-letter-entry.ts'
 export { deadLettersOf } from './dead-letter-store.ts'
 export type { DeadLetter, DeadLetterSelection, DeadLetters, DeadOriginal } from './dead-letters.ts'
+export { delayedCommand, delayedSend } from './delayed-send.ts'
+export { dueTime } from './effect-plan.ts'
 export {
   type AppendCondition,
   type AppendEffect,
@@ -17,16 +19,20 @@ export {
   type RemoveEffect,
   remove,
   type ScheduleEffect,
+  type SendEffect,
   type SetEffect,
   schedule,
+  send,
   set,
   type TaggedEvent,
   type TimerTime,
+  write,
 } from './effects.ts'
 export {
   AppendConflictError,
   AppStoppedError,
   BreakerOpenError,
+  CheckpointRefusedError,
   DeadLetterUnknownError,
   EffectInvalidError,
   HandlerTimeoutError,
@@ -53,10 +59,12 @@ export type {
   Subscribed,
   Timers,
 } from './handler.ts'
+export { handlerFrom } from './handler-options.ts'
 export type { Lag } from './lag.ts'
 export {
   deadLetterNamespace,
   deadLetterTopic,
+  delayedSendOwner,
   handlerNamespace,
   parkedKeyNamespace,
   parkedNamespace,

@@ -133,7 +133,10 @@ export class LoneCommits {
     const failure = commitFailureOf(error)
     if (failure === 'engine') throw error
     if (!(await this.#forget(task))) return done
-    if (failure === 'content') return this.#after.failed(task, error)
+    if (failure === 'content') {
+      task.isRefused = true
+      return this.#after.failed(task, error)
+    }
     task.attempt--
     return diskFullDelayMs
   }

@@ -18,4 +18,6 @@ export function mergePlan(
   }
   if (plan.timers.length > 0) for (const write of parts.timers.writes(task, plan.timers)) batch.addTimer(write)
   for (const write of plan.appends) batch.addAppend(write)
+  for (const write of plan.writes) batch.addOtherState(write)
+  for (const write of plan.delayed) batch.addTimer(write)
 }

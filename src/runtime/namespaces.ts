@@ -39,6 +39,11 @@ export function chainNamespace(group: string): string {
   return `chain:${group}`
 }
 
+/** Owner of the timers that stand for commands of an app that are to be sent later. */
+export function delayedSendOwner(app: string): string {
+  return `delayed-commands:${app}`
+}
+
 /** Views that are being built anew: their group and namespace, until the old state and progress are gone. */
 export const rebuildNamespace = 'rebuilds'
 

@@ -45,7 +45,7 @@ export class Rewinder {
   }
 
   onCommitted(batch: CommitBatch): void {
-    if (batch.messageCount > 0) this.#refusalCount = 0
+    if (batch.holdsEffects) this.#refusalCount = 0
   }
 
   onRefused(refusal: Refusal, batch: CommitBatch): void {
@@ -56,7 +56,7 @@ export class Rewinder {
         if (reader === undefined) this.begin('a partition was taken away', 0, 0)
         else this.onFenced(reader)
       } else {
-        const isolatedCount = conflict.kind === 'revision' ? 0 : batch.messageCount
+        const isolatedCount = conflict.kind === 'revision' ? 0 : weightOf(batch)
         this.begin(`conflict: ${conflict.kind}`, isolatedCount, 0)
       }
       return
@@ -67,7 +67,7 @@ export class Rewinder {
       return
     }
     const isFull = failure === 'disk-full'
-    this.begin(String(refusal.error), isFull ? 0 : batch.messageCount, isFull ? diskFullMs : 0)
+    this.begin(String(refusal.error), isFull ? 0 : weightOf(batch), isFull ? diskFullMs : 0)
   }
 
   /** Another member owns the partition: what was under way for it must not become real, and cannot. */
@@ -115,4 +115,9 @@ export class Rewinder {
     if (pauseMs > 0) await sleep(pauseMs, clock)
     committer.resume()
   }
+}
+
+/** How much of what comes up again is to be committed one by one. */
+function weightOf(batch: CommitBatch): number {
+  return batch.messageCount + batch.checkpointCount
 }

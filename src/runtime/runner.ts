@@ -1,5 +1,6 @@
 import { channels } from '../telemetry/index.ts'
 import { Attempts, isThenable } from './attempts.ts'
+import { Checkpoints } from './checkpoints.ts'
 import type { CommitBatch } from './commit-batch.ts'
 import { commitFailureOf } from './commit-failure.ts'
 import { type EffectPlan, planEffects } from './effect-plan.ts'
@@ -34,7 +35,7 @@ export class Runner {
 
   constructor(parts: SubscriptionParts) {
     this.#parts = parts
-    this.attempts = new Attempts(parts)
+    this.attempts = new Attempts(parts, new Checkpoints(parts, { take: () => this.#takesIsolation() }))
     this.#givingUp = new GivingUp(parts)
     this.#lone = new LoneCommits(parts, {
       rerun: (task) => this.#begin(task),
@@ -174,8 +175,7 @@ export class Runner {
       const durationMs = this.#parts.clock.monotonicMs() - startMs
       channels.handled.publish({ ...reportOf(this.#parts.group, task), durationMs, effectCount: plan.effectCount })
     }
-    if (task.kind !== 'record' || plan.expects || this.isolatedCount > 0) {
-      if (this.isolatedCount > 0) this.isolatedCount--
+    if (this.#takesIsolation() || task.isRefused || task.kind !== 'record' || plan.expects) {
       return this.#guard(this.#lone.commit(task, entry, plan))
     }
     const batch = this.#parts.committer.open
@@ -198,6 +198,13 @@ export class Runner {
       return began === this.#parts.epoch() ? this.#failed(task, error) : done
     }
     return began === this.#parts.epoch() ? this.#settle(task, entry, result, startMs) : done
+  }
+
+  /** Whether it is to be committed by itself, to find out what it is that the engine refuses. */
+  #takesIsolation(): boolean {
+    if (this.isolatedCount === 0) return false
+    this.isolatedCount--
+    return true
   }
 
   #isRepeated(task: Task): boolean {
@@ -243,8 +250,7 @@ export class Runner {
   }
 
   #giveUp(task: Task, error: unknown): TaskOutcome | Promise<TaskOutcome> {
-    if (task.kind !== 'record' || this.isolatedCount > 0) {
-      if (this.isolatedCount > 0) this.isolatedCount--
+    if (this.#takesIsolation() || task.kind !== 'record') {
       return this.#guard(this.#givingUp.alone(task, error))
     }
     const batch = this.#parts.committer.open

@@ -81,6 +81,15 @@ export class StateCache {
     this.#put(key, claim, found)
   }
 
+  /** Puts a key back to what is stored, in place: somebody may be working with it. Only without pending changes. */
+  async restore(key: string, claim: Claim): Promise<void> {
+    const found = await this.#store.get(this.#namespace, key, claim)
+    const entry = this.#entries.get(this.#placeOf(key, claim))
+    if (entry === undefined) return
+    entry.value = found?.value
+    entry.revision = found?.revision ?? 0
+  }
+
   /** Forgets everything: after a rewind nothing that is here can be trusted. */
   clear(): void {
     this.#entries.clear()

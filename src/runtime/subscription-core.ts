@@ -1,6 +1,6 @@
 import type { Together } from '../engine/index.ts'
 import { type Clock, sleep } from '../kernel/index.ts'
-import type { AnyEventDefinition, Message } from '../message/index.ts'
+import { type AnyDefinition, type Message, topicOfDefinition } from '../message/index.ts'
 import type { CommitBatch } from './commit-batch.ts'
 import { CommitChain } from './commit-chain.ts'
 import { Committer, type Refusal } from './committer.ts'
@@ -139,8 +139,8 @@ export class SubscriptionCore {
 }
 
 /** Topics of definitions, each once, in the order in which the handler names them. */
-export function topicsOf(events: readonly AnyEventDefinition[]): readonly string[] {
-  return [...new Set(events.map((definition) => definition.topic))]
+export function topicsOf(events: readonly AnyDefinition[]): readonly string[] {
+  return [...new Set(events.map(topicOfDefinition))]
 }
 
 /**
@@ -171,7 +171,7 @@ export async function happensWithin(what: Promise<void>, limitMs: number, clock:
   return isInTime
 }
 
-function currentMessage(definitions: ReadonlyMap<string, AnyEventDefinition>, message: Message): Message {
+function currentMessage(definitions: ReadonlyMap<string, AnyDefinition>, message: Message): Message {
   const definition = definitions.get(message.type)
   return definition === undefined || definition.version === message.dataversion ? message : definition.read(message)
 }

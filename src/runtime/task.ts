@@ -46,6 +46,8 @@ export class Task {
   readonly parked: ParkedEntry | undefined
   /** Why it cannot be handed to the handler: it is given up when its turn comes. */
   unreadable: Unreadable | undefined = undefined
+  /** The engine has refused what it wrote: from then on it is committed by itself, so that it fails alone. */
+  isRefused = false
   /** A timer that was cancelled or scheduled anew since it was read. */
   obsolete = false
 

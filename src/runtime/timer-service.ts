@@ -27,12 +27,16 @@ interface Owner {
   readonly reader: PartitionReader
   nextDueMs: number | undefined
   readonly inFlight: Map<string, Task>
+  /** As many are being handled as may be: it is looked for more when half of them are done. */
+  isFull: boolean
   readonly stopListening: () => void
 }
 
 /** The wall clock may jump forward: it is looked at this often while a timer waits. */
 const lookEveryMs = 1000
-const dueMax = 100
+/** So many are read at a time, and handled at once. */
+const dueMax = 256
+const inFlightMax = 1024
 
 /**
  * Durable timers of one handler: finds those that are due and hands them to the lanes of their keys. Never early; at most a
@@ -82,6 +86,7 @@ export class TimerService {
       reader,
       nextDueMs: undefined,
       inFlight: new Map(),
+      isFull: false,
       stopListening: this.#engine.timers.onScheduled(name, (dueMs) => {
         if (owner.nextDueMs === undefined || dueMs < owner.nextDueMs) owner.nextDueMs = dueMs
         this.#arm()
@@ -134,6 +139,10 @@ export class TimerService {
     const timer = task.timer as Timer
     const owner = this.#owners.get(timer.owner)
     if (owner?.inFlight.get(timer.id) === task) owner.inFlight.delete(timer.id)
+    if (owner?.isFull !== true || owner.inFlight.size > inFlightMax / 2) return
+    owner.isFull = false
+    owner.nextDueMs = this.#clock.nowMs()
+    this.#arm()
   }
 
   #ownerOf(reader: PartitionReader): string {
@@ -175,13 +184,28 @@ export class TimerService {
     for (const owner of [...this.#owners.values()]) {
       if (owner.nextDueMs === undefined || owner.nextDueMs > nowMs) continue
       owner.nextDueMs = undefined
-      const due = await this.#engine.timers.due(owner.name, nowMs, dueMax + owner.inFlight.size)
-      if (this.#closed || this.#owners.get(owner.name) !== owner) continue
-      for (const timer of due) this.#hand(owner, timer)
+      if (owner.inFlight.size >= inFlightMax) owner.isFull = true
+      else await this.#fireOf(owner, nowMs)
       // Those that are being handled stand in the store as due until they are done: look again a little later.
-      const nextMs = owner.inFlight.size > 0 ? nowMs + lookEveryMs : await this.#engine.timers.nextDueMs(owner.name)
-      if (nextMs !== undefined) owner.nextDueMs = Math.min(nextMs, owner.nextDueMs ?? nextMs)
+      if (owner.inFlight.size > 0)
+        owner.nextDueMs = Math.min(nowMs + lookEveryMs, owner.nextDueMs ?? nowMs + lookEveryMs)
     }
+  }
+
+  /** Hands on what is due, and finds out when the first of the others is. */
+  async #fireOf(owner: Owner, nowMs: number): Promise<void> {
+    const limit = dueMax + owner.inFlight.size
+    const timers = await this.#engine.timers.due(owner.name, Number.MAX_SAFE_INTEGER, limit)
+    if (this.#closed || this.#owners.get(owner.name) !== owner) return
+    let nextMs = timers.length === limit ? nowMs : undefined
+    for (const timer of timers) {
+      if (timer.dueMs > nowMs) {
+        nextMs = timer.dueMs
+        break
+      }
+      this.#hand(owner, timer)
+    }
+    if (nextMs !== undefined) owner.nextDueMs = Math.min(nextMs, owner.nextDueMs ?? nextMs)
   }
 
   #hand(owner: Owner, timer: Timer): void {

@@ -18,6 +18,7 @@ export class TopicResolver {
   readonly #topicByType = new Map<string, string>()
   readonly #partitionCounts = new Map<string, number>()
   readonly #recordBytesMax = new Map<string, number>()
+  #commands: ReadonlySet<string> = new Set()
   readonly #ensuring = new Map<string, Promise<void>>()
 
   constructor(engine: Engine) {
@@ -32,6 +33,16 @@ export class TopicResolver {
       this.#topicByType.set(message.type, topic)
     }
     return topic
+  }
+
+  /** Says which commands somebody handles, in this app or in another one. */
+  knowCommands(types: Iterable<string>): void {
+    this.#commands = new Set(types)
+  }
+
+  /** Whether somebody is known to handle a command. */
+  isHandled(type: string): boolean {
+    return this.#commands.has(type)
   }
 
   /** Whether it is known that the topic, with this partition, is there: if not, {@link TopicResolver.ensure} it. */

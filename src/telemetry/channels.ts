@@ -142,6 +142,47 @@ export interface BreakerReport {
   readonly state: 'closed' | 'open' | 'half-open'
 }
 
+/** A decider or boundary answered a command. Of one that was sent, before the commit: it may be decided anew. */
+export interface DecidedReport {
+  readonly handler: string
+  /** Type of the command. */
+  readonly type: string
+  readonly messageId: string
+  readonly outcome: 'accepted' | 'rejected'
+  /** Code of the rejection. */
+  readonly code: string | null
+  readonly eventCount: number
+  /** The same command had been handled before. */
+  readonly repeated: boolean
+  /** Until it was durable, in milliseconds; of one that was sent, until it was decided. */
+  readonly durationMs: number
+}
+
+/** An instance of a saga has another status. */
+export interface SagaReport {
+  /** Consumer group of the saga. */
+  readonly handler: string
+  readonly key: string
+  readonly status: string
+  /** `null`: it has just begun. */
+  readonly before: string | null
+  /** Why it is parked or compensated. */
+  readonly problem: string | null
+}
+
+/** A step could not be undone; it is tried again. Somebody should look, if that goes on. */
+export interface UndoFailedReport {
+  /** Consumer group of the saga. */
+  readonly handler: string
+  readonly key: string
+  readonly step: string
+  /** 1 for the first. */
+  readonly attempt: number
+  readonly error: unknown
+  /** Until the next attempt, in milliseconds. */
+  readonly delayMs: number
+}
+
 /** A channel of `node:diagnostics_channel` whose messages have one type. */
 export interface TypedChannel<Report> {
   readonly name: string | symbol
@@ -177,8 +218,11 @@ export const channels: {
   readonly rebalanced: TypedChannel<RebalancedReport>
   readonly rewound: TypedChannel<RewoundReport>
   readonly breaker: TypedChannel<BreakerReport>
+  readonly decided: TypedChannel<DecidedReport>
   readonly relayed: TypedChannel<RelayedReport>
   readonly relayFailed: TypedChannel<RelayFailedReport>
+  readonly saga: TypedChannel<SagaReport>
+  readonly undoFailed: TypedChannel<UndoFailedReport>
   readonly captured: TypedChannel<CapturedReport>
   readonly captureFailed: TypedChannel<CaptureFailedReport>
   readonly stateRestored: TypedChannel<StateRestoredReport>
@@ -194,8 +238,11 @@ export const channels: {
   rebalanced: typed<RebalancedReport>('rebalanced'),
   rewound: typed<RewoundReport>('rewound'),
   breaker: typed<BreakerReport>('breaker'),
+  decided: typed<DecidedReport>('decided'),
   relayed: typed<RelayedReport>('relayed'),
   relayFailed: typed<RelayFailedReport>('relay-failed'),
+  saga: typed<SagaReport>('saga'),
+  undoFailed: typed<UndoFailedReport>('undo-failed'),
   captured: typed<CapturedReport>('captured'),
   captureFailed: typed<CaptureFailedReport>('capture-failed'),
   stateRestored: typed<StateRestoredReport>('state-restored'),

@@ -10,6 +10,7 @@ export {
   type ConsumedReport,
   channels,
   type DeadLetteredReport,
+  type DecidedReport,
   type FailedReport,
   type HandledReport,
   type LagReport,
@@ -19,6 +20,8 @@ export {
   type RelayFailedReport,
   type RetriedReport,
   type RewoundReport,
+  type SagaReport,
   type StateRestoredReport,
   type TypedChannel,
+  type UndoFailedReport,
 } from './channels.ts'

@@ -8,6 +8,7 @@ import type { Output } from '../output.ts'
 import type { Invocation, Session } from '../session.ts'
 import { shown, shownTime } from '../text.ts'
 import { dataText, messageJson } from './record-display.ts'
+import { streamStateCommand } from './stream-state.ts'
 
 interface ListOptions {
   readonly prefix?: string
@@ -56,6 +57,7 @@ export function streamsCommand(program: Command, session: Session): void {
     .argument('<stream>', 'name of the stream')
     .action(session.action(describe))
     .addHelpText('after', '\nExample:\n  $ millrace streams describe order-7 --file shop.db')
+  streamStateCommand(streams, session)
 }
 
 async function list(invocation: Invocation<ListOptions>): Promise<void> {

@@ -16,7 +16,10 @@ export type Committed = Extract<CommitOutcome, { ok: true }>
 const nextId = uuidv7(systemClock, systemRandom)
 
 /** How long `eventually` waits before it gives up, in milliseconds. Only a failing case ever waits that long. */
-const patienceMs = 10_000
+const patienceMs = 45_000
+
+/** Looks cost the engine something too: after some that were in vain they are this far apart, in milliseconds. */
+const lookEveryMsMost = 50
 
 /** What a case works with: an open engine, names that nobody else uses, and short ways to say what must hold. */
 export class Fixture {
@@ -188,9 +191,9 @@ export class Fixture {
   /** Waits until something holds. The engine's own time does not move meanwhile. */
   async eventually(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
     const giveUpMs = systemClock.monotonicMs() + patienceMs
-    while (!(await holds())) {
+    for (let pauseMs = 1; !(await holds()); pauseMs = Math.min(lookEveryMsMost, pauseMs * 1.2)) {
       if (systemClock.monotonicMs() > giveUpMs) assert.fail(`did not come about: ${what}`)
-      await sleep(1, systemClock)
+      await sleep(pauseMs, systemClock)
     }
   }
 }

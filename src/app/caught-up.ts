@@ -1,0 +1,38 @@
+import type { Engine, TopicPosition } from '../engine/index.ts'
+
+/** What waiting for a group needs. */
+export interface CaughtUpWait {
+  readonly engine: Engine
+  readonly group: string
+  /** Resolves when something may have changed, at the latest some milliseconds later; throws when nobody shall wait longer. */
+  readonly pause: (lookMs: number) => Promise<void>
+}
+
+const lookMinMs = 2
+const lookMaxMs = 250
+
+/**
+ * Waits until a group has done everything up to these places; without any, everything that was published before the call.
+ * Places on topics that the group does not read do not count.
+ */
+export async function caughtUp(
+  { engine, group, pause }: CaughtUpWait,
+  places: readonly TopicPosition[],
+): Promise<void> {
+  let lookMs = lookMinMs
+  const wait = async (): Promise<void> => {
+    await pause(lookMs)
+    lookMs = Math.min(lookMaxMs, lookMs * 1.5)
+  }
+  if (places.length === 0) while ((await engine.isSettled?.()) === false) await wait()
+  let wanted = places.length === 0 ? undefined : places
+  for (;;) {
+    const { lag = [] } = (await engine.groups.describe(group)) ?? {}
+    wanted ??= lag.map(({ topic, partition, latest }) => ({ topic, partition, offset: latest - 1 }))
+    const isBehind = wanted.some(({ topic, partition, offset }) =>
+      lag.some((one) => one.topic === topic && one.partition === partition && one.next <= offset),
+    )
+    if (!isBehind) return
+    await wait()
+  }
+}

@@ -1,0 +1,118 @@
+import {
+  type Answer,
+  type AnswerContext,
+  type Boundary,
+  type CommandDesk,
+  commandDesk,
+  type Decider,
+  type DeskSetup,
+  InlineViews,
+  isAsked,
+  replyOfError,
+  replyTo,
+  TagGates,
+  viewNamespace,
+} from '../domain/index.ts'
+import type { Engine } from '../engine/index.ts'
+import type { Clock, Random } from '../kernel/index.ts'
+import type { Message } from '../message/index.ts'
+import { type Handler, handlerFrom, handlerNamespace, none, type Subscribed } from '../runtime/index.ts'
+import { DeciderUnknownError, StoreMissingError } from './errors.ts'
+import type { Ground } from './explain.ts'
+import type { AppParts, Part } from './parts.ts'
+
+/** The desks of an app by the group of their decider. */
+export type CommandDesks = ReadonlyMap<string, CommandDesk>
+
+/** What the parts of an app work on. */
+interface Workplace {
+  readonly engine: Engine
+  readonly clock: Clock
+  readonly random: Random
+}
+
+/** Where a decider of an app works. @throws DeciderUnknownError `DECIDER_UNKNOWN` */
+export function deskSetupOf(
+  app: AppParts,
+  decider: Decider | Boundary,
+  { engine, clock, random }: Workplace,
+): DeskSetup {
+  const service = app.services.find(({ deciders }) => deciders.includes(decider))
+  if (service === undefined) throw new DeciderUnknownError(String(decider?.name), app.name)
+  const group = `${app.name}.${service.name}.${decider.name}`
+  return { engine, clock, random, group, source: `/${app.name}/${service.name}` }
+}
+
+/** What keeps the inline views of an app; `undefined`: it has none. */
+export function inlineViewsOf(app: AppParts, engine: Engine): InlineViews | undefined {
+  const inline = app.views.filter((view) => view.inline)
+  if (inline.length === 0) return undefined
+  return new InlineViews(
+    engine.state,
+    inline.map((view) => ({ view, namespace: viewNamespace(app.name, view) })),
+  )
+}
+
+/** Puts the deciders and boundaries of an app to work. */
+export function commandDesks(app: AppParts, workplace: Workplace): CommandDesks {
+  const { engine } = workplace
+  const desks = new Map<string, CommandDesk>()
+  const views = inlineViewsOf(app, engine)
+  const gates = new TagGates()
+  for (const service of app.services) {
+    for (const decider of service.deciders) {
+      const setup = deskSetupOf(app, decider, workplace)
+      desks.set(setup.group, commandDesk(setup, decider, { views, gates }))
+    }
+  }
+  return desks
+}
+
+/** Desks by type of the command that they handle. */
+export function desksByType(app: AppParts, desks: CommandDesks): ReadonlyMap<string, CommandDesk> {
+  const byType = new Map<string, CommandDesk>()
+  for (const service of app.services) {
+    for (const decider of service.deciders) {
+      const desk = desks.get(`${app.name}.${service.name}.${decider.name}`) as CommandDesk
+      for (const { type } of decider.commands) byType.set(type, desk)
+    }
+  }
+  return byType
+}
+
+/** Those who answer queries of other apps. */
+export function answerParts(app: AppParts, ctx: AnswerContext): readonly Part[] {
+  return app.services.flatMap(({ name, answers }) =>
+    answers.map((answer): Part => {
+      const group = `${app.name}.${name}.${answer.name}`
+      const source = `/${app.name}/${name}`
+      return { group, handler: answerHandler(answer, ctx), source, stateNamespace: handlerNamespace(group) }
+    }),
+  )
+}
+
+/** The handler of queries that other apps ask. What fails is told to them, and is not tried again. */
+function answerHandler(answer: Answer, ctx: AnswerContext): Handler {
+  const options = { name: answer.name, retry: none }
+  return handlerFrom(answer.query as unknown as Subscribed, options, async (query: Message) => {
+    if (!isAsked(query)) return undefined
+    try {
+      return replyTo(query, { kind: 'answered', result: await answer.run(query, ctx) })
+    } catch (error) {
+      return replyTo(query, replyOfError(error))
+    }
+  })
+}
+
+/**
+ * Deciders need an event store and state that one commit changes together.
+ *
+ * @throws StoreMissingError `STORE_MISSING`
+ */
+export function checkStore(app: AppParts, { name, capabilities }: Ground): void {
+  const deciders = app.services.flatMap(({ name: service, deciders }) =>
+    deciders.map((one) => `${service}.${one.name}`),
+  )
+  const holds = capabilities.atomic.some((domain) => domain.includes('events') && domain.includes('state'))
+  if (deciders.length > 0 && !holds) throw new StoreMissingError(name, deciders)
+}

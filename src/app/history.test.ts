@@ -1,0 +1,336 @@
+import { describe, expect, it } from 'vitest'
+import {
+  type Account,
+  type AccountState,
+  accountDecider,
+  CarriedForward,
+  Deposit,
+  Deposited,
+  Open,
+  Opened,
+  Withdraw,
+  Withdrawn,
+} from '../domain/account.test-support.ts'
+import { history, view } from '../domain/index.ts'
+import { embedded } from '../embedded/index.ts'
+import type { Engine } from '../engine/index.ts'
+import { VirtualClock } from '../kernel/index.ts'
+import { memoryEngine, temporaryFolder } from './app.test-support.ts'
+import { type App, app, type RunningApp, service } from './index.ts'
+
+const balances = view('balances', {
+  events: [Deposited, Withdrawn],
+  key: ({ data }) => data.id,
+  initial: 0,
+  on: {
+    Deposited: (balance, { data }) => balance + data.amount,
+    Withdrawn: (balance, { data }) => balance - data.amount,
+  },
+  inline: true,
+})
+
+const bankOf = (account: Account): App => app('bank', { services: [service('accounts', [account])], views: [balances] })
+const account = accountDecider()
+const bank = bankOf(account)
+
+/** 0 + 100 − 30 + 50, a minute apart. */
+async function fill(running: RunningApp, clock: VirtualClock): Promise<void> {
+  const commands = [
+    Open({ id: 'a' }, { correlationid: 'flow' }),
+    Deposit({ id: 'a', amount: 100 }, { correlationid: 'flow' }),
+    Withdraw({ id: 'a', amount: 30 }),
+    Deposit({ id: 'a', amount: 50 }),
+  ]
+  for (const command of commands) {
+    await running.ask(command)
+    await clock.advance('1m')
+  }
+}
+
+describe('history', () => {
+  it('tells the state of a stream at a version, position and time', async () => {
+    const clock = new VirtualClock(0)
+    await using engine = await memoryEngine({ clock })
+    await using running = await bank.start({ engine, clock })
+    await fill(running, clock)
+    await running.ask(Open({ id: 'b' }))
+    const past = history(engine)
+    const balanceAt = async (at?: Parameters<typeof past.state>[2]): Promise<number> =>
+      (await past.state(account, 'account-a', at)).state.balance
+    expect(await balanceAt()).toBe(120)
+    expect(await Promise.all([0, 1, 2, 3, 4, 9].map((version) => balanceAt({ version })))).toEqual([
+      0, 0, 100, 70, 120, 120,
+    ])
+    expect(await Promise.all([1, 2, 3, 4].map((position) => balanceAt({ position })))).toEqual([0, 100, 70, 120])
+    expect(await balanceAt({ time: 60_000 })).toBe(100)
+    expect(await balanceAt({ time: '1970-01-01T00:02:59.999Z' })).toBe(70)
+    expect(await past.state(account, 'account-a', { version: 2 })).toEqual({
+      state: { isOpen: true, balance: 100 },
+      version: 2,
+      position: 2,
+      timeMs: 60_000,
+    })
+    await expect(balanceAt({ time: 'yesterday' })).rejects.toMatchObject({ code: 'OPTIONS_INVALID' })
+  })
+
+  it('tells what changed between two points, and by what', async () => {
+    const clock = new VirtualClock(0)
+    await using engine = await memoryEngine({ clock })
+    await using running = await bank.start({ engine, clock })
+    await fill(running, clock)
+    const { changes, events } = await history(engine).difference(account, 'account-a', { version: 0 }, { version: 3 })
+    expect(changes).toEqual([
+      { path: '/isOpen', before: false, after: true },
+      { path: '/balance', before: 0, after: 70 },
+    ])
+    expect(events.map(({ message }) => message.type)).toEqual(['Opened', 'Deposited', 'Withdrawn'])
+    expect((await history(engine).difference(account, 'account-a', { version: 4 })).changes).toEqual([])
+  })
+
+  it('tells why', async () => {
+    const clock = new VirtualClock(0)
+    await using engine = await memoryEngine({ clock })
+    await using running = await bank.start({ engine, clock })
+    await fill(running, clock)
+    const reasons = await history(engine).why('account-a', { version: 3 })
+    expect(reasons.map(({ cause }) => cause.type)).toEqual(['Open', 'Deposit', 'Withdraw'])
+    expect(reasons[1]).toMatchObject({ correlationid: 'flow', flow: [{ version: 1 }] })
+    expect(reasons[2]?.flow).toEqual([])
+    expect(reasons[2]?.cause.id).toBe(reasons[2]?.correlationid)
+  })
+
+  it('tells what a view held', async () => {
+    const clock = new VirtualClock(0)
+    await using engine = await memoryEngine({ clock })
+    await using running = await bank.start({ engine, clock })
+    await fill(running, clock)
+    const past = history(engine)
+    expect(await past.view(balances, 'a', { position: 3 })).toBe(70)
+    expect(await past.view(balances, 'a', { time: 60_000 })).toBe(100)
+    expect(await past.view(balances, 'b')).toBeUndefined()
+    expect(await running.view(balances).get('a')).toBe(await past.view(balances, 'a'))
+  })
+})
+
+describe('inline views', () => {
+  it('show what was asked as soon as it is answered', async () => {
+    await using engine = await memoryEngine()
+    await using running = await bank.start({ engine })
+    await Promise.all(['a', 'b'].map((id) => running.ask(Open({ id }))))
+    await Promise.all(
+      Array.from({ length: 40 }, async (_, n) => {
+        const outcome = await running.ask(Deposit({ id: n % 2 === 0 ? 'a' : 'b', amount: n }))
+        await running.view(balances).waitFor(outcome)
+      }),
+    )
+    const sums = [0, 1].map((rest) => Array.from({ length: 40 }, (_, n) => n).filter((n) => n % 2 === rest))
+    const totals = sums.map((numbers) => numbers.reduce((sum, n) => sum + n, 0))
+    expect([await running.view(balances).get('a'), await running.view(balances).get('b')]).toEqual(totals)
+  })
+
+  it('stay right when one key is changed by many streams, two starts and sent commands', async () => {
+    const total = view('total', {
+      events: [Deposited],
+      key: () => 'all',
+      initial: { count: 0 },
+      on: { Deposited: ({ count }) => ({ count: count + 1 }) },
+      inline: true,
+    })
+    const shared = app('bank', { services: [service('accounts', [account])], views: [total] })
+    await using engine = await memoryEngine()
+    await using first = await shared.start({ engine })
+    await using second = await shared.start({ engine })
+    const idOf = (n: number): string => `a${n % 7}`
+    await Promise.all(Array.from({ length: 7 }, (_, n) => first.ask(Open({ id: idOf(n) }))))
+    await Promise.all(
+      Array.from({ length: 60 }, (_, n) => {
+        const deposit = Deposit({ id: idOf(n), amount: 1 })
+        if (n % 3 === 0) return first.send(deposit)
+        return (n % 3 === 1 ? first : second).ask(deposit)
+      }),
+    )
+    await first.idle()
+    expect(await first.view(total).get('all')).toEqual({ count: 60 })
+    expect(await first.deadLetters.list()).toEqual([])
+  })
+
+  it('are built from the store when they are new, in a version too', async () => {
+    using folder = temporaryFolder()
+    const path = folder.path('bank.db')
+    {
+      const without = app('bank', { services: [service('accounts', [account])] })
+      await using running = await without.start({ engine: embedded({ path }) })
+      for (const id of ['a', 'b']) {
+        await running.ask(Open({ id }))
+        await Promise.all(Array.from({ length: 300 }, () => running.ask(Deposit({ id, amount: 1 }))))
+        await running.ask(Withdraw({ id, amount: 100 }))
+      }
+    }
+    await using running = await bank.start({ engine: embedded({ path }) })
+    expect(await running.view(balances).range()).toEqual([
+      { key: 'a', value: 200 },
+      { key: 'b', value: 200 },
+    ])
+    await running.ask(Deposit({ id: 'a', amount: 5 }))
+    expect(await running.view(balances).get('a')).toBe(205)
+    await expect(running.view(balances).rebuild()).rejects.toMatchObject({ code: 'INLINE_VIEW_REBUILD' })
+  })
+
+  it('refuse to forget a key, and the command with it', async () => {
+    const forgetful = view('forgetful', {
+      events: [Deposited],
+      key: ({ data }) => data.id,
+      initial: 0,
+      on: { Deposited: () => undefined },
+      inline: true,
+    })
+    await using engine = await memoryEngine()
+    const one = app('bank', { services: [service('accounts', [account])], views: [forgetful] })
+    await using running = await one.start({ engine })
+    await running.ask(Open({ id: 'a' }))
+    await expect(running.ask(Deposit({ id: 'a', amount: 1 }))).rejects.toMatchObject({ code: 'INLINE_VIEW_FORGETS' })
+    expect((await history(engine).state(account, 'account-a')).version).toBe(1)
+  })
+})
+
+describe('snapshots', () => {
+  /** How many deposits a fresh process has to evolve. */
+  async function evolvedAfterRestart(
+    path: string,
+    options: Parameters<typeof accountDecider>[0],
+  ): Promise<{ readonly count: number; readonly balance: number }> {
+    let count = 0
+    await using running = await bankOf(accountDecider(options, () => count++)).start({ engine: embedded({ path }) })
+    const outcome = await running.ask(Withdraw({ id: 'a', amount: 1_000_000 }))
+    const details = outcome.kind === 'rejected' ? outcome.details : null
+    return { count, balance: (details as { readonly balance: number }).balance }
+  }
+
+  async function deposits(path: string, options: Parameters<typeof accountDecider>[0], count: number): Promise<void> {
+    await using running = await bankOf(accountDecider(options)).start({ engine: embedded({ path }) })
+    await running.ask(Open({ id: 'a' }))
+    for (let n = 0; n < count; n++) await running.ask(Deposit({ id: 'a', amount: 1 }))
+  }
+
+  it('spare a new process the events before them, until evolve changes its version', async () => {
+    using folder = temporaryFolder()
+    const path = folder.path('bank.db')
+    const snapshot = { everyEvents: 10 }
+    await deposits(path, { snapshot }, 25)
+    expect(await evolvedAfterRestart(path, { snapshot })).toEqual({ count: 6, balance: 25 })
+    expect(await evolvedAfterRestart(path, { snapshot, version: 2 })).toEqual({ count: 25, balance: 25 })
+    expect(await evolvedAfterRestart(path, {})).toEqual({ count: 25, balance: 25 })
+  })
+
+  it('come by size too', async () => {
+    using folder = temporaryFolder()
+    const path = folder.path('bank.db')
+    // {"id":"a","amount":1} has 21 characters, {"id":"a"} 10.
+    const snapshot = { everyCharacters: 10 + 21 * 4 }
+    await deposits(path, { snapshot }, 7)
+    expect(await evolvedAfterRestart(path, { snapshot })).toEqual({ count: 3, balance: 7 })
+  })
+
+  it('come by time too', async () => {
+    const clock = new VirtualClock(0)
+    await using engine = await memoryEngine({ clock })
+    const decider = accountDecider({ snapshot: { every: '2m' } })
+    await using running = await bankOf(decider).start({ engine, clock })
+    await fill(running, clock)
+    const [namespace] = await engine.state.namespaces('snapshots:')
+    expect(namespace).toBe('snapshots:bank.accounts.account:v1')
+    expect((await engine.state.get(namespace as string, 'account-a'))?.value).toMatchObject({
+      version: 3,
+      state: { balance: 70 },
+    })
+  })
+
+  it('are refused when they say nothing or nonsense', () => {
+    expect(() => accountDecider({ snapshot: {} })).toThrow('says nothing about when')
+    expect(() => accountDecider({ snapshot: { everyEvents: 0 } })).toThrow('not a whole number')
+  })
+})
+
+describe('closing the books', () => {
+  const carry = ({ balance }: AccountState) => CarriedForward({ id: 'a', amount: balance })
+  const eventsOf = async (engine: Engine): Promise<[number, string][]> =>
+    (await Array.fromAsync(engine.events.readStream('account-a'))).map(({ version, message }) => [
+      version,
+      message.type,
+    ])
+
+  it('leaves one event that carries the state, and the stream goes on', async () => {
+    const clock = new VirtualClock(0)
+    await using engine = await memoryEngine({ clock })
+    await using running = await bank.start({ engine, clock })
+    await fill(running, clock)
+    expect(await running.closeBooks(account, 'account-a', carry)).toMatchObject({ version: 5 })
+    await running.ask(Withdraw({ id: 'a', amount: 20 }))
+    expect(await eventsOf(engine)).toEqual([
+      [5, 'CarriedForward'],
+      [6, 'Withdrawn'],
+    ])
+    // A start that has nothing cached makes its state of what is left.
+    await using second = await bank.start({ engine, clock })
+    expect(await second.ask(Withdraw({ id: 'a', amount: 101 }))).toMatchObject({ details: { balance: 100 } })
+    expect((await history(engine).state(account, 'account-a')).state).toEqual({ isOpen: true, balance: 100 })
+    await expect(history(engine).state(account, 'account-a', { version: 3 })).rejects.toMatchObject({
+      code: 'STREAM_BEGINNING_GONE',
+    })
+  })
+
+  it('counts in inline views too, if they take the event', async () => {
+    const openings = view('openings', {
+      events: [Opened, CarriedForward],
+      key: ({ data }) => data.id,
+      initial: [''],
+      on: { Opened: (types) => [...types, 'Opened'], CarriedForward: (types) => [...types, 'CarriedForward'] },
+      inline: true,
+    })
+    await using engine = await memoryEngine()
+    const one = app('bank', { services: [service('accounts', [account])], views: [openings] })
+    await using running = await one.start({ engine })
+    await running.ask(Open({ id: 'a' }))
+    await running.closeBooks(account, 'account-a', carry)
+    expect(await running.view(openings).get('a')).toEqual(['', 'Opened', 'CarriedForward'])
+  })
+
+  it('changes nothing if the event does not carry the state', async () => {
+    await using engine = await memoryEngine()
+    await using running = await bank.start({ engine })
+    await running.ask(Open({ id: 'a' }))
+    await running.ask(Deposit({ id: 'a', amount: 7 }))
+    const wrong = [() => CarriedForward({ id: 'a', amount: 8 }), () => Opened({ id: 'a' })]
+    for (const one of wrong) {
+      await expect(running.closeBooks(account, 'account-a', one)).rejects.toMatchObject({ code: 'BOOKS_UNBALANCED' })
+    }
+    expect(await eventsOf(engine)).toHaveLength(2)
+  })
+
+  it('does not make up a state when the beginning of a stream is gone without it', async () => {
+    await using engine = await memoryEngine()
+    await using running = await bank.start({ engine })
+    await running.ask(Open({ id: 'a' }))
+    await running.ask(Deposit({ id: 'a', amount: 7 }))
+    await engine.events.truncateStream('account-a', 2)
+    await using second = await bank.start({ engine })
+    await expect(second.ask(Deposit({ id: 'a', amount: 7 }))).rejects.toMatchObject({ code: 'STREAM_BEGINNING_GONE' })
+  })
+})
+
+describe('a deleted stream', () => {
+  it('takes commands again, or none ever', async () => {
+    await using engine = await memoryEngine()
+    await using running = await bank.start({ engine })
+    await running.ask(Open({ id: 'a' }))
+    await running.ask(Open({ id: 'b' }))
+    await engine.events.deleteStream('account-a')
+    await engine.events.deleteStream('account-b', { tombstone: true })
+    await using second = await bank.start({ engine })
+    expect(await second.ask(Open({ id: 'a' }))).toMatchObject({ kind: 'accepted' })
+    expect(await second.ask(Open({ id: 'b' }))).toMatchObject({ kind: 'rejected', code: 'STREAM_DELETED' })
+    await running.send(Open({ id: 'b' }))
+    await running.idle()
+    expect(await running.deadLetters.list()).toEqual([])
+  })
+})

@@ -1,0 +1,53 @@
+import { existsSync, readFileSync } from 'node:fs'
+import type { LedgerLine } from './fixtures/saga-crash.ts'
+
+/** All effects that reached the outside world, in order. */
+export function ledgerLines(ledger: string): readonly LedgerLine[] {
+  const text = existsSync(ledger) ? readFileSync(ledger, 'utf8') : ''
+  const lines = text.split('\n').filter((line) => line !== '')
+  return lines.map((line) => JSON.parse(line) as LedgerLine)
+}
+
+/** Steps of an instance in the order in which the outside world saw them first: the same key has its effect once. */
+function firstOf(lines: readonly LedgerLine[], what: LedgerLine['what']): readonly string[] {
+  return [...new Set(lines.filter((line) => line.what === what).map(({ step }) => step))]
+}
+
+/** What the ledger says of each instance, `i0` and so on, and whether each effect had a key of its own. */
+export function ledgerSummary(
+  ledger: string,
+  instanceCount: number,
+): {
+  readonly hasOneKeyPerEffect: boolean
+  readonly instances: readonly { readonly run: readonly string[]; readonly undo: readonly string[] }[]
+} {
+  const byInstance = new Map<string, LedgerLine[]>()
+  const keyOf = new Map<string, string>()
+  const keys = new Set<string>()
+  let hasOneKeyPerEffect = true
+  for (const line of ledgerLines(ledger)) {
+    const lines = byInstance.get(line.instance) ?? []
+    byInstance.set(line.instance, lines)
+    lines.push(line)
+    const effect = `${line.instance} ${line.step} ${line.what}`
+    if ((keyOf.get(effect) ?? line.key) !== line.key) hasOneKeyPerEffect = false
+    keyOf.set(effect, line.key)
+    keys.add(line.key)
+  }
+  if (keys.size !== keyOf.size) hasOneKeyPerEffect = false
+  const instances = Array.from({ length: instanceCount }, (_, n) => {
+    const lines = byInstance.get(`i${n}`) ?? []
+    return { run: firstOf(lines, 'run'), undo: firstOf(lines, 'undo') }
+  })
+  return { hasOneKeyPerEffect, instances }
+}
+
+/** What the ledger has to say: every third instance is refused at its last step, and undone. */
+export function wantedLedger(instanceCount: number): ReturnType<typeof ledgerSummary> {
+  const done = { run: ['reserve', 'charge', 'ship'], undo: [] }
+  const undone = { run: ['reserve', 'charge'], undo: ['charge', 'reserve'] }
+  return {
+    hasOneKeyPerEffect: true,
+    instances: Array.from({ length: instanceCount }, (_, n) => (n % 3 === 0 ? undone : done)),
+  }
+}

@@ -1,0 +1,253 @@
+import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { deployment } from '../bridge/index.ts'
+import { type Account, accountDecider, Deposit, Deposited, Open, Withdraw } from '../domain/account.test-support.ts'
+import { answer, view } from '../domain/index.ts'
+import { embedded } from '../embedded/index.ts'
+import type { Engine } from '../engine/index.ts'
+import { VirtualClock } from '../kernel/index.ts'
+import { command, query } from '../message/index.ts'
+import { none, on, publish, send } from '../runtime/index.ts'
+import { channels, type DecidedReport } from '../telemetry/index.ts'
+import { memoryEngine, messagesOf, Paid, Placed } from './app.test-support.ts'
+import { AskFailedError, AskTimeoutError, app, HandlerMissingError, HandlerTakenError, service } from './index.ts'
+
+const account = accountDecider()
+const Notify = command('Notify', { data: z.object({ id: z.string() }), key: (d) => d.id })
+const GetBalance = query('GetBalance', {
+  params: z.object({ id: z.string() }),
+  result: z.object({ balance: z.number() }),
+})
+const balances = view('balances', {
+  events: [Deposited],
+  key: ({ data }) => data.id,
+  initial: 0,
+  on: { Deposited: (balance, { data }) => balance + data.amount },
+})
+const getBalance = answer(GetBalance, async ({ data }, ctx) => ({
+  balance: (await ctx.view(balances).get(data.id)) ?? 0,
+}))
+const bank = app('bank', { services: [service('accounts', [account, getBalance])], views: [balances] })
+
+async function typesOf(engine: Engine, stream: string): Promise<string[]> {
+  return (await Array.fromAsync(engine.events.readStream(stream))).map(({ message }) => message.type)
+}
+
+describe('send', () => {
+  it('has a command handled later, once, in the order of its key', async () => {
+    await using engine = await memoryEngine()
+    await using running = await bank.start({ engine })
+    const deposit = Deposit({ id: 'a', amount: 5 })
+    await running.send(Open({ id: 'a' }))
+    await running.send(deposit)
+    await running.send(deposit)
+    await running.idle()
+    expect(await typesOf(engine, 'account-a')).toEqual(['Opened', 'Deposited'])
+    expect(await running.ask(deposit)).toMatchObject({ kind: 'accepted', repeated: true })
+    expect(await running.view(balances).get('a')).toBe(5)
+  })
+
+  it('tells of rejections by a channel', async () => {
+    const reports: DecidedReport[] = []
+    const listener = (report: DecidedReport): number => reports.push(report)
+    channels.decided.subscribe(listener)
+    try {
+      await using engine = await memoryEngine()
+      await using running = await bank.start({ engine })
+      await running.send(Withdraw({ id: 'a', amount: 5 }))
+      await running.idle()
+      expect(reports).toMatchObject([{ handler: 'bank.accounts.account', outcome: 'rejected', code: 'OVERDRAWN' }])
+    } finally {
+      channels.decided.unsubscribe(listener)
+    }
+  })
+
+  it('is decided anew when the stream was changed meanwhile', async () => {
+    await using engine = await memoryEngine()
+    await using running = await bank.start({ engine })
+    await running.ask(Open({ id: 'a' }))
+    await running.ask(Deposit({ id: 'a', amount: 40 }))
+    // Without a key they are handled side by side, and meet each other and those that are asked.
+    const withoutKey = Array.from({ length: 30 }, () => {
+      const { partitionkey: _, ...rest } = Withdraw({ id: 'a', amount: 1 })
+      return Object.freeze(rest)
+    })
+    await Promise.all([
+      ...withoutKey.map((one) => running.send(one)),
+      ...Array.from({ length: 20 }, () => running.ask(Withdraw({ id: 'a', amount: 1 }))),
+    ])
+    await running.idle()
+    expect((await typesOf(engine, 'account-a')).filter((type) => type === 'Withdrawn')).toHaveLength(40)
+    expect(await running.deadLetters.list()).toEqual([])
+  })
+
+  it('is an effect, together with the progress of its handler', async () => {
+    await using engine = await memoryEngine()
+    const opening = on(Placed, { retry: none }, ({ data }) => {
+      const effects = [send(Open({ id: data.id })), send(Deposit({ id: data.id, amount: data.n }))]
+      return data.n === 13 ? [...effects, { kind: 'nonsense' } as never] : effects
+    })
+    const shop = app('shop', { services: [service('s', [opening, account])] })
+    await using running = await shop.start({ engine })
+    await running.publish([Placed({ id: 'a', n: 3 }), Placed({ id: 'b', n: 13 })])
+    await running.idle()
+    expect(await typesOf(engine, 'account-a')).toEqual(['Opened', 'Deposited'])
+    expect(await typesOf(engine, 'account-b')).toEqual([])
+  })
+
+  it('waits for its time, also as an effect', async () => {
+    const clock = new VirtualClock()
+    await using engine = await memoryEngine({ clock })
+    const later = on(Placed, ({ data }) => send(Open({ id: data.id }), { after: '15m' }))
+    const shop = app('shop', { services: [service('s', [later, account])] })
+    await using running = await shop.start({ engine, clock })
+    await running.publish(Placed({ id: 'a', n: 1 }))
+    await running.send(Open({ id: 'b' }), { after: '20m' })
+    await running.idle()
+    await clock.advance('14m')
+    await running.idle()
+    expect([await typesOf(engine, 'account-a'), await typesOf(engine, 'account-b')]).toEqual([[], []])
+    const arrived = async (stream: string, minutes: `${number}m`): Promise<string[]> => {
+      await clock.advance(minutes)
+      for (let turn = 0; turn < 100 && (await typesOf(engine, stream)).length === 0; turn++)
+        await clock.advance('100ms')
+      return typesOf(engine, stream)
+    }
+    expect(await arrived('account-a', '2m')).toEqual(['Opened'])
+    expect(await typesOf(engine, 'account-b')).toEqual([])
+    expect(await arrived('account-b', '4m')).toEqual(['Opened'])
+  })
+
+  it('goes to a handler made by on() too, which replies to nobody', async () => {
+    await using engine = await memoryEngine()
+    const notify = on(Notify, ({ data }) => publish(Paid({ id: data.id, n: 1 })))
+    const shop = app('shop', { services: [service('s', [notify])] })
+    await using running = await shop.start({ engine })
+    await running.send(Notify({ id: 'a' }))
+    await running.idle()
+    expect((await messagesOf(engine, 'payments')).map(({ data }) => data.id)).toEqual(['a'])
+    await expect(running.ask(Notify({ id: 'a' }))).rejects.toThrow(HandlerMissingError)
+  })
+
+  it('refuses what nobody handles, also as an effect', async () => {
+    await using engine = await memoryEngine()
+    const lost = on(Placed, { retry: none }, ({ data }) => send(Notify({ id: data.id })))
+    const shop = app('shop', { services: [service('s', [lost, account])] })
+    await using running = await shop.start({ engine })
+    await expect(running.send(Notify({ id: 'a' }))).rejects.toThrow(HandlerMissingError)
+    await running.publish(Placed({ id: 'a', n: 1 }))
+    await running.idle()
+    const [letter] = await running.deadLetters.list()
+    expect(letter?.error).toMatchObject({ code: 'EFFECT_INVALID', message: expect.stringContaining('nobody handles') })
+  })
+})
+
+describe('one handler for each command and query', () => {
+  it('is checked when the app is put together', () => {
+    const other = on(Deposit, { name: 'other' }, () => undefined)
+    expect(() => app('x', { services: [service('a', [account]), service('b', [other])] })).toThrow(HandlerTakenError)
+    expect(() => app('x', { services: [service('a', [account])], remote: [Deposit] })).toThrow(HandlerTakenError)
+    expect(() => app('x', { services: [service('a', [getBalance])], remote: [GetBalance] })).toThrow(HandlerTakenError)
+  })
+})
+
+describe('an engine without an event store', () => {
+  it('is refused at the start', async () => {
+    await using engine = await memoryEngine()
+    const capabilities = { ...engine.capabilities, atomic: [['topics', 'progress', 'state']] as const }
+    const open = (): Promise<never> => Promise.reject(new Error('it is not opened'))
+    const source = { name: 'topics alone', capabilities, open }
+    await expect(bank.start({ engine: source })).rejects.toMatchObject({
+      code: 'STORE_MISSING',
+      details: { deciders: ['accounts.account'] },
+    })
+  })
+})
+
+describe('query', () => {
+  it('is answered by its handler, checked by its schema', async () => {
+    await using engine = await memoryEngine()
+    await using running = await bank.start({ engine })
+    await running.ask(Open({ id: 'a' }))
+    await running.view(balances).waitFor(await running.ask(Deposit({ id: 'a', amount: 5 })))
+    expect(await running.query(GetBalance, { id: 'a' })).toEqual({ balance: 5 })
+    const wrong = answer(GetBalance, () => ({ balance: 'much' }) as never)
+    await using broken = await app('broken', { services: [service('s', [wrong])] }).start({ engine })
+    await expect(broken.query(GetBalance, { id: 'a' })).rejects.toMatchObject({ code: 'DATA_INVALID' })
+  })
+})
+
+describe('waitFor', () => {
+  const memory = () => embedded({ path: ':memory:' })
+
+  it.each([
+    ['one engine', memory()],
+    ['two engines, where nobody can tell the places', deployment({ topics: memory(), store: memory() })],
+  ])('waits until a view that follows shows what was asked, on %s', async (_name, source) => {
+    await using engine = await source.open()
+    await using running = await bank.start({ engine })
+    await running.ask(Open({ id: 'a' }))
+    for (let n = 1; n <= 5; n++) {
+      await running.view(balances).waitFor(await running.ask(Deposit({ id: 'a', amount: 1 })))
+      expect(await running.view(balances).get('a')).toBe(n)
+    }
+    await running.view(balances).waitFor(await running.ask(Withdraw({ id: 'a', amount: 9 })))
+  })
+
+  it('ends when nobody wants to wait', async () => {
+    await using engine = await memoryEngine()
+    await using running = await bank.start({ engine })
+    const never = [{ topic: 'accounts', partition: 0, offset: 1_000 }]
+    const waiting = running.view(balances).waitFor(never, { signal: AbortSignal.timeout(20) })
+    await expect(waiting).rejects.toMatchObject({ name: 'TimeoutError' })
+    const stopping = running.view(balances).waitFor(never)
+    const [told] = await Promise.all([stopping.catch((error: unknown) => error), running.stop()])
+    expect(told).toMatchObject({ code: 'APP_STOPPED' })
+  })
+})
+
+describe('another app', () => {
+  const front = app('front', { remote: [Open, Deposit, Withdraw, GetBalance, Notify] })
+
+  it('asks commands and queries by request and reply', async () => {
+    await using engine = await memoryEngine()
+    await using _bank = await bank.start({ engine })
+    await using running = await front.start({ engine })
+    expect(await running.ask(Open({ id: 'a' }))).toMatchObject({ kind: 'accepted', repeated: false })
+    const deposit = Deposit({ id: 'a', amount: 5 })
+    const first = await running.ask(deposit)
+    const again = await running.ask(deposit)
+    expect(first).toMatchObject({ kind: 'accepted', repeated: false, events: [{ type: 'Deposited' }] })
+    expect(again).toMatchObject({ kind: 'accepted', repeated: true, events: [{ type: 'Deposited' }] })
+    expect(await running.ask(Withdraw({ id: 'a', amount: 6 }), { of: account })).toMatchObject({
+      kind: 'rejected',
+      code: 'OVERDRAWN',
+      details: { balance: 5 },
+    })
+    await _bank.idle()
+    expect(await running.query(GetBalance, { id: 'a' })).toEqual({ balance: 5 })
+  })
+
+  it('is told when nobody answers, when it stops itself, and when the handler fails', async () => {
+    await using engine = await memoryEngine()
+    await using running = await front.start({ engine })
+    await expect(running.ask(Open({ id: 'a' }), { timeout: 30 })).rejects.toThrow(AskTimeoutError)
+    const second = await front.start({ engine })
+    const asked = second.ask(Open({ id: 'a' }))
+    const [told] = await Promise.all([asked.catch((error: unknown) => error), second.stop()])
+    expect(told).toMatchObject({ code: 'APP_STOPPED' })
+    const failing = answer(GetBalance, () => {
+      throw new Error('the database is away')
+    })
+    const broken: Account = {
+      ...account,
+      decide: () => {
+        throw new Error('a fault of the decider')
+      },
+    }
+    await using _broken = await app('broken', { services: [service('s', [failing, broken])] }).start({ engine })
+    await expect(running.query(GetBalance, { id: 'a' })).rejects.toThrow('the database is away')
+    await expect(running.ask(Deposit({ id: 'a', amount: 1 }))).rejects.toThrow(AskFailedError)
+    expect(await _broken.deadLetters.list()).toEqual([])
+  })
+})

@@ -1,0 +1,88 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { Conflict } from '../engine/index.ts'
+import type { Message } from '../message/index.ts'
+import { evolved, settledState } from './decide.ts'
+import type { Decider } from './decider.ts'
+import { beforeRetry, type DeskSetup, EventTypes } from './desk-setup.ts'
+import { BooksUnbalancedError } from './errors.ts'
+import type { InlineViews } from './inline-views.ts'
+import { foldStream } from './stream-fold.ts'
+
+/** What closing the books of a stream did. */
+export interface ClosedBooks {
+  /** The event that carries the state forward, and its version: what came before is gone. */
+  readonly event: Message
+  readonly version: number
+}
+
+/**
+ * Closes the books of a stream: appends one event that carries its whole state forward, then removes what came before it. The
+ * stream goes on; its versions and positions do too.
+ *
+ * The event is checked first: evolving it from nothing, and from the state that it closes, must give that state. A crash in between
+ * leaves the earlier events in place; closing the books again removes them.
+ *
+ * @param parts `carry` makes the event of the state; it runs again if the stream is changed meanwhile.
+ * @throws BooksUnbalancedError `BOOKS_UNBALANCED`, CommandConflictError `COMMAND_CONFLICT`
+ */
+export async function closeBooks(
+  setup: DeskSetup,
+  decider: Decider,
+  stream: string,
+  parts: {
+    readonly carry: (state: unknown) => Message
+    readonly views: InlineViews | undefined
+  },
+): Promise<ClosedBooks> {
+  const { engine, group } = setup
+  const types = new EventTypes(decider.events)
+  let conflict: Conflict | undefined
+  for (let conflictCount = 0; ; conflictCount++) {
+    if (conflict !== undefined) await beforeRetry(setup, conflictCount, conflict)
+    const begin = { state: decider.initialState, version: 0 }
+    const { state, version } = await foldStream({
+      events: engine.events,
+      decider,
+      types,
+      handler: group,
+      stream,
+      from: begin,
+    })
+    const event = parts.carry(state)
+    checkBalance(setup, decider, types, { stream, state, version, event })
+    const outcome = await engine.commit({
+      append: [{ stream, expected: version, events: [types.tagged(event)] }],
+      ...(decider.publish && { publish: types.published([event]) }),
+      state: (await parts.views?.changeLater([event])) ?? [],
+    })
+    if (outcome.ok) {
+      await engine.events.truncateStream(stream, version + 1)
+      return { event, version: version + 1 }
+    }
+    conflict = outcome.conflict
+  }
+}
+
+function checkBalance(
+  { group }: DeskSetup,
+  decider: Decider,
+  types: EventTypes,
+  books: { readonly stream: string; readonly state: unknown; readonly version: number; readonly event: Message },
+): void {
+  const { stream, state, version, event } = books
+  const refuse = (reason: string): never => {
+    throw new BooksUnbalancedError(group, stream, reason)
+  }
+  if (decider.carriesForward === undefined) refuse('the decider names no event by its option carriesForward')
+  if (event?.type !== decider.carriesForward) refuse(`${String(event?.type)} is not ${decider.carriesForward}`)
+  if (version === 0) refuse('the stream is empty')
+  const place = { handler: group, stream, version: version + 1 }
+  for (const from of [decider.initialState, state]) {
+    const after = settledState(evolved(decider, types, from, event, place))
+    if (!isDeepStrictEqual(after, state)) {
+      refuse(
+        `evolving it from ${from === state ? 'the state itself' : 'nothing'} gives another state than the stream has`,
+      )
+    }
+  }
+}

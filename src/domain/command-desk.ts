@@ -1,0 +1,172 @@
+import type { WriteBatch } from '../engine/index.ts'
+import { InvariantError } from '../kernel/index.ts'
+import type { Message } from '../message/index.ts'
+import { append, type Effect, type Handler, handlerFrom, publish, type Subscribed, write } from '../runtime/index.ts'
+import { channels } from '../telemetry/index.ts'
+import type { Boundary } from './boundary.ts'
+import { BoundaryDesk, type TagGates } from './boundary-desk.ts'
+import { CommandMemory } from './command-memory.ts'
+import { type CommandOutcome, rejectedByTombstone } from './command-outcome.ts'
+import type { Decider } from './decider.ts'
+import type { DeskSetup, WaitingCommand } from './desk-setup.ts'
+import type { InlineViews } from './inline-views.ts'
+import { isRejection, type Rejection } from './rejection.ts'
+import { isAsked, replyOfError, replyOfOutcome, replyTo } from './reply.ts'
+import { StreamDesk } from './stream-desk.ts'
+
+/** Who handles the commands of a decider or boundary in a running app. */
+export interface CommandDesk {
+  /** Handles a command at once, without a topic in between; resolves when it is durable. */
+  execute(command: Message): Promise<CommandOutcome>
+  /** Handles the commands that were sent: in one commit with its progress. */
+  readonly handler: Handler
+}
+
+/** What a command leads to, before it is committed. */
+interface Planned {
+  readonly outcome: CommandOutcome
+  readonly batch: WriteBatch
+}
+
+/** The handler of a decider or boundary that nothing runs: what `explain` reasons about. */
+export function idleHandler(decider: Decider | Boundary): Handler {
+  return queueHandler(decider, () =>
+    Promise.reject(new InvariantError('a decider that nothing runs was handed a command')),
+  )
+}
+
+/** Puts a decider or boundary to work. */
+export function commandDesk(
+  setup: DeskSetup,
+  decider: Decider | Boundary,
+  parts: { readonly views: InlineViews | undefined; readonly gates: TagGates },
+): CommandDesk {
+  const memory = new CommandMemory(setup.engine, setup.group, decider.rememberMs, setup.clock)
+  if (decider.kind === 'boundary') {
+    const desk = new BoundaryDesk(setup, decider, { memory, ...parts })
+    const plan = async (command: Message): Promise<Planned> => {
+      const { answer, batch } = await desk.decide(command)
+      return { outcome: plannedOutcome(answer), batch: await withViews(batch, answer, parts.views) }
+    }
+    return reporting(setup, { execute: (command) => desk.execute(command), plan: planner(memory, plan) }, decider)
+  }
+  const desk = new StreamDesk(setup, decider, memory, parts.views)
+  const plan = async (command: Message): Promise<Planned> => {
+    const stream = decider.stream(command)
+    const known = await desk.states.read(stream)
+    const found = known.version > 0 ? undefined : await setup.engine.events.describeStream(stream)
+    if (found?.tombstoned === true) return { outcome: rejectedByTombstone(stream), batch: {} }
+    const from = found === undefined ? known : await desk.states.read(stream, found.version)
+    const failures: unknown[] = []
+    const waiting: WaitingCommand<CommandOutcome>[] = [
+      { command, resolve: () => undefined, reject: (error) => failures.push(error) },
+    ]
+    const decided = await desk.decide(stream, from, waiting, 'later')
+    if (failures.length > 0) throw failures[0]
+    const [answer = []] = decided.answers
+    return { outcome: plannedOutcome(answer), batch: await withViews(decided.batch, answer, parts.views) }
+  }
+  return reporting(setup, { execute: (command) => desk.execute(command), plan: planner(memory, plan) }, decider)
+}
+
+type Plan = (command: Message) => Promise<Planned>
+
+/** Without telemetry it costs nothing. */
+function reporting(
+  { group, clock }: DeskSetup,
+  desk: { readonly execute: (command: Message) => Promise<CommandOutcome>; readonly plan: Plan },
+  decider: Decider | Boundary,
+): CommandDesk {
+  const report = (command: Message, outcome: CommandOutcome, startMs: number): void =>
+    channels.decided.publish({
+      handler: group,
+      type: command.type,
+      messageId: command.id,
+      outcome: outcome.kind,
+      code: outcome.kind === 'rejected' ? outcome.code : null,
+      eventCount: outcome.kind === 'accepted' ? outcome.events.length : 0,
+      repeated: outcome.repeated,
+      durationMs: clock.monotonicMs() - startMs,
+    })
+  /** Commands that are being handled: whoever asks for the same one again meanwhile gets its outcome. */
+  const underWay = new Map<string, Promise<CommandOutcome>>()
+  const once = async (command: Message): Promise<CommandOutcome> => {
+    const key = `${command.id} ${command.source}`
+    const earlier = underWay.get(key)
+    if (earlier !== undefined) return { ...(await earlier), repeated: true }
+    const outcome = desk.execute(command)
+    underWay.set(key, outcome)
+    try {
+      return await outcome
+    } finally {
+      underWay.delete(key)
+    }
+  }
+  return {
+    execute: async (command) => {
+      if (!channels.decided.hasSubscribers) return once(command)
+      const startMs = clock.monotonicMs()
+      const outcome = await once(command)
+      report(command, outcome, startMs)
+      return outcome
+    },
+    handler: queueHandler(decider, async (command) => {
+      const startMs = clock.monotonicMs()
+      const planned = await desk.plan(command)
+      if (channels.decided.hasSubscribers) report(command, planned.outcome, startMs)
+      return planned
+    }),
+  }
+}
+
+/** A command that was handled before leads to its reply only. */
+function planner(memory: CommandMemory, plan: Plan): Plan {
+  return async (command) => {
+    const known = await memory.recall(command)
+    return known === undefined ? plan(command) : { outcome: known, batch: {} }
+  }
+}
+
+function queueHandler(decider: Decider | Boundary, plan: Plan): Handler {
+  return handlerFrom(decider.commands as unknown as Subscribed, { name: decider.name }, async (command: Message) => {
+    try {
+      const { outcome, batch } = await plan(command)
+      const reply = replyTo(command, replyOfOutcome(outcome))
+      return [...effectsOf(batch), ...(reply === undefined ? [] : [reply])]
+    } catch (error) {
+      // Whoever asked is told, and decides: it is not tried again behind their back.
+      const reply = isAsked(command) ? replyTo(command, replyOfError(error)) : undefined
+      if (reply === undefined) throw error
+      return [reply]
+    }
+  })
+}
+
+function effectsOf(batch: WriteBatch): readonly Effect[] {
+  return [
+    ...(batch.append ?? []).map(({ stream, events, expected, condition }) =>
+      append(stream, events, {
+        ...(expected !== undefined && { expected }),
+        ...(condition !== undefined && { condition }),
+      }),
+    ),
+    ...(batch.publish ?? []).map(({ topic, messages = [] }) => publish(messages, { topic })),
+    ...((batch.state ?? []).length > 0 ? [write(batch.state ?? [])] : []),
+  ]
+}
+
+function plannedOutcome(answer: readonly Message[] | Rejection): CommandOutcome {
+  if (!isRejection(answer)) {
+    return { kind: 'accepted', events: answer, position: undefined, published: [], repeated: false }
+  }
+  return { ...answer, repeated: false }
+}
+
+async function withViews(
+  batch: WriteBatch,
+  answer: readonly Message[] | Rejection,
+  views: InlineViews | undefined,
+): Promise<WriteBatch> {
+  if (views === undefined || isRejection(answer) || answer.length === 0) return batch
+  return { ...batch, state: [...(batch.state ?? []), ...(await views.changeLater(answer))] }
+}

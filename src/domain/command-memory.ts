@@ -1,0 +1,135 @@
+import { createHash } from 'node:crypto'
+import type { Conflict, Engine, StateWrite } from '../engine/index.ts'
+import type { Clock, Json } from '../kernel/index.ts'
+import type { Message } from '../message/index.ts'
+import type { CommandOutcome, RememberedOutcome } from './command-outcome.ts'
+
+/** Longer ids are remembered by their hash: engines take keys of 1,024 bytes, and a foreign id may have any length. */
+const idCharactersMax = 300
+
+/**
+ * Remembers what became of the commands of one decider, by id and source, for at least one window of time and at most two.
+ *
+ * The outcome of a command is written in the commit of its events, and expects that none is there yet: so nobody has to look
+ * first, and of two processes that handle the same command one gets through. Time is cut into buckets of one window, each
+ * its own namespace; what is older is cleared as a whole. Clocks of processes may differ by up to a window: a commit also expects
+ * that the command stands in neither of the buckets beside its own.
+ */
+export class CommandMemory {
+  readonly #engine: Engine
+  readonly #prefix: string
+  readonly #windowMs: number
+  readonly #clock: Pick<Clock, 'nowMs'>
+  #clearedBefore = Number.NEGATIVE_INFINITY
+
+  constructor(engine: Engine, group: string, windowMs: number, clock: Pick<Clock, 'nowMs'>) {
+    this.#engine = engine
+    this.#prefix = `commands:${group}:`
+    this.#windowMs = windowMs
+    this.#clock = clock
+  }
+
+  /** Remembers an outcome, and expects that none is there. */
+  writes(command: Message, outcome: RememberedOutcome): StateWrite[] {
+    const key = keyOf(command)
+    const bucket = this.#bucket()
+    if (bucket > this.#clearedBefore) this.#clearOld(bucket)
+    return [
+      {
+        kind: 'set',
+        namespace: this.#prefix + bucket,
+        key,
+        value: outcome as unknown as Json,
+        expectedRevision: 0,
+      },
+      { kind: 'delete', namespace: this.#prefix + (bucket - 1), key, expectedRevision: 0 },
+      { kind: 'delete', namespace: this.#prefix + (bucket + 1), key, expectedRevision: 0 },
+    ]
+  }
+
+  /** The command whose outcome stood there already, if a commit was refused for that. */
+  about<Waiting extends { readonly command: Message }>(
+    conflict: Conflict,
+    waiting: readonly Waiting[],
+  ): Waiting | undefined {
+    if (conflict.kind !== 'revision' || !conflict.namespace.startsWith(this.#prefix)) return undefined
+    return waiting.find(({ command }) => keyOf(command) === conflict.key)
+  }
+
+  /** What became of a command; `undefined`: nobody has handled it within the window. */
+  async recall(command: Message): Promise<CommandOutcome | undefined> {
+    const key = keyOf(command)
+    const bucket = this.#bucket()
+    for (const one of [bucket, bucket - 1, bucket + 1]) {
+      const entry = await this.#engine.state.get(this.#prefix + one, key)
+      if (entry !== undefined) return this.#again(entry.value as unknown as RememberedOutcome)
+    }
+    return undefined
+  }
+
+  async #again(remembered: RememberedOutcome): Promise<CommandOutcome> {
+    if ('rejected' in remembered) {
+      const [code, reason, details] = remembered.rejected
+      return { kind: 'rejected', code, reason, details, repeated: true }
+    }
+    const again = { kind: 'accepted', published: [], repeated: true } as const
+    if ('events' in remembered) return { ...again, events: remembered.events, position: undefined }
+    const { stream, from, count } = remembered
+    const events: Message[] = []
+    let position: number | undefined
+    if (count > 0) {
+      for await (const event of this.#engine.events.readStream(stream, { fromVersion: from, limit: count })) {
+        // Where the stream was truncated, what is found first comes later than these.
+        if (event.version >= from + count) break
+        events.push(event.message)
+        position = event.position
+      }
+    }
+    return { ...again, events, position }
+  }
+
+  /**
+   * Which life of a command this is: ids of its events are made of it. Whoever handles a command again after it was forgotten has it
+   * take effect again, as events of their own.
+   */
+  get life(): number {
+    return this.#bucket()
+  }
+
+  #bucket(): number {
+    return Math.floor(this.#clock.nowMs() / this.#windowMs)
+  }
+
+  /** Beside the work: nobody waits for it, and what is not cleared now is cleared with the next bucket. */
+  #clearOld(bucket: number): void {
+    this.#clearedBefore = bucket
+    const clear = async (): Promise<void> => {
+      const old = (await this.#engine.state.namespaces(this.#prefix)).filter((name) => {
+        const of = Number(name.slice(this.#prefix.length))
+        // One more than is looked at: a process whose clock is behind may still look at it.
+        return Number.isInteger(of) && of < bucket - 2
+      })
+      for (const namespace of old) await this.#clear(namespace)
+    }
+    clear().catch(() => {
+      this.#clearedBefore = Number.NEGATIVE_INFINITY
+    })
+  }
+
+  async #clear(namespace: string): Promise<void> {
+    for (;;) {
+      const page = await this.#engine.state.range(namespace, { limit: clearedTogether })
+      if (page.length === 0) return
+      await this.#engine.commit({ state: page.map(({ key }) => ({ kind: 'delete', namespace, key })) })
+    }
+  }
+}
+
+/** Small commits: a bucket may hold millions, and others wait while one of them is written. */
+const clearedTogether = 500
+
+/** An id is unique with its source (CloudEvents 1.0.2 §3.1). */
+function keyOf(command: Message): string {
+  const id = `${command.id} ${command.source}`
+  return id.length <= idCharactersMax ? id : `sha256 ${createHash('sha256').update(id).digest('hex')}`
+}

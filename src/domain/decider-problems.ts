@@ -1,0 +1,122 @@
+import { type Duration, durationMs, MillraceError, type OptionProblem, OptionsInvalidError } from '../kernel/index.ts'
+import type { AnyDefinition } from '../message/index.ts'
+import { type SnapshotOptions, snapshotProblems } from './snapshot-rule.ts'
+
+const rememberDefault: Duration = '10m'
+const rememberMsMin = 1000
+const rememberMsMax = 30 * 24 * 60 * 60 * 1000
+
+/** Options after their types have done their work. */
+interface ErasedOptions {
+  readonly commands?: unknown
+  readonly events?: unknown
+  readonly stream?: unknown
+  readonly decide?: unknown
+  readonly evolve?: unknown
+  readonly version?: unknown
+  readonly carriesForward?: unknown
+  readonly publish?: unknown
+  readonly remember?: unknown
+  readonly snapshot?: unknown
+}
+
+const deciderOptions = [
+  'commands',
+  'events',
+  'stream',
+  'initialState',
+  'decide',
+  'evolve',
+  'version',
+  'carriesForward',
+  'publish',
+  'remember',
+  'snapshot',
+]
+
+/**
+ * Checks the options of a decider. Answers for how long outcomes are remembered, in milliseconds.
+ *
+ * @throws OptionsInvalidError `OPTIONS_INVALID`
+ */
+export function checkDecider(name: string, given: object): number {
+  const options = (given ?? {}) as ErasedOptions
+  const problems: OptionProblem[] = []
+  problems.push(...unknownOptions(options, deciderOptions))
+  problems.push(...definitionListProblems('commands', 'command', options.commands))
+  problems.push(...definitionListProblems('events', 'event', options.events))
+  if (typeof options.stream !== 'function') problems.push({ option: 'stream', problem: 'is not a function' })
+  problems.push(...functionProblems('decide', options.commands, options.decide))
+  problems.push(...functionProblems('evolve', options.events, options.evolve))
+  const { version = 1 } = options
+  if (!Number.isSafeInteger(version) || (version as number) < 1) {
+    problems.push({ option: 'version', problem: `is ${String(version)}, not a whole number from 1` })
+  }
+  const { carriesForward } = options
+  if (carriesForward !== undefined && !(options.events as readonly unknown[] | undefined)?.includes(carriesForward)) {
+    problems.push({ option: 'carriesForward', problem: 'is not among its events' })
+  }
+  problems.push(...snapshotProblems(options.snapshot as SnapshotOptions | undefined))
+  const rememberMs = handlingProblems(options, problems)
+  if (problems.length > 0) throw new OptionsInvalidError(`decider ${JSON.stringify(name)}`, problems)
+  return rememberMs
+}
+
+/** Options that nobody knows: a typing error must not leave out what somebody relies on. */
+export function unknownOptions(options: object, known: readonly string[]): OptionProblem[] {
+  return Object.keys(options)
+    .filter((option) => !known.includes(option))
+    .map((option) => ({ option, problem: 'is no option' }))
+}
+
+/** Checks the options that all who handle commands have in common; answers for how long outcomes are remembered. */
+export function handlingProblems(options: ErasedOptions, problems: OptionProblem[]): number {
+  if (!['boolean', 'undefined'].includes(typeof options.publish)) {
+    problems.push({ option: 'publish', problem: 'is neither true nor false' })
+  }
+  try {
+    const ms = durationMs((options.remember ?? rememberDefault) as Duration)
+    if (ms < rememberMsMin || ms > rememberMsMax) {
+      problems.push({ option: 'remember', problem: `is ${ms} ms, not from 1 s to 30 days` })
+    }
+    return ms
+  } catch (error) {
+    problems.push({ option: 'remember', problem: error instanceof MillraceError ? error.problem : String(error) })
+    return 0
+  }
+}
+
+/** What is wrong with a list of definitions of one kind. */
+export function definitionListProblems(
+  option: string,
+  kind: AnyDefinition['messageKind'],
+  list: unknown,
+): OptionProblem[] {
+  if (!Array.isArray(list) || list.length === 0) return [{ option, problem: 'is no list with something in it' }]
+  const problems: OptionProblem[] = []
+  const seen = new Set<string>()
+  for (const definition of list as readonly (AnyDefinition | undefined)[]) {
+    if (definition?.messageKind !== kind) problems.push({ option, problem: `holds what is no definition of a ${kind}` })
+    else if (seen.has(definition.type)) problems.push({ option, problem: `names ${definition.type} twice` })
+    else seen.add(definition.type)
+  }
+  return problems
+}
+
+/** What is wrong with a record that has one function for each definition. */
+export function functionProblems(option: string, definitions: unknown, given: unknown): OptionProblem[] {
+  const list = Array.isArray(definitions) ? (definitions as readonly (AnyDefinition | undefined)[]) : []
+  const types = new Set(list.flatMap((definition) => definition?.type ?? []))
+  if (typeof given !== 'object' || given === null) return [{ option, problem: 'is no object of functions' }]
+  const functions = given as Readonly<Record<string, unknown>>
+  const problems: OptionProblem[] = []
+  for (const type of types) {
+    if (!Object.hasOwn(functions, type) || typeof functions[type] !== 'function') {
+      problems.push({ option: `${option}.${type}`, problem: 'is not a function' })
+    }
+  }
+  for (const type of Object.keys(functions)) {
+    if (!types.has(type)) problems.push({ option: `${option}.${type}`, problem: 'names none of its definitions' })
+  }
+  return problems
+}

@@ -1,0 +1,214 @@
+import type { Engine, EventStore, StoredEvent } from '../engine/index.ts'
+import { frozenJson, isoTime, type Json, OptionsInvalidError, parseIsoTime } from '../kernel/index.ts'
+import { extensionOf, type Message } from '../message/index.ts'
+import type { Projections } from './boundary.ts'
+import { readBoundary } from './boundary-reading.ts'
+import type { Decider } from './decider.ts'
+import { causeTypeAttribute, EventTypes } from './desk-setup.ts'
+import { type Difference, differences } from './json-difference.ts'
+import { foldStream } from './stream-fold.ts'
+import type { View } from './view.ts'
+
+/** A point in the history of one stream. A time is RFC 3339 or milliseconds since 1970, and includes what was appended in it. */
+export type StreamPoint = { readonly version: number } | StorePoint
+
+/** A point in the history of the whole event store. */
+export type StorePoint = { readonly position: number } | { readonly time: string | number }
+
+/** A state with where it stood. */
+export interface StateAt<State> {
+  readonly state: State
+  /** Version of the last event in it; 0: none. */
+  readonly version: number
+  /** Position and time of that event; `undefined`: there is none. */
+  readonly position: number | undefined
+  readonly timeMs: number | undefined
+}
+
+/** What changed between two points. */
+export interface StateDifference<State> {
+  readonly from: StateAt<State>
+  readonly to: StateAt<State>
+  readonly changes: readonly Difference[]
+  /** What happened in between. */
+  readonly events: readonly StoredEvent[]
+}
+
+/** An event with what it goes back to. */
+export interface Reason {
+  readonly event: StoredEvent
+  /** What was handled when it was made: a command, by its id and, where it is known, its type. */
+  readonly cause: { readonly id: string | undefined; readonly type: string | undefined }
+  /** Id of the message that started it all. */
+  readonly correlationid: string | undefined
+  /** Earlier events of the same flow, in any stream, oldest first. */
+  readonly flow: readonly StoredEvent[]
+}
+
+/** Reads the past of an event store. Made by {@link history}. */
+export interface History {
+  /**
+   * State of a stream at a point. Default: now.
+   *
+   * @throws StreamBeginningGoneError `STREAM_BEGINNING_GONE`: the books were closed after that point
+   */
+  state<State>(decider: Decider<Message, Message, State>, stream: string, at?: StreamPoint): Promise<StateAt<State>>
+  /** What changed in a stream between two points, and by which events. */
+  difference<State>(
+    decider: Decider<Message, Message, State>,
+    stream: string,
+    from: StreamPoint,
+    to?: StreamPoint,
+  ): Promise<StateDifference<State>>
+  /** What projections by tags say at a point. */
+  projections<Read extends Projections>(read: Read, at?: StorePoint): Promise<Readonly<Record<keyof Read, unknown>>>
+  /**
+   * One key of a view at a point, made anew of the events in the store: of views over events of deciders. It reads all events of
+   * its types up to there.
+   */
+  view<State>(view: View<State>, key: string, at?: StorePoint): Promise<State | undefined>
+  /**
+   * Why a stream is as it is at a point: its events, with the command that each goes back to and what else happened in the same
+   * flow before.
+   *
+   * @param options.scanMax So many events of the store are looked through for flows, back from the last event. Default 10,000.
+   */
+  why(stream: string, at?: StreamPoint, options?: { readonly scanMax?: number }): Promise<readonly Reason[]>
+}
+
+const scanMaxDefault = 10_000
+
+/**
+ * Reads the past: the state of any stream or view at a version, position or time, what changed in between, and why.
+ *
+ * @example
+ * ```ts
+ * const past = history(running.engine)
+ * const { state } = await past.state(account, 'account-7', { time: '2026-03-01T00:00:00Z' })
+ * for (const { path, before, after } of (await past.difference(account, 'account-7', { version: 3 })).changes) {
+ *   console.log(path, before, after)
+ * }
+ * ```
+ */
+export function history({ events }: Pick<Engine, 'events'>): History {
+  const state: History['state'] = async (decider, stream, at) => {
+    const found = await stateAt(events, decider, stream, at)
+    return found as never
+  }
+  return Object.freeze<History>({
+    state,
+    difference: async (decider, stream, fromPoint, toPoint) => {
+      const from = await state(decider, stream, fromPoint)
+      const to = await state(decider, stream, toPoint)
+      const changes = differences(from.state as Json, to.state as Json)
+      const [low, high] = from.version <= to.version ? [from, to] : [to, from]
+      const between: StoredEvent[] = []
+      if (low.version < high.version) {
+        const limit = high.version - low.version
+        for await (const one of events.readStream(stream, { fromVersion: low.version + 1, limit })) between.push(one)
+      }
+      return { from, to, changes, events: between }
+    },
+    projections: async (read, at) => {
+      const { values } = await readBoundary(events, read, await lastPositionOf(events, at))
+      return values as never
+    },
+    view: async (view, key, at) => (await viewAt(events, view, key, at)) as never,
+    why: (stream, at, options) => reasons(events, stream, at, options?.scanMax ?? scanMaxDefault),
+  })
+}
+
+async function stateAt(
+  events: EventStore,
+  decider: Decider,
+  stream: string,
+  at: StreamPoint | undefined,
+): Promise<StateAt<unknown>> {
+  const isIncluded = pointTest(at)
+  let last: StoredEvent | undefined
+  const until = (event: StoredEvent): boolean => {
+    if (!isIncluded(event)) return false
+    last = event
+    return true
+  }
+  const types = new EventTypes(decider.events)
+  const begin = { state: decider.initialState, version: 0 }
+  const folded = await foldStream({ events, decider, types, handler: decider.name, stream, from: begin, until })
+  return { ...folded, position: last?.position, timeMs: last?.timestampMs }
+}
+
+async function viewAt(events: EventStore, view: View, key: string, at: StorePoint | undefined): Promise<unknown> {
+  const isIncluded = pointTest(at)
+  const query = { items: [{ types: view.handler.events.map(({ type }) => type) }] }
+  let state: unknown
+  for await (const event of events.readAll({ query })) {
+    if (!isIncluded(event)) break
+    const message = view.read(event.message)
+    if (view.keyOf(message) !== key) continue
+    state = view.apply(state === undefined ? view.initial : state, message)
+  }
+  return state === undefined ? undefined : frozenJson(state, 'state')
+}
+
+async function reasons(
+  events: EventStore,
+  stream: string,
+  at: StreamPoint | undefined,
+  scanMax: number,
+): Promise<readonly Reason[]> {
+  const isIncluded = pointTest(at)
+  const own: StoredEvent[] = []
+  for await (const event of events.readStream(stream)) {
+    if (!isIncluded(event)) break
+    own.push(event)
+  }
+  const flows = new Map<string, StoredEvent[]>()
+  for (const { message } of own) if (message.correlationid !== undefined) flows.set(message.correlationid, [])
+  const last = own.at(-1)
+  if (last !== undefined && flows.size > 0) {
+    const back = { direction: 'backward', fromPosition: last.position, limit: scanMax } as const
+    for await (const event of events.readAll(back)) flows.get(flowOf(event.message))?.unshift(event)
+  }
+  return own.map((event) => ({
+    event,
+    cause: { id: event.message.causationid, type: causeTypeOf(event.message) },
+    correlationid: event.message.correlationid,
+    flow: (flows.get(event.message.correlationid ?? '') ?? []).filter(({ position }) => position < event.position),
+  }))
+}
+
+/** The first message of a flow names no other. */
+function flowOf(message: Message): string {
+  return message.correlationid ?? message.id
+}
+
+function causeTypeOf(message: Message): string | undefined {
+  const type = extensionOf(message, causeTypeAttribute)
+  return typeof type === 'string' ? type : undefined
+}
+
+/** Whether an event belongs to the past of a point. */
+function pointTest(at: StreamPoint | undefined): (event: StoredEvent) => boolean {
+  if (at === undefined) return () => true
+  if ('version' in at) return ({ version }) => version <= at.version
+  if ('position' in at) return ({ position }) => position <= at.position
+  const timeMs = timeOf(at.time)
+  return ({ timestampMs }) => timestampMs <= timeMs
+}
+
+/** The last position that belongs to the past of a point. Times never fall as positions rise. */
+async function lastPositionOf(events: EventStore, at: StorePoint | undefined): Promise<number> {
+  if (at === undefined) return Number.POSITIVE_INFINITY
+  if ('position' in at) return at.position
+  for await (const event of events.readAll({ direction: 'backward', fromTimeMs: timeOf(at.time), limit: 1 })) {
+    return event.position
+  }
+  return 0
+}
+
+function timeOf(time: string | number): number {
+  const timeMs = typeof time === 'string' ? parseIsoTime(time) : time
+  if (timeMs !== undefined && Number.isFinite(timeMs)) return timeMs
+  const problem = `is ${JSON.stringify(time)}, not RFC 3339 such as ${isoTime(0)}, nor milliseconds since 1970`
+  throw new OptionsInvalidError('a point in history', [{ option: 'time', problem }])
+}

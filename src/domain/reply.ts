@@ -1,0 +1,79 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import type { Json } from '../kernel/index.ts'
+import { type EventDefinition, event, extensionOf, type Message } from '../message/index.ts'
+import { type PublishEffect, publish } from '../runtime/index.ts'
+import type { CommandOutcome } from './command-outcome.ts'
+
+/** What a reply says. */
+export type ReplyData =
+  | { readonly kind: 'accepted'; readonly events: readonly Message[]; readonly repeated: boolean }
+  | {
+      readonly kind: 'rejected'
+      readonly code: string
+      readonly reason: string
+      readonly details: Json
+      readonly repeated: boolean
+    }
+  | { readonly kind: 'answered'; readonly result: Json }
+  | { readonly kind: 'failed'; readonly error: string; readonly problem: string }
+
+// Whatever a command or query led to was checked where it was made.
+const anything: StandardSchemaV1<ReplyData, ReplyData> = {
+  '~standard': { version: 1, vendor: 'millrace', validate: (value) => ({ value: value as ReplyData }) },
+}
+
+/** What became of a command or query that somebody in another app waits for; `causationid` names it. */
+export const Replied: EventDefinition<'millrace.Replied', ReplyData, ReplyData> = event('millrace.Replied', {
+  kind: 'system',
+  data: anything,
+})
+
+/** Name of the extension attribute that names the topic where a reply is waited for. */
+export const replyTopicAttribute = 'replyto'
+
+/** Topic on which an app waits for replies. */
+export function replyTopic(app: string): string {
+  return `${app}.replies`
+}
+
+/** A message from elsewhere does not choose freely what is published where. */
+const replyTopicPattern = /^[A-Za-z0-9][A-Za-z0-9_-]{0,99}\.replies$/
+
+/** The reply to a message, if somebody waits for one. */
+export function replyTo(message: Message, data: ReplyData): PublishEffect | undefined {
+  const topic = topicOfReply(message)
+  return topic === undefined ? undefined : publish(Replied(data), { topic })
+}
+
+/** Whether somebody waits for a reply. */
+export function isAsked(message: Message): boolean {
+  return topicOfReply(message) !== undefined
+}
+
+function topicOfReply(message: Message): string | undefined {
+  const topic = extensionOf(message, replyTopicAttribute)
+  return typeof topic === 'string' && replyTopicPattern.test(topic) ? topic : undefined
+}
+
+/** An outcome as a reply says it: without positions, which nobody knows before the commit. */
+export function replyOfOutcome(outcome: CommandOutcome): ReplyData {
+  const { repeated } = outcome
+  if (outcome.kind === 'accepted') return { kind: 'accepted', events: outcome.events, repeated }
+  const { code, reason, details } = outcome
+  return { kind: 'rejected', code, reason, details, repeated }
+}
+
+/** An error as a reply says it. */
+export function replyOfError(error: unknown): ReplyData {
+  const { code, message } = (error ?? {}) as { readonly code?: unknown; readonly message?: unknown }
+  return {
+    kind: 'failed',
+    error: typeof code === 'string' ? code : 'UNEXPECTED',
+    problem: typeof message === 'string' ? message : String(error),
+  }
+}
+
+/** The outcome that a reply tells of. */
+export function outcomeOfReply(data: Extract<ReplyData, { kind: 'accepted' | 'rejected' }>): CommandOutcome {
+  return data.kind === 'accepted' ? { ...data, position: undefined, published: [] } : data
+}

@@ -1,0 +1,235 @@
+import type { CommitOutcome, Conflict, StateWrite, TopicPosition, WriteBatch } from '../engine/index.ts'
+import type { Message } from '../message/index.ts'
+import type { CommandMemory } from './command-memory.ts'
+import { accepted, type CommandOutcome, rejected, rejectedByTombstone } from './command-outcome.ts'
+import { checkedDecision, evolved, settledState } from './decide.ts'
+import type { Decider } from './decider.ts'
+import { beforeRetry, type DeskSetup, EventTypes, inContextOf, type WaitingCommand } from './desk-setup.ts'
+import type { InlineChange, InlineViews } from './inline-views.ts'
+import { isRejection, type Rejection } from './rejection.ts'
+import { type StreamState, StreamStates } from './stream-states.ts'
+
+type Waiting = WaitingCommand<CommandOutcome>
+
+/** Commands of one stream that are decided one after the other and committed together. */
+const togetherMax = 64
+
+/** What was decided about some commands of one stream, before it is committed. */
+export interface StreamDecision {
+  readonly batch: WriteBatch
+  /** For each command, in order: its events or its rejection. */
+  readonly answers: readonly (readonly Message[] | Rejection)[]
+  /** The state after it. */
+  readonly after: StreamState
+  readonly inline: InlineChange | undefined
+}
+
+/**
+ * Handles the commands of a decider: load, decide, append if the stream is as it was read; one after the other within a
+ * stream, side by side across streams. Commands of one stream that wait together share a commit.
+ */
+export class StreamDesk {
+  readonly states: StreamStates
+  readonly types: EventTypes
+  readonly memory: CommandMemory
+  readonly #setup: DeskSetup
+  readonly #decider: Decider
+  readonly #views: InlineViews | undefined
+  readonly #lanes = new Map<string, Waiting[]>()
+
+  constructor(setup: DeskSetup, decider: Decider, memory: CommandMemory, views: InlineViews | undefined) {
+    this.#setup = setup
+    this.#decider = decider
+    this.#views = views
+    this.memory = memory
+    this.types = new EventTypes(decider.events)
+    this.states = new StreamStates(setup, decider, this.types)
+  }
+
+  /**
+   * What becomes of a command, once that is durable.
+   *
+   * @throws CommandConflictError `COMMAND_CONFLICT`, DecisionInvalidError `DECISION_INVALID`, what the decider throws, and what the
+   *   engine throws
+   */
+  execute(command: Message): Promise<CommandOutcome> {
+    return new Promise((resolve, reject) => {
+      const stream = this.#decider.stream(command)
+      const waiting = { command, resolve, reject }
+      const lane = this.#lanes.get(stream)
+      if (lane !== undefined) {
+        lane.push(waiting)
+        return
+      }
+      const opened = [waiting]
+      this.#lanes.set(stream, opened)
+      this.#run(stream, opened).catch(reject)
+    })
+  }
+
+  /**
+   * Decides commands of one stream, given its state. Those on which the decider throws get their error and are left out.
+   *
+   * @param commit Whether the commit is sent at once, so that inline views may be part of it. Default `'now'`.
+   */
+  async decide(
+    stream: string,
+    from: StreamState,
+    waiting: Waiting[],
+    commit: 'now' | 'later' = 'now',
+  ): Promise<StreamDecision> {
+    const { group } = this.#setup
+    const answers: (readonly Message[] | Rejection)[] = []
+    const events: Message[] = []
+    const writes: StateWrite[] = []
+    let { state, version, eventCount, characterCount } = from
+    for (const one of [...waiting]) {
+      try {
+        const answer = inContextOf(this.#setup, one.command, this.memory.life, () =>
+          checkedDecision(this.#decider.decide(one.command, state), group, one.command, this.types),
+        )
+        let next = state
+        if (!isRejection(answer)) {
+          const place = { handler: group, stream, version: version + 1 }
+          for (const event of answer) next = evolved(this.#decider, this.types, next, event, place)
+          next = settledState(next)
+        }
+        const isRefused = isRejection(answer)
+        writes.push(
+          ...this.memory.writes(
+            one.command,
+            isRefused
+              ? { rejected: [answer.code, answer.reason, answer.details] }
+              : { stream, from: version + 1, count: answer.length },
+          ),
+        )
+        answers.push(answer)
+        if (isRefused) continue
+        state = next
+        version += answer.length
+        eventCount += answer.length
+        for (const event of answer) {
+          events.push(event)
+          characterCount += this.states.charactersOf(event.data)
+        }
+      } catch (error) {
+        waiting.splice(waiting.indexOf(one), 1)
+        one.reject(error)
+      }
+    }
+    const evolvedTo = { state, version, eventCount, characterCount, snapshotMs: from.snapshotMs }
+    const snapshot = this.states.snapshotDue(stream, evolvedTo)
+    const inline = events.length === 0 || commit === 'later' ? undefined : await this.#views?.change(events)
+    const batch: WriteBatch = {
+      ...(events.length > 0 && {
+        append: [{ stream, expected: from.version, events: events.map((event) => this.types.tagged(event)) }],
+      }),
+      ...(events.length > 0 && this.#decider.publish && { publish: this.types.published(events) }),
+      state: [...writes, ...snapshot.writes, ...(inline?.writes ?? [])],
+    }
+    return { batch, answers, after: snapshot.state, inline }
+  }
+
+  async #run(stream: string, lane: Waiting[]): Promise<void> {
+    // What else comes in this turn for the stream shares the commit.
+    await Promise.resolve()
+    while (lane.length > 0) {
+      const waiting = lane.splice(0, togetherMax)
+      try {
+        await this.#settle(stream, waiting)
+      } catch (error) {
+        this.states.forget(stream)
+        // One that the engine refuses, for its size perhaps, must not take its neighbours along.
+        if (waiting.length > 1) for (const one of waiting) await this.#alone(stream, one)
+        else waiting[0]?.reject(error)
+      }
+    }
+    this.#lanes.delete(stream)
+  }
+
+  async #alone(stream: string, one: Waiting): Promise<void> {
+    try {
+      await this.#settle(stream, [one])
+    } catch (error) {
+      this.states.forget(stream)
+      one.reject(error)
+    }
+  }
+
+  async #settle(stream: string, waiting: Waiting[]): Promise<void> {
+    let conflict: Conflict | undefined
+    for (let conflictCount = 0; waiting.length > 0; conflictCount++) {
+      if (conflict !== undefined) await beforeRetry(this.#setup, conflictCount, conflict)
+      const actual = conflict?.kind === 'stream-version' ? conflict.actual : undefined
+      const cached = conflict === undefined ? this.states.cached(stream) : undefined
+      const from = cached ?? (await this.states.read(stream, actual))
+      let decision = await this.decide(stream, from, waiting)
+      if (waiting.length === 0) return
+      if (cached !== undefined && decision.batch.append === undefined) {
+        // Nothing is appended, so no expected version proves that the cache knows the last word.
+        const last = await this.states.read(stream)
+        if (last.version !== cached.version) decision = await this.decide(stream, last, waiting)
+        if (waiting.length === 0) return
+      }
+      const outcome = await this.#commit(decision)
+      if (outcome.ok) return this.#resolve(stream, waiting, decision, outcome)
+      conflict = outcome.conflict
+      if (conflict.kind === 'stream-deleted') {
+        for (const one of waiting.splice(0)) one.resolve(rejectedByTombstone(stream))
+        return
+      }
+      // One less is no reason to wait.
+      if (await this.#repeated(conflict, waiting)) conflictCount = 0
+    }
+  }
+
+  async #commit(decision: StreamDecision): Promise<CommitOutcome> {
+    try {
+      const outcome = await this.#setup.engine.commit(decision.batch)
+      if (!outcome.ok) decision.inline?.undo()
+      return outcome
+    } catch (error) {
+      decision.inline?.undo()
+      throw error
+    }
+  }
+
+  #resolve(
+    stream: string,
+    waiting: readonly Waiting[],
+    decision: StreamDecision,
+    { appended, published }: Extract<CommitOutcome, { ok: true }>,
+  ): void {
+    // Events that stood there already, of a command that was forgotten: the state is not what was made of them here.
+    if (appended[0]?.duplicate === true) this.states.forget(stream)
+    else this.states.put(stream, decision.after)
+    // With one command in the commit, which is the rule, all that was published is its own.
+    const places = waiting.length === 1 ? undefined : placesById(decision.batch, published)
+    for (const [index, one] of waiting.entries()) {
+      const answer = decision.answers[index] as readonly Message[] | Rejection
+      if (isRejection(answer)) {
+        one.resolve(rejected(answer))
+        continue
+      }
+      const own = places === undefined ? published : answer.flatMap(({ id }) => places.get(id) ?? [])
+      one.resolve(accepted(answer, answer.length === 0 ? [] : appended, own))
+    }
+  }
+
+  /** A command that had been handled before gets its outcome; the others are decided anew. */
+  async #repeated(conflict: Conflict, waiting: Waiting[]): Promise<boolean> {
+    const known = this.memory.about(conflict, waiting)
+    if (known === undefined) return false
+    const outcome = await this.memory.recall(known.command)
+    if (outcome === undefined) return false
+    waiting.splice(waiting.indexOf(known), 1)
+    known.resolve(outcome)
+    return true
+  }
+}
+
+/** Where each event was published; nowhere, if it leaves later, through an outbox. */
+function placesById({ publish = [] }: WriteBatch, published: readonly TopicPosition[]): Map<string, TopicPosition> {
+  const ids = publish.flatMap(({ messages = [] }) => messages.map(({ id }) => id))
+  return new Map(published.map((place, index) => [ids[index] as string, place]))
+}

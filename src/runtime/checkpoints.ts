@@ -1,0 +1,100 @@
+import { CommitBatch } from './commit-batch.ts'
+import { commitFailureOf } from './commit-failure.ts'
+import { type EffectPlan, planEffects } from './effect-plan.ts'
+import { CheckpointRefusedError } from './errors.ts'
+import { mergePlan } from './merge-plan.ts'
+import type { SubscriptionParts } from './subscription-parts.ts'
+import type { Task } from './task.ts'
+
+/** How messages are being committed now. */
+export interface Isolation {
+  /** Takes a place among those that are committed one by one; `false`: there is none to take. */
+  readonly take: () => boolean
+}
+
+/**
+ * Makes effects of a handler real while it is still running, without any progress: what happens outside after that may
+ * rely on them. Checkpoints of many keys share one commit, as messages do; each carries the claim of its partition, so one
+ * of a member that was replaced is refused.
+ */
+export class Checkpoints {
+  readonly #parts: SubscriptionParts
+  readonly #isolation: Isolation
+
+  constructor(parts: SubscriptionParts, isolation: Isolation) {
+    this.#parts = parts
+    this.#isolation = isolation
+  }
+
+  /**
+   * Resolves when the effects are durable. Stays pending when the attempt has become of no interest: its signal tells.
+   *
+   * @throws what `planEffects` throws, and what the engine says to the content of the commit
+   */
+  async take(task: Task, effects: unknown): Promise<void> {
+    const { topics, epoch, committer } = this.#parts
+    const began = epoch()
+    const plan = planEffects(effects, task, this.#parts)
+    for (const { topic, partition } of plan.unready) await topics.ensure(topic, partition)
+    if (began !== epoch()) return never()
+    if (this.#isolation.take() || task.isRefused || plan.expects) return this.#alone(task, plan, began)
+    const batch = committer.open
+    this.#merge(task, plan, batch)
+    const durable = new Promise<void>((resolve) => batch.afterCommit.push(resolve))
+    committer.flushThisTurn()
+    return durable
+  }
+
+  #merge(task: Task, plan: EffectPlan, batch: CommitBatch): void {
+    const { cache } = this.#parts
+    mergePlan(
+      this.#parts,
+      batch,
+      task,
+      task.key === undefined ? undefined : cache.get(task.key, task.reader.claim),
+      plan,
+    )
+    batch.addClaim(task.reader)
+    batch.checkpointCount++
+  }
+
+  /** By itself, so that a refusal concerns nobody else. */
+  async #alone(task: Task, plan: EffectPlan, began: number): Promise<void> {
+    const { committer, epoch, onFenced, group, onFatal } = this.#parts
+    await committer.settled()
+    if (began !== epoch()) return never()
+    const batch = new CommitBatch(0)
+    this.#merge(task, plan, batch)
+    try {
+      const outcome = await committer.commitAlone(batch.seal(), {
+        reader: undefined,
+        onDurable: () => batch.committed(),
+      })
+      if (outcome.ok) return
+      if (outcome.conflict.kind === 'fenced') onFenced(task.reader)
+      if (began !== epoch()) return await never()
+      await this.#undo(task)
+      throw new CheckpointRefusedError(group, outcome.conflict.kind)
+    } catch (error) {
+      if (began !== epoch()) return never()
+      if (commitFailureOf(error) === 'engine') {
+        onFatal(error)
+        return never()
+      }
+      if (commitFailureOf(error) === 'content') task.isRefused = true
+      await this.#undo(task)
+      throw error
+    }
+  }
+
+  /** The cached state was changed in advance. The handler still holds on to its entry, so it is put right in place. */
+  async #undo({ key, reader }: Task): Promise<void> {
+    const { cache, handler } = this.#parts
+    if (handler.state !== undefined && key !== undefined) await cache.restore(key, reader.claim)
+  }
+}
+
+/** What nobody waits for any more. */
+function never(): Promise<never> {
+  return new Promise(() => undefined)
+}

@@ -1,0 +1,356 @@
+import type { Effect } from '../runtime/index.ts'
+import type { AnyStep } from './definition.ts'
+import {
+  type ErrorNote,
+  errorNote,
+  type JournalDraft,
+  type JournalEntry,
+  type ParkReport,
+  type StepEntry,
+  takesTime,
+} from './journal.ts'
+import { JournalBook, type Question, shownJson, type Trouble } from './journal-book.ts'
+import { type Ask, tellOutcome } from './outcome.ts'
+import type { SagaHost } from './saga-host.ts'
+import { afterFailure, attemptStep, type StepOutcome } from './step-attempt.ts'
+
+/** How a run of a body ended. */
+export type BodyEnd =
+  /** It waits: for a time, a signal, a child. */
+  | { readonly kind: 'waits' }
+  | { readonly kind: 'returned'; readonly value: unknown }
+  | { readonly kind: 'threw'; readonly failure: ErrorNote }
+  | { readonly kind: 'parked'; readonly report: ParkReport }
+
+/**
+ * Runs the body of an instance over its journal: tells it again, in the same order, what it was told before, then goes on
+ * from there until it ends or waits for something that takes time.
+ *
+ * The body is told one outcome at a time, and the next only when it has come to rest. So the order in which two parallel
+ * steps finished once is their order for ever.
+ */
+export class BodyRun {
+  readonly book: JournalBook
+  /** Time of the last outcome that the body was told. */
+  nowMs: number
+  readonly #host: SagaHost
+  readonly #body: () => Promise<unknown>
+  readonly #asked = new Map<string, Ask>()
+  #toldCount = 0
+  /** Outcomes that the body is to be told, in their order. */
+  readonly #outcomes: string[] = []
+  readonly #running = new Set<string>()
+  readonly #finished: { readonly id: string; readonly outcome: StepOutcome }[] = []
+  #effects: Effect[] = []
+  #isOver = false
+  #end: BodyEnd | undefined
+  #trouble: Trouble | undefined
+  #changed: PromiseWithResolvers<void> = Promise.withResolvers()
+  #failure: { readonly error: unknown } | undefined
+
+  constructor(host: SagaHost, draft: JournalDraft, body: (run: BodyRun) => Promise<unknown>) {
+    this.#host = host
+    this.book = new JournalBook(draft)
+    this.nowMs = draft.startedMs
+    this.#body = () => body(this)
+  }
+
+  /** Effects that wait for the next commit of the journal. */
+  takeEffects(): readonly Effect[] {
+    const effects = this.#effects
+    this.#effects = []
+    return effects
+  }
+
+  /** Runs it. Rejects only when nobody waits any more, or the journal cannot be written. */
+  async run(): Promise<BodyEnd> {
+    try {
+      await this.#replay()
+      if (this.#trouble === undefined) return await this.#goOn()
+      // What a body asked for that went astray is not to be kept.
+      this.book.dropFresh()
+      this.#effects = []
+      return this.#parked(this.#trouble)
+    } finally {
+      this.#isOver = true
+    }
+  }
+
+  /** Only tells it what the journal knows: how it would end, and what is wrong. Nothing happens outside. */
+  async check(): Promise<BodyEnd> {
+    try {
+      await this.#replay()
+      return this.#trouble === undefined ? (this.#end ?? { kind: 'waits' }) : this.#parked(this.#trouble)
+    } finally {
+      this.#isOver = true
+    }
+  }
+
+  /** Something that is done at once: answers whether it is the first time. */
+  note(question: Question): boolean {
+    if (this.#isDeaf(question)) return false
+    return this.book.meet(question, this.#host.clock.nowMs(), () => true)
+  }
+
+  /** Leaves with the next commit. */
+  addEffect(effect: Effect): void {
+    this.#effects.push(effect)
+    this.book.isDirty = true
+  }
+
+  /** Something that takes time: its outcome is told when its turn comes. */
+  ask(question: Question): Promise<unknown> {
+    const { id } = question
+    if (this.#asked.has(id)) {
+      const problem = `The body asked for ${id} twice.`
+      this.park({ reason: 'not-deterministic', problem, remedy: 'Give each use an id or a name of its own.' })
+    }
+    if (this.#isDeaf(question)) return never()
+    const promise = new Promise((resolve, reject) => this.#asked.set(id, { resolve, reject }))
+    // A body that does not wait for a step is not told of its failure, and must not end the process.
+    promise.catch(() => undefined)
+    // A step that has nothing to undo need not be known before it is done; all else has to be there.
+    const mustBeKept = (entry: JournalEntry): boolean => entry.op !== 'step' || this.#step(entry)?.undo !== undefined
+    this.book.meet(question, this.#host.clock.nowMs(), mustBeKept)
+    this.#changed.resolve()
+    return promise
+  }
+
+  /** The instance cannot go on: the first reason counts. */
+  park(trouble: Trouble): void {
+    this.#trouble ??= trouble
+    this.#changed.resolve()
+  }
+
+  /** Nobody listens to the body any more, or it does not ask for what it asked for before. */
+  #isDeaf(question: Question): boolean {
+    if (this.#isOver || this.#trouble !== undefined) return true
+    const problem = this.book.problemOf(question)
+    if (problem !== undefined) this.park(problem)
+    return problem !== undefined
+  }
+
+  #parked(trouble: Trouble): BodyEnd {
+    return { kind: 'parked', report: { ...trouble, from: 'running' } }
+  }
+
+  #step({ name }: StepEntry): AnyStep | undefined {
+    const { steps } = this.#host.definition
+    return Object.hasOwn(steps, name) ? steps[name] : undefined
+  }
+
+  #start(): void {
+    const ended = (end: BodyEnd): void => {
+      this.#end = end
+      this.#changed.resolve()
+    }
+    this.#body().then(
+      (value) => ended({ kind: 'returned', value }),
+      (error: unknown) => ended({ kind: 'threw', failure: errorNote(error) }),
+    )
+  }
+
+  /** Tells the body all outcomes that the journal knows, in their order. */
+  async #replay(): Promise<void> {
+    this.#start()
+    await turn()
+    const known = this.book.draft.entries.filter(({ order }) => order !== undefined)
+    known.sort((a, b) => (a.order as number) - (b.order as number))
+    for (const { id } of known) {
+      while (!this.#asked.has(id) && this.#isSlow) await this.#stall()
+      if (this.#trouble !== undefined) return
+      if (!this.#asked.has(id)) {
+        this.#astray(id)
+        return
+      }
+      this.#tell(id)
+      await turn()
+    }
+    while (this.book.unmet !== undefined && this.#isSlow) await this.#stall()
+    const { unmet } = this.book
+    if (this.#trouble === undefined && unmet !== undefined) this.#astray(unmet.id)
+  }
+
+  /** Whether the body has neither ended nor asked for anything: it may wait for something that takes a little longer. */
+  get #isSlow(): boolean {
+    const isGoingOn = this.#trouble === undefined && this.#end === undefined
+    return isGoingOn && this.#toldCount === this.#asked.size
+  }
+
+  #astray(id: string): void {
+    this.park({
+      reason: 'not-deterministic',
+      problem: `The journal has ${id} next, but the body did not ask for it: ${this.#instead()}.`,
+      remedy: 'Bring the old way back for instances that took it: saga.patched() tells them from new ones. Then retry.',
+    })
+  }
+
+  #instead(): string {
+    if (this.#end?.kind === 'returned') return 'it ended'
+    if (this.#end?.kind === 'threw') return `it threw ${shownJson(this.#end.failure.message)}`
+    const asked = [...this.#asked.keys()].filter((one) => this.book.entry(one)?.order === undefined)
+    return asked.length > 0 ? `it asked for ${asked.join(', ')}` : 'it waits for something else'
+  }
+
+  /** From here on things happen for the first time. */
+  async #goOn(): Promise<BodyEnd> {
+    for (;;) {
+      if (this.#failure !== undefined) throw this.#failure.error
+      this.#host.signal.throwIfAborted()
+      this.#settle()
+      const { overflow } = this.book
+      if (overflow !== undefined) this.park(overflow)
+      const isOver = this.#trouble !== undefined || this.#end !== undefined
+      if (!isOver && (await this.#advance())) continue
+      if (this.#running.size === 0) {
+        if (this.#trouble !== undefined) return this.#parked(this.#trouble)
+        return this.#end ?? { kind: 'waits' }
+      }
+      if (this.book.isDirty) await this.#checkpoint()
+      else await this.#something()
+    }
+  }
+
+  /** Does what can be done now; `false`: there is nothing to do but to wait. */
+  async #advance(): Promise<boolean> {
+    const due = this.#collect()
+    const next = this.#outcomes.shift()
+    if (next !== undefined) {
+      this.#tell(next)
+      await turn()
+      return true
+    }
+    if (due.length > 0) {
+      // What the steps do outside relies on all that was told to the body before.
+      if (this.book.isDirty) await this.#checkpoint()
+      else for (const entry of due) this.#begin(entry)
+      return true
+    }
+    if (this.#trouble !== undefined) return true
+    if (this.book.draft.entries.some((entry) => entry.order === undefined && takesTime(entry))) return false
+    await this.#stall()
+    return true
+  }
+
+  /** Takes in what has finished meanwhile. */
+  #settle(): void {
+    for (const { id, outcome } of this.#finished.splice(0)) {
+      this.#running.delete(id)
+      const entry = this.book.entry(id) as StepEntry
+      const { dueMs: _due, error: _error, ...rest } = entry
+      if (outcome.kind === 'done') {
+        this.#complete({ ...rest, state: 'done', output: outcome.output })
+      } else if (outcome.kind === 'rejected') {
+        this.#complete({ ...rest, state: 'rejected', error: outcome.note, output: outcome.facts })
+      } else {
+        const { error, isFinal } = outcome
+        const later = isFinal ? undefined : afterFailure(this.#host, this.#step(entry) as AnyStep, entry, error)
+        if (later !== undefined) this.book.replace(later)
+        else this.#complete({ ...rest, state: 'failed', attempts: entry.attempts + 1, error: errorNote(error) })
+      }
+    }
+  }
+
+  /** Completes what is due or has come, and answers the steps that are to be run now. */
+  #collect(): readonly StepEntry[] {
+    const { draft } = this.book
+    const nowMs = this.#host.clock.nowMs()
+    const steps: StepEntry[] = []
+    for (const entry of draft.entries) {
+      if (entry.order !== undefined || this.#running.has(entry.id)) continue
+      if (entry.op === 'step') {
+        if (entry.state === 'begun' || (entry.dueMs ?? 0) <= nowMs) steps.push(entry)
+      } else if (entry.op === 'sleep') {
+        if (entry.dueMs <= nowMs) this.#complete(entry)
+      } else if (entry.op === 'child') {
+        if (entry.outcome !== undefined) this.#complete(entry)
+      } else if (entry.op === 'signal') {
+        const index = draft.inbox.findIndex(({ name }) => name === entry.name)
+        const [item] = index < 0 ? [] : draft.inbox.splice(index, 1)
+        if (item !== undefined) this.#complete({ ...entry, data: { value: item.data } })
+        else if (entry.dueMs !== undefined && entry.dueMs <= nowMs) this.#complete(entry)
+      }
+    }
+    const unknown = steps.find((entry) => this.#step(entry) === undefined)
+    if (unknown === undefined) return steps
+    const problem = `Step ${unknown.name} is not declared.`
+    this.park({ reason: 'step-unknown', problem, remedy: 'Declare it again, or correct the name. Then retry.' })
+    return []
+  }
+
+  #complete(entry: JournalEntry): void {
+    this.book.complete(entry, this.#host.clock.nowMs())
+    this.#outcomes.push(entry.id)
+  }
+
+  #begin(entry: StepEntry): void {
+    this.#running.add(entry.id)
+    attemptStep(this.#host, entry.id, this.#step(entry) as AnyStep, entry).then(
+      (outcome) => {
+        this.#finished.push({ id: entry.id, outcome })
+        this.#changed.resolve()
+      },
+      (error: unknown) => {
+        this.#failure ??= { error }
+        this.#changed.resolve()
+      },
+    )
+  }
+
+  async #checkpoint(): Promise<void> {
+    const { draft } = this.book
+    this.book.isDirty = false
+    draft.changedMs = this.#host.clock.nowMs()
+    await this.#host.checkpoint({ ...draft, entries: [...draft.entries], inbox: [...draft.inbox] }, this.takeEffects())
+  }
+
+  /** Resolves when something has changed, or the next thing is due. */
+  async #something(): Promise<void> {
+    const { clock, signal } = this.#host
+    let nextMs = Number.POSITIVE_INFINITY
+    for (const entry of this.book.draft.entries) {
+      if (entry.order !== undefined || this.#running.has(entry.id) || this.#end !== undefined) continue
+      if ('dueMs' in entry && entry.dueMs !== undefined) nextMs = Math.min(nextMs, entry.dueMs)
+    }
+    const wake = (): void => this.#changed.resolve()
+    const delayMs = Math.max(0, nextMs - clock.nowMs())
+    const timer = nextMs === Number.POSITIVE_INFINITY ? undefined : clock.setTimer(wake, delayMs, { unref: true })
+    signal.addEventListener('abort', wake, { once: true })
+    await this.#changed.promise
+    this.#changed = Promise.withResolvers()
+    signal.removeEventListener('abort', wake)
+    timer?.cancel()
+    signal.throwIfAborted()
+  }
+
+  /** The body waits for something that the journal knows nothing of: it has some time for that. */
+  async #stall(): Promise<void> {
+    const { clock, definition } = this.#host
+    const { stallTimeoutMs } = definition
+    const problem = `The body waited ${stallTimeoutMs} ms for what is no step, sleep, signal or child.`
+    const remedy = 'Let steps touch the outside world, and await all that the body starts. Then retry.'
+    const stalled = (): void => this.park({ reason: 'stalled', problem, remedy })
+    const timer = clock.setTimer(stalled, stallTimeoutMs, { unref: true })
+    await this.#something().finally(() => timer.cancel())
+  }
+
+  #tell(id: string): void {
+    const entry = this.book.entry(id) as JournalEntry
+    const ask = this.#asked.get(id)
+    this.nowMs = entry.atMs ?? this.nowMs
+    if (ask === undefined) return
+    this.#toldCount++
+    tellOutcome(entry, ask)
+  }
+}
+
+function never(): Promise<never> {
+  return new Promise(() => undefined)
+}
+
+/** The turn after this one: by then the body has come to rest, if it only waits for what it asked for. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve)
+  })
+}

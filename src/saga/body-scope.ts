@@ -1,0 +1,172 @@
+import { type Duration, durationMs, frozenJson, isoTime, type Json, SeededRandom } from '../kernel/index.ts'
+import { contextFor, type Message, runInContext } from '../message/index.ts'
+import { publish, send, type TimerTime } from '../runtime/index.ts'
+import type { BodyRun } from './body-run.ts'
+import type { AnySaga, SagaScope } from './definition.ts'
+import { inputEffect } from './inputs.ts'
+import type { ChildEntry, SagaOrigin } from './journal.ts'
+import type { SagaHost } from './saga-host.ts'
+
+/** Runs the body with its scope, so that the messages it makes inherit from the start and have the same ids each time. */
+export function runBody(host: SagaHost, run: BodyRun): Promise<unknown> {
+  const { draft } = run.book
+  const { group, source, definition } = host
+  const context = contextFor(messageOf(draft.origin as SagaOrigin), {
+    source,
+    clock: { nowMs: () => run.nowMs },
+    handlerId: `${group}:${host.key}`,
+  })
+  const scope = new BodyScope(host, run)
+  return runInContext(context, async () => definition.body(scope as unknown as SagaScope, draft.input as never))
+}
+
+/** What the body of a saga works with: tells what it asks for to its run, under ids that are the same each time. */
+class BodyScope {
+  readonly key: string
+  readonly version: number
+  readonly #host: SagaHost
+  readonly #run: BodyRun
+  readonly #counts = new Map<string, number>()
+  #random: SeededRandom | undefined
+
+  constructor(host: SagaHost, run: BodyRun) {
+    this.key = host.key
+    this.version = run.book.draft.version
+    this.#host = host
+    this.#run = run
+  }
+
+  step(name: string, given?: Json, options: { readonly id?: string } = {}): Promise<unknown> {
+    const input = frozenJson(given ?? null, `the input of step ${name}`)
+    const id = idOf(name, options.id)
+    const life = this.#run.book.draft.id
+    return this.#run.ask({
+      id,
+      make: (firstMs) => ({ op: 'step', id, name, input, life, state: 'begun', attempts: 0, firstMs }),
+      same: { op: 'step', name, input },
+    })
+  }
+
+  sleep(name: string, duration: Duration): Promise<unknown> {
+    const ms = durationMs(duration)
+    const id = `sleep:${name}`
+    return this.#run.ask({ id, make: (nowMs) => ({ op: 'sleep', id, dueMs: nowMs + ms }), same: { op: 'sleep' } })
+  }
+
+  signal(name: string, options: { readonly timeout?: Duration } = {}): Promise<unknown> {
+    const ms = options.timeout === undefined ? undefined : durationMs(options.timeout)
+    const id = `signal:${name}#${this.#count(`signal:${name}`)}`
+    if (!Object.hasOwn(this.#host.definition.signals, name)) return this.#unknown('signal', name)
+    return this.#run.ask({
+      id,
+      make: (nowMs) => ({ op: 'signal', id, name, ...(ms !== undefined && { dueMs: nowMs + ms }) }),
+      same: { op: 'signal', name },
+    })
+  }
+
+  child(name: string, given: Json, options: { readonly id?: string; readonly key?: string } = {}): Promise<unknown> {
+    const { app, definition, key: parentKey } = this.#host
+    const { children } = definition
+    if (!Object.hasOwn(children, name)) return this.#unknown('child', name)
+    const child = (children[name] as AnySaga).name
+    const input = frozenJson(given ?? null, `the input of child ${name}`)
+    const id = `child:${idOf(name, options.id)}`
+    const key = options.key ?? `${parentKey}/${id.slice('child:'.length)}`
+    const parent = { saga: definition.name, key: parentKey, entry: id, id: this.#run.book.draft.id }
+    // Made each time, so that what the body makes afterwards has the same ids each time.
+    const start = inputEffect(app, child, key, { kind: 'start', input, parent })
+    const isNew = this.#run.book.entry(id) === undefined
+    const make = (): ChildEntry => ({ op: 'child', id, name, saga: child, key, input })
+    const answer = this.#run.ask({ id, make, same: { op: 'child', saga: child, key, input } })
+    if (isNew && this.#run.book.entry(id) !== undefined) this.#run.addEffect(start)
+    return answer
+  }
+
+  publish(given: Message | readonly Message[], options: { readonly topic?: string } = {}): void {
+    const messages = Array.isArray(given) ? (given as readonly Message[]) : [given as Message]
+    const types = messages.map(({ type }) => type).join('+')
+    const id = `publish:${types}#${this.#count(`publish:${types}`)}`
+    const question = { id, make: () => ({ op: 'publish', id }) as const, same: { op: 'publish' } }
+    if (this.#run.note(question)) this.#run.addEffect(publish(messages, options))
+  }
+
+  send(command: Message, when?: TimerTime): void {
+    const id = `send:${command.type}#${this.#count(`send:${command.type}`)}`
+    const question = { id, make: () => ({ op: 'send', id }) as const, same: { op: 'send' } }
+    if (this.#run.note(question)) this.#run.addEffect(send(command, when))
+  }
+
+  show(value: unknown): void {
+    this.#run.book.draft.shown = frozenJson((value ?? null) as Json, 'what is shown')
+  }
+
+  patched(name: string): boolean {
+    const id = `patch:${name}`
+    const known = this.#run.book.entry(id)
+    const isOn = known?.op === 'patch' ? known.isOn : this.#run.book.unmet === undefined
+    this.#run.note({ id, make: () => ({ op: 'patch', id, isOn }), same: { op: 'patch' } })
+    return isOn
+  }
+
+  nowMs(): number {
+    return this.#run.nowMs
+  }
+
+  random(): number {
+    this.#random ??= new SeededRandom(seedOf(`${this.#host.group}:${this.#host.key}:${this.#run.book.draft.id}`))
+    return this.#random.nextFloat()
+  }
+
+  #count(what: string): number {
+    const count = (this.#counts.get(what) ?? 0) + 1
+    this.#counts.set(what, count)
+    return count
+  }
+
+  /** That the program was changed is no reason to undo what was done. */
+  #unknown(kind: string, name: string): Promise<never> {
+    const problem = `There is no ${kind} ${name} in the declaration.`
+    this.#run.park({ reason: 'step-unknown', problem, remedy: 'Declare it, or correct the name. Then retry.' })
+    return new Promise(() => undefined)
+  }
+}
+
+function idOf(name: string, id: string | undefined): string {
+  return id === undefined ? name : `${name}/${id}`
+}
+
+/** 53 bits that depend on all characters (FNV-1a, two lanes). */
+function seedOf(text: string): number {
+  let low = 0x811c9dc5
+  let high = 0x01000193
+  for (let index = 0; index < text.length; index++) {
+    low = Math.imul(low ^ text.charCodeAt(index), 0x01000193)
+    high = Math.imul(high ^ low, 0x85ebca6b)
+  }
+  return (high >>> 11) * 2 ** 32 + (low >>> 0)
+}
+
+/** What the messages of an instance inherit from: the message that started it, without its data. */
+function messageOf(origin: SagaOrigin): Message {
+  return Object.freeze({
+    specversion: '1.0',
+    ...origin,
+    datacontenttype: 'application/json',
+    dataversion: 1,
+    data: null,
+  } as const)
+}
+
+/** The origin of an instance that a message starts. */
+export function originOf(message: Message): SagaOrigin {
+  const { id, source, type, time, correlationid, traceparent, tracestate } = message
+  return {
+    id,
+    source,
+    type,
+    time: time ?? isoTime(0),
+    correlationid: correlationid ?? id,
+    ...(traceparent !== undefined && { traceparent }),
+    ...(tracestate !== undefined && { tracestate }),
+  }
+}

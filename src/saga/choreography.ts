@@ -1,0 +1,180 @@
+import {
+  type Duration,
+  durationMs,
+  type Json,
+  MillraceError,
+  type OptionProblem,
+  OptionsInvalidError,
+} from '../kernel/index.ts'
+import type { AnyEventDefinition, Message, MessageOf } from '../message/index.ts'
+import {
+  byError,
+  cancel,
+  type Effect,
+  exponential,
+  type Handler,
+  none,
+  on,
+  type RetryPolicy,
+  remove,
+  schedule,
+  set,
+} from '../runtime/index.ts'
+import {
+  type CorrelationPolicy,
+  nextLookMs,
+  onEvent,
+  onTime,
+  type ProcessRules,
+  type ProcessState,
+  type Reacted,
+} from './process.ts'
+import type { Rule } from './rules.ts'
+
+/** How a choreography is declared. */
+export interface ChoreographyOptions<Events extends readonly AnyEventDefinition[]> {
+  /** The events that concern it. */
+  readonly events: Events
+  /** Those of them that begin a process. */
+  readonly starts: readonly Events[number][]
+  /** What happens when which of them have come, or have not. */
+  readonly rules: readonly Rule[]
+  /** To which process an event belongs. Default: its partition key. */
+  readonly key?: (event: MessageOf<Events[number]>) => string
+  /**
+   * What happens to an event whose process has not begun. `'redeliver'`: it waits for the beginning, in order; if there is none
+   * within `hold`, that becomes a dead letter, and the event goes on waiting. Default `'redeliver'`.
+   */
+  readonly missing?: CorrelationPolicy
+  /**
+   * What happens to an event whose process has ended. `'redeliver'`: once what is kept of the process is forgotten, the event
+   * comes again, and may begin a new one. Default `'ignore'`.
+   */
+  readonly late?: CorrelationPolicy
+  /** How long an event waits for the beginning of its process before somebody is told. Default `'1h'`. */
+  readonly hold?: Duration
+  /** How long it is kept that a process has ended: what comes in this time is late. Default `'1d'`. */
+  readonly keep?: Duration
+  /** When an event is tried again for which a rule throws. Default `exponential()`: 5 attempts. */
+  readonly retry?: RetryPolicy
+}
+
+/** A choreography: a handler, to be put into a service. Made by {@link choreography}. */
+export interface Choreography extends Handler {
+  readonly choreography: ProcessRules
+}
+
+/**
+ * Declares a choreography: a process that has no conductor. Events of several types come in any order, are told apart by key,
+ * and rules say what follows when all or one of them have come, or when one has not come in time.
+ *
+ * It is a function of the events, so it can be tested as one, and what it publishes becomes real exactly once, as with any
+ * handler. A process that has ended stays so.
+ *
+ * @param name 1 to 255 printable characters without white space, unique in its service.
+ * @throws OptionsInvalidError `OPTIONS_INVALID`, naming all options that are wrong.
+ *
+ * @example
+ * ```ts
+ * const fulfilment = choreography('fulfilment', {
+ *   events: [OrderPlaced, PaymentReceived, StockReserved, PaymentDeclined],
+ *   starts: [OrderPlaced],
+ *   rules: [
+ *     allOf([OrderPlaced, PaymentReceived, StockReserved], ({ OrderPlaced: { orderId } }) => [
+ *       publish(OrderConfirmed({ orderId })),
+ *       end('confirmed'),
+ *     ]),
+ *     anyOf([PaymentDeclined], (_seen, { key }) => [publish(OrderRejected({ orderId: key })), end('declined')]),
+ *     timeout({ after: '15m', since: OrderPlaced, unless: [PaymentReceived] }, (_seen, { key }) => [
+ *       publish(OrderRejected({ orderId: key })),
+ *       end('nobody paid'),
+ *     ]),
+ *   ],
+ * })
+ * const shop = app('shop', { services: [service('fulfilment', [fulfilment])] })
+ * ```
+ */
+export function choreography<const Events extends readonly [AnyEventDefinition, ...AnyEventDefinition[]]>(
+  name: string,
+  options: ChoreographyOptions<Events>,
+): Choreography {
+  const process = processOf(name, options)
+  const { key: keyOf, retry } = options
+  const keyed = keyOf as ((event: Message) => string) | undefined
+  const handler = on(
+    options.events,
+    {
+      name,
+      ...(keyOf !== undefined && { key: keyOf as never }),
+      state: { initial: null as ProcessState | null },
+      retry: byError([{ on: ['CORRELATION_MISSING', 'CORRELATION_LATE'], use: none }], retry ?? exponential()),
+      timers: {
+        look: (timer, state, ctx) => effectsOf(process, onTime(process, state, timer.key, ctx.nowMs()), undefined),
+      },
+    },
+    (event: Message, state, ctx) => {
+      const key = keyed === undefined ? event.partitionkey : keyed(event)
+      const held = { type: event.type, data: event.data as Json }
+      return effectsOf(process, onEvent(process, state, held, key as string, ctx.nowMs()), state ?? undefined)
+    },
+  )
+  return Object.freeze({ ...handler, choreography: process })
+}
+
+/** What has become of a process, and the timer for its next look. */
+function effectsOf(
+  process: ProcessRules,
+  { state, effects }: Reacted,
+  before: ProcessState | undefined,
+): readonly Effect<ProcessState | null>[] {
+  const lookMs = state === undefined ? undefined : nextLookMs(process, state)
+  const beforeMs = before === undefined ? undefined : nextLookMs(process, before)
+  const timer = lookMs === beforeMs ? [] : lookMs === undefined ? [cancel('look')] : [schedule('look', { at: lookMs })]
+  return [state === undefined ? remove() : set(state), ...effects, ...timer]
+}
+
+const policies: ReadonlySet<unknown> = new Set(['redeliver', 'dead-letter', 'ignore'])
+
+function processOf(name: string, options: ChoreographyOptions<readonly AnyEventDefinition[]>): ProcessRules {
+  const problems: OptionProblem[] = []
+  const given: Partial<ChoreographyOptions<readonly AnyEventDefinition[]>> = options ?? {}
+  const { events = [], starts = [], rules = [], missing = 'redeliver', late = 'ignore' } = given
+  if (starts.length === 0) problems.push({ option: 'starts', problem: 'is empty' })
+  for (const start of starts) {
+    if (!events.includes(start))
+      problems.push({ option: 'starts', problem: `holds ${start?.type}, which is none of its events` })
+  }
+  const names = new Set<string>()
+  for (const rule of rules) {
+    if (names.has(rule.name)) problems.push({ option: 'rules', problem: `holds "${rule.name}" twice` })
+    names.add(rule.name)
+    for (const definition of rule.definitions) {
+      if (events.includes(definition)) continue
+      problems.push({ option: 'rules', problem: `holds "${rule.name}", but ${definition.type} is none of its events` })
+    }
+    if (rule.after !== undefined) ms('rules', rule.after, problems)
+  }
+  for (const [option, policy] of Object.entries({ missing, late })) {
+    if (!policies.has(policy)) problems.push({ option, problem: `is ${policy}, not redeliver, dead-letter or ignore` })
+  }
+  const process = {
+    name,
+    starts: new Set(starts.map((start) => start?.type)),
+    rules,
+    missing,
+    late,
+    holdMs: ms('hold', given.hold ?? '1h', problems),
+    keepMs: ms('keep', given.keep ?? '1d', problems),
+  }
+  if (problems.length > 0) throw new OptionsInvalidError(`choreography ${JSON.stringify(name)}`, problems)
+  return process
+}
+
+function ms(option: string, value: Duration, problems: OptionProblem[]): number {
+  try {
+    return durationMs(value)
+  } catch (error) {
+    problems.push({ option, problem: error instanceof MillraceError ? error.problem : String(error) })
+    return 0
+  }
+}

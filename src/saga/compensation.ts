@@ -1,0 +1,77 @@
+import type { Effect } from '../runtime/index.ts'
+import { channels } from '../telemetry/index.ts'
+import { inputEffect } from './inputs.ts'
+import type { ChildEntry, JournalDraft, ParkReport, StepEntry } from './journal.ts'
+import type { SagaHost } from './saga-host.ts'
+import { attemptUndo, undoAfterFailure } from './step-attempt.ts'
+
+/** What becomes of one entry: it is done with, or the instance has to wait. */
+type Undone = 'done' | 'waits'
+
+/**
+ * Undoes what the journal says was done or may have been done, the last first, one after the other. Each undo is durable
+ * before the next begins, and is tried again until it succeeds.
+ */
+export async function compensate(host: SagaHost, draft: JournalDraft, effects: Effect[]): Promise<void> {
+  const save = async (): Promise<void> => {
+    draft.changedMs = host.clock.nowMs()
+    await host.checkpoint({ ...draft, entries: [...draft.entries], inbox: [...draft.inbox] }, effects.splice(0))
+  }
+  // Whether the journal in the store is the one at hand.
+  let isSaved = false
+  for (let index = draft.entries.length - 1; index >= 0; index--) {
+    const entry = draft.entries[index]
+    if (entry?.op === 'child') {
+      if (undoChild(host, draft, index, entry, effects) === 'waits') return
+    } else if (entry?.op === 'step' && needsUndo(entry)) {
+      const step = Object.hasOwn(host.definition.steps, entry.name) ? host.definition.steps[entry.name] : undefined
+      if (step === undefined) {
+        const problem = `Step ${entry.name}, which is to be undone, is not declared.`
+        return park(draft, 'step-unknown', problem, 'Declare it again, or skip it. Then retry.')
+      }
+      if (step.undo === undefined) continue
+      if (entry.undo?.state === 'retrying' && (entry.undo.dueMs ?? 0) > host.clock.nowMs()) return
+      if (!isSaved) await save()
+      isSaved = false
+      const error = await attemptUndo(host, step, entry)
+      if (error !== undefined) {
+        const undo = undoAfterFailure(host, step.undoRetry, entry.undo, error)
+        draft.entries[index] = { ...entry, undo }
+        alert(host, entry.id, undo.attempts, error, undo.dueMs - host.clock.nowMs())
+        return
+      }
+      draft.entries[index] = { ...entry, undo: { state: 'done', attempts: entry.undo?.attempts ?? 0 } }
+    }
+  }
+  draft.status = 'compensated'
+}
+
+function needsUndo({ state, undo }: StepEntry): boolean {
+  return state !== 'rejected' && state !== 'skipped' && undo?.state !== 'done' && undo?.state !== 'skipped'
+}
+
+function undoChild(host: SagaHost, draft: JournalDraft, index: number, entry: ChildEntry, effects: Effect[]): Undone {
+  const { undo, outcome } = entry
+  if (undo?.state === 'skipped' || undo?.state === 'done' || outcome?.status === 'compensated') return 'done'
+  if (outcome?.status === 'gone') {
+    const problem = `Child saga ${entry.saga} under key ${JSON.stringify(entry.key)} is not kept any more.`
+    park(draft, 'child-gone', problem, `Undo by hand what it did, then skip ${entry.id}.`)
+    return 'waits'
+  }
+  if (undo?.state === 'asked') return 'waits'
+  draft.entries[index] = { ...entry, undo: { state: 'asked', attempts: 0 } }
+  const reason = `its parent ${host.definition.name} under key ${JSON.stringify(host.key)} is compensated`
+  const parent = { saga: host.definition.name, key: host.key, entry: entry.id, id: draft.id }
+  effects.push(inputEffect(host.app, entry.saga, entry.key, { kind: 'compensate', reason, parent }))
+  return 'waits'
+}
+
+function park(draft: JournalDraft, reason: ParkReport['reason'], problem: string, remedy: string): void {
+  draft.status = 'parked'
+  draft.parked = { reason, problem, remedy, from: 'compensating' }
+}
+
+function alert(host: SagaHost, step: string, attempt: number, error: unknown, delayMs: number): void {
+  if (!channels.undoFailed.hasSubscribers) return
+  channels.undoFailed.publish({ handler: host.group, key: host.key, step, attempt, error, delayMs })
+}

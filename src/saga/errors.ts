@@ -1,0 +1,130 @@
+import { type Json, MillraceError } from '../kernel/index.ts'
+import type { ErrorNote } from './journal.ts'
+
+/** A step that failed for good: what its body is told. */
+export class StepFailedError extends MillraceError<
+  'SAGA_STEP_FAILED',
+  { readonly step: string; readonly attempts: number; readonly error: ErrorNote }
+> {
+  constructor(step: string, attempts: number, error: ErrorNote) {
+    super({
+      code: 'SAGA_STEP_FAILED',
+      problem: `Step ${step} failed for good after ${attempts} attempts: ${error.message}`,
+      remedy: 'Let the error through and the saga is compensated, or catch it and go on another way.',
+      details: { step, attempts, error },
+    })
+  }
+}
+
+/**
+ * A step that was refused by the outside world, and has left nothing behind there: it is not tried again, and there is
+ * nothing to undo. Throw it in `run`; the body is told.
+ *
+ * @example
+ * ```ts
+ * if (receipt.declined) throw new StepRejectedError('the card was declined', { code: receipt.code })
+ * ```
+ */
+export class StepRejectedError extends MillraceError<
+  'SAGA_STEP_REJECTED',
+  { readonly reason: string; readonly facts: Json }
+> {
+  constructor(reason: string, facts: Json = null) {
+    super({
+      code: 'SAGA_STEP_REJECTED',
+      problem: `The step was refused: ${reason}.`,
+      remedy: 'Let the error through and the saga is compensated, or catch it and go on another way.',
+      details: { reason, facts },
+    })
+  }
+}
+
+/** An attempt of a step that took too long; whether it has reached the outside world is not known. */
+export class StepTimeoutError extends MillraceError<
+  'SAGA_STEP_TIMEOUT',
+  { readonly step: string; readonly timeoutMs: number }
+> {
+  constructor(step: string, timeoutMs: number) {
+    super({
+      code: 'SAGA_STEP_TIMEOUT',
+      problem: `Step ${step} did not finish within ${timeoutMs} ms.`,
+      remedy: 'Pass its signal on to what it waits for, or raise its timeout.',
+      details: { step, timeoutMs },
+    })
+  }
+}
+
+/** A child saga that was compensated: what the body of its parent is told. */
+export class ChildFailedError extends MillraceError<
+  'SAGA_CHILD_FAILED',
+  { readonly child: string; readonly failure: ErrorNote }
+> {
+  constructor(child: string, failure: ErrorNote) {
+    super({
+      code: 'SAGA_CHILD_FAILED',
+      problem: `Child saga ${child} was compensated: ${failure.message}`,
+      remedy: 'Let the error through and the parent is compensated too, or catch it and go on another way.',
+      details: { child, failure },
+    })
+  }
+}
+
+/** More signals than an instance of a saga keeps, or more events than wait for one process of a choreography. */
+export class InboxFullError extends MillraceError<
+  'SAGA_INBOX_FULL',
+  { readonly saga: string; readonly key: string; readonly countMax: number }
+> {
+  constructor(saga: string, key: string, countMax: number) {
+    super({
+      code: 'SAGA_INBOX_FULL',
+      problem: `${saga} keeps ${countMax} signals or events under key ${JSON.stringify(key)} that nobody has asked for.`,
+      remedy: 'Ask for signals as they come, or send fewer; redrive this one when there is room.',
+      details: { saga, key, countMax },
+    })
+  }
+}
+
+/** A message to a saga that is none of its inputs. */
+export class SagaInputInvalidError extends MillraceError<
+  'SAGA_INPUT_INVALID',
+  { readonly saga: string; readonly reason: string }
+> {
+  constructor(saga: string, reason: string) {
+    super({
+      code: 'SAGA_INPUT_INVALID',
+      problem: `Saga ${saga} cannot use what it was sent: ${reason}.`,
+      remedy: 'Send it what its declaration names: a start, one of its signals, with data that fits the schema.',
+      details: { saga, reason },
+    })
+  }
+}
+
+/** Events for a process that has not begun. */
+export class CorrelationMissingError extends MillraceError<
+  'CORRELATION_MISSING',
+  { readonly choreography: string; readonly key: string; readonly types: readonly string[] }
+> {
+  constructor(choreography: string, key: string, types: readonly string[]) {
+    super({
+      code: 'CORRELATION_MISSING',
+      problem: `Choreography ${choreography} has no process under key ${JSON.stringify(key)} for ${types.join(', ')}.`,
+      remedy: 'Look for the event that should have begun it, then redrive; or discard this one.',
+      details: { choreography, key, types },
+    })
+  }
+}
+
+/** An event for a process that has ended. */
+export class CorrelationLateError extends MillraceError<
+  'CORRELATION_LATE',
+  { readonly choreography: string; readonly key: string; readonly type: string; readonly outcome: string }
+> {
+  constructor(choreography: string, key: string, type: string, outcome: string) {
+    super({
+      code: 'CORRELATION_LATE',
+      problem: `${type} came when the process of choreography ${choreography} under key ${JSON.stringify(key)} had ended: ${outcome}.`,
+      remedy: 'Do by hand what is still to be done, then discard it; or let the policy be ignore.',
+      details: { choreography, key, type, outcome },
+    })
+  }
+}

@@ -1,0 +1,63 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec'
+import type { Json } from '../kernel/index.ts'
+import { type EventDefinition, event, type Message } from '../message/index.ts'
+import { type PublishEffect, publish } from '../runtime/index.ts'
+import type { ChildOutcome, SagaParent } from './journal.ts'
+
+/** What an instance can be told by a message of its own topic. */
+export type SagaInput =
+  | { readonly kind: 'start'; readonly input: Json; readonly parent?: SagaParent }
+  | { readonly kind: 'signal'; readonly name: string; readonly data: Json }
+  /** Stop it if it is running, and undo what it has done. */
+  | { readonly kind: 'cancel'; readonly reason: string }
+  /** Undo what it has done, also if it has ended. */
+  | { readonly kind: 'compensate'; readonly reason: string; readonly parent?: SagaParent }
+  /** Try again now what waits for its next attempt, or for a better program. */
+  | { readonly kind: 'retry' }
+  /** Pretend that a step, or its undo, is done. */
+  | { readonly kind: 'skip'; readonly step: string; readonly output: Json }
+  /** A child has ended. */
+  | { readonly kind: 'child'; readonly entry: string; readonly id: string; readonly outcome: ChildOutcome }
+
+/** Type of the messages in the topics of sagas. */
+export const inputType = 'millrace.saga.input'
+
+type InputDefinition = EventDefinition<typeof inputType, SagaInput, SagaInput, undefined>
+
+/** What Millrace writes for itself needs no validator. */
+const anyInput: StandardSchemaV1<SagaInput> = Object.freeze({
+  '~standard': {
+    version: 1 as const,
+    vendor: 'millrace',
+    validate: (value: unknown) => ({ value: value as SagaInput }),
+  },
+})
+
+/** By topic: as many as there are sagas in the apps of the process. */
+const definitions = new Map<string, InputDefinition>()
+
+/** Topic of what the instances of a saga of an app are told. */
+export function sagaTopic(app: string, saga: string): string {
+  return `${app}.saga.${saga}`
+}
+
+/** Definition of what the instances of a saga of an app are told. */
+export function inputDefinition(app: string, saga: string): InputDefinition {
+  const topic = sagaTopic(app, saga)
+  let definition = definitions.get(topic)
+  if (definition === undefined) {
+    definition = event(inputType, { topic, data: anyInput }) as unknown as InputDefinition
+    definitions.set(topic, definition)
+  }
+  return definition
+}
+
+/** A message to an instance. */
+export function inputMessage(app: string, saga: string, key: string, input: SagaInput): Message {
+  return inputDefinition(app, saga)(input, { partitionkey: key })
+}
+
+/** Publishes a message to an instance. */
+export function inputEffect(app: string, saga: string, key: string, input: SagaInput): PublishEffect {
+  return publish(inputMessage(app, saga, key, input), { topic: sagaTopic(app, saga) })
+}

@@ -1,0 +1,110 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { JournalDraft, JournalEntry, ParkReport } from './journal.ts'
+
+/** More entries, or characters in them, than one journal takes: it is written as a whole. */
+const entriesMax = 10_000
+const sizeMax = 4 * 1024 * 1024
+
+/** Something to ask the journal for. */
+export interface Question {
+  readonly id: string
+  /** The entry, if there is none yet. */
+  readonly make: (nowMs: number) => JournalEntry
+  /** What is meant, to be compared with the entry that is there. */
+  readonly same: Readonly<Record<string, unknown>>
+}
+
+/** What is wrong with an instance, before it is known what it was at. */
+export type Trouble = Omit<ParkReport, 'from'>
+
+/** The journal of one run of a body: finds entries by id, and knows which of them the body has come by. */
+export class JournalBook {
+  readonly draft: JournalDraft
+  /** Whether it holds something that is not durable and has to be. */
+  isDirty = false
+  readonly #index = new Map<string, number>()
+  /** Entries that the body has come by in this run. */
+  readonly #met = new Set<string>()
+  /** Entries that this run has made. */
+  readonly #fresh = new Set<string>()
+
+  constructor(draft: JournalDraft) {
+    this.draft = draft
+    for (const [index, { id }] of draft.entries.entries()) this.#index.set(id, index)
+  }
+
+  entry(id: string): JournalEntry | undefined {
+    const index = this.#index.get(id)
+    return index === undefined ? undefined : this.draft.entries[index]
+  }
+
+  /** An entry that the body has not come by in this run, if there is one: it was beyond this place before. */
+  get unmet(): JournalEntry | undefined {
+    return this.draft.entries.find(({ id }) => !this.#met.has(id))
+  }
+
+  /** What is wrong with a question; `undefined`: it is answered by the entry that is there, or by a new one. */
+  problemOf({ id, same }: Question): Trouble | undefined {
+    const entry = this.entry(id)
+    if (entry === undefined) return undefined
+    for (const [field, value] of Object.entries(same)) {
+      const kept = (entry as unknown as Readonly<Record<string, unknown>>)[field]
+      if (isDeepStrictEqual(kept, value)) continue
+      const what = field === 'op' ? `What is meant by ${id}` : `The ${field} of ${id}`
+      return {
+        reason: 'not-deterministic',
+        problem: `${what} was ${shownJson(kept)}, now it is ${shownJson(value)}.`,
+        remedy:
+          'The body has to ask for the same things each time it runs: take times and lots from the saga, and give new ways a patched().',
+      }
+    }
+    return undefined
+  }
+
+  /** The body has come by an entry; `true`: it was made for that. `mustBeKept`: what follows relies on it. */
+  meet(question: Question, nowMs: number, mustBeKept: (entry: JournalEntry) => boolean): boolean {
+    const { id } = question
+    this.#met.add(id)
+    if (this.#index.has(id)) return false
+    const entry = question.make(nowMs)
+    this.#fresh.add(id)
+    this.#index.set(id, this.draft.entries.length)
+    this.draft.entries.push(entry)
+    this.draft.size += JSON.stringify(entry).length
+    if (mustBeKept(entry)) this.isDirty = true
+    return true
+  }
+
+  replace(entry: JournalEntry): void {
+    this.draft.entries[this.#index.get(entry.id) as number] = entry
+    this.draft.size += JSON.stringify(entry).length
+    this.isDirty = true
+  }
+
+  /** The outcome of an entry is known. */
+  complete(entry: JournalEntry, nowMs: number): void {
+    this.replace({ ...entry, order: ++this.draft.orderCount, atMs: nowMs })
+  }
+
+  /** More than one journal takes. */
+  get overflow(): Trouble | undefined {
+    const { entries, size } = this.draft
+    if (entries.length <= entriesMax && size <= sizeMax) return undefined
+    return {
+      reason: 'journal-full',
+      problem: `Its journal has ${entries.length} entries and about ${size} characters.`,
+      remedy: 'Let child sagas do parts of the work, and keep outputs small.',
+    }
+  }
+
+  /** Takes back what this run has added. */
+  dropFresh(): void {
+    this.draft.entries = this.draft.entries.filter(({ id }) => !this.#fresh.has(id))
+  }
+}
+
+/** A value as a report shows it. */
+export function shownJson(value: unknown): string {
+  const shown = value === undefined ? 'nothing' : JSON.stringify(value)
+  return shown.length > 200 ? `${shown.slice(0, 200)}…` : shown
+}

@@ -1,0 +1,253 @@
+import type { Json } from '../kernel/index.ts'
+
+/** An error as a journal keeps it. */
+export interface ErrorNote {
+  readonly name: string
+  /** Its code, if it has one. */
+  readonly code?: string
+  readonly message: string
+}
+
+/** How the undoing of a step stands. */
+export interface UndoNote {
+  /** `asked`: of a child that was told to compensate. */
+  readonly state: 'retrying' | 'asked' | 'done' | 'skipped'
+  /** Attempts that failed. */
+  readonly attempts: number
+  readonly error?: ErrorNote
+  /** When it is tried again, in milliseconds since 1970. */
+  readonly dueMs?: number
+}
+
+/** What all entries have. `order` is set when the outcome is known: 1 for the first that the body was told, and so on. */
+interface EntryBase {
+  readonly id: string
+  readonly order?: number
+  /** When the outcome became known, in milliseconds since 1970. */
+  readonly atMs?: number
+}
+
+/** A step. `begun`: it may have reached the outside world, nobody knows. `skipped`: by hand. */
+export interface StepEntry extends EntryBase {
+  readonly op: 'step'
+  readonly name: string
+  readonly input: Json
+  /** Id of the instance: part of the idempotency key. */
+  readonly life: string
+  readonly state: 'begun' | 'retrying' | 'done' | 'failed' | 'rejected' | 'skipped'
+  /** Attempts that failed. */
+  readonly attempts: number
+  /** When the first attempt began, in milliseconds since 1970. */
+  readonly firstMs: number
+  readonly dueMs?: number
+  readonly output?: Json
+  readonly error?: ErrorNote
+  readonly undo?: UndoNote
+}
+
+/** A durable sleep. */
+export interface SleepEntry extends EntryBase {
+  readonly op: 'sleep'
+  readonly dueMs: number
+}
+
+/** A wait for a signal; without `data` once it has an order: it timed out. */
+export interface SignalEntry extends EntryBase {
+  readonly op: 'signal'
+  readonly name: string
+  readonly dueMs?: number
+  readonly data?: { readonly value: Json }
+}
+
+/** A child saga. */
+export interface ChildEntry extends EntryBase {
+  readonly op: 'child'
+  readonly name: string
+  readonly saga: string
+  readonly key: string
+  readonly input: Json
+  readonly outcome?: ChildOutcome
+  readonly undo?: UndoNote
+}
+
+/** How a child ended. */
+export type ChildOutcome =
+  | { readonly status: 'completed'; readonly result: Json }
+  | { readonly status: 'compensated'; readonly failure: ErrorNote }
+  /** It is not kept any more, so nothing can be undone. */
+  | { readonly status: 'gone' }
+
+/** Messages that the body has published, or a command that it has sent. */
+export interface PublishEntry extends EntryBase {
+  readonly op: 'publish' | 'send'
+}
+
+/** What `patched` answered. */
+export interface PatchEntry extends EntryBase {
+  readonly op: 'patch'
+  readonly isOn: boolean
+}
+
+/** One thing that a body asked for, by its id. */
+export type JournalEntry = StepEntry | SleepEntry | SignalEntry | ChildEntry | PublishEntry | PatchEntry
+
+/**
+ * - `expected`: signals came before the start.
+ * - `running`, `compensating`: at work, or waiting for something.
+ * - `parked`: it cannot go on by itself; see `parked`.
+ * - `completed`: the body returned. `compensated`: all that it had done is undone.
+ */
+export type SagaStatus = 'expected' | 'running' | 'compensating' | 'parked' | 'completed' | 'compensated'
+
+/** Why an instance cannot go on by itself. */
+export interface ParkReport {
+  readonly reason:
+    | 'not-deterministic'
+    | 'step-unknown'
+    | 'journal-full'
+    | 'stalled'
+    | 'not-json'
+    | 'not-stored'
+    | 'version-unknown'
+    | 'child-gone'
+  /** A sentence that says what is wrong. */
+  readonly problem: string
+  /** A sentence that says what to do. */
+  readonly remedy: string
+  /** What it did before. */
+  readonly from: 'running' | 'compensating'
+}
+
+/** A signal that nobody has asked for yet. */
+export interface InboxItem {
+  readonly name: string
+  readonly data: Json
+}
+
+/** From which message it began: what its own messages inherit from. */
+export interface SagaOrigin {
+  readonly id: string
+  readonly source: string
+  readonly type: string
+  readonly time: string
+  readonly correlationid: string
+  readonly traceparent?: string
+  readonly tracestate?: string
+}
+
+/** Whom a child tells how it ended. */
+export interface SagaParent {
+  readonly saga: string
+  readonly key: string
+  /** Id of the entry in the parent's journal. */
+  readonly entry: string
+  /** Tells lives under one key apart. */
+  readonly id: string
+}
+
+/** All that is kept of one instance: its state in the store, and all that it is run from. */
+export interface Journal {
+  readonly format: 1
+  /** Id of the message that started it; empty while it is only expected. */
+  readonly id: string
+  readonly version: number
+  readonly status: SagaStatus
+  readonly input: Json
+  readonly origin: SagaOrigin | null
+  readonly parent?: SagaParent
+  readonly startedMs: number
+  readonly changedMs: number
+  readonly endedMs?: number
+  /** Outcomes so far. */
+  readonly orderCount: number
+  /** Characters that its entries take, about. */
+  readonly size: number
+  readonly entries: readonly JournalEntry[]
+  readonly inbox: readonly InboxItem[]
+  /** Ids of messages that have been taken in, and may come again because what follows from them is not all done. */
+  readonly taken?: readonly string[]
+  /** What the body shows to those who look. */
+  readonly shown?: Json
+  readonly result?: Json
+  /** Why it is compensated. */
+  readonly failure?: ErrorNote
+  readonly parked?: ParkReport
+  /** When it is woken up, in milliseconds since 1970. */
+  readonly wakeMs?: number
+}
+
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }
+
+/** A journal that is being worked on. Entries are replaced, never changed. */
+export type JournalDraft = Mutable<Omit<Journal, 'entries' | 'inbox'>> & {
+  entries: JournalEntry[]
+  inbox: InboxItem[]
+}
+
+/** Whether the body waits for an outcome of it, once it has asked. */
+export function takesTime({ op }: JournalEntry): boolean {
+  return op === 'step' || op === 'sleep' || op === 'signal' || op === 'child'
+}
+
+/** Whether nothing can happen any more unless somebody compensates it by hand. */
+export function isEnded(status: SagaStatus): status is 'completed' | 'compensated' {
+  return status === 'completed' || status === 'compensated'
+}
+
+/** A copy to work on. */
+export function draftOf(journal: Journal): JournalDraft {
+  return { ...journal, entries: [...journal.entries], inbox: [...journal.inbox] }
+}
+
+/** Of an instance for which there are only signals so far. */
+export function expectedJournal(nowMs: number): Journal {
+  return {
+    format: 1,
+    id: '',
+    version: 0,
+    status: 'expected',
+    input: null,
+    origin: null,
+    startedMs: nowMs,
+    changedMs: nowMs,
+    orderCount: 0,
+    size: 0,
+    entries: [],
+    inbox: [],
+  }
+}
+
+/** Puts an entry in the place of the one with its id, or behind all others. */
+export function putEntry(draft: JournalDraft, entry: JournalEntry): void {
+  const index = draft.entries.findIndex(({ id }) => id === entry.id)
+  if (index >= 0) draft.entries[index] = entry
+  else draft.entries.push(entry)
+}
+
+/** When the earliest thing is due that the instance waits for; `undefined`: no time will wake it. */
+export function nextDueMs({ status, entries }: Pick<Journal, 'status' | 'entries'>): number | undefined {
+  let next: number | undefined
+  for (const entry of entries) {
+    const dueMs = dueOf(status, entry)
+    if (dueMs !== undefined && (next === undefined || dueMs < next)) next = dueMs
+  }
+  return next
+}
+
+function dueOf(status: SagaStatus, entry: JournalEntry): number | undefined {
+  if (status === 'compensating') {
+    const undo = entry.op === 'step' || entry.op === 'child' ? entry.undo : undefined
+    return undo?.state === 'retrying' ? undo.dueMs : undefined
+  }
+  if (status !== 'running' || entry.order !== undefined) return undefined
+  if (entry.op === 'step') return entry.state === 'retrying' ? entry.dueMs : undefined
+  return entry.op === 'sleep' || entry.op === 'signal' ? entry.dueMs : undefined
+}
+
+/** What is kept of an error: enough to find it again, bounded. */
+export function errorNote(error: unknown): ErrorNote {
+  const clip = (text: string): string => (text.length > 2000 ? `${text.slice(0, 2000)}…` : text)
+  if (!(error instanceof Error)) return { name: 'Error', message: clip(String(error)) }
+  const { code } = error as { readonly code?: unknown }
+  return { name: error.name, ...(typeof code === 'string' && { code }), message: clip(error.message) }
+}

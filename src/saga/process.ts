@@ -1,0 +1,186 @@
+import { durationMs, type Json } from '../kernel/index.ts'
+import type { PublishEffect, SendEffect } from '../runtime/index.ts'
+import { CorrelationLateError, CorrelationMissingError, InboxFullError } from './errors.ts'
+import type { Rule, RuleContext } from './rules.ts'
+
+/** Events that wait for one process. */
+const heldMax = 1000
+
+/** What happens to an event whose process has not begun, or has ended. */
+export type CorrelationPolicy = 'redeliver' | 'dead-letter' | 'ignore'
+
+/** An event that waits for its process. */
+export interface HeldEvent {
+  readonly type: string
+  readonly data: Json
+}
+
+/** All that is kept of one process. */
+export interface ProcessState {
+  /** `expected`: events came before the one that begins it. */
+  readonly status: 'expected' | 'open' | 'ended'
+  /** Data of the last event of each type. */
+  readonly seen: Readonly<Record<string, Json>>
+  /** When the first event of each type came, in milliseconds since 1970. */
+  readonly cameMs: Readonly<Record<string, number>>
+  /** Names of the rules that have applied. */
+  readonly applied: readonly string[]
+  readonly held: readonly HeldEvent[]
+  readonly outcome: string | null
+  readonly startedMs: number
+  /** Of one that is expected: since when. Of one that has ended: when. */
+  readonly changedMs: number
+}
+
+/** What a process is made of. */
+export interface ProcessRules {
+  readonly name: string
+  /** Types of events that begin a process. */
+  readonly starts: ReadonlySet<string>
+  readonly rules: readonly Rule[]
+  readonly missing: CorrelationPolicy
+  readonly late: CorrelationPolicy
+  readonly holdMs: number
+  readonly keepMs: number
+}
+
+/** What an event or a time made of a process; without a state it is forgotten. */
+export interface Reacted {
+  readonly state: ProcessState | undefined
+  readonly effects: readonly (PublishEffect | SendEffect)[]
+}
+
+/**
+ * What an event makes of a process. Pure.
+ *
+ * @throws CorrelationMissingError, CorrelationLateError: where the policy is `dead-letter`
+ */
+export function onEvent(
+  rules: ProcessRules,
+  state: ProcessState | null,
+  event: HeldEvent,
+  key: string,
+  nowMs: number,
+): Reacted {
+  const policy = policyFor(rules, state, event.type)
+  if (policy === undefined) return apply(rules, state, event, key, nowMs)
+  if (policy === 'ignore') return { state: state ?? undefined, effects: [] }
+  if (policy === 'dead-letter') {
+    if (state?.status === 'ended') throw new CorrelationLateError(rules.name, key, event.type, state.outcome ?? '')
+    throw new CorrelationMissingError(rules.name, key, [event.type])
+  }
+  if ((state?.held.length ?? 0) >= heldMax) throw new InboxFullError(rules.name, key, heldMax)
+  const base = state ?? { ...blank, status: 'expected', startedMs: nowMs, changedMs: nowMs }
+  return { state: { ...base, held: [...base.held, event] }, effects: [] }
+}
+
+/** When the process has to be looked at next; `undefined`: no time makes a difference. */
+export function nextLookMs(rules: ProcessRules, state: ProcessState): number | undefined {
+  if (state.status === 'ended') return state.changedMs + rules.keepMs
+  if (state.status === 'expected') return state.changedMs + rules.holdMs
+  const dues = rules.rules.map((rule) => dueMs(rule, state)).filter((due) => due !== undefined)
+  return dues.length === 0 ? undefined : Math.min(...dues)
+}
+
+/**
+ * What has fallen due in a process. Pure.
+ *
+ * @throws CorrelationMissingError: nothing has begun it in time
+ */
+export function onTime(rules: ProcessRules, state: ProcessState | null, key: string, nowMs: number): Reacted {
+  if (state === null || (nextLookMs(rules, state) ?? Number.POSITIVE_INFINITY) > nowMs) {
+    return { state: state ?? undefined, effects: [] }
+  }
+  if (state.status === 'expected')
+    throw new CorrelationMissingError(
+      rules.name,
+      key,
+      state.held.map(({ type }) => type),
+    )
+  if (state.status === 'ended') return afterEnd(rules, state, key, nowMs)
+  return settle(rules, state, key, nowMs)
+}
+
+const blank: ProcessState = Object.freeze({
+  status: 'open',
+  seen: {},
+  cameMs: {},
+  applied: [],
+  held: [],
+  outcome: null,
+  startedMs: 0,
+  changedMs: 0,
+})
+
+function policyFor(rules: ProcessRules, state: ProcessState | null, type: string): CorrelationPolicy | undefined {
+  if (state?.status === 'ended') return rules.late
+  return state?.status === 'open' || rules.starts.has(type) ? undefined : rules.missing
+}
+
+function apply(rules: ProcessRules, state: ProcessState | null, event: HeldEvent, key: string, nowMs: number): Reacted {
+  const isNew = state?.status !== 'open'
+  const base = isNew ? { ...blank, startedMs: nowMs, changedMs: nowMs } : state
+  const { type, data } = event
+  const seen = { ...base.seen, [type]: data }
+  const cameMs = type in base.cameMs ? base.cameMs : { ...base.cameMs, [type]: nowMs }
+  const first = settle(rules, { ...base, seen, cameMs }, key, nowMs)
+  return isNew && state !== null ? redeliver(rules, first, state.held, key, nowMs) : first
+}
+
+/** What was held comes in its order, as if it came now. */
+function redeliver(
+  rules: ProcessRules,
+  start: Reacted,
+  held: readonly HeldEvent[],
+  key: string,
+  nowMs: number,
+): Reacted {
+  let current = start
+  for (const event of held) {
+    const next = onEvent(rules, current.state ?? null, event, key, nowMs)
+    current = { state: next.state, effects: [...current.effects, ...next.effects] }
+  }
+  return current
+}
+
+/** What is kept of a process that has ended is forgotten; what came late begins a new one, or waits for its beginning. */
+function afterEnd(rules: ProcessRules, state: ProcessState, key: string, nowMs: number): Reacted {
+  return redeliver(rules, { state: undefined, effects: [] }, state.held, key, nowMs)
+}
+
+/** Applies all rules that hold, each once, until the process has ended. */
+function settle(rules: ProcessRules, start: ProcessState, key: string, nowMs: number): Reacted {
+  let state = start
+  const effects: (PublishEffect | SendEffect)[] = []
+  for (const rule of rules.rules) {
+    if (state.status === 'ended') break
+    if (!holds(rule, state, nowMs)) continue
+    state = { ...state, applied: [...state.applied, rule.name] }
+    const ctx: RuleContext = { key, nowMs: dueMs(rule, start) ?? nowMs, startedMs: state.startedMs }
+    for (const effect of [rule.react(seenBy(rule, state), ctx)].flat()) {
+      if (effect === undefined || effect === false) continue
+      if (effect.kind === 'end') state = { ...state, status: 'ended', outcome: effect.outcome, changedMs: nowMs }
+      else effects.push(effect)
+    }
+  }
+  return { state, effects }
+}
+
+function holds(rule: Rule, state: ProcessState, nowMs: number): boolean {
+  if (state.applied.includes(rule.name)) return false
+  if (rule.kind === 'all-of') return rule.types.every((type) => type in state.seen)
+  if (rule.kind === 'any-of') return rule.types.some((type) => type in state.seen)
+  return (dueMs(rule, state) ?? Number.POSITIVE_INFINITY) <= nowMs
+}
+
+/** When a time-out is due that nothing has called off. */
+function dueMs({ kind, name, since, after, types }: Rule, state: ProcessState): number | undefined {
+  const fromMs = kind === 'timeout' && since !== undefined ? state.cameMs[since] : undefined
+  if (fromMs === undefined || state.applied.includes(name) || types.some((type) => type in state.seen)) return undefined
+  return fromMs + durationMs(after ?? 0)
+}
+
+function seenBy({ kind, types, since }: Rule, { seen }: ProcessState): Readonly<Record<string, unknown>> {
+  const wanted = kind === 'timeout' ? [since as string] : types
+  return Object.fromEntries(wanted.filter((type) => type in seen).map((type) => [type, seen[type]]))
+}

@@ -1,0 +1,158 @@
+import type { Json } from '../kernel/index.ts'
+import type { Message } from '../message/index.ts'
+import { originOf } from './body-scope.ts'
+import { beginCompensation } from './drive.ts'
+import type { SagaInput } from './inputs.ts'
+import {
+  type ChildEntry,
+  draftOf,
+  type ErrorNote,
+  expectedJournal,
+  isEnded,
+  type Journal,
+  type JournalDraft,
+  putEntry,
+  type StepEntry,
+} from './journal.ts'
+
+/** Signals that wait for a body that has not asked for them. */
+export const inboxCountMax = 1000
+
+/** What an input makes of an instance. */
+export type Received =
+  /** It does not concern the instance, or nothing can come of it any more. */
+  | { readonly kind: 'ignored' }
+  /** It is kept until the body comes to it. */
+  | { readonly kind: 'kept'; readonly draft: JournalDraft }
+  | { readonly kind: 'drives'; readonly draft: JournalDraft }
+  | { readonly kind: 'inbox-full' }
+  /** A child that a parent wants to be compensated is not there. */
+  | { readonly kind: 'gone' }
+
+const ignored: Received = Object.freeze({ kind: 'ignored' })
+
+/** Takes in what an instance is told. Pure. */
+export function receive(
+  journal: Journal | null,
+  input: SagaInput,
+  message: Message,
+  version: number,
+  nowMs: number,
+): Received {
+  if (journal?.taken?.includes(message.id) === true) return { kind: 'drives', draft: draftOf(journal) }
+  switch (input.kind) {
+    case 'start':
+      return start(journal, input.input, input.parent, message, version, nowMs)
+    case 'signal':
+      return signal(journal, input.name, input.data, nowMs)
+    case 'cancel':
+      if (journal === null || isEnded(journal.status) || journal.status === 'expected') return ignored
+      return compensation(journal, { name: 'Cancelled', message: input.reason })
+    case 'compensate':
+      if (journal === null || journal.status === 'expected')
+        return input.parent === undefined ? ignored : { kind: 'gone' }
+      // It answers once more, in case that its parent has not heard of it.
+      if (journal.status === 'compensated') return { kind: 'drives', draft: draftOf(journal) }
+      return compensation(journal, { name: 'Compensated', message: input.reason })
+    case 'retry':
+      return retry(journal)
+    case 'skip':
+      return skip(journal, input.step, input.output, nowMs)
+    case 'child':
+      return childEnded(journal, input)
+  }
+}
+
+function start(
+  journal: Journal | null,
+  input: Json,
+  parent: Journal['parent'],
+  message: Message,
+  version: number,
+  nowMs: number,
+): Received {
+  // Of an instance that is there already a start says nothing new.
+  if (journal !== null && journal.status !== 'expected') return ignored
+  const draft = draftOf(journal ?? expectedJournal(nowMs))
+  Object.assign(draft, {
+    id: message.id,
+    version,
+    status: 'running',
+    input,
+    origin: originOf(message),
+    ...(parent !== undefined && { parent }),
+    startedMs: nowMs,
+    changedMs: nowMs,
+    size: JSON.stringify(input).length,
+  } satisfies Partial<Journal>)
+  return { kind: 'drives', draft }
+}
+
+function signal(journal: Journal | null, name: string, data: Json, nowMs: number): Received {
+  if (journal !== null && (isEnded(journal.status) || journal.status === 'compensating')) return ignored
+  const draft = draftOf(journal ?? expectedJournal(nowMs))
+  if (draft.inbox.length >= inboxCountMax) return { kind: 'inbox-full' }
+  draft.inbox.push({ name, data })
+  draft.changedMs = nowMs
+  const isAwaited = draft.entries.some(
+    (entry) => entry.op === 'signal' && entry.order === undefined && entry.name === name,
+  )
+  return { kind: draft.status === 'running' && isAwaited ? 'drives' : 'kept', draft }
+}
+
+function compensation(journal: Journal, failure: ErrorNote): Received {
+  const draft = draftOf(journal)
+  const isUnder = journal.status === 'compensating' || journal.parked?.from === 'compensating'
+  if (isUnder) return journal.status === 'parked' ? retry(journal) : ignored
+  beginCompensation(draft, failure)
+  return { kind: 'drives', draft }
+}
+
+/** What waits for its time, waits no longer. */
+function retry(journal: Journal | null): Received {
+  if (journal === null || isEnded(journal.status) || journal.status === 'expected') return ignored
+  const draft = draftOf(journal)
+  resume(draft)
+  draft.entries = draft.entries.map((entry) => {
+    if (entry.op === 'step' && entry.state === 'retrying') return { ...entry, dueMs: 0 }
+    const undo = entry.op === 'step' ? entry.undo : undefined
+    return undo?.state === 'retrying' ? { ...(entry as StepEntry), undo: { ...undo, dueMs: 0 } } : entry
+  })
+  return { kind: 'drives', draft }
+}
+
+function resume(draft: JournalDraft): void {
+  if (draft.parked === undefined) return
+  draft.status = draft.parked.from
+  delete draft.parked
+}
+
+function skip(journal: Journal | null, id: string, output: Json, nowMs: number): Received {
+  const entry = journal?.entries.find((one) => one.id === id)
+  if (journal === null || isEnded(journal.status) || (entry?.op !== 'step' && entry?.op !== 'child')) return ignored
+  const draft = draftOf(journal)
+  resume(draft)
+  if (draft.status === 'compensating') {
+    putEntry(draft, { ...entry, undo: { state: 'skipped', attempts: entry.undo?.attempts ?? 0 } })
+  } else {
+    if (entry.order !== undefined || entry.op === 'child') return ignored
+    const { dueMs: _due, ...rest } = entry
+    putEntry(draft, { ...rest, state: 'skipped', output, order: ++draft.orderCount, atMs: nowMs })
+  }
+  return { kind: 'drives', draft }
+}
+
+function childEnded(journal: Journal | null, input: SagaInput & { readonly kind: 'child' }): Received {
+  const entry = journal?.entries.find((one) => one.id === input.entry)
+  // Of an earlier life under the same key, or not of interest any more.
+  if (journal === null || journal.id !== input.id || entry?.op !== 'child') return ignored
+  // What the body was told stays as it was told.
+  if (entry.order !== undefined && entry.undo?.state !== 'asked') return ignored
+  const draft = draftOf(journal)
+  const isUndone = entry.undo?.state === 'asked' && input.outcome.status === 'compensated'
+  const next: ChildEntry = isUndone
+    ? { ...entry, undo: { state: 'done', attempts: 0 } }
+    : { ...entry, outcome: input.outcome }
+  putEntry(draft, next)
+  return { kind: draft.status === 'running' || draft.status === 'compensating' ? 'drives' : 'kept', draft }
+}

@@ -1,0 +1,199 @@
+import { type Clock, type Json, type Random, systemClock, systemRandom } from '../kernel/index.ts'
+import type { AnyEventDefinition, Message } from '../message/index.ts'
+import {
+  byError,
+  type CallContext,
+  cancel,
+  type Effect,
+  exponential,
+  type Handler,
+  none,
+  on,
+  remove,
+  schedule,
+  set,
+} from '../runtime/index.ts'
+import { channels } from '../telemetry/index.ts'
+import type { AnySaga, SagaDefinition } from './definition.ts'
+import { drive } from './drive.ts'
+import { InboxFullError } from './errors.ts'
+import { checkedInput, isEvent } from './input-checks.ts'
+import { inputDefinition, inputEffect, inputType, type SagaInput } from './inputs.ts'
+import { draftOf, isEnded, type Journal, type JournalDraft, nextDueMs } from './journal.ts'
+import { inboxCountMax, receive } from './receive.ts'
+
+/** Where a saga runs. */
+export interface SagaGround {
+  readonly app: string
+  readonly clock?: Clock
+  readonly random?: Random
+}
+
+type Effects = readonly Effect<Journal | null>[]
+
+/** Consumer group of a saga of an app. */
+export function sagaGroup(app: string, saga: string): string {
+  return `${app}.saga:${saga}`
+}
+
+/** Namespace in which an engine keeps the instances of a saga of an app. */
+export function sagaNamespace(app: string, saga: string): string {
+  return `saga:${app}.${saga}`
+}
+
+/** What the runtime runs: one handler per saga, whose state under a key is the journal of the instance. */
+export function sagaHandler(saga: AnySaga, ground: SagaGround): Handler {
+  const { definition } = saga
+  const worker = new SagaWorker(definition, ground)
+  const { key: keyOf } = definition
+  const events = [inputDefinition(ground.app, saga.name), ...eventsOf(definition)] as unknown as readonly [
+    AnyEventDefinition,
+  ]
+  return on(
+    events,
+    {
+      name: `saga:${saga.name}`,
+      ...(keyOf !== undefined && {
+        key: (message: Message) => (message.type === inputType ? (message.partitionkey as string) : keyOf(message)),
+      }),
+      state: { initial: null as Journal | null },
+      // What goes wrong within an instance stands in its journal; this is for what cannot be taken in at all.
+      retry: byError([{ on: 'SAGA_INPUT_INVALID', use: none }], exponential({ max: 3 })),
+      concurrency: definition.concurrency,
+      // Each step has a time-out of its own, and so has a body that waits for something else.
+      timeout: '365d',
+      timers: { wake: (timer, state, ctx) => worker.wake(timer.key, state, ctx) },
+    },
+    (message, state, ctx) => worker.handle(message, state, ctx),
+  )
+}
+
+/** Events that start instances or are signals to them. */
+function eventsOf({ start, signals }: SagaDefinition): readonly AnyEventDefinition[] {
+  return [...new Set([start, ...Object.values(signals)].filter(isEvent))]
+}
+
+class SagaWorker {
+  readonly #definition: SagaDefinition
+  readonly #app: string
+  readonly #group: string
+  readonly #clock: Clock
+  readonly #random: Random
+
+  constructor(definition: SagaDefinition, { app, clock = systemClock, random = systemRandom }: SagaGround) {
+    this.#definition = definition
+    this.#app = app
+    this.#group = sagaGroup(app, definition.name)
+    this.#clock = clock
+    this.#random = random
+  }
+
+  handle(message: Message, journal: Journal | null, ctx: CallContext): Effects | Promise<Effects> {
+    const key = this.#keyOf(message)
+    const { name, version } = this.#definition
+    const input = this.#inputOf(message, journal)
+    const received = receive(journal, input, message, version, this.#clock.nowMs())
+    switch (received.kind) {
+      case 'ignored':
+        return []
+      case 'inbox-full':
+        throw new InboxFullError(name, key, inboxCountMax)
+      case 'gone':
+        return this.#gone(input)
+      case 'kept':
+        return this.#finish(key, journal, received.draft, [])
+      case 'drives':
+        return this.#drive(key, journal, received.draft, ctx, message.id)
+    }
+  }
+
+  wake(key: string, journal: Journal | null, ctx: CallContext): Effects | Promise<Effects> {
+    if (journal === null) return []
+    const { wakeMs: _wake, ...rest } = journal
+    if (isKeptOnly(journal) && this.#expiryMs(journal) <= this.#clock.nowMs()) return [remove()]
+    return this.#drive(key, journal, draftOf(rest), ctx, undefined)
+  }
+
+  async #drive(
+    key: string,
+    before: Journal | null,
+    draft: JournalDraft,
+    ctx: CallContext,
+    messageId: string | undefined,
+  ): Promise<Effects> {
+    if (messageId !== undefined && draft.taken?.includes(messageId) !== true) {
+      draft.taken = [...(draft.taken ?? []), messageId]
+    }
+    const host = {
+      definition: this.#definition,
+      app: this.#app,
+      group: this.#group,
+      source: `/${this.#app}/saga/${this.#definition.name}`,
+      key,
+      clock: this.#clock,
+      random: this.#random,
+      signal: ctx.signal,
+      checkpoint: (next: Journal, effects: readonly Effect[]) => ctx.checkpoint([set(next), ...effects]),
+    }
+    const { journal, effects } = await drive(host, draft)
+    const after = draftOf(journal)
+    const taken = after.taken?.filter((id) => id !== messageId) ?? []
+    if (taken.length > 0) after.taken = taken
+    else delete after.taken
+    return this.#finish(key, before, after, effects)
+  }
+
+  /** The journal, and the timer that wakes the instance up. */
+  #finish(key: string, before: Journal | null, draft: JournalDraft, effects: readonly Effect[]): Effects {
+    const wakeMs = isKeptOnly(draft) ? this.#expiryMs(draft) : nextDueMs(draft)
+    const timer =
+      wakeMs === draft.wakeMs ? undefined : wakeMs === undefined ? cancel('wake') : schedule('wake', { at: wakeMs })
+    if (wakeMs === undefined) delete draft.wakeMs
+    else draft.wakeMs = wakeMs
+    if (channels.saga.hasSubscribers && before?.status !== draft.status) {
+      const problem = draft.parked?.problem ?? draft.failure?.message ?? null
+      channels.saga.publish({
+        handler: this.#group,
+        key,
+        status: draft.status,
+        before: before?.status ?? null,
+        problem,
+      })
+    }
+    return [set(draft), ...effects, ...(timer === undefined ? [] : [timer])]
+  }
+
+  #expiryMs({ endedMs, changedMs }: Journal): number {
+    return (endedMs ?? changedMs) + this.#definition.keepMs
+  }
+
+  #keyOf(message: Message): string {
+    const { key } = this.#definition
+    return (key === undefined || message.type === inputType ? message.partitionkey : key(message)) as string
+  }
+
+  /** An event starts an instance or is a signal to it; if it can be both, it depends on whether there is one. */
+  #inputOf(message: Message, journal: Journal | null): SagaInput {
+    const { start, signals } = this.#definition
+    const data = message.data as Json
+    if (message.type === inputType) return checkedInput(this.#definition, message.data as SagaInput)
+    const signal = Object.entries(signals).find(([, source]) => isEvent(source) && source.type === message.type)
+    const isStart = isEvent(start) && start.type === message.type
+    const isThere = journal !== null && journal.status !== 'expected'
+    if (isStart && (signal === undefined || !isThere || journal.id === message.id))
+      return { kind: 'start', input: data }
+    return { kind: 'signal', name: (signal as [string, unknown])[0], data }
+  }
+
+  #gone(input: SagaInput): Effects {
+    const parent = input.kind === 'compensate' ? input.parent : undefined
+    if (parent === undefined) return []
+    const { saga, key, entry, id } = parent
+    return [inputEffect(this.#app, saga, key, { kind: 'child', entry, id, outcome: { status: 'gone' } })]
+  }
+}
+
+/** Nothing will happen to it any more, but that it is forgotten. */
+function isKeptOnly({ status }: Pick<Journal, 'status'>): boolean {
+  return isEnded(status) || status === 'expected'
+}

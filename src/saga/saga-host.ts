@@ -1,0 +1,22 @@
+import type { Clock, Random } from '../kernel/index.ts'
+import type { Effect } from '../runtime/index.ts'
+import type { SagaDefinition } from './definition.ts'
+import type { Journal } from './journal.ts'
+
+/** Where one instance is at work: its surroundings, and the way its journal becomes durable. */
+export interface SagaHost {
+  readonly definition: SagaDefinition
+  readonly app: string
+  /** Consumer group of the saga: what its idempotency keys begin with. */
+  readonly group: string
+  /** Source of the messages that the instance publishes. */
+  readonly source: string
+  readonly key: string
+  readonly clock: Clock
+  /** For pauses between attempts only. */
+  readonly random: Random
+  /** Aborts when nobody waits for this work any more. */
+  readonly signal: AbortSignal
+  /** Makes a journal durable, together with effects; resolves when it is. */
+  readonly checkpoint: (journal: Journal, effects: readonly Effect[]) => Promise<void>
+}

@@ -1,0 +1,146 @@
+import { durationMs, frozenJson, type Json } from '../kernel/index.ts'
+import { exponential, type RetryPolicy } from '../runtime/index.ts'
+import type { AnyStep, StepContext } from './definition.ts'
+import { StepRejectedError, StepTimeoutError } from './errors.ts'
+import type { ErrorNote, StepEntry, UndoNote } from './journal.ts'
+import { errorNote } from './journal.ts'
+import type { SagaHost } from './saga-host.ts'
+
+const defaultRetry = exponential()
+const defaultUndoRetry = exponential({ initial: '1s', maxDelay: '5m', max: 1_000_000 })
+/** How long an undo waits whose policy has given up: it goes on all the same. */
+const undoPauseMs = 5 * 60 * 1000
+
+/** How an attempt ended. */
+export type StepOutcome =
+  | { readonly kind: 'done'; readonly output: Json }
+  | { readonly kind: 'rejected'; readonly note: ErrorNote; readonly facts: Json }
+  | { readonly kind: 'failed'; readonly error: unknown; readonly isFinal: boolean }
+
+/** Runs a step once. Never rejects, but for the host's signal. */
+export async function attemptStep(host: SagaHost, id: string, step: AnyStep, entry: StepEntry): Promise<StepOutcome> {
+  const run = step.run as (input: unknown, ctx: StepContext) => unknown
+  const ctx = { key: keyOf(host, entry, id), runKey: keyOf(host, entry, id), attempt: entry.attempts + 1 }
+  let output: unknown
+  try {
+    output = await inTime(host, id, step, ctx, (full) => run(entry.input, full))
+  } catch (error) {
+    if (host.signal.aborted) throw host.signal.reason
+    if (error instanceof StepRejectedError) {
+      return {
+        kind: 'rejected',
+        note: { ...errorNote(error), message: error.details.reason },
+        facts: error.details.facts,
+      }
+    }
+    return { kind: 'failed', error, isFinal: false }
+  }
+  try {
+    return { kind: 'done', output: frozenJson((output ?? null) as Json, `the output of step ${id}`) }
+  } catch (error) {
+    // To run it again would do again what it has done.
+    return { kind: 'failed', error, isFinal: true }
+  }
+}
+
+/** Undoes a step once; answers what went wrong. */
+export async function attemptUndo(host: SagaHost, step: AnyStep, entry: StepEntry): Promise<unknown> {
+  const undo = step.undo as (done: unknown, ctx: StepContext) => unknown
+  const isDone = entry.state === 'done' || entry.state === 'skipped'
+  const done = { input: entry.input, output: isDone ? entry.output : undefined, outcome: isDone ? 'done' : 'unknown' }
+  const runKey = keyOf(host, entry, entry.id)
+  const ctx = { key: `${runKey}:undo`, runKey, attempt: (entry.undo?.attempts ?? 0) + 1 }
+  try {
+    await inTime(host, `${entry.id}:undo`, step, ctx, (full) => undo(done, full))
+    return undefined
+  } catch (error) {
+    if (host.signal.aborted) throw host.signal.reason
+    return error ?? new StepRejectedError('it threw nothing')
+  }
+}
+
+/** The entry of a step after an attempt that failed; `undefined`: it has failed for good. */
+export function afterFailure(host: SagaHost, step: AnyStep, entry: StepEntry, error: unknown): StepEntry | undefined {
+  const nowMs = host.clock.nowMs()
+  const attempts = entry.attempts + 1
+  const delayMs = delayOf(step.retry ?? defaultRetry, host, error, attempts, nowMs - entry.firstMs)
+  if (delayMs === undefined) return undefined
+  return { ...entry, state: 'retrying', attempts, error: errorNote(error), dueMs: nowMs + delayMs }
+}
+
+/** How the undoing of an entry stands after an attempt that failed. */
+export function undoAfterFailure(
+  host: SagaHost,
+  policy: RetryPolicy | undefined,
+  undo: UndoNote | undefined,
+  error: unknown,
+): UndoNote & { readonly dueMs: number } {
+  const attempts = (undo?.attempts ?? 0) + 1
+  const delayMs = delayOf(policy ?? defaultUndoRetry, host, error, attempts, 0) ?? undoPauseMs
+  return { state: 'retrying', attempts, error: errorNote(error), dueMs: host.clock.nowMs() + delayMs }
+}
+
+function delayOf(
+  policy: RetryPolicy,
+  host: SagaHost,
+  error: unknown,
+  attempt: number,
+  elapsedMs: number,
+): number | undefined {
+  const delayMs = policy.delayMs({ error, attempt, elapsedMs }, host.random)
+  return delayMs === undefined || !(delayMs >= 0) ? undefined : Math.ceil(delayMs)
+}
+
+/** Tells apart all steps of all lives of all instances. */
+function keyOf({ group, key }: SagaHost, entry: StepEntry, id: string): string {
+  return `${group}:${key}:${entry.life}:${id}`
+}
+
+/** Runs it until it is done, takes too long, or nobody waits any more. */
+function inTime(
+  host: SagaHost,
+  id: string,
+  { timeout }: AnyStep,
+  ctx: { readonly key: string; readonly runKey: string; readonly attempt: number },
+  run: (ctx: StepContext) => unknown,
+): Promise<unknown> {
+  const { clock, signal } = host
+  const timeoutMs = durationMs(timeout ?? '30s')
+  const abort = new AbortController()
+  return new Promise((resolve, reject) => {
+    const over = (reason: unknown): void => {
+      abort.abort(reason)
+      reject(reason)
+    }
+    const onAbort = (): void => over(signal.reason)
+    if (signal.aborted) {
+      onAbort()
+      return
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
+    const timer = clock.setTimer(() => over(new StepTimeoutError(id, timeoutMs)), timeoutMs, { unref: true })
+    const full: StepContext = {
+      ...ctx,
+      sagaKey: host.key,
+      get signal() {
+        return abort.signal
+      },
+      nowMs: () => clock.nowMs(),
+    }
+    const finish = (): void => {
+      timer.cancel()
+      signal.removeEventListener('abort', onAbort)
+    }
+    const running = (async () => run(full))()
+    running.then(
+      (value) => {
+        finish()
+        resolve(value)
+      },
+      (error: unknown) => {
+        finish()
+        reject(error)
+      },
+    )
+  })
+}

@@ -1,0 +1,118 @@
+import { type Duration, durationMs, frozenJson, VirtualClock } from '../kernel/index.ts'
+import { contextFor, type Message, runInContext } from '../message/index.ts'
+import type { CallContext, Effect, Handler, HandlerContext } from '../runtime/index.ts'
+import type { Choreography, ProcessState } from '../saga/index.ts'
+
+/** An event, or a look at the time, that was given up. */
+export interface GivenUp {
+  readonly key: string
+  /** Type of the event; `null`: what waited for the beginning of its process did so for too long. */
+  readonly type: string | null
+  readonly error: unknown
+}
+
+/**
+ * Runs a choreography without an engine, in memory, on a clock that stands still until it is told to move.
+ *
+ * @example
+ * ```ts
+ * const test = choreographyTest(fulfilment)
+ * test.send(PaymentReceived({ orderId: 'o1' }), OrderPlaced({ orderId: 'o1' }))
+ * await test.advance('15m')
+ * assert.deepEqual(test.published.map(({ type }) => type), ['OrderRejected'])
+ * ```
+ */
+export function choreographyTest(
+  choreography: Choreography,
+  options: { readonly startMs?: number } = {},
+): ChoreographyTest {
+  return new ChoreographyTest(choreography, options.startMs)
+}
+
+/** A choreography under test. Made by {@link choreographyTest}. */
+export class ChoreographyTest {
+  readonly clock: VirtualClock
+  /** What was published, in order. */
+  readonly published: Message[] = []
+  /** Commands that were sent, in order, also those that are to wait. */
+  readonly sent: Message[] = []
+  /** What would be dead letters. */
+  readonly givenUp: GivenUp[] = []
+  readonly #choreography: Choreography
+  readonly #processes = new Map<string, ProcessState>()
+  readonly #looks = new Map<string, { cancel(): void }>()
+
+  constructor(choreography: Choreography, startMs?: number) {
+    this.#choreography = choreography
+    this.clock = new VirtualClock(startMs)
+  }
+
+  /** Sends events, one after the other. */
+  send(...events: readonly Message[]): void {
+    const { handle, key: keyOf, name } = this.#choreography
+    for (const event of events) {
+      const key = (keyOf === undefined ? event.partitionkey : keyOf(event)) as string
+      const context = contextFor(event, { source: '/test', clock: this.clock, handlerId: name })
+      const handled = (): unknown => handle(event, this.#processes.get(key) ?? null, this.#context(event.id))
+      this.#run(key, event.type, () => runInContext(context, handled))
+    }
+  }
+
+  /** Moves the clock, and lets time-outs apply that fall due on the way. */
+  async advance(duration: Duration): Promise<void> {
+    await this.clock.advance(durationMs(duration))
+  }
+
+  /** A process as it was committed last. */
+  process(key: string): ProcessState | undefined {
+    return this.#processes.get(key)
+  }
+
+  #run(key: string, type: string | null, run: () => unknown): void {
+    let effects: readonly Effect<unknown>[]
+    try {
+      effects = run() as readonly Effect<unknown>[]
+    } catch (error) {
+      this.givenUp.push({ key, type, error })
+      return
+    }
+    for (const effect of effects) this.#apply(key, effect)
+  }
+
+  #apply(key: string, effect: Effect<unknown>): void {
+    if (effect.kind === 'publish') this.published.push(...effect.messages)
+    else if (effect.kind === 'send') this.sent.push(effect.command)
+    else if (effect.kind === 'remove') this.#processes.delete(key)
+    // As the store gives it back.
+    else if (effect.kind === 'set') {
+      this.#processes.set(key, frozenJson(JSON.parse(JSON.stringify(effect.value))) as ProcessState)
+    } else if (effect.kind === 'cancel') this.#looks.get(key)?.cancel()
+    else if (effect.kind === 'schedule') this.#schedule(key, (effect.when as { readonly at: number }).at)
+  }
+
+  #schedule(key: string, dueMs: number): void {
+    this.#looks.get(key)?.cancel()
+    const look = this.#choreography.timers['look'] as Handler['timers'][string]
+    const timer = { id: 'look', key, data: null, dueMs }
+    const fire = (): void =>
+      this.#run(key, null, () => look(timer, this.#processes.get(key) ?? null, this.#context(`look ${key}`)))
+    this.#looks.set(key, this.clock.setTimer(fire, Math.max(0, dueMs - this.clock.nowMs())))
+  }
+
+  #context(id: string): HandlerContext {
+    const never = new AbortController().signal
+    const call: CallContext['call'] = async (fn) => fn(never)
+    return {
+      key: `${this.#choreography.name}:${id}`,
+      signal: never,
+      attempt: 1,
+      nowMs: () => this.clock.nowMs(),
+      checkpoint: () => Promise.resolve(),
+      call,
+      topic: 'test',
+      partition: 0,
+      offset: 0,
+      timestampMs: this.clock.nowMs(),
+    }
+  }
+}

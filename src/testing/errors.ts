@@ -1,0 +1,49 @@
+import { MillraceError } from '../kernel/index.ts'
+
+/**
+ * A specification that does not hold. Test runners show `expected` and `actual` beside each other, as they do for any
+ * assertion.
+ */
+export class SpecificationFailedError extends MillraceError<
+  'SPECIFICATION_FAILED',
+  { readonly subject: string; readonly what: string }
+> {
+  readonly expected: unknown
+  readonly actual: unknown
+  /** Asks runners for the difference. */
+  readonly showDiff: boolean = true
+
+  constructor(subject: string, what: string, expected: unknown, actual: unknown) {
+    super({
+      code: 'SPECIFICATION_FAILED',
+      problem: `${subject}: ${what}. Expected ${brief(expected)}, but it was ${brief(actual)}.`,
+      remedy: 'Correct the specification or what it specifies.',
+      details: { subject, what },
+    })
+    this.expected = expected
+    this.actual = actual
+  }
+}
+
+const charactersMax = 1000
+
+function brief(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value)
+  return text.length <= charactersMax ? text : `${text.slice(0, charactersMax)}…`
+}
+
+/** The body of a saga does not ask for the same things when it runs again. */
+export class SagaNotDeterministicError extends MillraceError<
+  'SAGA_NOT_DETERMINISTIC',
+  { readonly saga: string; readonly key: string; readonly problem: string }
+> {
+  constructor(saga: string, key: string, problem: string) {
+    super({
+      code: 'SAGA_NOT_DETERMINISTIC',
+      problem: `The body of saga ${saga} was run again over the journal of ${JSON.stringify(key)}. ${problem}`,
+      remedy:
+        'Take times and lots from the saga, touch the outside world in steps only, and keep nothing between runs.',
+      details: { saga, key, problem },
+    })
+  }
+}

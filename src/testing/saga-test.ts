@@ -1,0 +1,330 @@
+import {
+  type Duration,
+  durationMs,
+  frozenJson,
+  isoTime,
+  type Json,
+  SeededRandom,
+  VirtualClock,
+} from '../kernel/index.ts'
+import { contextFor, type Message, runInContext } from '../message/index.ts'
+import type { Effect, Handler } from '../runtime/index.ts'
+import {
+  type AnySaga,
+  type CarriedBy,
+  checkedInput,
+  inputMessage,
+  instanceOf,
+  type Journal,
+  outcomeOf,
+  replayProblem,
+  type Saga,
+  type SagaInput,
+  type SagaInstance,
+  type SagaOutcome,
+  type SignalSet,
+  sagaGroup,
+  sagaHandler,
+  sagaTopic,
+} from '../saga/index.ts'
+import { SagaNotDeterministicError } from './errors.ts'
+import { type Interruption, SagaLane, type SagaTask } from './saga-lane.ts'
+
+/** How a saga is tested. */
+export interface SagaTestOptions {
+  /** Sagas beside the one that is tested: its children. Default: none. */
+  readonly others?: readonly AnySaga[]
+  /**
+   * Runs the body again over the journal after each commit, and fails the test if it does not ask for the same things.
+   * Default `true`.
+   */
+  readonly replay?: boolean
+  /** Default: `2026-01-01T00:00:00Z`. Milliseconds since 1970. */
+  readonly startMs?: number
+  /** For pauses between attempts, which hold some chance. Default 1. */
+  readonly seed?: number
+  /** Asked at each commit: lets the process die there, `'before'` it is real or right `'after'`. Default: it lives. */
+  readonly interrupt?: (commit: number) => Interruption
+}
+
+/** Turns without anything new after which steps are taken to wait for the clock, or for something real. */
+const quietTurns = 50
+
+interface World {
+  readonly saga: AnySaga
+  readonly handler: Handler
+  readonly journals: Map<string, Journal>
+  readonly lanes: Map<string, SagaLane>
+  readonly timers: Map<string, { cancel(): void }>
+}
+
+const app = 'test'
+
+/**
+ * Runs a saga without an engine, in memory, on a clock that stands still until it is told to move.
+ *
+ * Each call resolves when the saga has come to rest: it has ended, waits, or a step takes time. Steps are run as they are;
+ * give the saga steps that answer at once, or take their time from `clock`.
+ *
+ * @example
+ * ```ts
+ * const test = sagaTest(checkout)
+ * await test.start('o1', { orderId: 'o1', total: '9.90' })
+ * await test.advance('15m')
+ * assert.equal(test.instance('o1')?.status, 'compensated')
+ * ```
+ */
+export function sagaTest<Input, Result, Signals extends SignalSet>(
+  saga: Saga<Input, Result, Signals>,
+  options: SagaTestOptions = {},
+): SagaTest<Input, Result, Signals> {
+  return new SagaTest(saga, options)
+}
+
+/** A saga under test. Made by {@link sagaTest}. */
+export class SagaTest<Input, Result, Signals extends SignalSet> {
+  readonly clock: VirtualClock
+  /** What was published, in order, but for what sagas tell each other. */
+  readonly published: Message[] = []
+  /** Commands that were sent, in order, also those that are to wait. */
+  readonly sent: Message[] = []
+  readonly #saga: AnySaga
+  readonly #options: SagaTestOptions
+  readonly #random: SeededRandom
+  readonly #worlds = new Map<string, World>()
+  readonly #busy = new Set<Promise<void>>()
+  readonly #failures: unknown[] = []
+  #activity = 0
+  #commitCount = 0
+  #messageCount = 0
+
+  constructor(saga: Saga<Input, Result, Signals>, options: SagaTestOptions) {
+    this.#saga = saga
+    this.#options = options
+    this.clock = new VirtualClock(options.startMs)
+    this.#random = new SeededRandom(options.seed ?? 1)
+    for (const one of [saga, ...(options.others ?? [])]) this.deploy(one)
+  }
+
+  /** Puts another declaration of a saga in the place of the one with its name, as a new version of the program does. */
+  deploy(saga: AnySaga): void {
+    const handler = sagaHandler(saga, { app, clock: this.clock, random: this.#random })
+    const topic = sagaTopic(app, saga.name)
+    const before = this.#worlds.get(topic)
+    const kept = before ?? { journals: new Map(), timers: new Map() }
+    this.#worlds.set(topic, { saga, handler, journals: kept.journals, timers: kept.timers, lanes: new Map() })
+  }
+
+  /** Starts an instance. */
+  start(key: string, input: Input): Promise<void> {
+    return this.#tell(key, { kind: 'start', input: input as Json })
+  }
+
+  signal<Name extends keyof Signals & string>(key: string, name: Name, data: CarriedBy<Signals[Name]>): Promise<void> {
+    return this.#tell(key, { kind: 'signal', name, data: data as Json })
+  }
+
+  cancel(key: string, reason = 'it was asked for'): Promise<void> {
+    return this.#tell(key, { kind: 'cancel', reason })
+  }
+
+  retry(key: string): Promise<void> {
+    return this.#tell(key, { kind: 'retry' })
+  }
+
+  skip(key: string, step: string, output: unknown = null): Promise<void> {
+    return this.#tell(key, { kind: 'skip', step, output: output as Json })
+  }
+
+  compensate(key: string, reason = 'it was asked for'): Promise<void> {
+    return this.#tell(key, { kind: 'compensate', reason })
+  }
+
+  /** Sends an event to all sagas here that it starts, or to which it is a signal. */
+  send(event: Message): Promise<void> {
+    for (const world of this.#worlds.values()) {
+      const { handler } = world
+      if (!handler.events.some(({ type }) => type === event.type)) continue
+      const key = handler.key === undefined ? event.partitionkey : handler.key(event)
+      this.#push(world, key as string, { kind: 'message', message: event })
+    }
+    return this.#settle()
+  }
+
+  /** Moves the clock, and lets everything happen that falls due on the way. */
+  async advance(duration: Duration): Promise<void> {
+    const endMs = this.clock.monotonicMs() + durationMs(duration)
+    for (;;) {
+      await this.#settle()
+      const nextMs = this.clock.nextTimerMs
+      const leftMs = endMs - this.clock.monotonicMs()
+      if (nextMs === undefined || nextMs > leftMs) {
+        await this.clock.advance(leftMs)
+        return this.#settle()
+      }
+      await this.clock.advance(nextMs)
+    }
+  }
+
+  /** Resolves when nothing is at work any more, whatever time the steps take. */
+  async idle(): Promise<void> {
+    while (this.#busy.size > 0) await Promise.all(this.#busy)
+    await this.#settle()
+  }
+
+  /** An instance as it was committed last. */
+  instance(key: string, saga: AnySaga = this.#saga): SagaInstance<Input, Result> | undefined {
+    const journal = this.#worlds.get(sagaTopic(app, saga.name))?.journals.get(key)
+    return journal === undefined ? undefined : (instanceOf(saga.name, key, journal) as SagaInstance<Input, Result>)
+  }
+
+  /** How an instance ended, or why it does not; `undefined`: it goes on. */
+  outcome(key: string): SagaOutcome<Result> | undefined {
+    const journal = this.#worlds.get(sagaTopic(app, this.#saga.name))?.journals.get(key)
+    return journal === undefined ? undefined : (outcomeOf(journal) as SagaOutcome<Result> | undefined)
+  }
+
+  /** How many commits there were: checkpoints, and ends of what was done for a message or a timer. */
+  get commitCount(): number {
+    return this.#commitCount
+  }
+
+  #tell(key: string, input: SagaInput): Promise<void> {
+    const world = this.#worlds.get(sagaTopic(app, this.#saga.name)) as World
+    const checked = checkedInput(world.saga.definition, frozenJson(input as unknown as Json) as unknown as SagaInput)
+    const id = `test-${++this.#messageCount}`
+    const context = { source: '/test', nextId: () => id, nowMs: () => this.clock.nowMs() }
+    const message = runInContext(context, () => inputMessage(app, world.saga.name, key, checked))
+    this.#push(world, key, { kind: 'message', message })
+    return this.#settle()
+  }
+
+  #push(world: World, key: string, task: SagaTask): void {
+    let lane = world.lanes.get(key)
+    if (lane === undefined) {
+      lane = this.#laneOf(world, key)
+      world.lanes.set(key, lane)
+    }
+    this.#activity++
+    const run: Promise<void> = lane
+      .push(task)
+      .catch((error: unknown) => void this.#failures.push(error))
+      .finally(() => {
+        this.#activity++
+        this.#busy.delete(run)
+      })
+    this.#busy.add(run)
+  }
+
+  #laneOf(world: World, key: string): SagaLane {
+    const { handler, saga, journals } = world
+    return new SagaLane({
+      handler,
+      key,
+      nowMs: () => this.clock.nowMs(),
+      journal: () => (journals.get(key) ?? null) as Json,
+      apply: (effects) => this.#apply(world, key, effects),
+      interrupt: () => {
+        this.#commitCount++
+        return this.#options.interrupt?.(this.#commitCount)
+      },
+      origin: () => originMessage(journals.get(key) as Journal),
+      inContext: (message, fn) => {
+        const options = { source: `/test/saga/${saga.name}`, clock: this.clock, handlerId: sagaGroup(app, saga.name) }
+        return runInContext(contextFor(message, options), fn)
+      },
+    })
+  }
+
+  async #apply(world: World, key: string, effects: readonly Effect<unknown>[]): Promise<void> {
+    this.#activity++
+    for (const effect of effects) {
+      switch (effect.kind) {
+        case 'set':
+          // As the store gives it back.
+          world.journals.set(key, frozenJson(JSON.parse(JSON.stringify(effect.value))) as Journal)
+          break
+        case 'remove':
+          world.journals.delete(key)
+          break
+        case 'schedule':
+          this.#schedule(world, key, (effect.when as { readonly at: number }).at)
+          break
+        case 'cancel':
+          world.timers.get(key)?.cancel()
+          break
+        case 'publish':
+          this.#publish(effect.messages, effect.topic)
+          break
+        case 'send':
+          this.sent.push(effect.command)
+          break
+        case 'append':
+        case 'write':
+          break
+      }
+    }
+    await this.#replay(world, key)
+  }
+
+  #publish(messages: readonly Message[], topic: string | undefined): void {
+    const world = topic === undefined ? undefined : this.#worlds.get(topic)
+    for (const message of messages) {
+      if (world === undefined) this.published.push(message)
+      else this.#push(world, message.partitionkey as string, { kind: 'message', message })
+    }
+  }
+
+  #schedule(world: World, key: string, dueMs: number): void {
+    world.timers.get(key)?.cancel()
+    // Whoever is deployed by then.
+    const fire = (): void => {
+      const topic = sagaTopic(app, world.saga.name)
+      this.#push(this.#worlds.get(topic) as World, key, { kind: 'wake', dueMs })
+    }
+    world.timers.set(key, this.clock.setTimer(fire, Math.max(0, dueMs - this.clock.nowMs())))
+  }
+
+  async #replay({ saga, journals }: World, key: string): Promise<void> {
+    const journal = journals.get(key)
+    if (journal === undefined || this.#options.replay === false) return
+    const host = {
+      definition: saga.definition,
+      app,
+      group: sagaGroup(app, saga.name),
+      source: `/test/saga/${saga.name}`,
+      key,
+      clock: this.clock,
+      random: new SeededRandom(1),
+      signal: new AbortController().signal,
+      checkpoint: () => Promise.resolve(),
+    }
+    const problem = await replayProblem(host, journal)
+    if (problem !== undefined) this.#failures.push(new SagaNotDeterministicError(saga.name, key, problem))
+  }
+
+  async #settle(): Promise<void> {
+    let seen = this.#activity
+    for (let quiet = 0; this.#busy.size > 0 && quiet < quietTurns; ) {
+      await new Promise((resolve) => setImmediate(resolve))
+      quiet = this.#activity === seen ? quiet + 1 : 0
+      seen = this.#activity
+    }
+    if (this.#failures.length > 0) throw this.#failures.shift()
+  }
+}
+
+/** What the messages of a timer inherit from. */
+function originMessage({ id, origin }: Journal): Message {
+  return Object.freeze({
+    specversion: '1.0',
+    id,
+    source: '/test',
+    type: 'test',
+    time: isoTime(0),
+    ...origin,
+    datacontenttype: 'application/json',
+    dataversion: 1,
+    data: null,
+  } as const)
+}

@@ -1,0 +1,163 @@
+import { describe, expect, it } from 'vitest'
+import {
+  accountDecider,
+  Deposit,
+  Deposited,
+  Open,
+  Opened,
+  Withdraw,
+  Withdrawn,
+} from '../domain/account.test-support.ts'
+import { boundary, projection, reject, view } from '../domain/index.ts'
+import { SpecificationFailedError, specification } from './index.ts'
+
+const account = accountDecider()
+const { given } = specification(account)
+const opened = [Opened({ id: 'a' }), Deposited({ id: 'a', amount: 10 })]
+
+describe('a specification of a decider', () => {
+  it('holds where the decision is the one that is expected', () => {
+    given([])
+      .when(Open({ id: 'a' }))
+      .then(Opened({ id: 'a' }))
+    given(opened)
+      .when(Withdraw({ id: 'a', amount: 10 }))
+      .then([Withdrawn({ id: 'a', amount: 10 })])
+    given(opened)
+      .when(Withdraw({ id: 'a', amount: 11 }))
+      .then(reject('OVERDRAWN'))
+    given(opened)
+      .when(Withdraw({ id: 'a', amount: 11 }))
+      .then(reject('OVERDRAWN', 'The balance is too low.', { balance: 10 }))
+  })
+
+  it.each([
+    [
+      'other data',
+      () =>
+        given([])
+          .when(Open({ id: 'a' }))
+          .then(Opened({ id: 'b' })),
+    ],
+    [
+      'nothing',
+      () =>
+        given([])
+          .when(Open({ id: 'a' }))
+          .then([]),
+    ],
+    [
+      'events instead of a rejection',
+      () =>
+        given([])
+          .when(Deposit({ id: 'a', amount: 1 }))
+          .then([]),
+    ],
+    [
+      'a rejection instead of events',
+      () =>
+        given([])
+          .when(Open({ id: 'a' }))
+          .then(reject('OPEN')),
+    ],
+    [
+      'another code',
+      () =>
+        given(opened)
+          .when(Withdraw({ id: 'a', amount: 11 }))
+          .then(reject('OPEN')),
+    ],
+    [
+      'other details',
+      () =>
+        given(opened)
+          .when(Withdraw({ id: 'a', amount: 11 }))
+          .then(reject('OVERDRAWN', 'OVERDRAWN', { balance: 1 })),
+    ],
+  ])('fails on %s', (_what, fails) => {
+    expect(fails).toThrow(SpecificationFailedError)
+  })
+
+  it('gives test runners both sides', () => {
+    let failure: unknown
+    try {
+      given([])
+        .when(Open({ id: 'a' }))
+        .then(Opened({ id: 'b' }))
+    } catch (error) {
+      failure = error
+    }
+    expect(failure).toMatchObject({
+      expected: [{ type: 'Opened', data: { id: 'b' } }],
+      actual: [{ type: 'Opened', data: { id: 'a' } }],
+    })
+  })
+
+  it('is not taken for a promise that is kept', async () => {
+    const unfinished: unknown = given([]).when(Open({ id: 'a' }))
+    await expect(Promise.resolve(unfinished)).rejects.toThrow('does not say what is expected')
+  })
+
+  it('finds out a decision that depends on more than command and events', () => {
+    let count = 0
+    const moody = { ...account, decide: () => Deposited({ id: 'a', amount: count++ }) }
+    expect(() =>
+      specification(moody)
+        .given([])
+        .when(Deposit({ id: 'a', amount: 1 })),
+    ).toThrow('differently')
+  })
+
+  it('finds out a state that is changed in place', () => {
+    const careless = {
+      ...account,
+      evolve: (state: { isOpen: boolean; balance: number }) => {
+        state.balance = 7
+        return state
+      },
+    }
+    expect(() =>
+      specification(careless)
+        .given(opened)
+        .when(Open({ id: 'a' })),
+    ).toThrow(TypeError)
+  })
+})
+
+describe('a specification of a boundary', () => {
+  const open = boundary('open', {
+    command: Open,
+    events: [Opened],
+    reads: () => ({
+      opened: projection({ events: [Opened], tags: ['other'], initial: 0, on: { Opened: (n) => n + 1 } }),
+    }),
+    decide: ({ data }, read) => (read.opened > 0 ? reject('OPEN') : Opened(data)),
+  })
+
+  it('counts events by the tags of their definitions', () => {
+    // The events of an account have no tags, so this boundary sees none of them.
+    specification(open)
+      .given(opened)
+      .when(Open({ id: 'a' }))
+      .then([Opened({ id: 'a' })])
+  })
+})
+
+describe('a specification of a view', () => {
+  const balances = view('balances', {
+    events: [Deposited, Withdrawn],
+    key: ({ data }) => data.id,
+    initial: 0,
+    on: {
+      Deposited: (balance, { data }) => balance + data.amount,
+      Withdrawn: (balance, { data }) => (balance === data.amount ? undefined : balance - data.amount),
+    },
+  })
+
+  it('compares all keys', () => {
+    const events = [...opened, Deposited({ id: 'b', amount: 1 }), Withdrawn({ id: 'b', amount: 1 })]
+    specification(balances).given(events).then({ a: 10 })
+    expect(() => specification(balances).given(events).then({ a: 10, b: 0 })).toThrow(SpecificationFailedError)
+    expect(() => specification(balances).given(events).then({})).toThrow(SpecificationFailedError)
+  })
+})
