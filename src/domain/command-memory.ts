@@ -12,8 +12,8 @@ const idCharactersMax = 300
  *
  * The outcome of a command is written in the commit of its events, and expects that none is there yet: so nobody has to look
  * first, and of two processes that handle the same command one gets through. Time is cut into buckets of one window, each
- * its own namespace; what is older is cleared as a whole. Clocks of processes may differ by up to a window: a commit also expects
- * that the command stands in neither of the buckets beside its own.
+ * its own namespace; what is older is cleared. A commit also expects that the command does not stand in the bucket before its
+ * own, nor, in the second half of its own, in the one after it: clocks of processes may differ by up to half a window.
  */
 export class CommandMemory {
   readonly #engine: Engine
@@ -32,19 +32,18 @@ export class CommandMemory {
   /** Remembers an outcome, and expects that none is there. */
   writes(command: Message, outcome: RememberedOutcome): StateWrite[] {
     const key = keyOf(command)
-    const bucket = this.#bucket()
+    const windows = this.#clock.nowMs() / this.#windowMs
+    const bucket = Math.floor(windows)
     if (bucket > this.#clearedBefore) this.#clearOld(bucket)
-    return [
-      {
-        kind: 'set',
-        namespace: this.#prefix + bucket,
-        key,
-        value: outcome as unknown as Json,
-        expectedRevision: 0,
-      },
+    const value = outcome as unknown as Json
+    const writes: StateWrite[] = [
+      { kind: 'set', namespace: this.#prefix + bucket, key, value, expectedRevision: 0 },
       { kind: 'delete', namespace: this.#prefix + (bucket - 1), key, expectedRevision: 0 },
-      { kind: 'delete', namespace: this.#prefix + (bucket + 1), key, expectedRevision: 0 },
     ]
+    if (windows - bucket >= 0.5) {
+      writes.push({ kind: 'delete', namespace: this.#prefix + (bucket + 1), key, expectedRevision: 0 })
+    }
+    return writes
   }
 
   /** The command whose outcome stood there already, if a commit was refused for that. */
