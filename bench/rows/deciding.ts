@@ -1,7 +1,18 @@
 import { join } from 'node:path'
 import { z } from 'zod'
 import { embedded } from '../../src/embedded/index.ts'
-import { app, command, decider, event, type Message, type RunningApp, reject, service } from '../../src/index.ts'
+import {
+  app,
+  boundary,
+  command,
+  decider,
+  event,
+  type Message,
+  projection,
+  type RunningApp,
+  reject,
+  service,
+} from '../../src/index.ts'
 import { inFlight } from '../publishing.ts'
 import type { BenchRow, Figure, RowSettings } from '../row.ts'
 import { alternate, percentile, rateOf } from '../statistics.ts'
@@ -33,6 +44,22 @@ const accountOf = (publish: boolean) =>
     publish,
   })
 
+const ids = z.object({ courseId: z.string(), studentId: z.string() })
+const Subscribe = command('Subscribe', { data: ids })
+const Subscribed = event('Subscribed', { data: ids, tags: (d) => [`course:${d.courseId}`, `student:${d.studentId}`] })
+const countOf = (tag: string) =>
+  projection({ events: [Subscribed], tags: [tag], initial: 0, on: { Subscribed: (count) => count + 1 } })
+const subscribe = boundary('subscribe', {
+  command: Subscribe,
+  events: [Subscribed],
+  reads: (one) => ({
+    taken: countOf(`course:${one.data.courseId}`),
+    courses: countOf(`student:${one.data.studentId}`),
+  }),
+  decide: (one, { taken, courses }) => (taken >= 100 || courses >= 100 ? reject('FULL') : Subscribed(one.data)),
+  publish: false,
+})
+
 /** Commands one after the other; every tenth account gets more than it has withdrawn. */
 function commandOf(index: number, streams: number): Message {
   const accountId = String((index * 7919) % streams)
@@ -59,6 +86,9 @@ async function run({ quick, folder }: RowSettings): Promise<readonly Figure[]> {
   await using stored = await start('stored', false)
   await using published = await start('published', true)
   await using hot = await start('hot', false)
+  await using school = await app('school', { services: [service('courses', [subscribe])] }).start({
+    engine: embedded({ path: join(folder, 'school.db') }),
+  })
   using loop = new SyncLoop(folder)
   const latenciesMs: number[] = []
   const group = Buffer.alloc(callers * 250, 'x')
@@ -73,6 +103,14 @@ async function run({ quick, folder }: RowSettings): Promise<readonly Figure[]> {
     stored: () => rateOf(commits, () => ask(stored, commits, nextRound(), latenciesMs)),
     published: () => rateOf(commits, () => ask(published, commits, nextRound(), [])),
     hot: () => rateOf(commits / 4, () => ask(hot, commits / 4, nextRound(), [], 1)),
+    tags: () =>
+      rateOf(commits / 4, () => {
+        const from = nextRound()
+        return inFlight({ commits: commits / 4, inFlight: callers }, (index) => {
+          const [course, student] = [((from + index) * 7919) % streamCount, ((from + index) * 104_729) % streamCount]
+          return school.ask(Subscribe({ courseId: String(course), studentId: String(student) }))
+        })
+      }),
     sync: () =>
       rateOf(commits, () => {
         for (let i = 0; i < commits / callers; i++) loop.write(group)
@@ -97,6 +135,7 @@ async function run({ quick, folder }: RowSettings): Promise<readonly Figure[]> {
       target: { of: 'value', atLeast: 20_000 },
     },
     { what: 'all on one stream', value: found.hot, unit: 'commands/s', limit },
+    { what: 'over two tags of an event each, by a boundary', value: found.tags, unit: 'commands/s', limit },
     { what: 'latency p50, load, decide, append', value: percentile(latenciesMs, 0.5), unit: 'ms' },
     { what: 'latency p99, load, decide, append', value: percentile(latenciesMs, 0.99), unit: 'ms' },
   ]

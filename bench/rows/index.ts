@@ -25,6 +25,11 @@ export const engineRows: readonly NamedRow[] = [
     load: async () => (await import('./outbox-relay.ts')).outboxRelay,
   },
   {
+    name: 'capture',
+    title: 'Changes of tables in PostgreSQL: capture to the embedded engine',
+    load: async () => (await import('./capture.ts')).captureRow,
+  },
+  {
     name: 'kafka-publish',
     title: 'Kafka: publish and consume beside the bare client',
     load: async () => (await import('./kafka-publish.ts')).kafkaPublish,

@@ -25,6 +25,7 @@ function shown(outcome: CommandOutcome): string {
 }
 
 // A clock that is moved by hand, so that the example prints the same each day.
+const dayMs = 24 * 60 * 60 * 1000
 const clock = new VirtualClock(Date.parse('2026-01-01T00:00:00Z'))
 await using engine = await embedded({ path: ':memory:' }).open({ clock })
 await using running = await bank.start({ engine, clock })
@@ -45,7 +46,7 @@ for (const commands of days) {
     const what = [one.type, 'amount' in one.data ? one.data.amount : ''].join(' ').trimEnd()
     print(`${what.padEnd(12)} ${shown(outcome)}; balance ${balance}`)
   }
-  await clock.advance('1d')
+  clock.setWallClock(clock.nowMs() + dayMs)
 }
 
 const past = history(engine)

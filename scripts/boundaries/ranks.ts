@@ -15,10 +15,10 @@ export const ranks: Readonly<Record<string, number>> = {
   embedded: 3,
   postgres: 3,
   kafka: 3,
-  // Tables of the user's own, from which and to which any engine is served.
-  outbox: 3.2,
   // Changes of tables of the user's own, for any engine.
   capture: 3.2,
+  // Tables of the user's own, from which and to which any engine is served.
+  outbox: 3.3,
   // Composes engines of which it knows the port only.
   bridge: 3.5,
   runtime: 4,

@@ -48,6 +48,30 @@ describe('ask', () => {
     expect(await typesOf(engine, 'account-a')).toEqual(['Opened', 'Deposited', 'Withdrawn'])
   })
 
+  it('decides what is asked at once in the order in which it was asked, and tells each what is its own', async () => {
+    await using engine = await memoryEngine()
+    await using running = await bank.start({ engine })
+    const outcomes = await Promise.all([
+      running.ask(Open({ id: 'a' })),
+      running.ask(Deposit({ id: 'a', amount: 5 })),
+      running.ask(Withdraw({ id: 'a', amount: 6 })),
+      running.ask(Withdraw({ id: 'a', amount: 5 })),
+    ])
+    expect(kindsOf(outcomes)).toEqual(['accepted', 'accepted', 'OVERDRAWN', 'accepted'])
+    const told = outcomes.flatMap((one) => (one.kind === 'accepted' ? [one] : []))
+    for (const { events, published } of told) {
+      expect(events).toHaveLength(1)
+      const [place] = published
+      const read = await engine.topics.read({
+        topic: 'accounts',
+        partition: place?.partition ?? 0,
+        offset: place?.offset ?? 0,
+      })
+      const [record] = read.records
+      expect(record?.kind === 'message' ? record.message.id : record?.kind).toBe(events[0]?.id)
+    }
+  })
+
   it('is finished when the app has stopped', async () => {
     using folder = temporaryFolder()
     const path = folder.path('bank.db')

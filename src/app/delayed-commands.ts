@@ -2,8 +2,10 @@ import type { Engine, Timer } from '../engine/index.ts'
 import type { Clock, Timer as ClockTimer } from '../kernel/index.ts'
 import { delayedCommand, delayedSendOwner, type TopicResolver } from '../runtime/index.ts'
 
-/** The wall clock may jump, and other processes schedule too: it is looked at this often at least. */
+/** The wall clock may jump forward: it is looked at this often while a command waits. */
 const lookEveryMs = 1000
+/** Another process that had a command to send may be gone: the store is asked this often at least. */
+const askEveryMs = 60_000
 const dueMax = 256
 
 /**
@@ -18,8 +20,12 @@ export class DelayedCommands {
   readonly #onError: (error: unknown) => void
   #wakeUp: ClockTimer | undefined
   #wakeUpMs = 0
+  /** When the store is to be asked next, by the wall clock. */
+  #askMs = 0
   #stopListening: () => void = () => undefined
   #sending: Promise<void> | undefined
+  /** When the next command that is known of is due. */
+  #knownMs = Number.POSITIVE_INFINITY
   #stopped = false
 
   constructor(options: {
@@ -37,7 +43,10 @@ export class DelayedCommands {
   }
 
   start(): void {
-    this.#stopListening = this.#engine.timers.onScheduled(this.#owner, (dueMs) => this.#arm(dueMs))
+    this.#stopListening = this.#engine.timers.onScheduled(this.#owner, (dueMs) => {
+      this.#knownMs = Math.min(this.#knownMs, dueMs)
+      this.#arm(dueMs)
+    })
     this.#arm(this.#clock.nowMs())
   }
 
@@ -52,7 +61,9 @@ export class DelayedCommands {
   #arm(dueMs: number): void {
     if (this.#stopped) return
     const nowMs = this.#clock.nowMs()
-    const atMs = Math.max(nowMs, Math.min(dueMs, nowMs + lookEveryMs))
+    if (dueMs < this.#askMs) this.#askMs = dueMs
+    const longestMs = dueMs === Number.POSITIVE_INFINITY ? askEveryMs : lookEveryMs
+    const atMs = Math.max(nowMs, Math.min(this.#askMs, nowMs + longestMs))
     if (this.#wakeUp !== undefined) {
       if (atMs >= this.#wakeUpMs) return
       this.#wakeUp.cancel()
@@ -64,9 +75,18 @@ export class DelayedCommands {
 
   #look(): void {
     this.#wakeUp = undefined
-    this.#sending ??= this.#sendDue().then(
+    const nowMs = this.#clock.nowMs()
+    if (nowMs < this.#askMs) {
+      this.#arm(this.#knownMs)
+      return
+    }
+    // What comes up meanwhile is looked for when that is done.
+    if (this.#sending !== undefined) return
+    this.#askMs = nowMs + askEveryMs
+    this.#sending = this.#sendDue().then(
       (nextMs) => {
         this.#sending = undefined
+        this.#knownMs = nextMs
         this.#arm(nextMs)
       },
       (error: unknown) => {

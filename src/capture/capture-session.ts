@@ -50,20 +50,24 @@ export class CaptureSession {
   /** Changes of the transaction that a commit before has brought. */
   #skipped = 0
   #chunk: SnapshotChunk | undefined
+  /** A chunk is taken out, but not durable. */
+  #isChunkUnderWay = false
   #isHeartbeatDue = false
-  #flushedLsn: Lsn = -1n
+  #flushedLsn: Lsn
   /** While it runs, the snapshot waits. */
   #pause: Timer | undefined
   #isReloadDue = false
 
+  /** `position` was committed already. */
   constructor(parts: SessionParts, position: Position) {
     this.#parts = parts
     this.#position = position
+    this.#flushedLsn = position.lsn
   }
 
   /** Whether rows that were there before are still to come. */
   get isSnapshotPending(): boolean {
-    return this.#chunk !== undefined || this.#parts.snapshot.isPending
+    return this.#chunk !== undefined || this.#isChunkUnderWay || this.#parts.snapshot.isPending
   }
 
   /** Commits the place with the next sign of the server, though nothing may have changed. */
@@ -181,8 +185,8 @@ export class CaptureSession {
     if (chunk !== undefined && chunk.table.fullName === table.fullName && !chunk.sees.sees(stamp.xid)) {
       for (const key of keysOf(table, change)) chunk.rows.delete(key)
     }
-    this.#parts.events.row(table, change, stamp, index)
-    return this.#changed(stamp, index)
+    const rest = this.#parts.events.row(table, change, stamp, index)
+    return rest === undefined ? this.#changed(stamp, index) : rest.then(() => this.#changed(stamp, index))
   }
 
   async #truncate(relationIds: readonly number[], stamp: TransactionStamp, index: number): Promise<void> {
@@ -210,7 +214,7 @@ export class CaptureSession {
   async #describe(relationId: number, stamp: TransactionStamp, index: number): Promise<CapturedTable> {
     const { tables } = this.#parts
     const streamed = this.#tableOf(relationId)
-    if (!tables.isPublished(relationId)) this.#isReloadDue = true
+    if (!tables.isPublished(streamed.relation)) this.#isReloadDue = true
     const table = await tables.resolve(streamed.relation)
     streamed.table = table
     this.#tell(table, stamp.commitLsn, index, stamp.time)
@@ -267,9 +271,15 @@ export class CaptureSession {
     const { table, rows, startLsn, reachedAt, time, progress } = chunk
     if (!publisher.isEmpty) await this.#flush()
     this.#tell(table, reachedAt, 0, time)
-    for (const row of rows.values()) events.found(table, row, startLsn, reachedAt, time)
+    for (const row of rows.values()) {
+      const rest = events.found(table, row, startLsn, reachedAt, time)
+      if (rest !== undefined) await rest
+    }
     place.remember(table.fullName, { description: table.description, snapshot: progress })
+    this.#isChunkUnderWay = true
     await this.#flush()
+    if (progress.kind === 'done') await publisher.settle()
+    this.#isChunkUnderWay = false
   }
 
   #flush(): Promise<void> {

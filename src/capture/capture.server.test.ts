@@ -1,30 +1,17 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, beforeEach, describe, expect, it } from 'vitest'
-import { startServer, stopServer } from '../../scripts/servers/index.ts'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { embedded } from '../embedded/index.ts'
 import type { Engine } from '../engine/index.ts'
-import { SeededRandom, sleep, systemClock, systemRandom } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
 import {
   CapturedDatabase,
+  changeMessages,
+  flatMessages,
   folded,
   happening,
-  messagesOf,
   serversWanted,
   until,
 } from './captured-database.test-support.ts'
-import {
-  type Capture,
-  type CaptureOptions,
-  captureChanges,
-  describeCapture,
-  forgetCapture,
-  type RowChange,
-} from './index.ts'
+import { type Capture, type CaptureOptions, captureChanges, describeCapture, type RowChange } from './index.ts'
 
 let count = 0
 let database: CapturedDatabase
@@ -34,15 +21,8 @@ const topic = (table: string): string => `${database.name}.${table}`
 const capturing = (over: Partial<CaptureOptions> = {}): Capture =>
   captureChanges({ ...database.place, engine, heartbeat: '200ms', ...over })
 
-/** Rows of a table by their keys, as JSON that the server makes. */
-async function contents(table: string, columns = '*'): Promise<Map<string, unknown>> {
-  const rows = await database.run(`SELECT id, to_jsonb(t) AS row FROM (SELECT ${columns} FROM ${table}) AS t`)
-  return new Map(rows.map(({ id, row }) => [JSON.stringify({ id }), row]))
-}
-
-const flat = async (table: string): Promise<readonly Message[]> => (await messagesOf(engine, topic(table))).flat()
-const changes = async (table: string): Promise<readonly Message[]> =>
-  (await flat(table)).filter((message) => !['described', 'found'].includes(happening(message)))
+const flat = (table: string): Promise<readonly Message[]> => flatMessages(engine, topic(table))
+const changes = (table: string): Promise<readonly Message[]> => changeMessages(engine, topic(table))
 
 // Skipped because it needs a real server: `npm run test:engines` runs it.
 describe.skipIf(!serversWanted)('changes of tables', { timeout: 120_000 }, () => {
@@ -214,49 +194,6 @@ describe.skipIf(!serversWanted)('changes of tables', { timeout: 120_000 }, () =>
     expect(rows.get('{"id":2}')).toEqual({ ...row, id: 2 })
   })
 
-  it('add up to what the table holds, while it is read and written at the same time', async () => {
-    await database.run(`CREATE TABLE t (id integer PRIMARY KEY, n integer, filler text);
-      INSERT INTO t SELECT i, 0, repeat('f', 20) FROM generate_series(1, 10000) AS i`)
-    await database.setUp('t')
-    const random = new SeededRandom(systemRandom.nextUint32())
-    process.stderr.write(`Seed of the writes: ${random.seed}\n`)
-    const capture = capturing()
-    const writer = async (base: number): Promise<void> => {
-      for (let turn = 0; turn < 80; turn++) {
-        const id = 1 + (random.nextUint32() % 10_000)
-        const kind = random.nextUint32() % 5
-        if (kind === 0) await database.run('DELETE FROM t WHERE id BETWEEN $1 AND $2', [id, id + 3])
-        else if (kind === 1) await database.run('INSERT INTO t VALUES ($1, 1, NULL) ON CONFLICT DO NOTHING', [id])
-        else if (kind === 2) await database.run('UPDATE t SET id = $1 WHERE id = $2', [base + turn, id])
-        else await database.run('UPDATE t SET n = n + 1 WHERE id BETWEEN $1 AND $2', [id, id + 20])
-      }
-    }
-    await Promise.all([writer(100_000), writer(200_000), writer(300_000)])
-    await capture.caughtUp()
-    expect(await folded(engine, topic('t'))).toEqual(await contents('t'))
-    await capture.close()
-  })
-
-  it('come once when the connection is cut again and again, in the snapshot and in large transactions', async () => {
-    await database.run(`CREATE TABLE t (id integer PRIMARY KEY, n integer);
-      INSERT INTO t SELECT i, 0 FROM generate_series(1, 6000) AS i`)
-    await database.setUp('t')
-    const capture = capturing()
-    let cuts = 0
-    const cutting = (async () => {
-      while (cuts < 6) {
-        await sleep(60, systemClock)
-        if (await database.cut()) cuts++
-      }
-    })()
-    for (let turn = 0; turn < 4; turn++) await database.run('UPDATE t SET n = n + 1')
-    await cutting
-    await capture.caughtUp()
-    await capture.close()
-    expect(await folded(engine, topic('t'))).toEqual(await contents('t'))
-    expect((await changes('t')).length).toBe(24_000)
-  })
-
   it('do not hold back the log of a server on which only other tables change, or nothing', async () => {
     await database.run('CREATE TABLE t (id integer PRIMARY KEY); CREATE TABLE other (id integer)')
     await database.setUp('t')
@@ -317,77 +254,56 @@ describe.skipIf(!serversWanted)('changes of tables', { timeout: 120_000 }, () =>
     await database.setUp('t', 'later')
     await database.run('INSERT INTO later VALUES (3)')
     await until(async () => (await folded(engine, topic('later'))).size === 3)
-    expect(await folded(engine, topic('later'))).toEqual(await contents('later'))
+    expect(await folded(engine, topic('later'))).toEqual(await database.contents('later'))
   })
 
-  it('loses and repeats nothing when the capturing process is killed again and again', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'millrace-capture-'))
-    const path = join(folder, 'target.db')
-    const script = join(import.meta.dirname, 'fixtures', 'capture-process.ts')
-    const random = new SeededRandom(systemRandom.nextUint32())
-    process.stderr.write(`Seed of the kills: ${random.seed}\n`)
-    await database.run(`CREATE TABLE t (id integer PRIMARY KEY, n integer);
-      INSERT INTO t SELECT i, 0 FROM generate_series(1, 8000) AS i`)
-    await database.setUp('t')
-    let isDone = false
-    let total = 0
-    const writing = (async () => {
-      while (!isDone) {
-        const from = random.nextUint32() % 8_000
-        total +=
-          (await database.pool.query('UPDATE t SET n = n + 1 WHERE id > $1 AND id <= $1 + 200', [from])).rowCount ?? 0
-        await sleep(5, systemClock)
-      }
-    })()
-    for (let round = 0; round < 6; round++) {
-      const child = spawn(process.execPath, [script, database.url, database.name, path], {
-        stdio: ['ignore', 'pipe', 'inherit'],
-      })
-      const exit = once(child, 'exit')
-      await once(child.stdout, 'data')
-      await sleep(100 + random.nextFloat() * 700, systemClock)
-      child.kill('SIGKILL')
-      await exit
-    }
-    isDone = true
-    await writing
-    const file = await embedded({ path }).open()
-    const last = capturing({ engine: file })
-    await last.caughtUp()
-    await last.close()
-    const rows = await folded(file, topic('t'))
-    const updated = (await messagesOf(file, topic('t'))).flat().filter((message) => happening(message) === 'updated')
-    await file.close()
-    rmSync(folder, { recursive: true })
-    expect(rows).toEqual(await contents('t'))
-    expect(updated).toHaveLength(total)
+  it('of partitioned tables are those of one table, and lists of columns and conditions are kept to', async () => {
+    await database.run(`CREATE TABLE t (id integer PRIMARY KEY, n integer) PARTITION BY RANGE (id);
+      CREATE TABLE t_low PARTITION OF t FOR VALUES FROM (0) TO (100); CREATE TABLE t_high PARTITION OF t FOR VALUES FROM (100) TO (200);
+      INSERT INTO t VALUES (1, 1), (101, 1);
+      CREATE TABLE u (id integer PRIMARY KEY, shown text, hidden text, region text); INSERT INTO u VALUES (1, 'a', 'b', 'north');
+      INSERT INTO u VALUES (2, 'a', 'b', 'south')`)
+    await database.setUp('t', 'u')
+    await database.run(`ALTER PUBLICATION "${database.name}" SET TABLE t, u (id, shown) WHERE (id % 2 = 1)`)
+    await using capture = capturing()
+    await capture.caughtUp()
+    await database.run(`UPDATE t SET n = 2; INSERT INTO u VALUES (3, 'c', 'd', 'east'), (4, 'c', 'd', 'east')`)
+    await capture.caughtUp()
+    expect(await folded(engine, topic('t'))).toEqual(await database.contents('t'))
+    expect(
+      [...(await folded(engine, topic('u'))).values()].toSorted((a, b) => Number(a?.['id']) - Number(b?.['id'])),
+    ).toEqual([
+      { id: 1, shown: 'a' },
+      { id: 3, shown: 'c' },
+    ])
   })
 
-  it('come once, apart from what is under way at a crash, to an engine that keeps no state beside topics', async () => {
-    await database.run(`CREATE TABLE t (id integer PRIMARY KEY, n integer);
-      INSERT INTO t SELECT i, 0 FROM generate_series(1, 5000) AS i`)
+  it('of a table that gets another name go on under that name, after its rows', async () => {
+    await database.run('CREATE TABLE t (id integer PRIMARY KEY); INSERT INTO t VALUES (1)')
     await database.setUp('t')
-    const plain: Engine = Object.assign(Object.create(engine) as Engine, {
-      topics: engine.topics,
-      capabilities: { ...engine.capabilities, atomic: [['topics', 'progress']] },
-      commit: (batch: Parameters<Engine['commit']>[0]) => engine.commit(batch),
-    })
-    const first = capturing({ engine: plain })
-    await until(async () => (await flat('t')).length > 2_000)
-    await first.close()
-    const second = capturing({ engine: plain })
-    await database.run('UPDATE t SET n = 1')
-    await second.caughtUp()
-    await second.close()
-    await using third = capturing({ engine: plain })
-    await database.run('DELETE FROM t WHERE id > 4000')
-    await third.caughtUp()
-    expect(await folded(engine, topic('t'))).toEqual(await contents('t'))
-    expect((await flat('t')).filter((message) => happening(message) === 'found')).toHaveLength(5_000)
-    expect(await engine.state.count('capture')).toBe(0)
-    await third.close()
-    await forgetCapture(plain, database.name)
-    expect((await engine.topics.list()).map(({ name }) => name)).toEqual([topic('t')])
+    await using capture = capturing()
+    await capture.caughtUp()
+    await database.run('ALTER TABLE t RENAME TO u; INSERT INTO u VALUES (2)')
+    await capture.caughtUp()
+    await until(async () => (await folded(engine, topic('u'))).size === 2)
+    expect(await folded(engine, topic('u'))).toEqual(await database.contents('u'))
+    expect((await folded(engine, topic('t'))).size).toBe(1)
+  })
+
+  it('of rows whose keys have any characters keep their order', async () => {
+    await database.run('CREATE TABLE t (a text, b integer, n integer, PRIMARY KEY (b, a))')
+    await database.setUp('t')
+    await using capture = capturing()
+    await capture.caughtUp()
+    const keys = ['', ' ', 'a\nb', '\u0085', '💥', '"quoted"', "o'clock", '\\', 'NULL', '__proto__']
+    for (const key of keys) await database.run('INSERT INTO t VALUES ($1, 7, 0)', [key])
+    await database.run('UPDATE t SET n = n + 1')
+    await capture.caughtUp()
+    const found = Map.groupBy(await changes('t'), ({ partitionkey }) => partitionkey)
+    expect(found.size).toBe(keys.length)
+    for (const messages of found.values()) expect(messages.map(happening)).toEqual(['inserted', 'updated'])
+    const names = (await changes('t')).map(({ data }) => (data as RowChange).after?.['a'])
+    expect(new Set(names)).toEqual(new Set(keys))
   })
 
   it('are told of by a description of what the server keeps', async () => {
@@ -398,32 +314,5 @@ describe.skipIf(!serversWanted)('changes of tables', { timeout: 120_000 }, () =>
     expect(tables).toEqual([topic('t')])
     expect(slot).toMatchObject({ isActive: false, walStatus: 'reserved' })
     expect(slot?.retainedBytes).toBeGreaterThan(0)
-  })
-})
-
-// Skipped because it needs a real server: `npm run test:engines` runs it.
-describe.skipIf(!serversWanted)('changes of tables on a server that is killed', { timeout: 120_000 }, () => {
-  const place = { portBase: 35_000 + (process.pid % 5_000) }
-  afterAll(() => stopServer('postgres', { ...place, deleteData: true }))
-
-  it('go on by themselves', async () => {
-    const server = await startServer('postgres', place)
-    database = await CapturedDatabase.open('capture', server.connection.url)
-    engine = await embedded({ path: ':memory:' }).open()
-    await database.run('CREATE TABLE t (id integer PRIMARY KEY); INSERT INTO t SELECT generate_series(1, 5000)')
-    await database.setUp('t')
-    const capture = capturing()
-    await until(async () => (await folded(engine, topic('t'))).size > 0)
-    const [node] = server.nodes
-    await node?.kill()
-    await sleep(300, systemClock)
-    await node?.resume().catch(() => undefined)
-    await startServer('postgres', place)
-    await database.run('INSERT INTO t SELECT generate_series(5001, 6000)')
-    await until(async () => (await folded(engine, topic('t'))).size === 6000)
-    await capture.close()
-    expect(await folded(engine, topic('t'))).toEqual(await contents('t'))
-    await engine.close()
-    await database[Symbol.asyncDispose]()
   })
 })

@@ -109,7 +109,7 @@ class RunningCapture implements Capture {
 
   async close(): Promise<void> {
     this.#end.abort()
-    this.#link?.interrupt()
+    this.#link?.interrupt(new ClosedError('The capture'))
     await this.finished.catch(() => undefined)
   }
 
@@ -159,7 +159,7 @@ class RunningCapture implements Capture {
     } finally {
       this.#link = undefined
       this.#session = undefined
-      link?.close()
+      await link?.close()
       abandon(client)
     }
   }
@@ -183,7 +183,7 @@ class RunningCapture implements Capture {
   }
 
   async #stream(client: PgClient, link: ReplicationLink, system: string, onProgress: () => void): Promise<void> {
-    const { slot, publication, engine, topicOf, source, clock } = this.#options
+    const { slot, publication, engine, topicOf, source, clock, publish } = this.#options
     // Only now: who had the slot before may have committed until then.
     const place = await Place.load(engine, slot, clock)
     const state = await checkSlot(client, slot, place)
@@ -197,8 +197,16 @@ class RunningCapture implements Capture {
       onProgress()
       this.#lookAround()
     }
-    const publisher = new Publisher({ engine, slot, system, place, clock, onCommitted })
-    const events = new ChangeEvents(source, publisher)
+    const publisher = new Publisher({
+      engine,
+      slot,
+      system,
+      place,
+      clock,
+      onCommitted,
+      onFailed: (error) => link.interrupt(error),
+    })
+    const events = new ChangeEvents(source, publisher, publish)
     const snapshot = new SnapshotReader(client, tables, place, seen)
     const position = place.position ?? { lsn: state.confirmedLsn, partly: undefined }
     const session = new CaptureSession({ client, link, tables, place, publisher, events, snapshot, clock }, position)

@@ -38,6 +38,12 @@ export class CapturedDatabase implements AsyncDisposable {
     return (await this.pool.query(text, values)).rows as Record<string, unknown>[]
   }
 
+  /** Rows of a table by their keys, as JSON that the server makes. */
+  async contents(table: string): Promise<Map<string, unknown>> {
+    const rows = await this.run(`SELECT id, to_jsonb(t) AS row FROM ${table} AS t`)
+    return new Map(rows.map(({ id, row }) => [JSON.stringify({ id }), row]))
+  }
+
   async setUp(...tables: readonly string[]): Promise<void> {
     await createCapture({ ...this.place, tables: tables.map((table) => `${this.name}.${table}`) })
   }
@@ -77,6 +83,17 @@ export async function messagesOf(engine: Engine, topic: string): Promise<readonl
     found.push(messages)
   }
   return found
+}
+
+/** The same, one partition after the other. */
+export async function flatMessages(engine: Engine, topic: string): Promise<readonly Message[]> {
+  return (await messagesOf(engine, topic)).flat()
+}
+
+/** Those of them that tell of a transaction. */
+export async function changeMessages(engine: Engine, topic: string): Promise<readonly Message[]> {
+  const messages = await flatMessages(engine, topic)
+  return messages.filter((message) => !['described', 'found'].includes(happening(message)))
 }
 
 /** The part of a type that says what happened. */

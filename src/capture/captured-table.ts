@@ -36,18 +36,21 @@ export interface CapturedTable {
 /** Finds the topic of a table. */
 export type TopicOfTable = (table: { readonly schema: string; readonly name: string }) => string
 
+/** Where nothing of ours is published. */
+const noTopic: TableTopic = { name: '', partitionCount: 0, recordBytesMax: Number.POSITIVE_INFINITY }
+
 /** The tables of a publication, as they stand in the catalog and as the stream tells of them. */
 export class CapturedTables {
   readonly #client: PgClient
   readonly #engine: Engine
   readonly #publication: string
-  readonly #topicOf: TopicOfTable
+  readonly #topicOf: TopicOfTable | undefined
   #published: readonly PublishedTable[] = []
   readonly #topics = new Map<string, TableTopic>()
   readonly #shapes = new Map<number, TypeShape>()
   readonly #askedTypes = new Set<number>()
 
-  private constructor(client: PgClient, engine: Engine, publication: string, topicOf: TopicOfTable) {
+  private constructor(client: PgClient, engine: Engine, publication: string, topicOf: TopicOfTable | undefined) {
     this.#client = client
     this.#engine = engine
     this.#publication = publication
@@ -59,7 +62,7 @@ export class CapturedTables {
     client: PgClient,
     engine: Engine,
     publication: string,
-    topicOf: TopicOfTable,
+    topicOf: TopicOfTable | undefined,
   ): Promise<CapturedTables> {
     const tables = new CapturedTables(client, engine, publication, topicOf)
     await tables.reload()
@@ -79,8 +82,11 @@ export class CapturedTables {
     return this.#published
   }
 
-  isPublished(tableOid: number): boolean {
-    return this.#published.some(({ relation }) => relation.id === tableOid)
+  /** Whether a table is known to be published under this name. */
+  isPublished({ id, schema, name }: Relation): boolean {
+    return this.#published.some(
+      ({ relation }) => relation.id === id && relation.schema === schema && relation.name === name,
+    )
   }
 
   /** All that it takes to publish changes of a table that looks so. */
@@ -117,7 +123,8 @@ export class CapturedTables {
   }
 
   async #topic(table: { readonly schema: string; readonly name: string }): Promise<TableTopic> {
-    const name = this.#topicOf(table)
+    const name = this.#topicOf?.(table)
+    if (name === undefined) return noTopic
     const known = this.#topics.get(name)
     if (known !== undefined) return known
     const { partitions, config } = await this.#engine.topics.ensure(name)

@@ -43,6 +43,16 @@ export interface RowChange {
   readonly movedFrom?: Row
 }
 
+/** A change of a row, for those who make messages of their own of it. */
+export interface CapturedChange {
+  readonly what: 'found' | 'inserted' | 'updated' | 'deleted'
+  /** The same each time that the change comes. */
+  readonly id: string
+  /** RFC 3339: when it was committed, or when the row was found. */
+  readonly time: string
+  readonly data: RowChange
+}
+
 /** Data of the event `<schema>.<table>.truncated`: one for each partition of the topic. */
 export interface TableTruncation {
   readonly schema: string

@@ -1,7 +1,9 @@
+import type { PublishWrite } from '../engine/index.ts'
 import { isoTime } from '../kernel/index.ts'
 import { type Message, sealMessage } from '../message/index.ts'
 import type { CapturedTable } from './captured-table.ts'
 import {
+  type CapturedChange,
   type ChangeTransaction,
   differences,
   type RowChange,
@@ -39,11 +41,18 @@ export class TransactionStamp {
   }
 }
 
-/** Where an event goes: to the partition of its key, or to each partition. */
+/** Where an event goes: to the partition of its key, or to each partition; or whatever is published in its place. */
 export interface EventSink {
   add(topic: string, message: Message, bytes: number): void
   addTo(topic: string, partition: number, message: Message): void
+  addWrites(writes: readonly PublishWrite[], bytes: number): void
 }
+
+/** What is published for a change of a row, instead of an event of ours. */
+export type PublishChange = (change: CapturedChange) => readonly PublishWrite[] | Promise<readonly PublishWrite[]>
+
+/** What takes until something else was waited for, or nothing. */
+type Soon = Promise<void> | undefined
 
 /** Room that the attributes of an event take in a record, generously, in bytes. */
 const attributeBytes = 2_000
@@ -52,10 +61,12 @@ const attributeBytes = 2_000
 export class ChangeEvents {
   readonly #source: string
   readonly #sink: EventSink
+  readonly #publish: PublishChange | undefined
 
-  constructor(source: string, sink: EventSink) {
+  constructor(source: string, sink: EventSink, publish: PublishChange | undefined) {
     this.#source = source
     this.#sink = sink
+    this.#publish = publish
   }
 
   /** Publishes a change of a row. */
@@ -64,12 +75,12 @@ export class ChangeEvents {
     change: Exclude<Change, { kind: 'truncate' }>,
     stamp: TransactionStamp,
     index: number,
-  ): void {
+  ): Soon {
     const id = `${stamp.idPrefix}-${index}`
     const data = { lsn: stamp.lsn, transaction: stamp.of(index) }
     if (change.kind === 'insert') {
       const after = rowOf(table, change.after)
-      this.#add(
+      return this.#add(
         table,
         'inserted',
         id,
@@ -77,9 +88,10 @@ export class ChangeEvents {
         { ...after, ...data, before: null, key: keyOf(table, after.after) },
         change.bytes,
       )
-    } else if (change.kind === 'delete') {
+    }
+    if (change.kind === 'delete') {
       const before = oldRowOf(table, change.before)
-      this.#add(
+      return this.#add(
         table,
         'deleted',
         id,
@@ -87,7 +99,8 @@ export class ChangeEvents {
         { ...data, before, after: null, key: keyOf(table, before) },
         change.bytes,
       )
-    } else this.#update(table, change, stamp, id, data)
+    }
+    return this.#update(table, change, stamp, id, data)
   }
 
   #update(
@@ -96,33 +109,27 @@ export class ChangeEvents {
     stamp: TransactionStamp,
     id: string,
     data: { readonly lsn: string; readonly transaction: ChangeTransaction },
-  ): void {
+  ): Soon {
     const before = change.before === undefined ? null : oldRowOf(table, change.before)
     const after = rowOf(table, change.after, change.before)
     const key = keyOf(table, after.after)
     const oldKey = before === null ? key : keyOf(table, before)
     if (oldKey === null || key === null || partitionKeyOf(table, oldKey) === partitionKeyOf(table, key)) {
-      this.#add(table, 'updated', id, stamp.time, { ...after, ...data, before, key }, change.bytes)
-      return
+      return this.#add(table, 'updated', id, stamp.time, { ...after, ...data, before, key }, change.bytes)
     }
     // Each of the two rows has its own key, and so its own order.
     const gone = { ...data, before, after: null, key: oldKey, movedTo: key }
-    this.#add(table, 'deleted', `${id}-from`, stamp.time, gone, change.bytes)
-    this.#add(
-      table,
-      'inserted',
-      `${id}-to`,
-      stamp.time,
-      { ...after, ...data, before: null, key, movedFrom: oldKey },
-      change.bytes,
-    )
+    const come = { ...after, ...data, before: null, key, movedFrom: oldKey }
+    const rest = this.#add(table, 'deleted', `${id}-from`, stamp.time, gone, change.bytes)
+    const add = (): Soon => this.#add(table, 'inserted', `${id}-to`, stamp.time, come, change.bytes)
+    return rest === undefined ? add() : rest.then(add)
   }
 
   /** Publishes a row that the snapshot found. `run` names the snapshot. */
-  found(table: CapturedTable, { key, row, bytes }: FoundRow, run: string, lsn: Lsn, time: string): void {
+  found(table: CapturedTable, { key, row, bytes }: FoundRow, run: string, lsn: Lsn, time: string): Soon {
     const id = `${run}-found-${table.fullName}-${encodeURIComponent(key)}`
     const data = { after: row, key: keyOf(table, row), before: null, lsn: lsnText(lsn), transaction: null }
-    this.#add(table, 'found', id, time, data, bytes)
+    return this.#add(table, 'found', id, time, data, bytes)
   }
 
   /** Publishes that all rows are gone. */
@@ -172,34 +179,28 @@ export class ChangeEvents {
 
   #add(
     table: CapturedTable,
-    what: string,
+    what: CapturedChange['what'],
     id: string,
     time: string,
     change: Omit<RowChange, 'schema' | 'table'>,
     bytes: number,
-  ): void {
+  ): Soon {
     const { schema, name, fullName, topic } = table
     const { key, before, after, lsn, transaction, ...rest } = change
     const data: RowChange = { schema, table: name, key, before, after, lsn, transaction, ...rest }
+    if (this.#publish !== undefined) {
+      const writes = this.#publish(Object.freeze({ what, id, time, data: Object.freeze(data) }))
+      if (!(writes instanceof Promise)) return this.#sink.addWrites(writes, bytes) as undefined
+      return writes.then((found) => this.#sink.addWrites(found, bytes))
+    }
     const bytesMax = topic.recordBytesMax - attributeBytes
     // JSON makes at most six bytes of one (a control character).
-    const fitting = bytes * 6 < bytesMax ? data : shortened(data, bytesMax)
-    const partitionkey = partitionKeyOf(table, key)
-    this.#sink.add(
-      topic.name,
-      sealMessage(
-        `${fullName}.${what}`,
-        id,
-        this.#source,
-        time,
-        'application/json',
-        1,
-        Object.freeze(fitting),
-        { partitionkey },
-        undefined,
-      ),
-      bytes,
-    )
+    const fitting = Object.freeze(bytes * 6 < bytesMax ? data : shortened(data, bytesMax))
+    const attributes = { partitionkey: partitionKeyOf(table, key) }
+    const type = `${fullName}.${what}`
+    const message = sealMessage(type, id, this.#source, time, 'application/json', 1, fitting, attributes, undefined)
+    this.#sink.add(topic.name, message, bytes)
+    return undefined
   }
 }
 

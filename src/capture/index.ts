@@ -4,7 +4,8 @@
  */
 export { type Capture, type CaptureState, captureChanges } from './capture.ts'
 export type { TopicOfTable } from './captured-table.ts'
-export type { ChangeTransaction, Row, RowChange, TableSchema, TableTruncation } from './change-data.ts'
+export type { CapturedChange, ChangeTransaction, Row, RowChange, TableSchema, TableTruncation } from './change-data.ts'
+export type { PublishChange } from './change-events.ts'
 export {
   CaptureAccessRefusedError,
   CaptureClientMissingError,
@@ -24,7 +25,7 @@ export {
 } from './errors.ts'
 export type { CaptureOptions, CapturePlace } from './options.ts'
 export type { CaptureConnection } from './pg-client.ts'
-export { forgetCapture } from './place.ts'
+export { forgetCapture, hasCapturePlace } from './place.ts'
 export {
   type CaptureDescription,
   type CreateCaptureOptions,

@@ -15,6 +15,8 @@ describe('options of a capture', () => {
     [{ publication: 'x'.repeat(64) }, 'publication'],
     [{ engine: {} }, 'engine'],
     [{ topic: 7 }, 'topic'],
+    [{ publish: 7 }, 'publish'],
+    [{ publish: () => [], topic: 'orders' }, 'topic'],
     [{ snapshot: 'yes' }, 'snapshot'],
     [{ heartbeat: '1ms' }, 'heartbeat'],
     [{ heartbeat: '1h' }, 'heartbeat'],

@@ -1,6 +1,7 @@
 import type { Engine } from '../engine/index.ts'
 import { type Clock, type Duration, durationMs, type OptionProblem, systemClock } from '../kernel/index.ts'
 import type { TopicOfTable } from './captured-table.ts'
+import type { PublishChange } from './change-events.ts'
 import { refuseOptions } from './errors.ts'
 import type { CaptureConnection } from './pg-client.ts'
 
@@ -20,6 +21,12 @@ export interface CaptureOptions extends CapturePlace {
   readonly engine: Engine
   /** Topic of a table's events; it is created if it is not there. Default `<schema>.<table>`. */
   readonly topic?: string | TopicOfTable
+  /**
+   * What is published for a change of a row, instead of an event of its table: any number of messages, of types and to topics that
+   * are the caller's, which have to be there. Called once or more for each change, in the order of the commits; what it answers
+   * should be the same each time, ids included. Of truncated and altered tables nothing is published then.
+   */
+  readonly publish?: PublishChange
   /** Whether rows that are there already are published too, as events `found`. Default true. */
   readonly snapshot?: boolean
   /** How often the server learns how far an idle capture is, 100 ms to 30 s. Default `'10s'`. */
@@ -40,13 +47,16 @@ export interface ResolvedPlace {
 /** Options with every default filled in. */
 export interface ResolvedCaptureOptions extends ResolvedPlace {
   readonly engine: Engine
-  readonly topicOf: TopicOfTable
+  /** `undefined`: there are no events of tables. */
+  readonly topicOf: TopicOfTable | undefined
+  readonly publish: PublishChange | undefined
   readonly snapshot: boolean
   readonly heartbeatMs: number
   readonly source: string
   readonly clock: Clock
 }
 
+const others = ['engine', 'topic', 'publish', 'snapshot', 'heartbeat', 'source', 'clock']
 const placeOptions = ['connection', 'slot', 'publication']
 const slotPattern = /^[a-z0-9_]{1,63}$/
 const nameBytesMax = 63
@@ -56,19 +66,25 @@ const heartbeatMsMax = 30_000
 /** @throws OptionsInvalidError naming every bad option */
 export function resolveCaptureOptions(options: CaptureOptions): ResolvedCaptureOptions {
   const subject = 'captureChanges()'
-  const problems = placeProblems(subject, options, ['engine', 'topic', 'snapshot', 'heartbeat', 'source', 'clock'])
+  const problems = placeProblems(subject, options, others)
   const { engine, topic = plainTopic, snapshot = true, clock = systemClock } = options
-  const { source = `/capture/${options.slot}` } = options
+  const { source = `/capture/${options.slot}`, publish } = options
   if (typeof engine?.commit !== 'function') problems.push({ option: 'engine', problem: 'is no open engine' })
   if (typeof topic !== 'string' && typeof topic !== 'function') {
     problems.push({ option: 'topic', problem: 'is neither a name nor a function' })
+  }
+  if (publish !== undefined && typeof publish !== 'function')
+    problems.push({ option: 'publish', problem: 'is no function' })
+  if (publish !== undefined && options.topic !== undefined) {
+    problems.push({ option: 'topic', problem: 'is for events of tables, which publish replaces' })
   }
   if (typeof snapshot !== 'boolean') problems.push({ option: 'snapshot', problem: 'is neither true nor false' })
   if (typeof source !== 'string' || source === '') problems.push({ option: 'source', problem: 'is no text' })
   const heartbeatMs = heartbeatOf(options.heartbeat, problems)
   refuseOptions(subject, problems)
   const topicOf = typeof topic === 'string' ? () => topic : topic
-  return { ...placeOf(options), engine, topicOf, snapshot, heartbeatMs, source, clock }
+  const ways = publish === undefined ? { topicOf, publish } : { topicOf: undefined, publish }
+  return { ...placeOf(options), engine, ...ways, snapshot, heartbeatMs, source, clock }
 }
 
 /** @throws OptionsInvalidError naming every bad option */

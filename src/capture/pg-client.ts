@@ -31,6 +31,9 @@ interface PgModule {
 /** One try to connect takes at most this long, in milliseconds. */
 const connectTryMs = 10_000
 
+/** A statement without an answer for so long is given up, and its connection with it. */
+const silenceMs = 90_000
+
 /** So that values read by a statement are written like those in the stream, whatever the database sets by itself. */
 const sessionSql = `SELECT set_config('datestyle', 'ISO, YMD', false), set_config('intervalstyle', 'iso_8601', false),
   set_config('timezone', 'UTC', false), set_config('bytea_output', 'hex', false), set_config('extra_float_digits', '1', false),
@@ -47,7 +50,8 @@ export async function connectClient(connection: CaptureConnection, replicates: b
   const client = new Client({
     ...(typeof connection === 'string' ? { connectionString: connection } : connection),
     fallback_application_name: 'millrace capture',
-    ...(replicates && { replication: 'database' }),
+    // A stream is a statement that does not end.
+    ...(replicates ? { replication: 'database' } : { query_timeout: silenceMs }),
     connectionTimeoutMillis: connectTryMs,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,

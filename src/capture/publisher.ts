@@ -23,6 +23,8 @@ export interface PublisherParts {
   readonly clock: Clock
   /** A commit is durable: all before is done. */
   onCommitted(lsn: Lsn): void
+  /** A commit failed: nothing is committed any more. */
+  onFailed(error: unknown): void
 }
 
 /** Gathers events into commits, each of them with the place that it leads to. */
@@ -66,6 +68,19 @@ export class Publisher implements EventSink {
     this.#messageCount++
   }
 
+  addWrites(writes: readonly PublishWrite[], bytes: number): void {
+    for (const write of writes) {
+      const { topic, messages = [], records = [], partition } = write
+      if (records.length === 0 && partition === undefined) for (const message of messages) this.add(topic, message, 0)
+      else {
+        this.#open.delete(topic)
+        this.#writes.push(write)
+        this.#messageCount += messages.length + records.length
+      }
+    }
+    this.#bytes += bytes
+  }
+
   /**
    * Commits what was gathered, with the place that follows it; waits while too many commits are under way. What went wrong with
    * one of them is thrown by a later call.
@@ -98,6 +113,7 @@ export class Publisher implements EventSink {
       })
       .catch((error: unknown) => {
         this.#failure ??= { error }
+        this.#parts.onFailed(error)
       })
       .finally(() => this.#inFlight.delete(commit))
     this.#inFlight.add(commit)

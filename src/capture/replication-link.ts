@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../kernel/index.ts'
 import { CaptureServerSilentError, CaptureStreamEndedError } from './errors.ts'
 import type { Lsn } from './lsn.ts'
-import { abandon, type CaptureConnection, connectClient, type PgClient } from './pg-client.ts'
+import { type CaptureConnection, connectClient, type PgClient } from './pg-client.ts'
 import { decodeFrame, encodeStatus, type StreamItem } from './stream-frames.ts'
 
 /** More than so much that was received and not yet taken lets the server wait. */
@@ -12,6 +12,8 @@ const itemBytes = 200
 const silenceMsMax = 120_000
 /** Confirmations of many commits go to the server as one. */
 const confirmEveryMs = 100
+/** A server that does not end the connection by then is left alone. */
+const closeMsMax = 2_000
 
 /** The connection through which changes come, with what has arrived and was not taken yet. */
 export class ReplicationLink {
@@ -25,7 +27,7 @@ export class ReplicationLink {
   #failure: unknown
   #hasFailed = false
   #isWoken = false
-  #isInterrupted = false
+  #interruption: { readonly reason: unknown } | undefined
   #wakeUp: () => void = () => undefined
   #confirmed: Lsn = 0n
   #receivedMs: number
@@ -65,13 +67,13 @@ export class ReplicationLink {
 
   /** What has arrived since the last call, in its order; waits for something, or for {@link wake}. @throws what ended the stream */
   async take(): Promise<readonly StreamItem[]> {
-    if (this.#isInterrupted) throw new CaptureStreamEndedError()
+    this.#throwInterruption()
     while (this.#items.length === 0 && !this.#isWoken) {
       if (this.#hasFailed) throw this.#failure
       await new Promise<void>((resolve) => {
         this.#wakeUp = resolve
       })
-      if (this.#isInterrupted) throw new CaptureStreamEndedError()
+      this.#throwInterruption()
     }
     this.#isWoken = false
     const items = this.#items
@@ -116,18 +118,32 @@ export class ReplicationLink {
   }
 
   /** Lets {@link take} throw. What has arrived is dropped, and comes again another time. */
-  interrupt(): void {
-    this.#isInterrupted = true
+  interrupt(reason: unknown): void {
+    this.#interruption ??= { reason }
     this.#wakeUp()
   }
 
-  /** Ends the connection; what was confirmed goes to the server first. */
-  close(): void {
+  /** Ends the connection; what was confirmed goes to the server first. Waits for a moment until the slot is free. */
+  async close(): Promise<void> {
     if (this.#ticker !== undefined) this.#sendStatus(false)
     const isBroken = this.#hasFailed
     this.#fail(new CaptureStreamEndedError())
-    abandon(this.client)
-    if (isBroken) this.client.connection.stream.destroy()
+    const { stream } = this.client.connection
+    const ended = Promise.withResolvers<void>()
+    this.client.end().then(ended.resolve, () => ended.resolve())
+    // A server that is still sending hears of the end when that is read.
+    if (isBroken) stream.destroy()
+    else stream.resume()
+    const timer = this.#clock.setTimer(() => {
+      stream.destroy()
+      ended.resolve()
+    }, closeMsMax)
+    await ended.promise
+    timer.cancel()
+  }
+
+  #throwInterruption(): void {
+    if (this.#interruption !== undefined) throw this.#interruption.reason
   }
 
   #receive(chunk: Buffer): void {

@@ -104,6 +104,8 @@ export class SnapshotReader {
     try {
       await this.#client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY')
       try {
+        // The stream stands still meanwhile: what others do to the table is not waited for.
+        await this.#client.query(`SET LOCAL lock_timeout = '1s'; SET LOCAL statement_timeout = '60s'`)
         // Before the snapshot is taken: one from before a change of the table's form might show it as empty.
         await this.#client.query(`LOCK TABLE ${fromSql(next)} IN ACCESS SHARE MODE`)
         const moment = await readMoment(this.#client)

@@ -17,8 +17,9 @@ export interface CommandAccepted<Event extends Message = Message> {
   /** What happened, in its order; empty if the command changed nothing. */
   readonly events: readonly Event[]
   /**
-   * Position of the last event; `undefined` without events, where they were truncated since, and in a reply from another
-   * process.
+   * Position of the event store at which all of them stand there: that of the last event of their commit, which commands of one
+   * stream that come at once share. `undefined` without events, where they were truncated since, and in a reply from
+   * another process.
    */
   readonly position: number | undefined
   /** Where the events were published; none if they leave later, through an outbox. */

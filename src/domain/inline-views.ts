@@ -53,17 +53,22 @@ export class InlineViews {
     if (keyed.length === 0) return undefined
     // While one value is loaded, another may be forgotten for a refused commit.
     while (keyed.some((one) => !this.#cache.has(placeOf(one)))) await this.#load(keyed, this.#cache)
-    const writes = applied(keyed, this.#cache)
+    const undo = (): void => {
+      for (const one of keyed) this.#cache.delete(placeOf(one))
+    }
+    let writes: readonly StateWrite[]
+    try {
+      writes = applied(keyed, this.#cache)
+    } catch (error) {
+      // Some of the values were changed already.
+      undo()
+      throw error
+    }
     for (const place of this.#cache.keys()) {
       if (this.#cache.size <= cachedMax) break
       this.#cache.delete(place)
     }
-    return {
-      writes,
-      undo: () => {
-        for (const one of keyed) this.#cache.delete(placeOf(one))
-      },
-    }
+    return { writes, undo }
   }
 
   /** What events change, by what is durable now: for a commit that is sent some time later. */

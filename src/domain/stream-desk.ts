@@ -1,4 +1,4 @@
-import type { CommitOutcome, Conflict, StateWrite, WriteBatch } from '../engine/index.ts'
+import type { CommitOutcome, Conflict, StateWrite, TopicPosition, WriteBatch } from '../engine/index.ts'
 import type { Message } from '../message/index.ts'
 import type { CommandMemory } from './command-memory.ts'
 import { accepted, type CommandOutcome, rejected, rejectedByTombstone } from './command-outcome.ts'
@@ -203,16 +203,15 @@ export class StreamDesk {
     // Events that stood there already, of a command that was forgotten: the state is not what was made of them here.
     if (appended[0]?.duplicate === true) this.states.forget(stream)
     else this.states.put(stream, decision.after)
-    let publishedAt = 0
+    // With one command in the commit, which is the rule, all that was published is its own.
+    const places = waiting.length === 1 ? undefined : placesById(decision.batch, published)
     for (const [index, one] of waiting.entries()) {
       const answer = decision.answers[index] as readonly Message[] | Rejection
       if (isRejection(answer)) {
         one.resolve(rejected(answer))
         continue
       }
-      // With one command in the commit, which is the rule, all that was published is its own.
-      const own = waiting.length === 1 ? published : published.slice(0, publishedAt + answer.length)
-      publishedAt += answer.length
+      const own = places === undefined ? published : answer.flatMap(({ id }) => places.get(id) ?? [])
       one.resolve(accepted(answer, answer.length === 0 ? [] : appended, own))
     }
   }
@@ -227,4 +226,10 @@ export class StreamDesk {
     known.resolve(outcome)
     return true
   }
+}
+
+/** Where each event was published; nowhere, if it leaves later, through an outbox. */
+function placesById({ publish = [] }: WriteBatch, published: readonly TopicPosition[]): Map<string, TopicPosition> {
+  const ids = publish.flatMap(({ messages = [] }) => messages.map(({ id }) => id))
+  return new Map(published.map((place, index) => [ids[index] as string, place]))
 }

@@ -70,7 +70,12 @@ export class Changelog {
   async own(held: HeldClaim): Promise<void> {
     if (!this.#isOwned) {
       await this.#refresh()
-      const [end] = await this.#parts.extents.offsets([this.partition], atTime.latest, 'undecided')
+      const [end] = await this.#parts.extents.offsets(
+        [this.partition],
+        atTime.latest,
+        'undecided',
+        this.#parts.cluster.lasting,
+      )
       await this.#readTo(end ?? 0)
     }
     this.#owners.add(held)
@@ -111,7 +116,7 @@ export class Changelog {
     await cluster.persist(async () => {
       const [, end] = await this.#extent()
       if (end <= offset) throw cluster.obstacle('a transaction is not decided yet')
-    })
+    }, cluster.lasting)
     const answer = await reader.fetch(this.partition, offset, pageBytesMax, 0, cluster.ended)
     let isThere = false
     rawRecordsOf(cluster.library, answer, offset, (record) => {
@@ -177,10 +182,10 @@ export class Changelog {
   }
 
   async #extent(): Promise<readonly [start: number, end: number]> {
-    const { extents } = this.#parts
+    const { extents, cluster } = this.#parts
     const [[start], [end]] = await Promise.all([
-      extents.offsets([this.partition], atTime.earliest),
-      extents.offsets([this.partition], atTime.latest),
+      extents.offsets([this.partition], atTime.earliest, 'decided', cluster.lasting),
+      extents.offsets([this.partition], atTime.latest, 'decided', cluster.lasting),
     ])
     return [start ?? 0, end ?? 0]
   }

@@ -1,3 +1,4 @@
+import type { CaptureConnection } from '../capture/index.ts'
 import type { Engine } from '../engine/index.ts'
 import { type Clock, type Duration, durationMs, type OptionProblem, systemClock } from '../kernel/index.ts'
 import { refuseOptions } from './errors.ts'
@@ -25,6 +26,14 @@ export interface RelayOptions extends TableOptions {
   readonly clock?: Clock
 }
 
+/** Options of {@link relayOutboxLog}. */
+export interface LogRelayOptions extends Omit<RelayOptions, 'poll' | 'batchRowsMax'> {
+  /** The same database, for a connection that replicates: see `captureChanges()` of `millrace/capture`. */
+  readonly connection: CaptureConnection
+  /** Replication slot, whose publication has the outbox and no other table: see `createCapture()`. */
+  readonly slot: string
+}
+
 /** Options with every default filled in. */
 export interface ResolvedRelayOptions {
   readonly name: TableName
@@ -35,6 +44,12 @@ export interface ResolvedRelayOptions {
   readonly batchRowsMax: number
   readonly createTopics: boolean
   readonly clock: Clock
+}
+
+/** See {@link LogRelayOptions}. */
+export interface ResolvedLogRelayOptions extends ResolvedRelayOptions {
+  readonly connection: CaptureConnection
+  readonly slot: string
 }
 
 const known: ReadonlySet<string> = new Set([
@@ -52,9 +67,19 @@ const pollMsMax = 3_600_000
 const keepMsMax = 10 * 365 * 24 * 3_600_000
 const batchRowsMost = 10_000
 
+/** @throws OptionsInvalidError naming every bad option. Connection and slot are left to the capture. */
+export function resolveLogRelayOptions({ connection, slot, ...options }: LogRelayOptions): ResolvedLogRelayOptions {
+  const subject = 'relayOutboxLog()'
+  const ofPolling = ['poll', 'batchRowsMax'].filter((option) => Object.hasOwn(options, option))
+  refuseOptions(
+    subject,
+    ofPolling.map((option) => ({ option, problem: 'is no option' })),
+  )
+  return { ...resolveRelayOptions(options, subject), connection, slot }
+}
+
 /** @throws OptionsInvalidError naming every bad option */
-export function resolveRelayOptions(options: RelayOptions): ResolvedRelayOptions {
-  const subject = 'relayOutbox()'
+export function resolveRelayOptions(options: RelayOptions, subject = 'relayOutbox()'): ResolvedRelayOptions {
   if (typeof options !== 'object' || options === null) {
     refuseOptions(subject, [{ option: 'options', problem: 'is no object' }])
   }

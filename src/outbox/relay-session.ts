@@ -25,6 +25,14 @@ interface FloorMark {
   readonly tx: bigint
 }
 
+/** A row that waits, as far as it takes to clear it. */
+export interface WaitingRow {
+  readonly id: string
+  readonly topic: string
+  readonly bytes: number
+  readonly isKeyed: boolean
+}
+
 /** How often the whole table is looked through, for rows that came back by a restore or a reset of its sequence. */
 const fullLookEveryMs = 10_000
 
@@ -41,6 +49,7 @@ export class RelaySession {
   #floor = 0n
   #mark: FloorMark | undefined
   #lookedMs: number
+  #snapshot = ''
 
   private constructor(connection: RelayConnection, name: TableName, clock: Clock, id: string) {
     this.#connection = connection
@@ -67,6 +76,11 @@ export class RelaySession {
     }
   }
 
+  /** Which transactions {@link read} last saw (`pg_snapshot`). */
+  get lastSnapshot(): string {
+    return this.#snapshot
+  }
+
   /** Takes the lock of the outbox, unless another relay has it. */
   async tryLock(): Promise<boolean> {
     // Not the kind that waits: who waits in a statement keeps the server from cleaning up.
@@ -84,7 +98,7 @@ export class RelaySession {
    */
   async read(rowsMax: number, bytesMax: number): Promise<readonly OutboxRow[]> {
     this.#lookAround()
-    const text = `SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS xmin, r.id, r.topic, r.key, r.message
+    const text = `SELECT pg_current_snapshot()::text AS snapshot, r.id, r.topic, r.key, r.message
       FROM (SELECT 1) AS one LEFT JOIN (
         SELECT id, topic, key, message FROM (
           SELECT *, sum(octet_length(message)) OVER (ORDER BY id) - octet_length(message) AS before FROM (
@@ -93,13 +107,14 @@ export class RelaySession {
           ) AS first
         ) AS sized WHERE before < $3::bigint
       ) AS r ON true ORDER BY r.id`
-    const found = await this.#rows<{ readonly xmin: string; readonly id: string | null }>(text, [
+    const found = await this.#rows<{ readonly snapshot: string; readonly id: string | null }>(text, [
       this.#floor.toString(),
       rowsMax,
       bytesMax,
     ])
     const rows = found.filter(({ id }) => id !== null) as unknown as readonly OutboxRow[]
-    this.#raiseFloor(BigInt(found[0]?.xmin ?? 0), rows)
+    this.#snapshot = found[0]?.snapshot ?? ''
+    this.#raiseFloor(BigInt(this.#snapshot.split(':')[0] ?? 0), rows)
     return rows
   }
 
@@ -110,6 +125,27 @@ export class RelaySession {
         SELECT FROM unnest($1::bigint[], $2::bigint[]) AS r (first, last) WHERE o.id BETWEEN r.first AND r.last
       ) ORDER BY id`
     return this.#rows(text, [ranges.map(([from]) => from), ranges.map(([, to]) => to)])
+  }
+
+  /** The first rows that wait, without their messages; `bytes`: of key and message. */
+  waiting(rowsMax: number): Promise<readonly WaitingRow[]> {
+    const text = `SELECT id, topic, octet_length(message) + coalesce(octet_length(key), 0) AS bytes, key IS NOT NULL AS "isKeyed" FROM ${this.#name.sql}
+      WHERE sent_at IS NULL AND refusal IS NULL ORDER BY id LIMIT $1::integer`
+    return this.#rows(text, [rowsMax])
+  }
+
+  /** The message of a row; `undefined`: it is gone. */
+  async message(id: string): Promise<string | undefined> {
+    const text = `SELECT message FROM ${this.#name.sql} WHERE id = $1::bigint`
+    const [row] = await this.#rows<{ readonly message: string }>(text, [id])
+    return row?.message
+  }
+
+  /** Whether a snapshot sees a transaction. */
+  async sees(snapshot: string, transaction: string): Promise<boolean> {
+    const text = 'SELECT pg_visible_in_snapshot($1::xid8, $2::pg_snapshot) AS sees'
+    const [row] = await this.#rows<{ readonly sees: boolean }>(text, [transaction, snapshot])
+    return row?.sees === true
   }
 
   /** Deletes rows that were sent, or marks them with the time. */

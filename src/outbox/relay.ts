@@ -1,9 +1,7 @@
-import type { Engine } from '../engine/index.ts'
-import { ClosedError, MillraceError, sleep } from '../kernel/index.ts'
+import { ClosedError, sleep } from '../kernel/index.ts'
 import { channels } from '../telemetry/index.ts'
-import { OutboxRelayReplacedError, OutboxRowRefusedError } from './errors.ts'
-import { type OutboxRow, writesOf } from './outbox-row.ts'
-import { markOf, RelayLedger } from './relay-ledger.ts'
+import { OutboxRelayReplacedError } from './errors.ts'
+import { OutboxCarrier } from './outbox-carrier.ts'
 import { type RelayOptions, type ResolvedRelayOptions, resolveRelayOptions } from './relay-options.ts'
 import { RelaySession } from './relay-session.ts'
 
@@ -11,19 +9,9 @@ import { RelaySession } from './relay-session.ts'
 const turnEveryMs = 1_000
 const retryMinMs = 100
 const retryMaxMs = 10_000
-/** About so many bytes of rows are in one commit. */
-const batchBytesMax = 4 * 1024 * 1024
 /** Rows that were kept long enough are deleted so many at a time, and not more often than this. */
 const purgeRowsMax = 5_000
 const purgeEveryMs = 1_000
-
-/** What an engine says of a message that it will never take. */
-const finalCodes: ReadonlySet<string> = new Set([
-  'RECORD_TOO_LARGE',
-  'RECORD_ARGUMENT_INVALID',
-  'ARGUMENT_INVALID',
-  'TOPIC_NAME_INVALID',
-])
 
 /** A relay that runs. */
 export interface OutboxRelay extends AsyncDisposable {
@@ -57,7 +45,6 @@ export function relayOutbox(options: RelayOptions): OutboxRelay {
 
 class Relay implements OutboxRelay {
   readonly #options: ResolvedRelayOptions
-  readonly #engine: Engine
   readonly #end = new AbortController()
   readonly #running: Promise<void>
   readonly #topics = new Set<string>()
@@ -68,7 +55,6 @@ class Relay implements OutboxRelay {
 
   constructor(options: ResolvedRelayOptions) {
     this.#options = options
-    this.#engine = options.engine
     this.#running = this.#run()
   }
 
@@ -117,87 +103,16 @@ class Relay implements OutboxRelay {
       await this.#nap(turnEveryMs)
       if (signal.aborted) return
     }
-    const ledger = RelayLedger.of(this.#engine, session.tableId)
-    await this.#clearLast(session, ledger)
+    const carrier = new OutboxCarrier(this.#options, session, this.#topics)
+    await carrier.clearLast()
     while (!signal.aborted) {
       this.#isWoken = false
-      const count = await this.#carry(session, ledger)
+      const count = await carrier.carry()
       onProgress()
       if (count === 0) {
         await this.#purge(session)
         await this.#nap(pollMs)
       }
-    }
-  }
-
-  /** Of a batch that was published, but not cleared, by whoever worked before. */
-  async #clearLast(session: RelaySession, ledger: RelayLedger | undefined): Promise<void> {
-    const last = await ledger?.load()
-    if (last === undefined) return
-    const rows = await session.readAgain(last.rows)
-    // After a restore of the database other rows may stand under these ids.
-    if (rows.length > 0 && markOf(rows).digest === last.digest) await this.#clear(session, rows)
-  }
-
-  /** Publishes the first rows that wait; tells how many it looked at. */
-  async #carry(session: RelaySession, ledger: RelayLedger | undefined): Promise<number> {
-    const rows = await session.read(this.#options.batchRowsMax, batchBytesMax)
-    if (rows.length === 0) return 0
-    if (this.#options.createTopics) await this.#ensureTopics(rows)
-    await this.#publish(session, ledger, rows)
-    return rows.length
-  }
-
-  /** Publishes rows in one commit and clears them; where one of them is refused for good, in as few commits as that takes. */
-  async #publish(session: RelaySession, ledger: RelayLedger | undefined, rows: readonly OutboxRow[]): Promise<void> {
-    const startMs = this.#options.clock.monotonicMs()
-    try {
-      const state = ledger === undefined ? {} : { state: [ledger.write(rows)] }
-      const outcome = await this.#engine.commit({ publish: writesOf(rows), ...state })
-      if (!outcome.ok) throw new OutboxRelayReplacedError(this.#options.name.shown)
-      ledger?.advance()
-    } catch (error) {
-      if (!(error instanceof MillraceError && finalCodes.has(error.code))) throw error
-      const [row] = rows
-      if (rows.length === 1 && row !== undefined) {
-        await this.#setAside(session, row, error)
-        return
-      }
-      const half = Math.ceil(rows.length / 2)
-      await this.#publish(session, ledger, rows.slice(0, half))
-      await this.#publish(session, ledger, rows.slice(half))
-      return
-    }
-    await this.#clear(session, rows)
-    if (!channels.relayed.hasSubscribers) return
-    const durationMs = this.#options.clock.monotonicMs() - startMs
-    for (const [topic, { length }] of Map.groupBy(rows, (row) => row.topic)) {
-      channels.relayed.publish({ topic, messageCount: length, durationMs })
-    }
-  }
-
-  async #setAside(session: RelaySession, row: OutboxRow, error: MillraceError<string, object>): Promise<void> {
-    await session.setAside(row.id, `${error.code}: ${error.message}`)
-    this.#tell(new OutboxRowRefusedError(this.#options.name.shown, row.id, row.topic, { cause: error }), 0, row.topic)
-  }
-
-  #clear(session: RelaySession, rows: readonly OutboxRow[]): Promise<void> {
-    return session.clear(
-      rows.map(({ id }) => id),
-      this.#options.keepMs !== undefined,
-    )
-  }
-
-  async #ensureTopics(rows: readonly OutboxRow[]): Promise<void> {
-    for (const { topic } of rows) {
-      if (this.#topics.has(topic)) continue
-      try {
-        await this.#engine.topics.ensure(topic)
-      } catch (error) {
-        // The commit meets it again, and knows whose it is.
-        if (!(error instanceof MillraceError && finalCodes.has(error.code))) throw error
-      }
-      this.#topics.add(topic)
     }
   }
 
@@ -209,9 +124,9 @@ class Relay implements OutboxRelay {
     while ((await session.purge(keepMs, purgeRowsMax)) === purgeRowsMax && !this.#end.signal.aborted);
   }
 
-  #tell(error: unknown, delayMs: number, topic: string = this.#options.name.shown): void {
+  #tell(error: unknown, delayMs: number): void {
     if (error instanceof ClosedError || !channels.relayFailed.hasSubscribers) return
-    channels.relayFailed.publish({ topic, error, delayMs })
+    channels.relayFailed.publish({ topic: this.#options.name.shown, error, delayMs })
   }
 
   /** Sleeps for so long, until it is woken or closed. */

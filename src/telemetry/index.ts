@@ -4,6 +4,7 @@
  */
 export {
   type BreakerReport,
+  type CapturedReport,
   type CaptureFailedReport,
   type CommittedReport,
   type ConsumedReport,

@@ -1,0 +1,107 @@
+import { MillraceError } from '../kernel/index.ts'
+import { channels } from '../telemetry/index.ts'
+import { OutboxRelayReplacedError, OutboxRowRefusedError } from './errors.ts'
+import { type OutboxRow, writesOf } from './outbox-row.ts'
+import { markOf, RelayLedger } from './relay-ledger.ts'
+import type { ResolvedRelayOptions } from './relay-options.ts'
+import type { RelaySession } from './relay-session.ts'
+
+/** About so many bytes of rows are in one commit. */
+const batchBytesMax = 4 * 1024 * 1024
+
+/** What an engine says of a message, or of a topic, that it will never take. */
+export const finalCodes: ReadonlySet<string> = new Set([
+  'RECORD_TOO_LARGE',
+  'RECORD_ARGUMENT_INVALID',
+  'ARGUMENT_INVALID',
+  'TOPIC_NAME_INVALID',
+])
+
+/** Carries rows from an outbox to their topics, a batch at a time, while its session has the lock. */
+export class OutboxCarrier {
+  readonly #options: ResolvedRelayOptions
+  readonly #session: RelaySession
+  readonly #ledger: RelayLedger | undefined
+  /** Topics that are there. They outlast the session. */
+  readonly #topics: Set<string>
+
+  constructor(options: ResolvedRelayOptions, session: RelaySession, topics: Set<string>) {
+    this.#options = options
+    this.#session = session
+    this.#ledger = RelayLedger.of(options.engine, session.tableId)
+    this.#topics = topics
+  }
+
+  /** Of a batch that was published, but not cleared, by whoever worked before. */
+  async clearLast(): Promise<void> {
+    const last = await this.#ledger?.load()
+    if (last === undefined) return
+    const rows = await this.#session.readAgain(last.rows)
+    // After a restore of the database other rows may stand under these ids.
+    if (rows.length > 0 && markOf(rows).digest === last.digest) await this.#clear(rows)
+  }
+
+  /** Publishes the first rows that wait; tells how many it looked at. */
+  async carry(): Promise<number> {
+    const rows = await this.#session.read(this.#options.batchRowsMax, batchBytesMax)
+    if (rows.length === 0) return 0
+    if (this.#options.createTopics) await this.#ensureTopics(rows)
+    await this.#publish(rows)
+    return rows.length
+  }
+
+  /** Publishes rows in one commit and clears them; where one of them is refused for good, in as few commits as that takes. */
+  async #publish(rows: readonly OutboxRow[]): Promise<void> {
+    const startMs = this.#options.clock.monotonicMs()
+    try {
+      const state = this.#ledger === undefined ? {} : { state: [this.#ledger.write(rows)] }
+      const outcome = await this.#options.engine.commit({ publish: writesOf(rows), ...state })
+      if (!outcome.ok) throw new OutboxRelayReplacedError(this.#options.name.shown)
+      this.#ledger?.advance()
+    } catch (error) {
+      if (!(error instanceof MillraceError && finalCodes.has(error.code))) throw error
+      const [row] = rows
+      if (rows.length === 1 && row !== undefined) {
+        await this.#setAside(row, error)
+        return
+      }
+      const half = Math.ceil(rows.length / 2)
+      await this.#publish(rows.slice(0, half))
+      await this.#publish(rows.slice(half))
+      return
+    }
+    await this.#clear(rows)
+    if (!channels.relayed.hasSubscribers) return
+    const durationMs = this.#options.clock.monotonicMs() - startMs
+    for (const [topic, { length }] of Map.groupBy(rows, (row) => row.topic)) {
+      channels.relayed.publish({ topic, messageCount: length, durationMs })
+    }
+  }
+
+  async #setAside(row: OutboxRow, error: MillraceError<string, object>): Promise<void> {
+    await this.#session.setAside(row.id, `${error.code}: ${error.message}`)
+    if (!channels.relayFailed.hasSubscribers) return
+    const refusal = new OutboxRowRefusedError(this.#options.name.shown, row.id, row.topic, { cause: error })
+    channels.relayFailed.publish({ topic: row.topic, error: refusal, delayMs: 0 })
+  }
+
+  #clear(rows: readonly OutboxRow[]): Promise<void> {
+    return this.#session.clear(
+      rows.map(({ id }) => id),
+      this.#options.keepMs !== undefined,
+    )
+  }
+
+  async #ensureTopics(rows: readonly OutboxRow[]): Promise<void> {
+    for (const { topic } of rows) {
+      if (this.#topics.has(topic)) continue
+      try {
+        await this.#options.engine.topics.ensure(topic)
+      } catch (error) {
+        // The commit meets it again, and knows whose it is.
+        if (!(error instanceof MillraceError && finalCodes.has(error.code))) throw error
+      }
+      this.#topics.add(topic)
+    }
+  }
+}

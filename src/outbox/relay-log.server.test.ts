@@ -1,0 +1,192 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { createCapture, dropCapture } from '../capture/index.ts'
+import { embedded } from '../embedded/index.ts'
+import type { Engine } from '../engine/index.ts'
+import { SeededRandom, sleep, systemClock, systemRandom } from '../kernel/index.ts'
+import { event } from '../message/index.ts'
+import { channels, type RelayFailedReport } from '../telemetry/index.ts'
+import { serversWanted, TestDatabase } from './database.test-support.ts'
+import { createOutbox, type LogRelayOptions, outbox, relayOutbox, relayOutboxLog } from './index.ts'
+
+const Counted = event('LogCounted', {
+  topic: 'log-counts',
+  version: 1,
+  data: z.object({ key: z.string(), n: z.number(), filler: z.string().optional() }),
+  key: (data) => data.key,
+})
+
+const counted = (n: number, key = 'k', filler?: string) => Counted({ key, n, ...(filler !== undefined && { filler }) })
+
+/** What stands in the topic, by key, in its order. */
+async function byKey(engine: Engine, topic = 'log-counts'): Promise<Record<string, number[]>> {
+  const found: Record<string, number[]> = {}
+  const description = await engine.topics.describe(topic)
+  for (const { partition, earliest, latest } of description?.partitions ?? []) {
+    for (let offset = earliest; offset < latest; ) {
+      const { records, nextOffset } = await engine.topics.read({ topic, partition, offset })
+      for (const record of records) {
+        if (record.kind !== 'message') continue
+        const { key, n } = record.message.data as { key: string; n: number }
+        found[key] = [...(found[key] ?? []), n]
+      }
+      offset = nextOffset
+    }
+  }
+  return found
+}
+
+const upTo = (count: number, from = 0): number[] => Array.from({ length: count }, (_, i) => from + i)
+
+async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  while (!(await holds())) await sleep(10, systemClock)
+}
+
+// Skipped because it needs a real server: `npm run test:engines` runs it.
+describe.skipIf(!serversWanted)('an outbox that is read from the log', { timeout: 120_000 }, () => {
+  let database: TestDatabase
+  let engine: Engine
+  let schemaCount = 0
+  let schema = ''
+  let slot = ''
+  const table = (): string => `"${schema}".millrace_outbox`
+
+  beforeAll(async () => {
+    database = await TestDatabase.open(`outbox_log_${process.pid}`)
+  }, 600_000)
+  afterAll(async () => {
+    await database[Symbol.asyncDispose]()
+  })
+  beforeEach(async () => {
+    schema = `outbox_log_${process.pid}_${schemaCount++}`
+    slot = schema
+    await database.pool.query(`CREATE SCHEMA "${schema}"`)
+    await createOutbox(database.pool, { schema })
+    engine = await embedded({ path: ':memory:' }).open()
+    return async () => {
+      await until(async () => (await cut()) === 0)
+      await dropCapture({ connection: database.url, slot })
+      await engine.close()
+      await database.pool.query(`DROP SCHEMA "${schema}" CASCADE`)
+    }
+  })
+
+  const setUp = (): Promise<void> =>
+    createCapture({ connection: database.url, slot, tables: [`${schema}.millrace_outbox`] })
+  const relay = (over: Partial<LogRelayOptions> = {}) =>
+    relayOutboxLog({ pool: database.pool, connection: database.url, slot, engine, schema, ...over })
+  const put = (...ns: readonly number[]) =>
+    database.transaction((client) => outbox(client, { schema }).publish(ns.map((n) => counted(n))))
+  const waiting = async (): Promise<number> =>
+    Number((await database.rows(`SELECT count(*) AS count FROM ${table()} WHERE sent_at IS NULL`))[0]?.['count'])
+  const cut = async (): Promise<number> =>
+    (
+      await database.rows(
+        `SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE slot_name = $1 AND active`,
+        [slot],
+      )
+    ).length
+
+  it('is published in the order of its commits, with what stood in it before, and cleared', async () => {
+    await put(0, 1)
+    await setUp()
+    await put(2)
+    await using _running = relay()
+    await until(async () => (await waiting()) === 0)
+    const slow = await database.pool.connect()
+    await slow.query('BEGIN')
+    await outbox(slow, { schema }).publish(counted(4))
+    await put(3)
+    await database.transaction((client) => outbox(client, { schema }).publish(counted(99)), 'ROLLBACK')
+    await slow.query('COMMIT')
+    slow.release()
+    await until(async () => ((await byKey(engine))['k']?.length ?? 0) === 5)
+    await until(async () => (await waiting()) === 0)
+    expect(await byKey(engine)).toEqual({ k: [0, 1, 2, 3, 4] })
+  })
+
+  it('sets aside what a topic never takes, and publishes what was mended', async () => {
+    await engine.topics.create('log-counts', { recordBytesMax: 20_000 })
+    await engine.topics.create('compacted', { cleanup: 'compact' })
+    await setUp()
+    const failures: RelayFailedReport[] = []
+    const note = (report: unknown): number => failures.push(report as RelayFailedReport)
+    channels.relayFailed.subscribe(note)
+    await using _running = relay()
+    await outbox(database.pool, { schema }).publish([counted(0), counted(1, 'k', 'x'.repeat(50_000)), counted(2)])
+    await database.rows(`INSERT INTO ${table()} (topic, message) VALUES ('no topic', '{}'), ('compacted', '{}')`)
+    await until(async () => (await database.rows(`SELECT id FROM ${table()} WHERE refusal IS NOT NULL`)).length === 3)
+    channels.relayFailed.unsubscribe(note)
+    const codes = failures.map(({ error }) => (error as { code?: string }).code)
+    // Other tests may cut whatever holds a lock of the database.
+    expect(codes.filter((code) => code === 'OUTBOX_ROW_REFUSED')).toHaveLength(3)
+    const rows = await database.rows(`SELECT refusal FROM ${table()} WHERE refusal IS NOT NULL ORDER BY id`)
+    expect(rows).toMatchObject([
+      { refusal: expect.stringMatching(/^RECORD_TOO_LARGE: /) },
+      { refusal: expect.stringMatching(/^TOPIC_NAME_INVALID: /) },
+      { refusal: expect.stringMatching(/^RECORD_ARGUMENT_INVALID: /) },
+    ])
+    await database.rows(`DELETE FROM ${table()} WHERE topic <> 'log-counts'`)
+    // Long enough to stand out of line, which an update that does not touch it leaves out of the log.
+    const filler = `repeat(md5(random()::text), 100)`
+    await database.rows(`UPDATE ${table()} SET message = replace(message, repeat('x', 50000), ${filler})`)
+    await database.rows(`UPDATE ${table()} SET refusal = NULL`)
+    await until(async () => (await waiting()) === 0)
+    expect(await byKey(engine)).toEqual({ k: [0, 2, 1] })
+  })
+
+  it('keeps the relays that poll away, and is theirs when it is closed', async () => {
+    await setUp()
+    const first = relay({ keep: '1h' })
+    await put(0)
+    await until(async () => (await waiting()) === 0)
+    await using _second = relayOutbox({ pool: database.pool, engine, schema, poll: '5ms' })
+    await put(1, 2)
+    await until(async () => (await waiting()) === 0)
+    expect(await database.rows(`SELECT 1 FROM ${table()}`)).toHaveLength(3)
+    await first.close()
+    await first.close()
+    await put(3)
+    await until(async () => (await waiting()) === 0)
+    expect(await byKey(engine)).toEqual({ k: [0, 1, 2, 3] })
+  })
+
+  it('loses and repeats nothing when connections are cut and its process is killed, again and again', async () => {
+    await setUp()
+    const folder = mkdtempSync(join(tmpdir(), 'millrace-outbox-log-'))
+    const path = join(folder, 'target.db')
+    const script = join(import.meta.dirname, 'fixtures', 'relay-process.ts')
+    const random = new SeededRandom(systemRandom.nextUint32())
+    process.stderr.write(`Seed of the kills: ${random.seed}\n`)
+    const total = 3_000
+    const publishing = (async () => {
+      for (let n = 0; n < total; n += 10) await put(...upTo(10, n))
+    })()
+    for (let round = 0; round < 5; round++) {
+      const child = spawn(process.execPath, [script, database.url, schema, path, slot], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
+      const exit = once(child, 'exit')
+      await once(child.stdout, 'data')
+      await sleep(100 + random.nextFloat() * 500, systemClock)
+      await cut()
+      await sleep(random.nextFloat() * 500, systemClock)
+      child.kill('SIGKILL')
+      await exit
+    }
+    await publishing
+    const file = await embedded({ path }).open()
+    const last = relay({ engine: file })
+    await until(async () => (await waiting()) === 0)
+    await last.close()
+    const found = await byKey(file)
+    await file.close()
+    rmSync(folder, { recursive: true })
+    expect(found).toEqual({ k: upTo(total) })
+  })
+})
