@@ -1,55 +1,73 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { sharedServer } from '../kafka/real-server.test-support.ts'
 import { sleep, systemClock } from '../kernel/index.ts'
-import { postgres } from '../postgres/index.ts'
 import { dropSchema, serversWanted, serverUrl } from '../postgres/real-server.test-support.ts'
 import { SagaDesk } from '../saga/index.ts'
 import { messagesOf, temporaryFolder } from './app.test-support.ts'
-import { ledgerSummary, wantedLedger } from './saga-ledger.test-support.ts'
+import { crashGrounds, type ServerAddresses } from './fixtures/crash-handlers.ts'
+import { ledgerLines, ledgerSummary, wantedLedger } from './saga-ledger.test-support.ts'
 
 const instanceCount = 300
+/** Longer than a session of the processes. */
+const absentMs = 5000
 
-// Skipped because it needs a real server: `npm run test:engines` runs it.
-describe.skipIf(!serversWanted)('sagas in three processes on PostgreSQL', () => {
-  const schema = `sagas_${process.pid}`
-  let url = ''
+// Skipped because it needs real servers: `npm run test:engines` runs it.
+describe.skipIf(!serversWanted)('sagas in three processes', () => {
+  let servers: ServerAddresses = {}
   const processes: ChildProcess[] = []
+  const names = ['postgres', 'kafka+postgres'].map((ground, n) => ({ ground, name: `sagas_${process.pid}_${n}` }))
   beforeAll(async () => {
-    url = await serverUrl()
+    const [DATABASE_URL, { bootstrapBrokers }] = await Promise.all([serverUrl(), sharedServer()])
+    servers = { DATABASE_URL, KAFKA_BROKERS: bootstrapBrokers.join(',') }
   }, 600_000)
   afterAll(async () => {
     for (const one of processes) one.kill('SIGKILL')
-    await dropSchema(url, schema)
+    for (const { name } of names) await dropSchema(servers['DATABASE_URL'] ?? '', name)
   })
 
-  function start(run: number, ledger: string): ChildProcess {
+  function start(ground: string, name: string, run: number, ledger: string): ChildProcess {
     const program = new URL('./fixtures/saga-crash-app.ts', import.meta.url).pathname
-    const args = [program, schema, String(run), 'postgres', ledger, String(instanceCount)]
-    const child = spawn(process.execPath, args, { stdio: 'inherit', env: { ...process.env, DATABASE_URL: url } })
+    const args = [program, name, String(run), ground, ledger, String(instanceCount)]
+    const child = spawn(process.execPath, args, {
+      stdio: ['ignore', 'ignore', 'inherit'],
+      env: { ...process.env, ...servers },
+    })
     processes.push(child)
     return child
   }
 
-  it('are taken over from a process that dies or stops, and end as they should', { timeout: 240_000 }, async () => {
-    using folder = temporaryFolder()
-    const ledger = folder.path('ledger.txt')
-    const [first, second] = [start(1, ledger), start(2, ledger), start(3, ledger)] as const
-    await sleep(3000, systemClock)
-    first.kill('SIGKILL')
-    // Longer than its session: when it wakes up, its instances belong to others, and it writes nothing more.
-    second.kill('SIGSTOP')
-    await sleep(5000, systemClock)
-    second.kill('SIGCONT')
-    await using engine = await postgres({ connection: url, schema, pollMs: 50 }).open()
-    const desk = new SagaDesk(engine, 'crash', 'ledger')
-    const ended = (): ReturnType<typeof desk.list> =>
-      desk.list({ status: ['completed', 'compensated'], limit: instanceCount })
-    while ((await ended()).length < instanceCount) await sleep(200, systemClock)
-    for (const one of processes) one.kill('SIGKILL')
-    expect(await desk.list({ status: 'parked' })).toEqual([])
-    expect(ledgerSummary(ledger, instanceCount)).toEqual(wantedLedger(instanceCount))
-    const completed = Array.from({ length: instanceCount }, (_, n) => n).filter((n) => n % 3 !== 0)
-    const shipped = (await messagesOf(engine, 'shipments')).map(({ data }) => data.n)
-    expect(shipped.sort((a, b) => a - b)).toEqual(completed)
-  })
+  it.each(names)(
+    'on $ground are taken over from those that die or stop',
+    { timeout: 240_000 },
+    async ({ ground, name }) => {
+      using folder = temporaryFolder()
+      const ledger = folder.path('ledger.txt')
+      const happened = async (count: number): Promise<void> => {
+        while (ledgerLines(ledger).length < count) await sleep(20, systemClock)
+      }
+      const [first, second, third] = [1, 2, 3].map((run) => start(ground, name, run, ledger))
+      await happened(50)
+      first?.kill('SIGKILL')
+      await happened(150)
+      // When it wakes up, its instances belong to others, and it writes nothing more.
+      second?.kill('SIGSTOP')
+      await sleep(absentMs, systemClock)
+      second?.kill('SIGCONT')
+      await using engine = await crashGrounds[ground]?.(name, servers).open()
+      const desk = new SagaDesk(engine as NonNullable<typeof engine>, 'crash', 'ledger')
+      const ended = (): ReturnType<typeof desk.list> =>
+        desk.list({ status: ['completed', 'compensated'], limit: instanceCount })
+      while ((await ended()).length < instanceCount) await sleep(200, systemClock)
+      // What they publish may still be on its way to the topics.
+      const completed = Array.from({ length: instanceCount }, (_, n) => n).filter((n) => n % 3 !== 0)
+      const shipped = async (): Promise<readonly number[]> =>
+        (await messagesOf(engine as NonNullable<typeof engine>, 'shipments')).map(({ data }) => data.n)
+      while ((await shipped()).length < completed.length) await sleep(200, systemClock)
+      for (const one of [second, third]) one?.kill('SIGKILL')
+      expect([...(await shipped())].sort((a, b) => a - b)).toEqual(completed)
+      expect(await desk.list({ status: 'parked' })).toEqual([])
+      expect(ledgerSummary(ledger, instanceCount)).toEqual(wantedLedger(instanceCount))
+    },
+  )
 })

@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs'
 import { Producer } from '@platformatic/kafka'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import {
@@ -12,7 +13,7 @@ import type { Engine } from '../engine/index.ts'
 import { SeededRandom, sleep, systemClock, systemRandom } from '../kernel/index.ts'
 import { placeAbove, serversWanted } from '../postgres/real-server.test-support.ts'
 import { TcpProxy } from '../postgres/tcp-proxy.test-support.ts'
-import { crashApp, crashGrounds } from './fixtures/crash-handlers.ts'
+import { crashApp, crashGrounds, stateFolder } from './fixtures/crash-handlers.ts'
 import { ledgerOf, Worker } from './workers.test-support.ts'
 
 const workerCount = 3
@@ -36,7 +37,8 @@ interface Stage {
   readonly engine: Engine
   /** Between the workers and each server. */
   readonly proxies: readonly TcpProxy[]
-  readonly database: ServerNode
+  /** Where the ground has a database. */
+  readonly database: ServerNode | undefined
   /** Where the ground has brokers. */
   readonly broker: ServerNode | undefined
   readonly brokers: readonly string[]
@@ -44,7 +46,7 @@ interface Stage {
 
 interface Fault {
   readonly name: string
-  readonly needsBroker?: boolean
+  readonly needs?: 'kafka' | 'postgres'
   readonly inflict: (stage: Stage) => Promise<void>
   /** Dead letters that nothing brings to life. Default 0. */
   readonly hopelessCount?: (stage: Stage) => number
@@ -70,16 +72,24 @@ const faults: readonly Fault[] = [
   },
   {
     name: 'the broker is killed and started',
-    needsBroker: true,
+    needs: 'kafka',
     inflict: async ({ broker }) => killAndStart(broker as ServerNode),
   },
   {
     name: 'the broker does not answer for longer than a session',
-    needsBroker: true,
+    needs: 'kafka',
     inflict: async ({ broker }) => stopAndGoOn(broker as ServerNode),
   },
-  { name: 'the database is killed and started', inflict: ({ database }) => killAndStart(database) },
-  { name: 'the database does not answer for longer than a session', inflict: ({ database }) => stopAndGoOn(database) },
+  {
+    name: 'the database is killed and started',
+    needs: 'postgres',
+    inflict: async ({ database }) => killAndStart(database as ServerNode),
+  },
+  {
+    name: 'the database does not answer for longer than a session',
+    needs: 'postgres',
+    inflict: async ({ database }) => stopAndGoOn(database as ServerNode),
+  },
   {
     name: 'connections are cut again and again',
     inflict: async ({ proxies }) => {
@@ -112,7 +122,7 @@ const faults: readonly Fault[] = [
     inflict: async ({ engine }) => {
       const comeAndGo = async (): Promise<void> => {
         for (let round = 0; round < 6; round++) {
-          await using _member = await crashApp(100 + round).start({ engine, sessionTimeout: '2s' })
+          await using _member = await crashApp(100 + round, engine).start({ engine, sessionTimeout: '2s' })
           await pause(random.nextFloat() * 600)
         }
       }
@@ -175,13 +185,14 @@ describe.skipIf(!serversWanted)('an app in three processes', () => {
   async function set(ground: string, name: string): Promise<Stage> {
     const { url, port } = postgres.connection
     const { proxied, bootstrapBrokers } = kafka.connection
-    const hasBroker = ground.includes('kafka')
+    const [hasBroker, hasDatabase] = [ground.includes('kafka'), ground.includes('postgres')]
+    closing.push(async () => rmSync(stateFolder(name), { recursive: true, force: true }))
     const kept = <One extends AsyncDisposable>(one: One): One => {
       closing.push(async () => one[Symbol.asyncDispose]())
       return one
     }
     const databaseProxy = kept(await TcpProxy.to(port))
-    const proxies = [databaseProxy]
+    const proxies = hasDatabase ? [databaseProxy] : []
     for (const one of hasBroker ? proxied : []) proxies.push(kept(await TcpProxy.to(one.upstreamPort, one.port)))
     const direct = { DATABASE_URL: url, KAFKA_BROKERS: bootstrapBrokers.join() }
     const engine = kept(await (crashGrounds[ground] as NonNullable<(typeof crashGrounds)[string]>)(name, direct).open())
@@ -192,7 +203,8 @@ describe.skipIf(!serversWanted)('an app in three processes', () => {
     const workers = Array.from({ length: workerCount }, () => new Worker({ ground, name, servers }))
     closing.push(() => Promise.all(workers.map((worker) => worker.kill())))
     await Promise.all(workers.map((worker) => worker.start(1)))
-    const [database, broker] = [postgres.nodes[0] as ServerNode, hasBroker ? kafka.nodes[0] : undefined]
+    const database = hasDatabase ? postgres.nodes[0] : undefined
+    const broker = hasBroker ? kafka.nodes[0] : undefined
     return { name, workers, engine, proxies, database, broker, brokers: hasBroker ? bootstrapBrokers : [] }
   }
 
@@ -212,8 +224,8 @@ describe.skipIf(!serversWanted)('an app in three processes', () => {
   }
 
   let cases = 0
-  for (const ground of ['postgres', 'kafka+postgres']) {
-    const possible = faults.filter(({ needsBroker = false }) => !needsBroker || ground.includes('kafka'))
+  for (const ground of ['postgres', 'kafka+postgres', 'kafka']) {
+    const possible = faults.filter(({ needs }) => needs === undefined || ground.includes(needs))
     it.each(possible)(
       `loses nothing on ${ground} and does nothing twice when $name`,
       async ({ inflict, hopelessCount = () => 0 }) => {

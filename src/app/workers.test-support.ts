@@ -87,7 +87,7 @@ export interface Ledger {
 
 /** Lets one process do what the workers left, then looks at what there is. */
 export async function ledgerOf(engine: Engine, workers: readonly Worker[]): Promise<Ledger> {
-  await using running = await crashApp(0).start({ engine, sessionTimeout: '2s' })
+  await using running = await crashApp(0, engine).start({ engine, sessionTimeout: '2s' })
   // In Kafka a transaction that a dead process left open hides what is behind it, until its time is over. What is committed here
   // is waited for, and it stands behind all of that.
   const keys = Array.from({ length: keyCount }, (_, n) => `k${n}`)

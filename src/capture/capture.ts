@@ -95,7 +95,7 @@ class RunningCapture implements Capture {
   }
 
   async caughtUp(): Promise<void> {
-    const client = await connectClient(this.#options.connection, false)
+    const client = await connectClient(this.#options.connection, 'statements')
     const lsn = await readLogEnd(client).finally(() => abandon(client))
     if (this.#state === 'ended') {
       await this.finished
@@ -147,7 +147,7 @@ class RunningCapture implements Capture {
   async #work(onProgress: () => void): Promise<void> {
     const { connection, clock, heartbeatMs } = this.#options
     this.#state = 'connecting'
-    const client = await connectClient(connection, false)
+    const client = await connectClient(connection, 'statements')
     let link: ReplicationLink | undefined
     try {
       await checkServer(client)

@@ -42,16 +42,20 @@ const sessionSql = `SELECT set_config('datestyle', 'ISO, YMD', false), set_confi
   set_config('standard_conforming_strings', 'on', false), set_config('row_security', 'off', false)`
 
 /**
- * Opens a connection: one for statements, or one through which changes can be streamed, too.
+ * Opens a connection: for statements that answer soon; for a stream, which is a statement that does not end; or to set up a slot,
+ * which waits for all transactions that run.
  * @throws CaptureClientMissingError, and what the client throws
  */
-export async function connectClient(connection: CaptureConnection, replicates: boolean): Promise<PgClient> {
+export async function connectClient(
+  connection: CaptureConnection,
+  use: 'statements' | 'stream' | 'set-up',
+): Promise<PgClient> {
   const { Client } = await loadPg()
   const client = new Client({
     ...(typeof connection === 'string' ? { connectionString: connection } : connection),
     fallback_application_name: 'millrace capture',
-    // A stream is a statement that does not end.
-    ...(replicates ? { replication: 'database' } : { query_timeout: silenceMs }),
+    ...(use === 'stream' && { replication: 'database' }),
+    ...(use === 'statements' && { query_timeout: silenceMs }),
     connectionTimeoutMillis: connectTryMs,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,

@@ -49,7 +49,7 @@ export class ReplicationLink {
 
   /** @throws CaptureClientMissingError, and what the client throws */
   static async open(connection: CaptureConnection, clock: Clock, statusEveryMs: number): Promise<ReplicationLink> {
-    return new ReplicationLink(await connectClient(connection, true), clock, statusEveryMs)
+    return new ReplicationLink(await connectClient(connection, 'stream'), clock, statusEveryMs)
   }
 
   /** Starts the stream; then no statement may run on the connection any more. @throws what the server says to it */

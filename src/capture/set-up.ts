@@ -125,7 +125,7 @@ export async function describeCapture(options: CapturePlace): Promise<CaptureDes
 
 async function connectOr(connection: CapturePlace['connection'], slot: string): Promise<PgClient> {
   try {
-    return await connectClient(connection, false)
+    return await connectClient(connection, 'set-up')
   } catch (error) {
     throw errorOf(error, slot)
   }

@@ -17,15 +17,17 @@ export const finalCodes: ReadonlySet<string> = new Set([
   'TOPIC_NAME_INVALID',
 ])
 
+/** Topics that are there, and those that there can never be, with the reason. They outlast a session. */
+export type KnownTopics = Map<string, MillraceError<string, object> | undefined>
+
 /** Carries rows from an outbox to their topics, a batch at a time, while its session has the lock. */
 export class OutboxCarrier {
   readonly #options: ResolvedRelayOptions
   readonly #session: RelaySession
   readonly #ledger: RelayLedger | undefined
-  /** Topics that are there. They outlast the session. */
-  readonly #topics: Set<string>
+  readonly #topics: KnownTopics
 
-  constructor(options: ResolvedRelayOptions, session: RelaySession, topics: Set<string>) {
+  constructor(options: ResolvedRelayOptions, session: RelaySession, topics: KnownTopics) {
     this.#options = options
     this.#session = session
     this.#ledger = RelayLedger.of(options.engine, session.tableId)
@@ -46,7 +48,13 @@ export class OutboxCarrier {
     const rows = await this.#session.read(this.#options.batchRowsMax, batchBytesMax)
     if (rows.length === 0) return 0
     if (this.#options.createTopics) await this.#ensureTopics(rows)
-    await this.#publish(rows)
+    const fitting: OutboxRow[] = []
+    for (const row of rows) {
+      const refusal = this.#topics.get(row.topic)
+      if (refusal === undefined) fitting.push(row)
+      else await this.#setAside(row, refusal)
+    }
+    if (fitting.length > 0) await this.#publish(fitting)
     return rows.length
   }
 
@@ -97,11 +105,11 @@ export class OutboxCarrier {
       if (this.#topics.has(topic)) continue
       try {
         await this.#options.engine.topics.ensure(topic)
+        this.#topics.set(topic, undefined)
       } catch (error) {
-        // The commit meets it again, and knows whose it is.
         if (!(error instanceof MillraceError && finalCodes.has(error.code))) throw error
+        this.#topics.set(topic, error)
       }
-      this.#topics.add(topic)
     }
   }
 }

@@ -233,6 +233,16 @@ describe.skipIf(!serversWanted)('an outbox in a database of the user', { timeout
     expect(kinds).toEqual(['undecodable', 'message'])
   })
 
+  it('sets aside what is for a topic that there can never be', async () => {
+    await database.rows(`INSERT INTO ${table()} (topic, key, message) VALUES ('no topic', 'k', '{}')`)
+    await put(1)
+    await using _running = relay()
+    await until(async () => (await waiting()) === 1 && (await byKey(engine))['k'] !== undefined)
+    const [row] = await database.rows(`SELECT refusal FROM ${table()}`)
+    expect(row?.['refusal']).toMatch(/^TOPIC_NAME_INVALID: /)
+    expect(await byKey(engine)).toEqual({ k: [1] })
+  })
+
   it('keeps what was sent for as long as it is told to', async () => {
     await put(0, 1)
     const running = relay({ keep: '1h' })

@@ -129,7 +129,7 @@ describe.skipIf(!serversWanted)('an outbox that is read from the log', { timeout
     expect(rows).toMatchObject([
       { refusal: expect.stringMatching(/^RECORD_TOO_LARGE: /) },
       { refusal: expect.stringMatching(/^TOPIC_NAME_INVALID: /) },
-      { refusal: expect.stringMatching(/^RECORD_ARGUMENT_INVALID: /) },
+      { refusal: expect.stringMatching(/^ARGUMENT_INVALID: /) },
     ])
     await database.rows(`DELETE FROM ${table()} WHERE topic <> 'log-counts'`)
     // Long enough to stand out of line, which an update that does not touch it leaves out of the log.

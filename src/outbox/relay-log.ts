@@ -153,7 +153,7 @@ class LogRelay implements OutboxLogRelay {
       const entry = keepsState ? await engine.state.get(namespace, key) : undefined
       return entry === undefined ? this.#before : textOf(entry.value)
     }
-    const carrier = new OutboxCarrier(this.#options, session, new Set())
+    const carrier = new OutboxCarrier(this.#options, session, new Map())
     await carrier.clearLast()
     while ((await carrier.carry()) > 0) if (this.#end.signal.aborted) return ''
     const before = session.lastSnapshot
@@ -171,7 +171,7 @@ class LogRelay implements OutboxLogRelay {
     const topic = this.#topics.get(name)
     if (topic === undefined || topic.refusal !== undefined) return topic?.refusal
     if (topic.needsKey && !isKeyed)
-      return `RECORD_ARGUMENT_INVALID: topic "${name}" compacts, and takes no record without a key.`
+      return `ARGUMENT_INVALID: topic "${name}" compacts, and takes no record without a key.`
     if (bytes + recordBytesBeside <= topic.bytesMax) return undefined
     return `RECORD_TOO_LARGE: topic "${name}" takes records of ${topic.bytesMax} bytes at most.`
   }

@@ -1,7 +1,7 @@
 import { ClosedError, sleep } from '../kernel/index.ts'
 import { channels } from '../telemetry/index.ts'
 import { OutboxRelayReplacedError } from './errors.ts'
-import { OutboxCarrier } from './outbox-carrier.ts'
+import { type KnownTopics, OutboxCarrier } from './outbox-carrier.ts'
 import { type RelayOptions, type ResolvedRelayOptions, resolveRelayOptions } from './relay-options.ts'
 import { RelaySession } from './relay-session.ts'
 
@@ -47,7 +47,7 @@ class Relay implements OutboxRelay {
   readonly #options: ResolvedRelayOptions
   readonly #end = new AbortController()
   readonly #running: Promise<void>
-  readonly #topics = new Set<string>()
+  readonly #topics: KnownTopics = new Map()
   #session: RelaySession | undefined
   #isWoken = false
   #wakeUp: () => void = () => undefined

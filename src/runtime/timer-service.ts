@@ -194,16 +194,16 @@ export class TimerService {
 
   /** Hands on what is due, and finds out when the first of the others is. */
   async #fireOf(owner: Owner, nowMs: number): Promise<void> {
+    const { timers } = this.#engine
     const limit = dueMax + owner.inFlight.size
-    const timers = await this.#engine.timers.due(owner.name, Number.MAX_SAFE_INTEGER, limit)
+    const due = await timers.due(owner.name, nowMs, limit)
     if (this.#closed || this.#owners.get(owner.name) !== owner) return
-    let nextMs = timers.length === limit ? nowMs : undefined
-    for (const timer of timers) {
-      if (timer.dueMs > nowMs) {
-        nextMs = timer.dueMs
-        break
-      }
-      this.#hand(owner, timer)
+    for (const timer of due) this.#hand(owner, timer)
+    let nextMs: number | undefined = nowMs
+    if (due.length < limit) {
+      // Those in flight stand before all that are still to come.
+      const ahead = await timers.due(owner.name, Number.MAX_SAFE_INTEGER, owner.inFlight.size + 1)
+      nextMs = ahead.find(({ dueMs }) => dueMs > nowMs)?.dueMs
     }
     if (nextMs !== undefined) owner.nextDueMs = Math.min(nextMs, owner.nextDueMs ?? nextMs)
   }

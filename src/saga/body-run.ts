@@ -1,5 +1,4 @@
 import type { Effect } from '../runtime/index.ts'
-import type { AnyStep } from './definition.ts'
 import {
   type ErrorNote,
   errorNote,
@@ -11,8 +10,8 @@ import {
 } from './journal.ts'
 import { JournalBook, type Question, shownJson, type Trouble } from './journal-book.ts'
 import { type Ask, tellOutcome } from './outcome.ts'
+import { RunningSteps } from './running-steps.ts'
 import type { SagaHost } from './saga-host.ts'
-import { afterFailure, attemptStep, type StepOutcome } from './step-attempt.ts'
 
 /** How a run of a body ended. */
 export type BodyEnd =
@@ -39,18 +38,17 @@ export class BodyRun {
   #toldCount = 0
   /** Outcomes that the body is to be told, in their order. */
   readonly #outcomes: string[] = []
-  readonly #running = new Set<string>()
-  readonly #finished: { readonly id: string; readonly outcome: StepOutcome }[] = []
+  readonly #running: RunningSteps
   #effects: Effect[] = []
   #isOver = false
   #end: BodyEnd | undefined
   #trouble: Trouble | undefined
   #changed: PromiseWithResolvers<void> = Promise.withResolvers()
-  #failure: { readonly error: unknown } | undefined
 
   constructor(host: SagaHost, draft: JournalDraft, body: (run: BodyRun) => Promise<unknown>) {
     this.#host = host
     this.book = new JournalBook(draft)
+    this.#running = new RunningSteps(host, this.book, () => this.#changed.resolve())
     this.nowMs = draft.startedMs
     this.#body = () => body(this)
   }
@@ -110,7 +108,8 @@ export class BodyRun {
     // A body that does not wait for a step is not told of its failure, and must not end the process.
     promise.catch(() => undefined)
     // A step that has nothing to undo need not be known before it is done; all else has to be there.
-    const mustBeKept = (entry: JournalEntry): boolean => entry.op !== 'step' || this.#step(entry)?.undo !== undefined
+    const mustBeKept = (entry: JournalEntry): boolean =>
+      entry.op !== 'step' || this.#running.stepOf(entry)?.undo !== undefined
     this.book.meet(question, this.#host.clock.nowMs(), mustBeKept)
     this.#changed.resolve()
     return promise
@@ -132,11 +131,6 @@ export class BodyRun {
 
   #parked(trouble: Trouble): BodyEnd {
     return { kind: 'parked', report: { ...trouble, from: 'running' } }
-  }
-
-  #step({ name }: StepEntry): AnyStep | undefined {
-    const { steps } = this.#host.definition
-    return Object.hasOwn(steps, name) ? steps[name] : undefined
   }
 
   #start(): void {
@@ -195,7 +189,6 @@ export class BodyRun {
   /** From here on things happen for the first time. */
   async #goOn(): Promise<BodyEnd> {
     for (;;) {
-      if (this.#failure !== undefined) throw this.#failure.error
       this.#host.signal.throwIfAborted()
       this.#settle()
       const { overflow } = this.book
@@ -223,7 +216,7 @@ export class BodyRun {
     if (due.length > 0) {
       // What the steps do outside relies on all that was told to the body before.
       if (this.book.isDirty) await this.#checkpoint()
-      else for (const entry of due) this.#begin(entry)
+      else for (const entry of due) this.#running.begin(entry)
       return true
     }
     if (this.#trouble !== undefined) return true
@@ -234,21 +227,9 @@ export class BodyRun {
 
   /** Takes in what has finished meanwhile. */
   #settle(): void {
-    for (const { id, outcome } of this.#finished.splice(0)) {
-      this.#running.delete(id)
-      const entry = this.book.entry(id) as StepEntry
-      const { dueMs: _due, error: _error, ...rest } = entry
-      if (outcome.kind === 'done') {
-        this.#complete({ ...rest, state: 'done', output: outcome.output })
-      } else if (outcome.kind === 'rejected') {
-        this.#complete({ ...rest, state: 'rejected', error: outcome.note, output: outcome.facts })
-      } else {
-        const { error, isFinal } = outcome
-        const later = isFinal ? undefined : afterFailure(this.#host, this.#step(entry) as AnyStep, entry, error)
-        if (later !== undefined) this.book.replace(later)
-        else this.#complete({ ...rest, state: 'failed', attempts: entry.attempts + 1, error: errorNote(error) })
-      }
-    }
+    const { completed, retrying } = this.#running.settle()
+    for (const entry of retrying) this.book.replace(entry)
+    for (const entry of completed) this.#complete(entry)
   }
 
   /** Completes what is due or has come, and answers the steps that are to be run now. */
@@ -271,7 +252,7 @@ export class BodyRun {
         else if (entry.dueMs !== undefined && entry.dueMs <= nowMs) this.#complete(entry)
       }
     }
-    const unknown = steps.find((entry) => this.#step(entry) === undefined)
+    const unknown = steps.find((entry) => this.#running.stepOf(entry) === undefined)
     if (unknown === undefined) return steps
     const problem = `Step ${unknown.name} is not declared.`
     this.park({ reason: 'step-unknown', problem, remedy: 'Declare it again, or correct the name. Then retry.' })
@@ -281,20 +262,6 @@ export class BodyRun {
   #complete(entry: JournalEntry): void {
     this.book.complete(entry, this.#host.clock.nowMs())
     this.#outcomes.push(entry.id)
-  }
-
-  #begin(entry: StepEntry): void {
-    this.#running.add(entry.id)
-    attemptStep(this.#host, entry.id, this.#step(entry) as AnyStep, entry).then(
-      (outcome) => {
-        this.#finished.push({ id: entry.id, outcome })
-        this.#changed.resolve()
-      },
-      (error: unknown) => {
-        this.#failure ??= { error }
-        this.#changed.resolve()
-      },
-    )
   }
 
   async #checkpoint(): Promise<void> {

@@ -35,9 +35,9 @@ export async function compensate(host: SagaHost, draft: JournalDraft, effects: E
       isSaved = false
       const error = await attemptUndo(host, step, entry)
       if (error !== undefined) {
-        const undo = undoAfterFailure(host, step.undoRetry, entry.undo, error)
+        const { undo, delayMs } = undoAfterFailure(host, step.undoRetry, entry.undo, error)
         draft.entries[index] = { ...entry, undo }
-        alert(host, entry.id, undo.attempts, error, undo.dueMs - host.clock.nowMs())
+        alert(host, entry.id, undo.attempts, error, delayMs)
         return
       }
       draft.entries[index] = { ...entry, undo: { state: 'done', attempts: entry.undo?.attempts ?? 0 } }

@@ -74,10 +74,11 @@ export function undoAfterFailure(
   policy: RetryPolicy | undefined,
   undo: UndoNote | undefined,
   error: unknown,
-): UndoNote & { readonly dueMs: number } {
+): { readonly undo: UndoNote; readonly delayMs: number } {
   const attempts = (undo?.attempts ?? 0) + 1
   const delayMs = delayOf(policy ?? defaultUndoRetry, host, error, attempts, 0) ?? undoPauseMs
-  return { state: 'retrying', attempts, error: errorNote(error), dueMs: host.clock.nowMs() + delayMs }
+  const dueMs = host.clock.nowMs() + delayMs
+  return { undo: { state: 'retrying', attempts, error: errorNote(error), dueMs }, delayMs }
 }
 
 function delayOf(

@@ -200,6 +200,8 @@ export const postgres: ServerKind<PostgresConnection> = {
 
   async launch(_place, node): Promise<Launch> {
     const user = await postgresUser()
+    // A process that was killed and that nobody has reaped yet still counts to PostgreSQL; here it is known to have ended.
+    rmSync(join(node.dataFolder, 'postmaster.pid'), { force: true })
     return { command: join(await postgresPrograms(), 'postgres'), args: ['-D', node.dataFolder], ...user }
   },
 

@@ -1,0 +1,124 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { view } from '../domain/index.ts'
+import type { Engine } from '../engine/index.ts'
+import { kafka } from '../kafka/index.ts'
+import { freshName, sharedServer } from '../kafka/real-server.test-support.ts'
+import { type EventDefinition, event } from '../message/index.ts'
+import { serversWanted } from '../postgres/real-server.test-support.ts'
+import { on, publish, schedule, set } from '../runtime/index.ts'
+import { messagesOf, numbersByKey, Paid, Placed, startHandlers } from './app.test-support.ts'
+import { app, service } from './index.ts'
+
+const perKey = view('per-key', {
+  events: [Placed],
+  key: ({ data }) => data.id,
+  initial: 0,
+  on: { Placed: (count) => count + 1 },
+})
+
+/** Without a key, so a repetition may come from any partition. */
+const Heard: EventDefinition<'Heard', { readonly n: number }, { readonly n: number }> = event('Heard', {
+  topic: 'heard',
+  data: z.object({ n: z.number() }),
+})
+
+// Skipped because it needs a real server: `npm run test:engines` runs it.
+describe.skipIf(!serversWanted)('an app on Kafka alone', { timeout: 60_000 }, () => {
+  let brokers: readonly string[] = []
+  const folders: string[] = []
+  beforeAll(async () => {
+    brokers = (await sharedServer()).bootstrapBrokers
+  }, 600_000)
+  afterEach(() => {
+    for (const folder of folders.splice(0)) rmSync(folder, { recursive: true })
+  })
+
+  const opened = (prefix: string): Promise<Engine> => {
+    const folder = mkdtempSync(join(tmpdir(), 'millrace-alone-'))
+    folders.push(folder)
+    return kafka({ brokers, prefix, state: { folder }, heartbeatIntervalMs: 100 }).open()
+  }
+
+  it('builds a view that any process reads, and builds it anew', async () => {
+    const prefix = `${freshName('view')}.`
+    const shop = app('test', { views: [perKey] })
+    await using one = await opened(prefix)
+    await using two = await opened(prefix)
+    await using running = await shop.start({ engine: one })
+    await running.publish(Array.from({ length: 60 }, (_, n) => Placed({ id: `k${n % 6}`, n })))
+    await running.idle()
+    const counted = Object.fromEntries(Array.from({ length: 6 }, (_, n) => [`k${n}`, 10]))
+    const read = async (of: typeof running): Promise<unknown> =>
+      Object.fromEntries((await of.view(perKey).range()).map(({ key, value }) => [key, value]))
+    expect(await read(running)).toEqual(counted)
+    await running.view(perKey).rebuild()
+    await running.idle()
+    expect(await read(running)).toEqual(counted)
+    await using other = await shop.start({ engine: two })
+    await other.idle()
+    expect(await other.view(perKey).count()).toBe(6)
+    expect(await read(other)).toEqual(counted)
+  })
+
+  it('parks keys behind dead letters, and goes on in order when they are redriven', async () => {
+    const prefix = `${freshName('dead')}.`
+    let isBroken = true
+    const handler = on(
+      Placed,
+      { name: 'h', state: { initial: 0 }, onDeadLetter: 'park-key' },
+      ({ data: { id, n } }, count) => {
+        if (isBroken && id === 'bad' && n === 2) throw new Error('not yet')
+        return [set(count + 1), publish(Paid({ id, n: count }))]
+      },
+    )
+    await using one = await opened(prefix)
+    await using two = await opened(prefix)
+    await using first = await startHandlers([handler], { engine: one })
+    await using second = await startHandlers([handler], { engine: two })
+    for (let n = 0; n < 6; n++) await first.publish([Placed({ id: 'bad', n }), Placed({ id: 'good', n })])
+    await first.idle()
+    await second.idle()
+    expect(await numbersByKey(one, 'payments')).toEqual({ bad: [0, 1], good: [0, 1, 2, 3, 4, 5] })
+    expect(await second.deadLetters.count()).toBe(1)
+    isBroken = false
+    // Whichever process has the partition takes it up.
+    expect(await second.deadLetters.redrive('all')).toBe(1)
+    await expect
+      .poll(async () => (await numbersByKey(one, 'payments'))['bad'], { timeout: 30_000 })
+      .toEqual([0, 1, 2, 3, 4, 5])
+    await expect.poll(() => first.deadLetters.count(), { timeout: 30_000 }).toBe(0)
+  })
+
+  it('handles a message without a key once, wherever it comes up again', async () => {
+    const prefix = `${freshName('dedupe')}.`
+    const handler = on(Heard, { name: 'h', dedupe: { window: '1h' } }, ({ data }) =>
+      publish(Paid({ id: 'a', n: data.n })),
+    )
+    await using one = await opened(prefix)
+    await using two = await opened(prefix)
+    await using first = await startHandlers([handler], { engine: one })
+    await using second = await startHandlers([handler], { engine: two })
+    for (let n = 0; n < 5; n++) {
+      const messages = [Heard({ n })]
+      await one.commit({ publish: [0, 1, 2, 3].map((partition) => ({ topic: 'heard', partition, messages })) })
+    }
+    await first.idle()
+    await second.idle()
+    const numbers = (await messagesOf(two, 'payments')).map(({ data }) => data.n)
+    expect(numbers.toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3, 4])
+  })
+
+  it('does not start with timers, and says what it lacks', async () => {
+    const timed = on(Placed, { name: 'h', timers: { late: () => undefined } }, () => schedule('late', { after: '1s' }))
+    const shop = app('test', { services: [service('s', [timed])] })
+    const engine = kafka({ brokers, state: { folder: 'unused' } })
+    await expect(shop.start({ engine })).rejects.toMatchObject({
+      code: 'ENGINE_LACKS',
+      details: { missing: [{ kept: 'timers', neededBy: 's.h' }] },
+    })
+  })
+})

@@ -1,0 +1,69 @@
+import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { VirtualClock } from '../kernel/index.ts'
+import type { Effect } from '../runtime/index.ts'
+import { type Journal, saga, sagaHandler, step } from './index.ts'
+import { inputMessage, type SagaInput } from './inputs.ts'
+
+/** One key of a saga, whose process can die while its handler is at work. */
+function oneKey(handler: ReturnType<typeof sagaHandler>) {
+  let journal: Journal | null = null
+  const apply = (effects: readonly Effect<unknown>[]): void => {
+    for (const effect of effects)
+      if (effect.kind === 'set') journal = JSON.parse(JSON.stringify(effect.value)) as Journal
+  }
+  return {
+    journal: () => journal,
+    /** Hands it a message; the process dies when `dies` aborts, and nothing more of it becomes real. */
+    tell: async (message: ReturnType<typeof inputMessage>, dies = new AbortController()): Promise<void> => {
+      const ctx = {
+        key: message.id,
+        signal: dies.signal,
+        attempt: 1,
+        nowMs: () => 0,
+        checkpoint: async (effects: unknown) => apply(effects as readonly Effect<unknown>[]),
+        call: async <R>(fn: (signal: AbortSignal) => PromiseLike<R> | R) => fn(dies.signal),
+        topic: 't',
+        partition: 0,
+        offset: 0,
+        timestampMs: 0,
+      }
+      const effects = (await handler.handle(message, journal, ctx)) as readonly Effect<unknown>[]
+      if (!dies.signal.aborted) apply(effects)
+    },
+  }
+}
+
+describe('the handler of a saga', () => {
+  const log: string[] = []
+  const begun = Promise.withResolvers<void>()
+  const charge = step({
+    run: () => {
+      log.push('charge')
+      begun.resolve()
+      return new Promise<string>(() => undefined)
+    },
+    undo: ({ outcome }) => void log.push(`refund ${outcome}`),
+  })
+  const checkout = saga('checkout', { start: z.null(), steps: { charge } }, (scope) => scope.step('charge'))
+  const message = (input: SagaInput) => inputMessage('app', 'checkout', 'k', input)
+
+  it('undoes a step of a process that died while it ran, even if the cancellation comes first', async () => {
+    const one = oneKey(sagaHandler(checkout, { app: 'app', clock: new VirtualClock() }))
+    const start = message({ kind: 'start', input: null })
+    const dies = new AbortController()
+    const working = one.tell(start, dies)
+    await begun.promise
+    dies.abort()
+    await expect(working).rejects.toThrow('aborted')
+    expect(one.journal()).toMatchObject({ status: 'running', entries: [{ id: 'charge', state: 'begun' }] })
+    // Another topic, another partition: it may well come before the start that was not finished.
+    await one.tell(message({ kind: 'cancel', reason: 'too slow' }))
+    expect(one.journal()?.status).toBe('compensated')
+    // The start comes again, and changes nothing.
+    await one.tell(start)
+    expect(one.journal()).toMatchObject({ status: 'compensated', failure: { message: 'too slow' } })
+    expect(one.journal()?.taken).toBeUndefined()
+    expect(log).toEqual(['charge', 'refund unknown'])
+  })
+})
