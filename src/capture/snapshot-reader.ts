@@ -9,10 +9,13 @@ import type { Place, SnapshotProgress } from './place.ts'
 import { type FoundRow, foundRow } from './row-values.ts'
 import { TransactionSnapshot } from './transaction-snapshot.ts'
 
-/** A chunk holds about so much at most: rows are read so many at a time until then. */
-const chunkRowsMax = 2_000
+/** A chunk holds about so much at most. */
+const chunkRowsMax = 5_000
 const chunkBytesMax = 1024 * 1024
-const fetchRows = 200
+/** It is read in parts: a small one first, then as many rows as are likely to have so many bytes. */
+const fetchRowsFirst = 50
+const fetchRowsMax = 1_000
+const fetchBytes = 256 * 1024
 
 /** Rows of one table that were read at one moment, until the stream of changes has come to that moment. */
 export interface SnapshotChunk {
@@ -139,6 +142,7 @@ export class SnapshotReader {
     const rows = new Map<string, FoundRow>()
     let last: TextRow | undefined
     let isLast = false
+    let fetchRows = fetchRowsFirst
     for (let bytes = 0; !isLast && rows.size < chunkRowsMax && bytes < chunkBytesMax; ) {
       const { rows: found } = await this.#client.query(`FETCH ${fetchRows} FROM millrace_chunk`)
       for (const row of found) {
@@ -151,6 +155,7 @@ export class SnapshotReader {
       }
       last = found.at(-1) ?? last
       isLast = found.length < fetchRows
+      fetchRows = Math.max(1, Math.min(fetchRowsMax, Math.floor((fetchBytes * rows.size) / Math.max(bytes, 1))))
     }
     const startLsn = before?.startLsn ?? lsnText(lsn)
     const after = published.orderedBy.map((name) => [name, last?.[name] ?? ''] as const)
