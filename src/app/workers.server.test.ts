@@ -237,7 +237,7 @@ describe.skipIf(!serversWanted)('an app in three processes', () => {
         const ledger = await ledgerOf(stage.engine, stage.workers)
         const [count = 0] = ledger.counts
         expect(count).toBeGreaterThan(0)
-        expect(ledger, `seed ${seed}`).toEqual({
+        expect(ledger, `seed ${seed}, ${JSON.stringify(ledger)}`).toEqual({
           faults: [],
           hopelessCount: hopelessCount(stage),
           lostCount: 0,

@@ -106,7 +106,8 @@ export async function ledgerOf(engine: Engine, workers: readonly Worker[]): Prom
     const byKey = Object.entries(await numbersByKey(engine, topic))
     counts.push(byKey.flatMap(([, numbers]) => numbers).length)
     for (const [key, numbers] of byKey) {
-      if (numbers.some((number, index) => number !== index)) disorder.push(`${topic} ${key}: ${numbers.join()}`)
+      const at = numbers.findIndex((number, index) => number !== index)
+      if (at >= 0) disorder.push(`${topic} ${key} from ${at} on: ${numbers.slice(at, at + 20).join()}`)
     }
   }
   let viewedCount = 0
