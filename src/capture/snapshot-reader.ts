@@ -155,7 +155,8 @@ export class SnapshotReader {
       }
       last = found.at(-1) ?? last
       isLast = found.length < fetchRows
-      fetchRows = Math.max(1, Math.min(fetchRowsMax, Math.floor((fetchBytes * rows.size) / Math.max(bytes, 1))))
+      const likely = Math.floor((fetchBytes * rows.size) / Math.max(bytes, 1))
+      fetchRows = Math.max(1, Math.min(fetchRowsMax, chunkRowsMax - rows.size, likely))
     }
     const startLsn = before?.startLsn ?? lsnText(lsn)
     const after = published.orderedBy.map((name) => [name, last?.[name] ?? ''] as const)
