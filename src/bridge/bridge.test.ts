@@ -1,3 +1,4 @@
+// Long because the cases of outbox, relay and progress share engines whose parts can be replaced.
 import { describe, expect, it } from 'vitest'
 import { embedded } from '../embedded/index.ts'
 import type {
