@@ -1,3 +1,4 @@
+// Long because the cases of outbox, relay and progress share engines whose parts can be replaced.
 import { describe, expect, it } from 'vitest'
 import { embedded } from '../embedded/index.ts'
 import type {
@@ -9,6 +10,8 @@ import type {
   JoinOptions,
   Member,
   PublishWrite,
+  ReadRequest,
+  ReadResult,
   WriteBatch,
 } from '../engine/index.ts'
 import { SeededRandom, systemClock, uuidv7 } from '../kernel/index.ts'
@@ -163,6 +166,45 @@ describe('the outbox', () => {
     }
     expect(await dataOf(ground.topics, 'out')).toEqual([0, 1, 2])
     expect((await ground.store.topics.describe('out.outbox'))?.partitions[0]?.earliest).toBe(0)
+  })
+
+  it('repeats nothing either when the last mark of the relay before cannot be seen yet', async () => {
+    await using ground = await grounds()
+    await ground.topics.topics.create('out', { partitions: 1 })
+    const cluttered = over(ground.store, {
+      ...staysOpen,
+      topics: over(ground.store.topics as never, { truncate: () => Promise.resolve() } as never) as never,
+    })
+    // Committed, but not decided where it is read: that comes with the next commit of this process.
+    let hiddenFrom = Number.POSITIVE_INFINITY
+    const read = async (request: ReadRequest): Promise<ReadResult> => {
+      const page = await ground.topics.topics.read(request)
+      if (request.topic !== 'out.outbox' || hiddenFrom === Number.POSITIVE_INFINITY) return page
+      const records = page.records.filter(({ offset }) => offset < hiddenFrom)
+      return {
+        records,
+        nextOffset: Math.max(request.offset, Math.min(page.nextOffset, hiddenFrom)),
+        latest: hiddenFrom,
+      }
+    }
+    const commit = async (batch: WriteBatch): Promise<CommitOutcome> => {
+      const outcome = await ground.topics.commit(batch)
+      hiddenFrom = Number.POSITIVE_INFINITY
+      return outcome
+    }
+    const topics = over(ground.topics.topics as never, { read } as never) as never
+    const open = (): Promise<Engine> =>
+      BridgedEngine.open(over(ground.topics, { ...staysOpen, commit, topics }), cluttered, environment)
+    {
+      await using engine = await open()
+      await engine.commit({ ...set('k', 0), ...publish('out', message(0)) })
+      await eventually(async () => (await dataOf(ground.topics, 'out')).length > 0)
+    }
+    hiddenFrom = ((await ground.topics.topics.describe('out.outbox'))?.partitions[0]?.latest ?? 0) - 1
+    await using engine = await open()
+    await engine.commit({ ...set('k', 1), ...publish('out', message(1)) })
+    await eventually(async () => (await dataOf(ground.topics, 'out')).includes(1))
+    expect(await dataOf(ground.topics, 'out')).toEqual([0, 1])
   })
 
   it('repeats under the same ids what it could not note, in order, and loses nothing', async () => {

@@ -179,15 +179,27 @@ export class Relay {
     const { topic, partition } = lane.claim
     const earliest = await this.#store.topics.locate(topic, partition, 'earliest')
     let next = earliest
-    for (let offset = Math.max(lane.markFrom, await this.#topics.topics.locate(topic, partition, 'earliest')); ; ) {
-      const { records, nextOffset, latest } = await this.#topics.topics.read({ topic, partition, offset })
-      for (const record of records) if (record.kind === 'undecodable') next = Math.max(next, nextOf(record.value))
-      offset = nextOffset
-      if (offset >= latest) break
+    let offset = Math.max(lane.markFrom, await this.#topics.topics.locate(topic, partition, 'earliest'))
+    const readOn = async (isEnough: (latest: number) => boolean): Promise<void> => {
+      for (let latest = offset; ; ) {
+        const page = await this.#topics.topics.read({ topic, partition, offset })
+        for (const record of page.records)
+          if (record.kind === 'undecodable') next = Math.max(next, nextOf(record.value))
+        ;({ nextOffset: offset, latest } = page)
+        if (isEnough(latest)) return
+      }
     }
-    const outcome = await this.#topics.commit({ publish: [markOf(lane, next)] })
-    if (!outcome.ok) return
-    lane.markFrom = outcome.published[0]?.offset ?? lane.markFrom
+    await readOn((latest) => offset >= latest)
+    // A mark of the owner before may be committed and not to be seen yet. What stands before a mark of its own can be seen once
+    // that can be, so it leaves one and reads on to it, until it says the last word.
+    for (let said = -1; said < next; ) {
+      said = next
+      const outcome = await this.#topics.commit({ publish: [markOf(lane, said)] })
+      if (!outcome.ok) return
+      const own = outcome.published[0]?.offset ?? lane.markFrom
+      lane.markFrom = own
+      await readOn(() => offset > own)
+    }
     lane.truncatedTo = earliest
     lane.next = next
   }
