@@ -226,6 +226,7 @@ export {
   type RetriedReport,
   type RewoundReport,
   type SagaReport,
+  type StateRestoredReport,
   type TypedChannel,
   type UndoFailedReport,
 } from './telemetry/index.ts'

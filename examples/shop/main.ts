@@ -8,6 +8,7 @@ import { groundFor } from './deployments.ts'
 import { DataFolderError } from './errors.ts'
 import { parseOptions, type ShopOptions, usage } from './options.ts'
 import { reportText } from './report.ts'
+import { showRestoring } from './restore-progress.ts'
 import { runShop } from './run.ts'
 
 /** Exit codes, as `--help` names them. */
@@ -58,6 +59,7 @@ async function main(args: readonly string[]): Promise<number> {
     const ground = groundFor(options.deployment, folder.path, process.env)
     // What nobody asked to keep goes with its folder, whatever happens.
     await using _leftovers = { [Symbol.asyncDispose]: () => (options.data === null ? ground.remove() : nothing) }
+    using _progress = options.once && !process.stderr.isTTY ? undefined : showRestoring(process.stderr, systemClock)
     const outcome = await runShop({
       options,
       folder: folder.path,
