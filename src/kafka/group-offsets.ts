@@ -1,6 +1,7 @@
 import { OffsetSet, type Progress } from '../engine/index.ts'
-import type { Cluster } from './cluster.ts'
+import type { Cluster, Patience } from './cluster.ts'
 import { errorCode, isPassing, refusalOf } from './error-codes.ts'
+import { KafkaUnreachableError } from './errors.ts'
 import type { MemberIdentity } from './held-claim.ts'
 import type { PartitionExtents } from './partition-extents.ts'
 import { decodeDone } from './progress-metadata.ts'
@@ -12,6 +13,9 @@ export interface StoredProgress {
   readonly partition: number
   readonly progress: Progress
 }
+
+/** What was committed here is stored for good within milliseconds. */
+const stablePatienceMs = 2000
 
 /** A commit that no member makes. */
 const nobody = { memberId: '', instanceId: null, epoch: -1 } as const
@@ -26,21 +30,34 @@ export class GroupOffsets {
     this.#extents = extents
   }
 
-  /** All that is stored of a group, after every transaction that is under way has ended (KIP-447). */
+  /**
+   * All that is stored of a group, after every transaction that is under way has ended (KIP-447). One of a process that died
+   * ends late; then it is what was stored before.
+   */
   async all(group: string): Promise<readonly StoredProgress[]> {
+    try {
+      return await this.#all(group, true, { limitMs: stablePatienceMs })
+    } catch (error) {
+      if (!(error instanceof KafkaUnreachableError)) throw error
+      return this.#all(group, false, this.#cluster.usual)
+    }
+  }
+
+  async #all(group: string, isStable: boolean, patience: Patience): Promise<readonly StoredProgress[]> {
     const answer = await this.#cluster.askCoordinator(
       'group',
       group,
       'offsets',
       (link) => {
         const request = [{ groupId: group, memberId: null, memberEpoch: -1, topics: null }]
-        return link.call('OffsetFetch', this.#cluster.protocol.offsetFetch, request, true)
+        return link.call('OffsetFetch', this.#cluster.protocol.offsetFetch, request, isStable)
       },
       (response) => {
         const found = response.groups[0]
         const codes = found?.topics.flatMap(({ partitions }) => partitions.map((one) => one.errorCode)) ?? []
         return found?.errorCode || codes.find(isPassing) || errorCode.none
       },
+      patience,
     )
     const found = answer.groups[0]
     if (found === undefined || found.errorCode === errorCode.groupIdNotFound) return []

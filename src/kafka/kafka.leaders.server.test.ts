@@ -35,6 +35,7 @@ describe.skipIf(!serversWanted)('leaders and coordinators that move to another b
       for (let offset = next; ; ) {
         const { partition } = claim
         const page = await engine.topics.read({ topic, partition, offset, waitMs: 1000 })
+        living()
         for (const record of page.records) {
           if (record.kind !== 'undecodable') continue
           const outcome = await engine.commit({
@@ -50,6 +51,7 @@ describe.skipIf(!serversWanted)('leaders and coordinators that move to another b
     }
     let isOver = false
     const work: Promise<void>[] = []
+    let living = (): void => undefined
     const { member } = await joining(engine, {
       group,
       topics: [topic],
@@ -57,6 +59,9 @@ describe.skipIf(!serversWanted)('leaders and coordinators that move to another b
         for (const { claim, progress } of assignments) work.push(handle(claim, progress.next))
       },
     })
+    // Whoever says nothing for a session, and a killed broker may take as long, has lost its partitions.
+    living = () => member.heartbeat()
+    const beat = setInterval(living, 1000)
     const published = [0, 0, 0]
     const publisher = async (partition: number): Promise<void> => {
       while (!isOver) {
@@ -75,6 +80,7 @@ describe.skipIf(!serversWanted)('leaders and coordinators that move to another b
       await node.start()
       await server.waitUntilReady()
     }
+    clearInterval(beat)
     const total = (): number => published.reduce((sum, count) => sum + count, 0)
     isOver = true
     await Promise.all(publishers)
@@ -89,6 +95,7 @@ describe.skipIf(!serversWanted)('leaders and coordinators that move to another b
         for (const { claim, progress } of assignments) work.push(handle(claim, progress.next))
       },
     })
+    living = () => last.member.heartbeat()
     await eventually('all are handled', () => handled >= total())
     isOver = true
     await Promise.all(work)

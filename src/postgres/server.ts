@@ -37,6 +37,14 @@ export class Server implements FaultPlace {
     return this.options.statementTimeoutMs
   }
 
+  /**
+   * How long to wait for a free connection: one through which nothing comes any more is given up after the time of a statement and
+   * of its silence, and its statement is then made again.
+   */
+  get connectionPatienceMs(): number {
+    return 2 * this.options.statementTimeoutMs + silenceMs
+  }
+
   /** Ends all tries to connect, and all waiting for the next one. */
   end(): void {
     this.#end.abort(new ClosedError('The engine'))

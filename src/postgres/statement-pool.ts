@@ -67,7 +67,7 @@ export class StatementPool implements StatementRunner {
       this.#free--
       return
     }
-    const timeoutMs = this.#server.statementTimeoutMs
+    const timeoutMs = this.#server.connectionPatienceMs
     await new Promise<void>((resolve, reject) => {
       const enter = (): void => {
         timer.cancel()
