@@ -82,6 +82,7 @@ export class ChangelogTopic {
     const { cluster, catalog, reader, extents } = this.#access
     const changelog = new Changelog({
       cluster,
+      catalog,
       reader,
       extents,
       partition: catalog.partition(this.name, number),

@@ -6,7 +6,7 @@ import type { Cluster } from './cluster.ts'
 import { rawRecordsOf } from './fetched-records.ts'
 import type { HeldClaim } from './held-claim.ts'
 import { atTime, type PartitionExtents } from './partition-extents.ts'
-import type { Partition } from './topic-catalog.ts'
+import type { Partition, TopicCatalog } from './topic-catalog.ts'
 import type { TopicReader } from './topic-reader.ts'
 
 const pageBytesMax = 4 * 1024 * 1024
@@ -23,6 +23,7 @@ export interface ChangelogParts {
   readonly cluster: Cluster
   readonly reader: TopicReader
   readonly extents: PartitionExtents
+  readonly catalog: TopicCatalog
   readonly partition: Partition
   readonly file: ChangelogFile
   /** How long the topic keeps tombstones, in milliseconds. */
@@ -36,8 +37,9 @@ export interface ChangelogParts {
  * who alone writes to it.
  */
 export class Changelog {
-  readonly partition: Partition
   readonly file: ChangelogFile
+  readonly number: number
+  #partition: Partition
   readonly #parts: ChangelogParts
   readonly #end = new AbortController()
   #following: Promise<void> | undefined
@@ -45,12 +47,18 @@ export class Changelog {
 
   constructor(parts: ChangelogParts) {
     this.#parts = parts
-    this.partition = parts.partition
+    this.#partition = parts.partition
+    this.number = parts.partition.number
     this.file = parts.file
   }
 
-  get number(): number {
-    return this.partition.number
+  /** As the catalogue has it now: it may have lost sight of the topic in between. */
+  get partition(): Partition {
+    if (this.#partition.isGone) {
+      const { topic } = this.#partition
+      this.#partition = this.#parts.catalog.find(topic)?.partitions[this.number] ?? this.#partition
+    }
+    return this.#partition
   }
 
   get #position(): number {
@@ -140,6 +148,7 @@ export class Changelog {
         else await this.#step(pollMs, Number.POSITIVE_INFINITY)
       } catch {
         // Whoever needs it to be up to date asks for that, and is told what is wrong.
+        await this.#parts.catalog.refresh(this.#partition.topic).catch(() => undefined)
         await sleep(troublePauseMs, cluster.clock, ended).catch(() => undefined)
       }
     }

@@ -141,10 +141,12 @@ export class TopicCatalog implements PlaceCatalog<Partition> {
   /** Learns of all topics but those that the cluster keeps for itself. */
   async refreshAll(): Promise<readonly Topic[]> {
     return this.#cluster.persist(async () => {
+      // What somebody made while the question was under way may be missing in the answer.
+      const known = [...this.#topics.keys()]
       const { topics } = await this.#cluster.metadata(null)
       const names = topics.flatMap(({ name, isInternal }) => (isInternal || !name ? [] : [name]))
       const found = names.length === 0 ? [] : await this.#look(names)
-      for (const name of this.#topics.keys()) if (!names.includes(name)) this.#drop(name)
+      for (const name of known) if (!names.includes(name)) this.#drop(name)
       return found.sort((a, b) => (a.name < b.name ? -1 : 1))
     })
   }
