@@ -3,6 +3,7 @@ import { setProducer, writeCrc } from '../record/index.ts'
 import type { Cluster, Patience } from './cluster.ts'
 import { endsSession, errorCode, isPassing, nameOfCode, refusalOf } from './error-codes.ts'
 import type { OutgoingBatch } from './merged-batches.ts'
+import type { Stop } from './open-unit.ts'
 import type { ProducerSession } from './producer-session.ts'
 import { sendProduce } from './raw-requests.ts'
 import type { Partition, TopicCatalog } from './topic-catalog.ts'
@@ -11,13 +12,6 @@ import type { Partition, TopicCatalog } from './topic-catalog.ts'
 const attributesAt = 22
 const transactionalBit = 0x10
 const produceTimeoutMs = 15_000
-
-/** Why an attempt came to nothing; all of it is undone. */
-export type Stop =
-  /** These units cannot be made; the others can. */
-  | { readonly kind: 'refused'; readonly answers: ReadonlyMap<number, UnitResult> }
-  /** The brokers ended the session; nothing is wrong with the units. */
-  | { readonly kind: 'session-over'; readonly code: number }
 
 /** Brings batches to the leaders of their partitions, in a transaction or outside. */
 export class BatchSender {

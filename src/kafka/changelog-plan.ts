@@ -1,17 +1,13 @@
-import { anyRevision, type StateCommand, type UnitCommand, type UnitResult } from '../committing/index.ts'
+import { anyRevision, type StateCommand, type UnitResult } from '../committing/index.ts'
 import type { Claim, Conflict } from '../engine/index.ts'
 import { type BatchBufferPool, RecordBatchBuilder } from '../record/index.ts'
 import type { Changelog } from './changelog.ts'
 import { recordOf, type StateRecord } from './changelog-format.ts'
 import type { OutgoingBatch } from './merged-batches.ts'
+import type { OpenUnit } from './open-unit.ts'
 import type { Partition } from './topic-catalog.ts'
 
 const recordBytesMost = 64 * 1024 * 1024
-
-interface PlannedUnit {
-  readonly index: number
-  readonly unit: UnitCommand
-}
 
 /** Revisions by namespace and key, as they are once what is planned is made; 0: the key is gone. */
 type Revisions = Map<string, Map<string, number>>
@@ -35,7 +31,7 @@ export class ChangelogPlan {
   readonly #perUnit: readonly { readonly index: number; readonly changes: readonly PlacedChange[] }[]
   readonly #shares = new Map<Changelog, ChangelogShare>()
 
-  constructor(changelogsOf: (command: StateCommand) => readonly Changelog[], open: readonly PlannedUnit[]) {
+  constructor(changelogsOf: (command: StateCommand) => readonly Changelog[], open: readonly OpenUnit[]) {
     const refused = new Map<number, UnitResult>()
     const layers = new Layers(changelogsOf)
     this.#perUnit = open.flatMap(({ index, unit }) => {

@@ -94,15 +94,27 @@ export class ChangelogTopic {
     return changelog
   }
 
+  /** Whether there is a partition of this number; the cluster is asked before it is said that there is none. */
+  async has(number: number): Promise<boolean> {
+    const { catalog } = this.#access
+    if (!catalog.has(this.name, number)) await catalog.refresh(this.name)
+    return number < this.partitionCount
+  }
+
   /** Sees to it that there is a partition of this number. */
   async growTo(number: number): Promise<void> {
-    if (number < this.partitionCount) return
+    if (await this.has(number)) return
     await this.#access.topics.alter(this.name, { partitions: number + 1 })
   }
 
-  /** From here on the file is kept up to date with all partitions; resolves when it once held all that they hold. */
-  follow(): Promise<void> {
-    this.#access.catalog.has(this.name)
+  /**
+   * From here on the file is kept up to date with all partitions; resolves when it once held all that they hold.
+   *
+   * @throws what has kept one of them from being followed since
+   */
+  async follow(): Promise<void> {
+    for (const changelog of this.#changelogs.values()) changelog.refuseFaulty()
+    await this.#access.catalog.resolveTopic(this.name)
     if (this.#followed < this.partitionCount) {
       const before = this.#followed
       this.#followed = this.partitionCount

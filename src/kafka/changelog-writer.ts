@@ -1,4 +1,3 @@
-import type { UnitCommand } from '../committing/index.ts'
 import { sleep } from '../kernel/index.ts'
 import type { BatchBufferPool } from '../record/index.ts'
 import type { Changelog } from './changelog.ts'
@@ -6,16 +5,12 @@ import { ChangelogPlan } from './changelog-plan.ts'
 import type { Cluster } from './cluster.ts'
 import type { KafkaState } from './kafka-state.ts'
 import type { OutgoingBatch } from './merged-batches.ts'
+import type { OpenUnit } from './open-unit.ts'
 import { ProducerSession } from './producer-session.ts'
 import type { TopicCatalog } from './topic-catalog.ts'
 
 /** Processes that take the changelog from each other wait longer each time, at random, so that one gets through. */
 const pauseMs = 10
-
-interface PlannedUnit {
-  readonly index: number
-  readonly unit: UnitCommand
-}
 
 /**
  * Writes state. What is written under a claim is fenced as progress is, by group, member and generation (KIP-447). For what
@@ -43,12 +38,12 @@ export class ChangelogWriter {
   }
 
   /** Whether units write to the shared changelog. */
-  needsSession(open: readonly PlannedUnit[]): boolean {
+  needsSession(open: readonly OpenUnit[]): boolean {
     return open.some(({ unit }) => unit.state.some(({ owner }) => owner === undefined))
   }
 
   /** What the state of units comes to. The session is ready. */
-  async plan(open: readonly PlannedUnit[]): Promise<ChangelogPlan> {
+  async plan(open: readonly OpenUnit[]): Promise<ChangelogPlan> {
     const plan = (): ChangelogPlan => new ChangelogPlan((command) => this.#state.changelogsOf(command), open)
     if (!this.needsSession(open)) return plan()
     const { beginnings } = this.session

@@ -3,8 +3,9 @@ import { channels } from '../telemetry/index.ts'
 import type { ChangelogFile } from './changelog-file.ts'
 import { changeOf, type StateRecord } from './changelog-format.ts'
 import type { Cluster } from './cluster.ts'
+import { KafkaUnreachableError } from './errors.ts'
 import { rawRecordsOf } from './fetched-records.ts'
-import type { HeldClaim } from './held-claim.ts'
+import type { HeldClaim, MemberIdentity } from './held-claim.ts'
 import { atTime, type PartitionExtents } from './partition-extents.ts'
 import type { Partition, TopicCatalog } from './topic-catalog.ts'
 import type { TopicReader } from './topic-reader.ts'
@@ -13,6 +14,8 @@ const pageBytesMax = 4 * 1024 * 1024
 const pollMs = 5000
 /** How long to wait before trying again when the changelog cannot be read. */
 const troublePauseMs = 500
+/** So often in a row it may fail for a moment's confusion among the brokers. */
+const faultsMax = 5
 /** How soon it is followed again after its owner is gone. */
 const ownedPauseMs = 200
 /** How often a file that nobody changes notes that it still holds everything. */
@@ -44,6 +47,8 @@ export class Changelog {
   readonly #end = new AbortController()
   #following: Promise<void> | undefined
   readonly #owners = new Set<HeldClaim>()
+  /** Why it could not be read, and how often in a row. */
+  #fault: { readonly error: unknown; readonly count: number } | undefined
 
   constructor(parts: ChangelogParts) {
     this.#parts = parts
@@ -65,18 +70,25 @@ export class Changelog {
     return this.file.markOf(this.number).position
   }
 
-  /** Whether somebody here holds a claim that it goes with. */
+  /** Members here that hold claims which it goes with. */
+  get #members(): ReadonlySet<MemberIdentity> {
+    for (const held of this.#owners) if (!held.isHeld) this.#owners.delete(held)
+    return new Set([...this.#owners].map(({ member }) => member))
+  }
+
   get #isOwned(): boolean {
-    for (const held of this.#owners) {
-      if (held.isHeld) return true
-      this.#owners.delete(held)
-    }
-    return false
+    return this.#members.size > 0
+  }
+
+  /** @throws what keeps it from being followed, unless brokers that are gone will do again */
+  refuseFaulty(): void {
+    if (this.#fault !== undefined && this.#fault.count >= faultsMax) throw this.#fault.error
   }
 
   /** Reads to the end for somebody who was given a claim: what owners before had under way is decided first. */
   async own(held: HeldClaim): Promise<void> {
-    if (!this.#isOwned) {
+    // Another member here may not know yet that it lost the partition, and that others had it meanwhile.
+    if (!this.#members.has(held.member)) {
       await this.#refresh()
       const [end] = await this.#parts.extents.offsets(
         [this.partition],
@@ -146,8 +158,11 @@ export class Changelog {
       try {
         if (this.#isOwned) await sleep(ownedPauseMs, cluster.clock, ended)
         else await this.#step(pollMs, Number.POSITIVE_INFINITY)
-      } catch {
-        // Whoever needs it to be up to date asks for that, and is told what is wrong.
+        this.#fault = undefined
+      } catch (error) {
+        // What does not pass by itself is told to those who read.
+        const isLasting = !ended.aborted && !(error instanceof KafkaUnreachableError)
+        this.#fault = isLasting ? { error, count: (this.#fault?.count ?? 0) + 1 } : undefined
         await this.#parts.catalog.refresh(this.#partition.topic).catch(() => undefined)
         await sleep(troublePauseMs, cluster.clock, ended).catch(() => undefined)
       }

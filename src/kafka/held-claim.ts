@@ -1,4 +1,4 @@
-import { type Claim, OffsetSet, type Progress, type Together } from '../engine/index.ts'
+import { type Claim, OffsetSet, type Progress, type StateOwner, type Together } from '../engine/index.ts'
 import type { Partition } from './topic-catalog.ts'
 
 /** A member as the group's coordinator knows it: what fences its commits. */
@@ -44,4 +44,25 @@ export class HeldClaim {
 export interface ClaimBook {
   /** `undefined`: nobody here holds it. */
   holding(claim: Claim): HeldClaim | undefined
+}
+
+/** Whether state of one claimed partition is meant, not that of a group. */
+export function isClaim(owner: StateOwner): owner is Claim {
+  return 'partition' in owner
+}
+
+/** Claims under which a commit is made: those of its progress, and those of its state. */
+export function claimsOf({
+  progress = [],
+  state = [],
+}: {
+  readonly progress?: readonly { readonly claim: Claim }[]
+  readonly state?: readonly { readonly owner?: StateOwner }[]
+}): readonly Claim[] {
+  const claims = new Map<string, Claim>()
+  const add = (claim: Claim): unknown =>
+    claims.set(`${claim.group}/${claim.topic}/${claim.partition}/${claim.epoch}`, claim)
+  for (const { claim } of progress) add(claim)
+  for (const { owner } of state) if (owner !== undefined && isClaim(owner)) add(owner)
+  return [...claims.values()]
 }

@@ -1,7 +1,6 @@
 import { CommitQueue, checkBatch, checkOptions, checkSignal } from '../committing/index.ts'
 import type {
   Capabilities,
-  Claim,
   CommitOutcome,
   ConsumerGroups,
   Engine,
@@ -21,6 +20,7 @@ import { Cluster } from './cluster.ts'
 import { KafkaChangelogUnfitError, KafkaKeepsNotError } from './errors.ts'
 import { GroupLags } from './group-lags.ts'
 import { GroupOffsets } from './group-offsets.ts'
+import { claimsOf } from './held-claim.ts'
 import { KafkaGroups } from './kafka-groups.ts'
 import { KafkaState } from './kafka-state.ts'
 import { type Door, KafkaTopics } from './kafka-topics.ts'
@@ -178,12 +178,7 @@ export class KafkaEngine implements Engine {
     if (this.#gate === undefined && this.#areKnown(batch)) return this.#enter(batch, options?.signal)
     const before = this.#gate ?? Promise.resolve()
     const learnt = before.then(() => this.#learn(batch))
-    const answer = learnt.then(
-      () => this.#enter(batch, options?.signal),
-      (error: unknown) => {
-        throw error
-      },
-    )
+    const answer = learnt.then(() => this.#enter(batch, options?.signal))
     const gate = learnt
       .catch(() => undefined)
       .finally(() => {
@@ -223,7 +218,7 @@ export class KafkaEngine implements Engine {
   }
 
   #enter(batch: WriteBatch, signal: AbortSignal | undefined): Promise<CommitOutcome> {
-    for (const claim of claimsIn(batch)) {
+    for (const claim of claimsOf(batch)) {
       if (this.#groups.isCurrent(claim)) continue
       const { group, topic, partition } = claim
       return Promise.resolve({ ok: false, conflict: { kind: 'fenced', group, topic, partition } })
@@ -277,10 +272,4 @@ async function openShared(access: ChangelogAccess, name: string): Promise<Change
     await shared.close()
     throw error
   }
-}
-
-/** Claims under which a batch is made. */
-function claimsIn({ progress = [], state = [] }: WriteBatch): readonly Claim[] {
-  const owners = state.flatMap(({ owner }) => (owner !== undefined && 'partition' in owner ? [owner] : []))
-  return [...progress.map(({ claim }) => claim), ...owners]
 }

@@ -8,11 +8,11 @@ import {
   type StateCommand,
   type WatchOptions,
 } from '../committing/index.ts'
-import type { Claim, StateChange, StateEntry, StateOwner, StateRange, StateStore, StateWrite } from '../engine/index.ts'
+import type { StateChange, StateEntry, StateOwner, StateRange, StateStore, StateWrite } from '../engine/index.ts'
 import { type Json, sleep } from '../kernel/index.ts'
 import type { Changelog } from './changelog.ts'
 import { type ChangelogAccess, ChangelogTopic } from './changelog-topic.ts'
-import type { ClaimBook, HeldClaim } from './held-claim.ts'
+import { type ClaimBook, type HeldClaim, isClaim } from './held-claim.ts'
 
 const topicNameMax = 249
 /** How soon somebody who watches a group that has no state yet looks again. */
@@ -138,6 +138,8 @@ export class KafkaState implements StateStore {
   }
 
   async close(): Promise<void> {
+    // What was being opened has a file by now, or failed.
+    await Promise.allSettled(this.#groups.values())
     await Promise.all([this.#shared, ...this.#openGroups.values()].map((topic) => topic.close()))
   }
 
@@ -146,7 +148,10 @@ export class KafkaState implements StateStore {
     const pause = this.#pace.breathe()
     if (pause !== undefined) await pause
     this.#access.door.refuseIfDone()
-    if (owner === undefined) return { topic: this.#shared }
+    if (owner === undefined) {
+      await this.#shared.follow()
+      return { topic: this.#shared }
+    }
     checkOwner('owner', owner)
     const topic = await this.#find(owner.group)
     if (topic === undefined) return undefined
@@ -172,7 +177,7 @@ export class KafkaState implements StateStore {
   async #take(held: HeldClaim): Promise<Changelog | undefined> {
     const topic = await this.#find(held.claim.group)
     // Only its owner writes to a partition: what is not there when a claim is given is not there until it is made here.
-    if (topic === undefined || held.place >= topic.partitionCount) return undefined
+    if (topic === undefined || !(await topic.has(held.place))) return undefined
     const changelog = topic.at(held.place)
     await changelog.own(held)
     this.#owned.set(held, changelog)
@@ -242,10 +247,6 @@ export class KafkaState implements StateStore {
     const digest = createHash('sha256').update(group).digest('hex').slice(0, 40)
     return `${name.slice(0, topicNameMax - digest.length - 1)}_${digest}`
   }
-}
-
-function isClaim(owner: StateOwner): owner is Claim {
-  return 'partition' in owner
 }
 
 function read(shelf: Shelf | undefined, namespace: string, key: string): StateEntry | undefined {

@@ -1,15 +1,16 @@
 import type { CommitGroup, GroupWriter, UnitCommand, UnitResult } from '../committing/index.ts'
 import type { MillraceError } from '../kernel/index.ts'
 import { BatchBufferPool } from '../record/index.ts'
-import { BatchSender, goneAnswer, type Stop } from './batch-sender.ts'
+import { BatchSender, goneAnswer } from './batch-sender.ts'
 import type { ChangelogPlan } from './changelog-plan.ts'
 import type { ChangelogWriter } from './changelog-writer.ts'
 import type { Cluster, Patience } from './cluster.ts'
 import { endsSession, errorCode, refusalOf } from './error-codes.ts'
 import { KafkaOutcomeUnknownError } from './errors.ts'
-import type { ClaimBook } from './held-claim.ts'
+import { type ClaimBook, claimsOf } from './held-claim.ts'
 import { type OutgoingBatch, roundsOf } from './merged-batches.ts'
-import { claimsOf, OffsetPlan } from './offset-plan.ts'
+import { OffsetPlan } from './offset-plan.ts'
+import type { OpenUnit, Stop } from './open-unit.ts'
 import { ProducerSession } from './producer-session.ts'
 import type { Partition, TopicCatalog } from './topic-catalog.ts'
 import type { TopicReader } from './topic-reader.ts'
@@ -18,12 +19,6 @@ import type { TopicReader } from './topic-reader.ts'
 const abortMs = 5000
 /** How often a group begins anew because brokers ended its session, before that is told as an error. */
 const sessionsMax = 30
-
-/** A unit that has no answer yet. */
-interface OpenUnit {
-  readonly index: number
-  readonly unit: UnitCommand
-}
 
 /**
  * Makes groups of commits real, each with one transaction: what is published and the offsets of consumer groups. A batch

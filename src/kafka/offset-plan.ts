@@ -1,23 +1,15 @@
-import type { UnitCommand, UnitResult } from '../committing/index.ts'
-import { type Claim, OffsetSet } from '../engine/index.ts'
+import type { UnitResult } from '../committing/index.ts'
+import { OffsetSet } from '../engine/index.ts'
 import type { Cluster, Patience } from './cluster.ts'
 import { endsSession, errorCode, isPassing, nameOfCode, refusalOf } from './error-codes.ts'
 import { KafkaProgressScatteredError } from './errors.ts'
-import type { ClaimBook, HeldClaim, MemberIdentity } from './held-claim.ts'
+import { type ClaimBook, claimsOf, type HeldClaim, type MemberIdentity } from './held-claim.ts'
+import type { OpenUnit, Stop } from './open-unit.ts'
 import type { ProducerSession } from './producer-session.ts'
 import { encodeDone } from './progress-metadata.ts'
 
 /** With so few ranges the metadata fits whatever the offsets are, so that it need not be measured: 20 bytes for each. */
 const bytesOfRangeMost = 20
-
-type Stop =
-  | { readonly kind: 'refused'; readonly answers: ReadonlyMap<number, UnitResult> }
-  | { readonly kind: 'session-over'; readonly code: number }
-
-interface PlannedUnit {
-  readonly index: number
-  readonly unit: UnitCommand
-}
 
 /** What a group of commits makes of one claim. */
 interface PlannedClaim {
@@ -33,7 +25,7 @@ export class OffsetPlan {
   readonly #cluster: Cluster
   readonly #claims = new Map<HeldClaim, PlannedClaim>()
 
-  constructor(cluster: Cluster, claims: ClaimBook, open: readonly PlannedUnit[]) {
+  constructor(cluster: Cluster, claims: ClaimBook, open: readonly OpenUnit[]) {
     this.#cluster = cluster
     const refused = new Map<number, UnitResult>()
     for (const { index, unit } of open) {
@@ -44,7 +36,7 @@ export class OffsetPlan {
         if (error !== undefined) refused.set(index, { kind: 'refused', refusal: { kind: 'engine', error } })
       }
       // State under a claim is fenced by its offset, also where that stays as it is.
-      for (const claim of ownersOf(unit)) {
+      for (const claim of claimsOf(unit)) {
         const held = claims.holding(claim)
         if (held !== undefined) this.#add(held, index, [])
       }
@@ -165,21 +157,6 @@ export class OffsetPlan {
       return refusedWith(planned, refusalOf('TxnOffsetCommit', code, group))
     }, patience)
   }
-}
-
-/** Claims under which the state of a unit is written, each once. */
-function ownersOf({ state }: UnitCommand): readonly Claim[] {
-  const owners = new Map<string, Claim>()
-  for (const { owner } of state) {
-    if (owner !== undefined && 'partition' in owner)
-      owners.set(`${owner.topic}/${owner.partition}/${owner.epoch}`, owner)
-  }
-  return [...owners.values()]
-}
-
-/** Claims under which a unit is made. */
-export function claimsOf(unit: UnitCommand): readonly Claim[] {
-  return [...unit.progress.map(({ claim }) => claim), ...ownersOf(unit)]
 }
 
 function codeOf(answer: {

@@ -1,0 +1,59 @@
+import { describe, expect, it } from 'vitest'
+import { VirtualClock } from '../kernel/index.ts'
+import type { Cluster, TopicMetadata } from './cluster.ts'
+import { TopicCatalog } from './topic-catalog.ts'
+
+const metadataOf = (name: string): TopicMetadata =>
+  ({
+    errorCode: 0,
+    name,
+    topicId: `id of ${name}`,
+    isInternal: false,
+    partitions: [{ errorCode: 0, partitionIndex: 0, leaderId: 1 }],
+  }) as unknown as TopicMetadata
+
+/** A cluster that answers about these topics; whoever asks for all of them is answered when it is told to. */
+function clusterWith(topics: ReadonlySet<string>, allAnswered: Promise<void>): Cluster {
+  const settings = (names: readonly string[]): object[] =>
+    names.map((resourceName) => ({ errorCode: 0, errorMessage: null, resourceName, configs: [] }))
+  return {
+    clock: new VirtualClock(0),
+    options: { metadataMaxAgeMs: 30_000 },
+    accept: () => undefined,
+    persist: (attempt: () => Promise<unknown>) => attempt(),
+    any: async () => ({
+      call: async (_name: string, _request: unknown, resources: readonly { readonly resourceName: string }[]) => ({
+        results: settings(resources.map(({ resourceName }) => resourceName)),
+      }),
+    }),
+    protocol: {},
+    metadata: async (names: readonly string[] | null) => {
+      const answer = (names ?? [...topics]).filter((name) => topics.has(name)).map(metadataOf)
+      if (names === null) await allAnswered
+      return { topics: answer }
+    },
+  } as unknown as Cluster
+}
+
+describe('the catalogue of topics', () => {
+  it('keeps a topic that was made while all were asked for, and its partitions', async () => {
+    const topics = new Set(['old'])
+    const answered = Promise.withResolvers<void>()
+    const catalog = new TopicCatalog(clusterWith(topics, answered.promise))
+    const listing = catalog.refreshAll()
+    topics.add('new')
+    const { partitions } = await catalog.resolveTopic('new')
+    answered.resolve()
+    expect((await listing).map(({ name }) => name)).toEqual(['old'])
+    expect([catalog.find('new')?.name, partitions[0]?.isGone]).toEqual(['new', false])
+  })
+
+  it('forgets a topic that is gone', async () => {
+    const topics = new Set(['old', 'gone'])
+    const catalog = new TopicCatalog(clusterWith(topics, Promise.resolve()))
+    const { partitions } = await catalog.resolveTopic('gone')
+    topics.delete('gone')
+    await catalog.refreshAll()
+    expect([catalog.find('gone'), partitions[0]?.isGone]).toEqual([undefined, true])
+  })
+})
