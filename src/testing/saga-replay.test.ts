@@ -163,6 +163,34 @@ describe('a body', () => {
     expect(trial.outcome('k')).toEqual({ status: 'completed', result: 7 })
   })
 
+  it('that waits for something else, though what it asked for before is due, has no more time than that', async () => {
+    const options = { start: anything, stallTimeout: '10s' } as const
+    const trial = sagaTest(saga('s', options, (saga) => saga.sleep('nap', '1m')))
+    await trial.start('k', null)
+    trial.deploy(saga('s', options, () => new Promise(() => undefined)))
+    await trial.advance('1m')
+    expect(trial.instance('k')?.status).toBe('running')
+    await trial.advance('10s')
+    expect(trial.outcome('k')).toMatchObject({ status: 'parked', report: { reason: 'stalled' } })
+  })
+
+  it('that is to be parked while a step still runs is not woken by what falls due meanwhile', async () => {
+    const gate = Promise.withResolvers<string>()
+    const steps = { slow: step({ run: () => gate.promise, timeout: '1h' }) }
+    const s = saga('s', { start: anything, steps }, async (saga) => {
+      const slow = saga.step('slow')
+      const longer = saga.sleep('longer', '2m')
+      await saga.sleep('nap', '1m')
+      await Promise.all([slow, longer, saga.signal('unknown' as never)])
+    })
+    const trial = sagaTest(s, { replay: false })
+    await trial.start('k', null)
+    await trial.advance('3m')
+    gate.resolve('done')
+    await trial.idle()
+    expect(trial.outcome('k')).toMatchObject({ status: 'parked', report: { reason: 'step-unknown' } })
+  })
+
   it('whose result is no JSON is parked', async () => {
     const s = saga('s', { start: anything }, () => new Map())
     const trial = sagaTest(s)
