@@ -27,10 +27,16 @@ export class JournalBook {
   readonly #met = new Set<string>()
   /** Entries that this run has made. */
   readonly #fresh = new Set<string>()
+  /** Characters that the input and the entries take, about. */
+  #size: number
 
   constructor(draft: JournalDraft) {
     this.draft = draft
-    for (const [index, { id }] of draft.entries.entries()) this.#index.set(id, index)
+    this.#size = sizeOf(draft.input)
+    for (const [index, entry] of draft.entries.entries()) {
+      this.#index.set(entry.id, index)
+      this.#size += sizeOf(entry)
+    }
   }
 
   entry(id: string): JournalEntry | undefined {
@@ -70,14 +76,15 @@ export class JournalBook {
     this.#fresh.add(id)
     this.#index.set(id, this.draft.entries.length)
     this.draft.entries.push(entry)
-    this.draft.size += JSON.stringify(entry).length
+    this.#size += sizeOf(entry)
     if (mustBeKept(entry)) this.isDirty = true
     return true
   }
 
   replace(entry: JournalEntry): void {
-    this.draft.entries[this.#index.get(entry.id) as number] = entry
-    this.draft.size += JSON.stringify(entry).length
+    const index = this.#index.get(entry.id) as number
+    this.#size += sizeOf(entry) - sizeOf(this.draft.entries[index])
+    this.draft.entries[index] = entry
     this.isDirty = true
   }
 
@@ -88,11 +95,11 @@ export class JournalBook {
 
   /** More than one journal takes. */
   get overflow(): Trouble | undefined {
-    const { entries, size } = this.draft
-    if (entries.length <= entriesMax && size <= sizeMax) return undefined
+    const { entries } = this.draft
+    if (entries.length <= entriesMax && this.#size <= sizeMax) return undefined
     return {
       reason: 'journal-full',
-      problem: `Its journal has ${entries.length} entries and about ${size} characters.`,
+      problem: `Its journal has ${entries.length} entries and about ${this.#size} characters.`,
       remedy: 'Let child sagas do parts of the work, and keep outputs small.',
     }
   }
@@ -101,6 +108,10 @@ export class JournalBook {
   dropFresh(): void {
     this.draft.entries = this.draft.entries.filter(({ id }) => !this.#fresh.has(id))
   }
+}
+
+function sizeOf(value: unknown): number {
+  return JSON.stringify(value).length
 }
 
 /** A value as a report shows it. */

@@ -160,8 +160,6 @@ export interface Journal {
   readonly endedMs?: number
   /** Outcomes so far. */
   readonly orderCount: number
-  /** Characters that its entries take, about. */
-  readonly size: number
   readonly entries: readonly JournalEntry[]
   readonly inbox: readonly InboxItem[]
   /** Ids of messages that have been taken in, and may come again because what follows from them is not all done. */
@@ -211,7 +209,6 @@ export function expectedJournal(nowMs: number): Journal {
     startedMs: nowMs,
     changedMs: nowMs,
     orderCount: 0,
-    size: 0,
     entries: [],
     inbox: [],
   }

@@ -83,7 +83,6 @@ function start(
     ...(parent !== undefined && { parent }),
     startedMs: nowMs,
     changedMs: nowMs,
-    size: JSON.stringify(input).length,
   } satisfies Partial<Journal>)
   return { kind: 'drives', draft }
 }

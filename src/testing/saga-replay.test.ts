@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import { fixed } from '../runtime/index.ts'
 import { type Step, saga, step } from '../saga/index.ts'
 import { type Interruption, sagaTest } from './index.ts'
 import { anything, failing, world } from './saga.test-support.ts'
@@ -206,6 +207,24 @@ describe('a body', () => {
     const trial = sagaTest(s, { replay: false })
     await trial.start('k', null)
     expect(trial.outcome('k')).toMatchObject({ status: 'parked', report: { reason: 'journal-full' } })
+  })
+})
+
+describe('the size of a journal', () => {
+  it('is that of its entries as they are now, however often they have changed', async () => {
+    let failures = 99
+    const act = step({
+      run: (text: string) => {
+        if (failures-- > 0) throw new RangeError('not yet')
+        return text.length
+      },
+      retry: fixed({ delay: '1m', max: 1000 }),
+    })
+    const s = saga('s', { start: anything, steps: { act } }, (saga) => saga.step('act', 'x'.repeat(100_000)))
+    const trial = sagaTest(s, { replay: false })
+    await trial.start('k', null)
+    await trial.advance('99m')
+    expect(trial.outcome('k')).toEqual({ status: 'completed', result: 100_000 })
   })
 })
 
