@@ -46,8 +46,9 @@ export async function compensate(host: SagaHost, draft: JournalDraft, effects: E
   draft.status = 'compensated'
 }
 
-function needsUndo({ state, undo }: StepEntry): boolean {
-  return state !== 'rejected' && state !== 'skipped' && undo?.state !== 'done' && undo?.state !== 'skipped'
+function needsUndo({ state, isUnsure, undo }: StepEntry): boolean {
+  if (undo?.state === 'done' || undo?.state === 'skipped' || state === 'skipped') return false
+  return state !== 'rejected' || isUnsure === true
 }
 
 function undoChild(host: SagaHost, draft: JournalDraft, index: number, entry: ChildEntry, effects: Effect[]): Undone {

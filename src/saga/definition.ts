@@ -35,7 +35,7 @@ export interface Undoing<Input, Output> {
 export interface StepOptions<Input, Output> {
   /**
    * Does it. Hands `ctx.key` on to the outside world: a crash may come before the outcome is durable, and then it runs again.
-   * The output is kept as JSON. Throw StepRejectedError for a refusal that left nothing behind.
+   * The output is kept as JSON. Throw StepRejectedError for a refusal: then this attempt left nothing behind.
    */
   readonly run: (input: Input, ctx: StepContext) => Promise<Output> | Output
   /** Takes back what it has done, or may have done. Is tried until it succeeds. Default: there is nothing to take back. */

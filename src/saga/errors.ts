@@ -17,8 +17,8 @@ export class StepFailedError extends MillraceError<
 }
 
 /**
- * A step that was refused by the outside world, and has left nothing behind there: it is not tried again, and there is
- * nothing to undo. Throw it in `run`; the body is told.
+ * A step that was refused by the outside world: this attempt has left nothing behind there. It is not tried again, and there is
+ * nothing to undo, unless an earlier attempt failed or was interrupted. Throw it in `run`; the body is told.
  *
  * @example
  * ```ts

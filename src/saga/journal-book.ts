@@ -44,6 +44,11 @@ export class JournalBook {
     return index === undefined ? undefined : this.draft.entries[index]
   }
 
+  /** Whether this run has made the entry: then no earlier one can have begun what it stands for. */
+  isFresh(id: string): boolean {
+    return this.#fresh.has(id)
+  }
+
   /** An entry that the body has not come by in this run, if there is one: it was beyond this place before. */
   get unmet(): JournalEntry | undefined {
     return this.draft.entries.find(({ id }) => !this.#met.has(id))

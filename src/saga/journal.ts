@@ -37,6 +37,8 @@ export interface StepEntry extends EntryBase {
   readonly state: 'begun' | 'retrying' | 'done' | 'failed' | 'rejected' | 'skipped'
   /** Attempts that failed. */
   readonly attempts: number
+  /** It was refused, but an earlier attempt failed or was interrupted, and may have had an effect. */
+  readonly isUnsure?: true
   /** When the first attempt began, in milliseconds since 1970. */
   readonly firstMs: number
   readonly dueMs?: number

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { command, event } from '../message/index.ts'
 import { fixed } from '../runtime/index.ts'
-import { type Step, saga, step } from '../saga/index.ts'
+import { type Step, StepRejectedError, saga, step } from '../saga/index.ts'
 import { type SagaTest, sagaTest } from './index.ts'
 import { anything, broken, failing, world } from './saga.test-support.ts'
 
@@ -30,6 +30,21 @@ describe('a saga', () => {
       status: 'compensated',
       failure: { name: 'StepRejectedError', code: 'SAGA_STEP_REJECTED', message: expect.stringContaining('refused') },
     })
+  })
+
+  it('undoes a step that was refused when an earlier attempt may have had an effect', async () => {
+    const { log, act } = world()
+    const run = (_input: unknown, { attempt }: { readonly attempt: number }): never => {
+      log.push(`attempt ${attempt}`)
+      if (attempt === 1) throw new RangeError('no answer')
+      throw new StepRejectedError('refused')
+    }
+    const steps = { charge: act('charge', { run, retry: fixed({ delay: '1m', max: 3 }) }) }
+    const trial = sagaTest(saga('s', { start: anything, steps }, (saga) => saga.step('charge')))
+    await trial.start('k', null)
+    await trial.advance('1m')
+    expect(log).toEqual(['attempt 1', 'attempt 2', 'undo charge?'])
+    expect(trial.outcome('k')).toMatchObject({ status: 'compensated', failure: { code: 'SAGA_STEP_REJECTED' } })
   })
 
   it('tries a step again after durable pauses, with the same key, and gives up by its policy', async () => {
