@@ -131,6 +131,21 @@ describe('a saga of a running app', () => {
     expect(await running.deadLetters.count()).toBe(0)
   })
 
+  it('parks an instance whose last commit is refused, and no other', async () => {
+    const ending = saga('ending', { start: z.number() }, (saga, n) => {
+      saga.publish(Shipped({ id: 'x'.repeat(n), n: 1 }))
+      return n
+    })
+    await using engine = await memoryEngine()
+    await using running = await app('shop', { sagas: [ending] }).start({ engine })
+    const all = [10, 3_000_000, 20].map((n) => running.saga(ending).run(`k${n}`, n))
+    expect((await Promise.all(all)).map(({ status }) => status)).toEqual(['completed', 'parked', 'completed'])
+    expect(await running.saga(ending).get('k3000000')).toMatchObject({ parked: { reason: 'not-stored' } })
+    await running.idle()
+    expect(await running.deadLetters.count()).toBe(0)
+    expect((await messagesOf(engine, 'shipments')).length).toBe(2)
+  })
+
   it('shares commits with the others that are at work', async () => {
     const act = step({ run: (n: number) => n, undo: () => undefined })
     const two = saga('two', { start: z.number(), steps: { act } }, async (saga, n) => {

@@ -39,7 +39,11 @@ export async function drive(host: SagaHost, journal: Journal): Promise<Driven> {
     },
   }
   try {
-    return await work(keeping, draftOf(journal))
+    const driven = await work(keeping, draftOf(journal))
+    if (!host.isAgain) return driven
+    // Written here, so that it is known here if it cannot be.
+    await keeping.checkpoint(driven.journal, driven.effects)
+    return { journal: driven.journal, effects: [] }
   } catch (error) {
     host.signal.throwIfAborted()
     // Somebody else has changed it: what is true is read again, and the message is handled anew.

@@ -133,6 +133,7 @@ class SagaWorker {
       clock: this.#clock,
       random: this.#random,
       signal: ctx.signal,
+      isAgain: ctx.attempt > 1,
       checkpoint: (next: Journal, effects: readonly Effect[]) => ctx.checkpoint([set(next), ...effects]),
     }
     const { journal, effects } = await drive(host, draft)

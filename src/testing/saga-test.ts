@@ -297,6 +297,7 @@ export class SagaTest<Input, Result, Signals extends SignalSet> {
       clock: this.clock,
       random: new SeededRandom(1),
       signal: new AbortController().signal,
+      isAgain: false,
       checkpoint: () => Promise.resolve(),
     }
     const problem = await replayProblem(host, journal)
