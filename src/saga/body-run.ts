@@ -1,3 +1,4 @@
+import type { Json } from '../kernel/index.ts'
 import type { Effect } from '../runtime/index.ts'
 import {
   type ErrorNote,
@@ -67,7 +68,7 @@ export class BodyRun {
       await this.#replay()
       if (this.#trouble === undefined) return await this.#goOn()
       // What a body asked for that went astray is not to be kept.
-      this.book.dropFresh()
+      this.book.takeBack()
       this.#effects = []
       return this.#parked(this.#trouble)
     } finally {
@@ -89,6 +90,11 @@ export class BodyRun {
   note(question: Question): boolean {
     if (this.#isDeaf(question)) return false
     return this.book.meet(question, this.#host.clock.nowMs(), () => true)
+  }
+
+  /** Is seen from the next commit on. */
+  show(value: Json): void {
+    if (!this.#isOver && this.#trouble === undefined) this.book.draft.shown = value
   }
 
   /** Leaves with the next commit. */

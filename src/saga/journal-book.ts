@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import type { Json } from '../kernel/index.ts'
 import type { JournalDraft, JournalEntry, ParkReport } from './journal.ts'
 
 /** More entries, or characters in them, than one journal takes: it is written as a whole. */
@@ -27,11 +28,13 @@ export class JournalBook {
   readonly #met = new Set<string>()
   /** Entries that this run has made. */
   readonly #fresh = new Set<string>()
+  readonly #shownBefore: Json | undefined
   /** Characters that the input and the entries take, about. */
   #size: number
 
   constructor(draft: JournalDraft) {
     this.draft = draft
+    this.#shownBefore = draft.shown
     this.#size = sizeOf(draft.input)
     for (const [index, entry] of draft.entries.entries()) {
       this.#index.set(entry.id, index)
@@ -109,9 +112,12 @@ export class JournalBook {
     }
   }
 
-  /** Takes back what this run has added. */
-  dropFresh(): void {
-    this.draft.entries = this.draft.entries.filter(({ id }) => !this.#fresh.has(id))
+  /** Takes back what this run has added and shown. */
+  takeBack(): void {
+    const { draft } = this
+    draft.entries = draft.entries.filter(({ id }) => !this.#fresh.has(id))
+    if (this.#shownBefore === undefined) delete draft.shown
+    else draft.shown = this.#shownBefore
   }
 }
 

@@ -94,6 +94,26 @@ describe('another program', () => {
     expect(log).toEqual(['a', 'b'])
   })
 
+  it('that goes astray shows nothing', async () => {
+    const trial = sagaTest(
+      saga('s', base, async (saga) => {
+        saga.show('before')
+        await saga.step('a')
+        saga.show('waiting')
+        await saga.signal('go')
+      }),
+    )
+    await trial.start('k', null)
+    trial.deploy(
+      saga('s', base, async (saga) => {
+        saga.show('lost')
+        await saga.step('b')
+      }),
+    )
+    await trial.signal('k', 'go', 1)
+    expect(trial.instance('k')).toMatchObject({ status: 'parked', shown: 'waiting' })
+  })
+
   it('that takes new ways for new instances goes on with old ones', async () => {
     const trial = await waiting()
     trial.deploy(
