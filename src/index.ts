@@ -191,6 +191,7 @@ export {
   type SagaActivity,
   SagaInputInvalidError,
   type SagaInstance,
+  SagaKeyTakenError,
   type SagaOptions,
   type SagaOutcome,
   type SagaScope,

@@ -5,16 +5,8 @@ import { BodyRun } from './body-run.ts'
 import { runBody } from './body-scope.ts'
 import { compensate } from './compensation.ts'
 import { inputEffect } from './inputs.ts'
-import {
-  type ChildOutcome,
-  draftOf,
-  type ErrorNote,
-  errorNote,
-  isEnded,
-  type Journal,
-  type JournalDraft,
-  type ParkReport,
-} from './journal.ts'
+import { outcomeOf } from './instance.ts'
+import { draftOf, type ErrorNote, errorNote, isEnded, type Journal, type JournalDraft, park } from './journal.ts'
 import { shownJson } from './journal-book.ts'
 import type { SagaHost } from './saga-host.ts'
 
@@ -67,9 +59,10 @@ async function work(host: SagaHost, draft: JournalDraft): Promise<Driven> {
   draft.changedMs = host.clock.nowMs()
   if (isEnded(draft.status)) {
     draft.endedMs ??= draft.changedMs
-    if (draft.parent !== undefined) {
+    const outcome = outcomeOf(draft)
+    if (draft.parent !== undefined && outcome !== undefined && outcome.status !== 'parked') {
       const { saga, key, entry, id } = draft.parent
-      effects.push(inputEffect(host.app, saga, key, { kind: 'child', entry, id, outcome: outcomeOf(draft) }))
+      effects.push(inputEffect(host.app, saga, key, { kind: 'child', entry, id, outcome }))
     }
   }
   return { journal: draft, effects }
@@ -132,16 +125,4 @@ export function beginCompensation(draft: JournalDraft, failure: ErrorNote): void
   delete draft.parked
   delete draft.result
   delete draft.endedMs
-}
-
-/** The instance waits for somebody to look at it. */
-export function park(draft: JournalDraft, report: ParkReport): void {
-  draft.status = 'parked'
-  draft.parked = report
-}
-
-function outcomeOf({ status, result, failure }: JournalDraft): ChildOutcome {
-  return status === 'completed'
-    ? { status, result: result ?? null }
-    : { status: 'compensated', failure: failure ?? errorNote('unknown') }
 }

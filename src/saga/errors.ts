@@ -54,7 +54,7 @@ export class StepTimeoutError extends MillraceError<
   }
 }
 
-/** A child saga that was compensated: what the body of its parent is told. */
+/** A child saga that was compensated, or refused and never began: what the body of its parent is told. */
 export class ChildFailedError extends MillraceError<
   'SAGA_CHILD_FAILED',
   { readonly child: string; readonly failure: ErrorNote }
@@ -62,9 +62,24 @@ export class ChildFailedError extends MillraceError<
   constructor(child: string, failure: ErrorNote) {
     super({
       code: 'SAGA_CHILD_FAILED',
-      problem: `Child saga ${child} was compensated: ${failure.message}`,
+      problem: `Child saga ${child} did not complete: ${failure.message}`,
       remedy: 'Let the error through and the parent is compensated too, or catch it and go on another way.',
       details: { child, failure },
+    })
+  }
+}
+
+/** A saga that should start a child under a key where there is another instance: its own failure tells. */
+export class SagaKeyTakenError extends MillraceError<
+  'SAGA_KEY_TAKEN',
+  { readonly saga: string; readonly key: string }
+> {
+  constructor(saga: string, key: string) {
+    super({
+      code: 'SAGA_KEY_TAKEN',
+      problem: `Saga ${saga} has an instance under key ${JSON.stringify(key)} that was started by somebody else.`,
+      remedy: 'Give the child a key of its own, or wait until the other instance is not kept any more.',
+      details: { saga, key },
     })
   }
 }

@@ -24,6 +24,7 @@ export {
   CorrelationMissingError,
   InboxFullError,
   SagaInputInvalidError,
+  SagaKeyTakenError,
   StepFailedError,
   StepRejectedError,
   StepTimeoutError,

@@ -76,6 +76,10 @@ export interface ChildEntry extends EntryBase {
 export type ChildOutcome =
   | { readonly status: 'completed'; readonly result: Json }
   | { readonly status: 'compensated'; readonly failure: ErrorNote }
+  /** It never began: another instance has its key, or its input does not fit. */
+  | { readonly status: 'refused'; readonly failure: ErrorNote }
+  /** Taken as done by hand: what becomes of it does not concern its parent any more. */
+  | { readonly status: 'skipped'; readonly result: Json }
   /** It is not kept any more, so nothing can be undone. */
   | { readonly status: 'gone' }
 
@@ -192,6 +196,23 @@ export function takesTime({ op }: JournalEntry): boolean {
 /** Whether nothing can happen any more unless somebody compensates it by hand. */
 export function isEnded(status: SagaStatus): status is 'completed' | 'compensated' {
   return status === 'completed' || status === 'compensated'
+}
+
+/** Whether an instance has been started. */
+export function isThere(journal: Journal | null): journal is Journal {
+  return journal !== null && journal.status !== 'expected'
+}
+
+/** Whether an instance was started by this entry of this parent. */
+export function isChildOf(journal: Journal | null, { saga, key, entry, id }: SagaParent): boolean {
+  const parent = journal?.parent
+  return parent?.saga === saga && parent.key === key && parent.entry === entry && parent.id === id
+}
+
+/** The instance waits for somebody to look at it. */
+export function park(draft: JournalDraft, report: ParkReport): void {
+  draft.status = 'parked'
+  draft.parked = report
 }
 
 /** A copy to work on. */

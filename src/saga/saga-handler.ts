@@ -16,10 +16,20 @@ import {
 import { channels } from '../telemetry/index.ts'
 import type { AnySaga, SagaDefinition } from './definition.ts'
 import { drive } from './drive.ts'
-import { InboxFullError } from './errors.ts'
+import { InboxFullError, SagaKeyTakenError } from './errors.ts'
 import { checkedInput, isEvent } from './input-checks.ts'
 import { inputDefinition, inputEffect, inputType, type SagaInput } from './inputs.ts'
-import { draftOf, isEnded, type Journal, type JournalDraft, nextDueMs } from './journal.ts'
+import {
+  type ChildOutcome,
+  draftOf,
+  errorNote,
+  isEnded,
+  isThere,
+  type Journal,
+  type JournalDraft,
+  nextDueMs,
+  type SagaParent,
+} from './journal.ts'
 import { inboxCountMax, receive } from './receive.ts'
 
 /** Where a saga runs. */
@@ -91,7 +101,15 @@ class SagaWorker {
   handle(message: Message, journal: Journal | null, ctx: CallContext): Effects | Promise<Effects> {
     const key = this.#keyOf(message)
     const { name, version } = this.#definition
-    const input = this.#inputOf(message, journal)
+    let input: SagaInput
+    try {
+      input = this.#inputOf(message, journal)
+    } catch (error) {
+      // A parent would wait for its child: a dead letter alone does not tell it.
+      const parent = message.type === inputType ? parentOf(message.data as SagaInput) : undefined
+      if (parent === undefined) throw error
+      return this.#answer(parent, { status: 'refused', failure: errorNote(error) })
+    }
     const received = receive(journal, input, message, version, this.#clock.nowMs())
     switch (received.kind) {
       case 'ignored':
@@ -99,7 +117,12 @@ class SagaWorker {
       case 'inbox-full':
         throw new InboxFullError(name, key, inboxCountMax)
       case 'gone':
-        return this.#gone(input)
+        return this.#answer(parentOf(input), { status: 'gone' })
+      case 'taken':
+        return this.#answer(parentOf(input), {
+          status: 'refused',
+          failure: errorNote(new SagaKeyTakenError(name, key)),
+        })
       case 'kept':
         return this.#finish(key, journal, received.draft, [])
       case 'drives':
@@ -177,21 +200,28 @@ class SagaWorker {
   #inputOf(message: Message, journal: Journal | null): SagaInput {
     const { start, signals } = this.#definition
     const data = message.data as Json
-    if (message.type === inputType) return checkedInput(this.#definition, message.data as SagaInput)
+    if (message.type === inputType) {
+      const input = message.data as SagaInput
+      // Of an instance that is there already a start says nothing new, whatever it carries.
+      return input?.kind === 'start' && isThere(journal) ? input : checkedInput(this.#definition, input)
+    }
     const signal = Object.entries(signals).find(([, source]) => isEvent(source) && source.type === message.type)
     const isStart = isEvent(start) && start.type === message.type
-    const isThere = journal !== null && journal.status !== 'expected'
-    if (isStart && (signal === undefined || !isThere || journal.id === message.id))
+    if (isStart && (signal === undefined || !isThere(journal) || journal.id === message.id))
       return { kind: 'start', input: data }
     return { kind: 'signal', name: (signal as [string, unknown])[0], data }
   }
 
-  #gone(input: SagaInput): Effects {
-    const parent = input.kind === 'compensate' ? input.parent : undefined
+  #answer(parent: SagaParent | undefined, outcome: ChildOutcome): Effects {
     if (parent === undefined) return []
     const { saga, key, entry, id } = parent
-    return [inputEffect(this.#app, saga, key, { kind: 'child', entry, id, outcome: { status: 'gone' } })]
+    return [inputEffect(this.#app, saga, key, { kind: 'child', entry, id, outcome })]
   }
+}
+
+/** Who waits for an answer to an input. */
+function parentOf(input: SagaInput): SagaParent | undefined {
+  return input.kind === 'start' || input.kind === 'compensate' ? input.parent : undefined
 }
 
 /** Nothing will happen to it any more, but that it is forgotten. */
