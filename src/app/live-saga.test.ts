@@ -12,9 +12,14 @@ function slowClient() {
   const read = Promise.withResolvers<never>()
   const state = {
     get: () => read.promise,
-    watch: async function* (_namespace: string, { signal }: { readonly signal: AbortSignal }) {
-      await new Promise((resolve) => signal.addEventListener('abort', resolve))
-    },
+    watch: (_namespace: string, { signal }: { readonly signal: AbortSignal }) => ({
+      [Symbol.asyncIterator]: () => ({
+        next: async () => {
+          await new Promise((resolve) => signal.addEventListener('abort', resolve))
+          return { done: true, value: undefined }
+        },
+      }),
+    }),
   }
   const stop = new AbortController()
   const engine = { state } as unknown as Engine
@@ -38,7 +43,7 @@ describe('who waits for the outcome of a saga', () => {
     stop.abort()
     await nextTurn()
     read.reject(new TypeError('cannot read'))
-    const reasons = (await settled).map((one) => (one.status === 'rejected' ? one.reason : one))
+    const reasons = (await settled).map((one) => (one.status === 'rejected' ? (one.reason as unknown) : one))
     await nextTurn()
     process.off('unhandledRejection', note)
     expect(unhandled).toEqual([])
