@@ -180,6 +180,7 @@ export {
   type EndEffect,
   type ErrorNote,
   end,
+  type GivenTo,
   InboxFullError,
   mermaid,
   type ParkReport,

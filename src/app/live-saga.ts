@@ -110,7 +110,9 @@ export class LiveSaga implements SagaClient<unknown, unknown, Readonly<Record<st
 
   async #tell(key: string, input: SagaInput): Promise<void> {
     this.#check()
-    await this.#desk.tell(key, checkedInput(this.#saga.definition, input))
+    checkedInput(this.#saga.definition, input)
+    // As it was given: what the schema makes of it is made once, where it is taken in.
+    await this.#desk.tell(key, input)
   }
 
   /** Nobody learns anything more: the app says why. */

@@ -95,6 +95,20 @@ describe('a saga of a running app', () => {
     expect(await engine.timers.list()).toEqual([])
   })
 
+  it('is told what the schemas make, made once', async () => {
+    const s = saga(
+      's',
+      { start: z.string().transform(Number), signals: { go: z.string().transform((text) => [text]) } },
+      async (saga, n) => [n, await saga.signal('go')],
+    )
+    await using engine = await memoryEngine()
+    await using running = await app('shop', { sagas: [s] }).start({ engine })
+    const client = running.saga(s)
+    await client.start('a', '12')
+    await client.signal('a', 'go', 'now')
+    expect(await client.outcome('a')).toEqual({ status: 'completed', result: [12, ['now']] })
+  })
+
   it('refuses what it was not declared with, here and where it comes in', async () => {
     const { checkout, shop } = shopping()
     await using engine = await memoryEngine()

@@ -1,6 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Duration } from '../kernel/index.ts'
-import type { AnyEventDefinition, DataOf, Message } from '../message/index.ts'
+import type { AnyEventDefinition, DataOf, EventDefinition, Message } from '../message/index.ts'
 import type { RetryPolicy, TimerTime } from '../runtime/index.ts'
 
 /** What a step and its undo are told besides. */
@@ -82,6 +82,15 @@ export type CarriedBy<Source> = Source extends AnyEventDefinition
     ? StandardSchemaV1.InferOutput<Source>
     : never
 
+/** What is given to have it carried: what an event is made of, or input of a schema. */
+export type GivenTo<Source> = Source extends AnyEventDefinition
+  ? Source extends EventDefinition<string, infer Input, infer _Data>
+    ? Input
+    : never
+  : Source extends StandardSchemaV1
+    ? StandardSchemaV1.InferInput<Source>
+    : never
+
 export type StepInput<S> = S extends { readonly run: (input: infer Input, ctx: StepContext) => unknown } ? Input : never
 export type StepOutput<S> = S extends { readonly run: (input: never, ctx: StepContext) => infer Output }
   ? Awaited<Output>
@@ -131,7 +140,7 @@ export interface SagaScope<
    */
   child<Name extends keyof Children & string>(
     name: Name,
-    input: InputOfSaga<Children[Name]>,
+    input: GivenToSaga<Children[Name]>,
     options?: {
       /** Needed when a child is used more than once. */
       readonly id?: string
@@ -198,17 +207,22 @@ export interface SagaDefinition {
 }
 
 /** A saga. Made by {@link saga}. */
-export interface Saga<Input = unknown, Result = unknown, Signals extends SignalSet = SignalSet> {
+export interface Saga<Input = unknown, Result = unknown, Signals extends SignalSet = SignalSet, Given = unknown> {
   readonly sagaKind: 'saga'
   readonly name: string
   readonly version: number
   readonly definition: SagaDefinition
   /** Stands for its types; there is no value. */
-  readonly '~types'?: { readonly input: Input; readonly result: Result; readonly signals: Signals }
+  readonly '~types'?: {
+    readonly input: Input
+    readonly result: Result
+    readonly signals: Signals
+    readonly given: Given
+  }
 }
 
 /** A saga, whatever it takes and answers. */
 export type AnySaga = Saga
 
-export type InputOfSaga<S> = S extends Saga<infer Input, infer _Result, infer _Signals> ? Input : never
-export type ResultOfSaga<S> = S extends Saga<infer _Input, infer Result, infer _Signals> ? Result : never
+export type GivenToSaga<S> = S extends Saga<infer _Input, infer _Result, infer _Signals, infer Given> ? Given : never
+export type ResultOfSaga<S> = S extends Saga<infer _Input, infer Result, infer _Signals, infer _Given> ? Result : never

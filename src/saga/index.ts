@@ -6,6 +6,7 @@ export { type Choreography, type ChoreographyOptions, choreography } from './cho
 export type {
   AnySaga,
   CarriedBy,
+  GivenTo,
   Saga,
   SagaOptions,
   SagaScope,

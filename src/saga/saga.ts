@@ -2,6 +2,7 @@ import { durationMs, MillraceError, type OptionProblem, OptionsInvalidError } fr
 import type {
   CarriedBy,
   ChildSet,
+  GivenTo,
   Saga,
   SagaDefinition,
   SagaOptions,
@@ -81,7 +82,7 @@ export function saga<
   name: string,
   options: SagaOptions<Start, Steps, Signals, Children>,
   body: (saga: SagaScope<Steps, Signals, Children>, input: CarriedBy<Start>) => Promise<Result> | Result,
-): Saga<CarriedBy<Start>, Result, Signals> {
+): Saga<CarriedBy<Start>, Result, Signals, GivenTo<Start>> {
   const problems: OptionProblem[] = []
   const given = (options ?? {}) as Partial<SagaOptions<SagaStart, StepSet, SignalSet, ChildSet>>
   checkNames(name, given, problems)

@@ -157,6 +157,33 @@ describe('a saga', () => {
     expect(trial.outcome('o1')).toEqual({ status: 'completed', result: 'o1 by card' })
   })
 
+  it('is told what the schemas make, made once', async () => {
+    const Weighed = event('SagaWeighed', { data: z.object({ id: z.string(), grams: z.string().transform(Number) }) })
+    const child = saga('child', { start: z.string().transform((text) => text.length) }, (_saga, length) => length + 0.5)
+    const s = saga(
+      's',
+      {
+        start: Weighed,
+        signals: { go: z.string().transform((text) => ({ text })) },
+        children: { child },
+        key: () => 'k',
+      },
+      async (saga, { grams }) => [grams, await saga.signal('go'), await saga.child('child', 'four')],
+    )
+    for (const start of ['by hand', 'by event']) {
+      const trial = sagaTest(s, { others: [child] })
+      const given = { id: 'k', grams: '12' }
+      await (start === 'by hand' ? trial.start('k', given) : trial.send(Weighed(given)))
+      await trial.signal('k', 'go', 'now')
+      expect(trial.outcome('k'), start).toEqual({ status: 'completed', result: [12, { text: 'now' }, 4.5] })
+    }
+  })
+
+  it('refuses data of which the schema makes what no journal keeps', async () => {
+    const s = saga('s', { start: z.iso.date().transform((text) => new Date(text)) }, (_saga, date) => date.getTime())
+    await expect(sagaTest(s).start('k', '2026-01-01')).rejects.toMatchObject({ code: 'SAGA_INPUT_INVALID' })
+  })
+
   it('runs steps side by side, and remembers which was first', async () => {
     const { clock } = {
       clock: { current: undefined as SagaTest<unknown, unknown, Record<never, never>>['clock'] | undefined },
