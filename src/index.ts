@@ -193,6 +193,7 @@ export {
   SagaInputInvalidError,
   type SagaInstance,
   SagaKeyTakenError,
+  SagaNotStartedError,
   type SagaOptions,
   type SagaOutcome,
   type SagaScope,

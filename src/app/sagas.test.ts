@@ -121,6 +121,12 @@ describe('a saga of a running app', () => {
     await running.idle()
     const [letter] = await running.deadLetters.list()
     expect(letter).toMatchObject({ key: 'a', attempts: 1, error: { code: 'SAGA_INPUT_INVALID' } })
+    await client.cancel('nobody')
+    await running.idle()
+    expect((await running.deadLetters.list()).find(({ key }) => key === 'nobody')).toMatchObject({
+      attempts: 1,
+      error: { code: 'SAGA_NOT_STARTED' },
+    })
     const other = saga('other', { start: order }, () => 1)
     expect(() => running.saga(other)).toThrow(expect.objectContaining({ code: 'SAGA_UNKNOWN' }))
     expect(() => app('shop', { sagas: [saga('parent', { start: order, children: { other } }, () => 1)] })).toThrow(

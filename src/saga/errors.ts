@@ -114,6 +114,22 @@ export class SagaInputInvalidError extends MillraceError<
   }
 }
 
+/** What an instance of a saga was told that nothing has started; signals go on waiting for it. */
+export class SagaNotStartedError extends MillraceError<
+  'SAGA_NOT_STARTED',
+  { readonly saga: string; readonly key: string; readonly told: readonly string[] }
+> {
+  constructor(saga: string, key: string, told: readonly string[]) {
+    super({
+      code: 'SAGA_NOT_STARTED',
+      problem: `Nothing has started saga ${saga} under key ${JSON.stringify(key)}, which was told: ${told.join(', ')}.`,
+      remedy:
+        'Start it, then redrive this; or discard this. Signals that wait are forgotten once it is told to compensate.',
+      details: { saga, key, told },
+    })
+  }
+}
+
 /** Events for a process that has not begun. */
 export class CorrelationMissingError extends MillraceError<
   'CORRELATION_MISSING',

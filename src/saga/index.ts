@@ -26,6 +26,7 @@ export {
   InboxFullError,
   SagaInputInvalidError,
   SagaKeyTakenError,
+  SagaNotStartedError,
   StepFailedError,
   StepRejectedError,
   StepTimeoutError,

@@ -28,12 +28,17 @@ export type Received =
   | { readonly kind: 'kept'; readonly draft: JournalDraft }
   | { readonly kind: 'drives'; readonly draft: JournalDraft }
   | { readonly kind: 'inbox-full' }
+  /** Nothing has started the instance. */
+  | { readonly kind: 'absent' }
+  /** Nothing has started the instance, and nobody expects it any more. */
+  | { readonly kind: 'forgotten' }
   /** A child that a parent wants to be compensated is not there. */
   | { readonly kind: 'gone' }
   /** A parent wants to start a child where there is another instance. */
   | { readonly kind: 'taken' }
 
 const ignored: Received = Object.freeze({ kind: 'ignored' })
+const absent: Received = Object.freeze({ kind: 'absent' })
 
 /** Takes in what an instance is told. Pure. */
 export function receive(
@@ -50,12 +55,13 @@ export function receive(
     case 'signal':
       return signal(journal, input.name, input.data, nowMs)
     case 'cancel':
-      if (journal === null || isEnded(journal.status) || journal.status === 'expected') return ignored
+      if (!isThere(journal)) return absent
+      if (isEnded(journal.status)) return ignored
       return compensation(journal, { name: 'Cancelled', message: input.reason })
     case 'compensate':
       // What a parent has not started itself, it does not undo.
       if (input.parent !== undefined && !isChildOf(journal, input.parent)) return { kind: 'gone' }
-      if (journal === null || journal.status === 'expected') return ignored
+      if (!isThere(journal)) return journal === null ? absent : { kind: 'forgotten' }
       // It answers once more, in case that its parent has not heard of it.
       if (journal.status === 'compensated') return { kind: 'drives', draft: draftOf(journal) }
       return compensation(journal, { name: 'Compensated', message: input.reason })
@@ -114,7 +120,8 @@ function compensation(journal: Journal, failure: ErrorNote): Received {
 
 /** What waits for its time, waits no longer. */
 function retry(journal: Journal | null): Received {
-  if (journal === null || isEnded(journal.status) || journal.status === 'expected') return ignored
+  if (!isThere(journal)) return absent
+  if (isEnded(journal.status)) return ignored
   const draft = draftOf(journal)
   resume(draft)
   draft.entries = draft.entries.map((entry) => {
@@ -132,8 +139,9 @@ function resume(draft: JournalDraft): void {
 }
 
 function skip(journal: Journal | null, id: string, output: Json, nowMs: number): Received {
-  const entry = journal?.entries.find((one) => one.id === id)
-  if (journal === null || isEnded(journal.status) || (entry?.op !== 'step' && entry?.op !== 'child')) return ignored
+  if (!isThere(journal)) return absent
+  const entry = journal.entries.find((one) => one.id === id)
+  if (isEnded(journal.status) || (entry?.op !== 'step' && entry?.op !== 'child')) return ignored
   const draft = draftOf(journal)
   resume(draft)
   if (draft.status === 'compensating') {

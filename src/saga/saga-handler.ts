@@ -16,7 +16,7 @@ import {
 import { channels } from '../telemetry/index.ts'
 import type { AnySaga, SagaDefinition } from './definition.ts'
 import { drive } from './drive.ts'
-import { InboxFullError, SagaKeyTakenError } from './errors.ts'
+import { InboxFullError, SagaKeyTakenError, SagaNotStartedError } from './errors.ts'
 import { checkedInput, isEvent } from './input-checks.ts'
 import { inputDefinition, inputEffect, inputType, type SagaInput } from './inputs.ts'
 import {
@@ -68,7 +68,7 @@ export function sagaHandler(saga: AnySaga, ground: SagaGround): Handler {
       }),
       state: { initial: null as Journal | null },
       // What goes wrong within an instance stands in its journal; this is for what cannot be taken in at all.
-      retry: byError([{ on: 'SAGA_INPUT_INVALID', use: none }], exponential({ max: 3 })),
+      retry: byError([{ on: ['SAGA_INPUT_INVALID', 'SAGA_NOT_STARTED'], use: none }], exponential({ max: 3 })),
       concurrency: definition.concurrency,
       // Each step has a time-out of its own, and so has a body that waits for something else.
       timeout: '365d',
@@ -116,6 +116,10 @@ class SagaWorker {
         return []
       case 'inbox-full':
         throw new InboxFullError(name, key, inboxCountMax)
+      case 'absent':
+        throw new SagaNotStartedError(name, key, [input.kind])
+      case 'forgotten':
+        return [remove(), cancel('wake')]
       case 'gone':
         return this.#answer(parentOf(input), { status: 'gone' })
       case 'taken':
@@ -133,7 +137,11 @@ class SagaWorker {
   wake(key: string, journal: Journal | null, ctx: CallContext): Effects | Promise<Effects> {
     if (journal === null) return []
     const { wakeMs: _wake, ...rest } = journal
-    if (isKeptOnly(journal) && this.#expiryMs(journal) <= this.#clock.nowMs()) return [remove()]
+    if (isKeptOnly(journal) && this.#expiryMs(journal) <= this.#clock.nowMs()) {
+      if (journal.status !== 'expected') return [remove()]
+      const told = journal.inbox.map((signal) => `signal ${signal.name}`)
+      throw new SagaNotStartedError(this.#definition.name, key, told)
+    }
     return this.#drive(key, journal, draftOf(rest), ctx, undefined)
   }
 

@@ -140,6 +140,46 @@ describe('a saga', () => {
     expect(trial.instance('k')).toBeUndefined()
   })
 
+  describe('that nothing has started', () => {
+    const s = saga('s', { start: anything, signals: { go: z.number() }, keep: '1h' }, (saga) => saga.signal('go'))
+
+    it('tells of the signals that wait for it, and keeps them', async () => {
+      const trial = sagaTest(s)
+      await trial.signal('k', 'go', 7)
+      await trial.advance('59m')
+      expect(trial.instance('k')).toMatchObject({ status: 'expected', signalCount: 1 })
+      await expect(trial.advance('1m')).rejects.toMatchObject({
+        code: 'SAGA_NOT_STARTED',
+        details: { saga: 's', key: 'k', told: ['signal go'] },
+      })
+      await trial.start('k', null)
+      expect(trial.outcome('k')).toEqual({ status: 'completed', result: 7 })
+      await trial.advance('1h')
+      expect(trial.instance('k')).toBeUndefined()
+    })
+
+    it('is forgotten by hand', async () => {
+      const trial = sagaTest(s)
+      await trial.signal('k', 'go', 7)
+      await trial.compensate('k')
+      expect(trial.instance('k')).toBeUndefined()
+      await trial.advance('2h')
+      expect(trial.clock.pendingTimerCount).toBe(0)
+    })
+
+    it('cannot be told anything else, and says so', async () => {
+      const trial = sagaTest(s)
+      const refused = { code: 'SAGA_NOT_STARTED' }
+      await expect(trial.cancel('k')).rejects.toMatchObject({ ...refused, details: { told: ['cancel'] } })
+      await expect(trial.compensate('k')).rejects.toMatchObject(refused)
+      await expect(trial.retry('k')).rejects.toMatchObject(refused)
+      await expect(trial.skip('k', 'step')).rejects.toMatchObject(refused)
+      await trial.signal('k', 'go', 7)
+      await expect(trial.cancel('k')).rejects.toMatchObject(refused)
+      expect(trial.instance('k')).toMatchObject({ status: 'expected', signalCount: 1 })
+    })
+  })
+
   it('is started and told by events that carry its key', async () => {
     const Placed = event('SagaPlaced', { data: z.object({ id: z.string() }), key: (d) => d.id })
     const Paid = event('SagaPaid', { data: z.object({ order: z.string(), by: z.string() }) })
@@ -175,7 +215,10 @@ describe('a saga', () => {
       const given = { id: 'k', grams: '12' }
       await (start === 'by hand' ? trial.start('k', given) : trial.send(Weighed(given)))
       await trial.signal('k', 'go', 'now')
-      expect(trial.outcome('k'), start).toEqual({ status: 'completed', result: [12, { text: 'now' }, 4.5] })
+      expect(trial.outcome('k'), `started ${start}`).toEqual({
+        status: 'completed',
+        result: [12, { text: 'now' }, 4.5],
+      })
     }
   })
 
