@@ -2,11 +2,11 @@ import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { embedded } from '../embedded/index.ts'
 import { VirtualClock } from '../kernel/index.ts'
-import { fixed, none, publish } from '../runtime/index.ts'
-import { allOf, choreography, end, SagaDesk, type Step, StepRejectedError, saga, step, timeout } from '../saga/index.ts'
+import { fixed, none } from '../runtime/index.ts'
+import { SagaDesk, type Step, StepRejectedError, saga, step } from '../saga/index.ts'
 import { channels, type SagaReport, type UndoFailedReport } from '../telemetry/index.ts'
 import { memoryEngine, messagesOf, Paid, Placed, Shipped, temporaryFolder } from './app.test-support.ts'
-import { app, explain, service } from './index.ts'
+import { app, explain } from './index.ts'
 
 const order = z.object({ id: z.string(), n: z.number() })
 
@@ -235,39 +235,5 @@ describe('a saga of a running app', () => {
     const [guarantees] = explain(shop, embedded({ path: ':memory:' })).handlers
     expect(guarantees).toMatchObject({ name: 'saga checkout', delivery: 'exactly-once' })
     expect(guarantees?.source.topics).toEqual(['shop.saga.checkout', 'orders', 'payments'])
-  })
-})
-
-describe('a choreography of a running app', () => {
-  it('reacts once, and keeps its time-outs over a restart', async () => {
-    using folder = temporaryFolder()
-    const path = folder.path('process.db')
-    const clock = new VirtualClock()
-    const fulfilment = choreography('fulfilment', {
-      events: [Placed, Paid],
-      starts: [Placed],
-      rules: [
-        allOf([Placed, Paid], ({ Placed: { id }, Paid: { n } }) => [publish(Shipped({ id, n })), end('shipped')]),
-        timeout({ after: '15m', since: Placed, unless: [Paid] }, (_seen, ctx) => [
-          publish(Shipped({ id: ctx.key, n: -1 })),
-          end('nobody paid'),
-        ]),
-      ],
-    })
-    const shop = app('shop', { services: [service('s', [fulfilment])] })
-    {
-      await using running = await shop.start({ engine: embedded({ path }), clock })
-      await running.publish([Paid({ id: 'a', n: 5 }), Placed({ id: 'a', n: 1 }), Placed({ id: 'b', n: 1 })])
-      await running.idle()
-    }
-    await clock.advance('20m')
-    await using engine = await embedded({ path }).open({ clock })
-    await using running = await shop.start({ engine, clock })
-    while ((await messagesOf(engine, 'shipments')).length < 2) await clock.advance('1s')
-    await running.idle()
-    expect((await messagesOf(engine, 'shipments')).map(({ data }) => data)).toEqual([
-      { id: 'a', n: 5 },
-      { id: 'b', n: -1 },
-    ])
   })
 })
