@@ -110,7 +110,7 @@ export function choreography<const Events extends readonly [AnyEventDefinition, 
         },
         again: (timer, state, ctx) => {
           const nowMs = ctx.nowMs()
-          const events = timer.data as unknown as readonly HeldEvent[]
+          const events = timer.data as readonly HeldEvent[]
           return effectsOf(process, onAgain(process, state, events, timer.key, nowMs), state ?? undefined, nowMs)
         },
       },
