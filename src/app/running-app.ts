@@ -25,7 +25,10 @@ export interface SagaClient<Input, Result, Signals extends SignalSet, Given = In
   run(key: string, input: Given, options?: { readonly signal?: AbortSignal }): Promise<SagaOutcome<Result>>
   /** @throws SagaInputInvalidError `SAGA_INPUT_INVALID` */
   signal<Name extends keyof Signals & string>(key: string, name: Name, data: GivenTo<Signals[Name]>): Promise<void>
-  /** Stops an instance that is running, as soon as the step at hand is over, and undoes what it has done. */
+  /**
+   * Stops an instance that is running, as soon as the step at hand is over, and undoes what it has done. If nothing has started
+   * it, that becomes a dead letter: `SAGA_NOT_STARTED`.
+   */
   cancel(key: string, reason?: string): Promise<void>
   /** Waits until an instance has ended or is parked: now, or once it is started. */
   outcome(key: string, options?: { readonly signal?: AbortSignal }): Promise<SagaOutcome<Result>>
@@ -36,7 +39,10 @@ export interface SagaClient<Input, Result, Signals extends SignalSet, Given = In
   retry(key: string): Promise<void>
   /** Pretends that a step is done, with this output; once the instance is being compensated, that it is undone. */
   skip(key: string, step: string, output?: unknown): Promise<void>
-  /** Undoes what an instance has done, also one that has completed or is parked. */
+  /**
+   * Undoes what an instance has done, also one that has completed or is parked. If nothing has started it, the signals that wait
+   * for it are forgotten.
+   */
   compensate(key: string, reason?: string): Promise<void>
 }
 

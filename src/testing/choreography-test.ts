@@ -1,7 +1,8 @@
 import { type Duration, durationMs, frozenJson, type Json, VirtualClock } from '../kernel/index.ts'
 import { contextFor, type Message, runInContext } from '../message/index.ts'
-import type { CallContext, Effect, Handler, HandlerContext, ScheduleEffect } from '../runtime/index.ts'
+import type { Effect, Handler, HandlerContext, ScheduleEffect } from '../runtime/index.ts'
 import type { Choreography, ProcessState } from '../saga/index.ts'
+import { handlerContext } from './handler-context.ts'
 
 /** An event, or a look at the time, that was given up. */
 export interface GivenUp {
@@ -103,19 +104,6 @@ export class ChoreographyTest {
   }
 
   #context(id: string): HandlerContext {
-    const never = new AbortController().signal
-    const call: CallContext['call'] = async (fn) => fn(never)
-    return {
-      key: `${this.#choreography.name}:${id}`,
-      signal: never,
-      attempt: 1,
-      nowMs: () => this.clock.nowMs(),
-      checkpoint: () => Promise.resolve(),
-      call,
-      topic: 'test',
-      partition: 0,
-      offset: 0,
-      timestampMs: this.clock.nowMs(),
-    }
+    return handlerContext({ key: `${this.#choreography.name}:${id}`, nowMs: () => this.clock.nowMs() })
   }
 }

@@ -2,8 +2,16 @@ import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { VirtualClock } from '../kernel/index.ts'
 import type { Effect } from '../runtime/index.ts'
-import { type Journal, StepRejectedError, saga, sagaHandler, step } from './index.ts'
-import { inputMessage, type SagaInput } from './inputs.ts'
+import {
+  inputMessage,
+  type Journal,
+  type SagaInput,
+  StepRejectedError,
+  saga,
+  sagaHandler,
+  step,
+} from '../saga/index.ts'
+import { handlerContext } from './handler-context.ts'
 
 /** One key of a saga, whose process can die while its handler is at work. */
 function oneKey(handler: ReturnType<typeof sagaHandler>) {
@@ -16,18 +24,12 @@ function oneKey(handler: ReturnType<typeof sagaHandler>) {
     journal: () => journal,
     /** Hands it a message; the process dies when `dies` aborts, and nothing more of it becomes real. */
     tell: async (message: ReturnType<typeof inputMessage>, dies = new AbortController()): Promise<void> => {
-      const ctx = {
+      const ctx = handlerContext({
         key: message.id,
-        signal: dies.signal,
-        attempt: 1,
         nowMs: () => 0,
-        checkpoint: async (effects: unknown) => apply(effects as readonly Effect<unknown>[]),
-        call: async <R>(fn: (signal: AbortSignal) => PromiseLike<R> | R) => fn(dies.signal),
-        topic: 't',
-        partition: 0,
-        offset: 0,
-        timestampMs: 0,
-      }
+        signal: dies.signal,
+        checkpoint: async (effects) => apply(effects as readonly Effect<unknown>[]),
+      })
       const effects = (await handler.handle(message, journal, ctx)) as readonly Effect<unknown>[]
       if (!dies.signal.aborted) apply(effects)
     },
