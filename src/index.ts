@@ -167,6 +167,8 @@ export {
 } from './runtime/index.ts'
 export {
   type AnySaga,
+  type CompensatedContext,
+  type CompensatedEffects,
   allOf,
   anyOf,
   type CarriedBy,

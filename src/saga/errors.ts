@@ -54,6 +54,18 @@ export class StepTimeoutError extends MillraceError<
   }
 }
 
+/** `compensated` of a saga has returned what is no effect that it may have. */
+export class CompensatedEffectsError extends MillraceError<'SAGA_COMPENSATED_EFFECTS', { readonly saga: string }> {
+  constructor(saga: string) {
+    super({
+      code: 'SAGA_COMPENSATED_EFFECTS',
+      problem: `What \`compensated\` of saga ${saga} returned is not what publish() and send() make.`,
+      remedy: 'Return these, one or an array, and no promise. What is done outside belongs into steps.',
+      details: { saga },
+    })
+  }
+}
+
 /** A child saga that was compensated: what the body of its parent is told. */
 export class ChildFailedError extends MillraceError<
   'SAGA_CHILD_FAILED',
