@@ -1,5 +1,5 @@
 import { type Json, MillraceError } from '../kernel/index.ts'
-import type { ErrorNote } from './journal.ts'
+import type { ErrorNote } from './error-note.ts'
 
 /** A step that failed for good: what its body is told. */
 export class StepFailedError extends MillraceError<

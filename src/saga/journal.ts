@@ -1,14 +1,8 @@
 import type { Json } from '../kernel/index.ts'
+import type { ErrorNote } from './error-note.ts'
 import { StepRejectedError } from './errors.ts'
 
-/** An error as a journal keeps it. */
-export interface ErrorNote {
-  readonly name: string
-  /** Its code, if it has one. */
-  readonly code?: string
-  /** Its message; of a StepRejectedError the reason alone. */
-  readonly message: string
-}
+export type { ErrorNote } from './error-note.ts'
 
 /** How the undoing of a step stands. */
 export interface UndoNote {
