@@ -24,11 +24,17 @@ import {
 } from '../runtime/index.ts'
 import type { Saga, SignalSet } from '../saga/index.ts'
 import { channels } from '../telemetry/index.ts'
-import { caughtUp } from './caught-up.ts'
+import { caughtUp, placesOf } from './caught-up.ts'
 import { CommandBus } from './command-bus.ts'
 import { answerParts, type CommandDesks, deskSetupOf, desksByType, inlineViewsOf } from './command-desks.ts'
 import { DelayedCommands } from './delayed-commands.ts'
-import { InlineViewRebuildError, PublishInvalidError, SagaUnknownError, ViewUnknownError } from './errors.ts'
+import {
+  HandlerUnknownError,
+  InlineViewRebuildError,
+  PublishInvalidError,
+  SagaUnknownError,
+  ViewUnknownError,
+} from './errors.ts'
 import { LiveSaga } from './live-saga.ts'
 import { LiveView } from './live-view.ts'
 import type { AppParts, Part } from './parts.ts'
@@ -195,8 +201,21 @@ export class LiveApp implements RunningApp {
     return new LiveView<State>(engine, viewNamespace(this.name, view), {
       owner,
       rebuild: () => this.#rebuild(view),
-      caughtUp: (places, signal) => this.#caughtUp(view, places, signal),
+      caughtUp: async (places, signal) => {
+        if (!view.inline) await this.#caughtUp(this.#partOf(known.handler), places, signal)
+      },
     })
+  }
+
+  async waitFor(
+    handler: Handler,
+    what: CommandOutcome<never, never> | readonly TopicPosition[],
+    { signal }: { readonly signal?: AbortSignal } = {},
+  ): Promise<void> {
+    const part = this.#parts.find((one) => one.handler === handler)
+    if (part === undefined) throw new HandlerUnknownError(String(handler?.name), this.name)
+    const places = placesOf(what)
+    if (places !== undefined) await this.#caughtUp(part, places, signal)
   }
 
   saga<Input, Result, Signals extends SignalSet, Given>(
@@ -292,9 +311,7 @@ export class LiveApp implements RunningApp {
     over.abort()
   }
 
-  async #caughtUp(view: View, places: readonly TopicPosition[], signal: AbortSignal | undefined): Promise<void> {
-    if (view.inline) return
-    const { group } = this.#partOf(view.handler)
+  async #caughtUp({ group }: Part, places: readonly TopicPosition[], signal: AbortSignal | undefined): Promise<void> {
     const pause = async (lookMs: number): Promise<void> => {
       this.#check()
       signal?.throwIfAborted()
