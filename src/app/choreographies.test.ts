@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
 import { embedded } from '../embedded/index.ts'
 import { VirtualClock } from '../kernel/index.ts'
+import { event } from '../message/index.ts'
 import { publish } from '../runtime/index.ts'
-import { allOf, anyOf, choreography, end, timeout } from '../saga/index.ts'
+import { allOf, anyOf, choreography, end, type Rule, timeout } from '../saga/index.ts'
 import { memoryEngine, messagesOf, Paid, Placed, Shipped, temporaryFolder } from './app.test-support.ts'
 import { app, service } from './index.ts'
 
@@ -72,5 +74,39 @@ describe('a choreography of a running app', () => {
       { id: 'a', n: 2 },
     ])
     expect(await running.deadLetters.count()).toBe(0)
+  })
+
+  it('goes on under the rules of another program with the next event, time-outs included', async () => {
+    const clock = new VirtualClock()
+    const stopped = event('Stopped', { topic: 'payments', data: z.object({ id: z.string() }), key: (d) => d.id })
+    const events = [Placed, Paid, stopped] as const
+    const told =
+      (why: number) =>
+      (_seen: unknown, { key }: { readonly key: string }) =>
+        publish(Shipped({ id: key, n: why }))
+    const before = [allOf([Placed, stopped], told(1))]
+    const after = [
+      allOf([Placed, Paid], told(2)),
+      timeout({ after: '15m', since: Placed, unless: [stopped] }, (seen, ctx) => [told(3)(seen, ctx), end('late')]),
+    ]
+    await using engine = await memoryEngine({ clock })
+    const start = (rules: readonly Rule[]) => {
+      const process = choreography('process', { events, starts: [Placed], rules })
+      return app('shop', { services: [service('s', [process])] }).start({ engine, clock })
+    }
+    {
+      await using running = await start(before)
+      await running.publish([Placed({ id: 'a', n: 1 }), Placed({ id: 'b', n: 1 }), Paid({ id: 'b', n: 1 })])
+      await running.idle()
+    }
+    await using running = await start(after)
+    await running.publish([Paid({ id: 'a', n: 1 }), Paid({ id: 'b', n: 2 })])
+    await running.idle()
+    const shipments = async () => (await messagesOf(engine, 'shipments')).map(({ data: { id, n } }) => `${id} ${n}`)
+    expect((await shipments()).sort()).toEqual(['a 2', 'b 2'])
+    await clock.advance('14m')
+    expect(await shipments()).toHaveLength(2)
+    for (let seconds = 0; seconds < 120 && (await shipments()).length < 4; seconds++) await clock.advance('1s')
+    expect((await shipments()).sort()).toEqual(['a 2', 'a 3', 'b 2', 'b 3'])
   })
 })

@@ -133,13 +133,17 @@ function effectsOf(
   nowMs: number,
 ): readonly Effect<ProcessState | null>[] {
   const lookMs = state === undefined ? undefined : nextLookMs(process, state)
-  const beforeMs = before === undefined ? undefined : nextLookMs(process, before)
-  const timer = lookMs === beforeMs ? [] : lookMs === undefined ? [cancel('look')] : [schedule('look', { at: lookMs })]
+  const timer =
+    lookMs === before?.lookMs ? [] : lookMs === undefined ? [cancel('look')] : [schedule('look', { at: lookMs })]
   // By itself, so that it is tried again and given up without what it waited for. It is due before any other can be: a process
   // that has ended is kept for a while.
   const events = refused.map(({ event }) => event)
   const again = events.length === 0 ? [] : [schedule('again', { at: nowMs }, events)]
-  return [state === undefined ? remove() : set(state), ...effects, ...timer, ...again]
+  return [state === undefined ? remove() : set(lookedAt(state, lookMs)), ...effects, ...timer, ...again]
+}
+
+function lookedAt({ lookMs: _before, ...state }: ProcessState, lookMs: number | undefined): ProcessState {
+  return lookMs === undefined ? state : { ...state, lookMs }
 }
 
 const policies: ReadonlySet<unknown> = new Set(['redeliver', 'dead-letter', 'ignore'])

@@ -30,6 +30,8 @@ export interface ProcessState {
   readonly startedMs: number
   /** Of one that is expected: since when. Of one that has ended: when. */
   readonly changedMs: number
+  /** When it is looked at next, in milliseconds since 1970: its timer, whatever rules other programs have. */
+  readonly lookMs?: number
 }
 
 /** What a process is made of. */
