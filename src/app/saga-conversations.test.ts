@@ -78,6 +78,33 @@ describe('sagas that talk', () => {
     expect(await running.saga(s).list()).toHaveLength(1)
   })
 
+  it('get signals whose time was up when these are redriven', async () => {
+    const clock = new VirtualClock()
+    const options = { start: z.null(), signals: { go: z.number() }, keep: '1h' } as const
+    const s = saga('s', options, async (saga) => [await saga.signal('go'), await saga.signal('go')])
+    await using engine = await memoryEngine({ clock })
+    await using running = await app('shop', { sagas: [s] }).start({ engine, clock })
+    const client = running.saga(s)
+    await client.signal('k', 'go', 1)
+    await client.signal('k', 'go', 2)
+    await running.idle()
+    while ((await running.deadLetters.count()) === 0) await clock.advance('10m')
+    const [letter] = await running.deadLetters.list()
+    expect(letter).toMatchObject({ key: 'k', attempts: 1, error: { code: 'SAGA_NOT_STARTED' } })
+    expect(await client.get('k')).toBeUndefined()
+    // Too early: it stays a dead letter.
+    await running.deadLetters.redrive(letter?.id ?? '')
+    await running.idle()
+    expect(await running.deadLetters.count()).toBe(1)
+    await client.start('k', null)
+    await running.idle()
+    await running.deadLetters.redrive(letter?.id ?? '')
+    expect(await client.outcome('k')).toEqual({ status: 'completed', result: [1, 2] })
+    await running.idle()
+    expect(await running.deadLetters.count()).toBe(0)
+    expect(await client.get('k')).toMatchObject({ signalCount: 0 })
+  })
+
   it('do not wake up early, though the app stops and starts while they sleep', async () => {
     using folder = temporaryFolder()
     const path = folder.path('naps.db')

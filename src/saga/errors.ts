@@ -126,7 +126,7 @@ export class SagaInputInvalidError extends MillraceError<
   }
 }
 
-/** What an instance of a saga was told that nothing has started; signals go on waiting for it. */
+/** What an instance of a saga was told that nothing has started. */
 export class SagaNotStartedError extends MillraceError<
   'SAGA_NOT_STARTED',
   { readonly saga: string; readonly key: string; readonly told: readonly string[] }
@@ -135,8 +135,7 @@ export class SagaNotStartedError extends MillraceError<
     super({
       code: 'SAGA_NOT_STARTED',
       problem: `Nothing has started saga ${saga} under key ${JSON.stringify(key)}, which was told: ${told.join(', ')}.`,
-      remedy:
-        'Start it, then redrive this; or discard this. Signals that wait are forgotten once it is told to compensate.',
+      remedy: 'Start it, then redrive this; or discard this.',
       details: { saga, key, told },
     })
   }

@@ -8,6 +8,7 @@ import {
   draftOf,
   type ErrorNote,
   expectedJournal,
+  type InboxItem,
   isChildOf,
   isEnded,
   isThere,
@@ -30,8 +31,6 @@ export type Received =
   | { readonly kind: 'inbox-full' }
   /** Nothing has started the instance. */
   | { readonly kind: 'absent' }
-  /** Nothing has started the instance, and nobody expects it any more. */
-  | { readonly kind: 'forgotten' }
   /** A child that a parent wants to be compensated is not there. */
   | { readonly kind: 'gone' }
   /** A parent wants to start a child where there is another instance. */
@@ -61,7 +60,7 @@ export function receive(
     case 'compensate':
       // What a parent has not started itself, it does not undo.
       if (input.parent !== undefined && !isChildOf(journal, input.parent)) return { kind: 'gone' }
-      if (!isThere(journal)) return journal === null ? absent : { kind: 'forgotten' }
+      if (!isThere(journal)) return absent
       // It answers once more, in case that its parent has not heard of it.
       if (journal.status === 'compensated') return { kind: 'drives', draft: draftOf(journal) }
       return compensation(journal, { name: 'Compensated', message: input.reason })
@@ -108,6 +107,26 @@ function signal(journal: Journal | null, name: string, data: Json, nowMs: number
     (entry) => entry.op === 'signal' && entry.order === undefined && entry.name === name,
   )
   return { kind: draft.status === 'running' && isAwaited ? 'drives' : 'kept', draft }
+}
+
+/** Signals whose time was up come once more, for an instance that has been started since. */
+export function signalAgain(
+  journal: Journal | null,
+  signals: readonly InboxItem[],
+  id: string,
+  nowMs: number,
+): Received {
+  if (!isThere(journal)) return absent
+  if (journal.taken?.includes(id) === true) return { kind: 'drives', draft: draftOf(journal) }
+  let received: Received = ignored
+  let current: Journal = journal
+  for (const { name, data } of signals) {
+    const next = signal(current, name, data, nowMs)
+    if (next.kind !== 'kept' && next.kind !== 'drives') return next
+    received = received.kind === 'drives' ? { ...received, draft: next.draft } : next
+    current = next.draft
+  }
+  return received
 }
 
 function compensation(journal: Journal, failure: ErrorNote): Received {
