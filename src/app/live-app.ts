@@ -218,9 +218,9 @@ export class LiveApp implements RunningApp {
     if (places !== undefined) await this.#caughtUp(part, places, signal)
   }
 
-  saga<Input, Result, Signals extends SignalSet>(
-    saga: Saga<Input, Result, Signals>,
-  ): SagaClient<Input, Result, Signals> {
+  saga<Input, Result, Signals extends SignalSet, Given>(
+    saga: Saga<Input, Result, Signals, Given>,
+  ): SagaClient<Input, Result, Signals, Given> {
     const { app, engine } = this.#options
     if (!app.sagas.includes(saga)) throw new SagaUnknownError(String(saga?.name), this.name)
     let live = this.#sagas.get(saga.name)
@@ -228,7 +228,7 @@ export class LiveApp implements RunningApp {
       live = new LiveSaga(engine, this.name, saga, () => this.#check(), this.#end.signal)
       this.#sagas.set(saga.name, live)
     }
-    return live as unknown as SagaClient<Input, Result, Signals>
+    return live as unknown as SagaClient<Input, Result, Signals, Given>
   }
 
   async idle(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
