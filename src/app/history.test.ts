@@ -236,20 +236,3 @@ describe('closing the books', () => {
     await expect(second.ask(Deposit({ id: 'a', amount: 7 }))).rejects.toMatchObject({ code: 'STREAM_BEGINNING_GONE' })
   })
 })
-
-describe('a deleted stream', () => {
-  it('takes commands again, or none ever', async () => {
-    await using engine = await memoryEngine()
-    await using running = await bank.start({ engine })
-    await running.ask(Open({ id: 'a' }))
-    await running.ask(Open({ id: 'b' }))
-    await engine.events.deleteStream('account-a')
-    await engine.events.deleteStream('account-b', { tombstone: true })
-    await using second = await bank.start({ engine })
-    expect(await second.ask(Open({ id: 'a' }))).toMatchObject({ kind: 'accepted' })
-    expect(await second.ask(Open({ id: 'b' }))).toMatchObject({ kind: 'rejected', code: 'STREAM_DELETED' })
-    await running.send(Open({ id: 'b' }))
-    await running.idle()
-    expect(await running.deadLetters.list()).toEqual([])
-  })
-})

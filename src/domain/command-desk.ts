@@ -60,6 +60,9 @@ export function commandDesk(
     const desk = new BoundaryDesk(setup, decider, { memory, ...parts })
     const plan = async (command: Message): Promise<Planned> => {
       const { answer, batch } = await desk.decide(command)
+      for (const { stream } of batch.append ?? []) {
+        if ((await setup.engine.events.describeStream(stream))?.tombstoned === true) return refused(stream)
+      }
       return planned(answer, batch)
     }
     return reporting(
@@ -72,10 +75,9 @@ export function commandDesk(
   const desk = new StreamDesk(setup, decider, memory, parts.views)
   const plan = async (command: Message): Promise<Planned> => {
     const stream = decider.stream(command)
-    const known = await desk.states.read(stream)
-    const found = known.version > 0 ? undefined : await setup.engine.events.describeStream(stream)
-    if (found?.tombstoned === true) return { outcome: rejectedByTombstone(stream), batch: {}, events: [] }
-    const from = found === undefined ? known : await desk.states.read(stream, found.version)
+    const found = await setup.engine.events.describeStream(stream)
+    if (found?.tombstoned === true) return refused(stream)
+    const from = await desk.states.read(stream, found)
     const failures: unknown[] = []
     const waiting: WaitingCommand<CommandOutcome>[] = [
       { command, resolve: () => undefined, reject: (error) => failures.push(error) },
@@ -191,6 +193,11 @@ function effectsOf(batch: WriteBatch): readonly Effect[] {
     ...(batch.publish ?? []).map(({ topic, messages = [] }) => publish(messages, { topic })),
     ...((batch.state ?? []).length > 0 ? [write(batch.state ?? [])] : []),
   ]
+}
+
+/** Of a stream that takes no more events, ever. */
+function refused(stream: string): Planned {
+  return { outcome: rejectedByTombstone(stream), batch: {}, events: [] }
 }
 
 function planned(answer: readonly Message[] | Rejection, batch: WriteBatch): Planned {

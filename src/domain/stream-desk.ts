@@ -1,4 +1,11 @@
-import type { CommitOutcome, Conflict, StateWrite, TopicPosition, WriteBatch } from '../engine/index.ts'
+import type {
+  CommitOutcome,
+  Conflict,
+  StateWrite,
+  StreamDescription,
+  TopicPosition,
+  WriteBatch,
+} from '../engine/index.ts'
 import type { Message } from '../message/index.ts'
 import type { CommandMemory } from './command-memory.ts'
 import { accepted, type CommandOutcome, rejected, rejectedByTombstone } from './command-outcome.ts'
@@ -148,30 +155,34 @@ export class StreamDesk {
   }
 
   async #settle(stream: string, waiting: Waiting[]): Promise<void> {
-    let conflict: Conflict | undefined
-    for (let conflictCount = 0; waiting.length > 0; conflictCount++) {
-      if (conflict !== undefined) await beforeRetry(this.#setup, conflictCount, conflict)
-      const actual = conflict?.kind === 'stream-version' ? conflict.actual : undefined
-      const cached = conflict === undefined ? this.states.cached(stream) : undefined
-      const from = cached ?? (await this.states.read(stream, actual))
-      let decision = this.decide(stream, from, waiting)
+    let isCertain = false
+    let found: StreamDescription | undefined
+    for (let conflictCount = 0; waiting.length > 0; ) {
+      const cached = isCertain ? undefined : this.states.cached(stream)
+      const from = cached ?? (await this.states.read(stream, found))
+      const decision = this.decide(stream, from, waiting)
       if (waiting.length === 0) return
-      if (cached !== undefined && decision.batch.append === undefined) {
-        // Nothing is appended, so no expected version proves that the cache knows the last word.
-        const last = await this.states.read(stream)
-        if (last.version !== cached.version) decision = this.decide(stream, last, waiting)
-        if (waiting.length === 0) return
+      if (decision.batch.append === undefined && !isCertain) {
+        // Nothing is appended, so no expected version proves that this was the last word.
+        found = await this.#look(stream, waiting)
+        isCertain = true
+        if (waiting.length === 0 || (found?.version ?? 0) !== from.version) continue
       }
       const outcome = await commitWithViews(this.#setup.engine, this.#views, decision.batch, decision.events)
       if (outcome.ok) return this.#resolve(stream, waiting, decision, outcome)
-      conflict = outcome.conflict
-      if (conflict.kind === 'stream-deleted') {
-        for (const one of waiting.splice(0)) one.resolve(rejectedByTombstone(stream))
-        return
-      }
       // One less is no reason to wait.
-      if (await this.#repeated(conflict, waiting)) conflictCount = 0
+      if (await this.#repeated(outcome.conflict, waiting)) conflictCount = 0
+      else await beforeRetry(this.#setup, ++conflictCount, outcome.conflict)
+      found = await this.#look(stream, waiting)
+      isCertain = true
     }
+  }
+
+  /** What the store says of a stream. Those who wait for one that takes no more events, ever, are told. */
+  async #look(stream: string, waiting: Waiting[]): Promise<StreamDescription | undefined> {
+    const found = await this.#setup.engine.events.describeStream(stream)
+    if (found?.tombstoned === true) for (const one of waiting.splice(0)) one.resolve(rejectedByTombstone(stream))
+    return found
   }
 
   #resolve(

@@ -259,7 +259,12 @@ export class EventWriter {
   #openStream(name: string): StreamEntry {
     const known = this.#findStream(name)
     if (known !== undefined) return known
-    const entry = { id: Number(this.#insertStream.run(name).lastInsertRowid), version: 0, deletedAt: 0, tombstoned: false }
+    const entry = {
+      id: Number(this.#insertStream.run(name).lastInsertRowid),
+      version: 0,
+      deletedAt: 0,
+      tombstoned: false,
+    }
     this.#rememberStream(name, entry)
     return entry
   }
