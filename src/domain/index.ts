@@ -43,9 +43,11 @@ export { commitWithViews, InlineViews } from './inline-views.ts'
 export { type Projection, type ProjectionOptions, projection } from './projection.ts'
 export { isRejection, type Rejection, reject } from './rejection.ts'
 export {
+  askedName,
   isAsked,
   outcomeOfReply,
   Replied,
+  repliesTo,
   replyOfError,
   replyTo,
   replyTopic,
