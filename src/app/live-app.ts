@@ -21,6 +21,7 @@ import {
   Subscription,
   type TimerTime,
   type TopicResolver,
+  topicsOf,
 } from '../runtime/index.ts'
 import type { Saga, SignalSet } from '../saga/index.ts'
 import { channels } from '../telemetry/index.ts'
@@ -300,7 +301,7 @@ export class LiveApp implements RunningApp {
       signal?.throwIfAborted()
       await this.#somethingHappens(lookMs, signal)
     }
-    await caughtUp({ engine: this.engine, group, pause }, places)
+    await caughtUp({ engine: this.engine, group, topics: topicsOf(view.handler.events), pause }, places)
   }
 
   async #rebuild(view: View): Promise<void> {

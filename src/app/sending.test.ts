@@ -194,6 +194,21 @@ describe('waitFor', () => {
     await running.view(balances).waitFor(await running.ask(Withdraw({ id: 'a', amount: 9 })))
   })
 
+  it('waits too while the group of the view has not begun', async () => {
+    await using engine = await memoryEngine()
+    for (const isToldWhere of [true, false]) {
+      let lookCount = 0
+      const describe: typeof engine.groups.describe = async (group) =>
+        ++lookCount > 3 ? engine.groups.describe(group) : undefined
+      await using running = await bank.start({ engine: engineWith(engine, 'groups', { describe }) })
+      const outcome = await running.ask(Open({ id: `a${isToldWhere}` }))
+      await running.ask(Deposit({ id: `a${isToldWhere}`, amount: 1 }))
+      lookCount = 0
+      await running.view(balances).waitFor(isToldWhere ? outcome : ({ ...outcome, published: [] } as typeof outcome))
+      expect(lookCount).toBeGreaterThan(3)
+    }
+  })
+
   it('ends when nobody wants to wait', async () => {
     await using engine = await memoryEngine()
     await using running = await bank.start({ engine })
