@@ -13,6 +13,7 @@ import type { AnyQueryDefinition, Message, QueryResult } from '../message/index.
 import {
   AppStoppedError,
   type DeadLetters,
+  DelayedCommands,
   deadLetterNamespace,
   deadLettersOf,
   type Handler,
@@ -28,7 +29,6 @@ import { channels } from '../telemetry/index.ts'
 import { caughtUp } from './caught-up.ts'
 import { CommandBus } from './command-bus.ts'
 import { answerParts, type CommandDesks, deskSetupOf, desksByType, inlineViewsOf } from './command-desks.ts'
-import { DelayedCommands } from './delayed-commands.ts'
 import { InlineViewRebuildError, PublishInvalidError, SagaUnknownError, ViewUnknownError } from './errors.ts'
 import { LiveSaga } from './live-saga.ts'
 import { LiveView } from './live-view.ts'
@@ -281,7 +281,7 @@ export class LiveApp implements RunningApp {
     this.#fail(error)
     this.#end.abort()
     this.#retire()
-    await Promise.allSettled([...this.#subscriptions.values()].map((one) => one.abandon()))
+    await Promise.allSettled([this.#delayed.stop(), ...[...this.#subscriptions.values()].map((one) => one.abandon())])
   }
 
   async #somethingHappens(lookMs: number, signal: AbortSignal | undefined): Promise<void> {

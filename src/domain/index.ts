@@ -43,7 +43,6 @@ export { commitWithViews, InlineViews } from './inline-views.ts'
 export { type Projection, type ProjectionOptions, projection } from './projection.ts'
 export { isRejection, type Rejection, reject } from './rejection.ts'
 export {
-  askedName,
   isAsked,
   outcomeOfReply,
   Replied,
