@@ -13,7 +13,8 @@ import { abandon, connectClient, type PgClient } from './pg-client.ts'
 import { Place } from './place.ts'
 import { Publisher } from './publisher.ts'
 import { ReplicationLink } from './replication-link.ts'
-import { checkPlace, checkServer, checkSlot, readSystem } from './server-check.ts'
+import { checkPlace, checkServer, checkSlot } from './server-check.ts'
+import { readServerLog, type ServerLog } from './server-log.ts'
 import { SeenTransactions, SnapshotReader } from './snapshot-reader.ts'
 
 /** How often a capture that stands by tries whether it is its turn. */
@@ -153,9 +154,9 @@ class RunningCapture implements Capture {
       await checkServer(client)
       link = await ReplicationLink.open(connection, clock, heartbeatMs)
       this.#link = link
-      const system = await readSystem(link.client)
+      const log = await readServerLog(link.client)
       if (!(await this.#takeTurn(client, link, onProgress))) return
-      await this.#stream(client, link, system, onProgress)
+      await this.#stream(client, link, log, onProgress)
     } finally {
       this.#link = undefined
       this.#session = undefined
@@ -182,12 +183,12 @@ class RunningCapture implements Capture {
     return false
   }
 
-  async #stream(client: PgClient, link: ReplicationLink, system: string, onProgress: () => void): Promise<void> {
+  async #stream(client: PgClient, link: ReplicationLink, log: ServerLog, onProgress: () => void): Promise<void> {
     const { slot, publication, engine, topicOf, source, clock, publish } = this.#options
     // Only now: who had the slot before may have committed until then.
     const place = await Place.load(engine, slot, clock)
     const state = await checkSlot(client, slot, place)
-    checkPlace(slot, state, system, place)
+    const position = await checkPlace(client, slot, state, log, place)
     const seen = await SeenTransactions.load(client)
     const tables = await CapturedTables.load(client, engine, publication, topicOf)
     this.#forgetTables(place, tables)
@@ -200,7 +201,7 @@ class RunningCapture implements Capture {
     const publisher = new Publisher({
       engine,
       slot,
-      system,
+      log,
       place,
       clock,
       onCommitted,
@@ -208,7 +209,6 @@ class RunningCapture implements Capture {
     })
     const events = new ChangeEvents(source, publisher, publish)
     const snapshot = new SnapshotReader(client, tables, place, seen)
-    const position = place.position ?? { lsn: state.confirmedLsn, partly: undefined }
     const session = new CaptureSession({ client, link, tables, place, publisher, events, snapshot, clock }, position)
     this.#session = session
     this.#state = 'streaming'

@@ -24,3 +24,8 @@ export async function readLogEnd(client: PgClient): Promise<Lsn> {
   await flushLog(client)
   return end
 }
+
+/** Up to where the log is durable: nothing that stands behind was ever sent. */
+export async function readFlushedLsn(client: PgClient): Promise<Lsn> {
+  return lsnOf((await client.query('SELECT pg_current_wal_flush_lsn()::text AS lsn')).rows[0], 'lsn')
+}
