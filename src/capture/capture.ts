@@ -208,7 +208,7 @@ class RunningCapture implements Capture {
       onFailed: (error) => link.interrupt(error),
     })
     const events = new ChangeEvents(source, publisher, publish)
-    const snapshot = new SnapshotReader(client, tables, place, seen)
+    const snapshot = new SnapshotReader(client, tables, place, seen, this.#options.snapshot)
     const session = new CaptureSession({ client, link, tables, place, publisher, events, snapshot, clock }, position)
     this.#session = session
     this.#state = 'streaming'
@@ -231,12 +231,6 @@ class RunningCapture implements Capture {
       if (!names.has(name) && note?.snapshot.kind !== 'none') {
         place.remember(name, { description: note?.description ?? null, snapshot: { kind: 'none' } })
       }
-    }
-    if (this.#options.snapshot) return
-    for (const name of names) {
-      const note = place.table(name)
-      if (note?.snapshot.kind === 'done') continue
-      place.remember(name, { description: note?.description ?? null, snapshot: { kind: 'done' } })
     }
   }
 

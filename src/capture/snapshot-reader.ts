@@ -78,13 +78,22 @@ export class SnapshotReader {
   readonly #tables: CapturedTables
   readonly #place: Place
   readonly #seen: SeenTransactions
+  readonly #isWanted: boolean
   readonly #resolved = new Map<number, { readonly form: string; readonly table: CapturedTable }>()
 
-  constructor(client: PgClient, tables: CapturedTables, place: Place, seen: SeenTransactions) {
+  constructor(client: PgClient, tables: CapturedTables, place: Place, seen: SeenTransactions, isWanted: boolean) {
     this.#client = client
     this.#tables = tables
     this.#place = place
     this.#seen = seen
+    this.#isWanted = isWanted
+    this.#decline()
+  }
+
+  /** Looks again which tables are published. */
+  async reload(): Promise<void> {
+    await this.#tables.reload()
+    this.#decline()
   }
 
   /** Whether there are rows that were not read. */
@@ -94,7 +103,7 @@ export class SnapshotReader {
 
   /** A transaction of which changes were published. */
   see(xid: number): void {
-    this.#seen.add(xid)
+    if (this.#isWanted) this.#seen.add(xid)
   }
 
   /**
@@ -123,7 +132,18 @@ export class SnapshotReader {
     }
   }
 
+  /** Where no snapshot is wanted, tables that are published now get none later either. */
+  #decline(): void {
+    if (this.#isWanted) return
+    for (const { relation } of this.#tables.published) {
+      const { description = null, snapshot } = this.#place.table(fullNameOf(relation)) ?? {}
+      if (snapshot?.kind !== 'done')
+        this.#place.remember(fullNameOf(relation), { description, snapshot: { kind: 'done' } })
+    }
+  }
+
   #next(): PublishedTable | undefined {
+    if (!this.#isWanted) return undefined
     return this.#tables.published.find(({ relation }) => {
       const note = this.#place.table(fullNameOf(relation))
       return note?.snapshot.kind !== 'done' || (note.description?.tableOid ?? relation.id) !== relation.id
