@@ -18,6 +18,9 @@ const finalCodes: ReadonlySet<string> = new Set([
   'TOPIC_NAME_INVALID',
   'OPTIONS_INVALID',
   'ARGUMENT_INVALID',
+  'RECORD_TOO_LARGE',
+  'RECORD_ARGUMENT_INVALID',
+  'COMPACTED_WITHOUT_KEY',
   'CLOSED',
 ])
 

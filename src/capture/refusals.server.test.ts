@@ -119,6 +119,14 @@ describe.skipIf(!serversWanted)('a capture that cannot go on', { timeout: 60_000
     })
   })
 
+  it('says so when its topic never takes what is to be published', async () => {
+    await database.setUp('t')
+    await engine.topics.create('small', { recordBytesMax: 2_000 })
+    const records = [{ key: null, value: 'x'.repeat(5_000) }]
+    const refused = capturing({ publish: () => [{ topic: 'small', records }] })
+    await expect(refused.finished).rejects.toMatchObject({ code: 'RECORD_TOO_LARGE' })
+  })
+
   it('refuses a slot that is for something else', async () => {
     await database.setUp('t')
     const other = `${database.name}_other`

@@ -12,10 +12,16 @@ import { TransactionSnapshot } from './transaction-snapshot.ts'
 /** A chunk holds about so much at most. */
 const chunkRowsMax = 5_000
 const chunkBytesMax = 1024 * 1024
-/** It is read in parts: a small one first, then as many rows as are likely to have so many bytes. */
-const fetchRowsFirst = 50
+/** It is read in parts: one row first, then as many as are likely to have so many bytes, and not many times more than before. */
 const fetchRowsMax = 1_000
 const fetchBytes = 256 * 1024
+const fetchGrowth = 8
+
+/** How many rows to read next, after `lastRows` at once, when `rowCount` rows have had so many bytes. */
+export function rowsToFetch(lastRows: number, rowCount: number, bytes: number): number {
+  const likely = Math.floor((fetchBytes * rowCount) / Math.max(bytes, 1))
+  return Math.max(1, Math.min(fetchRowsMax, chunkRowsMax - rowCount, likely, lastRows * fetchGrowth))
+}
 
 /** Rows of one table that were read at one moment, until the stream of changes has come to that moment. */
 export interface SnapshotChunk {
@@ -162,7 +168,7 @@ export class SnapshotReader {
     const rows = new Map<string, FoundRow>()
     let last: TextRow | undefined
     let isLast = false
-    let fetchRows = fetchRowsFirst
+    let fetchRows = 1
     for (let bytes = 0; !isLast && rows.size < chunkRowsMax && bytes < chunkBytesMax; ) {
       const { rows: found } = await this.#client.query(`FETCH ${fetchRows} FROM millrace_chunk`)
       for (const row of found) {
@@ -175,8 +181,7 @@ export class SnapshotReader {
       }
       last = found.at(-1) ?? last
       isLast = found.length < fetchRows
-      const likely = Math.floor((fetchBytes * rows.size) / Math.max(bytes, 1))
-      fetchRows = Math.max(1, Math.min(fetchRowsMax, chunkRowsMax - rows.size, likely))
+      fetchRows = rowsToFetch(fetchRows, rows.size, bytes)
     }
     const startLsn = before?.startLsn ?? lsnText(lsn)
     const after = published.orderedBy.map((name) => [name, last?.[name] ?? ''] as const)
