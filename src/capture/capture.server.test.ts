@@ -217,8 +217,14 @@ describe.skipIf(!serversWanted)('changes of tables', { timeout: 120_000 }, () =>
     await database.setUp('t')
     const first = capturing()
     await first.caughtUp()
-    const second = capturing()
+    const waiter = `${database.name}_waiter`
+    const second = capturing({ connection: { connectionString: database.url, application_name: waiter } })
     await until(() => second.state === 'standing-by')
+    const backends = await database.run('SELECT backend_type FROM pg_stat_activity WHERE application_name = $1', [
+      waiter,
+    ])
+    // Connections that replicate are few, and each refused start of a stream is a line in the server's log.
+    expect(backends).toEqual([{ backend_type: 'client backend' }])
     await database.run('INSERT INTO t VALUES (1)')
     await first.caughtUp()
     await first.close()

@@ -130,8 +130,8 @@ class RunningCapture implements Capture {
           if (this.#end.signal.aborted) break
           const error = errorOf(thrown, this.#options.slot)
           if (isFinal(error)) throw error
-          // Who was replaced has only to wait for its turn again.
-          if (!(error instanceof CaptureReplacedError)) this.#tell(error, delayMs)
+          // Who was replaced, or came second to a free slot, has only to wait for its turn again.
+          if (!(error instanceof CaptureReplacedError || isSlotBusy(error))) this.#tell(error, delayMs)
           await this.#nap(delayMs)
           delayMs = Math.min(retryMaxMs, delayMs * 2)
         }
@@ -146,16 +146,18 @@ class RunningCapture implements Capture {
 
   /** From the first connection to the first thing that goes wrong. */
   async #work(onProgress: () => void): Promise<void> {
-    const { connection, clock, heartbeatMs } = this.#options
+    const { connection, clock, heartbeatMs, slot, publication } = this.#options
     this.#state = 'connecting'
     const client = await connectClient(connection, 'statements')
     let link: ReplicationLink | undefined
     try {
       await checkServer(client)
+      if (!(await this.#awaitTurn(client, onProgress))) return
       link = await ReplicationLink.open(connection, clock, heartbeatMs)
       this.#link = link
       const log = await readServerLog(link.client)
-      if (!(await this.#takeTurn(client, link, onProgress))) return
+      if (this.#end.signal.aborted) return
+      await link.start(startReplicationSql(slot, publication))
       await this.#stream(client, link, log, onProgress)
     } finally {
       this.#link = undefined
@@ -165,17 +167,12 @@ class RunningCapture implements Capture {
     }
   }
 
-  /** Starts the stream, as soon as nobody else reads from the slot. `false`: the capture was closed before. */
-  async #takeTurn(client: PgClient, link: ReplicationLink, onProgress: () => void): Promise<boolean> {
-    const { slot, publication, engine, clock } = this.#options
+  /** Waits until nobody reads from the slot: with a look at it, without a connection for the stream. `false`: the capture was closed before. */
+  async #awaitTurn(client: PgClient, onProgress: () => void): Promise<boolean> {
+    const { slot, engine, clock } = this.#options
     while (!this.#end.signal.aborted) {
-      await checkSlot(client, slot, await Place.load(engine, slot, clock))
-      try {
-        await link.start(startReplicationSql(slot, publication))
-        return true
-      } catch (error) {
-        if (!isSlotBusy(error)) throw error
-      }
+      const { isActive } = await checkSlot(client, slot, () => Place.load(engine, slot, clock))
+      if (!isActive) return true
       this.#state = 'standing-by'
       onProgress()
       await this.#nap(turnEveryMs)
@@ -187,7 +184,7 @@ class RunningCapture implements Capture {
     const { slot, publication, engine, topicOf, source, clock, publish } = this.#options
     // Only now: who had the slot before may have committed until then.
     const place = await Place.load(engine, slot, clock)
-    const state = await checkSlot(client, slot, place)
+    const state = await checkSlot(client, slot, async () => place)
     const position = await checkPlace(client, slot, state, log, place)
     const seen = await SeenTransactions.load(client)
     const tables = await CapturedTables.load(client, engine, publication, topicOf)

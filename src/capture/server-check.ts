@@ -29,10 +29,11 @@ export async function checkServer(client: PgClient): Promise<void> {
 }
 
 /** @throws CaptureSlotMissingError, CaptureSlotUnusableError */
-export async function checkSlot(client: PgClient, slot: string, place: Place): Promise<SlotState> {
+export async function checkSlot(client: PgClient, slot: string, place: () => Promise<Place>): Promise<SlotState> {
   const state = await readSlot(client, slot)
   if (state === undefined) {
-    throw new CaptureSlotMissingError(slot, place.position === undefined ? null : lsnText(place.position.lsn))
+    const { position } = await place()
+    throw new CaptureSlotMissingError(slot, position === undefined ? null : lsnText(position.lsn))
   }
   const problem = slotProblem(state)
   if (problem !== undefined) throw new CaptureSlotUnusableError(slot, problem)
