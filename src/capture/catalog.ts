@@ -1,7 +1,8 @@
+import { quoted } from '../sql/index.ts'
 import type { TypeShape } from './column-values.ts'
 import { CaptureProtocolError } from './errors.ts'
 import { type Lsn, parseLsn } from './lsn.ts'
-import { literal, type PgClient, quoted, type TextRow } from './pg-client.ts'
+import { literal, type PgClient, type TextRow } from './pg-client.ts'
 import type { Relation, RelationColumn, ReplicaIdentity } from './pgoutput.ts'
 
 /** A table of a publication as it stands now. */

@@ -1,5 +1,5 @@
+import { sqlStateOf } from '../sql/index.ts'
 import { lsnOf } from './catalog.ts'
-import { sqlStateOf } from './faults.ts'
 import { type Lsn, writtenUpTo } from './lsn.ts'
 import type { PgClient } from './pg-client.ts'
 

@@ -1,11 +1,12 @@
 import { type OptionProblem, sleep, systemClock } from '../kernel/index.ts'
+import { quoted, sqlStateOf } from '../sql/index.ts'
 import { fullNameOf } from './captured-table.ts'
 import { readPublishedTables, readSlot, tableSql } from './catalog.ts'
 import { CaptureSlotActiveError, CaptureTableKeylessError, refuseOptions } from './errors.ts'
-import { errorOf, isSlotBusy, sqlStateOf } from './faults.ts'
+import { errorOf, isSlotBusy } from './faults.ts'
 import { lsnText } from './lsn.ts'
 import { type CapturePlace, isName, resolvePlace } from './options.ts'
-import { abandon, connectClient, literal, type PgClient, quoted } from './pg-client.ts'
+import { abandon, connectClient, literal, type PgClient } from './pg-client.ts'
 import { checkServer } from './server-check.ts'
 
 /** Options of {@link createCapture}. */

@@ -1,13 +1,12 @@
 import { isoTime } from '../kernel/index.ts'
+import { quoted, sqlStateOf, TransactionSnapshot } from '../sql/index.ts'
 import type { CapturedTable, CapturedTables } from './captured-table.ts'
 import { fullNameOf } from './captured-table.ts'
 import { lsnOf, type PublishedTable, tableSql } from './catalog.ts'
-import { sqlStateOf } from './faults.ts'
 import { type Lsn, lsnText, writtenUpTo } from './lsn.ts'
-import { literal, type PgClient, quoted, type TextRow } from './pg-client.ts'
+import { literal, type PgClient, type TextRow } from './pg-client.ts'
 import type { Place, SnapshotProgress } from './place.ts'
 import { type FoundRow, foundRow } from './row-values.ts'
-import { TransactionSnapshot } from './transaction-snapshot.ts'
 
 /** A chunk holds about so much at most. */
 const chunkRowsMax = 5_000
