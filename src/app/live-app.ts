@@ -312,13 +312,17 @@ export class LiveApp implements RunningApp {
     over.abort()
   }
 
-  async #caughtUp({ group }: Part, places: readonly TopicPosition[], signal: AbortSignal | undefined): Promise<void> {
+  async #caughtUp(
+    { group, handler }: Part,
+    places: readonly TopicPosition[],
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
     const pause = async (lookMs: number): Promise<void> => {
       this.#check()
       signal?.throwIfAborted()
       await this.#somethingHappens(lookMs, signal)
     }
-    await caughtUp({ engine: this.engine, group, topics: topicsOf(view.handler.events), pause }, places)
+    await caughtUp({ engine: this.engine, group, topics: topicsOf(handler.events), pause }, places)
   }
 
   async #rebuild(view: View): Promise<void> {
