@@ -13,6 +13,7 @@ import type { AnyQueryDefinition, Message, QueryResult } from '../message/index.
 import {
   AppStoppedError,
   type DeadLetters,
+  DelayedCommands,
   deadLetterNamespace,
   deadLettersOf,
   type Handler,
@@ -21,13 +22,13 @@ import {
   Subscription,
   type TimerTime,
   type TopicResolver,
+  topicsOf,
 } from '../runtime/index.ts'
 import type { Saga, SignalSet } from '../saga/index.ts'
 import { channels } from '../telemetry/index.ts'
 import { caughtUp, placesOf } from './caught-up.ts'
 import { CommandBus } from './command-bus.ts'
 import { answerParts, type CommandDesks, deskSetupOf, desksByType, inlineViewsOf } from './command-desks.ts'
-import { DelayedCommands } from './delayed-commands.ts'
 import {
   HandlerUnknownError,
   InlineViewRebuildError,
@@ -299,7 +300,7 @@ export class LiveApp implements RunningApp {
     this.#fail(error)
     this.#end.abort()
     this.#retire()
-    await Promise.allSettled([...this.#subscriptions.values()].map((one) => one.abandon()))
+    await Promise.allSettled([this.#delayed.stop(), ...[...this.#subscriptions.values()].map((one) => one.abandon())])
   }
 
   async #somethingHappens(lookMs: number, signal: AbortSignal | undefined): Promise<void> {
@@ -311,13 +312,17 @@ export class LiveApp implements RunningApp {
     over.abort()
   }
 
-  async #caughtUp({ group }: Part, places: readonly TopicPosition[], signal: AbortSignal | undefined): Promise<void> {
+  async #caughtUp(
+    { group, handler }: Part,
+    places: readonly TopicPosition[],
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
     const pause = async (lookMs: number): Promise<void> => {
       this.#check()
       signal?.throwIfAborted()
       await this.#somethingHappens(lookMs, signal)
     }
-    await caughtUp({ engine: this.engine, group, pause }, places)
+    await caughtUp({ engine: this.engine, group, topics: topicsOf(handler.events), pause }, places)
   }
 
   async #rebuild(view: View): Promise<void> {

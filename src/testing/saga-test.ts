@@ -263,6 +263,7 @@ export class SagaTest<Input, Result, Signals extends SignalSet, Given = Input> {
           break
         case 'append':
         case 'write':
+        case 'within':
           break
       }
     }
