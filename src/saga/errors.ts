@@ -104,7 +104,7 @@ export class InboxFullError extends MillraceError<
   constructor(saga: string, key: string, countMax: number) {
     super({
       code: 'SAGA_INBOX_FULL',
-      problem: `${saga} keeps ${countMax} signals or events under key ${JSON.stringify(key)} that nobody has asked for.`,
+      problem: `${saga} has no room under key ${JSON.stringify(key)} for one more signal or event that waits: ${countMax}, or 1,000,000 characters.`,
       remedy: 'Ask for signals as they come, or send fewer; redrive this one when there is room.',
       details: { saga, key, countMax },
     })

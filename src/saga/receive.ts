@@ -17,9 +17,7 @@ import {
   putEntry,
   type StepEntry,
 } from './journal.ts'
-
-/** Signals that wait for a body that has not asked for them. */
-export const inboxCountMax = 1000
+import { hasRoom } from './waiting.ts'
 
 /** What an input makes of an instance. */
 export type Received =
@@ -100,8 +98,9 @@ function start(
 function signal(journal: Journal | null, name: string, data: Json, nowMs: number): Received {
   if (journal !== null && (isEnded(journal.status) || journal.status === 'compensating')) return ignored
   const draft = draftOf(journal ?? expectedJournal(nowMs))
-  if (draft.inbox.length >= inboxCountMax) return { kind: 'inbox-full' }
-  draft.inbox.push({ name, data })
+  const item: InboxItem = { name, data }
+  if (!hasRoom(draft.inbox, item)) return { kind: 'inbox-full' }
+  draft.inbox.push(item)
   draft.changedMs = nowMs
   const isAwaited = draft.entries.some(
     (entry) => entry.op === 'signal' && entry.order === undefined && entry.name === name,

@@ -31,7 +31,8 @@ import {
   nextDueMs,
   type SagaParent,
 } from './journal.ts'
-import { inboxCountMax, type Received, receive, signalAgain } from './receive.ts'
+import { type Received, receive, signalAgain } from './receive.ts'
+import { waitingCountMax } from './waiting.ts'
 
 /** Where a saga runs. */
 export interface SagaGround {
@@ -159,7 +160,7 @@ class SagaWorker {
       case 'ignored':
         return []
       case 'inbox-full':
-        throw new InboxFullError(name, key, inboxCountMax)
+        throw new InboxFullError(name, key, waitingCountMax)
       case 'absent':
         throw new SagaNotStartedError(name, key, told)
       case 'gone':

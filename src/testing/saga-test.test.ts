@@ -161,6 +161,16 @@ describe('a saga', () => {
       expect(trial.clock.pendingTimerCount).toBe(0)
     })
 
+    it('lets only so many signals wait, and not too large ones', async () => {
+      const texts = sagaTest(saga('s', { start: anything, signals: { go: z.string() } }, (saga) => saga.signal('go')))
+      await texts.signal('k', 'go', 'x'.repeat(600_000))
+      await expect(texts.signal('k', 'go', 'x'.repeat(600_000))).rejects.toMatchObject({ code: 'SAGA_INBOX_FULL' })
+      const trial = sagaTest(s, { replay: false })
+      for (let n = 0; n < 1000; n++) await trial.signal('k', 'go', n)
+      await expect(trial.signal('k', 'go', 1000)).rejects.toMatchObject({ code: 'SAGA_INBOX_FULL' })
+      expect(trial.instance('k')?.signalCount).toBe(1000)
+    })
+
     it('forgets its signals, if it shall', async () => {
       const trial = sagaTest(saga('s', { ...options, missing: 'ignore' }, () => 1))
       await trial.signal('k', 'go', 7)
