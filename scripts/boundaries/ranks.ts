@@ -12,6 +12,8 @@ export const ranks: Readonly<Record<string, number>> = {
   engine: 2,
   // What the engines that keep things in a database share.
   committing: 2.5,
+  // What all that speaks to PostgreSQL shares.
+  sql: 2.7,
   embedded: 3,
   postgres: 3,
   kafka: 3,
@@ -22,6 +24,8 @@ export const ranks: Readonly<Record<string, number>> = {
   // Composes engines of which it knows the port only.
   bridge: 3.5,
   runtime: 4,
+  // Views in tables of the user's own.
+  tables: 4.5,
   domain: 5,
   views: 5,
   saga: 5,

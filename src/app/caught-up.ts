@@ -1,3 +1,4 @@
+import type { CommandOutcome } from '../domain/index.ts'
 import type { Engine, TopicPosition } from '../engine/index.ts'
 import { hasBegun } from './quiet.ts'
 
@@ -9,6 +10,13 @@ export interface CaughtUpWait {
   readonly topics: readonly string[]
   /** Resolves when something may have changed, at the latest some milliseconds later; throws when nobody shall wait longer. */
   readonly pause: (lookMs: number) => Promise<void>
+}
+
+/** What there is to wait for; `undefined`: nothing. None: all that was published. */
+export function placesOf(what: CommandOutcome | readonly TopicPosition[]): readonly TopicPosition[] | undefined {
+  if (!('kind' in what)) return what.length === 0 ? undefined : what
+  // What changed nothing is taken in already.
+  return what.kind === 'rejected' || what.events.length === 0 ? undefined : what.published
 }
 
 const lookMinMs = 2
