@@ -19,6 +19,7 @@ import type { Message } from '../message/index.ts'
 import { type Handler, handlerFrom, handlerNamespace, none, type Subscribed } from '../runtime/index.ts'
 import { DeciderUnknownError, StoreMissingError } from './errors.ts'
 import type { Ground } from './explain.ts'
+import { groupOf } from './names.ts'
 import type { AppParts, Part } from './parts.ts'
 
 /** The desks of an app by the group of their decider. */
@@ -39,7 +40,7 @@ export function deskSetupOf(
 ): DeskSetup {
   const service = app.services.find(({ deciders }) => deciders.includes(decider))
   if (service === undefined) throw new DeciderUnknownError(String(decider?.name), app.name)
-  const group = `${app.name}.${service.name}.${decider.name}`
+  const group = groupOf(app.name, service.name, decider.name)
   return { engine, clock, random, group, source: `/${app.name}/${service.name}` }
 }
 
@@ -73,7 +74,7 @@ export function desksByType(app: AppParts, desks: CommandDesks): ReadonlyMap<str
   const byType = new Map<string, CommandDesk>()
   for (const service of app.services) {
     for (const decider of service.deciders) {
-      const desk = desks.get(`${app.name}.${service.name}.${decider.name}`) as CommandDesk
+      const desk = desks.get(groupOf(app.name, service.name, decider.name)) as CommandDesk
       for (const { type } of decider.commands) byType.set(type, desk)
     }
   }
@@ -84,7 +85,7 @@ export function desksByType(app: AppParts, desks: CommandDesks): ReadonlyMap<str
 export function answerParts(app: AppParts, ctx: AnswerContext): readonly Part[] {
   return app.services.flatMap(({ name, answers }) =>
     answers.map((answer): Part => {
-      const group = `${app.name}.${name}.${answer.name}`
+      const group = groupOf(app.name, name, answer.name)
       const source = `/${app.name}/${name}`
       return { group, handler: answerHandler(answer, ctx), source, stateNamespace: handlerNamespace(group) }
     }),

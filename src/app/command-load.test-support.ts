@@ -9,14 +9,18 @@ import { type App, app, type RunningApp, service } from './index.ts'
 
 const account = accountDecider({ snapshot: { everyEvents: 7 } })
 
-function balances(name: string, inline: boolean): View<{ readonly balance: number; readonly count: number }> {
+function balances(
+  name: string,
+  inline: boolean,
+  key: (id: string) => string = (id) => id,
+): View<{ readonly balance: number; readonly count: number }> {
   const change = (amount: number) => (state: { balance: number; count: number }) => ({
     balance: state.balance + amount,
     count: state.count + 1,
   })
   return view(name, {
     events: [Deposited, Withdrawn],
-    key: ({ data }) => data.id,
+    key: ({ data }) => key(data.id),
     initial: { balance: 0, count: 0 },
     on: {
       Deposited: (state, { data }) => change(data.amount)(state),
@@ -28,14 +32,16 @@ function balances(name: string, inline: boolean): View<{ readonly balance: numbe
 
 const inline = balances('inline', true)
 const following = balances('following', false)
+/** One key that all accounts change. */
+const total = balances('total', true, () => 'all')
 
 const services = [service('accounts', [account])]
 
 /** A bank whose view follows the topic. */
 export const plainBank: App = app('bank', { services, views: [following] })
 
-/** One with an inline view besides, whose commits expect its revisions too. */
-export const inlineBank: App = app('bank', { services, views: [inline, following] })
+/** One with inline views besides, whose commits expect their revisions too. */
+export const inlineBank: App = app('bank', { services, views: [inline, total, following] })
 
 /** How large the load is. */
 export interface LoadSize {
@@ -90,6 +96,7 @@ export async function checkLoad(
     published.set(data.id, [...(published.get(data.id) ?? []), id])
   }
   const causes: string[] = []
+  const all = { balance: 0, count: 0 }
   for (const { stream } of await engine.events.listStreams({ prefix: 'account-', limit: 1000 })) {
     const id = stream.slice('account-'.length)
     const ids: string[] = []
@@ -104,12 +111,15 @@ export async function checkLoad(
       count++
       expect(balance, `${note}: ${stream}`).toBeGreaterThanOrEqual(0)
     }
+    all.balance += balance
+    all.count += count
     if (bank === inlineBank) {
       expect(await running.view(inline).get(id), `${note}: inline ${id}`).toEqual({ balance, count })
     }
     expect(await running.view(following).get(id), `${note}: following ${id}`).toEqual({ balance, count })
     expect(published.get(id), `${note}: topic ${id}`).toEqual(ids)
   }
+  if (bank === inlineBank) expect(await running.view(total).get('all'), `${note}: total`).toEqual(all)
   expect(new Set(causes).size, `${note}: each command once`).toBe(causes.length)
   const known = new Set(causes)
   expect(

@@ -8,6 +8,11 @@ export function checkName(kind: string, name: string): void {
   if (typeof name !== 'string' || !namePattern.test(name)) throw new NameInvalidError(kind, name)
 }
 
+/** Consumer group of a handler, decider or answer of a service: its whole name. */
+export function groupOf(app: string, service: string, handler: string): string {
+  return `${app}.${service}.${handler}`
+}
+
 /** @throws NameTakenError */
 export function checkUnique(place: string, named: readonly { readonly name: string }[]): void {
   const seen = new Set<string>()

@@ -19,6 +19,7 @@ import { EngineLacksError, GuaranteeMissingError } from './errors.ts'
 import { explain, type Ground, lackingFor } from './explain.ts'
 import { buildInlineViews } from './inline-build.ts'
 import { LiveApp } from './live-app.ts'
+import { groupOf } from './names.ts'
 import type { AppParts, Part } from './parts.ts'
 import type { RunningApp } from './running-app.ts'
 
@@ -125,11 +126,11 @@ function partsOf(
   const parts: Part[] = []
   for (const service of app.services) {
     for (const handler of service.handlers) {
-      const group = `${app.name}.${service.name}.${handler.name}`
+      const group = groupOf(app.name, service.name, handler.name)
       parts.push({ group, handler, source: `/${app.name}/${service.name}`, stateNamespace: handlerNamespace(group) })
     }
     for (const { name } of service.deciders) {
-      const group = `${app.name}.${service.name}.${name}`
+      const group = groupOf(app.name, service.name, name)
       const { handler } = desks.get(group) as CommandDesk
       parts.push({ group, handler, source: `/${app.name}/${service.name}`, stateNamespace: handlerNamespace(group) })
     }

@@ -114,6 +114,14 @@ describe('views', () => {
   it('name all that is wrong with their declaration', () => {
     const wrong = { events: [Placed], initial: 0, on: { Paid: () => 0 }, version: 0 } as never
     expect(() => view('wrong', wrong)).toThrow(expect.objectContaining({ code: 'OPTIONS_INVALID' }))
+    const mistyped = {
+      events: [Placed],
+      key: () => 'k',
+      initial: 0,
+      on: { Placed: () => 0 },
+      onDeadletter: 'skip',
+    } as never
+    expect(() => view('mistyped', mistyped)).toThrow('onDeadletter is no option')
     expect(() => view('wrong', wrong)).toThrow(/version .*key .*on\.Placed .*on\.Paid/)
   })
 })

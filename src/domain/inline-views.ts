@@ -18,6 +18,8 @@ interface Keyed {
   readonly namespace: string
   readonly event: Message
   readonly key: string
+  /** Namespace and key in one. */
+  readonly place: string
 }
 
 type Values = Map<string, StoredValue>
@@ -69,9 +71,9 @@ export class InlineViews {
     const keyed = this.#keyed(events)
     if (keyed.length === 0) return commit([])
     const { cache, gates } = this.#shared
-    const places = [...new Set(keyed.map(placeOf))]
+    const places = keyed.map(({ place }) => place)
     return gates.run(places, async () => {
-      const values = await this.#valuesOf(keyed)
+      const values = this.#known(keyed) ?? (await this.#loaded(keyed))
       const writes = applied(keyed, values)
       // Until it is known what became of the commit, nobody knows the value.
       for (const place of places) cache.delete(place)
@@ -89,30 +91,38 @@ export class InlineViews {
   /** Throws what {@link InlineViews.commit} would throw for these events, as far as that can be told before. */
   async rehearse(events: readonly Message[]): Promise<void> {
     const keyed = this.#keyed(events)
-    applied(keyed, await this.#valuesOf(keyed))
+    applied(keyed, await this.#loaded(keyed))
   }
 
   #keyed(events: readonly Message[]): readonly Keyed[] {
-    return this.#views.flatMap(({ view, namespace, types }) =>
-      events.flatMap((given) => {
-        if (!types.has(given.type)) return []
+    const keyed: Keyed[] = []
+    for (const { view, namespace, types } of this.#views) {
+      for (const given of events) {
+        if (!types.has(given.type)) continue
         const event = view.read(given)
         const key = view.keyOf(event)
-        return key === undefined ? [] : [{ view, namespace, event, key }]
-      }),
-    )
+        if (key !== undefined) keyed.push({ view, namespace, event, key, place: `${namespace} ${key}` })
+      }
+    }
+    return keyed
   }
 
-  async #valuesOf(keyed: readonly Keyed[]): Promise<Values> {
+  /** `undefined`: they are not all in the cache. */
+  #known(keyed: readonly Keyed[]): Values | undefined {
     const values: Values = new Map()
-    for (const one of keyed) {
-      const place = placeOf(one)
-      const known = values.get(place) ?? this.#shared.cache.get(place)
-      if (known !== undefined) {
-        values.set(place, known)
-        continue
-      }
-      const { value, revision = 0 } = (await this.#store.get(one.namespace, one.key)) ?? {}
+    for (const { place } of keyed) {
+      const known = this.#shared.cache.get(place)
+      if (known === undefined) return undefined
+      values.set(place, known)
+    }
+    return values
+  }
+
+  async #loaded(keyed: readonly Keyed[]): Promise<Values> {
+    const values: Values = new Map()
+    for (const { namespace, key, place } of keyed) {
+      if (values.has(place)) continue
+      const { value, revision = 0 } = (await this.#store.get(namespace, key)) ?? {}
       values.set(place, { value, revision })
     }
     return values
@@ -130,16 +140,11 @@ export function commitWithViews(
   return views.commit(events, (writes) => engine.commit({ ...batch, state: [...(batch.state ?? []), ...writes] }))
 }
 
-function placeOf({ namespace, key }: Keyed): string {
-  return `${namespace} ${key}`
-}
-
 /** What is to be written; `values` are then what stands there once it is. */
 function applied(keyed: readonly Keyed[], values: Values): readonly StateWrite[] {
   const writes = new Map<string, Extract<StateWrite, { kind: 'set' }>>()
   for (const one of keyed) {
-    const { view, namespace, event, key } = one
-    const place = placeOf(one)
+    const { view, namespace, event, key, place } = one
     const current = values.get(place) as StoredValue
     const expectedRevision = writes.get(place)?.expectedRevision ?? current.revision
     const next = view.apply(current.value === undefined ? view.initial : current.value, event)

@@ -1,6 +1,7 @@
 import { frozenJson, type OptionProblem, OptionsInvalidError } from '../kernel/index.ts'
 import type { AnyEventDefinition, Message, MessageOf, ReadonlyData } from '../message/index.ts'
 import { type DeadLetterMode, type Handler, none, on, remove, set } from '../runtime/index.ts'
+import { definitionListProblems, functionProblems, unknownOptions } from './decider-problems.ts'
 
 /** How a view makes state from events. */
 export interface ViewOptions<Events extends readonly AnyEventDefinition[], State> {
@@ -113,40 +114,29 @@ export function viewNamespace(app: string, view: { readonly name: string; readon
   return `view:${app}.${view.name}:v${view.version}`
 }
 
+const viewOptions = ['events', 'key', 'initial', 'on', 'version', 'inline', 'onDeadLetter']
+
 /** Options after their types have done their work. */
 interface ErasedViewOptions {
-  readonly events?: readonly AnyEventDefinition[]
+  readonly events?: unknown
   readonly key?: unknown
   readonly inline?: unknown
-  readonly on?: object
+  readonly on?: unknown
 }
 
 function checkView(name: string, version: number, given: ErasedViewOptions | undefined): void {
   const options = given ?? {}
-  const problems: OptionProblem[] = []
+  const problems: OptionProblem[] = [
+    ...unknownOptions(options, viewOptions),
+    ...definitionListProblems('events', 'event', options.events),
+  ]
   if (!Number.isSafeInteger(version) || version < 1) {
     problems.push({ option: 'version', problem: `is ${version}, not a whole number from 1` })
-  }
-  if (options.events === undefined || options.events.length === 0) {
-    problems.push({ option: 'events', problem: 'is empty' })
   }
   if (typeof options.key !== 'function') problems.push({ option: 'key', problem: 'is not a function' })
   if (!['boolean', 'undefined'].includes(typeof options.inline)) {
     problems.push({ option: 'inline', problem: 'is neither true nor false' })
   }
-  const events = Array.isArray(options.events) ? (options.events as readonly AnyEventDefinition[]) : []
-  if (events.some((definition) => typeof definition?.type !== 'string')) {
-    problems.push({ option: 'events', problem: 'holds what is no event definition' })
-  }
-  const types = new Set(events.flatMap((definition) => definition?.type ?? []))
-  const functions = (options.on ?? {}) as Readonly<Record<string, unknown>>
-  for (const type of types) {
-    if (!Object.hasOwn(functions, type) || typeof functions[type] !== 'function') {
-      problems.push({ option: `on.${type}`, problem: 'is not a function' })
-    }
-  }
-  for (const type of Object.keys(functions)) {
-    if (!types.has(type)) problems.push({ option: `on.${type}`, problem: 'names no event of the view' })
-  }
+  problems.push(...functionProblems('on', options.events, options.on))
   if (problems.length > 0) throw new OptionsInvalidError(`view ${JSON.stringify(name)}`, problems)
 }

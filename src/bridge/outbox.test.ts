@@ -1,116 +1,27 @@
-// Long because the cases of outbox, relay and progress share engines whose parts can be replaced.
 import { describe, expect, it } from 'vitest'
-import { embedded } from '../embedded/index.ts'
 import type {
-  Assignment,
   Capabilities,
-  Claim,
   CommitOutcome,
   Engine,
-  JoinOptions,
-  Member,
   PublishWrite,
   ReadRequest,
   ReadResult,
   WriteBatch,
 } from '../engine/index.ts'
-import { SeededRandom, systemClock, uuidv7 } from '../kernel/index.ts'
-import type { Message } from '../message/index.ts'
 import { channels } from '../telemetry/index.ts'
+import {
+  dataOf,
+  environment,
+  eventually,
+  grounds,
+  join,
+  message,
+  over,
+  publish,
+  set,
+  staysOpen,
+} from './bridge.test-support.ts'
 import { BridgedEngine } from './bridged-engine.ts'
-import { deployment } from './index.ts'
-
-const random = new SeededRandom(7)
-const nextId = uuidv7(systemClock, random)
-const environment = { clock: systemClock, random }
-
-function message(data: unknown, key?: string): Message {
-  return Object.freeze({
-    specversion: '1.0',
-    id: nextId(),
-    source: '/test',
-    type: 'T',
-    time: '2026-01-01T00:00:00.000Z',
-    datacontenttype: 'application/json',
-    dataversion: 1,
-    data,
-    ...(key !== undefined && { partitionkey: key }),
-  })
-}
-
-function memory(): Promise<Engine> {
-  return embedded({ path: ':memory:' }).open(environment)
-}
-
-/** An engine in which some calls go elsewhere; `close` may be left out. */
-function over(engine: Engine, replaced: Partial<Engine>): Engine {
-  return new Proxy(engine, {
-    get: (target, name) => {
-      const value: unknown = Reflect.get(Object.hasOwn(replaced, name) ? replaced : target, name)
-      return typeof value === 'function' ? (value.bind(target) as unknown) : value
-    },
-  })
-}
-
-const staysOpen = { close: () => Promise.resolve() }
-
-/** Two engines that outlive what is composed of them. */
-async function grounds(): Promise<
-  { topics: Engine; store: Engine; both: (with_?: Partial<Engine>) => Promise<Engine> } & AsyncDisposable
-> {
-  const topics = await memory()
-  const store = await memory()
-  return {
-    topics,
-    store,
-    both: (replaced = {}) =>
-      BridgedEngine.open(over(topics, { ...staysOpen, ...replaced }), over(store, staysOpen), environment),
-    [Symbol.asyncDispose]: async () => {
-      await topics.close()
-      await store.close()
-    },
-  }
-}
-
-async function dataOf(engine: Engine, topic: string, partition = 0): Promise<unknown[]> {
-  const found: unknown[] = []
-  for (let offset = 0; ; ) {
-    const { records, nextOffset, latest } = await engine.topics.read({ topic, partition, offset })
-    for (const record of records) found.push(record.kind === 'message' ? record.message.data : record.kind)
-    offset = nextOffset
-    if (offset >= latest) return found
-  }
-}
-
-async function eventually(holds: () => boolean | Promise<boolean>): Promise<void> {
-  const giveUpMs = systemClock.monotonicMs() + 10_000
-  while (!(await holds())) {
-    if (systemClock.monotonicMs() > giveUpMs) throw new Error('did not come about')
-    await new Promise((resolve) => setTimeout(resolve, 2))
-  }
-}
-
-/** Joins and waits for the one claim. */
-async function join(engine: Engine, over: Partial<JoinOptions> = {}): Promise<{ member: Member; got: Assignment }> {
-  const { promise, resolve } = Promise.withResolvers<Assignment>()
-  const member = await engine.groups.join({
-    group: 'g',
-    topics: ['in'],
-    onAssigned: ([one]) => resolve(one as Assignment),
-    onRevoked: () => Promise.resolve(),
-    onLost: () => undefined,
-    ...over,
-  })
-  return { member, got: await promise }
-}
-
-function set(key: string, value: number): { state: [{ kind: 'set'; namespace: string; key: string; value: number }] } {
-  return { state: [{ kind: 'set', namespace: 'n', key, value }] }
-}
-
-function publish(topic: string, ...messages: readonly Message[]): { publish: [PublishWrite] } {
-  return { publish: [{ topic, messages }] }
-}
 
 describe('the outbox', () => {
   it('brings what was committed beside state to the topic, once, in order, to the partition of its key', async () => {
@@ -329,92 +240,3 @@ describe('the outbox', () => {
     await member.leave()
   })
 })
-
-describe('progress in another engine', () => {
-  it('refuses the commits of an owner that was replaced, whatever the topics say', async () => {
-    await using ground = await grounds()
-    await using one = await ground.both()
-    await one.topics.create('in', { partitions: 1 })
-    await one.commit(publish('in', ...Array.from({ length: 10 }, (_, n) => message(n))))
-    const { got: first } = await join(one)
-    // Another process took over without the first one hearing of it: its engine of the topics is the same claim's.
-    await using other = await ground.both({ groups: over(ground.topics.groups as never, twoOwners(first)) as never })
-    const { got: second } = await join(other)
-    expect(second.progress.next).toBe(0)
-    const done = (
-      claim: Claim,
-      to: number,
-    ): { progress: [{ claim: Claim; done: [{ from: number; to: number }] }] } => ({
-      progress: [{ claim, done: [{ from: 0, to }] }],
-    })
-    const late = await one.commit({ ...set('zombie', 1), ...done(first.claim, 5) })
-    expect(late).toEqual({ ok: false, conflict: { kind: 'fenced', group: 'g', topic: 'in', partition: 0 } })
-    expect(await one.state.get('n', 'zombie')).toBeUndefined()
-    expect(await other.commit({ ...set('owner', 1), ...done(second.claim, 3) })).toMatchObject({ ok: true })
-    expect((await other.groups.describe('g'))?.lag[0]).toMatchObject({ next: 3, lagMessages: 7 })
-  })
-
-  it('keeps thousands of commits in few keys, and a refused one takes nothing along', async () => {
-    await using ground = await grounds()
-    await using engine = await ground.both()
-    await engine.topics.create('in', { partitions: 1 })
-    await engine.commit(publish('in', ...Array.from({ length: 2000 }, (_, n) => message(n))))
-    const { got, member } = await join(engine)
-    const outcomes = await Promise.all(
-      Array.from({ length: 2000 }, (_, n) =>
-        engine.commit({
-          progress: [{ claim: got.claim, done: [{ from: n, to: n + 1 }] }],
-          // Every hundredth expects what is not there.
-          ...(n % 100 === 50 && { state: [{ kind: 'set', namespace: 'n', key: 'x', value: n, expectedRevision: 9 }] }),
-        }),
-      ),
-    )
-    expect(outcomes.filter(({ ok }) => !ok)).toHaveLength(20)
-    expect((await engine.groups.describe('g'))?.lag[0]).toMatchObject({ next: 50, lagMessages: 20 })
-    for (let n = 0; n < 300; n++) {
-      await engine.commit({ progress: [{ claim: got.claim, done: [{ from: n * 2, to: n * 2 + 1 }] }] })
-    }
-    await member.leave()
-    const { got: again, member: next } = await join(engine)
-    expect(again.progress.next).toBe(650)
-    expect(await engine.state.count('progress:g')).toBeLessThan(300)
-    await next.leave()
-  })
-})
-
-describe('deployment()', () => {
-  it('reports all that is wrong with its parts together', async () => {
-    expect(() => deployment({ topics: 1, queues: 2 } as never)).toThrow(
-      /topics.*is no engine[\s\S]*store.*is no engine[\s\S]*queues/,
-    )
-    const one = embedded({ path: ':memory:' })
-    expect(() => deployment({ topics: one, store: one })).toThrow(/start the app on that engine alone/)
-  })
-
-  it('closes the engine that it opened when the other one cannot be opened', async () => {
-    let isClosed = false
-    const close = (): Promise<void> => {
-      isClosed = true
-      return Promise.resolve()
-    }
-    const topics = {
-      ...embedded({ path: ':memory:' }),
-      open: async () => over(await memory(), { close }),
-    }
-    const store = { ...embedded({ path: ':memory:' }), open: () => Promise.reject(new Error('no store')) }
-    await expect(deployment({ topics, store }).open()).rejects.toThrow('no store')
-    expect(isClosed).toBe(true)
-  })
-})
-
-/** Groups of an engine that give a claim to a second owner, with the next epoch, and tell the first one nothing. */
-function twoOwners({ claim, progress }: Assignment): object {
-  const join = (options: JoinOptions): Promise<Member> => {
-    if (options.group !== claim.group) return Promise.resolve(nobody)
-    queueMicrotask(() => options.onAssigned([{ claim: { ...claim, epoch: claim.epoch + 1 }, progress }]))
-    return Promise.resolve(nobody)
-  }
-  return { join }
-}
-
-const nobody: Member = { id: 'nobody', claims: [], heartbeat: () => undefined, leave: () => Promise.resolve() }
