@@ -11,9 +11,14 @@ import { tablesVersion1 } from './schema-tables.ts'
  */
 export type Migration = (schema: string) => string
 
+/** Whatever the version, the functions are those of this program. */
+const functionsSql = (schema: string): string => `${commitFunctionSql(schema)}\n${eventQuerySql(schema)}`
+
 /** Every migration there is, oldest first. */
 export const migrations: readonly Migration[] = [
-  (schema) => `${tablesVersion1(schema)}\n${commitFunctionSql(schema)}\n${eventQuerySql(schema)}`,
+  (schema) => `${tablesVersion1(schema)}\n${functionsSql(schema)}`,
+  // A stream that was deleted says at which version; of those that were deleted before nobody knows.
+  (schema) => `ALTER TABLE ${schema}.stream ADD COLUMN deleted_at bigint NOT NULL DEFAULT 0;\n${functionsSql(schema)}`,
 ]
 
 /**

@@ -5,7 +5,7 @@ import { FormatNewerError, NotADatabaseFileError } from '../errors.ts'
 export const applicationId = 0x4d524143
 
 /** Version of the file format that this code writes; see docs/formats/embedded-file.md. */
-export const formatVersion = 1
+export const formatVersion = 2
 
 /**
  * Steps that lead from one format version to the next: `migrations[n]` makes version n+1 out of version n.
@@ -65,7 +65,6 @@ const createVersion1: Migration = (db) => {
       name TEXT NOT NULL UNIQUE,
       version_floor INTEGER NOT NULL,
       truncated_before INTEGER NOT NULL,
-      deleted_at INTEGER NOT NULL,
       tombstoned INTEGER NOT NULL
     ) STRICT;
     CREATE TABLE event (
@@ -116,8 +115,13 @@ const createVersion1: Migration = (db) => {
   `)
 }
 
+/** A stream that was deleted says at which version; of those that were deleted before nobody knows. */
+const createVersion2: Migration = (db) => {
+  db.exec('ALTER TABLE stream ADD COLUMN deleted_at INTEGER NOT NULL DEFAULT 0')
+}
+
 /** Every migration there is, oldest first. */
-export const migrations: readonly Migration[] = [createVersion1]
+export const migrations: readonly Migration[] = [createVersion1, createVersion2]
 
 /** Reads one integer pragma. */
 export function pragmaNumber(db: DatabaseSync, name: string): number {
