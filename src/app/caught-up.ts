@@ -6,6 +6,8 @@ export interface CaughtUpWait {
   readonly group: string
   /** Resolves when something may have changed, at the latest some milliseconds later; throws when nobody shall wait longer. */
   readonly pause: (lookMs: number) => Promise<void>
+  /** Whether there is no sense in waiting any more. Default: never. */
+  readonly isOver?: () => boolean
 }
 
 const lookMinMs = 2
@@ -16,7 +18,7 @@ const lookMaxMs = 250
  * Places on topics that the group does not read do not count.
  */
 export async function caughtUp(
-  { engine, group, pause }: CaughtUpWait,
+  { engine, group, pause, isOver = () => false }: CaughtUpWait,
   places: readonly TopicPosition[],
 ): Promise<void> {
   let lookMs = lookMinMs
@@ -32,7 +34,7 @@ export async function caughtUp(
     const isBehind = wanted.some(({ topic, partition, offset }) =>
       lag.some((one) => one.topic === topic && one.partition === partition && one.next <= offset),
     )
-    if (!isBehind) return
+    if (!isBehind || isOver()) return
     await wait()
   }
 }

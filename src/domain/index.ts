@@ -29,6 +29,12 @@ export {
   InlineViewForgetsError,
   StreamBeginningGoneError,
   StreamEventUnknownError,
+  ViewBehindError,
+  ViewBuildMissingError,
+  ViewBuildUnderWayError,
+  ViewNeverRunError,
+  ViewPreviousMissingError,
+  ViewVersionDownError,
 } from './errors.ts'
 export {
   type History,
@@ -40,6 +46,7 @@ export {
   type StreamPoint,
 } from './history.ts'
 export { InlineViews } from './inline-views.ts'
+export { differences } from './json-difference.ts'
 export { type Projection, type ProjectionOptions, projection } from './projection.ts'
 export { isRejection, type Rejection, reject } from './rejection.ts'
 export {
@@ -52,5 +59,36 @@ export {
   replyTopicAttribute,
 } from './reply.ts'
 export type { SnapshotOptions } from './snapshot-rule.ts'
-export { type StateOf, type View, type ViewOptions, view, viewNamespace } from './view.ts'
-export type { ViewChange, ViewEntry, ViewReader } from './view-reader.ts'
+export { type RebuildPolicy, type StateOf, type View, type ViewOptions, view } from './view.ts'
+export {
+  type BuildStatus,
+  type CanaryStatus,
+  type CopyStatus,
+  type SwapOptions,
+  ViewCopies,
+  type ViewStatus,
+} from './view-copies.ts'
+export {
+  copyOf,
+  isSameCopy,
+  type ViewBuild,
+  type ViewCopy,
+  viewGroup,
+  viewNamespace,
+} from './view-copy.ts'
+export type { DifferingKey, ViewDifference } from './view-difference.ts'
+export { finishDrops } from './view-drops.ts'
+export { type CopyProgress, hasReached } from './view-progress.ts'
+export type { RebuildOptions, ViewChange, ViewEntry, ViewReader } from './view-reader.ts'
+export {
+  copiesIn,
+  firstRegister,
+  type RegisterEntry,
+  readRegister,
+  registerKey,
+  registerNamespace,
+  registerOf,
+  registerWrites,
+  type ViewRegister,
+  withBuild,
+} from './view-register.ts'

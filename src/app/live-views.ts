@@ -1,0 +1,122 @@
+import { type CommandOutcome, isSameCopy, type View, ViewCopies, type ViewReader, viewGroup } from '../domain/index.ts'
+import type { Engine, TopicPosition } from '../engine/index.ts'
+import type { Clock } from '../kernel/index.ts'
+import type { Haste } from '../runtime/index.ts'
+import { caughtUp } from './caught-up.ts'
+import { LiveView } from './live-view.ts'
+import type { Part } from './parts.ts'
+import { ViewDirectory } from './view-directory.ts'
+import { ViewWorker } from './view-worker.ts'
+
+/** What the views of a running app work with. */
+export interface LiveViewsOptions {
+  readonly app: string
+  readonly views: readonly View[]
+  readonly engine: Engine
+  readonly clock: Clock
+  readonly subscribe: (part: Part, haste: Haste) => Promise<void>
+  readonly unsubscribe: (group: string) => Promise<void>
+  /** Resolves when something may have changed, at the latest after so many milliseconds. */
+  readonly somethingHappens: (lookMs: number, signal: AbortSignal | undefined) => Promise<void>
+  /** @throws when the app runs no more. */
+  readonly check: () => void
+  readonly onError: (error: unknown) => void
+  /** Aborts when the app stops. */
+  readonly signal: AbortSignal
+}
+
+/** A view at work. */
+interface ViewAtWork {
+  readonly view: View
+  readonly copies: ViewCopies
+  readonly worker: ViewWorker
+}
+
+/** The views of a running app: their copies, who works on them, who reads them. */
+export class LiveViews {
+  readonly #options: LiveViewsOptions
+  readonly #directory: ViewDirectory
+  readonly #atWork: ReadonlyMap<string, ViewAtWork>
+
+  constructor(options: LiveViewsOptions) {
+    const { engine, app, clock, subscribe, unsubscribe, onError, signal } = options
+    this.#options = options
+    const directory = new ViewDirectory(engine, app)
+    this.#directory = directory
+    const atWork = options.views.map((view): ViewAtWork => {
+      const copies = new ViewCopies({
+        engine,
+        app,
+        view: view.name,
+        clock,
+        onChange: (entry) => directory.put(view.name, entry),
+      })
+      const shared = { engine, app, view, clock, directory, copies, onError, signal }
+      return { view, copies, worker: new ViewWorker({ ...shared, run: subscribe, halt: unsubscribe }) }
+    })
+    this.#atWork = new Map(atWork.map((one) => [one.view.name, one]))
+  }
+
+  /** Consumer groups at work here. */
+  get groups(): readonly string[] {
+    return [...this.#atWork.values()].flatMap(({ worker }) => worker.groups)
+  }
+
+  /** Whether no copy is on its way to being swapped in by this process. */
+  get isSettled(): boolean {
+    return ![...this.#atWork.values()].some(({ worker }) => worker.isSwapPending)
+  }
+
+  async start(): Promise<void> {
+    if (this.#atWork.size === 0) return
+    const { signal, onError } = this.#options
+    this.#directory.follow(signal).catch((error: unknown) => {
+      if (!signal.aborted) onError(error)
+    })
+    for (const { worker } of this.#atWork.values()) await worker.start()
+  }
+
+  /** Resolves when nothing is begun any more. */
+  async stop(): Promise<void> {
+    await Promise.allSettled([...this.#atWork.values()].map(({ worker }) => worker.settled()))
+  }
+
+  /** `undefined`: the app has no such view in this version. */
+  reader<State>(view: View<State>): ViewReader<State> | undefined {
+    const found = this.#atWork.get(view?.name)
+    if (found === undefined || found.view.version !== view.version) return undefined
+    const { name } = view
+    return new LiveView<State>(this.#options.engine, view, {
+      register: () => this.#directory.registerOf(name),
+      copies: found.copies,
+      rebuild: async (options) => {
+        this.#options.check()
+        await found.worker.rebuild(options)
+      },
+      caughtUp: (what, signal) => this.#caughtUp(name, what, signal),
+      moved: (signal) => this.#directory.moved(name, signal),
+    })
+  }
+
+  /** Another copy may become live meanwhile: then that one has to have it. */
+  async #caughtUp(
+    name: string,
+    what: CommandOutcome | readonly TopicPosition[],
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const { engine, app, somethingHappens, check } = this.#options
+    const places = 'kind' in what ? (what.kind === 'accepted' ? what.published : []) : what
+    for (;;) {
+      const { live } = this.#directory.registerOf(name)
+      if (live.inline) return
+      const isMoved = (): boolean => !isSameCopy(this.#directory.registerOf(name).live, live)
+      const pause = async (lookMs: number): Promise<void> => {
+        check()
+        signal?.throwIfAborted()
+        await somethingHappens(lookMs, signal)
+      }
+      await caughtUp({ engine, group: viewGroup(app, { name, ...live }), pause, isOver: isMoved }, places)
+      if (!isMoved()) return
+    }
+  }
+}
