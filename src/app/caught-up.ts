@@ -1,3 +1,4 @@
+import type { CommandOutcome } from '../domain/index.ts'
 import type { Engine, TopicPosition } from '../engine/index.ts'
 
 /** What waiting for a group needs. */
@@ -8,6 +9,13 @@ export interface CaughtUpWait {
   readonly pause: (lookMs: number) => Promise<void>
   /** Whether there is no sense in waiting any more. Default: never. */
   readonly isOver?: () => boolean
+}
+
+/** What there is to wait for; `undefined`: nothing. None: all that was published. */
+export function placesOf(what: CommandOutcome | readonly TopicPosition[]): readonly TopicPosition[] | undefined {
+  if (!('kind' in what)) return what.length === 0 ? undefined : what
+  // What changed nothing is taken in already.
+  return what.kind === 'rejected' || what.events.length === 0 ? undefined : what.published
 }
 
 const lookMinMs = 2

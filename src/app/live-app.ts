@@ -23,10 +23,11 @@ import {
 } from '../runtime/index.ts'
 import type { Saga, SignalSet } from '../saga/index.ts'
 import { channels } from '../telemetry/index.ts'
+import { caughtUp, placesOf } from './caught-up.ts'
 import { CommandBus } from './command-bus.ts'
 import { answerParts, type CommandDesks, deskSetupOf, desksByType, inlineViewsOf } from './command-desks.ts'
 import { DelayedCommands } from './delayed-commands.ts'
-import { PublishInvalidError, SagaUnknownError, ViewUnknownError } from './errors.ts'
+import { HandlerUnknownError, PublishInvalidError, SagaUnknownError, ViewUnknownError } from './errors.ts'
 import { LiveSaga } from './live-saga.ts'
 import { LiveViews } from './live-views.ts'
 import type { AppParts, Part } from './parts.ts'
@@ -203,6 +204,17 @@ export class LiveApp implements RunningApp {
     return reader
   }
 
+  async waitFor(
+    handler: Handler,
+    what: CommandOutcome<never, never> | readonly TopicPosition[],
+    { signal }: { readonly signal?: AbortSignal } = {},
+  ): Promise<void> {
+    const part = this.#parts.find((one) => one.handler === handler)
+    if (part === undefined) throw new HandlerUnknownError(String(handler?.name), this.name)
+    const places = placesOf(what)
+    if (places !== undefined) await this.#caughtUp(part, places, signal)
+  }
+
   saga<Input, Result, Signals extends SignalSet>(
     saga: Saga<Input, Result, Signals>,
   ): SagaClient<Input, Result, Signals> {
@@ -310,6 +322,15 @@ export class LiveApp implements RunningApp {
     const look = sleep(lookMs, clock, AbortSignal.any(ends)).catch(() => undefined)
     await Promise.race([look, ...subscriptionsOf(this.engine, this.name).map((one) => one.changed())])
     over.abort()
+  }
+
+  async #caughtUp({ group }: Part, places: readonly TopicPosition[], signal: AbortSignal | undefined): Promise<void> {
+    const pause = async (lookMs: number): Promise<void> => {
+      this.#check()
+      signal?.throwIfAborted()
+      await this.#somethingHappens(lookMs, signal)
+    }
+    await caughtUp({ engine: this.engine, group, pause }, places)
   }
 
   async #watchDeadLetters(): Promise<void> {

@@ -14,6 +14,8 @@ import type { Engine, StateRange, TopicPosition } from '../engine/index.ts'
 import type { Json } from '../kernel/index.ts'
 import { partitionFor } from '../record/index.ts'
 
+import { placesOf } from './caught-up.ts'
+
 const pageSize = 1000
 /** Into so many parts keys are divided for a canary. */
 const canaryParts = 1_000_000
@@ -105,9 +107,7 @@ export class LiveView<State> implements ViewReader<State> {
     what: CommandOutcome | readonly TopicPosition[],
     options: { readonly signal?: AbortSignal } = {},
   ): Promise<void> {
-    // What changed nothing is taken in already.
-    if ('kind' in what ? what.kind === 'rejected' || what.events.length === 0 : what.length === 0) return
-    await this.#parts.caughtUp(what, options.signal)
+    if (placesOf(what) !== undefined) await this.#parts.caughtUp(what, options.signal)
   }
 
   rebuild(options?: RebuildOptions): Promise<void> {

@@ -2,7 +2,7 @@ import { type CommandOutcome, isSameCopy, type View, ViewCopies, type ViewReader
 import type { Engine, TopicPosition } from '../engine/index.ts'
 import type { Clock } from '../kernel/index.ts'
 import type { Haste } from '../runtime/index.ts'
-import { caughtUp } from './caught-up.ts'
+import { caughtUp, placesOf } from './caught-up.ts'
 import { LiveView } from './live-view.ts'
 import type { Part } from './parts.ts'
 import { ViewDirectory } from './view-directory.ts'
@@ -105,7 +105,7 @@ export class LiveViews {
     signal: AbortSignal | undefined,
   ): Promise<void> {
     const { engine, app, somethingHappens, check } = this.#options
-    const places = 'kind' in what ? (what.kind === 'accepted' ? what.published : []) : what
+    const places = placesOf(what) ?? []
     for (;;) {
       const { live } = this.#directory.registerOf(name)
       if (live.inline) return

@@ -2,7 +2,7 @@ import type { Boundary, ClosedBooks, CommandOutcome, Decider, View, ViewReader }
 import type { Engine, TopicPosition } from '../engine/index.ts'
 import type { Duration } from '../kernel/index.ts'
 import type { AnyQueryDefinition, Message, QueryResult } from '../message/index.ts'
-import type { DeadLetters, Lag, TimerTime } from '../runtime/index.ts'
+import type { DeadLetters, Handler, Lag, TimerTime } from '../runtime/index.ts'
 import type { CarriedBy, Saga, SagaInstance, SagaOutcome, SagaSelection, SignalSet } from '../saga/index.ts'
 
 /** How long somebody waits for an answer. */
@@ -95,6 +95,18 @@ export interface RunningApp extends AsyncDisposable {
   ): Promise<ClosedBooks>
   /** @throws ViewUnknownError `VIEW_UNKNOWN` */
   view<State>(view: View<State>): ViewReader<State>
+  /**
+   * Resolves when a handler has handled what a command led to, or what stands at these places: for handlers that keep tables
+   * of yours, so that the next query shows it. Where nobody could tell the places (through an outbox, or in a reply from
+   * another process), when it has handled all that was published before the call.
+   *
+   * @throws HandlerUnknownError `HANDLER_UNKNOWN`, the reason of the signal, AppStoppedError `APP_STOPPED`
+   */
+  waitFor(
+    handler: Handler,
+    what: CommandOutcome | readonly TopicPosition[],
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<void>
   /** @throws SagaUnknownError `SAGA_UNKNOWN` */
   saga<Input, Result, Signals extends SignalSet>(saga: Saga<Input, Result, Signals>): SagaClient<Input, Result, Signals>
   /** What failed for good: list, show, redrive, discard. */

@@ -1,7 +1,8 @@
 import type { Effect } from '../runtime/index.ts'
 import { channels } from '../telemetry/index.ts'
+import { effectsOfCompensated } from './body-scope.ts'
 import { inputEffect } from './inputs.ts'
-import type { ChildEntry, JournalDraft, ParkReport, StepEntry } from './journal.ts'
+import { type ChildEntry, errorNote, type JournalDraft, type ParkReport, type StepEntry } from './journal.ts'
 import type { SagaHost } from './saga-host.ts'
 import { attemptUndo, undoAfterFailure } from './step-attempt.ts'
 
@@ -43,7 +44,13 @@ export async function compensate(host: SagaHost, draft: JournalDraft, effects: E
       draft.entries[index] = { ...entry, undo: { state: 'done', attempts: entry.undo?.attempts ?? 0 } }
     }
   }
-  draft.status = 'compensated'
+  try {
+    effects.push(...effectsOfCompensated(host, draft))
+    draft.status = 'compensated'
+  } catch (error) {
+    const problem = `Everything is undone, but \`compensated\` threw: ${errorNote(error).message}`
+    park(draft, 'compensated-threw', problem, 'Correct it. Then retry.')
+  }
 }
 
 function needsUndo({ state, undo }: StepEntry): boolean {

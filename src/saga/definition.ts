@@ -1,7 +1,8 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Duration } from '../kernel/index.ts'
 import type { AnyEventDefinition, DataOf, Message } from '../message/index.ts'
-import type { RetryPolicy, TimerTime } from '../runtime/index.ts'
+import type { PublishEffect, RetryPolicy, SendEffect, TimerTime } from '../runtime/index.ts'
+import type { ErrorNote } from './journal.ts'
 
 /** What a step and its undo are told besides. */
 export interface StepContext {
@@ -180,7 +181,30 @@ export interface SagaOptions<
   readonly concurrency?: number
   /** Longest time that the body may wait for what is no step, sleep, signal or child. Default `'30s'`. */
   readonly stallTimeout?: Duration
+  /**
+   * What is published and sent once everything is undone: exactly once, in the commit that ends the instance. It only
+   * computes, and may be asked again after a crash. Default: nothing.
+   */
+  readonly compensated?: (input: CarriedBy<Start>, ctx: CompensatedContext) => CompensatedEffects
 }
+
+/** What {@link SagaOptions.compensated} is told besides. */
+export interface CompensatedContext {
+  /** Key of the instance. */
+  readonly key: string
+  /** Why it was undone: what the body threw, or what somebody who cancelled it said. */
+  readonly failure: ErrorNote
+  /** The app's clock, in milliseconds since 1970. */
+  readonly nowMs: number
+}
+
+/** What becomes real at the end of a compensation. */
+export type CompensatedEffects =
+  | PublishEffect
+  | SendEffect
+  | undefined
+  | false
+  | readonly (PublishEffect | SendEffect | undefined | false)[]
 
 /** A saga after its types have done their work. */
 export interface SagaDefinition {
@@ -194,6 +218,7 @@ export interface SagaDefinition {
   readonly keepMs: number
   readonly concurrency: number
   readonly stallTimeoutMs: number
+  readonly compensated: ((input: never, ctx: CompensatedContext) => CompensatedEffects) | undefined
   readonly body: (scope: SagaScope, input: never) => Promise<unknown> | unknown
 }
 

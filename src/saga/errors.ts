@@ -1,5 +1,5 @@
 import { type Json, MillraceError } from '../kernel/index.ts'
-import type { ErrorNote } from './journal.ts'
+import type { ErrorNote } from './error-note.ts'
 
 /** A step that failed for good: what its body is told. */
 export class StepFailedError extends MillraceError<
@@ -50,6 +50,18 @@ export class StepTimeoutError extends MillraceError<
       problem: `Step ${step} did not finish within ${timeoutMs} ms.`,
       remedy: 'Pass its signal on to what it waits for, or raise its timeout.',
       details: { step, timeoutMs },
+    })
+  }
+}
+
+/** `compensated` of a saga has returned what is no effect that it may have. */
+export class CompensatedEffectsError extends MillraceError<'SAGA_COMPENSATED_EFFECTS', { readonly saga: string }> {
+  constructor(saga: string) {
+    super({
+      code: 'SAGA_COMPENSATED_EFFECTS',
+      problem: `What \`compensated\` of saga ${saga} returned is not what publish() and send() make.`,
+      remedy: 'Return these, one or an array, and no promise. What is done outside belongs into steps.',
+      details: { saga },
     })
   }
 }

@@ -6,6 +6,8 @@ export { type Choreography, type ChoreographyOptions, choreography } from './cho
 export type {
   AnySaga,
   CarriedBy,
+  CompensatedContext,
+  CompensatedEffects,
   Saga,
   SagaOptions,
   SagaScope,

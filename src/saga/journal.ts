@@ -1,12 +1,8 @@
 import type { Json } from '../kernel/index.ts'
+import type { ErrorNote } from './error-note.ts'
+import { StepRejectedError } from './errors.ts'
 
-/** An error as a journal keeps it. */
-export interface ErrorNote {
-  readonly name: string
-  /** Its code, if it has one. */
-  readonly code?: string
-  readonly message: string
-}
+export type { ErrorNote } from './error-note.ts'
 
 /** How the undoing of a step stands. */
 export interface UndoNote {
@@ -110,6 +106,7 @@ export interface ParkReport {
     | 'not-stored'
     | 'version-unknown'
     | 'child-gone'
+    | 'compensated-threw'
   /** A sentence that says what is wrong. */
   readonly problem: string
   /** A sentence that says what to do. */
@@ -247,6 +244,9 @@ function dueOf(status: SagaStatus, entry: JournalEntry): number | undefined {
 /** What is kept of an error: enough to find it again, bounded. */
 export function errorNote(error: unknown): ErrorNote {
   const clip = (text: string): string => (text.length > 2000 ? `${text.slice(0, 2000)}…` : text)
+  if (error instanceof StepRejectedError) {
+    return { name: error.name, code: error.code, message: clip(error.details.reason) }
+  }
   if (!(error instanceof Error)) return { name: 'Error', message: clip(String(error)) }
   const { code } = error as { readonly code?: unknown }
   return { name: error.name, ...(typeof code === 'string' && { code }), message: clip(error.message) }

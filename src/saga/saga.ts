@@ -96,6 +96,9 @@ export function saga<
   if (given.key !== undefined && typeof given.key !== 'function') {
     problems.push({ option: 'key', problem: 'is not a function' })
   }
+  if (given.compensated !== undefined && typeof given.compensated !== 'function') {
+    problems.push({ option: 'compensated', problem: 'is not a function' })
+  }
   if (typeof body !== 'function') problems.push({ option: 'body', problem: 'is not a function' })
   const definition: SagaDefinition = {
     name,
@@ -108,6 +111,7 @@ export function saga<
     keepMs: ms('keep', given.keep ?? '1d', 1000, problems),
     concurrency,
     stallTimeoutMs: ms('stallTimeout', given.stallTimeout ?? '30s', 1, problems),
+    compensated: given.compensated,
     body,
   }
   if (problems.length > 0) throw new OptionsInvalidError(`saga ${JSON.stringify(name)}`, problems)
@@ -124,6 +128,7 @@ const sagaOptions: ReadonlySet<string> = new Set([
   'keep',
   'concurrency',
   'stallTimeout',
+  'compensated',
 ])
 
 function checkNames(
