@@ -1,10 +1,13 @@
 import type { CommandOutcome } from '../domain/index.ts'
 import type { Engine, TopicPosition } from '../engine/index.ts'
+import { hasBegun } from './quiet.ts'
 
 /** What waiting for a group needs. */
 export interface CaughtUpWait {
   readonly engine: Engine
   readonly group: string
+  /** What the group reads. */
+  readonly topics: readonly string[]
   /** Resolves when something may have changed, at the latest some milliseconds later; throws when nobody shall wait longer. */
   readonly pause: (lookMs: number) => Promise<void>
   /** Whether there is no sense in waiting any more. Default: never. */
@@ -26,7 +29,7 @@ const lookMaxMs = 250
  * Places on topics that the group does not read do not count.
  */
 export async function caughtUp(
-  { engine, group, pause, isOver = () => false }: CaughtUpWait,
+  { engine, group, topics, pause, isOver = () => false }: CaughtUpWait,
   places: readonly TopicPosition[],
 ): Promise<void> {
   let lookMs = lookMinMs
@@ -35,14 +38,16 @@ export async function caughtUp(
     lookMs = Math.min(lookMaxMs, lookMs * 1.5)
   }
   if (places.length === 0) while ((await engine.isSettled?.()) === false) await wait()
-  let wanted = places.length === 0 ? undefined : places
+  let wanted = places.length === 0 ? undefined : places.filter(({ topic }) => topics.includes(topic))
   for (;;) {
     const { lag = [] } = (await engine.groups.describe(group)) ?? {}
-    wanted ??= lag.map(({ topic, partition, latest }) => ({ topic, partition, offset: latest - 1 }))
-    const isBehind = wanted.some(({ topic, partition, offset }) =>
-      lag.some((one) => one.topic === topic && one.partition === partition && one.next <= offset),
+    if (wanted === undefined && (await hasBegun(engine, topics, lag))) {
+      wanted = lag.map(({ topic, partition, latest }) => ({ topic, partition, offset: latest - 1 }))
+    }
+    const isThere = wanted?.every(({ topic, partition, offset }) =>
+      lag.some((one) => one.topic === topic && one.partition === partition && one.next > offset),
     )
-    if (!isBehind || isOver()) return
+    if (isThere === true || isOver()) return
     await wait()
   }
 }

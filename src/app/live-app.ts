@@ -14,12 +14,14 @@ import {
   type DeadLetters,
   deadLetterNamespace,
   deadLettersOf,
+  type Handler,
   type Haste,
   type Lag,
   onRequests,
   Subscription,
   type TimerTime,
   type TopicResolver,
+  topicsOf,
 } from '../runtime/index.ts'
 import type { Saga, SignalSet } from '../saga/index.ts'
 import { channels } from '../telemetry/index.ts'
@@ -324,13 +326,13 @@ export class LiveApp implements RunningApp {
     over.abort()
   }
 
-  async #caughtUp({ group }: Part, places: readonly TopicPosition[], signal: AbortSignal | undefined): Promise<void> {
+  async #caughtUp({ group, handler }: Part, places: readonly TopicPosition[], signal: AbortSignal | undefined): Promise<void> {
     const pause = async (lookMs: number): Promise<void> => {
       this.#check()
       signal?.throwIfAborted()
       await this.#somethingHappens(lookMs, signal)
     }
-    await caughtUp({ engine: this.engine, group, pause }, places)
+    await caughtUp({ engine: this.engine, group, topics: topicsOf(handler.events), pause }, places)
   }
 
   async #watchDeadLetters(): Promise<void> {

@@ -115,7 +115,7 @@ export class LiveViews {
         signal?.throwIfAborted()
         await somethingHappens(lookMs, signal)
       }
-      await caughtUp({ engine, group: viewGroup(app, { name, ...live }), pause, isOver: isMoved }, places)
+      await caughtUp({ engine, group: viewGroup(app, { name, ...live }), topics: live.topics, pause, isOver: isMoved }, places)
       if (!isMoved()) return
     }
   }

@@ -12,6 +12,7 @@ export {
   type AppendEffect,
   append,
   type CancelEffect,
+  type CommitWithin,
   cancel,
   type Effect,
   type PublishEffect,
@@ -26,6 +27,7 @@ export {
   set,
   type TaggedEvent,
   type TimerTime,
+  within,
   write,
 } from './effects.ts'
 export {

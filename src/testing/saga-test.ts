@@ -261,6 +261,7 @@ export class SagaTest<Input, Result, Signals extends SignalSet> {
           break
         case 'append':
         case 'write':
+        case 'within':
           break
       }
     }
