@@ -27,7 +27,7 @@ import type { Saga, SignalSet } from '../saga/index.ts'
 import { channels } from '../telemetry/index.ts'
 import { caughtUp, placesOf } from './caught-up.ts'
 import { CommandBus } from './command-bus.ts'
-import { answerParts, type CommandDesks, deskSetupOf, desksByType, inlineViewsOf } from './command-desks.ts'
+import { answerParts, type CommandDesks, deskSetupOf, desksByType, inlineCopiesOf } from './command-desks.ts'
 import { DelayedCommands } from './delayed-commands.ts'
 import { HandlerUnknownError, PublishInvalidError, SagaUnknownError, ViewUnknownError } from './errors.ts'
 import { LiveSaga } from './live-saga.ts'
@@ -196,7 +196,7 @@ export class LiveApp implements RunningApp {
     this.#check()
     const { app } = this.#options
     const setup = deskSetupOf(app, decider, this.#options)
-    const views = inlineViewsOf(app, this.engine)
+    const views = inlineCopiesOf(app, this.#options)
     return closeBooks(setup, decider, stream, { carry: carry as unknown as (state: unknown) => Message, views })
   }
 
@@ -326,7 +326,11 @@ export class LiveApp implements RunningApp {
     over.abort()
   }
 
-  async #caughtUp({ group, handler }: Part, places: readonly TopicPosition[], signal: AbortSignal | undefined): Promise<void> {
+  async #caughtUp(
+    { group, handler }: Part,
+    places: readonly TopicPosition[],
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
     const pause = async (lookMs: number): Promise<void> => {
       this.#check()
       signal?.throwIfAborted()

@@ -1,8 +1,19 @@
-import { type CommandOutcome, isSameCopy, type View, ViewCopies, type ViewReader, viewGroup } from '../domain/index.ts'
+import {
+  type CommandOutcome,
+  inlineNamespace,
+  isSameCopy,
+  readNote,
+  type View,
+  ViewCopies,
+  type ViewCopy,
+  type ViewReader,
+  viewGroup,
+  viewNamespace,
+} from '../domain/index.ts'
 import type { Engine, TopicPosition } from '../engine/index.ts'
 import type { Clock } from '../kernel/index.ts'
 import type { Haste } from '../runtime/index.ts'
-import { caughtUp, placesOf } from './caught-up.ts'
+import { type CaughtUpWait, caughtUp, placesOf } from './caught-up.ts'
 import { LiveView } from './live-view.ts'
 import type { Part } from './parts.ts'
 import { ViewDirectory } from './view-directory.ts'
@@ -50,9 +61,11 @@ export class LiveViews {
         view: view.name,
         clock,
         onChange: (entry) => directory.put(view.name, entry),
+        handover: (entry, to, writes) => worker.handOver(entry, to, writes),
       })
       const shared = { engine, app, view, clock, directory, copies, onError, signal }
-      return { view, copies, worker: new ViewWorker({ ...shared, run: subscribe, halt: unsubscribe }) }
+      const worker = new ViewWorker({ ...shared, run: subscribe, halt: unsubscribe })
+      return { view, copies, worker }
     })
     this.#atWork = new Map(atWork.map((one) => [one.view.name, one]))
   }
@@ -74,6 +87,19 @@ export class LiveViews {
       if (!signal.aborted) onError(error)
     })
     for (const { worker } of this.#atWork.values()) await worker.start()
+    this.#followEpochs().catch((error: unknown) => {
+      if (!signal.aborted) onError(error)
+    })
+  }
+
+  /** Others may let go of what commits write here. */
+  async #followEpochs(): Promise<void> {
+    const { engine, app, signal } = this.#options
+    const inline = [...this.#atWork.values()].filter(({ view }) => view.inline)
+    if (inline.length === 0) return
+    for await (const _change of engine.state.watch(inlineNamespace, { key: app, signal })) {
+      for (const { worker } of inline) await worker.look()
+    }
   }
 
   /** Resolves when nothing is begun any more. */
@@ -108,15 +134,41 @@ export class LiveViews {
     const places = placesOf(what) ?? []
     for (;;) {
       const { live } = this.#directory.registerOf(name)
-      if (live.inline) return
       const isMoved = (): boolean => !isSameCopy(this.#directory.registerOf(name).live, live)
       const pause = async (lookMs: number): Promise<void> => {
         check()
         signal?.throwIfAborted()
         await somethingHappens(lookMs, signal)
       }
-      await caughtUp({ engine, group: viewGroup(app, { name, ...live }), topics: live.topics, pause, isOver: isMoved }, places)
+      if (live.inline) await this.#inlineCaughtUp(name, live, what, { pause, isOver: isMoved })
+      else
+        await caughtUp(
+          { engine, group: viewGroup(app, { name, ...live }), topics: live.topics, pause, isOver: isMoved },
+          places,
+        )
       if (!isMoved()) return
     }
   }
+
+  /** At once if commits write it. Else, while it is followed, it has to have come as far as the events stand. */
+  async #inlineCaughtUp(
+    name: string,
+    copy: ViewCopy,
+    what: CommandOutcome | readonly TopicPosition[],
+    { pause, isOver }: Required<Pick<CaughtUpWait, 'pause' | 'isOver'>>,
+  ): Promise<void> {
+    const { engine, app } = this.#options
+    const namespace = viewNamespace(app, { name, ...copy })
+    let position = 'kind' in what && what.kind === 'accepted' ? what.position : undefined
+    for (let lookMs = lookMinMs; !isOver(); lookMs = Math.min(lookMaxMs, lookMs * 2)) {
+      const { note } = await readNote(engine, namespace)
+      if (note.done) return
+      position ??= await engine.events.lastPosition()
+      if (note.position >= position) return
+      await pause(lookMs)
+    }
+  }
 }
+
+const lookMinMs = 2
+const lookMaxMs = 250

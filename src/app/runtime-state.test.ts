@@ -151,7 +151,8 @@ describe('what the runtime keeps', () => {
       'commands:test.s.create-invoice:3000000': {
         'c3 urn:millrace:app': { events: [expect.objectContaining({ type: 'InvoiceCreated' })] },
       },
-      'inline-views': { 'view:test.all:v1': { position: 0, done: true } },
+      'closed-epochs:test': { '0': null },
+      'inline-views': { test: { epoch: 1, cutting: false }, 'view:test.all:v1': { position: 0, done: true } },
       'snapshots:test.s.account:v1': {
         'account-a': { state: { isOpen: true, balance: 0 }, version: 1, timeMs: startMs },
       },
@@ -160,7 +161,14 @@ describe('what the runtime keeps', () => {
     })
     const timers = (await engine.timers.list()).map(({ owner, id: timer, payload }) => [owner, timer, payload])
     expect(timers).toEqual([['delayed-commands:test', 'c4', expect.objectContaining({ type: 'Deposit' })]])
-    for (const told of ['commands:<', 'snapshots:<', 'inline-views', 'delayed-commands:<', '<app>.replies']) {
+    for (const told of [
+      'commands:<',
+      'snapshots:<',
+      'closed-epochs:<',
+      'inline-views',
+      'delayed-commands:<',
+      '<app>.replies',
+    ]) {
       expect(page).toContain(`\`${told}`)
     }
   })
@@ -191,7 +199,7 @@ describe('what the runtime keeps', () => {
     await using running = await app('test', { views: [second] }).start({ engine, clock: new VirtualClock(startMs) })
     const copy = { build: 1, inline: false, types: ['Paid'], topics: ['payments'] }
     const live = { version: 1, ...copy }
-    const pace = { swap: 'manual', eventsPerSecond: null, paused: false, sinceMs: startMs }
+    const pace = { swap: 'manual', eventsPerSecond: null, paused: false, problem: null, sinceMs: startMs }
     const next = { version: 2, ...copy, ...pace }
     const registered = { live, previous: null, next, canary: 0, highestVersion: 2, lastBuild: 1 }
     expect((await stateOf(engine))['views']).toEqual({ 'test.totals': registered })

@@ -17,7 +17,6 @@ import { type CommandDesks, checkStore, commandDesks } from './command-desks.ts'
 import { handledTypes } from './command-handlers.ts'
 import { EngineLacksError, GuaranteeMissingError } from './errors.ts'
 import { explain, type Ground, lackingFor } from './explain.ts'
-import { buildInlineViews } from './inline-build.ts'
 import { LiveApp } from './live-app.ts'
 import type { AppParts, Part } from './parts.ts'
 import type { RunningApp } from './running-app.ts'
@@ -62,7 +61,6 @@ export async function startApp(app: AppParts, options: StartOptions): Promise<Ru
     const desks = commandDesks(app, { engine, clock, random })
     const parts = partsOf(app, { desks, clock, random })
     await createTopics(app, parts, topics)
-    await buildInlineViews(engine, app)
     const running = new LiveApp({
       app,
       parts,

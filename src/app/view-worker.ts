@@ -4,6 +4,7 @@ import {
   copyOf,
   finishDrops,
   firstRegister,
+  type Handover,
   hasReached,
   isSameCopy,
   type RebuildOptions,
@@ -23,7 +24,7 @@ import type { Engine } from '../engine/index.ts'
 import { type Clock, sleep } from '../kernel/index.ts'
 import type { Haste } from '../runtime/index.ts'
 import { BuildPace } from './build-pace.ts'
-import { InlineViewRebuildError } from './errors.ts'
+import { InlineWorker } from './inline-worker.ts'
 import type { Part } from './parts.ts'
 import type { ViewDirectory } from './view-directory.ts'
 
@@ -65,9 +66,14 @@ export class ViewWorker {
   /** Whether the build has caught up and is not swapped in, for the sake of others. */
   #isHeldBack = false
   #dropLookMs = dropLookMinMs
+  readonly #inline: InlineWorker
 
   constructor(options: WorkerOptions) {
     this.#options = options
+    this.#inline = new InlineWorker(options, {
+      paceOf: (copy) => this.#paceOf(copy),
+      settle: () => this.#settle(),
+    })
   }
 
   /** Groups of the copies that this process works on. */
@@ -79,7 +85,6 @@ export class ViewWorker {
   async start(): Promise<void> {
     const { directory, view, signal } = this.#options
     await this.#enter()
-    if (view.inline) await this.#takeInline()
     const onChange = (): void => {
       this.#settle().catch((error: unknown) => {
         if (!signal.aborted) this.#options.onError(error)
@@ -87,6 +92,8 @@ export class ViewWorker {
     }
     directory.listen(view.name, onChange, signal)
     await this.#settle()
+    // Who asks as soon as the app runs reads their own writes.
+    await this.#inline.promoted()
   }
 
   /** Resolves when the copies that the register names are at work here, and no others. */
@@ -102,7 +109,6 @@ export class ViewWorker {
   async rebuild(options: RebuildOptions = {}): Promise<void> {
     const { view, copies } = this.#options
     const { register } = await copies.read()
-    if (view.inline) throw new InlineViewRebuildError(view.name)
     if (view.version < register.live.version) {
       throw new ViewVersionDownError(view.name, register.live.version, view.version)
     }
@@ -111,24 +117,23 @@ export class ViewWorker {
     await this.settled()
   }
 
+  /** Commits that another copy is live from here on. */
+  handOver: Handover = async ({ register: { live } }, to, writes) => {
+    if (live.inline || to.inline) return this.#inline.handOver(live, to, writes)
+    return (await this.#options.engine.commit({ state: writes })).ok
+  }
+
+  /** Looks again whether everything is as it is to be. */
+  look(): Promise<void> {
+    return this.#settle()
+  }
+
   /** Whether a build is on its way to being swapped in by this process. */
   get isSwapPending(): boolean {
     const { directory, view } = this.#options
     const { next } = directory.registerOf(view.name)
     if (next === null || next.version !== view.version || next.paused || this.#isHeldBack) return false
     return next.swap === 'when-caught-up' && this.#watched !== undefined
-  }
-
-  /** The start has built what is inline, and commits write it from here on. */
-  async #takeInline(): Promise<void> {
-    const { copies, view, directory } = this.#options
-    for (;;) {
-      const entry = directory.get(view.name) as RegisterEntry
-      const { next } = entry.register
-      if (next === null || next.version !== view.version) return
-      if (await copies.swapNow(entry, next)) return
-      await directory.look(view.name)
-    }
   }
 
   /** Creates the register, or has the version of this program built, unless others were faster. */
@@ -155,11 +160,15 @@ export class ViewWorker {
     if (signal.aborted) return
     const { register } = directory.get(view.name) as RegisterEntry
     const { next } = register
+    const own = copiesIn(register)
+      .filter((copy) => copy.version === view.version)
+      .filter((copy) => !(isSameCopy(copy, next) && next?.paused === true))
+    await this.#inline.apply(
+      own.filter(({ inline }) => inline),
+      register,
+    )
     const wanted = new Map(
-      copiesIn(register)
-        .filter((copy) => copy.version === view.version && !copy.inline)
-        .filter((copy) => !(isSameCopy(copy, next) && next?.paused === true))
-        .map((copy) => [viewGroup(app, { name: view.name, ...copy }), copy]),
+      own.filter(({ inline }) => !inline).map((copy) => [viewGroup(app, { name: view.name, ...copy }), copy]),
     )
     for (const group of this.#running.keys()) {
       if (wanted.has(group)) continue
@@ -202,11 +211,8 @@ export class ViewWorker {
   }
 
   async #hasteOf(group: string, copy: ViewCopy): Promise<Haste> {
-    const { clock, directory, view, engine } = this.#options
-    const pace = new BuildPace(clock, () => {
-      const { next } = directory.registerOf(view.name)
-      return isSameCopy(next, copy) ? (next?.eventsPerSecond ?? null) : null
-    })
+    const { engine } = this.#options
+    const pace = this.#paceOf(copy)
     let partitionCount = 0
     for (const topic of copy.topics) partitionCount += (await engine.topics.describe(topic))?.partitions.length ?? 0
     return {
@@ -215,6 +221,15 @@ export class ViewWorker {
       pace: (count, ownCount, signal) =>
         pace.take(count, Math.min(1, Math.max(1, ownCount) / Math.max(1, partitionCount)), signal),
     }
+  }
+
+  /** At the rate that stands in the register while the copy is being built. */
+  #paceOf(copy: ViewCopy): BuildPace {
+    const { clock, directory, view } = this.#options
+    return new BuildPace(clock, () => {
+      const { next } = directory.registerOf(view.name)
+      return isSameCopy(next, copy) ? (next?.eventsPerSecond ?? null) : null
+    })
   }
 
   /** Follows a build to its end. */
@@ -272,5 +287,11 @@ function registerWith(register: ViewRegister, view: View, nowMs: number): ViewRe
   if (view.version < live.version || (live.version === view.version && !isOther)) return undefined
   // It was rolled back from, or is being built, or something newer is.
   if (previous?.version === view.version || (next !== null && next.version >= view.version)) return undefined
-  return withBuild(register, copy, { swap: view.rebuild, eventsPerSecond: null, paused: false, sinceMs: nowMs })
+  return withBuild(register, copy, {
+    swap: view.rebuild,
+    eventsPerSecond: null,
+    paused: false,
+    problem: null,
+    sinceMs: nowMs,
+  })
 }

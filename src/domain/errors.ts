@@ -179,3 +179,21 @@ export class ViewNeverRunError extends MillraceError<
     })
   }
 }
+
+/** An event that the functions of an inline view cannot take, met while a copy is built from the event store. */
+export class ViewEventFailedError extends MillraceError<
+  'VIEW_EVENT_FAILED',
+  { readonly view: string; readonly type: string; readonly position: number }
+> {
+  constructor(view: string, type: string, position: number, cause: unknown) {
+    super(
+      {
+        code: 'VIEW_EVENT_FAILED',
+        problem: `View "${view}" cannot take the ${type} at position ${position} of the event store: ${cause instanceof Error ? cause.message : String(cause)}.`,
+        remedy: 'Mend the function of the view and raise its version; it is built anew from the first event.',
+        details: { view, type, position },
+      },
+      { cause },
+    )
+  }
+}

@@ -31,6 +31,7 @@ export {
   ViewBehindError,
   ViewBuildMissingError,
   ViewBuildUnderWayError,
+  ViewEventFailedError,
   ViewNeverRunError,
   ViewPreviousMissingError,
   ViewVersionDownError,
@@ -45,7 +46,9 @@ export {
   type StorePoint,
   type StreamPoint,
 } from './history.ts'
-export { commitWithViews, InlineViews } from './inline-views.ts'
+export { handOver, InlineCopies } from './inline-copies.ts'
+export { InlineFollower } from './inline-follower.ts'
+export { type InlineNoteEntry, inlineNamespace, readNote } from './inline-notes.ts'
 export { differences } from './json-difference.ts'
 export { type Projection, type ProjectionOptions, projection } from './projection.ts'
 export { isRejection, type Rejection, reject } from './rejection.ts'
@@ -66,6 +69,7 @@ export {
   type BuildStatus,
   type CanaryStatus,
   type CopyStatus,
+  type Handover,
   type SwapOptions,
   ViewCopies,
   type ViewStatus,

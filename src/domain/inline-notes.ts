@@ -1,4 +1,5 @@
-import type { Engine } from '../engine/index.ts'
+import type { Engine, StateWrite } from '../engine/index.ts'
+import type { Json } from '../kernel/index.ts'
 
 /** How far inline copies are built from the event store, by namespace. */
 export const inlineNamespace = 'inline-views'
@@ -21,4 +22,9 @@ export async function readNote(engine: Engine, namespace: string): Promise<Inlin
   const entry = await engine.state.get(inlineNamespace, namespace)
   const note = (entry?.value as unknown as InlineNote | undefined) ?? { position: 0, done: false }
   return { note, revision: entry?.revision ?? 0 }
+}
+
+/** The write of a note that holds its commit to the one that was read. */
+export function noteWrite(namespace: string, note: InlineNote, expectedRevision: number): StateWrite {
+  return { kind: 'set', namespace: inlineNamespace, key: namespace, value: note as unknown as Json, expectedRevision }
 }

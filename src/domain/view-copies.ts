@@ -126,13 +126,13 @@ export class ViewCopies {
   }
 
   /** Stops building; a process that starts does not go on with it. What is built stays. @throws ViewBuildMissingError `VIEW_BUILD_MISSING` */
-  async pause(): Promise<void> {
-    await this.#changeBuild((next) => ({ ...next, paused: true }))
+  async pause(problem: string | null = null): Promise<void> {
+    await this.#changeBuild((next) => ({ ...next, paused: true, problem }))
   }
 
   /** Goes on where the build was. @throws ViewBuildMissingError `VIEW_BUILD_MISSING` */
   async resume(): Promise<void> {
-    await this.#changeBuild((next) => ({ ...next, paused: false }))
+    await this.#changeBuild((next) => ({ ...next, paused: false, problem: null }))
   }
 
   /**
@@ -252,7 +252,7 @@ export class ViewCopies {
     checkPace(how.eventsPerSecond)
     await this.change((register) => {
       if (register.next !== null) throw new ViewBuildUnderWayError(this.#options.view, copyName(register.next))
-      return withBuild(register, copy, { ...how, paused: false, sinceMs: this.#options.clock.nowMs() })
+      return withBuild(register, copy, { ...how, paused: false, problem: null, sinceMs: this.#options.clock.nowMs() })
     })
   }
 

@@ -23,6 +23,8 @@ export interface ViewBuild extends ViewCopy {
   /** At most so many events a second, over all processes; null: no limit. */
   readonly eventsPerSecond: number | null
   readonly paused: boolean
+  /** Why it cannot go on, until it is resumed; null: nothing is known. Of inline copies; the others have dead letters. */
+  readonly problem: string | null
   /** When it began, in milliseconds since the epoch. */
   readonly sinceMs: number
 }

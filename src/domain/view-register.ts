@@ -98,7 +98,7 @@ export function withBuild(register: ViewRegister, copy: ViewCopy, how: Omit<View
 
 /** The copy that was built is live, the live one is the previous one, and what was that before is given up. */
 export function withSwap(register: ViewRegister, next: ViewBuild): ViewRegister {
-  const { swap: _swap, eventsPerSecond: _rate, paused: _paused, sinceMs: _since, ...live } = next
+  const { swap: _swap, eventsPerSecond: _rate, paused: _paused, problem: _problem, sinceMs: _since, ...live } = next
   return { ...register, live, previous: register.live, next: null, canary: 0 }
 }
 
