@@ -75,6 +75,7 @@ export {
   type ViewStatus,
 } from './view-copies.ts'
 export {
+  copyName,
   copyOf,
   isSameCopy,
   type ViewBuild,

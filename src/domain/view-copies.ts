@@ -7,6 +7,7 @@ import {
   ViewNeverRunError,
   ViewPreviousMissingError,
 } from './errors.ts'
+import { handOver } from './inline-copies.ts'
 import { copyName, type ViewBuild, type ViewCopy, viewGroup, viewNamespace } from './view-copy.ts'
 import { differenceOf, type ViewDifference } from './view-difference.ts'
 import { type CopyProgress, hasReached, progressOf, SpeedMeter } from './view-progress.ts'
@@ -305,14 +306,21 @@ export class ViewCopies {
   }
 
   async #commit(before: RegisterEntry, after: ViewRegister, to?: ViewCopy): Promise<boolean> {
-    const { engine, app, view, handover, onChange } = this.#options
+    const { engine, app, view, onChange } = this.#options
     const writes = registerWrites(app, view, before, after)
     const isMade =
-      to === undefined || handover === undefined
-        ? (await engine.commit({ state: writes })).ok
-        : await handover(before, to, writes)
+      to === undefined ? (await engine.commit({ state: writes })).ok : await this.#handOver(before, to, writes)
     if (isMade) onChange?.({ register: after, revision: before.revision + 1 })
     return isMade
+  }
+
+  /** Where nobody can take a copy to the end, an inline one goes on to be built by following when the app starts. */
+  async #handOver(before: RegisterEntry, to: ViewCopy, writes: readonly StateWrite[]): Promise<boolean> {
+    const { engine, handover } = this.#options
+    if (handover !== undefined) return handover(before, to, writes)
+    const from = before.register.live
+    if (from.inline || to.inline) return handOver(this.#options, { from, to, writes }, async () => undefined)
+    return (await engine.commit({ state: writes })).ok
   }
 
   async #changeBuild(next: (build: ViewBuild) => ViewBuild): Promise<void> {
@@ -327,7 +335,8 @@ export class ViewCopies {
     let now = await this.progress(copy)
     const { ends } = now
     while (!hasReached(now, ends)) {
-      const isRun = now.memberCount > 0 || copy.inline
+      // Who does not want to wait knows that nobody is at work.
+      const isRun = now.memberCount > 0 || (copy.inline && durationMs(timeout) > 0)
       if (!isRun || clock.monotonicMs() >= endMs) {
         throw new ViewBehindError(view, copyName(copy), now.eventsBehind, isRun)
       }
