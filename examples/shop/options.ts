@@ -53,7 +53,8 @@ Usage: npm start -- [options]
   --repeat N      go through the file N times, with fresh order numbers (default: 1)
   --speed N       invoices a second (default: ${defaultSpeed}; with --once as fast as possible)
   --saga KIND     who leads an order to its end: choreography (each service does its part) or
-                  orchestration (a saga conducts) (default: choreography); the figures are the same
+                  orchestration (a saga conducts; not on kafka alone, which keeps no timers)
+                  (default: choreography); the figures are the same
   --deployment D  what it runs on: ${deploymentNames.join(', ')} (default: embedded);
                   PostgreSQL is where DATABASE_URL says, Kafka where KAFKA_BROKERS says
   --workers N     processes that share the work (default: 1); not where a file is part of it

@@ -12,6 +12,8 @@ export const ranks: Readonly<Record<string, number>> = {
   engine: 2,
   // What the engines that keep things in a database share.
   committing: 2.5,
+  // What all that speaks to PostgreSQL shares.
+  sql: 2.7,
   embedded: 3,
   postgres: 3,
   kafka: 3,

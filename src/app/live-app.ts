@@ -12,6 +12,7 @@ import type { AnyQueryDefinition, Message, QueryResult } from '../message/index.
 import {
   AppStoppedError,
   type DeadLetters,
+  DelayedCommands,
   deadLetterNamespace,
   deadLettersOf,
   type Handler,
@@ -28,7 +29,6 @@ import { channels } from '../telemetry/index.ts'
 import { caughtUp, placesOf } from './caught-up.ts'
 import { CommandBus } from './command-bus.ts'
 import { answerParts, type CommandDesks, deskSetupOf, desksByType, inlineCopiesOf } from './command-desks.ts'
-import { DelayedCommands } from './delayed-commands.ts'
 import { HandlerUnknownError, PublishInvalidError, SagaUnknownError, ViewUnknownError } from './errors.ts'
 import { LiveSaga } from './live-saga.ts'
 import { LiveViews } from './live-views.ts'
@@ -217,9 +217,9 @@ export class LiveApp implements RunningApp {
     if (places !== undefined) await this.#caughtUp(part, places, signal)
   }
 
-  saga<Input, Result, Signals extends SignalSet>(
-    saga: Saga<Input, Result, Signals>,
-  ): SagaClient<Input, Result, Signals> {
+  saga<Input, Result, Signals extends SignalSet, Given>(
+    saga: Saga<Input, Result, Signals, Given>,
+  ): SagaClient<Input, Result, Signals, Given> {
     const { app, engine } = this.#options
     if (!app.sagas.includes(saga)) throw new SagaUnknownError(String(saga?.name), this.name)
     let live = this.#sagas.get(saga.name)
@@ -227,7 +227,7 @@ export class LiveApp implements RunningApp {
       live = new LiveSaga(engine, this.name, saga, () => this.#check(), this.#end.signal)
       this.#sagas.set(saga.name, live)
     }
-    return live as unknown as SagaClient<Input, Result, Signals>
+    return live as unknown as SagaClient<Input, Result, Signals, Given>
   }
 
   async idle(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
@@ -314,7 +314,7 @@ export class LiveApp implements RunningApp {
     this.#fail(error)
     this.#end.abort()
     this.#retire()
-    await Promise.allSettled([...this.#subscriptions.values()].map((one) => one.abandon()))
+    await Promise.allSettled([this.#delayed.stop(), ...[...this.#subscriptions.values()].map((one) => one.abandon())])
   }
 
   async #somethingHappens(lookMs: number, signal: AbortSignal | undefined): Promise<void> {

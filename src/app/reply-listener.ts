@@ -1,6 +1,6 @@
-import { askedName, Replied, repliesTo, replyTopic, replyTopicAttribute } from '../domain/index.ts'
+import { Replied, repliesTo, replyTopic, replyTopicAttribute } from '../domain/index.ts'
 import type { Engine } from '../engine/index.ts'
-import type { DataOf, Message } from '../message/index.ts'
+import { type DataOf, identityOf, type Message } from '../message/index.ts'
 import type { TopicResolver } from '../runtime/index.ts'
 
 type Reply = DataOf<typeof Replied>
@@ -50,7 +50,7 @@ export class ReplyListener {
     if (!this.#topics.isReady(topic)) await this.#topics.create(topic)
     const { promise: reply, resolve, reject } = Promise.withResolvers<Reply>()
     signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-    const name = askedName(message)
+    const name = identityOf(message)
     const together = this.#waiting.get(name) ?? new Set()
     this.#waiting.set(name, together.add(resolve))
     try {

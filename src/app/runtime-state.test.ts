@@ -160,7 +160,9 @@ describe('what the runtime keeps', () => {
       views: { 'test.all': expect.objectContaining({ previous: null, next: null }) },
     })
     const timers = (await engine.timers.list()).map(({ owner, id: timer, payload }) => [owner, timer, payload])
-    expect(timers).toEqual([['delayed-commands:test', 'c4', expect.objectContaining({ type: 'Deposit' })]])
+    expect(timers).toEqual([
+      ['delayed-commands:test', 'c4 urn:millrace:app', expect.objectContaining({ type: 'Deposit' })],
+    ])
     for (const told of [
       'commands:<',
       'snapshots:<',

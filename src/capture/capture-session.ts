@@ -123,14 +123,15 @@ export class CaptureSession {
   #end(endLsn: Lsn): Promise<void> | undefined {
     const stamp = this.#transaction
     if (stamp === undefined) throw new CaptureProtocolError('a transaction ends that has not begun')
-    if (this.#parts.snapshot.isPending) this.#parts.snapshot.see(stamp.xid)
+    // With a table that has just joined a snapshot becomes due, which has to show this transaction too.
+    if (this.#isReloadDue || this.#parts.snapshot.isPending) this.#parts.snapshot.see(stamp.xid)
     this.#transaction = undefined
     this.#advance(endLsn)
     return this.#isReloadDue || this.#chunk !== undefined ? this.#afterEnd(endLsn) : undefined
   }
 
   async #afterEnd(endLsn: Lsn): Promise<void> {
-    if (this.#isReloadDue) await this.#parts.tables.reload()
+    if (this.#isReloadDue) await this.#parts.snapshot.reload()
     this.#isReloadDue = false
     await this.#reached(endLsn)
   }

@@ -13,7 +13,8 @@ import { abandon, connectClient, type PgClient } from './pg-client.ts'
 import { Place } from './place.ts'
 import { Publisher } from './publisher.ts'
 import { ReplicationLink } from './replication-link.ts'
-import { checkPlace, checkServer, checkSlot, readSystem } from './server-check.ts'
+import { checkPlace, checkServer, checkSlot } from './server-check.ts'
+import { readServerLog, type ServerLog } from './server-log.ts'
 import { SeenTransactions, SnapshotReader } from './snapshot-reader.ts'
 
 /** How often a capture that stands by tries whether it is its turn. */
@@ -129,8 +130,8 @@ class RunningCapture implements Capture {
           if (this.#end.signal.aborted) break
           const error = errorOf(thrown, this.#options.slot)
           if (isFinal(error)) throw error
-          // Who was replaced has only to wait for its turn again.
-          if (!(error instanceof CaptureReplacedError)) this.#tell(error, delayMs)
+          // Who was replaced, or came second to a free slot, has only to wait for its turn again.
+          if (!(error instanceof CaptureReplacedError || isSlotBusy(error))) this.#tell(error, delayMs)
           await this.#nap(delayMs)
           delayMs = Math.min(retryMaxMs, delayMs * 2)
         }
@@ -145,17 +146,19 @@ class RunningCapture implements Capture {
 
   /** From the first connection to the first thing that goes wrong. */
   async #work(onProgress: () => void): Promise<void> {
-    const { connection, clock, heartbeatMs } = this.#options
+    const { connection, clock, heartbeatMs, slot, publication } = this.#options
     this.#state = 'connecting'
     const client = await connectClient(connection, 'statements')
     let link: ReplicationLink | undefined
     try {
       await checkServer(client)
+      if (!(await this.#awaitTurn(client, onProgress))) return
       link = await ReplicationLink.open(connection, clock, heartbeatMs)
       this.#link = link
-      const system = await readSystem(link.client)
-      if (!(await this.#takeTurn(client, link, onProgress))) return
-      await this.#stream(client, link, system, onProgress)
+      const log = await readServerLog(link.client)
+      if (this.#end.signal.aborted) return
+      await link.start(startReplicationSql(slot, publication))
+      await this.#stream(client, link, log, onProgress)
     } finally {
       this.#link = undefined
       this.#session = undefined
@@ -164,17 +167,12 @@ class RunningCapture implements Capture {
     }
   }
 
-  /** Starts the stream, as soon as nobody else reads from the slot. `false`: the capture was closed before. */
-  async #takeTurn(client: PgClient, link: ReplicationLink, onProgress: () => void): Promise<boolean> {
-    const { slot, publication, engine, clock } = this.#options
+  /** Waits until nobody reads from the slot: with a look at it, without a connection for the stream. `false`: the capture was closed before. */
+  async #awaitTurn(client: PgClient, onProgress: () => void): Promise<boolean> {
+    const { slot, engine, clock } = this.#options
     while (!this.#end.signal.aborted) {
-      await checkSlot(client, slot, await Place.load(engine, slot, clock))
-      try {
-        await link.start(startReplicationSql(slot, publication))
-        return true
-      } catch (error) {
-        if (!isSlotBusy(error)) throw error
-      }
+      const { isActive } = await checkSlot(client, slot, () => Place.load(engine, slot, clock))
+      if (!isActive) return true
       this.#state = 'standing-by'
       onProgress()
       await this.#nap(turnEveryMs)
@@ -182,12 +180,12 @@ class RunningCapture implements Capture {
     return false
   }
 
-  async #stream(client: PgClient, link: ReplicationLink, system: string, onProgress: () => void): Promise<void> {
+  async #stream(client: PgClient, link: ReplicationLink, log: ServerLog, onProgress: () => void): Promise<void> {
     const { slot, publication, engine, topicOf, source, clock, publish } = this.#options
     // Only now: who had the slot before may have committed until then.
     const place = await Place.load(engine, slot, clock)
-    const state = await checkSlot(client, slot, place)
-    checkPlace(slot, state, system, place)
+    const state = await checkSlot(client, slot, async () => place)
+    const position = await checkPlace(client, slot, state, log, place)
     const seen = await SeenTransactions.load(client)
     const tables = await CapturedTables.load(client, engine, publication, topicOf)
     this.#forgetTables(place, tables)
@@ -200,15 +198,14 @@ class RunningCapture implements Capture {
     const publisher = new Publisher({
       engine,
       slot,
-      system,
+      log,
       place,
       clock,
       onCommitted,
       onFailed: (error) => link.interrupt(error),
     })
     const events = new ChangeEvents(source, publisher, publish)
-    const snapshot = new SnapshotReader(client, tables, place, seen)
-    const position = place.position ?? { lsn: state.confirmedLsn, partly: undefined }
+    const snapshot = new SnapshotReader(client, tables, place, seen, this.#options.snapshot)
     const session = new CaptureSession({ client, link, tables, place, publisher, events, snapshot, clock }, position)
     this.#session = session
     this.#state = 'streaming'
@@ -231,12 +228,6 @@ class RunningCapture implements Capture {
       if (!names.has(name) && note?.snapshot.kind !== 'none') {
         place.remember(name, { description: note?.description ?? null, snapshot: { kind: 'none' } })
       }
-    }
-    if (this.#options.snapshot) return
-    for (const name of names) {
-      const note = place.table(name)
-      if (note?.snapshot.kind === 'done') continue
-      place.remember(name, { description: note?.description ?? null, snapshot: { kind: 'done' } })
     }
   }
 

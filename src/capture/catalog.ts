@@ -1,7 +1,8 @@
+import { quoted } from '../sql/index.ts'
 import type { TypeShape } from './column-values.ts'
 import { CaptureProtocolError } from './errors.ts'
 import { type Lsn, parseLsn } from './lsn.ts'
-import { literal, type PgClient, quoted, type TextRow } from './pg-client.ts'
+import { literal, type PgClient, type TextRow } from './pg-client.ts'
 import type { Relation, RelationColumn, ReplicaIdentity } from './pgoutput.ts'
 
 /** A table of a publication as it stands now. */
@@ -27,15 +28,15 @@ export interface SlotState {
   readonly isActive: boolean
   /** `lost`: the server has removed what the slot needs. */
   readonly walStatus: string | null
-  /** From here on changes come. */
-  readonly confirmedLsn: Lsn
+  /** From here on changes come; `undefined`: it is being made, until all transactions that run have ended. */
+  readonly confirmedLsn: Lsn | undefined
   /** Bytes of log that the server keeps for it. */
   readonly retainedBytes: number
 }
 
 export async function readSlot(client: PgClient, slot: string): Promise<SlotState | undefined> {
   const text = `SELECT plugin, slot_type, database = current_database() AS is_here, active, wal_status,
-      coalesce(confirmed_flush_lsn, '0/0')::text AS confirmed,
+      confirmed_flush_lsn::text AS confirmed,
       coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::text AS retained
     FROM pg_replication_slots WHERE slot_name = $1`
   const [row] = (await client.query(text, [slot])).rows
@@ -46,7 +47,7 @@ export async function readSlot(client: PgClient, slot: string): Promise<SlotStat
     isOfThisDatabase: row['is_here'] === 't',
     isActive: row['active'] === 't',
     walStatus: row['wal_status'] ?? null,
-    confirmedLsn: lsnOf(row, 'confirmed'),
+    confirmedLsn: (row['confirmed'] ?? null) === null ? undefined : lsnOf(row, 'confirmed'),
     retainedBytes: Number(row['retained']),
   }
 }

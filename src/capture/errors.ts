@@ -146,6 +146,21 @@ export class CaptureDatabaseChangedError extends MillraceError<
   }
 }
 
+/** The server's log does not have what was captured: it ends before, or went another way. */
+export class CaptureLogDivergedError extends MillraceError<
+  'CAPTURE_LOG_DIVERGED',
+  { readonly slot: string; readonly lsn: string; readonly timeline: number; readonly endLsn: string }
+> {
+  constructor(slot: string, place: { readonly lsn: string; readonly timeline: number; readonly endLsn: string }) {
+    super({
+      code: 'CAPTURE_LOG_DIVERGED',
+      problem: `The capture of slot "${slot}" is at ${place.lsn} of timeline ${place.timeline}, which ends at ${place.endLsn} in the log of this server: it was restored, or took over from a server without the end of its log. Some of what was published is not in the database.`,
+      remedy: 'Call forgetCapture() and start again: the capture begins anew, with a snapshot of all tables.',
+      details: { slot, ...place },
+    })
+  }
+}
+
 /** A publication that is not there, or publishes no table. */
 export class CapturePublicationMissingError extends MillraceError<
   'CAPTURE_PUBLICATION_MISSING',

@@ -1,4 +1,5 @@
 import { MillraceError } from '../kernel/index.ts'
+import { sqlStateOf } from '../sql/index.ts'
 import { CaptureAccessRefusedError, CaptureRefusedError, CaptureSlotUnusableError } from './errors.ts'
 
 /** Errors of ours that will still be there at the next try. */
@@ -11,12 +12,16 @@ const finalCodes: ReadonlySet<string> = new Set([
   'CAPTURE_SLOT_UNUSABLE',
   'CAPTURE_POSITION_LOST',
   'CAPTURE_DATABASE_CHANGED',
+  'CAPTURE_LOG_DIVERGED',
   'CAPTURE_PUBLICATION_MISSING',
   'CAPTURE_TABLE_KEYLESS',
   'CAPTURE_PROTOCOL',
   'TOPIC_NAME_INVALID',
   'OPTIONS_INVALID',
   'ARGUMENT_INVALID',
+  'RECORD_TOO_LARGE',
+  'RECORD_ARGUMENT_INVALID',
+  'COMPACTED_WITHOUT_KEY',
   'CLOSED',
 ])
 
@@ -31,12 +36,6 @@ const refusedStates: ReadonlySet<string> = new Set([
   '42P17', // invalid_object_definition
   '22023', // invalid_parameter_value
 ])
-
-/** SQLSTATE of an error that the server sent; `undefined`: it did not come from the server. */
-export function sqlStateOf(error: unknown): string | undefined {
-  const { code, severity } = error as { readonly code?: unknown; readonly severity?: unknown }
-  return typeof severity === 'string' && typeof code === 'string' ? code : undefined
-}
 
 /** Another connection reads from the slot. */
 export function isSlotBusy(error: unknown): boolean {

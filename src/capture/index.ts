@@ -10,6 +10,7 @@ export {
   CaptureAccessRefusedError,
   CaptureClientMissingError,
   CaptureDatabaseChangedError,
+  CaptureLogDivergedError,
   CapturePositionLostError,
   CaptureProtocolError,
   CapturePublicationMissingError,

@@ -1,5 +1,5 @@
+import { sqlStateOf } from '../sql/index.ts'
 import { lsnOf } from './catalog.ts'
-import { sqlStateOf } from './faults.ts'
 import { type Lsn, writtenUpTo } from './lsn.ts'
 import type { PgClient } from './pg-client.ts'
 
@@ -23,4 +23,9 @@ export async function readLogEnd(client: PgClient): Promise<Lsn> {
   const end = writtenUpTo(lsnOf(row, 'lsn'))
   await flushLog(client)
   return end
+}
+
+/** Up to where the log is durable: nothing that stands behind was ever sent. */
+export async function readFlushedLsn(client: PgClient): Promise<Lsn> {
+  return lsnOf((await client.query('SELECT pg_current_wal_flush_lsn()::text AS lsn')).rows[0], 'lsn')
 }

@@ -1,3 +1,4 @@
+import { loadPg } from '../sql/index.ts'
 import { CaptureClientMissingError } from './errors.ts'
 
 /** How to reach the database: a URL, or the settings of a `Client` of the package `pg`. */
@@ -50,7 +51,7 @@ export async function connectClient(
   connection: CaptureConnection,
   use: 'statements' | 'stream' | 'set-up',
 ): Promise<PgClient> {
-  const { Client } = await loadPg()
+  const { Client } = await loadPg<PgModule>((options) => new CaptureClientMissingError(options))
   const client = new Client({
     ...(typeof connection === 'string' ? { connectionString: connection } : connection),
     fallback_application_name: 'millrace capture',
@@ -76,21 +77,6 @@ export async function connectClient(
 /** Ends a connection without waiting: nobody may be there any more to say that it has ended. */
 export function abandon(client: PgClient): void {
   client.end().catch(() => undefined)
-}
-
-/** @throws CaptureClientMissingError */
-async function loadPg(): Promise<PgModule> {
-  try {
-    const loaded = (await import('pg')) as unknown as { readonly default: PgModule }
-    return loaded.default
-  } catch (cause) {
-    throw new CaptureClientMissingError({ cause })
-  }
-}
-
-/** A name as SQL takes it, whatever characters are in it (PostgreSQL manual, section 4.1.1). */
-export function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`
 }
 
 /** A text as SQL and the replication commands take it (PostgreSQL manual, section 4.1.2.1). */

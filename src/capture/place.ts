@@ -3,6 +3,7 @@ import { type Clock, isoTime, type Json } from '../kernel/index.ts'
 import { CaptureProtocolError } from './errors.ts'
 import { type Lsn, lsnText, parseLsn } from './lsn.ts'
 import { type KeptPlace, type PlaceStore, type PlaceWrites, placeStoreOf } from './place-store.ts'
+import type { ServerLog } from './server-log.ts'
 import type { TableDescription } from './table-description.ts'
 
 /** How far a capture is. */
@@ -34,6 +35,7 @@ export interface TableNote {
 /** A place in a log, as it is stored (docs/formats/change-events.md). */
 interface StoredPlace {
   readonly system: string
+  readonly timeline: number
   readonly lsn: string
   readonly transaction?: { readonly lsn: string; readonly done: number }
 }
@@ -44,8 +46,8 @@ export class Place {
   readonly #clock: Clock
   readonly #tables = new Map<string, TableNote>()
   readonly #changed = new Set<string>()
-  /** Identifies the server in whose log the position is; `undefined`: there is no position. */
-  readonly system: string | undefined
+  /** In whose log the position is; `undefined`: there is no position. */
+  readonly log: { readonly system: string; readonly timeline: number } | undefined
   /** As it was when the place was loaded. */
   readonly position: Position | undefined
 
@@ -54,8 +56,8 @@ export class Place {
     this.#clock = clock
     for (const [name, note] of notes) this.#tables.set(name, note as unknown as TableNote)
     if (place === undefined) return
-    const { system, lsn, transaction } = place as unknown as StoredPlace
-    this.system = system
+    const { system, timeline, lsn, transaction } = place as unknown as StoredPlace
+    this.log = { system, timeline }
     this.position = {
       lsn: lsnOfPlace(slot, lsn),
       partly: transaction && { commitLsn: lsnOfPlace(slot, transaction.lsn), done: transaction.done },
@@ -93,10 +95,10 @@ export class Place {
   }
 
   /** The part of a commit that moves the place. Commits are made in the order in which this is called. */
-  write(system: string, { lsn, partly }: Position): PlaceWrites {
+  write({ system, timeline }: ServerLog, { lsn, partly }: Position): PlaceWrites {
     const notes = new Map([...this.#changed].map((name) => [name, this.#tables.get(name) as unknown as Json]))
     this.#changed.clear()
-    const place = { system, lsn: lsnText(lsn), ...(partly !== undefined && partlyOf(partly)) }
+    const place = { system, timeline, lsn: lsnText(lsn), ...(partly !== undefined && partlyOf(partly)) }
     return this.#store.write(Object.freeze(place), notes, isoTime(this.#clock.nowMs()))
   }
 }

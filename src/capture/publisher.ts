@@ -6,6 +6,7 @@ import type { EventSink } from './change-events.ts'
 import { CaptureReplacedError } from './errors.ts'
 import type { Lsn } from './lsn.ts'
 import type { Place, Position } from './place.ts'
+import type { ServerLog } from './server-log.ts'
 
 /** One commit holds about so much at most. */
 const messagesMax = 2_000
@@ -17,8 +18,8 @@ const inFlightMax = 2
 export interface PublisherParts {
   readonly engine: Engine
   readonly slot: string
-  /** The server in whose log positions are. */
-  readonly system: string
+  /** In which positions are. */
+  readonly log: ServerLog
   readonly place: Place
   readonly clock: Clock
   /** A commit is durable: all before is done. */
@@ -86,11 +87,11 @@ export class Publisher implements EventSink {
    * one of them is thrown by a later call.
    */
   async flush(position: Position): Promise<void> {
-    const { engine, place, system, clock } = this.#parts
+    const { engine, place, log, clock } = this.#parts
     const most = place.isFenced ? inFlightMax : 1
     while (this.#inFlight.size >= most) await Promise.race(this.#inFlight)
     this.#throwFailure()
-    const { publish = [], state = [] } = place.write(system, position)
+    const { publish = [], state = [] } = place.write(log, position)
     const batch: WriteBatch = { publish: [...this.#writes, ...publish], state }
     const messageCount = this.#messageCount
     this.#writes = []

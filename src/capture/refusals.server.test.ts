@@ -1,9 +1,10 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { embedded } from '../embedded/index.ts'
 import type { Engine } from '../engine/index.ts'
+import { sleep, systemClock } from '../kernel/index.ts'
 import { type CaptureFailedReport, channels } from '../telemetry/index.ts'
-import { CapturedDatabase, folded, serversWanted } from './captured-database.test-support.ts'
-import { captureChanges, createCapture, dropCapture, forgetCapture } from './index.ts'
+import { CapturedDatabase, folded, serversWanted, until } from './captured-database.test-support.ts'
+import { captureChanges, createCapture, describeCapture, dropCapture, forgetCapture } from './index.ts'
 import type { PgClient, TextRow } from './pg-client.ts'
 import { checkServer } from './server-check.ts'
 
@@ -90,6 +91,20 @@ describe.skipIf(!serversWanted)('a capture that cannot go on', { timeout: 60_000
     expect([...(await folded(engine, `${database.name}.t`)).keys()].toSorted()).toEqual(['{"id":1}', '{"id":2}'])
   })
 
+  it('waits for a slot that somebody else is making', async () => {
+    const slow = await database.pool.connect()
+    await slow.query('BEGIN; INSERT INTO t VALUES (2)')
+    let whole = 0
+    const makers = [database.setUp('t'), database.setUp('t')].map((made) => made.then(() => whole++))
+    await until(async () => (await describeCapture(database.place)).slot?.confirmedLsn === null)
+    await sleep(300, systemClock)
+    expect(whole).toBe(0)
+    await slow.query('COMMIT')
+    slow.release()
+    await Promise.all(makers)
+    expect((await describeCapture(database.place)).slot?.confirmedLsn).toMatch(/^[0-9A-F]+\/[0-9A-F]+$/)
+  })
+
   it('does not go on in the log of another server', async () => {
     await database.setUp('t')
     const first = capturing()
@@ -102,6 +117,14 @@ describe.skipIf(!serversWanted)('a capture that cannot go on', { timeout: 60_000
       code: 'CAPTURE_DATABASE_CHANGED',
       details: { expectedSystem: '1' },
     })
+  })
+
+  it('says so when its topic never takes what is to be published', async () => {
+    await database.setUp('t')
+    await engine.topics.create('small', { recordBytesMax: 2_000 })
+    const records = [{ key: null, value: 'x'.repeat(5_000) }]
+    const refused = capturing({ publish: () => [{ topic: 'small', records }] })
+    await expect(refused.finished).rejects.toMatchObject({ code: 'RECORD_TOO_LARGE' })
   })
 
   it('refuses a slot that is for something else', async () => {

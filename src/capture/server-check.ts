@@ -1,15 +1,18 @@
 import { readSlot, type SlotState } from './catalog.ts'
 import {
   CaptureDatabaseChangedError,
+  CaptureLogDivergedError,
   CapturePositionLostError,
   CaptureRefusedError,
   CaptureSlotMissingError,
   CaptureSlotUnusableError,
   CaptureWalLevelError,
 } from './errors.ts'
+import { readFlushedLsn } from './log-end.ts'
 import { lsnText } from './lsn.ts'
 import type { PgClient } from './pg-client.ts'
-import type { Place } from './place.ts'
+import type { Place, Position } from './place.ts'
+import type { ServerLog } from './server-log.ts'
 
 /** What the statements here need came with this version. */
 const versionMin = 14
@@ -25,32 +28,40 @@ export async function checkServer(client: PgClient): Promise<void> {
   if (row?.['wal_level'] !== 'logical') throw new CaptureWalLevelError(String(row?.['wal_level']))
 }
 
-/** The id that a server was given when its data were made. */
-export async function readSystem(replication: PgClient): Promise<string> {
-  const [row] = (await replication.query('IDENTIFY_SYSTEM')).rows
-  return row?.['systemid'] ?? ''
-}
-
 /** @throws CaptureSlotMissingError, CaptureSlotUnusableError */
-export async function checkSlot(client: PgClient, slot: string, place: Place): Promise<SlotState> {
+export async function checkSlot(client: PgClient, slot: string, place: () => Promise<Place>): Promise<SlotState> {
   const state = await readSlot(client, slot)
   if (state === undefined) {
-    throw new CaptureSlotMissingError(slot, place.position === undefined ? null : lsnText(place.position.lsn))
+    const { position } = await place()
+    throw new CaptureSlotMissingError(slot, position === undefined ? null : lsnText(position.lsn))
   }
   const problem = slotProblem(state)
   if (problem !== undefined) throw new CaptureSlotUnusableError(slot, problem)
   return state
 }
 
-/** Whether the place is one in the log that the slot still has. @throws CaptureDatabaseChangedError, CapturePositionLostError */
-export function checkPlace(slot: string, state: SlotState, system: string, place: Place): void {
-  const { position } = place
-  if (position === undefined) return
-  if (place.system !== system) throw new CaptureDatabaseChangedError(slot, system, String(place.system))
-  // The server is told of nothing that the place does not hold: a slot that is further was moved by somebody else.
-  if (state.confirmedLsn > position.lsn) {
-    throw new CapturePositionLostError(slot, lsnText(position.lsn), lsnText(state.confirmedLsn))
+/**
+ * Where the stream goes on: a place in the log that this server has, and that its slot has kept. Call it once the stream has started.
+ * @throws CaptureDatabaseChangedError, CaptureLogDivergedError, CapturePositionLostError
+ */
+export async function checkPlace(
+  client: PgClient,
+  slot: string,
+  { confirmedLsn = 0n }: SlotState,
+  log: ServerLog,
+  { position, log: placeLog }: Place,
+): Promise<Position> {
+  if (position === undefined || placeLog === undefined) return { lsn: confirmedLsn, partly: undefined }
+  if (placeLog.system !== log.system) throw new CaptureDatabaseChangedError(slot, log.system, placeLog.system)
+  const { timeline } = placeLog
+  const endLsn = timeline === log.timeline ? await readFlushedLsn(client) : (log.leftAt.get(timeline) ?? 0n)
+  if (position.lsn > endLsn || (position.partly !== undefined && position.partly.commitLsn >= endLsn)) {
+    throw new CaptureLogDivergedError(slot, { lsn: lsnText(position.lsn), timeline, endLsn: lsnText(endLsn) })
   }
+  // The server is told of nothing that the place does not hold: a slot that is further was moved by somebody else.
+  if (confirmedLsn > position.lsn)
+    throw new CapturePositionLostError(slot, lsnText(position.lsn), lsnText(confirmedLsn))
+  return position
 }
 
 function slotProblem({ plugin, isLogical, isOfThisDatabase, walStatus }: SlotState): string | undefined {

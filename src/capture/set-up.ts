@@ -1,11 +1,12 @@
-import type { OptionProblem } from '../kernel/index.ts'
+import { type OptionProblem, sleep, systemClock } from '../kernel/index.ts'
+import { quoted, sqlStateOf } from '../sql/index.ts'
 import { fullNameOf } from './captured-table.ts'
 import { readPublishedTables, readSlot, tableSql } from './catalog.ts'
 import { CaptureSlotActiveError, CaptureTableKeylessError, refuseOptions } from './errors.ts'
-import { errorOf, isSlotBusy, sqlStateOf } from './faults.ts'
+import { errorOf, isSlotBusy } from './faults.ts'
 import { lsnText } from './lsn.ts'
 import { type CapturePlace, isName, resolvePlace } from './options.ts'
-import { abandon, connectClient, literal, type PgClient, quoted } from './pg-client.ts'
+import { abandon, connectClient, literal, type PgClient } from './pg-client.ts'
 import { checkServer } from './server-check.ts'
 
 /** Options of {@link createCapture}. */
@@ -21,8 +22,11 @@ export interface CaptureDescription {
   /** `null`: there is no slot. */
   readonly slot: {
     readonly isActive: boolean
-    /** What was committed before is known to have arrived. */
-    readonly confirmedLsn: string
+    /**
+     * What was committed before is known to have arrived. `null`: the slot is being made, which takes until all transactions that
+     * run have ended, and nothing that is committed before then is captured.
+     */
+    readonly confirmedLsn: string | null
     /** Bytes of log that the server keeps for the slot. A capture that nobody runs fills the disk. */
     readonly retainedBytes: number
     /** As in `pg_replication_slots`: `reserved`, `extended`, `unreserved` or `lost`. */
@@ -30,12 +34,17 @@ export interface CaptureDescription {
   } | null
 }
 
+/** How often a slot that somebody else makes is looked at. */
+const lookEveryMs = 100
+
 /** So many things get a name of which the other half is taken at the same moment. */
 const duplicateStates: ReadonlySet<string> = new Set(['42710', '23505'])
 
 /**
  * Creates what a capture needs in the database: a publication of the tables, and a replication slot. What is there already stays;
  * a publication gets the tables that are named here, and only these.
+ *
+ * A slot is made at a moment without transactions that run: this waits for those that do.
  *
  * From then on the server keeps its log until the capture has read it, so start it soon, and call {@link dropCapture} when it is
  * no longer needed. Set `max_slot_wal_keep_size` on the server as a last resort.
@@ -54,7 +63,7 @@ export async function createCapture(options: CreateCaptureOptions): Promise<void
   try {
     await checkServer(client)
     await createPublication(client, publication, tables)
-    if ((await readSlot(client, slot)) === undefined) await createSlot(client, slot)
+    await createSlot(client, slot)
   } catch (error) {
     throw errorOf(error, slot)
   } finally {
@@ -111,7 +120,7 @@ export async function describeCapture(options: CapturePlace): Promise<CaptureDes
           ? null
           : {
               isActive: state.isActive,
-              confirmedLsn: lsnText(state.confirmedLsn),
+              confirmedLsn: state.confirmedLsn === undefined ? null : lsnText(state.confirmedLsn),
               retainedBytes: state.retainedBytes,
               walStatus: state.walStatus,
             },
@@ -182,10 +191,19 @@ async function hasTables(client: PgClient, publication: string, tables: readonly
   return published.length === wanted.size && published.every(({ relation }) => wanted.has(tableSql(relation)))
 }
 
+/** Creates the slot unless it is there; waits until it is whole, whoever makes it. */
 async function createSlot(client: PgClient, slot: string): Promise<void> {
-  try {
-    await client.query(`SELECT pg_create_logical_replication_slot(${literal(slot)}, 'pgoutput')`)
-  } catch (error) {
-    if (sqlStateOf(error) !== '42710') throw error
+  for (;;) {
+    const state = await readSlot(client, slot)
+    if (state?.confirmedLsn !== undefined || state?.isLogical === false) return
+    try {
+      if (state === undefined) {
+        await client.query(`SELECT pg_create_logical_replication_slot(${literal(slot)}, 'pgoutput')`)
+        return
+      }
+    } catch (error) {
+      if (sqlStateOf(error) !== '42710') throw error
+    }
+    await sleep(lookEveryMs, systemClock)
   }
 }

@@ -1,21 +1,26 @@
 import { isoTime } from '../kernel/index.ts'
+import { quoted, sqlStateOf, TransactionSnapshot } from '../sql/index.ts'
 import type { CapturedTable, CapturedTables } from './captured-table.ts'
 import { fullNameOf } from './captured-table.ts'
 import { lsnOf, type PublishedTable, tableSql } from './catalog.ts'
-import { sqlStateOf } from './faults.ts'
 import { type Lsn, lsnText, writtenUpTo } from './lsn.ts'
-import { literal, type PgClient, quoted, type TextRow } from './pg-client.ts'
+import { literal, type PgClient, type TextRow } from './pg-client.ts'
 import type { Place, SnapshotProgress } from './place.ts'
 import { type FoundRow, foundRow } from './row-values.ts'
-import { TransactionSnapshot } from './transaction-snapshot.ts'
 
 /** A chunk holds about so much at most. */
 const chunkRowsMax = 5_000
 const chunkBytesMax = 1024 * 1024
-/** It is read in parts: a small one first, then as many rows as are likely to have so many bytes. */
-const fetchRowsFirst = 50
+/** It is read in parts: one row first, then as many as are likely to have so many bytes, and not many times more than before. */
 const fetchRowsMax = 1_000
 const fetchBytes = 256 * 1024
+const fetchGrowth = 8
+
+/** How many rows to read next, after `lastRows` at once, when `rowCount` rows have had so many bytes. */
+export function rowsToFetch(lastRows: number, rowCount: number, bytes: number): number {
+  const likely = Math.floor((fetchBytes * rowCount) / Math.max(bytes, 1))
+  return Math.max(1, Math.min(fetchRowsMax, chunkRowsMax - rowCount, likely, lastRows * fetchGrowth))
+}
 
 /** Rows of one table that were read at one moment, until the stream of changes has come to that moment. */
 export interface SnapshotChunk {
@@ -78,13 +83,22 @@ export class SnapshotReader {
   readonly #tables: CapturedTables
   readonly #place: Place
   readonly #seen: SeenTransactions
+  readonly #isWanted: boolean
   readonly #resolved = new Map<number, { readonly form: string; readonly table: CapturedTable }>()
 
-  constructor(client: PgClient, tables: CapturedTables, place: Place, seen: SeenTransactions) {
+  constructor(client: PgClient, tables: CapturedTables, place: Place, seen: SeenTransactions, isWanted: boolean) {
     this.#client = client
     this.#tables = tables
     this.#place = place
     this.#seen = seen
+    this.#isWanted = isWanted
+    this.#decline()
+  }
+
+  /** Looks again which tables are published. */
+  async reload(): Promise<void> {
+    await this.#tables.reload()
+    this.#decline()
   }
 
   /** Whether there are rows that were not read. */
@@ -94,7 +108,7 @@ export class SnapshotReader {
 
   /** A transaction of which changes were published. */
   see(xid: number): void {
-    this.#seen.add(xid)
+    if (this.#isWanted) this.#seen.add(xid)
   }
 
   /**
@@ -123,7 +137,18 @@ export class SnapshotReader {
     }
   }
 
+  /** Where no snapshot is wanted, tables that are published now get none later either. */
+  #decline(): void {
+    if (this.#isWanted) return
+    for (const { relation } of this.#tables.published) {
+      const { description = null, snapshot } = this.#place.table(fullNameOf(relation)) ?? {}
+      if (snapshot?.kind !== 'done')
+        this.#place.remember(fullNameOf(relation), { description, snapshot: { kind: 'done' } })
+    }
+  }
+
   #next(): PublishedTable | undefined {
+    if (!this.#isWanted) return undefined
     return this.#tables.published.find(({ relation }) => {
       const note = this.#place.table(fullNameOf(relation))
       return note?.snapshot.kind !== 'done' || (note.description?.tableOid ?? relation.id) !== relation.id
@@ -142,7 +167,7 @@ export class SnapshotReader {
     const rows = new Map<string, FoundRow>()
     let last: TextRow | undefined
     let isLast = false
-    let fetchRows = fetchRowsFirst
+    let fetchRows = 1
     for (let bytes = 0; !isLast && rows.size < chunkRowsMax && bytes < chunkBytesMax; ) {
       const { rows: found } = await this.#client.query(`FETCH ${fetchRows} FROM millrace_chunk`)
       for (const row of found) {
@@ -155,8 +180,7 @@ export class SnapshotReader {
       }
       last = found.at(-1) ?? last
       isLast = found.length < fetchRows
-      const likely = Math.floor((fetchBytes * rows.size) / Math.max(bytes, 1))
-      fetchRows = Math.max(1, Math.min(fetchRowsMax, chunkRowsMax - rows.size, likely))
+      fetchRows = rowsToFetch(fetchRows, rows.size, bytes)
     }
     const startLsn = before?.startLsn ?? lsnText(lsn)
     const after = published.orderedBy.map((name) => [name, last?.[name] ?? ''] as const)

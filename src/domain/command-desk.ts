@@ -1,6 +1,6 @@
 import type { WriteBatch } from '../engine/index.ts'
 import { InvariantError } from '../kernel/index.ts'
-import type { Message } from '../message/index.ts'
+import { identityOf, type Message } from '../message/index.ts'
 import {
   append,
   type Effect,
@@ -118,7 +118,7 @@ function reporting(
   /** Commands that are being handled: whoever asks for the same one again meanwhile gets its outcome. */
   const underWay = new Map<string, Promise<CommandOutcome>>()
   const once = async (command: Message): Promise<CommandOutcome> => {
-    const key = `${command.id} ${command.source}`
+    const key = identityOf(command)
     const earlier = underWay.get(key)
     if (earlier !== undefined) return { ...(await earlier), repeated: true }
     const outcome = desk.execute(command)

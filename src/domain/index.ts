@@ -53,7 +53,6 @@ export { differences } from './json-difference.ts'
 export { type Projection, type ProjectionOptions, projection } from './projection.ts'
 export { isRejection, type Rejection, reject } from './rejection.ts'
 export {
-  askedName,
   isAsked,
   outcomeOfReply,
   Replied,

@@ -1,6 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Json } from '../kernel/index.ts'
-import { type EventDefinition, event, extensionOf, type Message } from '../message/index.ts'
+import { type EventDefinition, event, extensionOf, identityOf, type Message } from '../message/index.ts'
 import { type PublishEffect, publish } from '../runtime/index.ts'
 import type { CommandOutcome } from './command-outcome.ts'
 
@@ -39,14 +39,9 @@ export function replyTopic(app: string): string {
 /** Extension attribute of replies: source of the message that `causationid` names, as an id is unique with its source only. */
 const causeSourceAttribute = 'causationsource'
 
-/** By what a message and its replies are told from others. */
-export function askedName(message: Pick<Message, 'id' | 'source'>): string {
-  return `${message.id} ${message.source}`
-}
-
-/** The {@link askedName} of the message that a reply is for. */
+/** The {@link identityOf} the message that a reply is for. */
 export function repliesTo(reply: Message): string {
-  return askedName({ id: String(reply.causationid), source: String(extensionOf(reply, causeSourceAttribute)) })
+  return identityOf({ id: String(reply.causationid), source: String(extensionOf(reply, causeSourceAttribute)) })
 }
 
 /** A message from elsewhere does not choose freely what is published where. */

@@ -1,5 +1,5 @@
+import { quoted } from '../sql/index.ts'
 import type { SqlClient } from './sql-client.ts'
-import { quoted } from './sql-client.ts'
 import { creationSql, tableId } from './table-format.ts'
 import { onlyTableName, type TableName, type TableOptions } from './table-name.ts'
 

@@ -49,11 +49,6 @@ export function templateOf(text: string): TemplateStringsArray {
   return Object.assign([...parts], { raw: parts })
 }
 
-/** A name as SQL takes it, whatever characters are in it (PostgreSQL manual, section 4.1.1). */
-export function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`
-}
-
 /** A text as SQL takes it (PostgreSQL manual, section 4.1.2.2), whatever `standard_conforming_strings` says. */
 export function literal(text: string): string {
   return `E'${text.replaceAll('\\', '\\\\').replaceAll("'", "''")}'`

@@ -1,6 +1,6 @@
 import type { OptionProblem } from '../kernel/index.ts'
+import { quoted } from '../sql/index.ts'
 import { refuseOptions } from './errors.ts'
-import { quoted } from './sql-client.ts'
 
 /** Which table. */
 export interface TableOptions {

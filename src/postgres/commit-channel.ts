@@ -1,12 +1,12 @@
 import type { CommitGroup, GroupWriter, UnitCommand, UnitResult } from '../committing/index.ts'
 import { InvariantError } from '../kernel/index.ts'
 import { BatchBufferPool } from '../record/index.ts'
+import { quoted, sqlStateOf } from '../sql/index.ts'
 import { fencedState } from './commit-function-sql.ts'
 import { decodeResults, encodeGroup, type GroupMessage } from './commit-message.ts'
 import { PostgresOutcomeUnknownError, PostgresUnreachableError } from './errors.ts'
-import { isTransient, sqlStateOf } from './faults.ts'
+import { isTransient } from './faults.ts'
 import type { PgConnection } from './pg-client.ts'
-import { quoted } from './schema.ts'
 import { isTransientWhileOpen, type Server } from './server.ts'
 
 /** One connection, and what the instance's row said when it was made. */

@@ -1,4 +1,5 @@
 import { InvariantError, MillraceError } from '../kernel/index.ts'
+import { sqlStateOf } from '../sql/index.ts'
 import {
   PostgresAccessRefusedError,
   PostgresDatabaseMissingError,
@@ -27,12 +28,6 @@ const transientStates: ReadonlySet<string> = new Set([
   '57P05', // idle_session_timeout
   '25P03', // idle_in_transaction_session_timeout
 ])
-
-/** SQLSTATE of an error that the server sent; undefined: it did not come from the server. */
-export function sqlStateOf(error: unknown): string | undefined {
-  const { code, severity } = error as { readonly code?: unknown; readonly severity?: unknown }
-  return typeof severity === 'string' && typeof code === 'string' ? code : undefined
-}
 
 /**
  * Whether a fault concerns the way to the server, or something on it that passes: the statement may be tried again, on

@@ -1,6 +1,6 @@
 import type { Timer } from '../kernel/index.ts'
+import { quoted } from '../sql/index.ts'
 import type { PgConnection } from './pg-client.ts'
-import { quoted } from './schema.ts'
 import type { Server } from './server.ts'
 
 /** Notifications are gathered for this long, in milliseconds: a hundred commits a second make a hundred words too many. */

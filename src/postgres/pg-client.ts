@@ -1,5 +1,3 @@
-import { PostgresClientMissingError } from './errors.ts'
-
 /** One statement, as `pg` takes it. A name makes it a prepared statement of the connection. */
 export interface PgQuery {
   readonly name?: string
@@ -43,14 +41,4 @@ export interface PgPool {
 export interface PgModule {
   readonly Client: new (settings: Record<string, unknown>) => PgConnection
   readonly Pool: new (settings: Record<string, unknown>) => PgPool
-}
-
-/** Loads the peer `pg`. @throws PostgresClientMissingError */
-export async function loadPg(): Promise<PgModule> {
-  try {
-    const loaded = (await import('pg')) as unknown as { readonly default: PgModule }
-    return loaded.default
-  } catch (cause) {
-    throw new PostgresClientMissingError({ cause })
-  }
 }

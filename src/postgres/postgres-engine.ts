@@ -1,17 +1,19 @@
 import { type BatchDraft, CommitQueue, checkBatch, checkOptions, type UnitDraft } from '../committing/index.ts'
 import type { Capabilities, CommitOutcome, Engine, EngineEnvironment, WriteBatch } from '../engine/index.ts'
 import { ClosedError, systemClock, systemRandom, type Timer, uuidv7 } from '../kernel/index.ts'
+import { loadPg, quoted } from '../sql/index.ts'
 import { ChangeWatch } from './change-watch.ts'
 import { CommitChannel } from './commit-channel.ts'
 import { CommitGate } from './commit-gate.ts'
 import { type EngineCore, Openness } from './engine-core.ts'
+import { PostgresClientMissingError } from './errors.ts'
 import { EventLog } from './event-log.ts'
 import { isTransient } from './faults.ts'
 import { GroupDirectory } from './group-directory.ts'
 import { Notices } from './notices.ts'
 import type { ResolvedPostgresOptions } from './options.ts'
-import { loadPg } from './pg-client.ts'
-import { migrate, quoted } from './schema.ts'
+import type { PgModule } from './pg-client.ts'
+import { migrate } from './schema.ts'
 import { Server } from './server.ts'
 import { StateReader } from './state-reader.ts'
 import { StatementPool } from './statement-pool.ts'
@@ -118,7 +120,8 @@ export class PostgresEngine implements Engine {
 
   /** Opens the engine; see {@link postgres}. */
   static async open(options: ResolvedPostgresOptions, environment: EngineEnvironment): Promise<PostgresEngine> {
-    const server = new Server(await loadPg(), options, environment.clock, environment.random)
+    const pg = await loadPg<PgModule>((missing) => new PostgresClientMissingError(missing))
+    const server = new Server(pg, options, environment.clock, environment.random)
     // Never that of another engine, also where a test repeats all other chance.
     const instanceId = uuidv7(systemClock, systemRandom)()
     const channel = await server.persist(

@@ -1,6 +1,6 @@
 import pg from 'pg'
 import { type PostgresConnection, type RunningServer, startServer, stopServer } from '../../scripts/servers/index.ts'
-import { quoted } from './schema.ts'
+import { quoted } from '../sql/index.ts'
 
 /** Whether tests may use real servers, which are started if they do not run. */
 export const serversWanted: boolean = process.env['MILLRACE_REAL_SERVERS'] === '1'

@@ -1,3 +1,4 @@
+import { quoted } from '../sql/index.ts'
 import { commitFunctionSql } from './commit-function-sql.ts'
 import { PostgresSchemaForeignError, PostgresSchemaNewerError } from './errors.ts'
 import { eventQuerySql } from './event-query-sql.ts'
@@ -14,11 +15,6 @@ export type Migration = (schema: string) => string
 export const migrations: readonly Migration[] = [
   (schema) => `${tablesVersion1(schema)}\n${commitFunctionSql(schema)}\n${eventQuerySql(schema)}`,
 ]
-
-/** A name as SQL takes it, whatever characters are in it (PostgreSQL manual, section 4.1.1). */
-export function quoted(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`
-}
 
 /**
  * Brings the schema to the newest format, or creates it: in one transaction, one process at a time.

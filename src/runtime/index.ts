@@ -5,7 +5,8 @@
 export { deadLetterGroupPrefix } from './dead-letter-entry.ts'
 export { deadLettersOf } from './dead-letter-store.ts'
 export type { DeadLetter, DeadLetterSelection, DeadLetters, DeadOriginal } from './dead-letters.ts'
-export { delayedCommand, delayedSend } from './delayed-send.ts'
+export { DelayedCommands } from './delayed-commands.ts'
+export { delayedSend } from './delayed-send.ts'
 export { dueTime } from './effect-plan.ts'
 export {
   type AppendCondition,
@@ -66,7 +67,6 @@ export type { Lag } from './lag.ts'
 export {
   deadLetterNamespace,
   deadLetterTopic,
-  delayedSendOwner,
   handlerNamespace,
   parkedKeyNamespace,
   parkedNamespace,

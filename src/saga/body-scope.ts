@@ -126,7 +126,7 @@ class BodyScope {
   }
 
   show(value: unknown): void {
-    this.#run.book.draft.shown = frozenJson((value ?? null) as Json, 'what is shown')
+    this.#run.show(frozenJson((value ?? null) as Json, 'what is shown'))
   }
 
   patched(name: string): boolean {

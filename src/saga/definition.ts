@@ -1,6 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Duration } from '../kernel/index.ts'
-import type { AnyEventDefinition, DataOf, Message } from '../message/index.ts'
+import type { AnyEventDefinition, DataOf, EventDefinition, Message } from '../message/index.ts'
 import type { PublishEffect, RetryPolicy, SendEffect, TimerTime } from '../runtime/index.ts'
 import type { ErrorNote } from './journal.ts'
 
@@ -36,7 +36,7 @@ export interface Undoing<Input, Output> {
 export interface StepOptions<Input, Output> {
   /**
    * Does it. Hands `ctx.key` on to the outside world: a crash may come before the outcome is durable, and then it runs again.
-   * The output is kept as JSON. Throw StepRejectedError for a refusal that left nothing behind.
+   * The output is kept as JSON. Throw StepRejectedError for a refusal: then this attempt left nothing behind.
    */
   readonly run: (input: Input, ctx: StepContext) => Promise<Output> | Output
   /** Takes back what it has done, or may have done. Is tried until it succeeds. Default: there is nothing to take back. */
@@ -81,6 +81,15 @@ export type CarriedBy<Source> = Source extends AnyEventDefinition
   ? DataOf<Source>
   : Source extends StandardSchemaV1
     ? StandardSchemaV1.InferOutput<Source>
+    : never
+
+/** What is given to have it carried: what an event is made of, or input of a schema. */
+export type GivenTo<Source> = Source extends AnyEventDefinition
+  ? Source extends EventDefinition<string, infer Input, infer _Data>
+    ? Input
+    : never
+  : Source extends StandardSchemaV1
+    ? StandardSchemaV1.InferInput<Source>
     : never
 
 export type StepInput<S> = S extends { readonly run: (input: infer Input, ctx: StepContext) => unknown } ? Input : never
@@ -132,7 +141,7 @@ export interface SagaScope<
    */
   child<Name extends keyof Children & string>(
     name: Name,
-    input: InputOfSaga<Children[Name]>,
+    input: GivenToSaga<Children[Name]>,
     options?: {
       /** Needed when a child is used more than once. */
       readonly id?: string
@@ -223,17 +232,22 @@ export interface SagaDefinition {
 }
 
 /** A saga. Made by {@link saga}. */
-export interface Saga<Input = unknown, Result = unknown, Signals extends SignalSet = SignalSet> {
+export interface Saga<Input = unknown, Result = unknown, Signals extends SignalSet = SignalSet, Given = unknown> {
   readonly sagaKind: 'saga'
   readonly name: string
   readonly version: number
   readonly definition: SagaDefinition
   /** Stands for its types; there is no value. */
-  readonly '~types'?: { readonly input: Input; readonly result: Result; readonly signals: Signals }
+  readonly '~types'?: {
+    readonly input: Input
+    readonly result: Result
+    readonly signals: Signals
+    readonly given: Given
+  }
 }
 
 /** A saga, whatever it takes and answers. */
 export type AnySaga = Saga
 
-export type InputOfSaga<S> = S extends Saga<infer Input, infer _Result, infer _Signals> ? Input : never
-export type ResultOfSaga<S> = S extends Saga<infer _Input, infer Result, infer _Signals> ? Result : never
+export type GivenToSaga<S> = S extends Saga<infer _Input, infer _Result, infer _Signals, infer Given> ? Given : never
+export type ResultOfSaga<S> = S extends Saga<infer _Input, infer Result, infer _Signals, infer _Given> ? Result : never

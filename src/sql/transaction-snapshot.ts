@@ -1,4 +1,4 @@
-import { CaptureProtocolError } from './errors.ts'
+import { InvariantError } from '../kernel/index.ts'
 
 const snapshotPattern = /^(\d+):(\d+):((?:\d+,)*\d+)?$/
 
@@ -16,10 +16,10 @@ export class TransactionSnapshot {
     this.#running = running
   }
 
-  /** @throws CaptureProtocolError */
+  /** @throws InvariantError where the text is no snapshot */
   static parse(text: string): TransactionSnapshot {
     const match = snapshotPattern.exec(text)
-    if (match === null) throw new CaptureProtocolError(`${JSON.stringify(text)} is no snapshot`)
+    if (match === null) throw new InvariantError(`${JSON.stringify(text)} is a snapshot`)
     const running = (match[3] ?? '').split(',').filter((id) => id !== '')
     return new TransactionSnapshot(
       BigInt(match[1] as string),
