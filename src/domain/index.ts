@@ -64,15 +64,7 @@ export {
 } from './reply.ts'
 export type { SnapshotOptions } from './snapshot-rule.ts'
 export { type RebuildPolicy, type StateOf, type View, type ViewOptions, view } from './view.ts'
-export {
-  type BuildStatus,
-  type CanaryStatus,
-  type CopyStatus,
-  type Handover,
-  type SwapOptions,
-  ViewCopies,
-  type ViewStatus,
-} from './view-copies.ts'
+export { type Handover, type SwapOptions, ViewCopies } from './view-copies.ts'
 export {
   copyName,
   copyOf,
@@ -98,3 +90,4 @@ export {
   type ViewRegister,
   withBuild,
 } from './view-register.ts'
+export type { BuildStatus, CanaryStatus, CopyStatus, ViewStatus } from './view-status.ts'
