@@ -39,10 +39,7 @@ export interface SagaClient<Input, Result, Signals extends SignalSet, Given = In
   retry(key: string): Promise<void>
   /** Pretends that a step is done, with this output; once the instance is being compensated, that it is undone. */
   skip(key: string, step: string, output?: unknown): Promise<void>
-  /**
-   * Undoes what an instance has done, also one that has completed or is parked. If nothing has started it, the signals that wait
-   * for it are forgotten.
-   */
+  /** Undoes what an instance has done, also one that has completed or is parked. */
   compensate(key: string, reason?: string): Promise<void>
 }
 

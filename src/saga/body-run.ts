@@ -14,6 +14,7 @@ import { JournalBook, type Question, shownJson, type Trouble } from './journal-b
 import { type Ask, tellOutcome } from './outcome.ts'
 import { RunningSteps } from './running-steps.ts'
 import type { SagaHost } from './saga-host.ts'
+import { WakeUp } from './wake-up.ts'
 
 /** How a run of a body ended. */
 export type BodyEnd =
@@ -41,16 +42,17 @@ export class BodyRun {
   /** Outcomes that the body is to be told, in their order. */
   readonly #outcomes: string[] = []
   readonly #running: RunningSteps
+  readonly #wakeUp: WakeUp
   #effects: Effect[] = []
   #isOver = false
   #end: BodyEnd | undefined
   #trouble: Trouble | undefined
-  #changed: PromiseWithResolvers<void> = Promise.withResolvers()
 
   constructor(host: SagaHost, draft: JournalDraft, body: (run: BodyRun) => Promise<unknown>) {
     this.#host = host
     this.book = new JournalBook(draft)
-    this.#running = new RunningSteps(host, this.book, () => this.#changed.resolve())
+    this.#wakeUp = new WakeUp(host)
+    this.#running = new RunningSteps(host, this.book, () => this.#wakeUp.ring())
     this.nowMs = draft.startedMs
     this.#body = () => body(this)
   }
@@ -118,14 +120,14 @@ export class BodyRun {
     const mustBeKept = (entry: JournalEntry): boolean =>
       entry.op !== 'step' || this.#running.stepOf(entry)?.undo !== undefined
     this.book.meet(question, this.#host.clock.nowMs(), mustBeKept)
-    this.#changed.resolve()
+    this.#wakeUp.ring()
     return promise
   }
 
   /** The instance cannot go on: the first reason counts. */
   park(trouble: Trouble): void {
     this.#trouble ??= trouble
-    this.#changed.resolve()
+    this.#wakeUp.ring()
   }
 
   /** Nobody listens to the body any more, or it does not ask for what it asked for before. */
@@ -143,7 +145,7 @@ export class BodyRun {
   #start(): void {
     const ended = (end: BodyEnd): void => {
       this.#end = end
-      this.#changed.resolve()
+      this.#wakeUp.ring()
     }
     this.#body().then(
       (value) => ended({ kind: 'returned', value }),
@@ -208,7 +210,7 @@ export class BodyRun {
       }
       if (this.book.isDirty) await this.#checkpoint()
       // What falls due changes nothing once it is over: only the steps that still run do.
-      else await this.#change(isOver ? undefined : this.#nextDueMs)
+      else await this.#wakeUp.rest(isOver ? undefined : this.#nextDueMs)
     }
   }
 
@@ -279,26 +281,6 @@ export class BodyRun {
     await this.#host.checkpoint({ ...draft, entries: [...draft.entries], inbox: [...draft.inbox] }, this.takeEffects())
   }
 
-  /** Resolves when something has changed, or the time has come: `false`. */
-  async #change(untilMs: number | undefined): Promise<boolean> {
-    const { clock, signal } = this.#host
-    let isInTime = true
-    const wake = (): void => this.#changed.resolve()
-    const late = (): void => {
-      isInTime = false
-      wake()
-    }
-    const timer =
-      untilMs === undefined ? undefined : clock.setTimer(late, Math.max(0, untilMs - clock.nowMs()), { unref: true })
-    signal.addEventListener('abort', wake, { once: true })
-    await this.#changed.promise
-    this.#changed = Promise.withResolvers()
-    signal.removeEventListener('abort', wake)
-    timer?.cancel()
-    signal.throwIfAborted()
-    return isInTime
-  }
-
   /** When the next thing is due that the body waits for. */
   get #nextDueMs(): number | undefined {
     const { status, entries } = this.book.draft
@@ -308,7 +290,7 @@ export class BodyRun {
   /** The body waits for something that the journal knows nothing of: it has some time for that. */
   async #stall(): Promise<void> {
     const { stallTimeoutMs } = this.#host.definition
-    if (await this.#change(this.#host.clock.nowMs() + stallTimeoutMs)) return
+    if (await this.#wakeUp.rest(this.#host.clock.nowMs() + stallTimeoutMs)) return
     const problem = `The body waited ${stallTimeoutMs} ms for what is no step, sleep, signal or child.`
     const remedy = 'Let steps touch the outside world, and await all that the body starts. Then retry.'
     this.park({ reason: 'stalled', problem, remedy })

@@ -178,7 +178,7 @@ export interface SagaOptions<
   /** What starts an instance. A second start under the same key is ignored. */
   readonly start: Start
   readonly steps?: Steps
-  /** What can be told to a running instance. Signals that come before the start are kept for it. Default: nothing. */
+  /** What can be told to a running instance. Signals that come before the start wait for it, for `keep`. Default: nothing. */
   readonly signals?: Signals
   /** Sagas that the body may start. They belong to the same app. Default: none. */
   readonly children?: Children
@@ -186,6 +186,11 @@ export interface SagaOptions<
   readonly key?: (event: Message) => string
   /** How long an instance that has ended can be looked at, and its key be told apart from a new one. Default `'1d'`. */
   readonly keep?: Duration
+  /**
+   * What happens to signals whose instance nothing has started within `keep`: they become a dead letter, which hands them on when
+   * it is redriven, or are forgotten. Default `'dead-letter'`.
+   */
+  readonly missing?: 'dead-letter' | 'ignore'
   /** How many instances of one start of the app are at work at once, 1 to 10,000; those that wait do not count. Default 1,000. */
   readonly concurrency?: number
   /** Longest time that the body may wait for what is no step, sleep, signal or child. Default `'30s'`. */
@@ -225,6 +230,7 @@ export interface SagaDefinition {
   readonly children: ChildSet
   readonly key: ((event: Message) => string) | undefined
   readonly keepMs: number
+  readonly missing: 'dead-letter' | 'ignore'
   readonly concurrency: number
   readonly stallTimeoutMs: number
   readonly compensated: ((input: never, ctx: CompensatedContext) => CompensatedEffects) | undefined

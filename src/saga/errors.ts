@@ -104,7 +104,7 @@ export class InboxFullError extends MillraceError<
   constructor(saga: string, key: string, countMax: number) {
     super({
       code: 'SAGA_INBOX_FULL',
-      problem: `${saga} keeps ${countMax} signals or events under key ${JSON.stringify(key)} that nobody has asked for.`,
+      problem: `${saga} has no room under key ${JSON.stringify(key)} for one more signal or event that waits: ${countMax}, or 1,000,000 characters.`,
       remedy: 'Ask for signals as they come, or send fewer; redrive this one when there is room.',
       details: { saga, key, countMax },
     })
@@ -126,7 +126,7 @@ export class SagaInputInvalidError extends MillraceError<
   }
 }
 
-/** What an instance of a saga was told that nothing has started; signals go on waiting for it. */
+/** What an instance of a saga was told that nothing has started. */
 export class SagaNotStartedError extends MillraceError<
   'SAGA_NOT_STARTED',
   { readonly saga: string; readonly key: string; readonly told: readonly string[] }
@@ -135,8 +135,7 @@ export class SagaNotStartedError extends MillraceError<
     super({
       code: 'SAGA_NOT_STARTED',
       problem: `Nothing has started saga ${saga} under key ${JSON.stringify(key)}, which was told: ${told.join(', ')}.`,
-      remedy:
-        'Start it, then redrive this; or discard this. Signals that wait are forgotten once it is told to compensate.',
+      remedy: 'Start it, then redrive this; or discard this.',
       details: { saga, key, told },
     })
   }

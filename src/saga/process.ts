@@ -2,9 +2,7 @@ import { durationMs, type Json } from '../kernel/index.ts'
 import type { PublishEffect, SendEffect } from '../runtime/index.ts'
 import { CorrelationLateError, CorrelationMissingError, InboxFullError } from './errors.ts'
 import type { Rule, RuleContext } from './rules.ts'
-
-/** Events that wait for one process. */
-const heldMax = 1000
+import { hasRoom, waitingCountMax } from './waiting.ts'
 
 /** What happens to an event whose process has not begun, or has ended. */
 export type CorrelationPolicy = 'redeliver' | 'dead-letter' | 'ignore'
@@ -70,7 +68,7 @@ export function onEvent(
   if (policy === undefined) return apply(rules, state, event, key, nowMs)
   if (policy === 'ignore') return unchanged(state)
   if (policy === 'dead-letter') throw refusal(rules, state, key, [event])
-  if ((state?.held.length ?? 0) >= heldMax) throw new InboxFullError(rules.name, key, heldMax)
+  if (!hasRoom(state?.held ?? [], event)) throw new InboxFullError(rules.name, key, waitingCountMax)
   const base = state ?? { ...blank, status: 'expected', startedMs: nowMs, changedMs: nowMs }
   return unchanged({ ...base, held: [...base.held, event] })
 }

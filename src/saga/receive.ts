@@ -8,6 +8,7 @@ import {
   draftOf,
   type ErrorNote,
   expectedJournal,
+  type InboxItem,
   isChildOf,
   isEnded,
   isThere,
@@ -16,9 +17,7 @@ import {
   putEntry,
   type StepEntry,
 } from './journal.ts'
-
-/** Signals that wait for a body that has not asked for them. */
-export const inboxCountMax = 1000
+import { hasRoom } from './waiting.ts'
 
 /** What an input makes of an instance. */
 export type Received =
@@ -30,8 +29,6 @@ export type Received =
   | { readonly kind: 'inbox-full' }
   /** Nothing has started the instance. */
   | { readonly kind: 'absent' }
-  /** Nothing has started the instance, and nobody expects it any more. */
-  | { readonly kind: 'forgotten' }
   /** A child that a parent wants to be compensated is not there. */
   | { readonly kind: 'gone' }
   /** A parent wants to start a child where there is another instance. */
@@ -61,7 +58,7 @@ export function receive(
     case 'compensate':
       // What a parent has not started itself, it does not undo.
       if (input.parent !== undefined && !isChildOf(journal, input.parent)) return { kind: 'gone' }
-      if (!isThere(journal)) return journal === null ? absent : { kind: 'forgotten' }
+      if (!isThere(journal)) return absent
       // It answers once more, in case that its parent has not heard of it.
       if (journal.status === 'compensated') return { kind: 'drives', draft: draftOf(journal) }
       return compensation(journal, { name: 'Compensated', message: input.reason })
@@ -101,13 +98,34 @@ function start(
 function signal(journal: Journal | null, name: string, data: Json, nowMs: number): Received {
   if (journal !== null && (isEnded(journal.status) || journal.status === 'compensating')) return ignored
   const draft = draftOf(journal ?? expectedJournal(nowMs))
-  if (draft.inbox.length >= inboxCountMax) return { kind: 'inbox-full' }
-  draft.inbox.push({ name, data })
+  const item: InboxItem = { name, data }
+  if (!hasRoom(draft.inbox, item)) return { kind: 'inbox-full' }
+  draft.inbox.push(item)
   draft.changedMs = nowMs
   const isAwaited = draft.entries.some(
     (entry) => entry.op === 'signal' && entry.order === undefined && entry.name === name,
   )
   return { kind: draft.status === 'running' && isAwaited ? 'drives' : 'kept', draft }
+}
+
+/** Signals whose time was up come once more, for an instance that has been started since. */
+export function signalAgain(
+  journal: Journal | null,
+  signals: readonly InboxItem[],
+  id: string,
+  nowMs: number,
+): Received {
+  if (!isThere(journal)) return absent
+  if (journal.taken?.includes(id) === true) return { kind: 'drives', draft: draftOf(journal) }
+  let received: Received = ignored
+  let current: Journal = journal
+  for (const { name, data } of signals) {
+    const next = signal(current, name, data, nowMs)
+    if (next.kind !== 'kept' && next.kind !== 'drives') return next
+    received = received.kind === 'drives' ? { ...received, draft: next.draft } : next
+    current = next.draft
+  }
+  return received
 }
 
 function compensation(journal: Journal, failure: ErrorNote): Received {

@@ -23,6 +23,7 @@ import {
   type ChildOutcome,
   draftOf,
   errorNote,
+  type InboxItem,
   isEnded,
   isThere,
   type Journal,
@@ -30,7 +31,8 @@ import {
   nextDueMs,
   type SagaParent,
 } from './journal.ts'
-import { inboxCountMax, receive } from './receive.ts'
+import { type Received, receive, signalAgain } from './receive.ts'
+import { waitingCountMax } from './waiting.ts'
 
 /** Where a saga runs. */
 export interface SagaGround {
@@ -72,7 +74,10 @@ export function sagaHandler(saga: AnySaga, ground: SagaGround): Handler {
       concurrency: definition.concurrency,
       // Each step has a time-out of its own, and so has a body that waits for something else.
       timeout: '365d',
-      timers: { wake: (timer, state, ctx) => worker.wake(timer.key, state, ctx) },
+      timers: {
+        wake: (timer, state, ctx) => worker.wake(timer.key, state, ctx),
+        unstarted: (timer, state, ctx) => worker.unstarted(timer.key, timer.data as readonly InboxItem[], state, ctx),
+      },
     },
     (message, state, ctx) => worker.handle(message, state, ctx),
   )
@@ -81,6 +86,17 @@ export function sagaHandler(saga: AnySaga, ground: SagaGround): Handler {
 /** Events that start instances or are signals to them. */
 function eventsOf({ start, signals }: SagaDefinition): readonly AnyEventDefinition[] {
   return [...new Set([start, ...Object.values(signals)].filter(isEvent))]
+}
+
+/** What an instance was told, and by whom. */
+interface Told {
+  readonly key: string
+  readonly journal: Journal | null
+  readonly ctx: CallContext
+  /** Tells apart what the instance was told. */
+  readonly id: string
+  readonly told: readonly string[]
+  readonly parent: SagaParent | undefined
 }
 
 class SagaWorker {
@@ -100,49 +116,62 @@ class SagaWorker {
 
   handle(message: Message, journal: Journal | null, ctx: CallContext): Effects | Promise<Effects> {
     const key = this.#keyOf(message)
-    const { name, version } = this.#definition
+    const { version } = this.#definition
     let input: SagaInput
     try {
       input = this.#inputOf(message, journal)
     } catch (error) {
       // A parent would wait for its child: a dead letter alone does not tell it.
-      const parent = message.type === inputType ? parentOf(message.data as SagaInput) : undefined
+      const parent = message.type === inputType ? parentOf(message.data as SagaInput | null) : undefined
       if (parent === undefined) throw error
       return this.#answer(parent, { status: 'refused', failure: errorNote(error) })
     }
     const received = receive(journal, input, message, version, this.#clock.nowMs())
-    switch (received.kind) {
-      case 'ignored':
-        return []
-      case 'inbox-full':
-        throw new InboxFullError(name, key, inboxCountMax)
-      case 'absent':
-        throw new SagaNotStartedError(name, key, [input.kind])
-      case 'forgotten':
-        return [remove(), cancel('wake')]
-      case 'gone':
-        return this.#answer(parentOf(input), { status: 'gone' })
-      case 'taken':
-        return this.#answer(parentOf(input), {
-          status: 'refused',
-          failure: errorNote(new SagaKeyTakenError(name, key)),
-        })
-      case 'kept':
-        return this.#finish(key, journal, received.draft, [])
-      case 'drives':
-        return this.#drive(key, journal, received.draft, ctx, message.id)
-    }
+    return this.#follow(received, { key, journal, ctx, id: message.id, told: [input.kind], parent: parentOf(input) })
   }
 
   wake(key: string, journal: Journal | null, ctx: CallContext): Effects | Promise<Effects> {
     if (journal === null) return []
     const { wakeMs: _wake, ...rest } = journal
     if (isKeptOnly(journal) && this.#expiryMs(journal) <= this.#clock.nowMs()) {
-      if (journal.status !== 'expected') return [remove()]
-      const told = journal.inbox.map((signal) => `signal ${signal.name}`)
-      throw new SagaNotStartedError(this.#definition.name, key, told)
+      if (journal.status !== 'expected' || this.#definition.missing === 'ignore') return [remove()]
+      // By themselves, so that they can be given up while the instance is forgotten.
+      return [remove(), schedule('unstarted', { at: this.#clock.nowMs() }, journal.inbox)]
     }
     return this.#drive(key, journal, draftOf(rest), ctx, undefined)
+  }
+
+  /** Signals that nothing has come of are given up; redriven, they are taken in if their instance has been started since. */
+  unstarted(
+    key: string,
+    signals: readonly InboxItem[],
+    journal: Journal | null,
+    ctx: CallContext,
+  ): Effects | Promise<Effects> {
+    const told = signals.map((signal) => `signal ${signal.name}`)
+    const received = signalAgain(journal, signals, ctx.key, this.#clock.nowMs())
+    return this.#follow(received, { key, journal, ctx, id: ctx.key, told, parent: undefined })
+  }
+
+  #follow(received: Received, at: Told): Effects | Promise<Effects> {
+    const { key, journal, ctx, id, told, parent } = at
+    const { name } = this.#definition
+    switch (received.kind) {
+      case 'ignored':
+        return []
+      case 'inbox-full':
+        throw new InboxFullError(name, key, waitingCountMax)
+      case 'absent':
+        throw new SagaNotStartedError(name, key, told)
+      case 'gone':
+        return this.#answer(parent, { status: 'gone' })
+      case 'taken':
+        return this.#answer(parent, { status: 'refused', failure: errorNote(new SagaKeyTakenError(name, key)) })
+      case 'kept':
+        return this.#finish(key, journal, received.draft, [])
+      case 'drives':
+        return this.#drive(key, journal, received.draft, ctx, id)
+    }
   }
 
   async #drive(
@@ -228,8 +257,8 @@ class SagaWorker {
 }
 
 /** Who waits for an answer to an input. */
-function parentOf(input: SagaInput): SagaParent | undefined {
-  return input.kind === 'start' || input.kind === 'compensate' ? input.parent : undefined
+function parentOf(input: SagaInput | null): SagaParent | undefined {
+  return input?.kind === 'start' || input?.kind === 'compensate' ? input.parent : undefined
 }
 
 /** Nothing will happen to it any more, but that it is forgotten. */

@@ -94,6 +94,10 @@ export function saga<
   if (!Number.isSafeInteger(concurrency) || concurrency < 1 || concurrency > 10_000) {
     problems.push({ option: 'concurrency', problem: `is ${concurrency}, not a whole number from 1 to 10,000` })
   }
+  const missing = given.missing ?? 'dead-letter'
+  if (missing !== 'dead-letter' && missing !== 'ignore') {
+    problems.push({ option: 'missing', problem: `is ${String(missing)}, not dead-letter or ignore` })
+  }
   if (given.key !== undefined && typeof given.key !== 'function') {
     problems.push({ option: 'key', problem: 'is not a function' })
   }
@@ -110,6 +114,7 @@ export function saga<
     children: given.children ?? {},
     key: given.key,
     keepMs: optionMs('keep', given.keep ?? '1d', 1000, problems),
+    missing,
     concurrency,
     stallTimeoutMs: optionMs('stallTimeout', given.stallTimeout ?? '30s', 1, problems),
     compensated: given.compensated,
@@ -127,6 +132,7 @@ const sagaOptions: ReadonlySet<string> = new Set([
   'children',
   'key',
   'keep',
+  'missing',
   'concurrency',
   'stallTimeout',
   'compensated',

@@ -167,6 +167,16 @@ describe('a choreography', () => {
     expect(texts(test)).toHaveLength(2)
   })
 
+  it('lets only so much wait that all of it can be given up together', async () => {
+    const test = fulfilment({ late: 'dead-letter' })
+    const big = Paid({ id: 'o1', by: 'x'.repeat(400_000) })
+    test.send(Declined({ id: 'o1' }), big, big, big)
+    expect(test.givenUp).toMatchObject([{ type: 'CPaid', error: { code: 'SAGA_INBOX_FULL' } }])
+    test.send(placed)
+    await test.advance(0)
+    expect(test.givenUp[1]).toMatchObject({ error: { details: { type: 'CPaid, CPaid' } } })
+  })
+
   it('begins, though a rule throws for what waited for it: that becomes a dead letter', async () => {
     const faulty = anyOf([Declined], () => {
       throw new RangeError('oh')

@@ -93,4 +93,13 @@ describe('the handler of a saga', () => {
     expect(one.journal()).toMatchObject({ status: 'compensated', failure: { code: 'SAGA_STEP_REJECTED' } })
     expect(log).toEqual(['charge', 'charge', 'refund unknown'])
   })
+
+  it.each([null, 7, {}, { kind: 'begin' }, { kind: 'start', input: 7 }])(
+    'refuses %j, which is no input',
+    async (what) => {
+      const { one } = hanging(() => 'charged')
+      await expect(one.tell(message(what as never))).rejects.toMatchObject({ code: 'SAGA_INPUT_INVALID' })
+      expect(one.journal()).toBeNull()
+    },
+  )
 })

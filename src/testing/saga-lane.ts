@@ -3,10 +3,10 @@ import type { Message } from '../message/index.ts'
 import type { Effect, Handler } from '../runtime/index.ts'
 import { handlerContext } from './handler-context.ts'
 
-/** What comes up for one instance: a message, or its timer. */
+/** What comes up for one instance: a message, or one of its timers. */
 export type SagaTask =
   | { readonly kind: 'message'; readonly message: Message }
-  | { readonly kind: 'wake'; readonly dueMs: number }
+  | { readonly kind: 'timer'; readonly id: string; readonly data: unknown; readonly dueMs: number }
 
 /** Whether a process dies at a commit: before it is real, or right after. */
 export type Interruption = 'before' | 'after' | undefined
@@ -79,7 +79,7 @@ export class SagaLane {
     const effects = await inContext(message, async () =>
       task.kind === 'message'
         ? handler.handle(message, state, ctx)
-        : handler.timers['wake']?.({ id: 'wake', key, data: null, dueMs: task.dueMs }, state, ctx),
+        : handler.timers[task.id]?.({ id: task.id, key, data: task.data, dueMs: task.dueMs }, state, ctx),
     )
     if ((await commit(listOf(effects))) === 'before') throw dies
   }

@@ -141,30 +141,41 @@ describe('a saga', () => {
   })
 
   describe('that nothing has started', () => {
-    const s = saga('s', { start: anything, signals: { go: z.number() }, keep: '1h' }, (saga) => saga.signal('go'))
+    const options = { start: anything, signals: { go: z.number() }, keep: '1h' } as const
+    const s = saga('s', options, (saga) => saga.signal('go'))
 
-    it('tells of the signals that wait for it, and keeps them', async () => {
+    it('takes signals in when it is started, and gives them up when it is not', async () => {
       const trial = sagaTest(s)
       await trial.signal('k', 'go', 7)
+      await trial.signal('other', 'go', 8)
       await trial.advance('59m')
       expect(trial.instance('k')).toMatchObject({ status: 'expected', signalCount: 1 })
+      await trial.start('other', null)
+      expect(trial.outcome('other')).toEqual({ status: 'completed', result: 8 })
       await expect(trial.advance('1m')).rejects.toMatchObject({
         code: 'SAGA_NOT_STARTED',
         details: { saga: 's', key: 'k', told: ['signal go'] },
       })
-      await trial.start('k', null)
-      expect(trial.outcome('k')).toEqual({ status: 'completed', result: 7 })
-      await trial.advance('1h')
       expect(trial.instance('k')).toBeUndefined()
+      await trial.advance('1h')
+      expect(trial.clock.pendingTimerCount).toBe(0)
     })
 
-    it('is forgotten by hand', async () => {
-      const trial = sagaTest(s)
+    it('lets only so many signals wait, and not too large ones', async () => {
+      const texts = sagaTest(saga('s', { start: anything, signals: { go: z.string() } }, (saga) => saga.signal('go')))
+      await texts.signal('k', 'go', 'x'.repeat(600_000))
+      await expect(texts.signal('k', 'go', 'x'.repeat(600_000))).rejects.toMatchObject({ code: 'SAGA_INBOX_FULL' })
+      const trial = sagaTest(s, { replay: false })
+      for (let n = 0; n < 1000; n++) await trial.signal('k', 'go', n)
+      await expect(trial.signal('k', 'go', 1000)).rejects.toMatchObject({ code: 'SAGA_INBOX_FULL' })
+      expect(trial.instance('k')?.signalCount).toBe(1000)
+    })
+
+    it('forgets its signals, if it shall', async () => {
+      const trial = sagaTest(saga('s', { ...options, missing: 'ignore' }, () => 1))
       await trial.signal('k', 'go', 7)
-      await trial.compensate('k')
+      await trial.advance('1h')
       expect(trial.instance('k')).toBeUndefined()
-      await trial.advance('2h')
-      expect(trial.clock.pendingTimerCount).toBe(0)
     })
 
     it('cannot be told anything else, and says so', async () => {

@@ -8,7 +8,7 @@ import {
   VirtualClock,
 } from '../kernel/index.ts'
 import { contextFor, type Message, runInContext } from '../message/index.ts'
-import type { Effect, Handler } from '../runtime/index.ts'
+import type { Effect, Handler, ScheduleEffect } from '../runtime/index.ts'
 import {
   type AnySaga,
   checkedInput,
@@ -55,6 +55,7 @@ interface World {
   readonly handler: Handler
   readonly journals: Map<string, Journal>
   readonly lanes: Map<string, SagaLane>
+  /** By name and key. */
   readonly timers: Map<string, { cancel(): void }>
 }
 
@@ -229,7 +230,7 @@ export class SagaTest<Input, Result, Signals extends SignalSet, Given = Input> {
         this.#commitCount++
         return this.#options.interrupt?.(this.#commitCount)
       },
-      origin: () => originMessage(journals.get(key) as Journal),
+      origin: () => originMessage(journals.get(key)),
       inContext: (message, fn) => {
         const options = { source: `/test/saga/${saga.name}`, clock: this.clock, handlerId: sagaGroup(app, saga.name) }
         return runInContext(contextFor(message, options), fn)
@@ -249,10 +250,10 @@ export class SagaTest<Input, Result, Signals extends SignalSet, Given = Input> {
           world.journals.delete(key)
           break
         case 'schedule':
-          this.#schedule(world, key, (effect.when as { readonly at: number }).at)
+          this.#schedule(world, key, effect)
           break
         case 'cancel':
-          world.timers.get(key)?.cancel()
+          world.timers.get(`${effect.id} ${key}`)?.cancel()
           break
         case 'publish':
           this.#publish(effect.messages, effect.topic)
@@ -277,14 +278,15 @@ export class SagaTest<Input, Result, Signals extends SignalSet, Given = Input> {
     }
   }
 
-  #schedule(world: World, key: string, dueMs: number): void {
-    world.timers.get(key)?.cancel()
+  #schedule(world: World, key: string, { id, when, data }: ScheduleEffect): void {
+    const dueMs = (when as { readonly at: number }).at
+    world.timers.get(`${id} ${key}`)?.cancel()
     // Whoever is deployed by then.
     const fire = (): void => {
       const topic = sagaTopic(app, world.saga.name)
-      this.#push(this.#worlds.get(topic) as World, key, { kind: 'wake', dueMs })
+      this.#push(this.#worlds.get(topic) as World, key, { kind: 'timer', id, data, dueMs })
     }
-    world.timers.set(key, this.clock.setTimer(fire, Math.max(0, dueMs - this.clock.nowMs())))
+    world.timers.set(`${id} ${key}`, this.clock.setTimer(fire, Math.max(0, dueMs - this.clock.nowMs())))
   }
 
   async #replay({ saga, journals }: World, key: string): Promise<void> {
@@ -318,14 +320,14 @@ export class SagaTest<Input, Result, Signals extends SignalSet, Given = Input> {
 }
 
 /** What the messages of a timer inherit from. */
-function originMessage({ id, origin }: Journal): Message {
+function originMessage(journal: Journal | undefined): Message {
   return Object.freeze({
     specversion: '1.0',
-    id,
+    id: journal?.id ?? 'test',
     source: '/test',
     type: 'test',
     time: isoTime(0),
-    ...origin,
+    ...journal?.origin,
     datacontenttype: 'application/json',
     dataversion: 1,
     data: null,
