@@ -18,7 +18,7 @@ async function inTemporaryFolder<Result>(use: (folder: string) => Promise<Result
 }
 
 /** Pages with a program and what it prints. */
-const pages = ['README.md', 'docs/event-sourcing.md']
+const pages = ['README.md', 'docs/event-sourcing.md', 'docs/view-rebuild.md']
 
 /** Faults of a page's program: it must compile, run as it stands, and print what the page says. */
 async function checkPage(page: string): Promise<string[]> {

@@ -103,6 +103,11 @@ export const rows: readonly NamedRow[] = [
     load: async () => (await import('./deciding.ts')).deciding,
   },
   {
+    name: 'rebuild',
+    title: 'Rebuild of a counting view over 1,000,000 events',
+    load: async () => (await import('./view-rebuild.ts')).viewRebuild,
+  },
+  {
     name: 'open',
     title: 'Open a file with 1,000,000 events, and replay them',
     load: async () => (await import('./open-and-replay.ts')).openAndReplay,

@@ -10,6 +10,8 @@ export interface CaughtUpWait {
   readonly topics: readonly string[]
   /** Resolves when something may have changed, at the latest some milliseconds later; throws when nobody shall wait longer. */
   readonly pause: (lookMs: number) => Promise<void>
+  /** Whether there is no sense in waiting any more. Default: never. */
+  readonly isOver?: () => boolean
 }
 
 /** What there is to wait for; `undefined`: nothing. None: all that was published. */
@@ -27,7 +29,7 @@ const lookMaxMs = 250
  * Places on topics that the group does not read do not count.
  */
 export async function caughtUp(
-  { engine, group, topics, pause }: CaughtUpWait,
+  { engine, group, topics, pause, isOver = () => false }: CaughtUpWait,
   places: readonly TopicPosition[],
 ): Promise<void> {
   let lookMs = lookMinMs
@@ -45,7 +47,7 @@ export async function caughtUp(
     const isThere = wanted?.every(({ topic, partition, offset }) =>
       lag.some((one) => one.topic === topic && one.partition === partition && one.next > offset),
     )
-    if (isThere === true) return
+    if (isThere === true || isOver()) return
     await wait()
   }
 }

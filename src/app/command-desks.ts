@@ -7,11 +7,10 @@ import {
   type Decider,
   type DeskSetup,
   Gates,
-  InlineViews,
+  InlineCopies,
   isAsked,
   replyOfError,
   replyTo,
-  viewNamespace,
 } from '../domain/index.ts'
 import type { Engine } from '../engine/index.ts'
 import type { Clock, Random } from '../kernel/index.ts'
@@ -44,21 +43,15 @@ export function deskSetupOf(
   return { engine, clock, random, group, source: `/${app.name}/${service.name}` }
 }
 
-/** What keeps the inline views of an app; `undefined`: it has none. */
-export function inlineViewsOf(app: AppParts, engine: Engine): InlineViews | undefined {
-  const inline = app.views.filter((view) => view.inline)
-  if (inline.length === 0) return undefined
-  return new InlineViews(
-    engine.state,
-    inline.map((view) => ({ view, namespace: viewNamespace(app.name, view) })),
-  )
+/** What keeps the inline views of an app; `undefined`: it has no views. */
+export function inlineCopiesOf(app: AppParts, { engine, clock }: Workplace): InlineCopies | undefined {
+  return app.views.length === 0 ? undefined : new InlineCopies(engine, app.name, clock, app.views)
 }
 
 /** Puts the deciders and boundaries of an app to work. */
 export function commandDesks(app: AppParts, workplace: Workplace): CommandDesks {
-  const { engine } = workplace
   const desks = new Map<string, CommandDesk>()
-  const views = inlineViewsOf(app, engine)
+  const views = inlineCopiesOf(app, workplace)
   const gates = new Gates()
   for (const service of app.services) {
     for (const decider of service.deciders) {

@@ -154,18 +154,6 @@ export class AskFailedError extends MillraceError<
   }
 }
 
-/** An inline view that was to be rebuilt while deciders write it. */
-export class InlineViewRebuildError extends MillraceError<'INLINE_VIEW_REBUILD', { readonly view: string }> {
-  constructor(view: string) {
-    super({
-      code: 'INLINE_VIEW_REBUILD',
-      problem: `Inline view "${view}" cannot be rebuilt while commands change it.`,
-      remedy: 'Raise its version: the next start builds it from the event store before it takes commands.',
-      details: { view },
-    })
-  }
-}
-
 /** Deciders on an engine that keeps no event store, or does not commit it together with state. */
 export class StoreMissingError extends MillraceError<
   'STORE_MISSING',

@@ -12,7 +12,6 @@ export {
   HandlerMissingError,
   HandlerTakenError,
   HandlerUnknownError,
-  InlineViewRebuildError,
   NameInvalidError,
   NameTakenError,
   PublishInvalidError,

@@ -5,7 +5,6 @@ import {
   type Decider,
   type View,
   type ViewReader,
-  viewNamespace,
 } from '../domain/index.ts'
 import type { Engine, TopicPosition } from '../engine/index.ts'
 import { type Clock, type Random, sleep } from '../kernel/index.ts'
@@ -17,6 +16,7 @@ import {
   deadLetterNamespace,
   deadLettersOf,
   type Handler,
+  type Haste,
   type Lag,
   onRequests,
   Subscription,
@@ -28,19 +28,12 @@ import type { Saga, SignalSet } from '../saga/index.ts'
 import { channels } from '../telemetry/index.ts'
 import { caughtUp, placesOf } from './caught-up.ts'
 import { CommandBus } from './command-bus.ts'
-import { answerParts, type CommandDesks, deskSetupOf, desksByType, inlineViewsOf } from './command-desks.ts'
-import {
-  HandlerUnknownError,
-  InlineViewRebuildError,
-  PublishInvalidError,
-  SagaUnknownError,
-  ViewUnknownError,
-} from './errors.ts'
+import { answerParts, type CommandDesks, deskSetupOf, desksByType, inlineCopiesOf } from './command-desks.ts'
+import { HandlerUnknownError, PublishInvalidError, SagaUnknownError, ViewUnknownError } from './errors.ts'
 import { LiveSaga } from './live-saga.ts'
-import { LiveView } from './live-view.ts'
+import { LiveViews } from './live-views.ts'
 import type { AppParts, Part } from './parts.ts'
 import { quietAt } from './quiet.ts'
-import { beginRebuild, finishRebuild } from './rebuild.ts'
 import { ReplyListener } from './reply-listener.ts'
 import type { AskOptions, RunningApp, SagaClient } from './running-app.ts'
 import { enlist, subscriptionsOf } from './running-subscriptions.ts'
@@ -75,6 +68,7 @@ export class LiveApp implements RunningApp {
   readonly #delayed: DelayedCommands
   readonly #subscriptions = new Map<string, Subscription>()
   readonly #sagas = new Map<string, LiveSaga>()
+  readonly #views: LiveViews
   readonly #end = new AbortController()
   #fail: (error: unknown) => void = () => undefined
   /** Takes this start off the lists of those that run. */
@@ -98,6 +92,18 @@ export class LiveApp implements RunningApp {
     const onError = (error: unknown): void => void this.#abandon(error)
     const { signal } = this.#end
     this.#delayed = new DelayedCommands({ engine, clock, topics, app: app.name, onError })
+    this.#views = new LiveViews({
+      app: app.name,
+      views: app.views,
+      engine,
+      clock,
+      subscribe: (part, haste) => this.#subscribe(part, haste),
+      unsubscribe: (group) => this.#unsubscribe(group),
+      somethingHappens: (lookMs, waiting) => this.#somethingHappens(lookMs, waiting),
+      check: () => this.#check(),
+      onError,
+      signal,
+    })
     this.#bus = new CommandBus({
       app,
       engine,
@@ -121,8 +127,8 @@ export class LiveApp implements RunningApp {
       stopListening()
     }
     try {
-      await finishRebuild(engine, parts)
       for (const part of parts) await this.#subscribe(part)
+      await this.#views.start()
     } catch (error) {
       await this.#abandon(error)
       throw error
@@ -190,22 +196,14 @@ export class LiveApp implements RunningApp {
     this.#check()
     const { app } = this.#options
     const setup = deskSetupOf(app, decider, this.#options)
-    const views = inlineViewsOf(app, this.engine)
+    const views = inlineCopiesOf(app, this.#options)
     return closeBooks(setup, decider, stream, { carry: carry as unknown as (state: unknown) => Message, views })
   }
 
   view<State>(view: View<State>): ViewReader<State> {
-    const { app, engine } = this.#options
-    const known = app.views.find((one) => one.name === view?.name && one.version === view.version)
-    if (known === undefined) throw new ViewUnknownError(String(view?.name), this.name)
-    const owner = view.inline ? undefined : { group: this.#partOf(known.handler).group }
-    return new LiveView<State>(engine, viewNamespace(this.name, view), {
-      owner,
-      rebuild: () => this.#rebuild(view),
-      caughtUp: async (places, signal) => {
-        if (!view.inline) await this.#caughtUp(this.#partOf(known.handler), places, signal)
-      },
-    })
+    const reader = this.#views.reader(view)
+    if (reader === undefined) throw new ViewUnknownError(String(view?.name), this.name)
+    return reader
   }
 
   async waitFor(
@@ -238,7 +236,7 @@ export class LiveApp implements RunningApp {
       this.#check()
       options.signal?.throwIfAborted()
       const before = ends
-      ends = (await quietAt(this.engine, this.name)) ?? ''
+      ends = this.#views.isSettled ? ((await quietAt(this.engine, this.name)) ?? '') : ''
       // Only if nothing was published while the groups were looked at, one after the other, all of them are done.
       if (ends !== '' && ends === before) return
       if (ends === '') await this.#somethingHappens(lookMs, options.signal)
@@ -248,7 +246,7 @@ export class LiveApp implements RunningApp {
 
   async lag(): Promise<readonly Lag[]> {
     const lags: Lag[] = []
-    for (const { group } of this.#parts) {
+    for (const group of [...this.#parts.map((part) => part.group), ...this.#views.groups]) {
       const description = await this.engine.groups.describe(group)
       const partitions = description?.lag ?? []
       lags.push({
@@ -277,6 +275,7 @@ export class LiveApp implements RunningApp {
       if (this.#failure === undefined) {
         await this.#delayed.stop()
         await this.#bus.settled()
+        await this.#views.stop()
         await Promise.all([...this.#subscriptions.values()].map((one) => one.stop(stopTimeoutMs)))
       }
     } finally {
@@ -285,12 +284,27 @@ export class LiveApp implements RunningApp {
     }
   }
 
-  async #subscribe(part: Part): Promise<void> {
+  async #subscribe(part: Part, haste?: Haste): Promise<void> {
     const { engine, clock, random, topics, sessionTimeoutMs } = this.#options
-    const setup = { ...part, app: this.name, engine, clock, random, topics, sessionTimeoutMs }
+    const setup = {
+      ...part,
+      ...(haste !== undefined && { haste }),
+      app: this.name,
+      engine,
+      clock,
+      random,
+      topics,
+      sessionTimeoutMs,
+    }
     const subscription = new Subscription(setup, (error) => void this.#abandon(error))
     this.#subscriptions.set(part.group, subscription)
     await subscription.start()
+  }
+
+  async #unsubscribe(group: string): Promise<void> {
+    const subscription = this.#subscriptions.get(group)
+    await subscription?.stop(this.#options.stopTimeoutMs)
+    this.#subscriptions.delete(group)
   }
 
   /** The engine failed, or something that must not happen did: nothing more is handled. */
@@ -323,23 +337,6 @@ export class LiveApp implements RunningApp {
       await this.#somethingHappens(lookMs, signal)
     }
     await caughtUp({ engine: this.engine, group, topics: topicsOf(handler.events), pause }, places)
-  }
-
-  async #rebuild(view: View): Promise<void> {
-    this.#check()
-    if (view.inline) throw new InlineViewRebuildError(view.name)
-    const { engine, stopTimeoutMs } = this.#options
-    const part = this.#partOf(view.handler)
-    await this.#subscriptions.get(part.group)?.stop(stopTimeoutMs)
-    try {
-      await beginRebuild(engine, this.name, part)
-    } finally {
-      await this.#subscribe(part)
-    }
-  }
-
-  #partOf(handler: Handler): Part {
-    return this.#parts.find((one) => one.handler === handler) as Part
   }
 
   async #watchDeadLetters(): Promise<void> {

@@ -1,60 +1,81 @@
-import type { CommandOutcome, ViewChange, ViewEntry, ViewReader } from '../domain/index.ts'
-import type { Engine, StateEntry, StateOwner, StateRange, TopicPosition } from '../engine/index.ts'
+import {
+  type CommandOutcome,
+  differences,
+  type RebuildOptions,
+  type View,
+  type ViewChange,
+  type ViewCopies,
+  type ViewCopy,
+  type ViewEntry,
+  type ViewReader,
+  type ViewRegister,
+} from '../domain/index.ts'
+import type { Engine, StateRange, TopicPosition } from '../engine/index.ts'
+import type { Json } from '../kernel/index.ts'
+import { partitionFor } from '../record/index.ts'
 
 import { placesOf } from './caught-up.ts'
 
 const pageSize = 1000
+/** Into so many parts keys are divided for a canary. */
+const canaryParts = 1_000_000
 
-/** Reads a view from the state store. */
+/** What reading a view needs beside the engine. */
+export interface LiveViewParts {
+  /** The copies as this process knows them. */
+  readonly register: () => ViewRegister
+  readonly copies: ViewCopies
+  readonly rebuild: (options?: RebuildOptions) => Promise<void>
+  /** Waits until the live copy has taken in what an outcome led to, or what stands at these places. */
+  readonly caughtUp: (what: CommandOutcome | readonly TopicPosition[], signal?: AbortSignal) => Promise<void>
+  /** Resolves when another copy may be live. */
+  readonly moved: (signal: AbortSignal) => Promise<void>
+}
+
+/** Reads a view from the state store: the copy that is live, whatever version has made it. */
 export class LiveView<State> implements ViewReader<State> {
+  readonly copies: ViewCopies
   readonly #engine: Engine
-  readonly #namespace: string
-  readonly #owner: StateOwner | undefined
-  readonly #rebuild: () => Promise<void>
-  readonly #caughtUp: (places: readonly TopicPosition[], signal?: AbortSignal) => Promise<void>
+  readonly #view: View<State>
+  readonly #parts: LiveViewParts
 
-  constructor(
-    engine: Engine,
-    namespace: string,
-    parts: {
-      /** Whose state it is, where state lives with its owner. */
-      readonly owner: StateOwner | undefined
-      readonly rebuild: () => Promise<void>
-      /** Waits until the view has taken in these places; none: all that was published. */
-      readonly caughtUp: (places: readonly TopicPosition[], signal?: AbortSignal) => Promise<void>
-    },
-  ) {
+  constructor(engine: Engine, view: View<State>, parts: LiveViewParts) {
+    this.copies = parts.copies
     this.#engine = engine
-    this.#namespace = namespace
-    this.#owner = parts.owner
-    this.#rebuild = parts.rebuild
-    this.#caughtUp = parts.caughtUp
+    this.#view = view
+    this.#parts = parts
   }
 
   async get(key: string): Promise<State | undefined> {
-    const entry = await this.#engine.state.get(this.#namespace, key, this.#owner)
-    return entry?.value as State | undefined
+    const { live, next, canary } = this.#parts.register()
+    const isCanary = next !== null && canary > 0 && partitionFor(key, canaryParts) < canary * canaryParts
+    if (!isCanary) return this.#read(live, key)
+    const [shown, other] = await Promise.all([this.#read(next, key), this.#read(live, key)])
+    this.copies.countCanary(differences(other as Json | undefined, shown as Json | undefined).length > 0)
+    return shown
   }
 
   async range(range?: StateRange): Promise<readonly ViewEntry<State>[]> {
-    return (await this.#engine.state.range(this.#namespace, range, this.#owner)).map(entryOf<State>)
+    return this.#page(this.#parts.register().live, range)
   }
 
   async *list(
     range: Pick<StateRange, 'prefix' | 'from' | 'to' | 'reverse'> = {},
   ): AsyncGenerator<ViewEntry<State>, void, void> {
+    // All pages come from one copy, also if another one becomes live meanwhile.
+    const { live } = this.#parts.register()
     let after: string | undefined
     for (;;) {
-      const next = { ...range, limit: pageSize, ...(after !== undefined && { after }) }
-      const page = await this.#engine.state.range(this.#namespace, next, this.#owner)
-      yield* page.map(entryOf<State>)
+      const page = await this.#page(live, { ...range, limit: pageSize, ...(after !== undefined && { after }) })
+      yield* page
       if (page.length < pageSize) return
       after = page.at(-1)?.key
     }
   }
 
   count(): Promise<number> {
-    return this.#engine.state.count(this.#namespace, this.#owner)
+    const { namespace, owner } = this.copies.standOf(this.#parts.register().live)
+    return this.#engine.state.count(namespace, owner)
   }
 
   async *watch(options: {
@@ -62,9 +83,23 @@ export class LiveView<State> implements ViewReader<State> {
     readonly prefix?: string
     readonly signal: AbortSignal
   }): AsyncGenerator<ViewChange<State>, void, void> {
-    const watched = this.#owner === undefined ? options : { ...options, owner: this.#owner }
-    for await (const change of this.#engine.state.watch(this.#namespace, watched)) {
-      yield { key: change.key, value: change.value as State | undefined }
+    while (!options.signal.aborted) {
+      const { live } = this.#parts.register()
+      const { namespace, owner } = this.copies.standOf(live)
+      const moved = new AbortController()
+      const signal = AbortSignal.any([options.signal, moved.signal])
+      this.#parts.moved(signal).then(
+        () => moved.abort(),
+        () => undefined,
+      )
+      try {
+        const watched = { ...options, signal, ...(owner !== undefined && { owner }) }
+        for await (const { key, value } of this.#engine.state.watch(namespace, watched)) {
+          yield { key, value: value === undefined ? undefined : this.#view.adapt(value, live.version) }
+        }
+      } finally {
+        moved.abort()
+      }
     }
   }
 
@@ -72,15 +107,22 @@ export class LiveView<State> implements ViewReader<State> {
     what: CommandOutcome | readonly TopicPosition[],
     options: { readonly signal?: AbortSignal } = {},
   ): Promise<void> {
-    const places = placesOf(what)
-    if (places !== undefined) await this.#caughtUp(places, options.signal)
+    if (placesOf(what) !== undefined) await this.#parts.caughtUp(what, options.signal)
   }
 
-  rebuild(): Promise<void> {
-    return this.#rebuild()
+  rebuild(options?: RebuildOptions): Promise<void> {
+    return this.#parts.rebuild(options)
   }
-}
 
-function entryOf<State>(entry: StateEntry): ViewEntry<State> {
-  return { key: entry.key, value: entry.value as State }
+  async #read(copy: ViewCopy, key: string): Promise<State | undefined> {
+    const { namespace, owner } = this.copies.standOf(copy)
+    const entry = await this.#engine.state.get(namespace, key, owner)
+    return entry === undefined ? undefined : this.#view.adapt(entry.value, copy.version)
+  }
+
+  async #page(copy: ViewCopy, range: StateRange | undefined): Promise<readonly ViewEntry<State>[]> {
+    const { namespace, owner } = this.copies.standOf(copy)
+    const page = await this.#engine.state.range(namespace, range, owner)
+    return page.map(({ key, value }) => ({ key, value: this.#view.adapt(value, copy.version) }))
+  }
 }

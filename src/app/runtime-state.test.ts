@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { accountDecider, Deposit, Open, Opened } from '../domain/account.test-support.ts'
 import { CreateInvoice, createInvoice } from '../domain/dcb-scenarios.test-support.ts'
-import { view } from '../domain/index.ts'
+import { type View, view } from '../domain/index.ts'
 import type { EmbeddedEngine } from '../embedded/index.ts'
 import { type Json, VirtualClock } from '../kernel/index.ts'
 import { fixed, none, on, publish, schedule, set } from '../runtime/index.ts'
@@ -85,6 +85,7 @@ describe('what the runtime keeps', () => {
       'parked:test.s.h': ['orders/0/a%2Fb%25%0A/0000000000000000'],
       'state:test.s.h': [key, 'other'],
       'view:test.totals:v1': ['all'],
+      views: ['test.totals'],
     })
     expect(state['parked-keys:test.s.h']).toEqual({
       [`orders/0/${key}`]: { head: 'test.s.h/orders/0/0000000000000001' },
@@ -119,7 +120,8 @@ describe('what the runtime keeps', () => {
     const told = new Set([...page.matchAll(/[`"]([a-zA-Z0-9]+)[`"]/g)].map(([, name]) => name))
     expect(fields.filter((field) => !told.has(field))).toEqual([])
     for (const namespace of Object.keys(state)) {
-      expect(page).toContain(`| \`${namespace.slice(0, namespace.indexOf(':') + 1)}<`)
+      const told = namespace.includes(':') ? `${namespace.slice(0, namespace.indexOf(':') + 1)}<` : `${namespace}\``
+      expect(page).toContain(`| \`${told}`)
     }
   })
 
@@ -149,40 +151,71 @@ describe('what the runtime keeps', () => {
       'commands:test.s.create-invoice:3000000': {
         'c3 urn:millrace:app': { events: [expect.objectContaining({ type: 'InvoiceCreated' })] },
       },
-      'inline-views': { 'view:test.all:v1': { position: 0, done: true } },
+      'closed-epochs:test': { '0': null },
+      'inline-views': { test: { epoch: 1, cutting: false }, 'view:test.all:v1': { position: 0, done: true } },
       'snapshots:test.s.account:v1': {
         'account-a': { state: { isOpen: true, balance: 0 }, version: 1, timeMs: startMs },
       },
       'view:test.all:v1': { n: 1 },
+      views: { 'test.all': expect.objectContaining({ previous: null, next: null }) },
     })
     const timers = (await engine.timers.list()).map(({ owner, id: timer, payload }) => [owner, timer, payload])
     expect(timers).toEqual([
       ['delayed-commands:test', 'c4 urn:millrace:app', expect.objectContaining({ type: 'Deposit' })],
     ])
-    for (const told of ['commands:<', 'snapshots:<', 'inline-views', 'delayed-commands:<', '<app>.replies']) {
+    for (const told of [
+      'commands:<',
+      'snapshots:<',
+      'closed-epochs:<',
+      'inline-views',
+      'delayed-commands:<',
+      '<app>.replies',
+    ]) {
       expect(page).toContain(`\`${told}`)
     }
   })
 
-  it('notes a rebuild as its page tells', async () => {
+  it('registers the copies of a view, and notes those that are given up, as its page tells', async () => {
     await using engine = await memoryEngine()
-    const totals = view('totals', { events: [Paid], key: () => 'all', initial: 0, on: { Paid: (n) => n + 1 } })
-    await using running = await app('test', { views: [totals] }).start({ engine })
-    await running.publish(Paid({ id: 'a', n: 1 }))
-    await running.idle()
+    const totals = (version: number): View<number> =>
+      view('totals', {
+        events: [Paid],
+        key: () => 'all',
+        initial: 0,
+        on: { Paid: (n) => n + 1 },
+        version,
+        rebuild: 'manual',
+      })
+    {
+      await using running = await app('test', { views: [totals(1)] }).start({ engine })
+      await running.publish(Paid({ id: 'a', n: 1 }))
+      await running.idle()
+    }
     const notes: unknown[] = []
     const commit = engine.commit.bind(engine)
     engine.commit = (batch, options) => {
-      for (const write of batch.state ?? []) if (write.namespace === 'rebuilds') notes.push(write)
+      for (const write of batch.state ?? []) if (write.namespace === 'dropped-views') notes.push(write)
       return commit(batch, options)
     }
-    await running.view(totals).rebuild()
-    const group = 'test.view:totals.v1'
-    const value = { app: 'test', group, namespace: 'view:test.totals:v1', topics: ['payments'] }
+    const second = totals(2)
+    await using running = await app('test', { views: [second] }).start({ engine, clock: new VirtualClock(startMs) })
+    const copy = { build: 1, inline: false, types: ['Paid'], topics: ['payments'] }
+    const live = { version: 1, ...copy }
+    const pace = { swap: 'manual', eventsPerSecond: null, paused: false, problem: null, sinceMs: startMs }
+    const next = { version: 2, ...copy, ...pace }
+    const registered = { live, previous: null, next, canary: 0, highestVersion: 2, lastBuild: 1 }
+    expect((await stateOf(engine))['views']).toEqual({ 'test.totals': registered })
+    await running.view(second).copies.drop('next')
+    while (notes.length < 2) await running.deadLetters.count()
+    const key = 'test.view:totals.v2'
+    const value = { app: 'test', namespace: 'view:test.totals:v2', inline: false }
     expect(notes).toEqual([
-      { kind: 'set', namespace: 'rebuilds', key: group, value },
-      { kind: 'delete', namespace: 'rebuilds', key: group },
+      { kind: 'set', namespace: 'dropped-views', key, value },
+      { kind: 'delete', namespace: 'dropped-views', key },
     ])
-    for (const name of ['rebuilds', ...Object.keys(value)]) expect(page).toMatch(new RegExp(`[\`"]${name}[\`"]`))
+    expect(await engine.groups.list()).toEqual(['test.view:totals.v1'])
+    for (const name of ['views', 'dropped-views', ...Object.keys({ ...registered, ...next, ...value })]) {
+      expect(page).toMatch(new RegExp(`[\`"]${name}[\`"]`))
+    }
   })
 })

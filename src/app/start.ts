@@ -1,4 +1,4 @@
-import { type CommandDesk, viewNamespace } from '../domain/index.ts'
+import type { CommandDesk } from '../domain/index.ts'
 import type { Engine, EngineSource } from '../engine/index.ts'
 import {
   type Clock,
@@ -17,7 +17,6 @@ import { type CommandDesks, checkStore, commandDesks } from './command-desks.ts'
 import { handledTypes } from './command-handlers.ts'
 import { EngineLacksError, GuaranteeMissingError } from './errors.ts'
 import { explain, type Ground, lackingFor } from './explain.ts'
-import { buildInlineViews } from './inline-build.ts'
 import { LiveApp } from './live-app.ts'
 import { groupOf } from './names.ts'
 import type { AppParts, Part } from './parts.ts'
@@ -63,7 +62,6 @@ export async function startApp(app: AppParts, options: StartOptions): Promise<Ru
     const desks = commandDesks(app, { engine, clock, random })
     const parts = partsOf(app, { desks, clock, random })
     await createTopics(app, parts, topics)
-    await buildInlineViews(engine, app)
     const running = new LiveApp({
       app,
       parts,
@@ -118,7 +116,7 @@ function checkGuarantees(app: AppParts, ground: Ground): void {
   if (missing.length > 0) throw new GuaranteeMissingError(ground.name, missing)
 }
 
-/** Group, state and handler of each handler, decider, view and saga. */
+/** Group, state and handler of each handler, decider and saga. Those of views are found as they are built. */
 function partsOf(
   app: AppParts,
   { desks, clock, random }: { readonly desks: CommandDesks; readonly clock: Clock; readonly random: Random },
@@ -135,13 +133,6 @@ function partsOf(
       parts.push({ group, handler, source: `/${app.name}/${service.name}`, stateNamespace: handlerNamespace(group) })
     }
   }
-  for (const view of app.views) {
-    // Commits of deciders keep it, so nothing is subscribed.
-    if (view.inline) continue
-    const group = `${app.name}.view:${view.handler.name}`
-    const source = `/${app.name}/view/${view.name}`
-    parts.push({ group, handler: view.handler, source, stateNamespace: viewNamespace(app.name, view) })
-  }
   for (const saga of app.sagas) {
     const group = sagaGroup(app.name, saga.name)
     const handler = sagaHandler(saga, { app: app.name, clock, random })
@@ -156,6 +147,8 @@ async function createTopics(app: AppParts, parts: readonly Part[], topics: Topic
   const names = new Set([
     ...app.topics.map((declared) => declared.name),
     ...parts.flatMap(({ handler }) => topicsOf(handler.events)),
+    // Commits of deciders keep those that are inline, so nothing is subscribed.
+    ...app.views.filter(({ inline }) => !inline).flatMap(({ handler }) => topicsOf(handler.events)),
     ...deciders.flatMap(({ commands }) => topicsOf(commands)),
     ...deciders.filter(({ publish }) => publish).flatMap(({ events }) => topicsOf(events)),
     ...app.services.flatMap(({ answers }) => topicsOf(answers.map(({ query }) => query))),

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { view } from '../domain/index.ts'
-import { embedded } from '../embedded/index.ts'
-import { memoryEngine, Paid, Placed, temporaryFolder } from './app.test-support.ts'
+import { memoryEngine, Paid, Placed } from './app.test-support.ts'
 import { app, type RunningApp } from './index.ts'
 
 const totals = view('totals', {
@@ -68,40 +67,6 @@ describe('views', () => {
     expect(await running.view(totals).range()).toEqual(
       ['k0', 'k1', 'k2'].map((key) => ({ key, value: { placed: 4, paid: 0 } })),
     )
-  })
-
-  it('are rebuilt at the next start if a crash came between', async () => {
-    using folder = temporaryFolder()
-    const path = folder.path('app.db')
-    {
-      await using running = await shop.start({ engine: embedded({ path }) })
-      await publishTwelve(running)
-      await running.idle()
-      // As a crash leaves it: the note is there, progress is reset, the state is not.
-      const namespace = 'view:test.totals:v1'
-      const value = { app: 'test', group: 'test.view:totals.v1', namespace, topics: ['orders', 'payments'] }
-      await running.engine.commit({
-        state: [{ kind: 'set', namespace: 'rebuilds', key: 'test.view:totals.v1', value }],
-      })
-    }
-    await using engine = await embedded({ path }).open()
-    await engine.groups.reset('test.view:totals.v1', 'orders', 'earliest')
-    await using running = await shop.start({ engine })
-    await running.idle()
-    expect(await running.view(totals).get('k0')).toEqual({ placed: 4, paid: 0 })
-    expect(await engine.state.namespaces('rebuilds')).toEqual([])
-  })
-
-  it('cannot be rebuilt while another start of the app builds them', async () => {
-    await using engine = await memoryEngine()
-    await using running = await shop.start({ engine })
-    await using other = await shop.start({ engine })
-    await publishTwelve(running)
-    await running.idle()
-    await expect(running.view(totals).rebuild()).rejects.toMatchObject({ code: 'GROUP_ACTIVE' })
-    await running.publish(Placed({ id: 'a', n: 0 }))
-    await other.idle()
-    expect(await other.view(totals).get('k0')).toEqual({ placed: 5, paid: 0 })
   })
 
   it('must be those of the app', async () => {

@@ -48,6 +48,9 @@ const byErrorCode: Readonly<Record<string, number>> = {
   PARTITION_UNKNOWN: exitCodes.notFound,
   STREAM_UNKNOWN: exitCodes.notFound,
   TOPIC_UNKNOWN: exitCodes.notFound,
+  VIEW_BUILD_MISSING: exitCodes.notFound,
+  VIEW_NEVER_RUN: exitCodes.notFound,
+  VIEW_PREVIOUS_MISSING: exitCodes.notFound,
   FILE_DAMAGED: exitCodes.damaged,
   FILE_FOREIGN: exitCodes.damaged,
   RECORD_BATCH_DAMAGED: exitCodes.damaged,
@@ -57,6 +60,9 @@ const byErrorCode: Readonly<Record<string, number>> = {
   GROUP_ACTIVE: exitCodes.refused,
   GUARANTEE_MISSING: exitCodes.refused,
   TOPIC_EXISTS: exitCodes.refused,
+  VIEW_BEHIND: exitCodes.refused,
+  VIEW_BUILD_UNDER_WAY: exitCodes.refused,
+  VIEW_VERSION_DOWN: exitCodes.refused,
 }
 
 /** The exit code for an error with this code. */

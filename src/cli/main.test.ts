@@ -36,6 +36,8 @@ const readers: readonly (readonly [args: readonly string[], exitCode: number])[]
   [['views', 'ls'], 0],
   [['views', 'get', 'totals', 'all'], 0],
   [['views', 'range', 'totals'], 0],
+  [['views', 'status', 'totals'], 3],
+  [['views', 'diff', 'totals'], 3],
   [['streams', 'ls'], 0],
   [['streams', 'read', '--all'], 0],
   [['streams', 'describe', 's'], 3],
@@ -53,6 +55,8 @@ const writers: readonly (readonly string[])[] = [
   ['groups', 'delete', 'g', '--yes'],
   ['dead-letters', 'redrive', '--all', '--yes'],
   ['dead-letters', 'discard', '--all', '--yes'],
+  ['views', 'swap', 'totals', '--yes'],
+  ['views', 'pause', 'totals'],
 ]
 
 const newFileMakers = new Set(['create'])

@@ -43,13 +43,21 @@ describe('millrace views', () => {
     const { exitCode, stdout } = await run('views', 'ls')
     expect(exitCode).toBe(0)
     expect(rows(stdout).map((row) => row.split(/ +/))).toEqual([
-      ['totals', 'bank', '1', '1'],
-      ['daily', 'shop', '1', '1'],
-      ['daily', 'shop', '2', '25'],
-      ['totals', 'shop', '1', '1'],
+      ['totals', 'bank', 'v1', '-', '1'],
+      ['daily', 'shop', 'v1', '-', '1'],
+      ['daily', 'shop', 'v2', '-', '25'],
+      ['totals', 'shop', 'v1', '-', '1'],
     ])
     const { stdout: json } = await run('views', 'ls', '--json')
-    expect(JSON.parse(json)).toContainEqual({ app: 'shop', name: 'daily', version: 2, keyCount: 25 })
+    expect(JSON.parse(json)).toContainEqual({
+      app: 'shop',
+      name: 'daily',
+      version: 2,
+      build: 1,
+      copy: 'v2',
+      role: null,
+      keyCount: 25,
+    })
   })
 
   it('gets a key of the newest version, or of the one that is named', async () => {

@@ -5,7 +5,7 @@ import { evolved, settledState } from './decide.ts'
 import type { Decider } from './decider.ts'
 import { beforeRetry, type DeskSetup, EventTypes } from './desk-setup.ts'
 import { BooksUnbalancedError } from './errors.ts'
-import { commitWithViews, type InlineViews } from './inline-views.ts'
+import { commitWithViews, type InlineWriter } from './inline-views.ts'
 import { foldStream } from './stream-fold.ts'
 
 /** What closing the books of a stream did. */
@@ -31,7 +31,7 @@ export async function closeBooks(
   stream: string,
   parts: {
     readonly carry: (state: unknown) => Message
-    readonly views: InlineViews | undefined
+    readonly views: InlineWriter | undefined
   },
 ): Promise<ClosedBooks> {
   const { engine, group } = setup

@@ -7,7 +7,7 @@ import { accepted, type CommandOutcome, rejected, rejectedByTombstone } from './
 import { checkedDecision } from './decide.ts'
 import { beforeRetry, type DeskSetup, EventTypes, inContextOf } from './desk-setup.ts'
 import type { Gates } from './gates.ts'
-import { commitWithViews, type InlineViews } from './inline-views.ts'
+import { commitWithViews, type InlineWriter } from './inline-views.ts'
 import { isRejection, type Rejection } from './rejection.ts'
 
 /** What was decided about a command, before it is committed. */
@@ -25,7 +25,7 @@ export class BoundaryDesk {
   readonly types: EventTypes
   readonly #setup: DeskSetup
   readonly #boundary: Boundary
-  readonly #views: InlineViews | undefined
+  readonly #views: InlineWriter | undefined
   readonly #gates: Gates
 
   constructor(
@@ -33,7 +33,7 @@ export class BoundaryDesk {
     boundary: Boundary,
     parts: {
       readonly memory: CommandMemory
-      readonly views: InlineViews | undefined
+      readonly views: InlineWriter | undefined
       /** Shared by all boundaries of an app: those that read the same tag wait for each other instead of meeting in the store. */
       readonly gates: Gates
     },

@@ -19,7 +19,7 @@ import { accepted, type CommandOutcome, rejected, rejectedByTombstone } from './
 import type { Decider } from './decider.ts'
 import type { DeskSetup, WaitingCommand } from './desk-setup.ts'
 import type { Gates } from './gates.ts'
-import type { InlineViews } from './inline-views.ts'
+import type { InlineWriter } from './inline-views.ts'
 import { isRejection, type Rejection } from './rejection.ts'
 import { isAsked, replyOfError, replyOfOutcome, replyTo } from './reply.ts'
 import { StreamDesk } from './stream-desk.ts'
@@ -53,7 +53,7 @@ export function idleHandler(decider: Decider | Boundary): Handler {
 export function commandDesk(
   setup: DeskSetup,
   decider: Decider | Boundary,
-  parts: { readonly views: InlineViews | undefined; readonly gates: Gates },
+  parts: { readonly views: InlineWriter | undefined; readonly gates: Gates },
 ): CommandDesk {
   const memory = new CommandMemory(setup.engine, setup.group, decider.rememberMs, setup.clock)
   if (decider.kind === 'boundary') {
@@ -102,7 +102,7 @@ function reporting(
   { group, clock }: DeskSetup,
   desk: { readonly execute: (command: Message) => Promise<CommandOutcome>; readonly plan: Plan },
   decider: Decider | Boundary,
-  views: InlineViews | undefined,
+  views: InlineWriter | undefined,
 ): CommandDesk {
   const report = (command: Message, outcome: CommandOutcome, startMs: number): void =>
     channels.decided.publish({
@@ -161,7 +161,7 @@ function planner(memory: CommandMemory, plan: Plan): Plan {
   }
 }
 
-function queueHandler(decider: Decider | Boundary, plan: Plan, views?: InlineViews): Handler {
+function queueHandler(decider: Decider | Boundary, plan: Plan, views?: InlineWriter): Handler {
   return handlerFrom(decider.commands as unknown as Subscribed, { name: decider.name }, async (command: Message) => {
     try {
       const { outcome, batch, events } = await plan(command)

@@ -93,3 +93,107 @@ export class BooksUnbalancedError extends MillraceError<
     })
   }
 }
+
+/** Nothing is being built of a view that was to be swapped, paused, compared or read in part. */
+export class ViewBuildMissingError extends MillraceError<'VIEW_BUILD_MISSING', { readonly view: string }> {
+  constructor(view: string) {
+    super({
+      code: 'VIEW_BUILD_MISSING',
+      problem: `No copy of view "${view}" is being built.`,
+      remedy: 'Raise the version of the view and start the app, or call rebuild() to build the same version again.',
+      details: { view },
+    })
+  }
+}
+
+/** A build of a view that was to begin while another one is under way. */
+export class ViewBuildUnderWayError extends MillraceError<
+  'VIEW_BUILD_UNDER_WAY',
+  { readonly view: string; readonly copy: string }
+> {
+  constructor(view: string, copy: string) {
+    super({
+      code: 'VIEW_BUILD_UNDER_WAY',
+      problem: `Copy ${copy} of view "${view}" is being built already.`,
+      remedy: 'Wait for it and swap it in, or drop it first.',
+      details: { view, copy },
+    })
+  }
+}
+
+/** A program that would build a version below the live one. */
+export class ViewVersionDownError extends MillraceError<
+  'VIEW_VERSION_DOWN',
+  { readonly view: string; readonly liveVersion: number; readonly version: number }
+> {
+  constructor(view: string, liveVersion: number, version: number) {
+    super({
+      code: 'VIEW_VERSION_DOWN',
+      problem: `Version ${liveVersion} of view "${view}" is live, and this program declares version ${version}.`,
+      remedy: 'Roll back to the previous copy, or declare a version above the live one.',
+      details: { view, liveVersion, version },
+    })
+  }
+}
+
+/** A copy that was to serve reads before it has taken in what was published. */
+export class ViewBehindError extends MillraceError<
+  'VIEW_BEHIND',
+  { readonly view: string; readonly copy: string; readonly eventsBehind: number; readonly isRun: boolean }
+> {
+  constructor(view: string, copy: string, eventsBehind: number, isRun: boolean) {
+    super({
+      code: 'VIEW_BEHIND',
+      problem: `Copy ${copy} of view "${view}" is ${eventsBehind} events behind${isRun ? '' : ', and no program that knows its version is running'}. The live copy stays.`,
+      remedy: isRun
+        ? 'Wait for it, or raise or lift its rate limit.'
+        : 'Start a program that declares this version, or accept that reads go back in time: { behind: "accept" }, --accept-behind.',
+      details: { view, copy, eventsBehind, isRun },
+    })
+  }
+}
+
+/** A view without a previous copy that was to be rolled back. */
+export class ViewPreviousMissingError extends MillraceError<'VIEW_PREVIOUS_MISSING', { readonly view: string }> {
+  constructor(view: string) {
+    super({
+      code: 'VIEW_PREVIOUS_MISSING',
+      problem: `View "${view}" has no previous copy: it was never swapped, or the copy was dropped.`,
+      remedy: 'Build the version that is wanted anew, under a higher number.',
+      details: { view },
+    })
+  }
+}
+
+/** A view that no app has run on this engine. */
+export class ViewNeverRunError extends MillraceError<
+  'VIEW_NEVER_RUN',
+  { readonly view: string; readonly app: string }
+> {
+  constructor(view: string, app: string) {
+    super({
+      code: 'VIEW_NEVER_RUN',
+      problem: `No app "${app}" has run a view "${view}" on this engine.`,
+      remedy: 'Start the app once, or correct the name.',
+      details: { view, app },
+    })
+  }
+}
+
+/** An event that the functions of an inline view cannot take, met while a copy is built from the event store. */
+export class ViewEventFailedError extends MillraceError<
+  'VIEW_EVENT_FAILED',
+  { readonly view: string; readonly type: string; readonly position: number }
+> {
+  constructor(view: string, type: string, position: number, cause: unknown) {
+    super(
+      {
+        code: 'VIEW_EVENT_FAILED',
+        problem: `View "${view}" cannot take the ${type} at position ${position} of the event store: ${cause instanceof Error ? cause.message : String(cause)}.`,
+        remedy: 'Mend the function of the view and raise its version; it is built anew from the first event.',
+        details: { view, type, position },
+      },
+      { cause },
+    )
+  }
+}

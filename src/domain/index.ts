@@ -28,6 +28,13 @@ export {
   InlineViewForgetsError,
   StreamBeginningGoneError,
   StreamEventUnknownError,
+  ViewBehindError,
+  ViewBuildMissingError,
+  ViewBuildUnderWayError,
+  ViewEventFailedError,
+  ViewNeverRunError,
+  ViewPreviousMissingError,
+  ViewVersionDownError,
 } from './errors.ts'
 export { Gates } from './gates.ts'
 export {
@@ -39,7 +46,10 @@ export {
   type StorePoint,
   type StreamPoint,
 } from './history.ts'
-export { commitWithViews, InlineViews } from './inline-views.ts'
+export { handOver, InlineCopies } from './inline-copies.ts'
+export { InlineFollower } from './inline-follower.ts'
+export { type InlineNoteEntry, inlineNamespace, readNote } from './inline-notes.ts'
+export { differences } from './json-difference.ts'
 export { type Projection, type ProjectionOptions, projection } from './projection.ts'
 export { isRejection, type Rejection, reject } from './rejection.ts'
 export {
@@ -53,5 +63,31 @@ export {
   replyTopicAttribute,
 } from './reply.ts'
 export type { SnapshotOptions } from './snapshot-rule.ts'
-export { type StateOf, type View, type ViewOptions, view, viewNamespace } from './view.ts'
-export type { ViewChange, ViewEntry, ViewReader } from './view-reader.ts'
+export { type RebuildPolicy, type StateOf, type View, type ViewOptions, view } from './view.ts'
+export { type Handover, type SwapOptions, ViewCopies } from './view-copies.ts'
+export {
+  copyName,
+  copyOf,
+  isSameCopy,
+  type ViewBuild,
+  type ViewCopy,
+  viewGroup,
+  viewNamespace,
+} from './view-copy.ts'
+export type { DifferingKey, ViewDifference } from './view-difference.ts'
+export { finishDrops } from './view-drops.ts'
+export { type CopyProgress, hasReached } from './view-progress.ts'
+export type { RebuildOptions, ViewChange, ViewEntry, ViewReader } from './view-reader.ts'
+export {
+  copiesIn,
+  firstRegister,
+  type RegisterEntry,
+  readRegister,
+  registerKey,
+  registerNamespace,
+  registerOf,
+  registerWrites,
+  type ViewRegister,
+  withBuild,
+} from './view-register.ts'
+export type { BuildStatus, CanaryStatus, CopyStatus, ViewStatus } from './view-status.ts'

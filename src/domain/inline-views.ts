@@ -36,6 +36,18 @@ const sharedByStore = new WeakMap<StateStore, Shared>()
 /** Values that are kept, of all views together; the one that was changed longest ago goes first. */
 const cachedMax = 20_000
 
+/** Who keeps inline views in the commits of events. */
+export interface InlineWriter {
+  /**
+   * Commits events together with what they change.
+   *
+   * @throws InlineViewForgetsError `INLINE_VIEW_FORGETS`, and what the functions of the views and the commit throw
+   */
+  commit(events: readonly Message[], commit: Parameters<CommitWithin>[0]): Promise<CommitOutcome>
+  /** Throws what `commit` would throw for these events, as far as that can be told before. */
+  rehearse(events: readonly Message[]): Promise<void>
+}
+
 /**
  * Keeps views up to date in the commits of the events themselves.
  *
@@ -46,7 +58,7 @@ const cachedMax = 20_000
  * Keys are never forgotten, since the revisions of one that is made anew begin again, and a process that still knows the old value
  * could not tell.
  */
-export class InlineViews {
+export class InlineViews implements InlineWriter {
   readonly #store: StateStore
   readonly #views: readonly { readonly view: View; readonly namespace: string; readonly types: ReadonlySet<string> }[]
   readonly #shared: Shared
@@ -62,11 +74,6 @@ export class InlineViews {
     this.#shared = shared
   }
 
-  /**
-   * Commits events together with what they change.
-   *
-   * @throws InlineViewForgetsError `INLINE_VIEW_FORGETS`, and what the functions of the views and the commit throw
-   */
   async commit(events: readonly Message[], commit: Parameters<CommitWithin>[0]): Promise<CommitOutcome> {
     const keyed = this.#keyed(events)
     if (keyed.length === 0) return commit([])
@@ -88,7 +95,6 @@ export class InlineViews {
     })
   }
 
-  /** Throws what {@link InlineViews.commit} would throw for these events, as far as that can be told before. */
   async rehearse(events: readonly Message[]): Promise<void> {
     const keyed = this.#keyed(events)
     applied(keyed, await this.#loaded(keyed))
@@ -132,7 +138,7 @@ export class InlineViews {
 /** Commits a batch, together with what its events change in inline views, if there are any. */
 export function commitWithViews(
   engine: Engine,
-  views: InlineViews | undefined,
+  views: InlineWriter | undefined,
   batch: WriteBatch,
   events: readonly Message[],
 ): Promise<CommitOutcome> {

@@ -12,7 +12,7 @@ import { accepted, type CommandOutcome, rejected, rejectedByTombstone } from './
 import { checkedDecision, evolved, settledState } from './decide.ts'
 import type { Decider } from './decider.ts'
 import { beforeRetry, type DeskSetup, EventTypes, inContextOf, type WaitingCommand } from './desk-setup.ts'
-import { commitWithViews, type InlineViews } from './inline-views.ts'
+import { commitWithViews, type InlineWriter } from './inline-views.ts'
 import { isRejection, type Rejection } from './rejection.ts'
 import { type StreamState, StreamStates } from './stream-states.ts'
 
@@ -42,10 +42,10 @@ export class StreamDesk {
   readonly memory: CommandMemory
   readonly #setup: DeskSetup
   readonly #decider: Decider
-  readonly #views: InlineViews | undefined
+  readonly #views: InlineWriter | undefined
   readonly #lanes = new Map<string, Waiting[]>()
 
-  constructor(setup: DeskSetup, decider: Decider, memory: CommandMemory, views: InlineViews | undefined) {
+  constructor(setup: DeskSetup, decider: Decider, memory: CommandMemory, views: InlineWriter | undefined) {
     this.#setup = setup
     this.#decider = decider
     this.#views = views

@@ -1,5 +1,7 @@
 import type { StateRange, TopicPosition } from '../engine/index.ts'
 import type { CommandOutcome } from './command-outcome.ts'
+import type { RebuildPolicy } from './view.ts'
+import type { ViewCopies } from './view-copies.ts'
 
 /** One key of a view with its state. */
 export interface ViewEntry<State> {
@@ -36,11 +38,22 @@ export interface ViewReader<State> {
    */
   waitFor(what: CommandOutcome | readonly TopicPosition[], options?: { readonly signal?: AbortSignal }): Promise<void>
   /**
-   * Forgets the view and builds it anew from the earliest records that are there. Readers see it grow meanwhile: await
-   * `idle()` for the whole. Resolves when rebuilding has begun. A crash in between begins it again at the next start.
+   * Builds the version that the program declares anew beside the live copy, from the earliest records that are there; reads are
+   * served from the live copy until the new one takes its place. To repair a view, or to build a version again that was
+   * dropped. Resolves when building has begun. After a crash it goes on where it was.
    *
-   * @throws GroupActiveError `GROUP_ACTIVE`: another start of the app runs the same view. InlineViewRebuildError
-   *   `INLINE_VIEW_REBUILD`: an inline view is built anew by a start with another version of it.
+   * @throws ViewBuildUnderWayError `VIEW_BUILD_UNDER_WAY`, ViewVersionDownError `VIEW_VERSION_DOWN`: a higher version is live,
+   *   OptionsInvalidError `OPTIONS_INVALID`
    */
-  rebuild(): Promise<void>
+  rebuild(options?: RebuildOptions): Promise<void>
+  /** How far the copies of the view are; swap, roll back, compare. */
+  readonly copies: ViewCopies
+}
+
+/** How a copy of a view is built. */
+export interface RebuildOptions {
+  /** At most so many events a second. Default: as fast as it can. */
+  readonly eventsPerSecond?: number
+  /** When it takes the place of the live one. Default: as the view says. */
+  readonly swap?: RebuildPolicy
 }

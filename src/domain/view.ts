@@ -1,4 +1,4 @@
-import { frozenJson, type OptionProblem, OptionsInvalidError } from '../kernel/index.ts'
+import { frozenJson, type Json, type OptionProblem, OptionsInvalidError } from '../kernel/index.ts'
 import type { AnyEventDefinition, Message, MessageOf, ReadonlyData } from '../message/index.ts'
 import { type DeadLetterMode, type Handler, none, on, remove, set } from '../runtime/index.ts'
 import { definitionListProblems, functionProblems, unknownOptions } from './decider-problems.ts'
@@ -18,8 +18,22 @@ export interface ViewOptions<Events extends readonly AnyEventDefinition[], State
       event: Extract<MessageOf<Events[number]>, { readonly type: Type }>,
     ) => ReadonlyData<State> | undefined
   }
-  /** A whole number from 1. Raise it when the functions change: the view is then built anew, from zero. Default 1. */
+  /**
+   * A whole number from 1. Raise it when the functions change: the view is then built anew, from zero, beside the version
+   * that is live, which goes on serving reads until the new one takes its place. Default 1.
+   */
   readonly version?: number
+  /**
+   * When a copy that is built anew takes the place of the live one. `'when-caught-up'`: as soon as it has taken in all that
+   * was published, and no process runs the program of the version before it any more. `'manual'`: when
+   * `running.view(…).copies.swap()` or `millrace views swap` says so. Default `'when-caught-up'`.
+   */
+  readonly rebuild?: RebuildPolicy
+  /**
+   * What this program shows of a value that another version has made, while that version is live: values change their shape
+   * with their version. Default: the value as it is.
+   */
+  readonly adapt?: (value: Json, version: number) => State
   /**
    * `true`: it is kept up to date in the commits of the deciders that append its events, so whoever asked reads their own
    * writes. It takes events of deciders only, not what is published, and its functions forget no key. Default `false`: it
@@ -30,12 +44,18 @@ export interface ViewOptions<Events extends readonly AnyEventDefinition[], State
   readonly onDeadLetter?: DeadLetterMode
 }
 
+/** When a copy of a view that is built anew takes the place of the live one. */
+export type RebuildPolicy = 'when-caught-up' | 'manual'
+
 /** A read model: state per key, built from events, exactly once. Made by {@link view}. */
 export interface View<State = unknown> {
   readonly name: string
   readonly version: number
   readonly initial: State
   readonly inline: boolean
+  readonly rebuild: RebuildPolicy
+  /** What is shown of a value that was made by a version, this one or another. */
+  adapt(value: Json, version: number): State
   /** What the runtime runs. */
   readonly handler: Handler
   /** An event of whatever version as the current version of its definition. */
@@ -102,6 +122,9 @@ export function view<const Events extends readonly [AnyEventDefinition, ...AnyEv
     version,
     initial,
     inline: options.inline ?? false,
+    rebuild: options.rebuild ?? 'when-caught-up',
+    adapt: (value: Json, from: number) =>
+      from === version || options.adapt === undefined ? (value as State) : options.adapt(value, from),
     handler: Object.freeze({ ...handler, skipsWithoutKey: true }),
     read: (event: Message) => definitions.get(event.type)?.read(event) ?? event,
     keyOf: options.key as (event: Message) => string | undefined,
@@ -109,12 +132,7 @@ export function view<const Events extends readonly [AnyEventDefinition, ...AnyEv
   })
 }
 
-/** Namespace in which an engine keeps the state of a view of an app. */
-export function viewNamespace(app: string, view: { readonly name: string; readonly version: number }): string {
-  return `view:${app}.${view.name}:v${view.version}`
-}
-
-const viewOptions = ['events', 'key', 'initial', 'on', 'version', 'inline', 'onDeadLetter']
+const viewOptions = ['events', 'key', 'initial', 'on', 'version', 'inline', 'onDeadLetter', 'rebuild', 'adapt']
 
 /** Options after their types have done their work. */
 interface ErasedViewOptions {
@@ -122,6 +140,8 @@ interface ErasedViewOptions {
   readonly key?: unknown
   readonly inline?: unknown
   readonly on?: unknown
+  readonly rebuild?: unknown
+  readonly adapt?: unknown
 }
 
 function checkView(name: string, version: number, given: ErasedViewOptions | undefined): void {
@@ -136,6 +156,12 @@ function checkView(name: string, version: number, given: ErasedViewOptions | und
   if (typeof options.key !== 'function') problems.push({ option: 'key', problem: 'is not a function' })
   if (!['boolean', 'undefined'].includes(typeof options.inline)) {
     problems.push({ option: 'inline', problem: 'is neither true nor false' })
+  }
+  if (!['when-caught-up', 'manual', undefined].includes(options.rebuild as string | undefined)) {
+    problems.push({ option: 'rebuild', problem: "is neither 'when-caught-up' nor 'manual'" })
+  }
+  if (!['function', 'undefined'].includes(typeof options.adapt)) {
+    problems.push({ option: 'adapt', problem: 'is not a function' })
   }
   problems.push(...functionProblems('on', options.events, options.on))
   if (problems.length > 0) throw new OptionsInvalidError(`view ${JSON.stringify(name)}`, problems)

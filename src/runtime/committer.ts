@@ -13,8 +13,11 @@ const inFlightMax = 2
 const secondWeightMin = 512
 /** A batch of this weight takes no more. */
 const weightMax = 4096
-/** Progress alone over records that nobody wanted is committed this often, or after so many records. */
-const skippedDelayMs = 50
+/** The same where nobody waits for what is merged: commits are few and large. */
+const bulkSecondWeightMin = 32_768
+const bulkWeightMax = 65_536
+/** Progress alone over records that nobody wanted is committed this often, or after so many records; so is the rest of much. */
+const laterMs = 50
 const skippedMax = 8192
 
 /** The message of a commit that concerns one only; without it a commit is no more than upkeep. */
@@ -32,7 +35,8 @@ export type Refusal =
 
 /**
  * Collects effects and progress in a {@link CommitBatch} and commits it as soon as the pipeline has room: one sync for as
- * many messages as came together meanwhile. Bounded: 2 commits in flight and one of at most 4,096 messages being collected.
+ * many messages as came together meanwhile. Bounded: 2 commits in flight and one of at most 4,096 messages being collected;
+ * 65,536 where nobody waits for them.
  */
 export class Committer {
   /** Takes what is merged now. */
@@ -42,6 +46,7 @@ export class Committer {
   readonly #group: string
   readonly #chain: CommitChain
   readonly #clock: Clock
+  readonly #isBulk: () => boolean
   readonly #changed = new Condition()
   readonly #onCommitted: (batch: CommitBatch) => void
   readonly #onRefused: (refusal: Refusal, batch: CommitBatch) => void
@@ -51,7 +56,7 @@ export class Committer {
   #urgent = false
   #scheduled = false
   #refused = false
-  #skippedTimer: Timer | undefined
+  #laterTimer: Timer | undefined
 
   constructor(
     options: {
@@ -60,6 +65,7 @@ export class Committer {
       readonly group: string
       readonly chain: CommitChain
       readonly clock: Clock
+      readonly isBulk: () => boolean
     },
     onCommitted: (batch: CommitBatch) => void,
     onRefused: (refusal: Refusal, batch: CommitBatch) => void,
@@ -69,13 +75,14 @@ export class Committer {
     this.#group = options.group
     this.#chain = options.chain
     this.#clock = options.clock
+    this.#isBulk = options.isBulk
     this.#onCommitted = onCommitted
     this.#onRefused = onRefused
   }
 
   /** Messages must wait before more is merged. */
   get isFull(): boolean {
-    return this.open.weight >= weightMax
+    return this.open.weight >= (this.#isBulk() ? bulkWeightMax : weightMax)
   }
 
   /** A commit was refused, and {@link Committer.resume} was not called since. */
@@ -87,16 +94,19 @@ export class Committer {
     return this.open.isEmpty && this.#inFlightCount === 0 && this.#aloneCount === 0
   }
 
-  /** Commits what there is, if the pipeline has room for it; else as soon as it has. */
-  flushSoon(): void {
+  /** Commits what there is, if the pipeline has room for it; else as soon as it has. `isFull`: no more can be merged. */
+  flushSoon(options: { readonly isFull?: boolean } = {}): void {
     const batch = this.open
     if (this.#refused || this.#inFlightCount >= inFlightMax || batch.isEmpty) return
-    if (this.#urgent || this.#inFlightCount === 0) {
-      if (batch.holdsEffects || batch.stateCount > 0 || this.#urgent || batch.skippedCount >= skippedMax) this.#send()
-      else this.#sendSkippedLater()
-    } else if (batch.weight >= secondWeightMin) {
-      this.#send()
-    }
+    const isBulk = this.#isBulk()
+    const isLarge = isBulk
+      ? options.isFull === true || batch.weight >= bulkSecondWeightMin
+      : batch.weight >= secondWeightMin
+    if (this.#urgent || isLarge) this.#send()
+    else if (this.#inFlightCount > 0) return
+    else if (isBulk) this.#sendLater()
+    else if (batch.holdsEffects || batch.stateCount > 0 || batch.skippedCount >= skippedMax) this.#send()
+    else this.#sendLater()
   }
 
   /** {@link Committer.flushSoon} at the end of this turn, for what finishes one by one. */
@@ -151,8 +161,8 @@ export class Committer {
     this.#refused = true
     this.#changed.notify()
     await this.#changed.until(() => this.#inFlightCount === 0 && this.#aloneCount === 0)
-    this.#skippedTimer?.cancel()
-    this.#skippedTimer = undefined
+    this.#laterTimer?.cancel()
+    this.#laterTimer = undefined
     this.open.seal()
     this.#doneSequence = this.open.sequence
     this.open = new CommitBatch(this.open.sequence + 1)
@@ -164,13 +174,13 @@ export class Committer {
     this.#refused = false
   }
 
-  #sendSkippedLater(): void {
-    this.#skippedTimer ??= this.#clock.setTimer(() => {
-      this.#skippedTimer = undefined
+  #sendLater(): void {
+    this.#laterTimer ??= this.#clock.setTimer(() => {
+      this.#laterTimer = undefined
       if (this.open.isEmpty || this.#refused) return
       this.#urgent = true
       this.flushSoon()
-    }, skippedDelayMs)
+    }, laterMs)
   }
 
   #send(): void {

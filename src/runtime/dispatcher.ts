@@ -21,12 +21,23 @@ export class Dispatcher {
   readonly #lanes: Lanes
   readonly #runner: Runner
   readonly #definitions: ReadonlyMap<string, AnyDefinition>
+  readonly #pace: ((recordCount: number, reader: PartitionReader) => Promise<void>) | undefined
 
-  constructor(parts: SubscriptionParts, lanes: Lanes, runner: Runner, definitions: ReadonlyMap<string, AnyDefinition>) {
+  constructor(
+    parts: SubscriptionParts,
+    lanes: Lanes,
+    runner: Runner,
+    options: {
+      readonly definitions: ReadonlyMap<string, AnyDefinition>
+      /** Resolves when so many more records may be handled, or when the reader is halted. */
+      readonly pace: ((recordCount: number, reader: PartitionReader) => Promise<void>) | undefined
+    },
+  ) {
     this.#parts = parts
     this.#lanes = lanes
     this.#runner = runner
-    this.#definitions = definitions
+    this.#definitions = options.definitions
+    this.#pace = options.pace
   }
 
   /** Resolves when all that was read is handed on, or the reader was halted. */
@@ -55,6 +66,7 @@ export class Dispatcher {
         position = record.offset + 1
       }
       if (chunk.length > 0) {
+        await this.#pace?.(chunk.length, reader)
         await this.#preload(reader, chunk)
         if (!reader.isLive || !(await this.#submit(reader, chunk))) return
       }
@@ -145,7 +157,7 @@ export class Dispatcher {
     for (const task of chunk) {
       while (!lanes.hasRoom) {
         runner.isBulk = false
-        committer.flushSoon()
+        committer.flushSoon({ isFull: true })
         await lanes.changed.changed()
         if (!reader.isLive) return false
         runner.isBulk = true

@@ -70,7 +70,6 @@ export {
   handlerNamespace,
   parkedKeyNamespace,
   parkedNamespace,
-  rebuildNamespace,
 } from './namespaces.ts'
 export { on } from './on.ts'
 export { onRequests } from './request-listeners.ts'
@@ -87,5 +86,6 @@ export {
 } from './retry-policy.ts'
 export { Subscription } from './subscription.ts'
 export { togetherOf, topicsOf } from './subscription-core.ts'
+export type { Haste } from './subscription-parts.ts'
 export { type TopicDeclaration, topic } from './topic.ts'
 export { TopicResolver } from './topic-resolver.ts'

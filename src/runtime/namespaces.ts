@@ -44,9 +44,6 @@ export function delayedSendOwner(app: string): string {
   return `delayed-commands:${app}`
 }
 
-/** Views that are being built anew: their group and namespace, until the old state and progress are gone. */
-export const rebuildNamespace = 'rebuilds'
-
 /**
  * A text that holds no `/` and no control characters, different for different texts, in the same order for texts without
  * `%`, `/` and control characters. A character that is changed takes 3 bytes.

@@ -12,6 +12,9 @@ import type { Condition } from './condition.ts'
 const spanMax = 10_000
 /** Reads whose records are not all done: a bound on bytes, as each read answers about 1 MiB. */
 const readsMax = 16
+/** The same where commits are few and large. */
+const bulkSpanMax = 100_000
+const bulkReadsMax = 64
 /** How long a read waits for records. Each answer is a sign of life, so this is well below session time-outs. */
 const waitMs = 5000
 
@@ -23,6 +26,8 @@ export interface ReaderOptions {
   /** Notified after each commit. */
   readonly changed: Condition
   readonly onRead: () => void
+  /** Whether commits are few and large: it reads further ahead then. */
+  readonly isBulk: () => boolean
   /** Records that are not there any more count as done. */
   readonly onGone: (reader: PartitionReader, from: number, to: number) => void
   readonly onError: (error: unknown) => void
@@ -59,6 +64,11 @@ export class PartitionReader {
     this.committed = new OffsetSet(progress)
     this.readOffset = progress.next
     this.#options = options
+  }
+
+  /** Aborts when it is halted. */
+  get signal(): AbortSignal | undefined {
+    return this.#abort?.signal
   }
 
   get isLive(): boolean {
@@ -140,6 +150,8 @@ export class PartitionReader {
     let passed = 0
     while (passed < this.#ends.length && (this.#ends[passed] as number) <= next) passed++
     if (passed > 0) this.#ends.splice(0, passed)
-    return this.readOffset - next < spanMax && this.#ends.length < readsMax
+    const isBulk = this.#options.isBulk()
+    if (this.#ends.length >= (isBulk ? bulkReadsMax : readsMax)) return false
+    return this.readOffset - next < (isBulk ? bulkSpanMax : spanMax)
   }
 }

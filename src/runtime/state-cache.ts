@@ -54,6 +54,11 @@ export class StateCache {
     return this.#namespace
   }
 
+  /** How many keys it holds at most, by the size of their values. */
+  get capacity(): number {
+    return this.#capacity
+  }
+
   get size(): number {
     return this.#entries.size
   }

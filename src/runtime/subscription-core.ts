@@ -42,6 +42,8 @@ export class SubscriptionCore {
   readonly readers: Map<string, PartitionReader> = new Map()
   /** Which partitions belong to one member. */
   readonly together: Together | undefined
+  /** Whether commits are to be few and large. */
+  readonly isBulk: () => boolean
 
   constructor(setup: SubscriptionSetup, events: CoreEvents) {
     const { engine, app, group, handler, clock } = setup
@@ -50,9 +52,10 @@ export class SubscriptionCore {
     const definitions = new Map(handler.events.map((definition) => [definition.type, definition]))
     const topics = topicsOf(handler.events)
     this.together = togetherOf(handler)
+    this.isBulk = setup.haste?.isBulk ?? (() => false)
     const isPerPartition = engine.capabilities.ownedState === true && this.together !== 'all'
     const committer = new Committer(
-      { engine, app, group, chain: this.chain, clock },
+      { engine, app, group, chain: this.chain, clock, isBulk: this.isBulk },
       (batch) => events.onCommitted(batch),
       (refusal, batch) => events.onRefused(refusal, batch),
     )
@@ -84,7 +87,7 @@ export class SubscriptionCore {
     this.runner = new Runner(this.parts)
     this.lanes = new Lanes({
       run: (task) => this.#run(task),
-      mayRun: () => !committer.isFull && !this.runner.isPaused,
+      mayRun: () => !committer.isFull && !this.runner.isPaused && committer.open.stateCount < this.parts.cache.capacity,
       clock,
       concurrencyMax: handler.concurrency,
       onError: events.onFatal,
@@ -94,7 +97,11 @@ export class SubscriptionCore {
       (task) => this.lanes.enqueue(task),
       (task, error) => this.runner.giveUpAgain(task, error),
     )
-    this.dispatcher = new Dispatcher(this.parts, this.lanes, this.runner, definitions)
+    const pace = setup.haste?.pace
+    this.dispatcher = new Dispatcher(this.parts, this.lanes, this.runner, {
+      definitions,
+      pace: pace === undefined ? undefined : (count, { signal }) => pace(count, this.readers.size, signal),
+    })
   }
 
   /** Whether nothing that was taken up is unfinished, but for what is merged and not committed. */

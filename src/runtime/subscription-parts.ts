@@ -29,6 +29,16 @@ export interface SubscriptionSetup {
   readonly topics: TopicResolver
   /** A member that gives no sign of life for so long loses its partitions, in milliseconds. */
   readonly sessionTimeoutMs: number
+  /** Absent: it works as fast as it can, for whoever waits for it. */
+  readonly haste?: Haste
+}
+
+/** How a subscription works that nobody waits for yet, such as one that builds a view anew. */
+export interface Haste {
+  /** Whether much is to be done that nobody waits for: commits are few and large then. */
+  readonly isBulk: () => boolean
+  /** Resolves when so many more records may be handled, or when the signal aborts. Never rejects. */
+  readonly pace: (recordCount: number, partitionCount: number, signal: AbortSignal | undefined) => Promise<void>
 }
 
 /** What the parts of a running subscription share. */

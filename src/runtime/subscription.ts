@@ -161,6 +161,7 @@ export class Subscription {
         engine: this.#core.parts.engine,
         dispatch: (self, result) => this.#core.dispatcher.dispatch(self, result),
         changed: this.#core.lanes.changed,
+        isBulk: this.#core.isBulk,
         onRead: () => this.#member?.heartbeat(),
         onGone: (self, from, to) => {
           const { committer } = this.#core.parts

@@ -1,30 +1,63 @@
-import { viewNamespace } from '../../domain/index.ts'
+import {
+  copiesIn,
+  copyName,
+  isSameCopy,
+  registerNamespace,
+  registerOf,
+  type ViewRegister,
+  viewNamespace,
+} from '../../domain/index.ts'
 import type { Engine } from '../../engine/index.ts'
 import { NotFoundError, UsageError } from '../errors.ts'
 
-/** A view as the file knows it. */
+/** What a copy of a view is for. */
+export type CopyRole = 'live' | 'previous' | 'next'
+
+/** A copy of a view as the file knows it. */
 export interface FoundView {
   readonly app: string
   readonly name: string
   readonly version: number
+  readonly build: number
+  /** Such as `v2`. */
+  readonly copy: string
+  /** `undefined`: no program that ran on the file says. */
+  readonly role: CopyRole | undefined
   readonly namespace: string
 }
 
 /** Names of apps and views hold no dot. */
-const pattern = /^view:([^.]+)\.([^.:]+):v(\d+)$/
+const pattern = /^view:([^.]+)\.([^.:]+):v(\d+)(?:\.(\d+))?$/
+/** Registers that are read in one go: one for each view. */
+const registersMax = 10_000
 
-/** All views that hold at least one key. */
+/** The copies of all views that are in use, or hold at least one key. */
 export async function viewsOf(engine: Engine): Promise<readonly FoundView[]> {
-  return (await engine.state.namespaces('view:')).flatMap((namespace) => {
-    const [, app, name, version] = pattern.exec(namespace) ?? []
-    if (app === undefined || name === undefined) return []
-    const view = { app, name, version: Number(version) }
-    return viewNamespace(app, view) === namespace ? [{ ...view, namespace }] : []
-  })
+  const found = new Map<string, FoundView>()
+  for (const { key, value } of await engine.state.range(registerNamespace, { limit: registersMax })) {
+    const [app, name] = key.split('.') as [string, string]
+    const register = registerOf(value)
+    for (const { version, build } of copiesIn(register)) {
+      const copy = { version, build }
+      const namespace = viewNamespace(app, { name, ...copy })
+      found.set(namespace, { app, name, ...copy, copy: copyName(copy), role: roleOf(register, copy), namespace })
+    }
+  }
+  for (const namespace of await engine.state.namespaces('view:')) {
+    const [, app, name, version, build = '1'] = pattern.exec(namespace) ?? []
+    if (app === undefined || name === undefined || found.has(namespace)) continue
+    const copy = { version: Number(version), build: Number(build) }
+    if (viewNamespace(app, { name, ...copy }) !== namespace) continue
+    found.set(namespace, { app, name, ...copy, copy: copyName(copy), role: undefined, namespace })
+  }
+  return [...found.values()].sort(
+    (a, b) => compare(a.app, b.app) || compare(a.name, b.name) || a.version - b.version || a.build - b.build,
+  )
 }
 
 /**
- * The view that a name means: `daily-revenue`, `shop.daily-revenue`, `daily-revenue@2`; without a version the newest.
+ * The copy that a name means: `daily-revenue`, `shop.daily-revenue`, `daily-revenue@2`; without a version the one that is live, or
+ * the newest.
  *
  * @throws NotFoundError `CLI_NOT_FOUND`, UsageError `CLI_USAGE`: views of several apps have this name.
  */
@@ -40,13 +73,25 @@ export async function findView(engine: Engine, given: string): Promise<FoundView
   if (apps.length > 1) {
     throw new UsageError(`Several apps have a view ${name}: say which, as ${apps[0]}.${name}.`, 'millrace views')
   }
-  const newest = views.toSorted((a, b) => b.version - a.version)[0]
-  if (newest === undefined) {
+  const found = views.find(({ role }) => role === 'live') ?? views.at(-1)
+  if (found === undefined) {
     throw new NotFoundError(
       'view',
       given,
       'List the views with "millrace views ls"; one without any key is not listed.',
     )
   }
-  return newest
+  return found
+}
+
+function roleOf(
+  { live, previous }: ViewRegister,
+  copy: { readonly version: number; readonly build: number },
+): CopyRole {
+  if (isSameCopy(live, copy)) return 'live'
+  return isSameCopy(previous, copy) ? 'previous' : 'next'
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
 }

@@ -5,6 +5,7 @@ import { NotFoundError } from '../errors.ts'
 import { wholeNumber } from '../option-values.ts'
 import type { Invocation, Session } from '../session.ts'
 import { shown, shownJson } from '../text.ts'
+import { viewCopyCommands } from './view-copies.ts'
 import { findView, viewsOf } from './view-names.ts'
 
 interface RangeOptions {
@@ -25,12 +26,15 @@ const names =
 
 /** `millrace views`: list views and read them. */
 export function viewsCommand(program: Command, session: Session): void {
-  const views = program.command('views').description('Views: list them, read their keys.')
+  const views = program
+    .command('views')
+    .description('Views: list them, read their keys; swap, roll back and compare their copies.')
   views
     .command('ls')
-    .description('List views that hold at least one key.')
+    .description('List the copies of views, with their role: live (serves reads), previous, next (being built).')
     .action(session.action(list))
     .addHelpText('after', '\nExample:\n  $ millrace views ls --file shop.db')
+  viewCopyCommands(views, session)
   views
     .command('get')
     .description('Print the state of one key as JSON.')
@@ -61,15 +65,15 @@ async function list(invocation: Invocation<object>): Promise<void> {
   const views = await withEngine(invocation, 'read', async (engine) => {
     const found = await viewsOf(engine)
     return Promise.all(
-      found.map(async ({ app, name, version, namespace }) => {
-        return { app, name, version, keyCount: await engine.state.count(namespace) }
+      found.map(async ({ namespace, role = null, ...view }) => {
+        return { ...view, role, keyCount: await engine.state.count(namespace) }
       }),
     )
   })
   if (output.isJson) return output.document(views)
   await output.table(
-    [{ title: 'VIEW' }, { title: 'APP' }, { title: 'VERSION', align: 'right' }, { title: 'KEYS', align: 'right' }],
-    views.map(({ app, name, version, keyCount }) => [shown(name), shown(app), String(version), String(keyCount)]),
+    [{ title: 'VIEW' }, { title: 'APP' }, { title: 'COPY' }, { title: 'ROLE' }, { title: 'KEYS', align: 'right' }],
+    views.map(({ app, name, copy, role, keyCount }) => [shown(name), shown(app), copy, role ?? '-', String(keyCount)]),
   )
 }
 

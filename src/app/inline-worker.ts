@@ -1,0 +1,153 @@
+import {
+  handOver,
+  InlineFollower,
+  type InlineNoteEntry,
+  isSameCopy,
+  readNote,
+  type View,
+  type ViewCopies,
+  type ViewCopy,
+  type ViewRegister,
+  viewNamespace,
+} from '../domain/index.ts'
+import type { Engine, StateWrite } from '../engine/index.ts'
+import { type Clock, sleep } from '../kernel/index.ts'
+import type { BuildPace } from './build-pace.ts'
+import type { ViewDirectory } from './view-directory.ts'
+
+/** On what an inline worker is. */
+export interface InlineWorkerOptions {
+  readonly engine: Engine
+  readonly app: string
+  readonly view: View
+  readonly clock: Clock
+  readonly directory: ViewDirectory
+  readonly copies: ViewCopies
+  readonly onError: (error: unknown) => void
+  readonly signal: AbortSignal
+}
+
+/** Nobody shall wait for a copy that is further behind than this to be taken to the end. */
+const positionsBehindMax = 10_000
+/** How long a copy that others let go of is left to be followed, before commits write it again. */
+const promoteDelayMinMs = 1000
+const promoteDelayMaxMs = 60_000
+
+/**
+ * Builds the inline copies of a view that this program has the functions for: by following the event store, until commits of events
+ * write the one that is live.
+ */
+export class InlineWorker {
+  readonly #options: InlineWorkerOptions
+  readonly #paceOf: (copy: ViewCopy) => BuildPace
+  readonly #settle: () => Promise<void>
+  /** What is being followed, by namespace. */
+  readonly #following = new Map<string, AbortController>()
+  #promoting: Promise<void> | undefined
+  #promoteDelayMs = 0
+
+  constructor(
+    options: InlineWorkerOptions,
+    parts: { readonly paceOf: (copy: ViewCopy) => BuildPace; readonly settle: () => Promise<void> },
+  ) {
+    this.#options = options
+    this.#paceOf = parts.paceOf
+    this.#settle = parts.settle
+  }
+
+  /** Works on these copies, and on no others. */
+  async apply(copies: readonly ViewCopy[], register: ViewRegister): Promise<void> {
+    const wanted = new Map(copies.map((copy) => [this.#namespaceOf(copy), copy]))
+    for (const [namespace, end] of this.#following) {
+      if (wanted.has(namespace)) continue
+      end.abort()
+      this.#following.delete(namespace)
+    }
+    for (const [namespace, copy] of wanted) {
+      const { note } = await readNote(this.#options.engine, namespace)
+      if (note.done) continue
+      if (isSameCopy(copy, register.live)) this.#promote(copy)
+      this.#follow(namespace, copy)
+    }
+  }
+
+  /** Resolves when the live copy is written by commits, if it can be. */
+  async promoted(): Promise<void> {
+    await this.#promoting
+  }
+
+  /** Makes another copy live, in one moment with what commits of events write. */
+  handOver(from: ViewCopy | null, to: ViewCopy, writes: readonly StateWrite[]): Promise<boolean> {
+    const { engine, app, view, clock } = this.#options
+    return handOver({ engine, app, view: view.name, clock }, { from, to, writes }, (copy) => this.#takeToEnd(copy))
+  }
+
+  async #takeToEnd(copy: ViewCopy): Promise<InlineNoteEntry | undefined> {
+    const { engine, view } = this.#options
+    if (copy.version !== view.version) return undefined
+    const { note } = await readNote(engine, this.#namespaceOf(copy))
+    if ((await engine.events.lastPosition()) - note.position > positionsBehindMax) return undefined
+    return this.#followerOf(copy).takeToEnd()
+  }
+
+  #followerOf(copy: ViewCopy, pace?: BuildPace): InlineFollower {
+    const { engine, clock, view } = this.#options
+    return new InlineFollower({ engine, clock, view, namespace: this.#namespaceOf(copy), pace })
+  }
+
+  #follow(namespace: string, copy: ViewCopy): void {
+    if (this.#following.has(namespace)) return
+    const { signal } = this.#options
+    const end = new AbortController()
+    this.#following.set(namespace, end)
+    const follower = this.#followerOf(copy, this.#paceOf(copy))
+    follower
+      .run(AbortSignal.any([signal, end.signal]))
+      .catch((error: unknown) => (signal.aborted || end.signal.aborted ? undefined : this.#onFailed(copy, error)))
+      .catch(this.#options.onError)
+      .finally(() => {
+        if (this.#following.get(namespace) === end) this.#following.delete(namespace)
+      })
+  }
+
+  /** What a build cannot take stops the build; what the live copy cannot take, the app. The previous copy stays behind. */
+  async #onFailed(copy: ViewCopy, error: unknown): Promise<void> {
+    const { directory, view, copies } = this.#options
+    const { live, next } = directory.registerOf(view.name)
+    if (isSameCopy(copy, live)) throw error
+    if (isSameCopy(copy, next)) await copies.pause(error instanceof Error ? error.message : String(error))
+  }
+
+  /** Has commits write the live copy again: at once, or after a while if others keep letting go of it. */
+  #promote(copy: ViewCopy): void {
+    if (this.#promoting !== undefined) return
+    const { signal } = this.#options
+    const delayMs = this.#promoteDelayMs
+    this.#promoteDelayMs = Math.min(promoteDelayMaxMs, Math.max(promoteDelayMinMs, delayMs * 2))
+    const promoting = this.#promoteAfter(copy, delayMs).finally(() => {
+      this.#promoting = undefined
+    })
+    this.#promoting = promoting
+    promoting.catch((error: unknown) => {
+      if (!signal.aborted) this.#options.onError(error)
+    })
+  }
+
+  async #promoteAfter(copy: ViewCopy, delayMs: number): Promise<void> {
+    const { engine, directory, view, clock, signal } = this.#options
+    if (delayMs > 0) await sleep(delayMs, clock, signal)
+    const isWanted = async (): Promise<boolean> =>
+      !signal.aborted &&
+      isSameCopy(directory.registerOf(view.name).live, copy) &&
+      !(await readNote(engine, this.#namespaceOf(copy))).note.done
+    while (await isWanted()) {
+      await this.#followerOf(copy).takeToEnd()
+      if (await this.handOver(null, copy, [])) return this.#settle()
+    }
+  }
+
+  #namespaceOf(copy: ViewCopy): string {
+    const { app, view } = this.#options
+    return viewNamespace(app, { name: view.name, ...copy })
+  }
+}

@@ -1,0 +1,174 @@
+import {
+  type CommandOutcome,
+  inlineNamespace,
+  isSameCopy,
+  readNote,
+  type View,
+  ViewCopies,
+  type ViewCopy,
+  type ViewReader,
+  viewGroup,
+  viewNamespace,
+} from '../domain/index.ts'
+import type { Engine, TopicPosition } from '../engine/index.ts'
+import type { Clock } from '../kernel/index.ts'
+import type { Haste } from '../runtime/index.ts'
+import { type CaughtUpWait, caughtUp, placesOf } from './caught-up.ts'
+import { LiveView } from './live-view.ts'
+import type { Part } from './parts.ts'
+import { ViewDirectory } from './view-directory.ts'
+import { ViewWorker } from './view-worker.ts'
+
+/** What the views of a running app work with. */
+export interface LiveViewsOptions {
+  readonly app: string
+  readonly views: readonly View[]
+  readonly engine: Engine
+  readonly clock: Clock
+  readonly subscribe: (part: Part, haste: Haste) => Promise<void>
+  readonly unsubscribe: (group: string) => Promise<void>
+  /** Resolves when something may have changed, at the latest after so many milliseconds. */
+  readonly somethingHappens: (lookMs: number, signal: AbortSignal | undefined) => Promise<void>
+  /** @throws when the app runs no more. */
+  readonly check: () => void
+  readonly onError: (error: unknown) => void
+  /** Aborts when the app stops. */
+  readonly signal: AbortSignal
+}
+
+/** A view at work. */
+interface ViewAtWork {
+  readonly view: View
+  readonly copies: ViewCopies
+  readonly worker: ViewWorker
+}
+
+/** The views of a running app: their copies, who works on them, who reads them. */
+export class LiveViews {
+  readonly #options: LiveViewsOptions
+  readonly #directory: ViewDirectory
+  readonly #atWork: ReadonlyMap<string, ViewAtWork>
+
+  constructor(options: LiveViewsOptions) {
+    const { engine, app, clock, subscribe, unsubscribe, onError, signal } = options
+    this.#options = options
+    const directory = new ViewDirectory(engine, app)
+    this.#directory = directory
+    const atWork = options.views.map((view): ViewAtWork => {
+      const copies = new ViewCopies({
+        engine,
+        app,
+        view: view.name,
+        clock,
+        onChange: (entry) => directory.put(view.name, entry),
+        handover: (entry, to, writes) => worker.handOver(entry, to, writes),
+      })
+      const shared = { engine, app, view, clock, directory, copies, onError, signal }
+      const worker = new ViewWorker({ ...shared, run: subscribe, halt: unsubscribe })
+      return { view, copies, worker }
+    })
+    this.#atWork = new Map(atWork.map((one) => [one.view.name, one]))
+  }
+
+  /** Consumer groups at work here. */
+  get groups(): readonly string[] {
+    return [...this.#atWork.values()].flatMap(({ worker }) => worker.groups)
+  }
+
+  /** Whether no copy is on its way to being swapped in by this process. */
+  get isSettled(): boolean {
+    return ![...this.#atWork.values()].some(({ worker }) => worker.isSwapPending)
+  }
+
+  async start(): Promise<void> {
+    if (this.#atWork.size === 0) return
+    const { signal, onError } = this.#options
+    this.#directory.follow(signal).catch((error: unknown) => {
+      if (!signal.aborted) onError(error)
+    })
+    for (const { worker } of this.#atWork.values()) await worker.start()
+    this.#followEpochs().catch((error: unknown) => {
+      if (!signal.aborted) onError(error)
+    })
+  }
+
+  /** Others may let go of what commits write here. */
+  async #followEpochs(): Promise<void> {
+    const { engine, app, signal } = this.#options
+    const inline = [...this.#atWork.values()].filter(({ view }) => view.inline)
+    if (inline.length === 0) return
+    for await (const _change of engine.state.watch(inlineNamespace, { key: app, signal })) {
+      for (const { worker } of inline) await worker.look()
+    }
+  }
+
+  /** Resolves when nothing is begun any more. */
+  async stop(): Promise<void> {
+    await Promise.allSettled([...this.#atWork.values()].map(({ worker }) => worker.settled()))
+  }
+
+  /** `undefined`: the app has no such view in this version. */
+  reader<State>(view: View<State>): ViewReader<State> | undefined {
+    const found = this.#atWork.get(view?.name)
+    if (found === undefined || found.view.version !== view.version) return undefined
+    const { name } = view
+    return new LiveView<State>(this.#options.engine, view, {
+      register: () => this.#directory.registerOf(name),
+      copies: found.copies,
+      rebuild: async (options) => {
+        this.#options.check()
+        await found.worker.rebuild(options)
+      },
+      caughtUp: (what, signal) => this.#caughtUp(name, what, signal),
+      moved: (signal) => this.#directory.moved(name, signal),
+    })
+  }
+
+  /** Another copy may become live meanwhile: then that one has to have it. */
+  async #caughtUp(
+    name: string,
+    what: CommandOutcome | readonly TopicPosition[],
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const { engine, app, somethingHappens, check } = this.#options
+    const places = placesOf(what) ?? []
+    for (;;) {
+      const { live } = this.#directory.registerOf(name)
+      const isMoved = (): boolean => !isSameCopy(this.#directory.registerOf(name).live, live)
+      const pause = async (lookMs: number): Promise<void> => {
+        check()
+        signal?.throwIfAborted()
+        await somethingHappens(lookMs, signal)
+      }
+      if (live.inline) await this.#inlineCaughtUp(name, live, what, { pause, isOver: isMoved })
+      else
+        await caughtUp(
+          { engine, group: viewGroup(app, { name, ...live }), topics: live.topics, pause, isOver: isMoved },
+          places,
+        )
+      if (!isMoved()) return
+    }
+  }
+
+  /** At once if commits write it. Else, while it is followed, it has to have come as far as the events stand. */
+  async #inlineCaughtUp(
+    name: string,
+    copy: ViewCopy,
+    what: CommandOutcome | readonly TopicPosition[],
+    { pause, isOver }: Required<Pick<CaughtUpWait, 'pause' | 'isOver'>>,
+  ): Promise<void> {
+    const { engine, app } = this.#options
+    const namespace = viewNamespace(app, { name, ...copy })
+    let position = 'kind' in what && what.kind === 'accepted' ? what.position : undefined
+    for (let lookMs = lookMinMs; !isOver(); lookMs = Math.min(lookMaxMs, lookMs * 2)) {
+      const { note } = await readNote(engine, namespace)
+      if (note.done) return
+      position ??= await engine.events.lastPosition()
+      if (note.position >= position) return
+      await pause(lookMs)
+    }
+  }
+}
+
+const lookMinMs = 2
+const lookMaxMs = 250

@@ -1,0 +1,35 @@
+import { describe, expect, it } from 'vitest'
+import { SeededRandom } from '../kernel/index.ts'
+import { temporaryFolder } from './app.test-support.ts'
+import { crashGrounds } from './fixtures/crash-handlers.ts'
+import { checkRebuilt, killBank, rebuiltBank } from './rebuilt-bank.test-support.ts'
+
+const killCount = 6
+
+describe.each(['one engine', 'two engines'])('views on %s that are built anew and killed on the way', (ground) => {
+  it('go on where they were, and count each event once', { timeout: 120_000 }, async () => {
+    const seed = 20_261_122
+    const random = new SeededRandom(seed)
+    using folder = temporaryFolder()
+    const path = folder.path('bank.db')
+    let killedBuilding = 0
+    for (let run = 1; run <= killCount; run++) {
+      const output = await killBank(path, run, ground, 4 + Math.floor(random.nextFloat() * 16))
+      if (/building \d+\n[^\n]*$/.test(output)) killedBuilding++
+    }
+    const version = Math.ceil(killCount / 2) + 1
+    const { bank, followed, inline } = rebuiltBank(version)
+    await using engine = await crashGrounds[ground]?.(path).open()
+    if (engine === undefined) throw new Error(`there is no ground ${ground}`)
+    await using running = await bank.start({ engine })
+    for (const one of [followed, inline]) {
+      while ((await running.view(one).copies.status()).next !== null) await running.idle()
+    }
+    await running.idle()
+    expect(await checkRebuilt(running, engine, version, `seed ${seed}`)).toBeGreaterThan(500)
+    expect(killedBuilding).toBeGreaterThan(1)
+    // Nothing is left of the copies that were given up on the way.
+    expect(await engine.state.namespaces('dropped-views')).toEqual([])
+    expect((await engine.state.namespaces('view:')).length).toBeLessThanOrEqual(4)
+  })
+})

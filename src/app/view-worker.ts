@@ -1,0 +1,297 @@
+import {
+  type CopyProgress,
+  copiesIn,
+  copyOf,
+  finishDrops,
+  firstRegister,
+  type Handover,
+  hasReached,
+  isSameCopy,
+  type RebuildOptions,
+  type RegisterEntry,
+  registerWrites,
+  type View,
+  type ViewBuild,
+  type ViewCopies,
+  type ViewCopy,
+  type ViewRegister,
+  ViewVersionDownError,
+  viewGroup,
+  viewNamespace,
+  withBuild,
+} from '../domain/index.ts'
+import type { Engine } from '../engine/index.ts'
+import { type Clock, sleep } from '../kernel/index.ts'
+import type { Haste } from '../runtime/index.ts'
+import { BuildPace } from './build-pace.ts'
+import { InlineWorker } from './inline-worker.ts'
+import type { Part } from './parts.ts'
+import type { ViewDirectory } from './view-directory.ts'
+
+/** What a worker needs. */
+export interface WorkerOptions {
+  readonly engine: Engine
+  readonly app: string
+  readonly view: View
+  readonly clock: Clock
+  readonly directory: ViewDirectory
+  readonly copies: ViewCopies
+  /** Subscribes what a copy is built by. */
+  readonly run: (part: Part, haste: Haste) => Promise<void>
+  /** Ends a subscription. */
+  readonly halt: (group: string) => Promise<void>
+  readonly onError: (error: unknown) => void
+  readonly signal: AbortSignal
+}
+
+const lookMinMs = 20
+const lookMaxMs = 500
+/** How often it is looked whether a copy that was given up is still worked on by somebody. */
+const dropLookMinMs = 100
+const dropLookMaxMs = 60_000
+
+/**
+ * Keeps the copies of a view up to date that this program has the functions for: those of the version that it declares. Others
+ * are left to the processes that run the programs of their versions.
+ */
+export class ViewWorker {
+  readonly #options: WorkerOptions
+  /** Copies that this process works on, by their group. */
+  readonly #running = new Map<string, ViewCopy>()
+  /** Groups of builds that have not caught up yet. */
+  readonly #bulk = new Set<string>()
+  #turn: Promise<void> = Promise.resolve()
+  /** The build that is being watched. */
+  #watched: ViewBuild | undefined
+  /** Whether the build has caught up and is not swapped in, for the sake of others. */
+  #isHeldBack = false
+  #dropLookMs = dropLookMinMs
+  readonly #inline: InlineWorker
+
+  constructor(options: WorkerOptions) {
+    this.#options = options
+    this.#inline = new InlineWorker(options, {
+      paceOf: (copy) => this.#paceOf(copy),
+      settle: () => this.#settle(),
+    })
+  }
+
+  /** Groups of the copies that this process works on. */
+  get groups(): readonly string[] {
+    return [...this.#running.keys()]
+  }
+
+  /** Enters the view in its register, begins what a new version asks for, and goes to work. */
+  async start(): Promise<void> {
+    const { directory, view, signal } = this.#options
+    await this.#enter()
+    const onChange = (): void => {
+      this.#settle().catch((error: unknown) => {
+        if (!signal.aborted) this.#options.onError(error)
+      })
+    }
+    directory.listen(view.name, onChange, signal)
+    await this.#settle()
+    // Who asks as soon as the app runs reads their own writes.
+    await this.#inline.promoted()
+  }
+
+  /** Resolves when the copies that the register names are at work here, and no others. */
+  settled(): Promise<void> {
+    return this.#turn
+  }
+
+  /**
+   * Builds the version of this program beside the live copy.
+   *
+   * @throws ViewVersionDownError `VIEW_VERSION_DOWN`, ViewBuildUnderWayError `VIEW_BUILD_UNDER_WAY`
+   */
+  async rebuild(options: RebuildOptions = {}): Promise<void> {
+    const { view, copies } = this.#options
+    const { register } = await copies.read()
+    if (view.version < register.live.version) {
+      throw new ViewVersionDownError(view.name, register.live.version, view.version)
+    }
+    const { swap = view.rebuild, eventsPerSecond = null } = options
+    await copies.begin(copyOf(view), { swap, eventsPerSecond })
+    await this.settled()
+  }
+
+  /** Commits that another copy is live from here on. */
+  handOver: Handover = async ({ register: { live } }, to, writes) => {
+    if (live.inline || to.inline) return this.#inline.handOver(live, to, writes)
+    return (await this.#options.engine.commit({ state: writes })).ok
+  }
+
+  /** Looks again whether everything is as it is to be. */
+  look(): Promise<void> {
+    return this.#settle()
+  }
+
+  /** Whether a build is on its way to being swapped in by this process. */
+  get isSwapPending(): boolean {
+    const { directory, view } = this.#options
+    const { next } = directory.registerOf(view.name)
+    if (next === null || next.version !== view.version || next.paused || this.#isHeldBack) return false
+    return next.swap === 'when-caught-up' && this.#watched !== undefined
+  }
+
+  /** Creates the register, or has the version of this program built, unless others were faster. */
+  async #enter(): Promise<void> {
+    const { engine, app, view, directory, clock } = this.#options
+    for (;;) {
+      const before = await directory.look(view.name)
+      const after =
+        before === undefined ? firstRegister(copyOf(view)) : registerWith(before.register, view, clock.nowMs())
+      if (after === undefined) return
+      const { ok } = await engine.commit({ state: registerWrites(app, view.name, before, after) })
+      if (ok) directory.put(view.name, { register: after, revision: (before?.revision ?? 0) + 1 })
+    }
+  }
+
+  /** One after the other: starts and ends what the register as it stands then asks for. */
+  #settle(): Promise<void> {
+    this.#turn = this.#turn.catch(() => undefined).then(() => this.#apply())
+    return this.#turn
+  }
+
+  async #apply(): Promise<void> {
+    const { app, view, directory, signal, engine, run, halt } = this.#options
+    if (signal.aborted) return
+    const { register } = directory.get(view.name) as RegisterEntry
+    const { next } = register
+    const own = copiesIn(register)
+      .filter((copy) => copy.version === view.version)
+      .filter((copy) => !(isSameCopy(copy, next) && next?.paused === true))
+    await this.#inline.apply(
+      own.filter(({ inline }) => inline),
+      register,
+    )
+    const wanted = new Map(
+      own.filter(({ inline }) => !inline).map((copy) => [viewGroup(app, { name: view.name, ...copy }), copy]),
+    )
+    for (const group of this.#running.keys()) {
+      if (wanted.has(group)) continue
+      this.#running.delete(group)
+      this.#bulk.delete(group)
+      await halt(group)
+    }
+    for (const [group, copy] of wanted) {
+      if (this.#running.has(group) || signal.aborted) continue
+      this.#running.set(group, copy)
+      if (isSameCopy(copy, next)) this.#bulk.add(group)
+      await run(this.#partOf(copy), await this.#hasteOf(group, copy))
+    }
+    if (next !== null && next.version === view.version && !next.paused) this.#watch(next)
+    if (await finishDrops(engine, app)) this.#dropLookMs = dropLookMinMs
+    else this.#dropLater()
+  }
+
+  /** Somebody has not heard yet that a copy was given up. */
+  #dropLater(): void {
+    const { clock, signal } = this.#options
+    const lookMs = this.#dropLookMs
+    this.#dropLookMs = Math.min(dropLookMaxMs, lookMs * 2)
+    sleep(lookMs, clock, signal)
+      .then(() => this.#settle())
+      .catch((error: unknown) => {
+        if (!signal.aborted) this.#options.onError(error)
+      })
+  }
+
+  #partOf(copy: ViewCopy): Part {
+    const { app, view } = this.#options
+    const place = { name: view.name, ...copy }
+    return {
+      group: viewGroup(app, place),
+      handler: view.handler,
+      source: `/${app}/view/${view.name}`,
+      stateNamespace: viewNamespace(app, place),
+    }
+  }
+
+  async #hasteOf(group: string, copy: ViewCopy): Promise<Haste> {
+    const { engine } = this.#options
+    const pace = this.#paceOf(copy)
+    let partitionCount = 0
+    for (const topic of copy.topics) partitionCount += (await engine.topics.describe(topic))?.partitions.length ?? 0
+    return {
+      isBulk: () => this.#bulk.has(group),
+      // Processes that build together share the rate by their partitions.
+      pace: (count, ownCount, signal) =>
+        pace.take(count, Math.min(1, Math.max(1, ownCount) / Math.max(1, partitionCount)), signal),
+    }
+  }
+
+  /** At the rate that stands in the register while the copy is being built. */
+  #paceOf(copy: ViewCopy): BuildPace {
+    const { clock, directory, view } = this.#options
+    return new BuildPace(clock, () => {
+      const { next } = directory.registerOf(view.name)
+      return isSameCopy(next, copy) ? (next?.eventsPerSecond ?? null) : null
+    })
+  }
+
+  /** Follows a build to its end. */
+  #watch(build: ViewBuild): void {
+    if (isSameCopy(this.#watched ?? null, build)) return
+    this.#watched = build
+    this.#isHeldBack = false
+    this.#follow(build)
+      .catch((error: unknown) => {
+        if (!this.#options.signal.aborted) this.#options.onError(error)
+      })
+      .finally(() => {
+        if (this.#watched === build) this.#watched = undefined
+      })
+  }
+
+  async #follow(build: ViewBuild): Promise<void> {
+    const { app, view, directory, copies, clock, signal } = this.#options
+    const group = viewGroup(app, { name: view.name, ...build })
+    let ends: CopyProgress['ends'] | undefined
+    let lookMs = lookMinMs
+    for (;;) {
+      await sleep(lookMs, clock, signal)
+      lookMs = Math.min(lookMaxMs, lookMs * 1.5)
+      const entry = directory.get(view.name)
+      const next = entry?.register.next ?? null
+      if (entry === undefined || next === null || !isSameCopy(next, build) || next.paused || this.#watched !== build)
+        return
+      const progress = await copies.progress(next)
+      const isCaughtUp = progress.eventsBehind === 0 || (ends !== undefined && hasReached(progress, ends))
+      ends = progress.ends
+      if (!isCaughtUp) continue
+      this.#bulk.delete(group)
+      if (next.swap === 'manual') return
+      // What its functions cannot take is looked at by somebody before anybody reads it.
+      this.#isHeldBack = progress.deadLetterCount > 0 || (await this.#isOldRun(entry.register))
+      if (this.#isHeldBack) continue
+      if (await copies.swapNow(entry, next)) return
+      await directory.look(view.name)
+    }
+  }
+
+  /** Whether somebody runs the program of another version that is live: he would read what he does not understand. */
+  async #isOldRun({ live }: ViewRegister): Promise<boolean> {
+    const { view, copies } = this.#options
+    return live.version !== view.version && (await copies.progress(live)).memberCount > 0
+  }
+}
+
+/** What a program that declares a view makes of its register; `undefined`: it is right as it is. */
+function registerWith(register: ViewRegister, view: View, nowMs: number): ViewRegister | undefined {
+  const { live, previous, next } = register
+  const copy = copyOf(view)
+  const isOther = live.version === view.version && live.inline !== view.inline
+  if (view.version < live.version || (live.version === view.version && !isOther)) return undefined
+  // It was rolled back from, or is being built, or something newer is.
+  if (previous?.version === view.version || (next !== null && next.version >= view.version)) return undefined
+  return withBuild(register, copy, {
+    swap: view.rebuild,
+    eventsPerSecond: null,
+    paused: false,
+    problem: null,
+    sinceMs: nowMs,
+  })
+}

@@ -1,0 +1,229 @@
+import type { Command } from 'commander'
+import { InvalidArgumentError } from 'commander'
+import { type BuildStatus, type CopyStatus, ViewCopies, type ViewDifference } from '../../domain/index.ts'
+import type { Engine } from '../../engine/index.ts'
+import { sleep } from '../../kernel/index.ts'
+import { type ConfirmationOptions, confirm } from '../confirmation.ts'
+import { withEngine } from '../engine-file.ts'
+import { wholeNumber } from '../option-values.ts'
+import type { Invocation, Session } from '../session.ts'
+import { shown, shownJson } from '../text.ts'
+import { findView } from './view-names.ts'
+
+interface DiffOptions {
+  readonly to: 'next' | 'previous'
+  readonly limit: number
+}
+
+interface RebuildOptions extends ConfirmationOptions {
+  readonly pace?: number
+  readonly manual?: boolean
+}
+
+interface RollBackOptions extends ConfirmationOptions {
+  readonly acceptBehind?: boolean
+}
+
+/** Between two looks, to see how fast a build goes that somebody works on. */
+const lookMs = 500
+const names = "name of the view; with its app ('shop.daily-revenue') where several have one"
+
+/** The commands of `millrace views` that are about copies: what is being built, and which copy serves reads. */
+export function viewCopyCommands(views: Command, session: Session): void {
+  const command = (name: string, description: string, example = ''): Command =>
+    views
+      .command(name)
+      .description(description)
+      .argument('<view>', names)
+      .addHelpText('after', `\nExample:\n  $ millrace views ${name} daily-revenue${example} --file shop.db`)
+  command('status', 'Show the copies of a view: how far they are, and which one serves reads.').action(
+    session.action(status),
+  )
+  command('diff', 'Compare the copy that serves reads with the one that is being built, row by row.', ' --limit 5')
+    .option('--to <copy>', "'next', which is being built, or 'previous'", nextOrPrevious, 'next')
+    .option('--limit <count>', 'show at most so many keys that differ', wholeNumber(0), 20)
+    .action(session.action(diff))
+  command('rebuild', 'Have the version that is live built anew beside itself, when the app starts.', ' --pace 50000')
+    .option('--pace <events>', 'at most so many events a second', wholeNumber(1))
+    .option('--manual', 'swap it in by hand')
+    .action(session.action(rebuild))
+  command('swap', 'Let the copy that was built serve reads. The one that did so is kept.', ' --yes')
+    .option('-y, --yes', 'do not ask')
+    .action(session.action(swap))
+  command('rollback', 'Let the previous copy serve reads again.', ' --yes')
+    .option('--accept-behind', 'also if it lacks events')
+    .option('-y, --yes', 'do not ask')
+    .action(session.action(rollBack))
+  command('drop', 'Give up the copy that is being built, or the previous one.', ' previous --yes')
+    .argument('<copy>', "'next', which is being built, or 'previous'", nextOrPrevious)
+    .option('-y, --yes', 'do not ask')
+    .action(session.action(drop))
+  command('pause', 'Stop building until resume.').action(
+    session.action((invocation) => change(invocation, 'paused', (copies) => copies.pause())),
+  )
+  command('resume', 'Go on building.').action(
+    session.action((invocation) => change(invocation, 'resumed', (copies) => copies.resume())),
+  )
+  command('pace', 'Limit how fast a copy is built.', ' 20000')
+    .argument('<events>', "events a second; 'unlimited': as fast as it can", pace)
+    .action(
+      session.action((invocation) =>
+        change(invocation, 'paced', (copies) =>
+          copies.setPace(invocation.args[1] === 'unlimited' ? null : Number(invocation.args[1])),
+        ),
+      ),
+    )
+  command('canary', 'Let a share of the keys be read from the copy that is being built.', ' 0.05')
+    .argument('<share>', '0 to 1; 0 ends it', share)
+    .action(
+      session.action((invocation) =>
+        change(invocation, 'read in part', (copies) => copies.setCanary(Number(invocation.args[1]), { timeout: 0 })),
+      ),
+    )
+}
+
+function nextOrPrevious(text: string): 'next' | 'previous' {
+  if (text !== 'next' && text !== 'previous') throw new InvalidArgumentError("Give 'next' or 'previous'.")
+  return text
+}
+
+/** Checked where it is given, read where it is used: arguments are texts. */
+function pace(text: string): string {
+  if (text !== 'unlimited') wholeNumber(1)(text)
+  return text
+}
+
+function share(text: string): string {
+  if (!(text !== '' && Number(text) >= 0 && Number(text) <= 1)) throw new InvalidArgumentError('Give 0 to 1.')
+  return text
+}
+
+/** The copies of the view that a name means, wherever it stands. */
+async function copiesOf(engine: Engine, given: string, { environment }: Invocation<object>): Promise<ViewCopies> {
+  const { app, name } = await findView(engine, given)
+  return new ViewCopies({ engine, app, view: name, clock: environment.clock })
+}
+
+async function status(invocation: Invocation<object>): Promise<void> {
+  const { output, args, environment } = invocation
+  const found = await withEngine(invocation, 'read', async (engine) => {
+    const copies = await copiesOf(engine, args[0] as string, invocation)
+    const first = await copies.status()
+    if (first.next === null || first.next.eventsBehind === 0 || first.next.memberCount === 0) return first
+    await sleep(lookMs, environment.clock, environment.signal)
+    return copies.status()
+  })
+  const { live, previous, next, canary } = found
+  if (output.isJson) return output.document({ live, previous, next, canary: canary.share })
+  await output.table(
+    [
+      { title: 'COPY' },
+      { title: 'ROLE' },
+      { title: 'DONE', align: 'right' },
+      { title: 'OF', align: 'right' },
+      { title: 'BEHIND', align: 'right' },
+      { title: 'DEAD LETTERS', align: 'right' },
+      { title: 'STATE' },
+    ],
+    [
+      rowOf('live', live, 'serves reads'),
+      ...(previous === null ? [] : [rowOf('previous', previous, 'kept for rollback')]),
+      ...(next === null ? [] : [rowOf('next', next, stateOf(next, canary.share))]),
+    ],
+  )
+}
+
+function rowOf(role: string, copy: CopyStatus, state: string): readonly string[] {
+  const { eventsDone, eventsTotal, eventsBehind, deadLetterCount } = copy
+  return [
+    copy.copy,
+    role,
+    String(eventsDone),
+    String(eventsTotal),
+    String(eventsBehind),
+    String(deadLetterCount),
+    state,
+  ]
+}
+
+function stateOf(next: BuildStatus, canary: number): string {
+  const { paused, problem, eventsBehind, memberCount, speedEventsPerSecond, secondsLeft, eventsPerSecond, swap } = next
+  const facts = [
+    ...(paused ? [`paused${problem === null ? '' : `: ${shown(problem)}`}`] : []),
+    ...(paused || eventsBehind === 0 ? [] : [memberCount > 0 ? 'being built' : 'built when the app runs']),
+    ...(eventsBehind === 0 ? ['caught up'] : []),
+    ...(speedEventsPerSecond === undefined ? [] : [`${Math.round(speedEventsPerSecond)} events/s`]),
+    ...(secondsLeft === undefined ? [] : [`${Math.ceil(secondsLeft)} s left`]),
+    ...(eventsPerSecond === null ? [] : [`at most ${eventsPerSecond} events/s`]),
+    ...(canary === 0 ? [] : [`serves ${Math.round(canary * 1000) / 10} % of the keys`]),
+    swap === 'manual' ? 'swap by hand' : 'swaps by itself',
+  ]
+  return facts.join(', ')
+}
+
+async function diff(invocation: Invocation<DiffOptions>): Promise<void> {
+  const { output, args, options, environment } = invocation
+  const found = await withEngine(invocation, 'read', async (engine) => {
+    const copies = await copiesOf(engine, args[0] as string, invocation)
+    return copies.difference({ ...options, signal: environment.signal })
+  })
+  if (output.isJson) return output.document(found)
+  const { copies, first } = found
+  if (first.length > 0) {
+    await output.table(
+      [{ title: 'KEY' }, { title: copies.live.toUpperCase() }, { title: copies.other.toUpperCase() }],
+      first.map(({ key, live, other }) => [shown(key), sideOf(live), sideOf(other)]),
+    )
+  }
+  output.note(sumOf(found))
+}
+
+function sideOf(value: ViewDifference['first'][number]['live']): string {
+  return value === undefined ? '-' : shownJson(value)
+}
+
+function sumOf({ copies, sameCount, differingCount, onlyLiveCount, onlyOtherCount }: ViewDifference): string {
+  const { live, other } = copies
+  return `${sameCount} keys are the same, ${differingCount} differ, ${onlyLiveCount} only in ${live}, ${onlyOtherCount} only in ${other}.`
+}
+
+async function rebuild(invocation: Invocation<RebuildOptions>): Promise<void> {
+  const { manual, pace: eventsPerSecond = null } = invocation.options
+  await change(invocation, 'built anew when the app starts', async (copies) => {
+    const { live } = (await copies.read()).register
+    await copies.begin(live, { swap: manual === true ? 'manual' : 'when-caught-up', eventsPerSecond })
+  })
+}
+
+async function swap(invocation: Invocation<ConfirmationOptions>): Promise<void> {
+  await confirm(invocation, `Let the copy of ${shown(invocation.args[0] as string)} that was built serve reads?`)
+  await change(invocation, 'swapped', (copies) => copies.swap({ timeout: 0 }))
+}
+
+async function rollBack(invocation: Invocation<RollBackOptions>): Promise<void> {
+  await confirm(invocation, `Let the previous copy of ${shown(invocation.args[0] as string)} serve reads again?`)
+  const behind = invocation.options.acceptBehind === true ? 'accept' : 'refuse'
+  await change(invocation, 'rolled back', (copies) => copies.rollBack({ behind, timeout: 0 }))
+}
+
+async function drop(invocation: Invocation<ConfirmationOptions>): Promise<void> {
+  const [view, which] = invocation.args as [string, 'next' | 'previous']
+  await confirm(invocation, `Give up the ${which} copy of ${shown(view)} with all that is kept of it?`)
+  await change(invocation, 'rid of a copy', (copies) => copies.drop(which))
+}
+
+async function change(
+  invocation: Invocation<object>,
+  done: string,
+  run: (copies: ViewCopies) => Promise<void>,
+): Promise<void> {
+  const { output, args } = invocation
+  const found = await withEngine(invocation, 'write', async (engine) => {
+    const copies = await copiesOf(engine, args[0] as string, invocation)
+    await run(copies)
+    return copies.status()
+  })
+  const { live, previous, next, canary } = found
+  if (output.isJson) await output.document({ live, previous, next, canary: canary.share })
+  else output.note(`View ${shown(args[0] as string)} is ${done}; ${live.copy} serves reads.`)
+}

@@ -1,0 +1,132 @@
+import { describe, expect, it } from 'vitest'
+import { app } from '../app/index.ts'
+import { type View, view } from '../domain/index.ts'
+import { embedded } from '../embedded/index.ts'
+import { cli, OrderPlaced, testFile } from './cli.test-support.ts'
+
+/** Counts orders by their last digit; version 2 counts double. */
+function counts(version: number): View<number> {
+  return view('counts', {
+    events: [OrderPlaced],
+    key: ({ data }) => data.id.slice(-1),
+    initial: 0,
+    on: { OrderPlaced: (n) => n + version },
+    version,
+    rebuild: 'manual',
+  })
+}
+
+/** A file with a version that is live, and one that is built beside it, but for some events. */
+async function ground(unseenCount = 0): Promise<{
+  readonly run: (...args: string[]) => Promise<{ exitCode: number; stdout: string; stderr: string }>
+  readonly start: (version: number) => Promise<void>
+}> {
+  const { path, cwd } = await testFile()
+  const start = async (version: number): Promise<void> => {
+    await using running = await app('shop', { views: [counts(version)] }).start({ engine: embedded({ path }) })
+    await running.idle()
+  }
+  {
+    await using running = await app('shop', { views: [counts(1)] }).start({ engine: embedded({ path }) })
+    for (let n = 0; n < 30; n++) await running.publish(OrderPlaced({ id: String(n) }))
+    await running.idle()
+  }
+  await start(2)
+  if (unseenCount > 0) {
+    await using running = await app('shop', { views: [counts(1)] }).start({ engine: embedded({ path }) })
+    for (let n = 0; n < unseenCount; n++) await running.publish(OrderPlaced({ id: '7' }))
+    await running.idle()
+  }
+  return { run: (...args) => cli(['views', ...args, '--file', path], { cwd }), start }
+}
+
+const rows = (stdout: string): string[][] =>
+  stdout
+    .trimEnd()
+    .split('\n')
+    .slice(1)
+    .map((row) => row.split(/ {2,}/).map((cell) => cell.trim()))
+
+describe('millrace views, of their copies', () => {
+  it('shows how far they are, and which one serves reads', async () => {
+    const { run } = await ground(2)
+    expect(rows((await run('ls')).stdout)).toEqual([
+      ['counts', 'shop', 'v1', 'live', '10'],
+      ['counts', 'shop', 'v2', 'next', '10'],
+    ])
+    expect(rows((await run('status', 'counts')).stdout)).toEqual([
+      ['v1', 'live', '32', '32', '0', '0', 'serves reads'],
+      ['v2', 'next', '30', '32', '2', '0', 'built when the app runs, swap by hand'],
+    ])
+    const json = JSON.parse((await run('status', 'shop.counts', '--json')).stdout) as object
+    expect(json).toMatchObject({
+      live: { copy: 'v1' },
+      previous: null,
+      next: { copy: 'v2', eventsBehind: 2 },
+      canary: 0,
+    })
+  })
+
+  it('compares them', async () => {
+    const { run } = await ground()
+    const { stdout, stderr } = await run('diff', 'counts', '--limit', '2')
+    expect(rows(stdout)).toEqual([
+      ['0', '3', '6'],
+      ['1', '3', '6'],
+    ])
+    expect(stderr).toContain('0 keys are the same, 10 differ, 0 only in v1, 0 only in v2.')
+    const json = JSON.parse((await run('diff', 'counts', '--limit', '1', '--json')).stdout) as object
+    expect(json).toMatchObject({ differingCount: 10, first: [{ key: '0', live: 3, other: 6 }] })
+    expect(await run('diff', 'counts', '--to', 'previous')).toMatchObject({ exitCode: 3 })
+  })
+
+  it('swaps, rolls back and drops', async () => {
+    const { run, start } = await ground()
+    expect((await run('swap', 'counts')).exitCode).toBe(6)
+    const swapped = await run('swap', 'counts', '--yes')
+    expect(swapped).toMatchObject({ exitCode: 0, stderr: 'View counts is swapped; v2 serves reads.\n' })
+    expect((await run('get', 'counts', '7')).stdout).toBe('6\n')
+    expect((await run('get', 'counts@1', '7')).stdout).toBe('3\n')
+    expect((await run('rollback', 'counts', '--yes')).exitCode).toBe(0)
+    expect((await run('get', 'counts', '7')).stdout).toBe('3\n')
+    expect((await run('drop', 'counts', 'previous', '--yes')).exitCode).toBe(0)
+    expect((await run('rollback', 'counts', '--yes')).stderr).toContain('VIEW_PREVIOUS_MISSING')
+    await start(1)
+    expect(rows((await run('ls')).stdout)).toEqual([['counts', 'shop', 'v1', 'live', '10']])
+  })
+
+  it('refuses to swap or roll back to a copy that lacks events, unless that is accepted', async () => {
+    const { run, start } = await ground(3)
+    const refused = await run('swap', 'counts', '--yes')
+    expect(refused.exitCode).toBe(6)
+    expect(refused.stderr).toContain('VIEW_BEHIND: Copy v2 of view "counts" is 3 events behind')
+    await start(2)
+    expect((await run('swap', 'counts', '--yes')).exitCode).toBe(0)
+    expect((await run('get', 'counts', '7')).stdout).toBe('12\n')
+    expect((await run('rollback', 'counts', '--accept-behind', '--yes')).exitCode).toBe(0)
+  })
+
+  it('has the app build, pause, go on, slow down and show a part of it', async () => {
+    const { run, start } = await ground()
+    expect((await run('rebuild', 'counts')).stderr).toContain('VIEW_BUILD_UNDER_WAY')
+    await run('drop', 'counts', 'next', '--yes')
+    expect((await run('rebuild', 'counts', '--manual', '--pace', '5000')).exitCode).toBe(0)
+    expect((await run('pause', 'counts')).exitCode).toBe(0)
+    await start(1)
+    expect(rows((await run('status', 'counts')).stdout).at(-1)).toEqual([
+      ...['v1.2', 'next', '0', '30', '30', '0', 'paused, at most 5000 events/s, swap by hand'],
+    ])
+    await run('resume', 'counts')
+    await run('pace', 'counts', 'unlimited')
+    expect((await run('pace', 'counts', '0')).exitCode).toBe(2)
+    expect((await run('canary', 'counts', '0.5')).stderr).toContain('VIEW_BEHIND')
+    await start(1)
+    expect((await run('canary', 'counts', '2')).exitCode).toBe(2)
+    expect((await run('canary', 'counts', '0.25')).exitCode).toBe(0)
+    expect(
+      rows((await run('status', 'counts')).stdout)
+        .at(-1)
+        ?.at(-1),
+    ).toBe('caught up, serves 25 % of the keys, swap by hand')
+  })
+})

@@ -1,0 +1,162 @@
+import type { CommitOutcome, Engine, StateWrite } from '../engine/index.ts'
+import type { Clock } from '../kernel/index.ts'
+import type { Message } from '../message/index.ts'
+import type { CommitWithin } from '../runtime/index.ts'
+import { InlineEpochs } from './inline-epochs.ts'
+import { type InlineNoteEntry, noteWrite, readNote } from './inline-notes.ts'
+import { InlineViews, type InlineWriter } from './inline-views.ts'
+import type { View } from './view.ts'
+import { type ViewCopy, viewNamespace } from './view-copy.ts'
+import { copiesIn, registerKey, registerNamespace, registerOf } from './view-register.ts'
+
+/** What commits of events have to do in one epoch. */
+interface Plan {
+  readonly epoch: number
+  /** What keeps the copies that this program has the functions for. */
+  readonly views: InlineViews
+  /** Copies that commits are to write and that this program has no functions for. */
+  readonly foreign: readonly { readonly namespace: string; readonly copy: ViewCopy }[]
+  /** Whether the app has any inline copy, so that it matters which epoch a commit belongs to. */
+  readonly isGuarded: boolean
+}
+
+/** Registers that are read in one go. */
+const registersMax = 10_000
+
+/**
+ * Keeps the inline copies of an app up to date that are live, in the commits of the events themselves, by the version of each that
+ * is live at the moment. Each commit is held to the epoch in which that is so.
+ *
+ * A program that appends events of a live copy that it has no functions for lets go of it first: from there on the copy is built by
+ * following the event store, by those who have them. So programs of two versions may run side by side, and no copy ever
+ * has a gap.
+ */
+export class InlineCopies implements InlineWriter {
+  readonly #engine: Engine
+  readonly #app: string
+  readonly #views: readonly View[]
+  readonly #epochs: InlineEpochs
+  #plan: Plan | undefined
+  #loading: Promise<Plan> | undefined
+  /** A commit was refused: perhaps the epoch is over. */
+  #isDoubtful = false
+
+  constructor(engine: Engine, app: string, clock: Clock, views: readonly View[]) {
+    this.#engine = engine
+    this.#app = app
+    this.#views = views.filter(({ inline }) => inline)
+    this.#epochs = new InlineEpochs(engine, app, clock)
+  }
+
+  async commit(events: readonly Message[], commit: Parameters<CommitWithin>[0]): Promise<CommitOutcome> {
+    const plan = await this.#planFor(events)
+    const guard = plan.isGuarded ? [this.#epochs.guard(plan.epoch)] : []
+    const outcome = await plan.views.commit(events, (writes) => commit([...writes, ...guard]))
+    if (!outcome.ok) this.#isDoubtful = true
+    return outcome
+  }
+
+  async rehearse(events: readonly Message[]): Promise<void> {
+    await (await this.#planFor(events)).views.rehearse(events)
+  }
+
+  async #planFor(events: readonly Message[]): Promise<Plan> {
+    for (;;) {
+      const plan = await this.#current()
+      const { foreign } = plan
+      const isForeign = foreign.some(({ copy }) => events.some(({ type }) => copy.types.includes(type)))
+      if (!isForeign) return plan
+      await this.#epochs.cut(async () =>
+        releaseWrites(
+          this.#engine,
+          foreign.map(({ namespace }) => namespace),
+        ),
+      )
+      this.#plan = undefined
+    }
+  }
+
+  async #current(): Promise<Plan> {
+    if (this.#plan !== undefined && this.#isDoubtful) {
+      this.#isDoubtful = false
+      if (!(await this.#epochs.isOpen(this.#plan.epoch))) this.#plan = undefined
+    }
+    if (this.#plan !== undefined) return this.#plan
+    this.#loading ??= this.#load().finally(() => {
+      this.#loading = undefined
+    })
+    this.#plan = await this.#loading
+    return this.#plan
+  }
+
+  async #load(): Promise<Plan> {
+    for (;;) {
+      const epoch = await this.#epochs.opened()
+      const own: { readonly view: View; readonly namespace: string }[] = []
+      const foreign: { readonly namespace: string; readonly copy: ViewCopy }[] = []
+      let isGuarded = this.#views.length > 0
+      const prefix = registerKey(this.#app, '')
+      for (const { key, value } of await this.#engine.state.range(registerNamespace, { prefix, limit: registersMax })) {
+        const register = registerOf(value)
+        isGuarded ||= copiesIn(register).some(({ inline }) => inline)
+        const name = key.slice(prefix.length)
+        const { live } = register
+        const namespace = viewNamespace(this.#app, { name, ...live })
+        if (!live.inline || !(await readNote(this.#engine, namespace)).note.done) continue
+        const view = this.#views.find((one) => one.name === name && one.version === live.version)
+        if (view === undefined) foreign.push({ namespace, copy: live })
+        else own.push({ view, namespace })
+      }
+      // Which copies are written changes between epochs only.
+      if (await this.#epochs.isOpen(epoch)) {
+        return { epoch, views: new InlineViews(this.#engine.state, own), foreign, isGuarded }
+      }
+    }
+  }
+}
+
+/** What lets go of copies that commits have written so far: what stands in the event store is in them. Within a cut only. */
+async function releaseWrites(engine: Engine, namespaces: readonly string[]): Promise<readonly StateWrite[]> {
+  const position = await engine.events.lastPosition()
+  const writes: StateWrite[] = []
+  for (const namespace of namespaces) {
+    const { note, revision } = await readNote(engine, namespace)
+    if (note.done) writes.push(noteWrite(namespace, { position, done: false }, revision))
+  }
+  return writes
+}
+
+/** Takes a copy to the end of the event store, and answers its note; `undefined`: that is for somebody else to do. */
+export type TakeToEnd = (copy: ViewCopy) => Promise<InlineNoteEntry | undefined>
+
+/**
+ * Hands the commits of events over from one copy of a view to another, together with what else is to be written: the one lacks
+ * nothing that stands in the event store, and the other has all of it, in one and the same moment.
+ *
+ * @param from The copy that is live; null: it stays as it is.
+ * @param to The copy that is to be live. If nobody takes it to the end, it goes on being built by following.
+ * @returns Whether it was done; else something has changed meanwhile.
+ */
+export function handOver(
+  {
+    engine,
+    app,
+    view,
+    clock,
+  }: { readonly engine: Engine; readonly app: string; readonly view: string; readonly clock: Clock },
+  {
+    from,
+    to,
+    writes,
+  }: { readonly from: ViewCopy | null; readonly to: ViewCopy; readonly writes: readonly StateWrite[] },
+  takeToEnd: TakeToEnd,
+): Promise<boolean> {
+  const namespaceOf = (copy: ViewCopy): string => viewNamespace(app, { name: view, ...copy })
+  return new InlineEpochs(engine, app, clock).cut(async () => {
+    const released = from?.inline === true ? await releaseWrites(engine, [namespaceOf(from)]) : []
+    const end = to.inline ? await takeToEnd(to) : undefined
+    const taken =
+      end === undefined ? [] : [noteWrite(namespaceOf(to), { position: end.note.position, done: true }, end.revision)]
+    return [...writes, ...released, ...taken]
+  })
+}

@@ -1,0 +1,30 @@
+import type { Engine, StateWrite } from '../engine/index.ts'
+import type { Json } from '../kernel/index.ts'
+
+/** How far inline copies are built from the event store, by namespace. */
+export const inlineNamespace = 'inline-views'
+
+/** How far an inline copy is. */
+export interface InlineNote {
+  /** All events up to here are in it. Of no meaning while `done`. */
+  readonly position: number
+  /** Commits of events write it. Else it is built by following the event store. */
+  readonly done: boolean
+}
+
+/** A note as it was read; revision 0: there is none, so the copy stands at the beginning. */
+export interface InlineNoteEntry {
+  readonly note: InlineNote
+  readonly revision: number
+}
+
+export async function readNote(engine: Engine, namespace: string): Promise<InlineNoteEntry> {
+  const entry = await engine.state.get(inlineNamespace, namespace)
+  const note = (entry?.value as unknown as InlineNote | undefined) ?? { position: 0, done: false }
+  return { note, revision: entry?.revision ?? 0 }
+}
+
+/** The write of a note that holds its commit to the one that was read. */
+export function noteWrite(namespace: string, note: InlineNote, expectedRevision: number): StateWrite {
+  return { kind: 'set', namespace: inlineNamespace, key: namespace, value: note as unknown as Json, expectedRevision }
+}

@@ -1,0 +1,336 @@
+import type { Engine, StateOwner, StateWrite } from '../engine/index.ts'
+import { type Clock, type Duration, durationMs, OptionsInvalidError, sleep } from '../kernel/index.ts'
+import {
+  ViewBehindError,
+  ViewBuildMissingError,
+  ViewBuildUnderWayError,
+  ViewNeverRunError,
+  ViewPreviousMissingError,
+} from './errors.ts'
+import { handOver } from './inline-copies.ts'
+import { copyName, type ViewBuild, type ViewCopy, viewGroup, viewNamespace } from './view-copy.ts'
+import { differenceOf, type ViewDifference } from './view-difference.ts'
+import { type CopyProgress, hasReached, progressOf, SpeedMeter } from './view-progress.ts'
+import {
+  type RegisterEntry,
+  readRegister,
+  registerWrites,
+  type ViewRegister,
+  withBuild,
+  withRollBack,
+  withSwap,
+} from './view-register.ts'
+import type { BuildStatus, CopyStatus, ViewStatus } from './view-status.ts'
+
+/** How somebody waits for a copy to catch up. */
+export interface SwapOptions {
+  /** How long to wait for the copy to take in what was published before the call. Default `'10s'`. */
+  readonly timeout?: Duration
+  readonly signal?: AbortSignal
+}
+
+/** What moves reads from one copy to another, beyond the register. An inline copy has to be written by commits from there on. */
+export type Handover = (entry: RegisterEntry, to: ViewCopy, writes: readonly StateWrite[]) => Promise<boolean>
+
+/** On what the copies of a view are. */
+export interface CopiesOptions {
+  readonly engine: Engine
+  readonly app: string
+  readonly view: string
+  readonly clock: Clock
+  /** Told of each change that was made here. */
+  readonly onChange?: (entry: RegisterEntry) => void
+  /** Commits a swap. Default: the register alone. */
+  readonly handover?: Handover
+}
+
+const lookMinMs = 5
+const lookMaxMs = 250
+
+/**
+ * The copies of one view: how far they are, and which of them serves reads. Each change is one commit of one entry, held to the
+ * revision that was read; all processes follow it.
+ *
+ * @example
+ * ```ts
+ * const { copies } = running.view(dailyRevenue)
+ * const { next } = await copies.status()      // { copy: 'v2', eventsDone: 120_000, eventsTotal: 400_000, secondsLeft: 1.6, … }
+ * await copies.setPace(50_000)                // events a second; null: as fast as it can
+ * const found = await copies.difference()     // { sameCount, differingCount, …, first: [{ key, live, other }, …] }
+ * await copies.swap()
+ * await copies.rollBack()
+ * ```
+ */
+export class ViewCopies {
+  readonly #options: CopiesOptions
+  readonly #meter = new SpeedMeter()
+  #canaryCounts = { readCount: 0, differingCount: 0 }
+
+  constructor(options: CopiesOptions) {
+    this.#options = options
+  }
+
+  /** @throws ViewNeverRunError `VIEW_NEVER_RUN` */
+  async status(): Promise<ViewStatus> {
+    const { register } = await this.read()
+    const statusOf = async (copy: ViewCopy): Promise<CopyStatus> => {
+      const { next: _next, ends: _ends, ...progress } = await this.progress(copy)
+      return { ...copy, copy: copyName(copy), ...progress }
+    }
+    const { live, previous, next, canary } = register
+    return {
+      live: await statusOf(live),
+      previous: previous === null ? null : await statusOf(previous),
+      next: next === null ? null : this.#buildStatus(next, await statusOf(next)),
+      canary: { share: canary, ...this.#canaryCounts },
+    }
+  }
+
+  /**
+   * Stops building; a process that starts does not go on with it. What is built stays.
+   *
+   * @param problem Why, for whoever looks at the status. Default: none.
+   * @throws ViewBuildMissingError `VIEW_BUILD_MISSING`
+   */
+  async pause(problem: string | null = null): Promise<void> {
+    await this.#changeBuild((next) => ({ ...next, paused: true, problem }))
+  }
+
+  /** Goes on where the build was. @throws ViewBuildMissingError `VIEW_BUILD_MISSING` */
+  async resume(): Promise<void> {
+    await this.#changeBuild((next) => ({ ...next, paused: false, problem: null }))
+  }
+
+  /**
+   * Limits how fast a copy is built, all processes together, also while it is being built; null: as fast as it can. It is
+   * measured over some hundred events.
+   *
+   * @throws ViewBuildMissingError `VIEW_BUILD_MISSING`, OptionsInvalidError `OPTIONS_INVALID`: not above 0.
+   */
+  async setPace(eventsPerSecond: number | null): Promise<void> {
+    checkPace(eventsPerSecond)
+    await this.#changeBuild((next) => ({ ...next, eventsPerSecond }))
+  }
+
+  /**
+   * Lets a share of the keys be read from the copy that is being built, by `get` in all processes: always the same keys for
+   * the same share. Whole ranges are read from the live copy.
+   *
+   * @param share 0 to 1; 0 ends it. A swap does, too.
+   * @throws ViewBuildMissingError `VIEW_BUILD_MISSING`, ViewBehindError `VIEW_BEHIND`: it has not caught up within 10 seconds,
+   *   OptionsInvalidError `OPTIONS_INVALID`
+   */
+  async setCanary(share: number, options: SwapOptions = {}): Promise<void> {
+    if (!(share >= 0 && share <= 1)) {
+      throw new OptionsInvalidError('a canary', [{ option: 'share', problem: `is ${share}, not from 0 to 1` }])
+    }
+    if (share > 0) await this.#caughtUp(this.#nextOf((await this.read()).register), options)
+    this.#canaryCounts = { readCount: 0, differingCount: 0 }
+    await this.change((register) => {
+      this.#nextOf(register)
+      return { ...register, canary: share }
+    })
+  }
+
+  /** A key was read from the copy that is being built. */
+  countCanary(differs: boolean): void {
+    this.#canaryCounts.readCount++
+    if (differs) this.#canaryCounts.differingCount++
+  }
+
+  /**
+   * Compares the live copy with the one that is being built, or with the previous one, row by row; in bounded memory, however
+   * many keys there are. Not a snapshot: what changes meanwhile may show as a difference.
+   *
+   * @throws ViewBuildMissingError `VIEW_BUILD_MISSING`, ViewPreviousMissingError `VIEW_PREVIOUS_MISSING`
+   */
+  async difference(
+    options: {
+      /** Default `'next'`. */
+      readonly to?: 'next' | 'previous'
+      /** How many keys that differ are given with both values. Default 20. */
+      readonly limit?: number
+      readonly signal?: AbortSignal
+    } = {},
+  ): Promise<ViewDifference> {
+    const { register } = await this.read()
+    const other = options.to === 'previous' ? this.#previousOf(register) : this.#nextOf(register)
+    const { limit = 20, signal } = options
+    const found = await differenceOf(this.#options.engine, this.standOf(register.live), this.standOf(other), {
+      limit,
+      signal,
+    })
+    return { copies: { live: copyName(register.live), other: copyName(other) }, ...found }
+  }
+
+  /**
+   * Makes the copy that was built live, once it has taken in all that was published before the call. The copy that was live
+   * is kept as the previous one; what was that before is dropped.
+   *
+   * @throws ViewBuildMissingError `VIEW_BUILD_MISSING`, ViewBehindError `VIEW_BEHIND`: it did not catch up in time; the live copy stays.
+   */
+  async swap(options: SwapOptions = {}): Promise<void> {
+    await this.#caughtUp(this.#nextOf((await this.read()).register), options)
+    await this.#move((register) => {
+      const next = this.#nextOf(register)
+      return { to: next, after: withSwap(register, next) }
+    })
+  }
+
+  /**
+   * Makes the previous copy live again. It is kept up to date by every process whose program declares its version.
+   *
+   * @throws ViewPreviousMissingError `VIEW_PREVIOUS_MISSING`, ViewBehindError `VIEW_BEHIND`: it lacks events, and `behind` does not say
+   *   that this is accepted.
+   */
+  async rollBack(options: SwapOptions & { readonly behind?: 'accept' | 'refuse' } = {}): Promise<void> {
+    if (options.behind !== 'accept') {
+      await this.#caughtUp(this.#previousOf((await this.read()).register), options)
+    }
+    await this.#move((register) => {
+      const to = this.#previousOf(register)
+      return { to, after: withRollBack(register, to) }
+    })
+  }
+
+  /**
+   * Gives up the copy that is being built, or the previous one, with all that is kept of it.
+   *
+   * @throws ViewBuildMissingError `VIEW_BUILD_MISSING`, ViewPreviousMissingError `VIEW_PREVIOUS_MISSING`
+   */
+  async drop(which: 'next' | 'previous'): Promise<void> {
+    await this.change((register) => {
+      if (which === 'next') {
+        this.#nextOf(register)
+        return { ...register, next: null, canary: 0 }
+      }
+      this.#previousOf(register)
+      return { ...register, previous: null }
+    })
+  }
+
+  /**
+   * Begins to build a copy beside the live one.
+   *
+   * @throws ViewBuildUnderWayError `VIEW_BUILD_UNDER_WAY`
+   */
+  async begin(copy: ViewCopy, how: Pick<ViewBuild, 'swap' | 'eventsPerSecond'>): Promise<void> {
+    checkPace(how.eventsPerSecond)
+    await this.change((register) => {
+      if (register.next !== null) throw new ViewBuildUnderWayError(this.#options.view, copyName(register.next))
+      return withBuild(register, copy, { ...how, paused: false, problem: null, sinceMs: this.#options.clock.nowMs() })
+    })
+  }
+
+  /** The register as it stands. @throws ViewNeverRunError `VIEW_NEVER_RUN` */
+  async read(): Promise<RegisterEntry> {
+    const { engine, app, view } = this.#options
+    const entry = await readRegister(engine, app, view)
+    if (entry === undefined) throw new ViewNeverRunError(view, app)
+    return entry
+  }
+
+  /** Changes the register, again if somebody else did meanwhile. */
+  async change(next: (register: ViewRegister) => ViewRegister): Promise<void> {
+    for (;;) {
+      const before = await this.read()
+      if (await this.#commit(before, next(before.register))) return
+    }
+  }
+
+  async progress(copy: ViewCopy): Promise<CopyProgress> {
+    const { engine, app, view, clock } = this.#options
+    const found = await progressOf(engine, app, view, copy)
+    if ('sinceMs' in copy) this.#meter.look(copyName(copy), clock.monotonicMs(), found.eventsDone)
+    return found
+  }
+
+  /** Makes a build live that has caught up. `false`: the register has changed meanwhile. */
+  async swapNow(entry: RegisterEntry, next: ViewBuild): Promise<boolean> {
+    return this.#commit(entry, withSwap(entry.register, next), next)
+  }
+
+  /** Where a copy stands. */
+  standOf(copy: ViewCopy): { readonly namespace: string; readonly owner: StateOwner | undefined } {
+    const { app, view } = this.#options
+    const place = { name: view, ...copy }
+    return {
+      namespace: viewNamespace(app, place),
+      owner: copy.inline ? undefined : { group: viewGroup(app, place) },
+    }
+  }
+
+  async #move(
+    plan: (register: ViewRegister) => { readonly to: ViewCopy; readonly after: ViewRegister },
+  ): Promise<void> {
+    for (;;) {
+      const before = await this.read()
+      const { to, after } = plan(before.register)
+      if (await this.#commit(before, after, to)) return
+    }
+  }
+
+  async #commit(before: RegisterEntry, after: ViewRegister, to?: ViewCopy): Promise<boolean> {
+    const { engine, app, view, onChange } = this.#options
+    const writes = registerWrites(app, view, before, after)
+    const isMade =
+      to === undefined ? (await engine.commit({ state: writes })).ok : await this.#handOver(before, to, writes)
+    if (isMade) onChange?.({ register: after, revision: before.revision + 1 })
+    return isMade
+  }
+
+  /** Where nobody can take a copy to the end, an inline one goes on to be built by following when the app starts. */
+  async #handOver(before: RegisterEntry, to: ViewCopy, writes: readonly StateWrite[]): Promise<boolean> {
+    const { engine, handover } = this.#options
+    if (handover !== undefined) return handover(before, to, writes)
+    const from = before.register.live
+    if (from.inline || to.inline) return handOver(this.#options, { from, to, writes }, async () => undefined)
+    return (await engine.commit({ state: writes })).ok
+  }
+
+  async #changeBuild(next: (build: ViewBuild) => ViewBuild): Promise<void> {
+    await this.change((register) => ({ ...register, next: next(this.#nextOf(register)) }))
+  }
+
+  /** Waits until a copy has taken in all that was published before the call. Not at all where nobody works on it. */
+  async #caughtUp(copy: ViewCopy, { timeout = '10s', signal }: SwapOptions): Promise<void> {
+    const { view, clock } = this.#options
+    const endMs = clock.monotonicMs() + durationMs(timeout)
+    let lookMs = lookMinMs
+    let now = await this.progress(copy)
+    const { ends } = now
+    while (!hasReached(now, ends)) {
+      // Who does not want to wait knows that nobody is at work.
+      const isRun = now.memberCount > 0 || (copy.inline && durationMs(timeout) > 0)
+      if (!isRun || clock.monotonicMs() >= endMs) {
+        throw new ViewBehindError(view, copyName(copy), now.eventsBehind, isRun)
+      }
+      await sleep(lookMs, clock, signal)
+      lookMs = Math.min(lookMaxMs, lookMs * 2)
+      now = await this.progress(copy)
+    }
+  }
+
+  #buildStatus(build: ViewBuild, status: CopyStatus): BuildStatus {
+    const speed = this.#meter.eventsPerSecond
+    const secondsLeft = speed === undefined || speed === 0 ? undefined : status.eventsBehind / speed
+    return { ...build, ...status, speedEventsPerSecond: speed, secondsLeft }
+  }
+
+  #nextOf({ next }: ViewRegister): ViewBuild {
+    if (next === null) throw new ViewBuildMissingError(this.#options.view)
+    return next
+  }
+
+  #previousOf({ previous }: ViewRegister): ViewCopy {
+    if (previous === null) throw new ViewPreviousMissingError(this.#options.view)
+    return previous
+  }
+}
+
+function checkPace(eventsPerSecond: number | null): void {
+  if (eventsPerSecond === null || eventsPerSecond > 0) return
+  throw new OptionsInvalidError('the pace of a build', [
+    { option: 'eventsPerSecond', problem: `is ${eventsPerSecond}, neither above 0 nor null` },
+  ])
+}
