@@ -14,4 +14,5 @@ export {
 export { formatUuidv7, isUuid, uuidTimeText, uuidv7 } from './ids.ts'
 export { isoTime, parseIsoTime } from './iso-time.ts'
 export { freezeParsedJson, frozenJson, type Json } from './json.ts'
+export { persist } from './persistence.ts'
 export { type Random, SeededRandom, systemRandom } from './random.ts'

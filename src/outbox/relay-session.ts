@@ -25,12 +25,12 @@ interface FloorMark {
   readonly tx: bigint
 }
 
-/** A row that waits, as far as it takes to clear it. */
-export interface WaitingRow {
-  readonly id: string
-  readonly topic: string
-  readonly bytes: number
-  readonly isKeyed: boolean
+/** When an outbox was looked at. */
+export interface OutboxMoment {
+  /** Which transactions were seen (`pg_snapshot`). */
+  readonly snapshot: string
+  /** All of them were committed before this place in the server's log, in bytes. */
+  readonly logEnd: bigint
 }
 
 /** How often the whole table is looked through, for rows that came back by a restore or a reset of its sequence. */
@@ -49,7 +49,8 @@ export class RelaySession {
   #floor = 0n
   #mark: FloorMark | undefined
   #lookedMs: number
-  #snapshot = ''
+  #moment: OutboxMoment = { snapshot: '', logEnd: 0n }
+  readonly #lost = Promise.withResolvers<never>()
 
   private constructor(connection: RelayConnection, name: TableName, clock: Clock, id: string) {
     this.#connection = connection
@@ -57,6 +58,9 @@ export class RelaySession {
     this.#clock = clock
     this.tableId = id
     this.#lookedMs = clock.monotonicMs()
+    // Who does not wait for it finds out by the next statement.
+    this.#lost.promise.catch(() => undefined)
+    connection.on('error', this.#lost.reject)
   }
 
   /** @throws OutboxTableMissingError, OutboxTableNewerError, OutboxDatabaseSilentError, and what the client throws */
@@ -76,9 +80,14 @@ export class RelaySession {
     }
   }
 
-  /** Which transactions {@link read} last saw (`pg_snapshot`). */
-  get lastSnapshot(): string {
-    return this.#snapshot
+  /** When {@link read} looked last. */
+  get lastMoment(): OutboxMoment {
+    return this.#moment
+  }
+
+  /** Rejects once the connection is gone, and with it the lock. */
+  get lost(): Promise<never> {
+    return this.#lost.promise
   }
 
   /** Takes the lock of the outbox, unless another relay has it. */
@@ -98,8 +107,9 @@ export class RelaySession {
    */
   async read(rowsMax: number, bytesMax: number): Promise<readonly OutboxRow[]> {
     this.#lookAround()
-    const text = `SELECT pg_current_snapshot()::text AS snapshot, r.id, r.topic, r.key, r.message
-      FROM (SELECT 1) AS one LEFT JOIN (
+    const text = `SELECT moment.*, r.id, r.topic, r.key, r.message
+      FROM (SELECT pg_current_snapshot()::text AS snapshot, pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::text AS "logEnd") AS moment
+      LEFT JOIN (
         SELECT id, topic, key, message FROM (
           SELECT *, sum(octet_length(message)) OVER (ORDER BY id) - octet_length(message) AS before FROM (
             SELECT id, topic, key, message FROM ${this.#name.sql}
@@ -107,14 +117,14 @@ export class RelaySession {
           ) AS first
         ) AS sized WHERE before < $3::bigint
       ) AS r ON true ORDER BY r.id`
-    const found = await this.#rows<{ readonly snapshot: string; readonly id: string | null }>(text, [
-      this.#floor.toString(),
-      rowsMax,
-      bytesMax,
-    ])
+    const found = await this.#rows<{ readonly snapshot: string; readonly logEnd: string; readonly id: string | null }>(
+      text,
+      [this.#floor.toString(), rowsMax, bytesMax],
+    )
     const rows = found.filter(({ id }) => id !== null) as unknown as readonly OutboxRow[]
-    this.#snapshot = found[0]?.snapshot ?? ''
-    this.#raiseFloor(BigInt(this.#snapshot.split(':')[0] ?? 0), rows)
+    const [first] = found
+    this.#moment = { snapshot: first?.snapshot ?? '', logEnd: BigInt(first?.logEnd ?? 0) }
+    this.#raiseFloor(BigInt(this.#moment.snapshot.split(':')[0] ?? 0), rows)
     return rows
   }
 
@@ -127,13 +137,6 @@ export class RelaySession {
     return this.#rows(text, [ranges.map(([from]) => from), ranges.map(([, to]) => to)])
   }
 
-  /** The first rows that wait, without their messages; `bytes`: of key and message. */
-  waiting(rowsMax: number): Promise<readonly WaitingRow[]> {
-    const text = `SELECT id, topic, octet_length(message) + coalesce(octet_length(key), 0) AS bytes, key IS NOT NULL AS "isKeyed" FROM ${this.#name.sql}
-      WHERE sent_at IS NULL AND refusal IS NULL ORDER BY id LIMIT $1::integer`
-    return this.#rows(text, [rowsMax])
-  }
-
   /** The message of a row; `undefined`: it is gone. */
   async message(id: string): Promise<string | undefined> {
     const text = `SELECT message FROM ${this.#name.sql} WHERE id = $1::bigint`
@@ -141,11 +144,10 @@ export class RelaySession {
     return row?.message
   }
 
-  /** Whether a snapshot sees a transaction. */
-  async sees(snapshot: string, transaction: string): Promise<boolean> {
-    const text = 'SELECT pg_visible_in_snapshot($1::xid8, $2::pg_snapshot) AS sees'
-    const [row] = await this.#rows<{ readonly sees: boolean }>(text, [transaction, snapshot])
-    return row?.sees === true
+  /** Which transactions a statement sees now (`pg_snapshot`). */
+  async snapshot(): Promise<string> {
+    const [row] = await this.#rows<{ readonly snapshot: string }>('SELECT pg_current_snapshot()::text AS snapshot', [])
+    return row?.snapshot ?? ''
   }
 
   /** Deletes rows that were sent, or marks them with the time. */
