@@ -18,7 +18,7 @@ import { readServerLog, type ServerLog } from './server-log.ts'
 import { SeenTransactions, SnapshotReader } from './snapshot-reader.ts'
 
 /** How often a capture that stands by tries whether it is its turn. */
-const turnEveryMs = 500
+const turnEveryMs = 1_000
 /** How often an idle server is asked how far it is, while somebody waits for it. */
 const lookEveryMs = 50
 

@@ -1,7 +1,7 @@
 import type { CapturedChange, Row } from '../capture/index.ts'
 import type { CommitOutcome, PublishWrite, WriteBatch } from '../engine/index.ts'
 import { ClosedError, type Json, sleep } from '../kernel/index.ts'
-import { TransactionSnapshot } from '../sql/index.ts'
+import type { TransactionSnapshot } from '../sql/index.ts'
 import { OutboxRelayReplacedError } from './errors.ts'
 import type { KnownTopics } from './outbox-carrier.ts'
 import { type OutboxRow, writesOf } from './outbox-row.ts'
@@ -16,6 +16,13 @@ const clearEveryMs = 100
 const lookEveryMs = 10_000
 const purgeRowsMax = 5_000
 
+/** When the table was read for the last time. */
+export interface TableReading {
+  readonly seen: TransactionSnapshot
+  /** All of them were committed before this place in the server's log. */
+  readonly logEnd: bigint
+}
+
 /** What a carrier works with. */
 export interface LogCarrierParts {
   readonly options: ResolvedLogRelayOptions
@@ -23,6 +30,8 @@ export interface LogCarrierParts {
   readonly ledger: RelayLedger | undefined
   readonly topics: KnownTopics
   readonly published: PublishedRows
+  /** What was seen then is published. */
+  readonly before: TableReading
   /** Rows were published. */
   readonly onProgress: () => void
 }
@@ -40,16 +49,14 @@ export class LogCarrier {
   readonly #failed = Promise.withResolvers<never>()
   readonly #rows = new WeakMap<object, LoggedRow>()
   /** What was published from the table, until the log has passed it. */
-  #before: { readonly seen: TransactionSnapshot; readonly logEnd: bigint } | undefined
+  #before: TableReading | undefined
   #wakeUp: () => void = () => undefined
   #isWoken = false
   #room = Promise.withResolvers<void>()
 
-  /** Of what its session saw when it last read the table everything has been published. */
   constructor(parts: LogCarrierParts) {
     this.#parts = parts
-    const { snapshot, logEnd } = parts.session.lastMoment
-    this.#before = { seen: TransactionSnapshot.parse(snapshot), logEnd }
+    this.#before = parts.before
     this.#failed.promise.catch(() => undefined)
   }
 

@@ -163,6 +163,26 @@ describe.skipIf(!serversWanted)('an outbox that is read from the log', { timeout
     expect(await byKey(engine)).toEqual({ k: [0, 1, 2, 4, 5] })
   })
 
+  it('is published to an engine that cannot note what was, and not again after the relay was closed', async () => {
+    await setUp()
+    const plain: Engine = Object.assign(Object.create(engine) as Engine, {
+      topics: engine.topics,
+      capabilities: { ...engine.capabilities, atomic: [['topics', 'progress']] },
+      commit: (batch: Parameters<Engine['commit']>[0]) => engine.commit(batch),
+    })
+    for (let turn = 0; turn < 3; turn++) {
+      const running = relay({ engine: plain })
+      await put(...upTo(10, turn * 20))
+      const count = (turn + 1) * 20
+      await put(...upTo(10, count - 10))
+      await until(async () => (await byKey(engine))['k']?.length === count)
+      await running.close()
+      expect(await waiting()).toBe(0)
+    }
+    expect(await byKey(engine)).toEqual({ k: upTo(60) })
+    expect(await engine.state.count('outbox-relay')).toBe(0)
+  })
+
   it('is not looked at while nothing is put in', async () => {
     await setUp()
     const statements: string[] = []

@@ -1,8 +1,9 @@
 import { CaptureSlotMissingError, captureChanges, describeCapture } from '../capture/index.ts'
 import { persist, sleep } from '../kernel/index.ts'
+import { TransactionSnapshot } from '../sql/index.ts'
 import { channels } from '../telemetry/index.ts'
 import { OutboxRelayReplacedError } from './errors.ts'
-import { LogCarrier } from './log-carrier.ts'
+import { LogCarrier, type TableReading } from './log-carrier.ts'
 import { isRefusal, type KnownTopics, OutboxCarrier } from './outbox-carrier.ts'
 import { PublishedRows } from './published-rows.ts'
 import { RelayLedger } from './relay-ledger.ts'
@@ -76,8 +77,9 @@ class LogRelay implements OutboxLogRelay {
       const ledger = RelayLedger.of(engine, session.tableId)
       const published = this.#published
       await published.clear(session, keepMs !== undefined)
-      if (!(await this.#carryAll(session, ledger))) return
-      const parts = { options: this.#options, session, ledger, topics: this.#topics, published, onProgress }
+      const before = await this.#carryAll(session, ledger)
+      if (this.#end.signal.aborted) return
+      const parts = { options: this.#options, session, ledger, topics: this.#topics, published, before, onProgress }
       await this.#follow(new LogCarrier(parts))
       await published.clear(session, keepMs !== undefined)
     } finally {
@@ -101,13 +103,13 @@ class LogRelay implements OutboxLogRelay {
 
   /**
    * Publishes from the table what stands there: what a relay that polls has left, what came before the slot, and what the log had to
-   * stop at, since its topic does not take it. `false`: the relay was closed before.
+   * stop at, since its topic does not take it.
    */
-  async #carryAll(session: RelaySession, ledger: RelayLedger | undefined): Promise<boolean> {
+  async #carryAll(session: RelaySession, ledger: RelayLedger | undefined): Promise<TableReading> {
     const carrier = new OutboxCarrier(this.#options, session, ledger, this.#topics)
     await carrier.clearLast()
-    while (!this.#end.signal.aborted) if ((await carrier.carry()) === 0) return true
-    return false
+    while ((await carrier.carry()) > 0) if (this.#end.signal.aborted) break
+    return { seen: TransactionSnapshot.parse(session.lastSnapshot), logEnd: await session.logEnd() }
   }
 
   /** Publishes what the log tells, until the relay is closed or something goes wrong; then nothing is under way any more. */

@@ -25,14 +25,6 @@ interface FloorMark {
   readonly tx: bigint
 }
 
-/** When an outbox was looked at. */
-export interface OutboxMoment {
-  /** Which transactions were seen (`pg_snapshot`). */
-  readonly snapshot: string
-  /** All of them were committed before this place in the server's log, in bytes. */
-  readonly logEnd: bigint
-}
-
 /** How often the whole table is looked through, for rows that came back by a restore or a reset of its sequence. */
 const fullLookEveryMs = 10_000
 
@@ -49,7 +41,7 @@ export class RelaySession {
   #floor = 0n
   #mark: FloorMark | undefined
   #lookedMs: number
-  #moment: OutboxMoment = { snapshot: '', logEnd: 0n }
+  #snapshot = ''
   readonly #lost = Promise.withResolvers<never>()
 
   private constructor(connection: RelayConnection, name: TableName, clock: Clock, id: string) {
@@ -80,9 +72,9 @@ export class RelaySession {
     }
   }
 
-  /** When {@link read} looked last. */
-  get lastMoment(): OutboxMoment {
-    return this.#moment
+  /** Which transactions {@link read} last saw (`pg_snapshot`). */
+  get lastSnapshot(): string {
+    return this.#snapshot
   }
 
   /** Rejects once the connection is gone, and with it the lock. */
@@ -107,9 +99,8 @@ export class RelaySession {
    */
   async read(rowsMax: number, bytesMax: number): Promise<readonly OutboxRow[]> {
     this.#lookAround()
-    const text = `SELECT moment.*, r.id, r.topic, r.key, r.message
-      FROM (SELECT pg_current_snapshot()::text AS snapshot, pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::text AS "logEnd") AS moment
-      LEFT JOIN (
+    const text = `SELECT pg_current_snapshot()::text AS snapshot, r.id, r.topic, r.key, r.message
+      FROM (SELECT 1) AS one LEFT JOIN (
         SELECT id, topic, key, message FROM (
           SELECT *, sum(octet_length(message)) OVER (ORDER BY id) - octet_length(message) AS before FROM (
             SELECT id, topic, key, message FROM ${this.#name.sql}
@@ -117,14 +108,14 @@ export class RelaySession {
           ) AS first
         ) AS sized WHERE before < $3::bigint
       ) AS r ON true ORDER BY r.id`
-    const found = await this.#rows<{ readonly snapshot: string; readonly logEnd: string; readonly id: string | null }>(
-      text,
-      [this.#floor.toString(), rowsMax, bytesMax],
-    )
+    const found = await this.#rows<{ readonly snapshot: string; readonly id: string | null }>(text, [
+      this.#floor.toString(),
+      rowsMax,
+      bytesMax,
+    ])
     const rows = found.filter(({ id }) => id !== null) as unknown as readonly OutboxRow[]
-    const [first] = found
-    this.#moment = { snapshot: first?.snapshot ?? '', logEnd: BigInt(first?.logEnd ?? 0) }
-    this.#raiseFloor(BigInt(this.#moment.snapshot.split(':')[0] ?? 0), rows)
+    this.#snapshot = found[0]?.snapshot ?? ''
+    this.#raiseFloor(BigInt(this.#snapshot.split(':')[0] ?? 0), rows)
     return rows
   }
 
@@ -148,6 +139,13 @@ export class RelaySession {
   async snapshot(): Promise<string> {
     const [row] = await this.#rows<{ readonly snapshot: string }>('SELECT pg_current_snapshot()::text AS snapshot', [])
     return row?.snapshot ?? ''
+  }
+
+  /** Where the server's log ends, in bytes: whatever was seen before is in front of it. */
+  async logEnd(): Promise<bigint> {
+    const text = `SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::text AS "end"`
+    const [row] = await this.#rows<{ readonly end: string }>(text, [])
+    return BigInt(row?.end ?? 0)
   }
 
   /** Deletes rows that were sent, or marks them with the time. */
