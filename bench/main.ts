@@ -1,10 +1,11 @@
 // Measures Millrace beside what the machine can do at all. Run it with: npm run bench -- [--json] [--quick] [--only <row>]
-// With --engines it measures the engines on real servers beside their bare clients: npm run bench:engines.
+// With --engines it measures the engines on real servers beside their bare clients: npm run bench:engines. With --sagas it
+// measures sagas beside other systems, which it installs: npm run bench:sagas.
 import { execFile } from 'node:child_process'
 import { parseArgs, promisify } from 'node:util'
 import { type Machine, machineFacts } from './machine.ts'
 import { type Figure, isMet, ratioOf } from './row.ts'
-import { rows as embeddedRows, engineRows } from './rows/index.ts'
+import { besideRows, rows as embeddedRows, engineRows } from './rows/index.ts'
 import { figureTable, machineLine } from './table.ts'
 
 const run = promisify(execFile)
@@ -14,6 +15,7 @@ const { values } = parseArgs({
     json: { type: 'boolean', default: false },
     quick: { type: 'boolean', default: false },
     engines: { type: 'boolean', default: false },
+    sagas: { type: 'boolean', default: false },
     only: { type: 'string', multiple: true, default: [] },
   },
 })
@@ -59,7 +61,7 @@ function jsonReport(machine: Machine, reports: readonly RowReport[]): string {
   return JSON.stringify({ machine, quick: values.quick, rows: withVerdicts }, null, 2)
 }
 
-const rows = values.engines ? engineRows : embeddedRows
+const rows = values.sagas ? besideRows : values.engines ? engineRows : embeddedRows
 const unknown = values.only.filter((name) => !rows.some((row) => row.name === name))
 if (unknown.length > 0) {
   process.stderr.write(`No row is named ${unknown.join(', ')}. There are: ${rows.map((row) => row.name).join(', ')}.\n`)

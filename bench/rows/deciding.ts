@@ -12,6 +12,8 @@ import {
   type RunningApp,
   reject,
   service,
+  type View,
+  view,
 } from '../../src/index.ts'
 import { inFlight } from '../publishing.ts'
 import type { BenchRow, Figure, RowSettings } from '../row.ts'
@@ -42,6 +44,19 @@ const accountOf = (publish: boolean) =>
       Withdrawn: (state, one) => ({ balance: state.balance - one.data.amount }),
     },
     publish,
+  })
+
+/** Kept up to date in the commits of the commands. */
+const turnover = (name: string, key: (accountId: string) => string): View =>
+  view(name, {
+    events: [Deposited, Withdrawn],
+    key: (one) => key(one.data.accountId),
+    initial: 0,
+    on: {
+      Deposited: (sum, one) => sum + one.data.amount,
+      Withdrawn: (sum, one) => sum + one.data.amount,
+    },
+    inline: true,
   })
 
 const ids = z.object({ courseId: z.string(), studentId: z.string() })
@@ -79,12 +94,14 @@ async function ask(
 async function run({ quick, folder }: RowSettings): Promise<readonly Figure[]> {
   const commits = quick ? 10_000 : 40_000
   const rounds = quick ? 3 : 5
-  const start = (name: string, publish: boolean): Promise<RunningApp> =>
-    app('bank', { services: [service('accounts', [accountOf(publish)])] }).start({
+  const start = (name: string, publish: boolean, views: readonly View[] = []): Promise<RunningApp> =>
+    app('bank', { services: [service('accounts', [accountOf(publish)])], views }).start({
       engine: embedded({ path: join(folder, `${name}.db`) }),
     })
   await using stored = await start('stored', false)
   await using published = await start('published', true)
+  await using viewed = await start('viewed', false, [turnover('by-account', (accountId) => accountId)])
+  await using shared = await start('shared', false, [turnover('of-all', () => 'all')])
   await using hot = await start('hot', false)
   await using school = await app('school', { services: [service('courses', [subscribe])] }).start({
     engine: embedded({ path: join(folder, 'school.db') }),
@@ -99,9 +116,12 @@ async function run({ quick, folder }: RowSettings): Promise<readonly Figure[]> {
   }
   await ask(stored, streamCount, 0, [])
   await ask(published, streamCount, 0, [])
+  await ask(viewed, streamCount, 0, [])
   const found = await alternate(rounds, {
     stored: () => rateOf(commits, () => ask(stored, commits, nextRound(), latenciesMs)),
     published: () => rateOf(commits, () => ask(published, commits, nextRound(), [])),
+    viewed: () => rateOf(commits, () => ask(viewed, commits, nextRound(), [])),
+    shared: () => rateOf(commits / 10, () => ask(shared, commits / 10, nextRound(), [])),
     hot: () => rateOf(commits / 4, () => ask(hot, commits / 4, nextRound(), [], 1)),
     tags: () =>
       rateOf(commits / 4, () => {
@@ -134,6 +154,8 @@ async function run({ quick, folder }: RowSettings): Promise<readonly Figure[]> {
       limit,
       target: { of: 'value', atLeast: 20_000 },
     },
+    { what: 'with an inline view, a key for each stream', value: found.viewed, unit: 'commands/s', limit },
+    { what: 'with an inline view, one key for all', value: found.shared, unit: 'commands/s', limit },
     { what: 'all on one stream', value: found.hot, unit: 'commands/s', limit },
     { what: 'over two tags of an event each, by a boundary', value: found.tags, unit: 'commands/s', limit },
     { what: 'latency p50, load, decide, append', value: percentile(latenciesMs, 0.5), unit: 'ms' },

@@ -46,6 +46,15 @@ export const engineRows: readonly NamedRow[] = [
   },
 ]
 
+/** Rows beside other systems that do the same work. */
+export const besideRows: readonly NamedRow[] = [
+  {
+    name: 'sagas-beside',
+    title: 'Sagas of two steps beside Restate, and DBOS on PostgreSQL',
+    load: async () => (await import('./sagas-beside.ts')).sagasBeside,
+  },
+]
+
 /** All rows of the embedded engine, in the order in which they are run. */
 export const rows: readonly NamedRow[] = [
   {

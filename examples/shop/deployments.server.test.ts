@@ -6,6 +6,7 @@ import { startServer } from '../../scripts/servers/index.ts'
 import { SeededRandom, systemRandom } from '../../src/kernel/index.ts'
 import { type DeploymentName, deploymentNames, groundFor } from './deployments.ts'
 import { expectedFigures } from './reference.test-support.ts'
+import type { SagaKind } from './saga-kind.ts'
 import { figuresIn, lasting, startShop } from './shop-process.test-support.ts'
 
 const bundled = join(import.meta.dirname, 'data', 'online-retail.csv')
@@ -43,11 +44,12 @@ async function killedShop(
 /** Kills workers of a shop with three processes, one after the other; tells how many, and what the shop came to. */
 async function shopOfKilledWorkers(
   deployment: DeploymentName,
+  saga: SagaKind,
   environment: Readonly<Record<string, string>>,
 ): Promise<{ figures: ReturnType<typeof figuresIn>; killed: number }> {
   const random = new SeededRandom(systemRandom.nextUint32())
   process.stderr.write(`Seed of the kills: ${random.seed}\n`)
-  const command = ['--once', '--json', ...args, '--deployment', deployment, '--workers', '3']
+  const command = ['--once', '--json', ...args, '--deployment', deployment, '--workers', '3', '--saga', saga]
   const { child, exit } = startShop(command, environment)
   let killed = 0
   const kill = (): void => {
@@ -83,11 +85,27 @@ describe.skipIf(process.env['MILLRACE_REAL_SERVERS'] !== '1')('the shop on real 
     expect(figures).toMatchObject({ ...expectedFigures(bundled, options), openOrders: 0, stockViolations: 0 })
   })
 
-  it.each(['postgres', 'kafka', 'kafka+postgres'] as const)(
-    'has them with three processes of which two are killed again and again: %s',
-    { timeout: 180_000 },
+  // Kafka alone keeps no timers, which sagas need.
+  it.each(onServers.filter((name) => name !== 'kafka'))(
+    'has them when a saga conducts: %s',
+    { timeout: 120_000 },
     async (deployment) => {
-      const { figures, killed } = await shopOfKilledWorkers(deployment, environment)
+      const conducted = [...args, '--saga', 'orchestration', '--deployment', deployment]
+      const figures = figuresIn(await startShop(['--once', '--json', ...conducted], environment).exit)
+      expect(figures).toMatchObject({ ...expectedFigures(bundled, options), openOrders: 0, stockViolations: 0 })
+    },
+  )
+
+  it.each([
+    ['postgres', 'choreography'],
+    ['kafka', 'choreography'],
+    ['kafka+postgres', 'choreography'],
+    ['postgres', 'orchestration'],
+  ] as const)(
+    'has them with three processes of which two are killed again and again: %s, %s',
+    { timeout: 180_000 },
+    async (deployment, saga) => {
+      const { figures, killed } = await shopOfKilledWorkers(deployment, saga, environment)
       expect(killed).toBeGreaterThan(0)
       expect(figures).toMatchObject({ ...expectedFigures(bundled, options), openOrders: 0, stockViolations: 0 })
     },

@@ -32,6 +32,7 @@ const settingsOf = (file: InvoiceFile, repeat = 1): RunSettings => ({
   repeat,
   stock: null,
   decline: 0,
+  saga: 'choreography',
 })
 
 function run(engine: EmbeddedEngine, file: InvoiceFile, changes: Partial<ImportOptions> = {}): Promise<void> {

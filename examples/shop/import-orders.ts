@@ -5,6 +5,7 @@ import { RunMismatchError } from './errors.ts'
 import { InvoiceReceived } from './events.ts'
 import { type InvoiceFile, type RawInvoice, readInvoices } from './invoice-file.ts'
 import { invoiceNumberPattern } from './row-counts.ts'
+import type { SagaKind } from './saga-kind.ts'
 
 /** Everything that decides what the figures of a run will be. */
 export interface RunSettings {
@@ -13,6 +14,7 @@ export interface RunSettings {
   readonly repeat: number
   readonly stock: number | null
   readonly decline: number
+  readonly saga: SagaKind
 }
 
 /** How far the import of a data folder is. */
@@ -217,5 +219,6 @@ function differencesBetween(was: RunSettings, is: RunSettings): string[] {
   if (was.repeat !== is.repeat) differences.push(`--repeat was ${was.repeat} and is ${is.repeat}`)
   if (was.stock !== is.stock) differences.push(`--stock was ${shown(was.stock)} and is ${shown(is.stock)}`)
   if (was.decline !== is.decline) differences.push(`--decline was ${was.decline} and is ${is.decline}`)
+  if (was.saga !== is.saga) differences.push(`--saga was ${was.saga} and is ${is.saga}`)
   return differences
 }

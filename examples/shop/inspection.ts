@@ -1,12 +1,37 @@
-import type { RunningApp } from '../../src/index.ts'
+import type { Engine } from '../../src/engine/index.ts'
+import type { RunningApp, SagaStatus } from '../../src/index.ts'
 import { countViolations, type Warehouse } from './warehouse.ts'
 
 // What an operator may look at and a service may not: the state of handlers, which the runtime keeps under
-// `state:<app>.<service>.<handler>`, and the dead letters.
+// `state:<app>.<service>.<handler>` and `saga:<app>.<saga>`, and the dead letters.
 
-/** Orders that ordering still follows: neither confirmed nor cancelled. */
-export function countOpenOrders({ engine }: RunningApp): Promise<number> {
-  return engine.state.count('state:shop.ordering.orders')
+const pageSize = 1_000
+
+/** Orders that ordering still follows, or a saga conducts: neither confirmed nor cancelled. */
+export async function countOpenOrders({ engine }: RunningApp): Promise<number> {
+  let count = await engine.state.count('state:shop.ordering.orders')
+  for await (const status of sagaStatuses(engine)) if (!endings.includes(status)) count += 1
+  return count
+}
+
+/** Whether a saga conducts an order, or waits until it tries something again; one that is parked waits for people. */
+export async function isConducting({ engine }: RunningApp): Promise<boolean> {
+  for await (const status of sagaStatuses(engine)) if (!endings.includes(status) && status !== 'parked') return true
+  return false
+}
+
+const endings: readonly SagaStatus[] = ['completed', 'compensated']
+
+async function* sagaStatuses(engine: Engine): AsyncGenerator<SagaStatus> {
+  for (let after: string | undefined; ; ) {
+    const page = await engine.state.range('saga:shop.checkout', {
+      limit: pageSize,
+      ...(after !== undefined && { after }),
+    })
+    for (const { value } of page) yield (value as unknown as { readonly status: SagaStatus }).status
+    after = page.at(-1)?.key
+    if (page.length < pageSize) return
+  }
 }
 
 /** Articles with less than nothing on their shelves; 0 where stock never runs out. */
@@ -14,8 +39,6 @@ export async function countStockViolations({ engine }: RunningApp): Promise<numb
   const entry = await engine.state.get('state:shop.inventory.warehouse', 'warehouse')
   return entry === undefined ? 0 : countViolations(entry.value as unknown as Warehouse)
 }
-
-const pageSize = 1_000
 
 /** Invoices that ordering could not read. */
 export async function countParkedInvoices({ deadLetters }: RunningApp): Promise<number> {

@@ -70,7 +70,7 @@ function tokensOf(text: string): string[] {
 /** A shop with an order on each of so many days, and an invoice that cannot be read. */
 async function summaryOn(output: Screen, days: number) {
   const gateway = await PaymentGateway.open({ path: join(folder, `${days}-${output.rows}.db`), clock: systemClock })
-  const running = await shop(gateway, null).start({ engine: embedded({ path: ':memory:' }) })
+  const running = await shop(gateway).start({ engine: embedded({ path: ':memory:' }) })
   const columns = ['InvoiceNo', 'StockCode', 'Quantity', 'InvoiceDate', 'UnitPrice', 'CustomerID']
   const numbers = Array.from({ length: days }, (_, index) => `${536_365 + index}`)
   const invoices = [...numbers, 'none'].map((number, index) => {

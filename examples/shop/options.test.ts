@@ -31,6 +31,7 @@ describe('the command line of the shop', () => {
       repeat: 1,
       speed: 10,
       deployment: 'embedded',
+      saga: 'choreography',
       workers: 1,
     })
   })
@@ -114,6 +115,8 @@ describe('the command line of the shop', () => {
     [['--orders', 'money.ts/x'], `--orders names ${JSON.stringify(join(cwd, 'money.ts/x'))}, which is not there`],
     [['--stock', '--decline', '0.2'], '--stock needs a value'],
     [['--orders', '--once'], '--orders needs a value'],
+    [['--saga', 'chaos'], '--saga is "chaos", not choreography, orchestration'],
+    [['--deployment', 'oracle', '--workers', '2'], expect.stringContaining('--deployment is "oracle"')],
     [['-x'], '-x is unknown'],
     [['--stock'], '--stock needs a value'],
   ])('refuses %j', (args, problem) => {

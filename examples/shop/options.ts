@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { type OptionProblem, OptionsInvalidError } from '../../src/kernel/index.ts'
 import { type DeploymentName, deploymentNames } from './deployments.ts'
+import { type SagaKind, sagaKinds } from './saga-kind.ts'
 
 /** What the command line asks for. */
 export interface ShopOptions {
@@ -27,6 +28,8 @@ export interface ShopOptions {
   readonly speed: number | null
   /** What it runs on. */
   readonly deployment: DeploymentName
+  /** Who leads an order to its end. */
+  readonly saga: SagaKind
   /** Processes that work. */
   readonly workers: number
 }
@@ -49,6 +52,9 @@ Usage: npm start -- [options]
   --flaky P       share of calls to the payment gateway, 0 to 1, that time out (default: 0)
   --repeat N      go through the file N times, with fresh order numbers (default: 1)
   --speed N       invoices a second (default: ${defaultSpeed}; with --once as fast as possible)
+  --saga KIND     who leads an order to its end: choreography (each service does its part) or
+                  orchestration (a saga conducts; not on kafka alone, which keeps no timers)
+                  (default: choreography); the figures are the same
   --deployment D  what it runs on: ${deploymentNames.join(', ')} (default: embedded);
                   PostgreSQL is where DATABASE_URL says, Kafka where KAFKA_BROKERS says
   --workers N     processes that share the work (default: 1); not where a file is part of it
@@ -58,7 +64,18 @@ Exit codes: 0 done, 1 failed, 2 options that cannot be used, 130 stopped with Ct
 `
 
 const flags = ['once', 'json', 'help'] as const
-const values = ['orders', 'data', 'stock', 'decline', 'flaky', 'repeat', 'speed', 'deployment', 'workers'] as const
+const values = [
+  'orders',
+  'data',
+  'stock',
+  'decline',
+  'flaky',
+  'repeat',
+  'speed',
+  'saga',
+  'deployment',
+  'workers',
+] as const
 type ValueName = (typeof values)[number]
 
 /**
@@ -89,14 +106,15 @@ export function parseOptions(args: readonly string[], cwd: string): ShopOptions 
   if (obstacle !== undefined) {
     problems.push({ option: '--orders', problem: `names ${JSON.stringify(orders)}, which ${obstacle}` })
   }
-  const deployment = texts.get('deployment') ?? 'embedded'
-  if (!isOneOf(deploymentNames, deployment)) {
-    problems.push({
-      option: '--deployment',
-      problem: `is ${JSON.stringify(deployment)}, not ${deploymentNames.join(', ')}`,
-    })
+  const choice = <const Name extends string>(name: ValueName, names: readonly [Name, ...Name[]]): Name | undefined => {
+    const text = texts.get(name) ?? names[0]
+    if (isOneOf(names, text)) return text
+    problems.push({ option: `--${name}`, problem: `is ${JSON.stringify(text)}, not ${names.join(', ')}` })
+    return undefined
   }
-  if (workers > 1 && isOneOf(deploymentNames, deployment) && deployment.includes('embedded')) {
+  const deployment = choice('deployment', deploymentNames)
+  const saga = choice('saga', sagaKinds)
+  if (workers > 1 && deployment?.includes('embedded') === true) {
     const problem = `is ${workers}, but ${deployment} keeps things in a file, which belongs to one process`
     problems.push({ option: '--workers', problem })
   }
@@ -115,7 +133,8 @@ export function parseOptions(args: readonly string[], cwd: string): ShopOptions 
     flaky: flaky ?? 0,
     repeat: repeat ?? 1,
     speed: speed ?? (once ? null : defaultSpeed),
-    deployment: isOneOf(deploymentNames, deployment) ? deployment : 'embedded',
+    deployment: deployment ?? 'embedded',
+    saga: saga ?? 'choreography',
     workers,
   }
 }

@@ -13,6 +13,7 @@ import {
 } from './events.ts'
 import { type InvoiceLine, readInvoice } from './invoice-rules.ts'
 import type { Money } from './money.ts'
+import type { SagaKind } from './saga-kind.ts'
 
 /** What ordering remembers of an order that is open. */
 interface OpenOrder {
@@ -90,5 +91,7 @@ function goodsOf(lines: readonly InvoiceLine[]): { article: string; quantity: nu
   return lines.map(({ article, quantity }) => ({ article, quantity }))
 }
 
-/** Takes orders in, and decides in the end whether they are confirmed or cancelled. */
-export const ordering: Service = service('ordering', [readInvoices, followOrders])
+/** Takes orders in and, unless a saga conducts, decides in the end whether they are confirmed or cancelled. */
+export function ordering(saga: SagaKind): Service {
+  return service('ordering', saga === 'choreography' ? [readInvoices, followOrders] : [readInvoices])
+}

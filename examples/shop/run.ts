@@ -1,14 +1,18 @@
 import { join } from 'node:path'
 import type { EngineSource } from '../../src/engine/index.ts'
-import type { Clock, RunningApp } from '../../src/index.ts'
+import { type Clock, type RunningApp, sleep } from '../../src/index.ts'
 import { brokenPromises, countSettled, type Figures, readEventCount, readFigures } from './figures.ts'
 import { PaymentGateway } from './gateway.ts'
 import { importedCount, importOrders, type RunSettings } from './import-orders.ts'
+import { isConducting } from './inspection.ts'
 import { type InvoiceFile, surveyInvoiceFile } from './invoice-file.ts'
 import { LiveSummary } from './live-summary.ts'
 import type { ShopOptions } from './options.ts'
 import { shop } from './shop.ts'
 import { WorkerProcesses, workerSessionTimeout } from './worker-processes.ts'
+
+/** How often it looks whether sagas still have something to do, in milliseconds. */
+const conductingPauseMs = 20
 
 /** What a run takes from outside. */
 export interface RunOptions {
@@ -48,6 +52,7 @@ export async function runShop(run: RunOptions): Promise<RunOutcome> {
     repeat: options.repeat,
     stock: options.stock,
     decline: options.decline,
+    saga: options.saga,
   }
   await using engine = await run.engine.open({ clock })
   const imported = await importedCount(engine, folder, settings)
@@ -58,13 +63,13 @@ export async function runShop(run: RunOptions): Promise<RunOutcome> {
     declineShare: options.decline,
     flakyShare: options.flaky,
   })
-  await using running = await shop(gateway, options.stock).start({
+  await using running = await shop(gateway, options).start({
     engine,
     clock,
     ...(options.workers > 1 && { sessionTimeout: workerSessionTimeout }),
   })
-  const { deployment, stock } = options
-  await using workers = new WorkerProcesses(options.workers - 1, { deployment, folder, stock }, gateway, clock)
+  const { deployment, stock, saga } = options
+  await using workers = new WorkerProcesses(options.workers - 1, { deployment, folder, stock, saga }, gateway, clock)
   const done = await whileShown(run, running, file, imported, async (tell) => {
     const imports = importAll(run, running, file, settings)
     // A shop that failed ends its imports too, and the first that went wrong is what is told.
@@ -101,6 +106,11 @@ async function importAll(
       signal,
     })
     await running.idle({ signal })
+    // A saga that will try something again rests until then, and so does the app.
+    while (await isConducting(running)) {
+      await sleep(conductingPauseMs, clock, signal)
+      await running.idle({ signal })
+    }
     return true
   } catch (error) {
     if (signal.aborted) return false

@@ -8,6 +8,7 @@ import { CustomerNotified, InvoiceReceived } from './events.ts'
 import { PaymentGateway } from './gateway.ts'
 import { shareOf } from './gateway-ledger.ts'
 import { countOpenOrders, countStockViolations } from './inspection.ts'
+import { sagaKinds } from './saga-kind.ts'
 import { shop } from './shop.ts'
 import { customerOrders, dailyRevenue, orderSummary } from './views.ts'
 import { emptyWarehouse } from './warehouse.ts'
@@ -45,9 +46,9 @@ async function textsOf(running: RunningApp): Promise<string[]> {
 }
 
 describe('the shop', () => {
-  it('tells what became of each order, customer and day', async () => {
+  it.each(sagaKinds)('tells what became of each order, customer and day: %s', async (saga) => {
     await using gateway = await openGateway()
-    await using running = await shop(gateway, 5).start({ engine: embedded({ path: ':memory:' }) })
+    await using running = await shop(gateway, { stock: 5, saga }).start({ engine: embedded({ path: ':memory:' }) })
     await running.publish([
       invoice('536365', 'HEART', 4, '17850'),
       invoice('536366', 'HEART', 2, '17850'),
@@ -88,11 +89,11 @@ describe('the shop', () => {
     expect([await countOpenOrders(running), await countStockViolations(running)]).toEqual([0, 0])
   })
 
-  it('cancels an order whose payment is declined, and charges nothing', async () => {
+  it.each(sagaKinds)('cancels an order whose payment is declined, and charges nothing: %s', async (saga) => {
     const number =
       Array.from({ length: 100 }, (_, index) => String(536_365 + index)).find((id) => shareOf(id) < 0.1) ?? ''
     await using gateway = await openGateway(0.1)
-    await using running = await shop(gateway, null).start({ engine: embedded({ path: ':memory:' }) })
+    await using running = await shop(gateway, { saga }).start({ engine: embedded({ path: ':memory:' }) })
     await running.publish(invoice(number, 'HEART', 4, '17850'))
     await running.idle()
     expect(await running.view(orderSummary).get(number)).toMatchObject({
@@ -104,7 +105,7 @@ describe('the shop', () => {
 
   it('remembers the newest ten orders of a customer', async () => {
     await using gateway = await openGateway()
-    await using running = await shop(gateway, null).start({ engine: embedded({ path: ':memory:' }) })
+    await using running = await shop(gateway).start({ engine: embedded({ path: ':memory:' }) })
     const numbers = Array.from({ length: 12 }, (_, index) => String(536_365 + index))
     await running.publish(numbers.map((number) => invoice(number, 'HEART', 1, '17850')))
     await running.idle()
@@ -113,10 +114,13 @@ describe('the shop', () => {
     expect(customer?.newest).toHaveLength(10)
   })
 
-  it('keeps an order open while the gateway is down', async () => {
+  it.each(sagaKinds)('keeps an order open while the gateway is down: %s', async (saga) => {
     const gateway = await openGateway()
     await gateway.close()
-    await using running = await shop(gateway, null).start({ engine: embedded({ path: ':memory:' }), stopTimeout: 0 })
+    await using running = await shop(gateway, { saga }).start({
+      engine: embedded({ path: ':memory:' }),
+      stopTimeout: 0,
+    })
     await running.publish(invoice('536365', 'HEART', 4, '17850'))
     await vi.waitUntil(async () => (await countOpenOrders(running)) === 1, { timeout: 30_000 })
     expect(await running.view(orderSummary).get('536365')).not.toMatchObject({ status: 'shipped' })
@@ -124,7 +128,7 @@ describe('the shop', () => {
 
   it('would notice a warehouse that sold what it did not have', async () => {
     await using gateway = await openGateway()
-    await using running = await shop(gateway, 5).start({ engine: embedded({ path: ':memory:' }) })
+    await using running = await shop(gateway, { stock: 5 }).start({ engine: embedded({ path: ':memory:' }) })
     await running.publish(invoice('536365', 'HEART', 4, '17850'))
     await running.idle()
     const namespace = 'state:shop.inventory.warehouse'

@@ -1,6 +1,7 @@
 import type { DeploymentName } from './deployments.ts'
 import type { GatewayReply } from './gateway-ledger.ts'
 import type { Money } from './money.ts'
+import type { SagaKind } from './saga-kind.ts'
 
 /** What a worker process is told when it starts. */
 export interface WorkerSettings {
@@ -10,6 +11,7 @@ export interface WorkerSettings {
   /** 1 for the first process besides the one that started it. */
   readonly number: number
   readonly stock: number | null
+  readonly saga: SagaKind
 }
 
 /** What a worker asks the payment gateway for. */

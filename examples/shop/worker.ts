@@ -9,7 +9,7 @@ import { workerSessionTimeout } from './worker-processes.ts'
  * A worker process: runs the five services on the ground that all processes share, and does nothing else. It ends when it is
  * told to, or when the process that started it is gone.
  */
-async function work({ deployment, folder, number, stock }: WorkerSettings): Promise<void> {
+async function work({ deployment, folder, number, stock, saga }: WorkerSettings): Promise<void> {
   const stop = Promise.withResolvers<void>()
   // Ctrl-C reaches every process of the terminal; this one waits for the word of the first.
   process.on('SIGINT', () => undefined)
@@ -26,7 +26,7 @@ async function work({ deployment, folder, number, stock }: WorkerSettings): Prom
     process.exit(0)
   })
   const { engine } = groundFor(deployment, folder, process.env, number)
-  const running = await shop(gateway, stock).start({
+  const running = await shop(gateway, { stock, saga }).start({
     engine,
     clock: systemClock,
     sessionTimeout: workerSessionTimeout,

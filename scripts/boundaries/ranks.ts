@@ -24,6 +24,8 @@ export const ranks: Readonly<Record<string, number>> = {
   // Composes engines of which it knows the port only.
   bridge: 3.5,
   runtime: 4,
+  // Views in tables of the user's own.
+  tables: 4.5,
   domain: 5,
   views: 5,
   saga: 5,

@@ -6,11 +6,11 @@ import {
   commandDesk,
   type Decider,
   type DeskSetup,
+  Gates,
   InlineViews,
   isAsked,
   replyOfError,
   replyTo,
-  TagGates,
   viewNamespace,
 } from '../domain/index.ts'
 import type { Engine } from '../engine/index.ts'
@@ -58,7 +58,7 @@ export function commandDesks(app: AppParts, workplace: Workplace): CommandDesks 
   const { engine } = workplace
   const desks = new Map<string, CommandDesk>()
   const views = inlineViewsOf(app, engine)
-  const gates = new TagGates()
+  const gates = new Gates()
   for (const service of app.services) {
     for (const decider of service.deciders) {
       const setup = deskSetupOf(app, decider, workplace)

@@ -50,6 +50,21 @@ export class ViewUnknownError extends MillraceError<'VIEW_UNKNOWN', { readonly v
   }
 }
 
+/** A handler that the app does not have. */
+export class HandlerUnknownError extends MillraceError<
+  'HANDLER_UNKNOWN',
+  { readonly handler: string; readonly app: string }
+> {
+  constructor(handler: string, app: string) {
+    super({
+      code: 'HANDLER_UNKNOWN',
+      problem: `App "${app}" has no handler "${handler}", or another object of that name.`,
+      remedy: 'Add it to a service of the app, and name the very object that is there.',
+      details: { handler, app },
+    })
+  }
+}
+
 /** A saga that the app does not have. */
 export class SagaUnknownError extends MillraceError<'SAGA_UNKNOWN', { readonly saga: string; readonly app: string }> {
   constructor(saga: string, app: string) {

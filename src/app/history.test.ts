@@ -112,87 +112,6 @@ describe('history', () => {
   })
 })
 
-describe('inline views', () => {
-  it('show what was asked as soon as it is answered', async () => {
-    await using engine = await memoryEngine()
-    await using running = await bank.start({ engine })
-    await Promise.all(['a', 'b'].map((id) => running.ask(Open({ id }))))
-    await Promise.all(
-      Array.from({ length: 40 }, async (_, n) => {
-        const outcome = await running.ask(Deposit({ id: n % 2 === 0 ? 'a' : 'b', amount: n }))
-        await running.view(balances).waitFor(outcome)
-      }),
-    )
-    const sums = [0, 1].map((rest) => Array.from({ length: 40 }, (_, n) => n).filter((n) => n % 2 === rest))
-    const totals = sums.map((numbers) => numbers.reduce((sum, n) => sum + n, 0))
-    expect([await running.view(balances).get('a'), await running.view(balances).get('b')]).toEqual(totals)
-  })
-
-  it('stay right when one key is changed by many streams, two starts and sent commands', async () => {
-    const total = view('total', {
-      events: [Deposited],
-      key: () => 'all',
-      initial: { count: 0 },
-      on: { Deposited: ({ count }) => ({ count: count + 1 }) },
-      inline: true,
-    })
-    const shared = app('bank', { services: [service('accounts', [account])], views: [total] })
-    await using engine = await memoryEngine()
-    await using first = await shared.start({ engine })
-    await using second = await shared.start({ engine })
-    const idOf = (n: number): string => `a${n % 7}`
-    await Promise.all(Array.from({ length: 7 }, (_, n) => first.ask(Open({ id: idOf(n) }))))
-    await Promise.all(
-      Array.from({ length: 60 }, (_, n) => {
-        const deposit = Deposit({ id: idOf(n), amount: 1 })
-        if (n % 3 === 0) return first.send(deposit)
-        return (n % 3 === 1 ? first : second).ask(deposit)
-      }),
-    )
-    await first.idle()
-    expect(await first.view(total).get('all')).toEqual({ count: 60 })
-    expect(await first.deadLetters.list()).toEqual([])
-  })
-
-  it('are built from the store when they are new, in a version too', async () => {
-    using folder = temporaryFolder()
-    const path = folder.path('bank.db')
-    {
-      const without = app('bank', { services: [service('accounts', [account])] })
-      await using running = await without.start({ engine: embedded({ path }) })
-      for (const id of ['a', 'b']) {
-        await running.ask(Open({ id }))
-        await Promise.all(Array.from({ length: 300 }, () => running.ask(Deposit({ id, amount: 1 }))))
-        await running.ask(Withdraw({ id, amount: 100 }))
-      }
-    }
-    await using running = await bank.start({ engine: embedded({ path }) })
-    expect(await running.view(balances).range()).toEqual([
-      { key: 'a', value: 200 },
-      { key: 'b', value: 200 },
-    ])
-    await running.ask(Deposit({ id: 'a', amount: 5 }))
-    expect(await running.view(balances).get('a')).toBe(205)
-    await expect(running.view(balances).rebuild()).rejects.toMatchObject({ code: 'INLINE_VIEW_REBUILD' })
-  })
-
-  it('refuse to forget a key, and the command with it', async () => {
-    const forgetful = view('forgetful', {
-      events: [Deposited],
-      key: ({ data }) => data.id,
-      initial: 0,
-      on: { Deposited: () => undefined },
-      inline: true,
-    })
-    await using engine = await memoryEngine()
-    const one = app('bank', { services: [service('accounts', [account])], views: [forgetful] })
-    await using running = await one.start({ engine })
-    await running.ask(Open({ id: 'a' }))
-    await expect(running.ask(Deposit({ id: 'a', amount: 1 }))).rejects.toMatchObject({ code: 'INLINE_VIEW_FORGETS' })
-    expect((await history(engine).state(account, 'account-a')).version).toBe(1)
-  })
-})
-
 describe('snapshots', () => {
   /** How many deposits a fresh process has to evolve. */
   async function evolvedAfterRestart(
@@ -315,22 +234,5 @@ describe('closing the books', () => {
     await engine.events.truncateStream('account-a', 2)
     await using second = await bank.start({ engine })
     await expect(second.ask(Deposit({ id: 'a', amount: 7 }))).rejects.toMatchObject({ code: 'STREAM_BEGINNING_GONE' })
-  })
-})
-
-describe('a deleted stream', () => {
-  it('takes commands again, or none ever', async () => {
-    await using engine = await memoryEngine()
-    await using running = await bank.start({ engine })
-    await running.ask(Open({ id: 'a' }))
-    await running.ask(Open({ id: 'b' }))
-    await engine.events.deleteStream('account-a')
-    await engine.events.deleteStream('account-b', { tombstone: true })
-    await using second = await bank.start({ engine })
-    expect(await second.ask(Open({ id: 'a' }))).toMatchObject({ kind: 'accepted' })
-    expect(await second.ask(Open({ id: 'b' }))).toMatchObject({ kind: 'rejected', code: 'STREAM_DELETED' })
-    await running.send(Open({ id: 'b' }))
-    await running.idle()
-    expect(await running.deadLetters.list()).toEqual([])
   })
 })

@@ -11,6 +11,7 @@ export {
   GuaranteeMissingError,
   HandlerMissingError,
   HandlerTakenError,
+  HandlerUnknownError,
   InlineViewRebuildError,
   NameInvalidError,
   NameTakenError,

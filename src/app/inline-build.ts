@@ -1,4 +1,4 @@
-import { InlineViews, type View, viewNamespace } from '../domain/index.ts'
+import { commitWithViews, InlineViews, type View, viewNamespace } from '../domain/index.ts'
 import type { Engine } from '../engine/index.ts'
 import type { Message } from '../message/index.ts'
 import type { AppParts } from './parts.ts'
@@ -35,13 +35,11 @@ async function build(engine: Engine, app: string, view: View): Promise<void> {
   let messages: Message[] = []
   /** `false`: another start of the app builds the same view at the same time. */
   const commit = async (done: boolean): Promise<boolean> => {
-    const writes = await views.changeLater(messages)
     const value = { position, done }
     const expectedRevision = revision++
+    const note = { kind: 'set', namespace: inlineBuildNamespace, key: namespace, value, expectedRevision } as const
+    const outcome = await commitWithViews(engine, views, { state: [note] }, messages)
     messages = []
-    const outcome = await engine.commit({
-      state: [...writes, { kind: 'set', namespace: inlineBuildNamespace, key: namespace, value, expectedRevision }],
-    })
     return outcome.ok
   }
   for await (const event of engine.events.readAll({ query, fromPosition: position + 1 })) {

@@ -13,6 +13,7 @@ import type { AnyQueryDefinition, Message, QueryResult } from '../message/index.
 import {
   AppStoppedError,
   type DeadLetters,
+  DelayedCommands,
   deadLetterNamespace,
   deadLettersOf,
   type Handler,
@@ -21,14 +22,20 @@ import {
   Subscription,
   type TimerTime,
   type TopicResolver,
+  topicsOf,
 } from '../runtime/index.ts'
 import type { Saga, SignalSet } from '../saga/index.ts'
 import { channels } from '../telemetry/index.ts'
-import { caughtUp } from './caught-up.ts'
+import { caughtUp, placesOf } from './caught-up.ts'
 import { CommandBus } from './command-bus.ts'
 import { answerParts, type CommandDesks, deskSetupOf, desksByType, inlineViewsOf } from './command-desks.ts'
-import { DelayedCommands } from './delayed-commands.ts'
-import { InlineViewRebuildError, PublishInvalidError, SagaUnknownError, ViewUnknownError } from './errors.ts'
+import {
+  HandlerUnknownError,
+  InlineViewRebuildError,
+  PublishInvalidError,
+  SagaUnknownError,
+  ViewUnknownError,
+} from './errors.ts'
 import { LiveSaga } from './live-saga.ts'
 import { LiveView } from './live-view.ts'
 import type { AppParts, Part } from './parts.ts'
@@ -195,13 +202,26 @@ export class LiveApp implements RunningApp {
     return new LiveView<State>(engine, viewNamespace(this.name, view), {
       owner,
       rebuild: () => this.#rebuild(view),
-      caughtUp: (places, signal) => this.#caughtUp(view, places, signal),
+      caughtUp: async (places, signal) => {
+        if (!view.inline) await this.#caughtUp(this.#partOf(known.handler), places, signal)
+      },
     })
   }
 
-  saga<Input, Result, Signals extends SignalSet>(
-    saga: Saga<Input, Result, Signals>,
-  ): SagaClient<Input, Result, Signals> {
+  async waitFor(
+    handler: Handler,
+    what: CommandOutcome<never, never> | readonly TopicPosition[],
+    { signal }: { readonly signal?: AbortSignal } = {},
+  ): Promise<void> {
+    const part = this.#parts.find((one) => one.handler === handler)
+    if (part === undefined) throw new HandlerUnknownError(String(handler?.name), this.name)
+    const places = placesOf(what)
+    if (places !== undefined) await this.#caughtUp(part, places, signal)
+  }
+
+  saga<Input, Result, Signals extends SignalSet, Given>(
+    saga: Saga<Input, Result, Signals, Given>,
+  ): SagaClient<Input, Result, Signals, Given> {
     const { app, engine } = this.#options
     if (!app.sagas.includes(saga)) throw new SagaUnknownError(String(saga?.name), this.name)
     let live = this.#sagas.get(saga.name)
@@ -209,7 +229,7 @@ export class LiveApp implements RunningApp {
       live = new LiveSaga(engine, this.name, saga, () => this.#check(), this.#end.signal)
       this.#sagas.set(saga.name, live)
     }
-    return live as unknown as SagaClient<Input, Result, Signals>
+    return live as unknown as SagaClient<Input, Result, Signals, Given>
   }
 
   async idle(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
@@ -280,7 +300,7 @@ export class LiveApp implements RunningApp {
     this.#fail(error)
     this.#end.abort()
     this.#retire()
-    await Promise.allSettled([...this.#subscriptions.values()].map((one) => one.abandon()))
+    await Promise.allSettled([this.#delayed.stop(), ...[...this.#subscriptions.values()].map((one) => one.abandon())])
   }
 
   async #somethingHappens(lookMs: number, signal: AbortSignal | undefined): Promise<void> {
@@ -292,15 +312,17 @@ export class LiveApp implements RunningApp {
     over.abort()
   }
 
-  async #caughtUp(view: View, places: readonly TopicPosition[], signal: AbortSignal | undefined): Promise<void> {
-    if (view.inline) return
-    const { group } = this.#partOf(view.handler)
+  async #caughtUp(
+    { group, handler }: Part,
+    places: readonly TopicPosition[],
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
     const pause = async (lookMs: number): Promise<void> => {
       this.#check()
       signal?.throwIfAborted()
       await this.#somethingHappens(lookMs, signal)
     }
-    await caughtUp({ engine: this.engine, group, pause }, places)
+    await caughtUp({ engine: this.engine, group, topics: topicsOf(handler.events), pause }, places)
   }
 
   async #rebuild(view: View): Promise<void> {

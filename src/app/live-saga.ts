@@ -92,11 +92,14 @@ export class LiveSaga implements SagaClient<unknown, unknown, Readonly<Record<st
     const follow = async (): Promise<void> => {
       for await (const { value } of changes) if (value !== undefined) look(value as unknown as Journal)
     }
-    follow().catch(over.reject)
-    try {
-      // Changes are told from here on: what was before is read.
+    // Changes are told from here on: what was before is read.
+    const read = async (): Promise<void> => {
       const journal = await this.#desk.journal(key)
       if (journal !== undefined) look(journal)
+    }
+    follow().catch(over.reject)
+    read().catch(over.reject)
+    try {
       return await over.promise
     } finally {
       signal?.removeEventListener('abort', abort)
@@ -107,7 +110,9 @@ export class LiveSaga implements SagaClient<unknown, unknown, Readonly<Record<st
 
   async #tell(key: string, input: SagaInput): Promise<void> {
     this.#check()
-    await this.#desk.tell(key, checkedInput(this.#saga.definition, input))
+    checkedInput(this.#saga.definition, input)
+    // As it was given: what the schema makes of it is made once, where it is taken in.
+    await this.#desk.tell(key, input)
   }
 
   /** Nobody learns anything more: the app says why. */

@@ -1,6 +1,8 @@
 import type { CommandOutcome, ViewChange, ViewEntry, ViewReader } from '../domain/index.ts'
 import type { Engine, StateEntry, StateOwner, StateRange, TopicPosition } from '../engine/index.ts'
 
+import { placesOf } from './caught-up.ts'
+
 const pageSize = 1000
 
 /** Reads a view from the state store. */
@@ -70,12 +72,8 @@ export class LiveView<State> implements ViewReader<State> {
     what: CommandOutcome | readonly TopicPosition[],
     options: { readonly signal?: AbortSignal } = {},
   ): Promise<void> {
-    if ('kind' in what) {
-      // What changed nothing is taken in already.
-      if (what.kind === 'rejected' || what.events.length === 0) return
-      return this.#caughtUp(what.published, options.signal)
-    }
-    if (what.length > 0) await this.#caughtUp(what, options.signal)
+    const places = placesOf(what)
+    if (places !== undefined) await this.#caughtUp(places, options.signal)
   }
 
   rebuild(): Promise<void> {

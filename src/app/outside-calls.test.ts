@@ -75,3 +75,21 @@ describe('a call to the outside that never returns and listens to no signal', ()
     expect(callCount).toBe(0)
   })
 })
+
+describe('the idempotency key', () => {
+  it('is the same for each attempt, and another for a message of the same id from another source', async () => {
+    await using engine = await memoryEngine()
+    const keys: string[] = []
+    const handler = on(Placed, { retry: fixed({ delay: 1, max: 3 }) }, (_message, ctx) => {
+      keys.push(ctx.key)
+      if (ctx.attempt < 2) throw new RangeError('again')
+    })
+    await using running = await startHandlers([handler], { engine })
+    const data = { id: 'a', n: 1 }
+    await running.publish([Placed(data, { id: '1', source: '/one' }), Placed(data, { id: '1', source: '/two' })])
+    await running.idle()
+    expect(keys).toHaveLength(4)
+    expect(new Set(keys).size).toBe(2)
+    expect(await running.deadLetters.count()).toBe(0)
+  })
+})

@@ -1,4 +1,4 @@
-import type { Engine } from '../engine/index.ts'
+import type { Engine, PartitionLag } from '../engine/index.ts'
 import { subscriptionsOf } from './running-subscriptions.ts'
 
 /** The ends of all topics, if everything up to them is handled by all starts of an app in this process. */
@@ -18,11 +18,20 @@ export async function quietAt(engine: Engine, app: string): Promise<string | und
       if (lagMessages > 0 || !owned.has(place)) return undefined
       ends.push(`${group} ${place}:${latest}`)
     }
-    // Nobody tells a lag where the group has not begun: its members have joined, and their claims are on the way.
-    for (const topic of topics) {
-      const partitionCount = (await engine.topics.describe(topic))?.partitions.length ?? 0
-      if (lag.filter((one) => one.topic === topic).length < partitionCount) return undefined
-    }
+    if (!(await hasBegun(engine, topics, lag))) return undefined
   }
   return ends.length === 0 ? 'nothing' : ends.join(' ')
+}
+
+/** Nobody tells a lag where a group has not begun: its members have joined, and their claims are on the way. */
+export async function hasBegun(
+  engine: Engine,
+  topics: readonly string[],
+  lag: readonly PartitionLag[],
+): Promise<boolean> {
+  for (const topic of topics) {
+    const partitionCount = (await engine.topics.describe(topic))?.partitions.length ?? 0
+    if (lag.filter((one) => one.topic === topic).length < partitionCount) return false
+  }
+  return true
 }

@@ -1,6 +1,6 @@
-import { Replied, replyTopic, replyTopicAttribute } from '../domain/index.ts'
+import { Replied, repliesTo, replyTopic, replyTopicAttribute } from '../domain/index.ts'
 import type { Engine } from '../engine/index.ts'
-import type { DataOf, Message } from '../message/index.ts'
+import { type DataOf, identityOf, type Message } from '../message/index.ts'
 import type { TopicResolver } from '../runtime/index.ts'
 
 type Reply = DataOf<typeof Replied>
@@ -19,7 +19,8 @@ export class ReplyListener {
   readonly #topic: string
   readonly #signal: AbortSignal
   readonly #onError: (error: unknown) => void
-  readonly #waiting = new Map<string, (reply: Reply) => void>()
+  /** Those who wait, by what they asked. */
+  readonly #waiting = new Map<string, Set<(reply: Reply) => void>>()
   #listening: Promise<void> | undefined
 
   constructor(options: {
@@ -38,22 +39,28 @@ export class ReplyListener {
 
   /** Rejects with the signal's reason. */
   async ask(message: Message, signal: AbortSignal): Promise<Reply> {
-    this.#listening ??= this.#listen()
+    this.#listening ??= this.#listen().catch((error: unknown) => {
+      // Who asks next tries again.
+      this.#listening = undefined
+      throw error
+    })
     await this.#listening
     signal.throwIfAborted()
     const topic = this.#topics.topicOf(message)
     if (!this.#topics.isReady(topic)) await this.#topics.create(topic)
-    const reply = new Promise<Reply>((resolve, reject) => {
-      this.#waiting.set(message.id, resolve)
-      signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-    })
+    const { promise: reply, resolve, reject } = Promise.withResolvers<Reply>()
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+    const name = identityOf(message)
+    const together = this.#waiting.get(name) ?? new Set()
+    this.#waiting.set(name, together.add(resolve))
     try {
       const asked = withReplyTopic(message, this.#topic)
       await Promise.race([this.#engine.commit({ publish: [{ topic, messages: [asked] }] }), reply])
       return await reply
     } finally {
       reply.catch(() => undefined)
-      this.#waiting.delete(message.id)
+      together.delete(resolve)
+      if (together.size === 0) this.#waiting.delete(name)
     }
   }
 
@@ -72,7 +79,7 @@ export class ReplyListener {
       offset = nextOffset
       for (const record of records) {
         if (record.kind !== 'message' || record.message.type !== Replied.type) continue
-        this.#waiting.get(record.message.causationid ?? '')?.(record.message.data as Reply)
+        for (const resolve of this.#waiting.get(repliesTo(record.message)) ?? []) resolve(record.message.data as Reply)
       }
     }
   }

@@ -2,8 +2,8 @@ import type { Boundary, ClosedBooks, CommandOutcome, Decider, View, ViewReader }
 import type { Engine, TopicPosition } from '../engine/index.ts'
 import type { Duration } from '../kernel/index.ts'
 import type { AnyQueryDefinition, Message, QueryResult } from '../message/index.ts'
-import type { DeadLetters, Lag, TimerTime } from '../runtime/index.ts'
-import type { CarriedBy, Saga, SagaInstance, SagaOutcome, SagaSelection, SignalSet } from '../saga/index.ts'
+import type { DeadLetters, Handler, Lag, TimerTime } from '../runtime/index.ts'
+import type { GivenTo, Saga, SagaInstance, SagaOutcome, SagaSelection, SignalSet } from '../saga/index.ts'
 
 /** How long somebody waits for an answer. */
 export interface AskOptions {
@@ -13,18 +13,22 @@ export interface AskOptions {
 }
 
 /** Talks to the instances of a saga of a running app. What it tells them is durable when the call resolves. */
-export interface SagaClient<Input, Result, Signals extends SignalSet> {
+export interface SagaClient<Input, Result, Signals extends SignalSet, Given = Input> {
   /**
-   * Starts an instance. If there is one under the key, also one that has ended and is still kept, nothing happens.
+   * Starts an instance. If there is one under the key, also one that has ended and is still kept, nothing happens. The input is
+   * what the schema takes; the body gets what the schema makes of it.
    *
    * @throws SagaInputInvalidError `SAGA_INPUT_INVALID`
    */
-  start(key: string, input: Input): Promise<void>
+  start(key: string, input: Given): Promise<void>
   /** Starts an instance and waits for its end. */
-  run(key: string, input: Input, options?: { readonly signal?: AbortSignal }): Promise<SagaOutcome<Result>>
+  run(key: string, input: Given, options?: { readonly signal?: AbortSignal }): Promise<SagaOutcome<Result>>
   /** @throws SagaInputInvalidError `SAGA_INPUT_INVALID` */
-  signal<Name extends keyof Signals & string>(key: string, name: Name, data: CarriedBy<Signals[Name]>): Promise<void>
-  /** Stops an instance that is running, as soon as the step at hand is over, and undoes what it has done. */
+  signal<Name extends keyof Signals & string>(key: string, name: Name, data: GivenTo<Signals[Name]>): Promise<void>
+  /**
+   * Stops an instance that is running, as soon as the step at hand is over, and undoes what it has done. If nothing has started
+   * it, that becomes a dead letter: `SAGA_NOT_STARTED`.
+   */
   cancel(key: string, reason?: string): Promise<void>
   /** Waits until an instance has ended or is parked: now, or once it is started. */
   outcome(key: string, options?: { readonly signal?: AbortSignal }): Promise<SagaOutcome<Result>>
@@ -35,7 +39,10 @@ export interface SagaClient<Input, Result, Signals extends SignalSet> {
   retry(key: string): Promise<void>
   /** Pretends that a step is done, with this output; once the instance is being compensated, that it is undone. */
   skip(key: string, step: string, output?: unknown): Promise<void>
-  /** Undoes what an instance has done, also one that has completed or is parked. */
+  /**
+   * Undoes what an instance has done, also one that has completed or is parked. If nothing has started it, the signals that wait
+   * for it are forgotten.
+   */
   compensate(key: string, reason?: string): Promise<void>
 }
 
@@ -95,8 +102,22 @@ export interface RunningApp extends AsyncDisposable {
   ): Promise<ClosedBooks>
   /** @throws ViewUnknownError `VIEW_UNKNOWN` */
   view<State>(view: View<State>): ViewReader<State>
+  /**
+   * Resolves when a handler has handled what a command led to, or what stands at these places: for handlers that keep tables
+   * of yours, so that the next query shows it. Where nobody could tell the places (through an outbox, or in a reply from
+   * another process), when it has handled all that was published before the call.
+   *
+   * @throws HandlerUnknownError `HANDLER_UNKNOWN`, the reason of the signal, AppStoppedError `APP_STOPPED`
+   */
+  waitFor(
+    handler: Handler,
+    what: CommandOutcome | readonly TopicPosition[],
+    options?: { readonly signal?: AbortSignal },
+  ): Promise<void>
   /** @throws SagaUnknownError `SAGA_UNKNOWN` */
-  saga<Input, Result, Signals extends SignalSet>(saga: Saga<Input, Result, Signals>): SagaClient<Input, Result, Signals>
+  saga<Input, Result, Signals extends SignalSet, Given>(
+    saga: Saga<Input, Result, Signals, Given>,
+  ): SagaClient<Input, Result, Signals, Given>
   /** What failed for good: list, show, redrive, discard. */
   readonly deadLetters: DeadLetters
   /**

@@ -156,7 +156,9 @@ describe('what the runtime keeps', () => {
       'view:test.all:v1': { n: 1 },
     })
     const timers = (await engine.timers.list()).map(({ owner, id: timer, payload }) => [owner, timer, payload])
-    expect(timers).toEqual([['delayed-commands:test', 'c4', expect.objectContaining({ type: 'Deposit' })]])
+    expect(timers).toEqual([
+      ['delayed-commands:test', 'c4 urn:millrace:app', expect.objectContaining({ type: 'Deposit' })],
+    ])
     for (const told of ['commands:<', 'snapshots:<', 'inline-views', 'delayed-commands:<', '<app>.replies']) {
       expect(page).toContain(`\`${told}`)
     }

@@ -2,11 +2,11 @@ import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { embedded } from '../embedded/index.ts'
 import { VirtualClock } from '../kernel/index.ts'
-import { fixed, none, publish } from '../runtime/index.ts'
-import { allOf, choreography, end, SagaDesk, type Step, StepRejectedError, saga, step, timeout } from '../saga/index.ts'
+import { fixed, none } from '../runtime/index.ts'
+import { SagaDesk, type Step, StepRejectedError, saga, step } from '../saga/index.ts'
 import { channels, type SagaReport, type UndoFailedReport } from '../telemetry/index.ts'
 import { memoryEngine, messagesOf, Paid, Placed, Shipped, temporaryFolder } from './app.test-support.ts'
-import { app, explain, service } from './index.ts'
+import { app, explain } from './index.ts'
 
 const order = z.object({ id: z.string(), n: z.number() })
 
@@ -95,6 +95,20 @@ describe('a saga of a running app', () => {
     expect(await engine.timers.list()).toEqual([])
   })
 
+  it('is told what the schemas make, made once', async () => {
+    const s = saga(
+      's',
+      { start: z.string().transform(Number), signals: { go: z.string().transform((text) => [text]) } },
+      async (saga, n) => [n, await saga.signal('go')],
+    )
+    await using engine = await memoryEngine()
+    await using running = await app('shop', { sagas: [s] }).start({ engine })
+    const client = running.saga(s)
+    await client.start('a', '12')
+    await client.signal('a', 'go', 'now')
+    expect(await client.outcome('a')).toEqual({ status: 'completed', result: [12, ['now']] })
+  })
+
   it('refuses what it was not declared with, here and where it comes in', async () => {
     const { checkout, shop } = shopping()
     await using engine = await memoryEngine()
@@ -107,6 +121,12 @@ describe('a saga of a running app', () => {
     await running.idle()
     const [letter] = await running.deadLetters.list()
     expect(letter).toMatchObject({ key: 'a', attempts: 1, error: { code: 'SAGA_INPUT_INVALID' } })
+    await client.cancel('nobody')
+    await running.idle()
+    expect((await running.deadLetters.list()).find(({ key }) => key === 'nobody')).toMatchObject({
+      attempts: 1,
+      error: { code: 'SAGA_NOT_STARTED' },
+    })
     const other = saga('other', { start: order }, () => 1)
     expect(() => running.saga(other)).toThrow(expect.objectContaining({ code: 'SAGA_UNKNOWN' }))
     expect(() => app('shop', { sagas: [saga('parent', { start: order, children: { other } }, () => 1)] })).toThrow(
@@ -129,6 +149,21 @@ describe('a saga of a running app', () => {
     expect((await Promise.all(all)).map(({ status }) => status)).toEqual(['completed', 'parked', 'completed'])
     expect(await running.saga(filling).get('k3000000')).toMatchObject({ parked: { reason: 'not-stored' } })
     expect(await running.deadLetters.count()).toBe(0)
+  })
+
+  it('parks an instance whose last commit is refused, and no other', async () => {
+    const ending = saga('ending', { start: z.number() }, (saga, n) => {
+      saga.publish(Shipped({ id: 'x'.repeat(n), n: 1 }))
+      return n
+    })
+    await using engine = await memoryEngine()
+    await using running = await app('shop', { sagas: [ending] }).start({ engine })
+    const all = [10, 3_000_000, 20].map((n) => running.saga(ending).run(`k${n}`, n))
+    expect((await Promise.all(all)).map(({ status }) => status)).toEqual(['completed', 'parked', 'completed'])
+    expect(await running.saga(ending).get('k3000000')).toMatchObject({ parked: { reason: 'not-stored' } })
+    await running.idle()
+    expect(await running.deadLetters.count()).toBe(0)
+    expect((await messagesOf(engine, 'shipments')).length).toBe(2)
   })
 
   it('shares commits with the others that are at work', async () => {
@@ -200,39 +235,5 @@ describe('a saga of a running app', () => {
     const [guarantees] = explain(shop, embedded({ path: ':memory:' })).handlers
     expect(guarantees).toMatchObject({ name: 'saga checkout', delivery: 'exactly-once' })
     expect(guarantees?.source.topics).toEqual(['shop.saga.checkout', 'orders', 'payments'])
-  })
-})
-
-describe('a choreography of a running app', () => {
-  it('reacts once, and keeps its time-outs over a restart', async () => {
-    using folder = temporaryFolder()
-    const path = folder.path('process.db')
-    const clock = new VirtualClock()
-    const fulfilment = choreography('fulfilment', {
-      events: [Placed, Paid],
-      starts: [Placed],
-      rules: [
-        allOf([Placed, Paid], ({ Placed: { id }, Paid: { n } }) => [publish(Shipped({ id, n })), end('shipped')]),
-        timeout({ after: '15m', since: Placed, unless: [Paid] }, (_seen, ctx) => [
-          publish(Shipped({ id: ctx.key, n: -1 })),
-          end('nobody paid'),
-        ]),
-      ],
-    })
-    const shop = app('shop', { services: [service('s', [fulfilment])] })
-    {
-      await using running = await shop.start({ engine: embedded({ path }), clock })
-      await running.publish([Paid({ id: 'a', n: 5 }), Placed({ id: 'a', n: 1 }), Placed({ id: 'b', n: 1 })])
-      await running.idle()
-    }
-    await clock.advance('20m')
-    await using engine = await embedded({ path }).open({ clock })
-    await using running = await shop.start({ engine, clock })
-    while ((await messagesOf(engine, 'shipments')).length < 2) await clock.advance('1s')
-    await running.idle()
-    expect((await messagesOf(engine, 'shipments')).map(({ data }) => data)).toEqual([
-      { id: 'a', n: 5 },
-      { id: 'b', n: -1 },
-    ])
   })
 })

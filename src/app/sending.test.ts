@@ -9,7 +9,7 @@ import { VirtualClock } from '../kernel/index.ts'
 import { command, query } from '../message/index.ts'
 import { none, on, publish, send } from '../runtime/index.ts'
 import { channels, type DecidedReport } from '../telemetry/index.ts'
-import { memoryEngine, messagesOf, Paid, Placed } from './app.test-support.ts'
+import { engineWith, memoryEngine, messagesOf, Paid, Placed } from './app.test-support.ts'
 import { AskFailedError, AskTimeoutError, app, HandlerMissingError, HandlerTakenError, service } from './index.ts'
 
 const account = accountDecider()
@@ -194,6 +194,21 @@ describe('waitFor', () => {
     await running.view(balances).waitFor(await running.ask(Withdraw({ id: 'a', amount: 9 })))
   })
 
+  it('waits too while the group of the view has not begun', async () => {
+    await using engine = await memoryEngine()
+    for (const isToldWhere of [true, false]) {
+      let lookCount = 0
+      const describe: typeof engine.groups.describe = async (group) =>
+        ++lookCount > 3 ? engine.groups.describe(group) : undefined
+      await using running = await bank.start({ engine: engineWith(engine, 'groups', { describe }) })
+      const outcome = await running.ask(Open({ id: `a${isToldWhere}` }))
+      await running.ask(Deposit({ id: `a${isToldWhere}`, amount: 1 }))
+      lookCount = 0
+      await running.view(balances).waitFor(isToldWhere ? outcome : ({ ...outcome, published: [] } as typeof outcome))
+      expect(lookCount).toBeGreaterThan(3)
+    }
+  })
+
   it('ends when nobody wants to wait', async () => {
     await using engine = await memoryEngine()
     await using running = await bank.start({ engine })
@@ -226,6 +241,33 @@ describe('another app', () => {
     })
     await _bank.idle()
     expect(await running.query(GetBalance, { id: 'a' })).toEqual({ balance: 5 })
+  })
+
+  it('may ask the same command again while it waits, and another with the same id', async () => {
+    await using engine = await memoryEngine()
+    await using running = await front.start({ engine })
+    const one = Open({ id: 'a' })
+    const other = Open({ id: 'b' }, { id: one.id, source: '/elsewhere' })
+    const asked = [one, one, other].map((command) => running.ask(command))
+    await using _bank = await bank.start({ engine })
+    const outcomes = await Promise.all(asked)
+    expect(outcomes.map((outcome) => outcome.kind === 'accepted' && outcome.events[0])).toMatchObject([
+      { data: { id: 'a' } },
+      { data: { id: 'a' } },
+      { data: { id: 'b' } },
+    ])
+  })
+
+  it('asks when it could not at first', async () => {
+    await using engine = await memoryEngine()
+    await using _bank = await bank.start({ engine })
+    let isAway = true
+    const ensure: typeof engine.topics.ensure = (topic, config) =>
+      isAway && topic === 'front.replies' ? Promise.reject(new Error('away')) : engine.topics.ensure(topic, config)
+    await using running = await front.start({ engine: engineWith(engine, 'topics', { ensure }) })
+    await expect(running.ask(Open({ id: 'a' }))).rejects.toThrow('away')
+    isAway = false
+    expect(await running.ask(Open({ id: 'a' }))).toMatchObject({ kind: 'accepted' })
   })
 
   it('is told when nobody answers, when it stops itself, and when the handler fails', async () => {

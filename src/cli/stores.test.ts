@@ -102,7 +102,7 @@ describe('millrace streams', () => {
     const { exitCode, stdout } = await run('streams', 'ls')
     expect(exitCode).toBe(0)
     expect(rows(stdout).map((row) => row.split(/ {2,}/))).toEqual([
-      ['gone', '1', '2', 'deleted for good'],
+      ['gone', '2', '3', 'deleted for good'],
       ['order-1', '2', '2', 'open'],
       ['order-2', '1', '-', 'open'],
     ])
@@ -145,8 +145,9 @@ describe('millrace streams', () => {
     const { stdout } = await run('streams', 'describe', 'gone', '--json')
     expect(JSON.parse(stdout)).toEqual({
       stream: 'gone',
-      version: 1,
-      truncatedBefore: expect.any(Number),
+      version: 2,
+      truncatedBefore: 3,
+      deletedAt: 2,
       tombstoned: true,
     })
   })

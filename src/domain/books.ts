@@ -1,11 +1,11 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { Conflict } from '../engine/index.ts'
+import type { Conflict, WriteBatch } from '../engine/index.ts'
 import type { Message } from '../message/index.ts'
 import { evolved, settledState } from './decide.ts'
 import type { Decider } from './decider.ts'
 import { beforeRetry, type DeskSetup, EventTypes } from './desk-setup.ts'
 import { BooksUnbalancedError } from './errors.ts'
-import type { InlineViews } from './inline-views.ts'
+import { commitWithViews, type InlineViews } from './inline-views.ts'
 import { foldStream } from './stream-fold.ts'
 
 /** What closing the books of a stream did. */
@@ -50,11 +50,11 @@ export async function closeBooks(
     })
     const event = parts.carry(state)
     checkBalance(setup, decider, types, { stream, state, version, event })
-    const outcome = await engine.commit({
+    const batch: WriteBatch = {
       append: [{ stream, expected: version, events: [types.tagged(event)] }],
       ...(decider.publish && { publish: types.published([event]) }),
-      state: (await parts.views?.changeLater([event])) ?? [],
-    })
+    }
+    const outcome = await commitWithViews(engine, parts.views, batch, [event])
     if (outcome.ok) {
       await engine.events.truncateStream(stream, version + 1)
       return { event, version: version + 1 }

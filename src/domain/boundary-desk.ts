@@ -1,4 +1,4 @@
-import type { CommitOutcome, Conflict, WriteBatch } from '../engine/index.ts'
+import type { Conflict, WriteBatch } from '../engine/index.ts'
 import type { Message } from '../message/index.ts'
 import type { Boundary, Projections } from './boundary.ts'
 import { readBoundary } from './boundary-reading.ts'
@@ -6,31 +6,14 @@ import type { CommandMemory } from './command-memory.ts'
 import { accepted, type CommandOutcome, rejected, rejectedByTombstone } from './command-outcome.ts'
 import { checkedDecision } from './decide.ts'
 import { beforeRetry, type DeskSetup, EventTypes, inContextOf } from './desk-setup.ts'
-import type { InlineChange, InlineViews } from './inline-views.ts'
+import type { Gates } from './gates.ts'
+import { commitWithViews, type InlineViews } from './inline-views.ts'
 import { isRejection, type Rejection } from './rejection.ts'
 
 /** What was decided about a command, before it is committed. */
 export interface BoundaryDecision {
   readonly answer: readonly Message[] | Rejection
   readonly batch: WriteBatch
-}
-
-/** Who works on what, in this process: commands that read the same tag wait for each other instead of meeting in the store. */
-export class TagGates {
-  readonly #last = new Map<string, Promise<unknown>>()
-
-  /** Runs when all that came before and has a tag in common is done. Waits for earlier ones only, so nobody waits for ever. */
-  async run<Result>(tags: readonly string[], work: () => Promise<Result>): Promise<Result> {
-    const before = [...new Set(tags.flatMap((tag) => this.#last.get(tag) ?? []))]
-    const done = Promise.allSettled(before).then(work)
-    const settled = done.catch(() => undefined)
-    for (const tag of tags) this.#last.set(tag, settled)
-    try {
-      return await done
-    } finally {
-      for (const tag of tags) if (this.#last.get(tag) === settled) this.#last.delete(tag)
-    }
-  }
 }
 
 /**
@@ -43,7 +26,7 @@ export class BoundaryDesk {
   readonly #setup: DeskSetup
   readonly #boundary: Boundary
   readonly #views: InlineViews | undefined
-  readonly #gates: TagGates
+  readonly #gates: Gates
 
   constructor(
     setup: DeskSetup,
@@ -51,8 +34,8 @@ export class BoundaryDesk {
     parts: {
       readonly memory: CommandMemory
       readonly views: InlineViews | undefined
-      /** Shared by all boundaries of an app. */
-      readonly gates: TagGates
+      /** Shared by all boundaries of an app: those that read the same tag wait for each other instead of meeting in the store. */
+      readonly gates: Gates
     },
   ) {
     this.#setup = setup
@@ -105,8 +88,8 @@ export class BoundaryDesk {
     for (let conflictCount = 0; ; conflictCount++) {
       if (conflict !== undefined) await beforeRetry(this.#setup, conflictCount, conflict)
       const { answer, batch } = await this.decide(command)
-      const inline = isRejection(answer) ? undefined : await this.#views?.change(answer)
-      const outcome = await this.#commit(batch, inline)
+      const events = isRejection(answer) ? [] : answer
+      const outcome = await commitWithViews(this.#setup.engine, this.#views, batch, events)
       if (outcome.ok) {
         return isRejection(answer) ? rejected(answer) : accepted(answer, outcome.appended, outcome.published)
       }
@@ -115,20 +98,6 @@ export class BoundaryDesk {
       if (this.memory.about(conflict, waiting) === undefined) continue
       const known = await this.memory.recall(command)
       if (known !== undefined) return known
-    }
-  }
-
-  async #commit(batch: WriteBatch, inline: InlineChange | undefined): Promise<CommitOutcome> {
-    try {
-      const outcome = await this.#setup.engine.commit({
-        ...batch,
-        state: [...(batch.state ?? []), ...(inline?.writes ?? [])],
-      })
-      if (!outcome.ok) inline?.undo()
-      return outcome
-    } catch (error) {
-      inline?.undo()
-      throw error
     }
   }
 }

@@ -1,14 +1,24 @@
 import type { WriteBatch } from '../engine/index.ts'
 import { InvariantError } from '../kernel/index.ts'
-import type { Message } from '../message/index.ts'
-import { append, type Effect, type Handler, handlerFrom, publish, type Subscribed, write } from '../runtime/index.ts'
+import { identityOf, type Message } from '../message/index.ts'
+import {
+  append,
+  type Effect,
+  type Handler,
+  handlerFrom,
+  publish,
+  type Subscribed,
+  within,
+  write,
+} from '../runtime/index.ts'
 import { channels } from '../telemetry/index.ts'
 import type { Boundary } from './boundary.ts'
-import { BoundaryDesk, type TagGates } from './boundary-desk.ts'
+import { BoundaryDesk } from './boundary-desk.ts'
 import { CommandMemory } from './command-memory.ts'
-import { type CommandOutcome, rejectedByTombstone } from './command-outcome.ts'
+import { accepted, type CommandOutcome, rejected, rejectedByTombstone } from './command-outcome.ts'
 import type { Decider } from './decider.ts'
 import type { DeskSetup, WaitingCommand } from './desk-setup.ts'
+import type { Gates } from './gates.ts'
 import type { InlineViews } from './inline-views.ts'
 import { isRejection, type Rejection } from './rejection.ts'
 import { isAsked, replyOfError, replyOfOutcome, replyTo } from './reply.ts'
@@ -28,6 +38,8 @@ export interface CommandDesk {
 interface Planned {
   readonly outcome: CommandOutcome
   readonly batch: WriteBatch
+  /** The events in it. */
+  readonly events: readonly Message[]
 }
 
 /** The handler of a decider or boundary that nothing runs: what `explain` reasons about. */
@@ -41,34 +53,46 @@ export function idleHandler(decider: Decider | Boundary): Handler {
 export function commandDesk(
   setup: DeskSetup,
   decider: Decider | Boundary,
-  parts: { readonly views: InlineViews | undefined; readonly gates: TagGates },
+  parts: { readonly views: InlineViews | undefined; readonly gates: Gates },
 ): CommandDesk {
   const memory = new CommandMemory(setup.engine, setup.group, decider.rememberMs, setup.clock)
   if (decider.kind === 'boundary') {
     const desk = new BoundaryDesk(setup, decider, { memory, ...parts })
     const plan = async (command: Message): Promise<Planned> => {
       const { answer, batch } = await desk.decide(command)
-      return { outcome: plannedOutcome(answer), batch: await withViews(batch, answer, parts.views) }
+      for (const { stream } of batch.append ?? []) {
+        if ((await setup.engine.events.describeStream(stream))?.tombstoned === true) return refused(stream)
+      }
+      return planned(answer, batch)
     }
-    return reporting(setup, { execute: (command) => desk.execute(command), plan: planner(memory, plan) }, decider)
+    return reporting(
+      setup,
+      { execute: (command) => desk.execute(command), plan: planner(memory, plan) },
+      decider,
+      parts.views,
+    )
   }
   const desk = new StreamDesk(setup, decider, memory, parts.views)
   const plan = async (command: Message): Promise<Planned> => {
     const stream = decider.stream(command)
-    const known = await desk.states.read(stream)
-    const found = known.version > 0 ? undefined : await setup.engine.events.describeStream(stream)
-    if (found?.tombstoned === true) return { outcome: rejectedByTombstone(stream), batch: {} }
-    const from = found === undefined ? known : await desk.states.read(stream, found.version)
+    const found = await setup.engine.events.describeStream(stream)
+    if (found?.tombstoned === true) return refused(stream)
+    const from = await desk.states.read(stream, found)
     const failures: unknown[] = []
     const waiting: WaitingCommand<CommandOutcome>[] = [
       { command, resolve: () => undefined, reject: (error) => failures.push(error) },
     ]
-    const decided = await desk.decide(stream, from, waiting, 'later')
+    const decided = desk.decide(stream, from, waiting)
     if (failures.length > 0) throw failures[0]
     const [answer = []] = decided.answers
-    return { outcome: plannedOutcome(answer), batch: await withViews(decided.batch, answer, parts.views) }
+    return planned(answer, decided.batch)
   }
-  return reporting(setup, { execute: (command) => desk.execute(command), plan: planner(memory, plan) }, decider)
+  return reporting(
+    setup,
+    { execute: (command) => desk.execute(command), plan: planner(memory, plan) },
+    decider,
+    parts.views,
+  )
 }
 
 type Plan = (command: Message) => Promise<Planned>
@@ -78,6 +102,7 @@ function reporting(
   { group, clock }: DeskSetup,
   desk: { readonly execute: (command: Message) => Promise<CommandOutcome>; readonly plan: Plan },
   decider: Decider | Boundary,
+  views: InlineViews | undefined,
 ): CommandDesk {
   const report = (command: Message, outcome: CommandOutcome, startMs: number): void =>
     channels.decided.publish({
@@ -93,7 +118,7 @@ function reporting(
   /** Commands that are being handled: whoever asks for the same one again meanwhile gets its outcome. */
   const underWay = new Map<string, Promise<CommandOutcome>>()
   const once = async (command: Message): Promise<CommandOutcome> => {
-    const key = `${command.id} ${command.source}`
+    const key = identityOf(command)
     const earlier = underWay.get(key)
     if (earlier !== undefined) return { ...(await earlier), repeated: true }
     const outcome = desk.execute(command)
@@ -115,12 +140,16 @@ function reporting(
     settled: async () => {
       await Promise.allSettled(underWay.values())
     },
-    handler: queueHandler(decider, async (command) => {
-      const startMs = clock.monotonicMs()
-      const planned = await desk.plan(command)
-      if (channels.decided.hasSubscribers) report(command, planned.outcome, startMs)
-      return planned
-    }),
+    handler: queueHandler(
+      decider,
+      async (command) => {
+        const startMs = clock.monotonicMs()
+        const planned = await desk.plan(command)
+        if (channels.decided.hasSubscribers) report(command, planned.outcome, startMs)
+        return planned
+      },
+      views,
+    ),
   }
 }
 
@@ -128,16 +157,22 @@ function reporting(
 function planner(memory: CommandMemory, plan: Plan): Plan {
   return async (command) => {
     const known = await memory.recall(command)
-    return known === undefined ? plan(command) : { outcome: known, batch: {} }
+    return known === undefined ? plan(command) : { outcome: known, batch: {}, events: [] }
   }
 }
 
-function queueHandler(decider: Decider | Boundary, plan: Plan): Handler {
+function queueHandler(decider: Decider | Boundary, plan: Plan, views?: InlineViews): Handler {
   return handlerFrom(decider.commands as unknown as Subscribed, { name: decider.name }, async (command: Message) => {
     try {
-      const { outcome, batch } = await plan(command)
+      const { outcome, batch, events } = await plan(command)
+      const effects = [...effectsOf(batch)]
+      if (views !== undefined && events.length > 0) {
+        // Once the reply is on its way nobody can be told any more that a view throws.
+        if (isAsked(command)) await views.rehearse(events)
+        effects.push(within((commit) => views.commit(events, commit)))
+      }
       const reply = replyTo(command, replyOfOutcome(outcome))
-      return [...effectsOf(batch), ...(reply === undefined ? [] : [reply])]
+      return reply === undefined ? effects : [...effects, reply]
     } catch (error) {
       // Whoever asked is told, and decides: it is not tried again behind their back.
       const reply = isAsked(command) ? replyTo(command, replyOfError(error)) : undefined
@@ -160,18 +195,12 @@ function effectsOf(batch: WriteBatch): readonly Effect[] {
   ]
 }
 
-function plannedOutcome(answer: readonly Message[] | Rejection): CommandOutcome {
-  if (!isRejection(answer)) {
-    return { kind: 'accepted', events: answer, position: undefined, published: [], repeated: false }
-  }
-  return { ...answer, repeated: false }
+/** Of a stream that takes no more events, ever. */
+function refused(stream: string): Planned {
+  return { outcome: rejectedByTombstone(stream), batch: {}, events: [] }
 }
 
-async function withViews(
-  batch: WriteBatch,
-  answer: readonly Message[] | Rejection,
-  views: InlineViews | undefined,
-): Promise<WriteBatch> {
-  if (views === undefined || isRejection(answer) || answer.length === 0) return batch
-  return { ...batch, state: [...(batch.state ?? []), ...(await views.changeLater(answer))] }
+function planned(answer: readonly Message[] | Rejection, batch: WriteBatch): Planned {
+  if (isRejection(answer)) return { outcome: rejected(answer), batch, events: [] }
+  return { outcome: accepted(answer, [], []), batch, events: answer }
 }

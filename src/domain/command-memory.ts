@@ -1,11 +1,7 @@
-import { createHash } from 'node:crypto'
 import type { Conflict, Engine, StateWrite } from '../engine/index.ts'
 import type { Clock, Json } from '../kernel/index.ts'
-import type { Message } from '../message/index.ts'
+import { identityOf, type Message } from '../message/index.ts'
 import type { CommandOutcome, RememberedOutcome } from './command-outcome.ts'
-
-/** Longer ids are remembered by their hash: engines take keys of 1,024 bytes, and a foreign id may have any length. */
-const idCharactersMax = 300
 
 /**
  * Remembers what became of the commands of one decider, by id and source, for at least one window of time and at most two.
@@ -31,7 +27,7 @@ export class CommandMemory {
 
   /** Remembers an outcome, and expects that none is there. */
   writes(command: Message, outcome: RememberedOutcome): StateWrite[] {
-    const key = keyOf(command)
+    const key = identityOf(command)
     const windows = this.#clock.nowMs() / this.#windowMs
     const bucket = Math.floor(windows)
     if (bucket > this.#clearedBefore) this.#clearOld(bucket)
@@ -52,12 +48,12 @@ export class CommandMemory {
     waiting: readonly Waiting[],
   ): Waiting | undefined {
     if (conflict.kind !== 'revision' || !conflict.namespace.startsWith(this.#prefix)) return undefined
-    return waiting.find(({ command }) => keyOf(command) === conflict.key)
+    return waiting.find(({ command }) => identityOf(command) === conflict.key)
   }
 
   /** What became of a command; `undefined`: nobody has handled it within the window. */
   async recall(command: Message): Promise<CommandOutcome | undefined> {
-    const key = keyOf(command)
+    const key = identityOf(command)
     const bucket = this.#bucket()
     for (const one of [bucket, bucket - 1, bucket + 1]) {
       const entry = await this.#engine.state.get(this.#prefix + one, key)
@@ -126,9 +122,3 @@ export class CommandMemory {
 
 /** Small commits: a bucket may hold millions, and others wait while one of them is written. */
 const clearedTogether = 500
-
-/** An id is unique with its source (CloudEvents 1.0.2 §3.1). */
-function keyOf(command: Message): string {
-  const id = `${command.id} ${command.source}`
-  return id.length <= idCharactersMax ? id : `sha256 ${createHash('sha256').update(id).digest('hex')}`
-}

@@ -5,7 +5,6 @@
 export { type Answer, type AnswerContext, answer, checkedResult } from './answer.ts'
 export { type ClosedBooks, closeBooks } from './books.ts'
 export { type Boundary, type BoundaryOptions, boundary } from './boundary.ts'
-export { TagGates } from './boundary-desk.ts'
 export { type CommandDesk, commandDesk, idleHandler } from './command-desk.ts'
 export type {
   CommandAccepted,
@@ -30,6 +29,7 @@ export {
   StreamBeginningGoneError,
   StreamEventUnknownError,
 } from './errors.ts'
+export { Gates } from './gates.ts'
 export {
   type History,
   history,
@@ -39,13 +39,14 @@ export {
   type StorePoint,
   type StreamPoint,
 } from './history.ts'
-export { InlineViews } from './inline-views.ts'
+export { commitWithViews, InlineViews } from './inline-views.ts'
 export { type Projection, type ProjectionOptions, projection } from './projection.ts'
 export { isRejection, type Rejection, reject } from './rejection.ts'
 export {
   isAsked,
   outcomeOfReply,
   Replied,
+  repliesTo,
   replyOfError,
   replyTo,
   replyTopic,

@@ -1,20 +1,15 @@
-import type { StateStore, StateWrite } from '../engine/index.ts'
+import type { CommitOutcome, Engine, StateStore, StateWrite, WriteBatch } from '../engine/index.ts'
 import { frozenJson, type Json } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
+import type { CommitWithin } from '../runtime/index.ts'
 import { InlineViewForgetsError } from './errors.ts'
+import { Gates } from './gates.ts'
 import type { View } from './view.ts'
 
-/** Changes of inline views for one commit. */
-export interface InlineChange {
-  readonly writes: readonly StateWrite[]
-  /** The commit was not made: what was assumed of it is forgotten. */
-  undo(): void
-}
-
-interface CachedValue {
-  value: Json | undefined
-  /** Revision once all that was sent is committed. */
-  revision: number
+interface StoredValue {
+  readonly value: Json | undefined
+  /** 0: there is none. */
+  readonly revision: number
 }
 
 /** An event and the key of a view that it changes. */
@@ -25,59 +20,76 @@ interface Keyed {
   readonly key: string
 }
 
-type Values = Map<string, CachedValue>
+type Values = Map<string, StoredValue>
 
-/** Values that are kept, of all views together; the one that was loaded first goes first. */
+/** Values of all inline views on one state store, as they were last seen there, and who is changing them. */
+interface Shared {
+  readonly cache: Values
+  readonly gates: Gates
+}
+
+/** All starts of apps in this process share it. */
+const sharedByStore = new WeakMap<StateStore, Shared>()
+
+/** Values that are kept, of all views together; the one that was changed longest ago goes first. */
 const cachedMax = 20_000
 
 /**
  * Keeps views up to date in the commits of the events themselves.
  *
- * Commits are applied in the order in which they are sent, so the next one may build on a value that is not durable yet: it
- * expects the revision that the one before leaves, and is refused, and decided anew, if that one was. Keys are never forgotten,
- * since the revisions of one that is made anew begin again, and a process that still knows the old value could not tell.
+ * A key is changed by one commit at a time: the next one builds on it when it is known whether that commit was made. A value that
+ * is not durable yet would not do: if its commit is refused and somebody in another process has changed the key instead, the
+ * revision is the one that the next commit expects, and the value is not. Commits that have no key in common share syncs as ever.
+ *
+ * Keys are never forgotten, since the revisions of one that is made anew begin again, and a process that still knows the old value
+ * could not tell.
  */
 export class InlineViews {
   readonly #store: StateStore
   readonly #views: readonly { readonly view: View; readonly namespace: string; readonly types: ReadonlySet<string> }[]
-  readonly #cache: Values = new Map()
+  readonly #shared: Shared
 
   constructor(store: StateStore, views: readonly { readonly view: View; readonly namespace: string }[]) {
     this.#store = store
     this.#views = views.map((one) => ({ ...one, types: new Set(one.view.handler.events.map(({ type }) => type)) }))
+    let shared = sharedByStore.get(store)
+    if (shared === undefined) {
+      shared = { cache: new Map(), gates: new Gates() }
+      sharedByStore.set(store, shared)
+    }
+    this.#shared = shared
   }
 
-  /** What events of one commit change. The commit must be sent as soon as this resolves. */
-  async change(events: readonly Message[]): Promise<InlineChange | undefined> {
+  /**
+   * Commits events together with what they change.
+   *
+   * @throws InlineViewForgetsError `INLINE_VIEW_FORGETS`, and what the functions of the views and the commit throw
+   */
+  async commit(events: readonly Message[], commit: Parameters<CommitWithin>[0]): Promise<CommitOutcome> {
     const keyed = this.#keyed(events)
-    if (keyed.length === 0) return undefined
-    // While one value is loaded, another may be forgotten for a refused commit.
-    while (keyed.some((one) => !this.#cache.has(placeOf(one)))) await this.#load(keyed, this.#cache)
-    const undo = (): void => {
-      for (const one of keyed) this.#cache.delete(placeOf(one))
-    }
-    let writes: readonly StateWrite[]
-    try {
-      writes = applied(keyed, this.#cache)
-    } catch (error) {
-      // Some of the values were changed already.
-      undo()
-      throw error
-    }
-    for (const place of this.#cache.keys()) {
-      if (this.#cache.size <= cachedMax) break
-      this.#cache.delete(place)
-    }
-    return { writes, undo }
+    if (keyed.length === 0) return commit([])
+    const { cache, gates } = this.#shared
+    const places = [...new Set(keyed.map(placeOf))]
+    return gates.run(places, async () => {
+      const values = await this.#valuesOf(keyed)
+      const writes = applied(keyed, values)
+      // Until it is known what became of the commit, nobody knows the value.
+      for (const place of places) cache.delete(place)
+      const outcome = await commit(writes)
+      if (!outcome.ok) return outcome
+      for (const [place, value] of values) cache.set(place, value)
+      for (const place of cache.keys()) {
+        if (cache.size <= cachedMax) break
+        cache.delete(place)
+      }
+      return outcome
+    })
   }
 
-  /** What events change, by what is durable now: for a commit that is sent some time later. */
-  async changeLater(events: readonly Message[]): Promise<readonly StateWrite[]> {
+  /** Throws what {@link InlineViews.commit} would throw for these events, as far as that can be told before. */
+  async rehearse(events: readonly Message[]): Promise<void> {
     const keyed = this.#keyed(events)
-    if (keyed.length === 0) return []
-    const values: Values = new Map()
-    await this.#load(keyed, values)
-    return applied(keyed, values)
+    applied(keyed, await this.#valuesOf(keyed))
   }
 
   #keyed(events: readonly Message[]): readonly Keyed[] {
@@ -91,33 +103,50 @@ export class InlineViews {
     )
   }
 
-  async #load(keyed: readonly Keyed[], into: Values): Promise<void> {
+  async #valuesOf(keyed: readonly Keyed[]): Promise<Values> {
+    const values: Values = new Map()
     for (const one of keyed) {
       const place = placeOf(one)
-      if (into.has(place)) continue
-      const entry = await this.#store.get(one.namespace, one.key)
-      // Meanwhile somebody else may have put a newer value there.
-      if (!into.has(place)) into.set(place, { value: entry?.value, revision: entry?.revision ?? 0 })
+      const known = values.get(place) ?? this.#shared.cache.get(place)
+      if (known !== undefined) {
+        values.set(place, known)
+        continue
+      }
+      const { value, revision = 0 } = (await this.#store.get(one.namespace, one.key)) ?? {}
+      values.set(place, { value, revision })
     }
+    return values
   }
+}
+
+/** Commits a batch, together with what its events change in inline views, if there are any. */
+export function commitWithViews(
+  engine: Engine,
+  views: InlineViews | undefined,
+  batch: WriteBatch,
+  events: readonly Message[],
+): Promise<CommitOutcome> {
+  if (views === undefined || events.length === 0) return engine.commit(batch)
+  return views.commit(events, (writes) => engine.commit({ ...batch, state: [...(batch.state ?? []), ...writes] }))
 }
 
 function placeOf({ namespace, key }: Keyed): string {
   return `${namespace} ${key}`
 }
 
+/** What is to be written; `values` are then what stands there once it is. */
 function applied(keyed: readonly Keyed[], values: Values): readonly StateWrite[] {
   const writes = new Map<string, Extract<StateWrite, { kind: 'set' }>>()
   for (const one of keyed) {
     const { view, namespace, event, key } = one
     const place = placeOf(one)
-    const cached = values.get(place) as CachedValue
-    const expectedRevision = writes.get(place)?.expectedRevision ?? cached.revision
-    const next = view.apply(cached.value === undefined ? view.initial : cached.value, event)
+    const current = values.get(place) as StoredValue
+    const expectedRevision = writes.get(place)?.expectedRevision ?? current.revision
+    const next = view.apply(current.value === undefined ? view.initial : current.value, event)
     if (next === undefined) throw new InlineViewForgetsError(view.name, key)
-    cached.value = frozenJson(next, 'state') as Json
-    cached.revision = expectedRevision + 1
-    writes.set(place, { kind: 'set', namespace, key, value: cached.value, expectedRevision })
+    const value = frozenJson(next, 'state') as Json
+    values.set(place, { value, revision: expectedRevision + 1 })
+    writes.set(place, { kind: 'set', namespace, key, value, expectedRevision })
   }
   return [...writes.values()]
 }

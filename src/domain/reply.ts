@@ -1,6 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Json } from '../kernel/index.ts'
-import { type EventDefinition, event, extensionOf, type Message } from '../message/index.ts'
+import { type EventDefinition, event, extensionOf, identityOf, type Message } from '../message/index.ts'
 import { type PublishEffect, publish } from '../runtime/index.ts'
 import type { CommandOutcome } from './command-outcome.ts'
 
@@ -22,7 +22,7 @@ const anything: StandardSchemaV1<ReplyData, ReplyData> = {
   '~standard': { version: 1, vendor: 'millrace', validate: (value) => ({ value: value as ReplyData }) },
 }
 
-/** What became of a command or query that somebody in another app waits for; `causationid` names it. */
+/** What became of a command or query that somebody in another app waits for: see {@link repliesTo}. */
 export const Replied: EventDefinition<'millrace.Replied', ReplyData, ReplyData> = event('millrace.Replied', {
   kind: 'system',
   data: anything,
@@ -36,13 +36,22 @@ export function replyTopic(app: string): string {
   return `${app}.replies`
 }
 
+/** Extension attribute of replies: source of the message that `causationid` names, as an id is unique with its source only. */
+const causeSourceAttribute = 'causationsource'
+
+/** The {@link identityOf} the message that a reply is for. */
+export function repliesTo(reply: Message): string {
+  return identityOf({ id: String(reply.causationid), source: String(extensionOf(reply, causeSourceAttribute)) })
+}
+
 /** A message from elsewhere does not choose freely what is published where. */
 const replyTopicPattern = /^[A-Za-z0-9][A-Za-z0-9_-]{0,99}\.replies$/
 
 /** The reply to a message, if somebody waits for one. */
 export function replyTo(message: Message, data: ReplyData): PublishEffect | undefined {
   const topic = topicOfReply(message)
-  return topic === undefined ? undefined : publish(Replied(data), { topic })
+  if (topic === undefined) return undefined
+  return publish(Replied(data, { extensions: { [causeSourceAttribute]: message.source } }), { topic })
 }
 
 /** Whether somebody waits for a reply. */

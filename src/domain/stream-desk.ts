@@ -1,11 +1,18 @@
-import type { CommitOutcome, Conflict, StateWrite, TopicPosition, WriteBatch } from '../engine/index.ts'
+import type {
+  CommitOutcome,
+  Conflict,
+  StateWrite,
+  StreamDescription,
+  TopicPosition,
+  WriteBatch,
+} from '../engine/index.ts'
 import type { Message } from '../message/index.ts'
 import type { CommandMemory } from './command-memory.ts'
 import { accepted, type CommandOutcome, rejected, rejectedByTombstone } from './command-outcome.ts'
 import { checkedDecision, evolved, settledState } from './decide.ts'
 import type { Decider } from './decider.ts'
 import { beforeRetry, type DeskSetup, EventTypes, inContextOf, type WaitingCommand } from './desk-setup.ts'
-import type { InlineChange, InlineViews } from './inline-views.ts'
+import { commitWithViews, type InlineViews } from './inline-views.ts'
 import { isRejection, type Rejection } from './rejection.ts'
 import { type StreamState, StreamStates } from './stream-states.ts'
 
@@ -19,9 +26,10 @@ export interface StreamDecision {
   readonly batch: WriteBatch
   /** For each command, in order: its events or its rejection. */
   readonly answers: readonly (readonly Message[] | Rejection)[]
+  /** Events of all of them. */
+  readonly events: readonly Message[]
   /** The state after it. */
   readonly after: StreamState
-  readonly inline: InlineChange | undefined
 }
 
 /**
@@ -67,17 +75,8 @@ export class StreamDesk {
     })
   }
 
-  /**
-   * Decides commands of one stream, given its state. Those on which the decider throws get their error and are left out.
-   *
-   * @param commit Whether the commit is sent at once, so that inline views may be part of it. Default `'now'`.
-   */
-  async decide(
-    stream: string,
-    from: StreamState,
-    waiting: Waiting[],
-    commit: 'now' | 'later' = 'now',
-  ): Promise<StreamDecision> {
+  /** Decides commands of one stream, given its state. Those on which the decider throws get their error and are left out. */
+  decide(stream: string, from: StreamState, waiting: Waiting[]): StreamDecision {
     const { group } = this.#setup
     const answers: (readonly Message[] | Rejection)[] = []
     const events: Message[] = []
@@ -119,15 +118,14 @@ export class StreamDesk {
     }
     const evolvedTo = { state, version, eventCount, characterCount, snapshotMs: from.snapshotMs }
     const snapshot = this.states.snapshotDue(stream, evolvedTo)
-    const inline = events.length === 0 || commit === 'later' ? undefined : await this.#views?.change(events)
     const batch: WriteBatch = {
       ...(events.length > 0 && {
         append: [{ stream, expected: from.version, events: events.map((event) => this.types.tagged(event)) }],
       }),
       ...(events.length > 0 && this.#decider.publish && { publish: this.types.published(events) }),
-      state: [...writes, ...snapshot.writes, ...(inline?.writes ?? [])],
+      state: [...writes, ...snapshot.writes],
     }
-    return { batch, answers, after: snapshot.state, inline }
+    return { batch, answers, events, after: snapshot.state }
   }
 
   async #run(stream: string, lane: Waiting[]): Promise<void> {
@@ -157,41 +155,34 @@ export class StreamDesk {
   }
 
   async #settle(stream: string, waiting: Waiting[]): Promise<void> {
-    let conflict: Conflict | undefined
-    for (let conflictCount = 0; waiting.length > 0; conflictCount++) {
-      if (conflict !== undefined) await beforeRetry(this.#setup, conflictCount, conflict)
-      const actual = conflict?.kind === 'stream-version' ? conflict.actual : undefined
-      const cached = conflict === undefined ? this.states.cached(stream) : undefined
-      const from = cached ?? (await this.states.read(stream, actual))
-      let decision = await this.decide(stream, from, waiting)
+    let isCertain = false
+    let found: StreamDescription | undefined
+    for (let conflictCount = 0; waiting.length > 0; ) {
+      const cached = isCertain ? undefined : this.states.cached(stream)
+      const from = cached ?? (await this.states.read(stream, found))
+      const decision = this.decide(stream, from, waiting)
       if (waiting.length === 0) return
-      if (cached !== undefined && decision.batch.append === undefined) {
-        // Nothing is appended, so no expected version proves that the cache knows the last word.
-        const last = await this.states.read(stream)
-        if (last.version !== cached.version) decision = await this.decide(stream, last, waiting)
-        if (waiting.length === 0) return
+      if (decision.batch.append === undefined && !isCertain) {
+        // Nothing is appended, so no expected version proves that this was the last word.
+        found = await this.#look(stream, waiting)
+        isCertain = true
+        if (waiting.length === 0 || (found?.version ?? 0) !== from.version) continue
       }
-      const outcome = await this.#commit(decision)
+      const outcome = await commitWithViews(this.#setup.engine, this.#views, decision.batch, decision.events)
       if (outcome.ok) return this.#resolve(stream, waiting, decision, outcome)
-      conflict = outcome.conflict
-      if (conflict.kind === 'stream-deleted') {
-        for (const one of waiting.splice(0)) one.resolve(rejectedByTombstone(stream))
-        return
-      }
       // One less is no reason to wait.
-      if (await this.#repeated(conflict, waiting)) conflictCount = 0
+      if (await this.#repeated(outcome.conflict, waiting)) conflictCount = 0
+      else await beforeRetry(this.#setup, ++conflictCount, outcome.conflict)
+      found = await this.#look(stream, waiting)
+      isCertain = true
     }
   }
 
-  async #commit(decision: StreamDecision): Promise<CommitOutcome> {
-    try {
-      const outcome = await this.#setup.engine.commit(decision.batch)
-      if (!outcome.ok) decision.inline?.undo()
-      return outcome
-    } catch (error) {
-      decision.inline?.undo()
-      throw error
-    }
+  /** What the store says of a stream. Those who wait for one that takes no more events, ever, are told. */
+  async #look(stream: string, waiting: Waiting[]): Promise<StreamDescription | undefined> {
+    const found = await this.#setup.engine.events.describeStream(stream)
+    if (found?.tombstoned === true) for (const one of waiting.splice(0)) one.resolve(rejectedByTombstone(stream))
+    return found
   }
 
   #resolve(

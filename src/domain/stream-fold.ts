@@ -40,14 +40,20 @@ export async function foldStream(fold: StreamFold): Promise<Folded> {
       break
     }
     if (isGap) {
-      if (event.message.type !== decider.carriesForward) {
+      // When the books are closed, an event carries all that came before. After a deletion nothing did.
+      const carries = event.message.type === decider.carriesForward
+      if (!carries && !(await beganAnew(events, event))) {
         throw new StreamBeginningGoneError(handler, stream, event.version)
       }
-      // The books were closed: the event carries all that came before.
       state = decider.initialState
     }
     state = evolved(decider, types, state, event.message, { handler, stream, version: event.version })
     version = event.version
   }
   return version === from.version ? from : { state: settledState(state), version }
+}
+
+/** Whether nothing but a deletion came before an event, or at all if it was deleted again since it was read. */
+async function beganAnew(events: EventStore, { stream, version }: StoredEvent): Promise<boolean> {
+  return ((await events.describeStream(stream))?.deletedAt ?? 0) >= version - 1
 }

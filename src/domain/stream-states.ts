@@ -1,7 +1,8 @@
-import type { StateWrite } from '../engine/index.ts'
+import type { StateWrite, StreamDescription } from '../engine/index.ts'
 import type { Json } from '../kernel/index.ts'
 import type { Decider } from './decider.ts'
 import type { DeskSetup, EventTypes } from './desk-setup.ts'
+import { StreamBeginningGoneError } from './errors.ts'
 import { foldStream } from './stream-fold.ts'
 
 /** State of one stream as of one version. Changed in place only by who has the stream's lane. */
@@ -52,14 +53,25 @@ export class StreamStates {
     return found
   }
 
-  /** Reads what came after what is cached, or all of it. `atVersion`: that the store says where the stream stands. */
-  async read(stream: string, atVersion?: number): Promise<StreamState> {
-    const from = this.#cache.get(stream) ?? (await this.#snapshot(stream)) ?? this.#initial()
-    const fresh = await this.#foldFrom(stream, from)
-    // Of a stream that was deleted without a tombstone nothing is left but its version.
-    const settled = atVersion !== undefined && fresh.version === 0 ? { ...fresh, version: atVersion } : fresh
-    this.put(stream, settled)
-    return settled
+  /**
+   * Reads what came after what is cached, or all of it.
+   *
+   * @param found What the store says of the stream. Without it, a state is answered that may be one from before a deletion, if nothing
+   *   was appended since: an append that expects its version is refused.
+   * @throws StreamBeginningGoneError `STREAM_BEGINNING_GONE`, and what {@link foldStream} throws
+   */
+  async read(stream: string, found?: StreamDescription): Promise<StreamState> {
+    let known = this.#cache.get(stream) ?? (await this.#snapshot(stream)) ?? this.#initial()
+    if (found !== undefined) {
+      const { version, deletedAt, truncatedBefore } = found
+      if (deletedAt > known.version) known = { ...this.#initial(), version: deletedAt }
+      if (truncatedBefore > version && version > known.version) {
+        throw new StreamBeginningGoneError(this.#setup.group, stream, truncatedBefore)
+      }
+    }
+    const fresh = found?.version === known.version ? known : await this.#foldFrom(stream, known)
+    this.put(stream, fresh)
+    return fresh
   }
 
   put(stream: string, state: StreamState): void {

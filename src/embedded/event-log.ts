@@ -281,7 +281,7 @@ export class EventLog implements EventStore {
 
 const inStream = 'stream_id = (SELECT id FROM stream WHERE name = ?2)'
 
-const streamColumns = `SELECT name, truncated_before, tombstoned, max(version_floor, coalesce(
+const streamColumns = `SELECT name, truncated_before, deleted_at, tombstoned, max(version_floor, coalesce(
   (SELECT version FROM event WHERE stream_id = stream.id ORDER BY version DESC LIMIT 1), 0)) AS version FROM stream`
 
 function streamDescription(row: Record<string, unknown>): StreamDescription {
@@ -289,6 +289,7 @@ function streamDescription(row: Record<string, unknown>): StreamDescription {
     stream: String(row['name']),
     version: Number(row['version']),
     truncatedBefore: Number(row['truncated_before']),
+    deletedAt: Number(row['deleted_at']),
     tombstoned: row['tombstoned'] === 1,
   }
 }

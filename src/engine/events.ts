@@ -20,7 +20,7 @@ export interface EventQueryItem {
 /** An event as the store keeps it. */
 export interface StoredEvent {
   readonly stream: string
-  /** 1 for the first event of the stream, without gaps. */
+  /** 1 for the first event of the stream, without gaps but for the versions that deletions took. */
   readonly version: number
   /** Rises over the whole store; gaps are possible, going back is not. The first is 1. */
   readonly position: number
@@ -73,10 +73,12 @@ export interface CaughtUp {
 /** A stream as it stands. */
 export interface StreamDescription {
   readonly stream: string
-  /** Version of the last event; 0: the stream is empty. */
+  /** Version of the last event or deletion. */
   readonly version: number
   /** Events before this version are gone. */
   readonly truncatedBefore: number
+  /** Version that the last deletion took: what comes after it begins anew. 0: the stream was never deleted. */
+  readonly deletedAt: number
   /** A tombstone stands: the stream can never be written again. */
   readonly tombstoned: boolean
 }
@@ -102,6 +104,10 @@ export interface EventStore {
   lastPosition(): Promise<number>
   /** Removes the events before `beforeVersion`; versions and positions of the rest stay. @throws StreamUnknownError */
   truncateStream(stream: string, beforeVersion: number): Promise<void>
-  /** Removes all events. Without `tombstone` the stream can be appended to again, its versions go on. @throws StreamUnknownError */
+  /**
+   * Removes all events. Without `tombstone` the stream can be appended to again, and its versions go on: the deletion takes one too, so
+   * an append that expects the version from before is refused. Of a stream that was deleted last, nothing changes.
+   * @throws StreamUnknownError
+   */
   deleteStream(stream: string, options?: { tombstone?: boolean }): Promise<void>
 }

@@ -79,6 +79,7 @@ export {
   UpcastMissingError,
   VersionUnknownError,
 } from './errors.ts'
+export { identityOf } from './identity.ts'
 export { messageProblem } from './message-problem.ts'
 export { TopicAmbiguousError, tagsOfEvent, topicOfDefinition, topicOfType } from './topics.ts'
 export { type Successor, UpcastChain, type UpcastResult, upcastFrom } from './upcast.ts'

@@ -29,6 +29,15 @@ describe.skipIf(!serversWanted)('an inbox in a database of the user', () => {
     expect(await box.once('a', { ...first, source: '/other' })).toBe(true)
   })
 
+  it('says of many with one statement which are new, each the first time only', async () => {
+    const [one, two, three] = [message(), message(), message()]
+    const box = inbox(database.pool, { schema })
+    await box.once('many', two)
+    expect(await box.onceAll('many', [one, two, three, one])).toEqual([true, false, true, false])
+    expect(await box.onceAll('many', [])).toEqual([])
+    await expect(box.onceAll('many', [one, { ...two, id: '' }])).rejects.toThrow('id of message 1')
+  })
+
   it('takes that back with the transaction', async () => {
     const one = message()
     expect(await database.transaction((client) => inbox(client, { schema }).once('a', one), 'ROLLBACK')).toBe(true)

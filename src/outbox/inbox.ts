@@ -25,6 +25,13 @@ export interface Inbox {
    */
   once(handler: string, message: ReceivedMessage): Promise<boolean>
   /**
+   * {@link Inbox.once} for several messages with one statement: for each whether it is seen for the first time. One that stands
+   * there twice counts the first time only.
+   *
+   * @throws OutboxArgumentInvalidError, and what the client throws
+   */
+  onceAll(handler: string, messages: readonly ReceivedMessage[]): Promise<readonly boolean[]>
+  /**
    * Forgets messages that were handled so long ago, some thousands; returns how many. From then on one that comes again counts
    * as new: keep them for longer than any source may repeat itself.
    *
@@ -60,6 +67,25 @@ export function inbox(client: SqlClient, options: TableOptions = {}): Inbox {
       )
       return rows.length > 0
     },
+    onceAll: async (handler, messages) => {
+      if (messages.length === 0) return []
+      const list = messages.map((message, index) => ({
+        source: text(`source of message ${index}`, message?.source),
+        id: text(`id of message ${index}`, message?.id),
+      }))
+      // In one order, so that two transactions do not wait for each other.
+      const { rows } = await client.query(
+        `INSERT INTO ${sql} (handler, source, id)
+          SELECT $1::text, source, id FROM (
+            SELECT DISTINCT source, id
+            FROM jsonb_to_recordset($2::text::jsonb) AS given (source text COLLATE "C", id text COLLATE "C")
+          ) AS each ORDER BY source, id
+          ON CONFLICT DO NOTHING RETURNING source, id`,
+        [text('the handler', handler), JSON.stringify(list)],
+      )
+      const noted = new Set((rows as readonly ReceivedMessage[]).map(nameOf))
+      return list.map((message) => noted.delete(nameOf(message)))
+    },
     prune: async (olderThan) => {
       const seconds = durationMs(olderThan) / 1000
       const { rows } = await client.query(
@@ -71,6 +97,10 @@ export function inbox(client: SqlClient, options: TableOptions = {}): Inbox {
       return rows.length
     },
   }
+}
+
+function nameOf({ source, id }: ReceivedMessage): string {
+  return JSON.stringify([source, id])
 }
 
 function text(place: string, value: unknown): string {

@@ -142,7 +142,7 @@ function removeEvents(schema: string): string {
       v_stream record; v_before bigint;
     BEGIN
       PERFORM 1 FROM ${schema}.event_head FOR NO KEY UPDATE;
-      SELECT id, version INTO v_stream FROM ${schema}.stream WHERE name = p_stream;
+      SELECT id, version, deleted_at INTO v_stream FROM ${schema}.stream WHERE name = p_stream;
       IF NOT FOUND THEN RETURN false; END IF;
       v_before := least(coalesce(p_before, v_stream.version + 1), v_stream.version + 1);
       WITH gone AS (
@@ -151,6 +151,11 @@ function removeEvents(schema: string): string {
         WHERE mine.position = gone.position AND mine.label = ANY (gone.labels);
       UPDATE ${schema}.stream SET truncated_before = greatest(truncated_before, v_before),
         is_tombstoned = is_tombstoned OR p_tombstone WHERE id = v_stream.id;
+      -- A deletion takes a version, so that whoever expects the one before it is refused.
+      IF p_before IS NULL AND v_stream.deleted_at <> v_stream.version THEN
+        UPDATE ${schema}.stream SET version = version + 1, deleted_at = version + 1, truncated_before = version + 2
+          WHERE id = v_stream.id;
+      END IF;
       RETURN true;
     END $$;`
 }

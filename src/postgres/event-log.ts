@@ -260,6 +260,7 @@ function streamDescription(row: Row): StreamDescription {
     stream: String(row['name']),
     version: numberOf(row, 'version'),
     truncatedBefore: numberOf(row, 'truncated_before'),
+    deletedAt: numberOf(row, 'deleted_at'),
     tombstoned: row['is_tombstoned'] === true,
   }
 }

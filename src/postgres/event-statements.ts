@@ -33,7 +33,7 @@ export function eventStatements(schema: string): EventStatements {
     WHERE s.name = $1 AND e.version ${bound} $2::bigint
       AND ($3::text = '[]' OR ${schema}.labels_match($3::jsonb, e.labels))
     ORDER BY e.version ${order} LIMIT $4`
-  const description = 'name, version, truncated_before, is_tombstoned'
+  const description = 'name, version, truncated_before, deleted_at, is_tombstoned'
   return {
     allForward: { name: 'millrace_all_forward', text: all('>=', 'ASC') },
     allBackward: { name: 'millrace_all_backward', text: all('<=', 'DESC') },

@@ -119,6 +119,7 @@ export function tablesVersion1(schema: string): string {
       name text COLLATE "C" NOT NULL UNIQUE,
       version bigint NOT NULL,
       truncated_before bigint NOT NULL DEFAULT 1,
+      deleted_at bigint NOT NULL DEFAULT 0,
       is_tombstoned boolean NOT NULL DEFAULT false
     ) WITH (fillfactor = 70);
     CREATE TABLE ${schema}.event (

@@ -32,7 +32,7 @@ export class AttemptContext implements HandlerContext {
   get key(): string {
     const { timer, message } = this.#task
     return timer === undefined
-      ? `${this.#group}:${message.id}`
+      ? `${this.#group}:${message.source}:${message.id}`
       : `${this.#group}:timer:${timer.id}:${timer.revision}:${timer.dueMs}`
   }
 

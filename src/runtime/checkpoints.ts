@@ -66,10 +66,8 @@ export class Checkpoints {
     const batch = new CommitBatch(0)
     this.#merge(task, plan, batch)
     try {
-      const outcome = await committer.commitAlone(batch.seal(), {
-        reader: undefined,
-        onDurable: () => batch.committed(),
-      })
+      const message = { reader: undefined, onDurable: () => batch.committed() }
+      const outcome = await committer.commitAlone(batch.seal(), message, plan.within)
       if (outcome.ok) return
       if (outcome.conflict.kind === 'fenced') onFenced(task.reader)
       if (began !== epoch()) return await never()

@@ -4,6 +4,7 @@ import { CommitBatch } from './commit-batch.ts'
 import type { CommitChain } from './commit-chain.ts'
 import { Condition } from './condition.ts'
 import { factsOfLone, reportDurable } from './durable-report.ts'
+import type { CommitWithin } from './effects.ts'
 import type { PartitionReader } from './partition-reader.ts'
 
 /** At most this many merged commits of one member are in flight: one is written while the next is encoded. */
@@ -126,11 +127,13 @@ export class Committer {
   }
 
   /** Commits something by itself, beside what is merged. */
-  async commitAlone(batch: WriteBatch, message?: LoneMessage): Promise<CommitOutcome> {
+  async commitAlone(batch: WriteBatch, message?: LoneMessage, within?: CommitWithin): Promise<CommitOutcome> {
     this.#aloneCount++
     const startMs = this.#clock.monotonicMs()
+    const commit: Parameters<CommitWithin>[0] = (writes) =>
+      this.#engine.commit({ ...batch, state: [...(batch.state ?? []), ...writes] })
     try {
-      const outcome = await this.#engine.commit(batch)
+      const outcome = await (within === undefined ? this.#engine.commit(batch) : within(commit))
       if (outcome.ok && message !== undefined) {
         message.onDurable()
         const durationMs = this.#clock.monotonicMs() - startMs

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import type { Timer } from '../engine/index.ts'
 import { frozenJson, type Json, MillraceError } from '../kernel/index.ts'
 import { type EventDefinition, event, type Message } from '../message/index.ts'
 import type { DeadLetter, DeadOriginal, KeptOriginal } from './dead-letters.ts'
@@ -61,8 +62,41 @@ export function deadLetterOf(group: string, task: Task, error: unknown, nowMs: n
     attempts: task.attempt + (before?.attempts ?? 0),
     firstFailureMs: before?.firstFailureMs ?? (task.firstFailureMs === 0 ? nowMs : task.firstFailureMs),
     lastFailureMs: nowMs,
-    original: before?.original ?? (timer === undefined ? originalOf(task) : originalTimer(task)),
+    original: before?.original ?? (timer === undefined ? originalOf(task) : originalTimer(timer)),
     parksKey,
+    requested: null,
+  }
+}
+
+/** The dead letter that a delayed command becomes which cannot be sent. */
+export function deadLetterOfDelayed(
+  app: string,
+  timer: Timer,
+  failure: {
+    readonly error: unknown
+    readonly attempts: number
+    readonly firstMs: number
+    readonly nowMs: number
+    readonly key: string | null
+  },
+): DeadLetter {
+  const { id, dueMs, revision } = timer
+  const handler = `${app}.delayed-commands`
+  return {
+    id: `${deadLetterGroupPrefix(handler)}timer/${shortSegment(id)}/${revision}/${dueMs}`,
+    handler,
+    reason: 'timer',
+    topic: '',
+    partition: 0,
+    offset: -1,
+    timestampMs: dueMs,
+    key: failure.key === null || failure.key.length > keyCharactersMax ? null : failure.key,
+    error: errorFacts(failure.error),
+    attempts: failure.attempts,
+    firstFailureMs: failure.firstMs,
+    lastFailureMs: failure.nowMs,
+    original: originalTimer(timer),
+    parksKey: false,
     requested: null,
   }
 }
@@ -135,18 +169,8 @@ export function revivedMessage(original: { readonly message: Json; readonly data
   return Object.freeze({ ...envelope, data: new Uint8Array(Buffer.from(original.dataBase64, 'base64')) })
 }
 
-function originalTimer(task: Task): DeadOriginal {
-  const timer = task.timer
-  return frozenJson({
-    kind: 'timer',
-    owner: timer?.owner ?? '',
-    timer: {
-      id: timer?.id ?? '',
-      dueMs: timer?.dueMs ?? 0,
-      revision: timer?.revision ?? 0,
-      payload: timer?.payload ?? null,
-    },
-  })
+function originalTimer({ owner, id, dueMs, revision, payload }: Timer): DeadOriginal {
+  return frozenJson({ kind: 'timer', owner, timer: { id, dueMs, revision, payload } })
 }
 
 function errorFacts(error: unknown): DeadLetter['error'] {

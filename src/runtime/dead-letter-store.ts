@@ -1,12 +1,18 @@
-import type { Engine, StateEntry, StateWrite } from '../engine/index.ts'
+import type { CommitOutcome, Engine, StateEntry, StateWrite, Timer, TimerWrite } from '../engine/index.ts'
 import { type Json, OptionsInvalidError } from '../kernel/index.ts'
 import type { DeadLetter, DeadLetterSelection, DeadLetters } from './dead-letters.ts'
 import { DeadLetterUnknownError } from './errors.ts'
-import { deadLetterNamespace, escapedSegment } from './namespaces.ts'
+import { deadLetterNamespace, delayedSendOwner, escapedSegment } from './namespaces.ts'
 import { tellRequests } from './request-listeners.ts'
 
 /** How many are read at once, and changed in one commit: each may hold a message of several MiB. */
 const pageSize = 32
+
+/** What a call does with one dead letter. */
+interface Change {
+  readonly state: StateWrite
+  readonly timers?: readonly TimerWrite[]
+}
 
 /**
  * The dead letters of an app on an open engine, whether the app runs or not.
@@ -53,25 +59,23 @@ class DeadLetterStore implements DeadLetters {
   }
 
   redrive(which: DeadLetterSelection): Promise<number> {
-    return this.#changed(which, (entry) => this.#request(entry, 'redrive'))
+    return this.#changed(which, (entry) => this.#sentAgain(entry) ?? this.#request(entry, 'redrive'))
   }
 
   discard(which: DeadLetterSelection): Promise<number> {
     return this.#changed(which, (entry) =>
-      letterOf(entry).parksKey
-        ? this.#request(entry, 'discard')
-        : { kind: 'delete', namespace: this.#namespace, key: entry.key, expectedRevision: entry.revision },
+      letterOf(entry).parksKey ? this.#request(entry, 'discard') : { state: this.#deletion(entry) },
     )
   }
 
   /** Changes them and answers how many, once every running start of the app in this process has taken it up. */
-  async #changed(which: DeadLetterSelection, change: (entry: StateEntry) => StateWrite): Promise<number> {
+  async #changed(which: DeadLetterSelection, change: (entry: StateEntry) => Change): Promise<number> {
     checkSelection(which)
     const requested: string[] = []
-    const noted = (entry: StateEntry): StateWrite => {
-      const write = change(entry)
-      if (write.kind === 'set' && requested.length <= pageSize) requested.push(entry.key)
-      return write
+    const noted = (entry: StateEntry): Change => {
+      const made = change(entry)
+      if (made.state.kind === 'set' && requested.length <= pageSize) requested.push(entry.key)
+      return made
     }
     const count = await this.#forEach(which, noted)
     const ids = requested.length > pageSize ? undefined : requested
@@ -79,17 +83,25 @@ class DeadLetterStore implements DeadLetters {
     return count
   }
 
-  #request(entry: StateEntry, requested: 'redrive' | 'discard'): StateWrite {
-    return {
-      kind: 'set',
-      namespace: this.#namespace,
-      key: entry.key,
-      value: { ...letterOf(entry), requested } as unknown as Json,
-      expectedRevision: entry.revision,
-    }
+  #request(entry: StateEntry, requested: 'redrive' | 'discard'): Change {
+    const { key, revision: expectedRevision } = entry
+    const value = { ...letterOf(entry), requested } as unknown as Json
+    return { state: { kind: 'set', namespace: this.#namespace, key, value, expectedRevision } }
   }
 
-  async #forEach(which: DeadLetterSelection, change: (entry: StateEntry) => StateWrite): Promise<number> {
+  #deletion({ key, revision: expectedRevision }: StateEntry): StateWrite {
+    return { kind: 'delete', namespace: this.#namespace, key, expectedRevision }
+  }
+
+  /** A delayed command has no handler that could take it again: its timer is put back. */
+  #sentAgain(entry: StateEntry): Change | undefined {
+    const { original } = letterOf(entry)
+    if (original.kind !== 'timer' || original.owner !== delayedSendOwner(this.#app)) return undefined
+    const { id, dueMs, payload } = original.timer as unknown as Timer
+    return { state: this.#deletion(entry), timers: [{ kind: 'schedule', owner: original.owner, id, dueMs, payload }] }
+  }
+
+  async #forEach(which: DeadLetterSelection, change: (entry: StateEntry) => Change): Promise<number> {
     if (typeof which === 'string' && which !== 'all') return this.#changeOne(which, change)
     if (Array.isArray(which)) {
       let count = 0
@@ -103,7 +115,7 @@ class DeadLetterStore implements DeadLetters {
       const entries = await this.#page(handler, after, pageSize)
       if (entries.length === 0) return count
       after = (entries.at(-1) as StateEntry).key
-      const outcome = await this.#engine.commit({ state: entries.map(change) })
+      const outcome = await this.#commit(entries.map(change))
       if (outcome.ok) count += entries.length
       // One of them changed meanwhile: each for itself, and those that are gone need nothing.
       else for (const entry of entries) count += await this.#changeOne(entry.key, change, true)
@@ -111,16 +123,21 @@ class DeadLetterStore implements DeadLetters {
   }
 
   /** A conflict means that the app was faster: look again at what is left. */
-  async #changeOne(id: string, change: (entry: StateEntry) => StateWrite, mayBeGone = false): Promise<number> {
+  async #changeOne(id: string, change: (entry: StateEntry) => Change, mayBeGone = false): Promise<number> {
     for (let firstLook = true; ; firstLook = false) {
       const entry = await this.#engine.state.get(this.#namespace, id)
       if (entry === undefined) {
         if (mayBeGone || !firstLook) return 0
         throw new DeadLetterUnknownError(id)
       }
-      const outcome = await this.#engine.commit({ state: [change(entry)] })
+      const outcome = await this.#commit([change(entry)])
       if (outcome.ok) return 1
     }
+  }
+
+  #commit(changes: readonly Change[]): Promise<CommitOutcome> {
+    const timers = changes.flatMap((one) => one.timers ?? [])
+    return this.#engine.commit({ state: changes.map(({ state }) => state), ...(timers.length > 0 && { timers }) })
   }
 
   #page(handler: string | undefined, after: string | undefined, limit: number): Promise<readonly StateEntry[]> {

@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto'
 import type { Claim, Conflict, Engine } from '../engine/index.ts'
 import type { Clock } from '../kernel/index.ts'
-import type { Message } from '../message/index.ts'
+import { identityOf, type Message } from '../message/index.ts'
 import type { CommitBatch } from './commit-batch.ts'
 import { dedupeNamespace, dedupePrefix } from './namespaces.ts'
 
@@ -41,7 +40,7 @@ export class Dedupe {
   async load(messages: readonly Message[], claim: Claim): Promise<void> {
     if (this.#known.size > knownMax) this.#known.clear()
     const byOwner = Map.groupBy(messages, (message) => this.#ownerOf(message, claim))
-    await Promise.all([...byOwner].map(([owner, own]) => this.#load([...new Set(own.map(idOf))], owner)))
+    await Promise.all([...byOwner].map(([owner, own]) => this.#load([...new Set(own.map(identityOf))], owner)))
   }
 
   async #load(ids: readonly string[], owner: Claim | undefined): Promise<void> {
@@ -58,14 +57,14 @@ export class Dedupe {
   }
 
   isKnown(message: Message): boolean {
-    const id = idOf(message)
+    const id = identityOf(message)
     return (this.#known.get(id) ?? Number.NEGATIVE_INFINITY) >= this.#bucket() - 1 || this.#pending.has(id)
   }
 
   /** Of several members that handle the same message at once, one gets through: the others expect what is not so. */
   remember(message: Message, batch: CommitBatch, claim: Claim): void {
     if (this.isKnown(message)) return
-    const id = idOf(message)
+    const id = identityOf(message)
     const bucket = this.#bucket()
     this.#pending.add(id)
     const namespace = dedupeNamespace(this.#group, bucket)
@@ -94,7 +93,7 @@ export class Dedupe {
 
   /** The commit that would have remembered it was not made. */
   forget(message: Message): void {
-    this.#pending.delete(idOf(message))
+    this.#pending.delete(identityOf(message))
   }
 
   clear(): void {
@@ -132,12 +131,3 @@ export class Dedupe {
 
 /** Known ids are kept beyond the chunk they were looked up for, as tasks may wait in their lanes. */
 const knownMax = 100_000
-
-/** Longer ids are remembered by their hash: engines take keys of 1,024 bytes, and a foreign id may have any length. */
-const idCharactersMax = 300
-
-/** An id is unique with its source (CloudEvents 1.0.2 §3.1). */
-function idOf(message: Message): string {
-  const id = `${message.id} ${message.source}`
-  return id.length <= idCharactersMax ? id : `sha256 ${createHash('sha256').update(id).digest('hex')}`
-}

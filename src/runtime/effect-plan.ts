@@ -5,6 +5,7 @@ import type { Message } from '../message/index.ts'
 import { delayedSend } from './delayed-send.ts'
 import type {
   AppendEffect,
+  CommitWithin,
   Effect,
   PublishEffect,
   ScheduleEffect,
@@ -27,6 +28,8 @@ export interface EffectPlan {
   readonly writes: readonly StateWrite[]
   /** Commands that are to be sent later. */
   readonly delayed: readonly TimerWrite[]
+  /** What the commit is made inside of. */
+  readonly within: CommitWithin | undefined
   /** An append or a write expects something, so its conflict must concern nobody else. */
   readonly expects: boolean
   /** Topics that must be made sure of first. */
@@ -67,6 +70,7 @@ export const emptyPlan: EffectPlan = Object.freeze({
   timers: nothing,
   appends: nothing,
   writes: nothing,
+  within: undefined,
   delayed: nothing,
   expects: false,
   unready: nothing,
@@ -102,6 +106,7 @@ class Planner implements EffectPlan {
   timers: PlannedTimer[] = nothing as unknown as PlannedTimer[]
   appends: AppendWrite[] = nothing as unknown as AppendWrite[]
   writes: readonly StateWrite[] = nothing
+  within: CommitWithin | undefined = undefined
   delayed: TimerWrite[] = nothing as unknown as TimerWrite[]
   expects = false
   unready: PlannedPublish[] = nothing as unknown as PlannedPublish[]
@@ -141,6 +146,10 @@ class Planner implements EffectPlan {
         break
       case 'write':
         this.#write(effect)
+        break
+      case 'within':
+        this.within = effect.commit
+        this.expects = true
         break
       case 'schedule':
         this.#schedule(effect)

@@ -1,4 +1,4 @@
-import type { EventQuery, ExpectedVersion, StateWrite } from '../engine/index.ts'
+import type { CommitOutcome, EventQuery, ExpectedVersion, StateWrite } from '../engine/index.ts'
 import type { Duration } from '../kernel/index.ts'
 import { type Message, tagsOfEvent } from '../message/index.ts'
 
@@ -70,6 +70,15 @@ export interface WriteEffect {
   readonly writes: readonly StateWrite[]
 }
 
+/** Commit inside of something else: of Millrace's own handlers only. Made by {@link within}. */
+export interface WithinEffect {
+  readonly kind: 'within'
+  readonly commit: CommitWithin
+}
+
+/** Commits by the function that it is given, once, with some state besides. */
+export type CommitWithin = (commit: (writes: readonly StateWrite[]) => Promise<CommitOutcome>) => Promise<CommitOutcome>
+
 /** When a timer is due: after a while, or at a time (milliseconds since 1970, or RFC 3339). */
 export type TimerTime = { readonly after: Duration } | { readonly at: number | string }
 
@@ -79,6 +88,7 @@ export type Effect<State = never> =
   | SendEffect
   | AppendEffect
   | WriteEffect
+  | WithinEffect
   | SetEffect<State>
   | RemoveEffect
   | ScheduleEffect
@@ -124,6 +134,14 @@ export function send(command: Message, when?: TimerTime): SendEffect {
 /** Writes state in the same commit. For handlers that Millrace itself makes: whose state it is, is theirs to know. */
 export function write(writes: readonly StateWrite[]): WriteEffect {
   return { kind: 'write', writes }
+}
+
+/**
+ * Has the effects committed by themselves, inside of something that adds state to them at the last moment and learns what became of
+ * the commit. For handlers that Millrace itself makes. It must call what it is given, or throw.
+ */
+export function within(commit: CommitWithin): WithinEffect {
+  return { kind: 'within', commit }
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import { durationMs, frozenJson, MillraceError, type OptionProblem, OptionsInvalidError } from '../kernel/index.ts'
+import { frozenJson, MillraceError, type OptionProblem, OptionsInvalidError, optionMs } from '../kernel/index.ts'
 import type { AnyDefinition } from '../message/index.ts'
 import type { BreakerOptions, Handler, HandlerOptions, StateOptions, Subscribed } from './handler.ts'
 import { escapedSegment } from './namespaces.ts'
@@ -63,8 +63,9 @@ export function handlerFrom(events: Subscribed, given: ErasedOptions, handle: un
     timers: timersOf(options, handlerState !== undefined, problems),
     retry: options.retry ?? defaultRetry,
     onDeadLetter: options.onDeadLetter ?? 'continue',
-    dedupeWindowMs: options.dedupe === undefined ? undefined : ms('dedupe.window', options.dedupe.window, problems, 1),
-    timeoutMs: ms('timeout', options.timeout ?? '30s', problems, 1),
+    dedupeWindowMs:
+      options.dedupe === undefined ? undefined : optionMs('dedupe.window', options.dedupe.window, 1, problems),
+    timeoutMs: optionMs('timeout', options.timeout ?? '30s', 1, problems),
     concurrency: whole('concurrency', options.concurrency ?? 64, 10_000, problems),
     from: options.from ?? 'earliest',
     requires: options.requires,
@@ -153,7 +154,7 @@ function timersOf(options: ErasedOptions, stateful: boolean, problems: OptionPro
 function breakerOf(options: BreakerOptions, problems: OptionProblem[]): Handler['breaker'] {
   return {
     failures: whole('breaker.failures', options.failures ?? 5, 1000, problems),
-    openForMs: ms('breaker.openFor', options.openFor ?? '10s', problems, 1),
+    openForMs: optionMs('breaker.openFor', options.openFor ?? '10s', 1, problems),
   }
 }
 
@@ -162,15 +163,4 @@ function whole(option: string, value: number, max: number, problems: OptionProbl
     problems.push({ option, problem: `is ${value}, not a whole number from 1 to ${max}` })
   }
   return value
-}
-
-function ms(option: string, value: Parameters<typeof durationMs>[0], problems: OptionProblem[], min: number): number {
-  try {
-    const result = durationMs(value)
-    if (result < min) problems.push({ option, problem: `is ${result} ms, less than ${min} ms` })
-    return result
-  } catch (error) {
-    problems.push({ option, problem: error instanceof MillraceError ? error.problem : String(error) })
-    return min
-  }
 }

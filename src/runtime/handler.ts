@@ -20,7 +20,10 @@ export type HandlerResult<State = never> = Effects<State> | Promise<Effects<Stat
 
 /** What a handler of messages and one of timers are told besides. */
 export interface CallContext {
-  /** Idempotency key for the outside world: the same for each attempt at this message by this handler, also after a crash. */
+  /**
+   * Idempotency key for the outside world: the same for each attempt at this message by this handler, also after a crash. Made
+   * of the message's source and id, which tell it apart from all others (CloudEvents 1.0, section "id").
+   */
   readonly key: string
   /** Aborts when the attempt times out, when the partition is taken away, and when the app stops and waited long enough. */
   readonly signal: AbortSignal

@@ -5,13 +5,15 @@
 export { deadLetterGroupPrefix } from './dead-letter-entry.ts'
 export { deadLettersOf } from './dead-letter-store.ts'
 export type { DeadLetter, DeadLetterSelection, DeadLetters, DeadOriginal } from './dead-letters.ts'
-export { delayedCommand, delayedSend } from './delayed-send.ts'
+export { DelayedCommands } from './delayed-commands.ts'
+export { delayedSend } from './delayed-send.ts'
 export { dueTime } from './effect-plan.ts'
 export {
   type AppendCondition,
   type AppendEffect,
   append,
   type CancelEffect,
+  type CommitWithin,
   cancel,
   type Effect,
   type PublishEffect,
@@ -26,6 +28,7 @@ export {
   set,
   type TaggedEvent,
   type TimerTime,
+  within,
   write,
 } from './effects.ts'
 export {
@@ -64,7 +67,6 @@ export type { Lag } from './lag.ts'
 export {
   deadLetterNamespace,
   deadLetterTopic,
-  delayedSendOwner,
   handlerNamespace,
   parkedKeyNamespace,
   parkedNamespace,

@@ -69,6 +69,7 @@ export class LoneCommits {
             if (released !== undefined) released.head = null
           },
         },
+        plan.within,
       )
       if (outcome.ok) {
         if (task.kind === 'timer') timers.settled(task)

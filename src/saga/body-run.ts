@@ -1,9 +1,11 @@
+import type { Json } from '../kernel/index.ts'
 import type { Effect } from '../runtime/index.ts'
 import {
   type ErrorNote,
   errorNote,
   type JournalDraft,
   type JournalEntry,
+  nextDueMs,
   type ParkReport,
   type StepEntry,
   takesTime,
@@ -66,7 +68,7 @@ export class BodyRun {
       await this.#replay()
       if (this.#trouble === undefined) return await this.#goOn()
       // What a body asked for that went astray is not to be kept.
-      this.book.dropFresh()
+      this.book.takeBack()
       this.#effects = []
       return this.#parked(this.#trouble)
     } finally {
@@ -88,6 +90,11 @@ export class BodyRun {
   note(question: Question): boolean {
     if (this.#isDeaf(question)) return false
     return this.book.meet(question, this.#host.clock.nowMs(), () => true)
+  }
+
+  /** Is seen from the next commit on. */
+  show(value: Json): void {
+    if (!this.#isOver && this.#trouble === undefined) this.book.draft.shown = value
   }
 
   /** Leaves with the next commit. */
@@ -200,7 +207,8 @@ export class BodyRun {
         return this.#end ?? { kind: 'waits' }
       }
       if (this.book.isDirty) await this.#checkpoint()
-      else await this.#something()
+      // What falls due changes nothing once it is over: only the steps that still run do.
+      else await this.#change(isOver ? undefined : this.#nextDueMs)
     }
   }
 
@@ -271,34 +279,39 @@ export class BodyRun {
     await this.#host.checkpoint({ ...draft, entries: [...draft.entries], inbox: [...draft.inbox] }, this.takeEffects())
   }
 
-  /** Resolves when something has changed, or the next thing is due. */
-  async #something(): Promise<void> {
+  /** Resolves when something has changed, or the time has come: `false`. */
+  async #change(untilMs: number | undefined): Promise<boolean> {
     const { clock, signal } = this.#host
-    let nextMs = Number.POSITIVE_INFINITY
-    for (const entry of this.book.draft.entries) {
-      if (entry.order !== undefined || this.#running.has(entry.id) || this.#end !== undefined) continue
-      if ('dueMs' in entry && entry.dueMs !== undefined) nextMs = Math.min(nextMs, entry.dueMs)
-    }
+    let isInTime = true
     const wake = (): void => this.#changed.resolve()
-    const delayMs = Math.max(0, nextMs - clock.nowMs())
-    const timer = nextMs === Number.POSITIVE_INFINITY ? undefined : clock.setTimer(wake, delayMs, { unref: true })
+    const late = (): void => {
+      isInTime = false
+      wake()
+    }
+    const timer =
+      untilMs === undefined ? undefined : clock.setTimer(late, Math.max(0, untilMs - clock.nowMs()), { unref: true })
     signal.addEventListener('abort', wake, { once: true })
     await this.#changed.promise
     this.#changed = Promise.withResolvers()
     signal.removeEventListener('abort', wake)
     timer?.cancel()
     signal.throwIfAborted()
+    return isInTime
+  }
+
+  /** When the next thing is due that the body waits for. */
+  get #nextDueMs(): number | undefined {
+    const { status, entries } = this.book.draft
+    return nextDueMs({ status, entries: entries.filter(({ id }) => !this.#running.has(id)) })
   }
 
   /** The body waits for something that the journal knows nothing of: it has some time for that. */
   async #stall(): Promise<void> {
-    const { clock, definition } = this.#host
-    const { stallTimeoutMs } = definition
+    const { stallTimeoutMs } = this.#host.definition
+    if (await this.#change(this.#host.clock.nowMs() + stallTimeoutMs)) return
     const problem = `The body waited ${stallTimeoutMs} ms for what is no step, sleep, signal or child.`
     const remedy = 'Let steps touch the outside world, and await all that the body starts. Then retry.'
-    const stalled = (): void => this.park({ reason: 'stalled', problem, remedy })
-    const timer = clock.setTimer(stalled, stallTimeoutMs, { unref: true })
-    await this.#something().finally(() => timer.cancel())
+    this.park({ reason: 'stalled', problem, remedy })
   }
 
   #tell(id: string): void {

@@ -1,23 +1,52 @@
 import { type Duration, durationMs, frozenJson, isoTime, type Json, SeededRandom } from '../kernel/index.ts'
-import { contextFor, type Message, runInContext } from '../message/index.ts'
-import { publish, send, type TimerTime } from '../runtime/index.ts'
+import { contextFor, type Message, type MessageContext, runInContext } from '../message/index.ts'
+import { type Effect, type PublishEffect, publish, type SendEffect, send, type TimerTime } from '../runtime/index.ts'
 import type { BodyRun } from './body-run.ts'
 import type { AnySaga, SagaScope } from './definition.ts'
+import { CompensatedEffectsError } from './errors.ts'
 import { inputEffect } from './inputs.ts'
-import type { ChildEntry, SagaOrigin } from './journal.ts'
+import { type ChildEntry, errorNote, type JournalDraft, type SagaOrigin } from './journal.ts'
 import type { SagaHost } from './saga-host.ts'
 
 /** Runs the body with its scope, so that the messages it makes inherit from the start and have the same ids each time. */
 export function runBody(host: SagaHost, run: BodyRun): Promise<unknown> {
   const { draft } = run.book
-  const { group, source, definition } = host
-  const context = contextFor(messageOf(draft.origin as SagaOrigin), {
-    source,
-    clock: { nowMs: () => run.nowMs },
-    handlerId: `${group}:${host.key}`,
-  })
   const scope = new BodyScope(host, run)
-  return runInContext(context, async () => definition.body(scope as unknown as SagaScope, draft.input as never))
+  return runInContext(
+    contextOf(host, draft, host.key, () => run.nowMs),
+    async () => host.definition.body(scope as unknown as SagaScope, draft.input as never),
+  )
+}
+
+/** What is published and sent now that everything is undone; under ids that are the same each time. */
+export function effectsOfCompensated(host: SagaHost, draft: JournalDraft): readonly Effect[] {
+  const { definition, key, clock } = host
+  const { compensated } = definition
+  if (compensated === undefined) return []
+  const nowMs = clock.nowMs()
+  const ctx = { key, failure: draft.failure ?? errorNote('unknown'), nowMs }
+  const context = contextOf(host, draft, `${key}:compensated`, () => nowMs)
+  const given: readonly unknown[] = runInContext(context, () => [compensated(draft.input as never, ctx)].flat())
+  const effects = given.filter((effect) => effect !== undefined && effect !== false)
+  for (const effect of effects) {
+    if (!isTelling(effect)) throw new CompensatedEffectsError(definition.name)
+  }
+  return effects as Effect[]
+}
+
+function isTelling(effect: unknown): effect is PublishEffect | SendEffect {
+  const kind = (effect as Partial<Effect> | null)?.kind
+  return kind === 'publish' || kind === 'send'
+}
+
+/** What the messages of an instance inherit. */
+function contextOf(host: SagaHost, draft: JournalDraft, name: string, nowMs: () => number): MessageContext {
+  const { group, source } = host
+  return contextFor(messageOf(draft.origin as SagaOrigin), {
+    source,
+    clock: { nowMs },
+    handlerId: `${group}:${name}`,
+  })
 }
 
 /** What the body of a saga works with: tells what it asks for to its run, under ids that are the same each time. */
@@ -97,7 +126,7 @@ class BodyScope {
   }
 
   show(value: unknown): void {
-    this.#run.book.draft.shown = frozenJson((value ?? null) as Json, 'what is shown')
+    this.#run.show(frozenJson((value ?? null) as Json, 'what is shown'))
   }
 
   patched(name: string): boolean {

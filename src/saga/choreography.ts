@@ -1,11 +1,4 @@
-import {
-  type Duration,
-  durationMs,
-  type Json,
-  MillraceError,
-  type OptionProblem,
-  OptionsInvalidError,
-} from '../kernel/index.ts'
+import { type Duration, type Json, type OptionProblem, OptionsInvalidError, optionMs } from '../kernel/index.ts'
 import type { AnyEventDefinition, Message, MessageOf } from '../message/index.ts'
 import {
   byError,
@@ -22,7 +15,9 @@ import {
 } from '../runtime/index.ts'
 import {
   type CorrelationPolicy,
+  type HeldEvent,
   nextLookMs,
+  onAgain,
   onEvent,
   onTime,
   type ProcessRules,
@@ -53,7 +48,7 @@ export interface ChoreographyOptions<Events extends readonly AnyEventDefinition[
   readonly late?: CorrelationPolicy
   /** How long an event waits for the beginning of its process before somebody is told. Default `'1h'`. */
   readonly hold?: Duration
-  /** How long it is kept that a process has ended: what comes in this time is late. Default `'1d'`. */
+  /** How long it is kept that a process has ended, at least 1 s: what comes in this time is late. Default `'1d'`. */
   readonly keep?: Duration
   /** When an event is tried again for which a rule throws. Default `exponential()`: 5 attempts. */
   readonly retry?: RetryPolicy
@@ -109,28 +104,46 @@ export function choreography<const Events extends readonly [AnyEventDefinition, 
       state: { initial: null as ProcessState | null },
       retry: byError([{ on: ['CORRELATION_MISSING', 'CORRELATION_LATE'], use: none }], retry ?? exponential()),
       timers: {
-        look: (timer, state, ctx) => effectsOf(process, onTime(process, state, timer.key, ctx.nowMs()), undefined),
+        look: (timer, state, ctx) => {
+          const nowMs = ctx.nowMs()
+          return effectsOf(process, onTime(process, state, timer.key, nowMs), undefined, nowMs)
+        },
+        again: (timer, state, ctx) => {
+          const nowMs = ctx.nowMs()
+          const events = timer.data as readonly HeldEvent[]
+          return effectsOf(process, onAgain(process, state, events, timer.key, nowMs), state ?? undefined, nowMs)
+        },
       },
     },
     (event: Message, state, ctx) => {
       const key = keyed === undefined ? event.partitionkey : keyed(event)
       const held = { type: event.type, data: event.data as Json }
-      return effectsOf(process, onEvent(process, state, held, key as string, ctx.nowMs()), state ?? undefined)
+      const nowMs = ctx.nowMs()
+      return effectsOf(process, onEvent(process, state, held, key as string, nowMs), state ?? undefined, nowMs)
     },
   )
   return Object.freeze({ ...handler, choreography: process })
 }
 
-/** What has become of a process, and the timer for its next look. */
+/** What has become of a process, the timer for its next look, and one for what it could not take in. */
 function effectsOf(
   process: ProcessRules,
-  { state, effects }: Reacted,
+  { state, effects, refused }: Reacted,
   before: ProcessState | undefined,
+  nowMs: number,
 ): readonly Effect<ProcessState | null>[] {
   const lookMs = state === undefined ? undefined : nextLookMs(process, state)
-  const beforeMs = before === undefined ? undefined : nextLookMs(process, before)
-  const timer = lookMs === beforeMs ? [] : lookMs === undefined ? [cancel('look')] : [schedule('look', { at: lookMs })]
-  return [state === undefined ? remove() : set(state), ...effects, ...timer]
+  const timer =
+    lookMs === before?.lookMs ? [] : lookMs === undefined ? [cancel('look')] : [schedule('look', { at: lookMs })]
+  // By itself, so that it is tried again and given up without what it waited for. It is due before any other can be: a process
+  // that has ended is kept for a while.
+  const events = refused.map(({ event }) => event)
+  const again = events.length === 0 ? [] : [schedule('again', { at: nowMs }, events)]
+  return [state === undefined ? remove() : set(lookedAt(state, lookMs)), ...effects, ...timer, ...again]
+}
+
+function lookedAt({ lookMs: _before, ...state }: ProcessState, lookMs: number | undefined): ProcessState {
+  return lookMs === undefined ? state : { ...state, lookMs }
 }
 
 const policies: ReadonlySet<unknown> = new Set(['redeliver', 'dead-letter', 'ignore'])
@@ -152,7 +165,7 @@ function processOf(name: string, options: ChoreographyOptions<readonly AnyEventD
       if (events.includes(definition)) continue
       problems.push({ option: 'rules', problem: `holds "${rule.name}", but ${definition.type} is none of its events` })
     }
-    if (rule.after !== undefined) ms('rules', rule.after, problems)
+    if (rule.after !== undefined) optionMs('rules', rule.after, 0, problems)
   }
   for (const [option, policy] of Object.entries({ missing, late })) {
     if (!policies.has(policy)) problems.push({ option, problem: `is ${policy}, not redeliver, dead-letter or ignore` })
@@ -163,18 +176,9 @@ function processOf(name: string, options: ChoreographyOptions<readonly AnyEventD
     rules,
     missing,
     late,
-    holdMs: ms('hold', given.hold ?? '1h', problems),
-    keepMs: ms('keep', given.keep ?? '1d', problems),
+    holdMs: optionMs('hold', given.hold ?? '1h', 0, problems),
+    keepMs: optionMs('keep', given.keep ?? '1d', 1000, problems),
   }
   if (problems.length > 0) throw new OptionsInvalidError(`choreography ${JSON.stringify(name)}`, problems)
   return process
-}
-
-function ms(option: string, value: Duration, problems: OptionProblem[]): number {
-  try {
-    return durationMs(value)
-  } catch (error) {
-    problems.push({ option, problem: error instanceof MillraceError ? error.problem : String(error) })
-    return 0
-  }
 }

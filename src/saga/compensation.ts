@@ -1,7 +1,8 @@
 import type { Effect } from '../runtime/index.ts'
 import { channels } from '../telemetry/index.ts'
+import { effectsOfCompensated } from './body-scope.ts'
 import { inputEffect } from './inputs.ts'
-import type { ChildEntry, JournalDraft, ParkReport, StepEntry } from './journal.ts'
+import { type ChildEntry, errorNote, type JournalDraft, park, type StepEntry } from './journal.ts'
 import type { SagaHost } from './saga-host.ts'
 import { attemptUndo, undoAfterFailure } from './step-attempt.ts'
 
@@ -27,7 +28,8 @@ export async function compensate(host: SagaHost, draft: JournalDraft, effects: E
       const step = Object.hasOwn(host.definition.steps, entry.name) ? host.definition.steps[entry.name] : undefined
       if (step === undefined) {
         const problem = `Step ${entry.name}, which is to be undone, is not declared.`
-        return park(draft, 'step-unknown', problem, 'Declare it again, or skip it. Then retry.')
+        const remedy = 'Declare it again, or skip it. Then retry.'
+        return park(draft, { reason: 'step-unknown', problem, remedy, from: 'compensating' })
       }
       if (step.undo === undefined) continue
       if (entry.undo?.state === 'retrying' && (entry.undo.dueMs ?? 0) > host.clock.nowMs()) return
@@ -43,19 +45,29 @@ export async function compensate(host: SagaHost, draft: JournalDraft, effects: E
       draft.entries[index] = { ...entry, undo: { state: 'done', attempts: entry.undo?.attempts ?? 0 } }
     }
   }
-  draft.status = 'compensated'
+  try {
+    effects.push(...effectsOfCompensated(host, draft))
+    draft.status = 'compensated'
+  } catch (error) {
+    const problem = `Everything is undone, but \`compensated\` threw: ${errorNote(error).message}`
+    park(draft, { reason: 'compensated-threw', problem, remedy: 'Correct it. Then retry.', from: 'compensating' })
+  }
 }
 
-function needsUndo({ state, undo }: StepEntry): boolean {
-  return state !== 'rejected' && state !== 'skipped' && undo?.state !== 'done' && undo?.state !== 'skipped'
+function needsUndo({ state, isUnsure, undo }: StepEntry): boolean {
+  if (undo?.state === 'done' || undo?.state === 'skipped' || state === 'skipped') return false
+  return state !== 'rejected' || isUnsure === true
 }
 
 function undoChild(host: SagaHost, draft: JournalDraft, index: number, entry: ChildEntry, effects: Effect[]): Undone {
   const { undo, outcome } = entry
-  if (undo?.state === 'skipped' || undo?.state === 'done' || outcome?.status === 'compensated') return 'done'
+  if (undo?.state === 'skipped' || undo?.state === 'done') return 'done'
+  // It has undone everything itself, never began, or is none of the parent's business any more.
+  if (outcome?.status === 'compensated' || outcome?.status === 'refused' || outcome?.status === 'skipped') return 'done'
   if (outcome?.status === 'gone') {
     const problem = `Child saga ${entry.saga} under key ${JSON.stringify(entry.key)} is not kept any more.`
-    park(draft, 'child-gone', problem, `Undo by hand what it did, then skip ${entry.id}.`)
+    const remedy = `Undo by hand what it did, then skip ${entry.id}.`
+    park(draft, { reason: 'child-gone', problem, remedy, from: 'compensating' })
     return 'waits'
   }
   if (undo?.state === 'asked') return 'waits'
@@ -64,11 +76,6 @@ function undoChild(host: SagaHost, draft: JournalDraft, index: number, entry: Ch
   const parent = { saga: host.definition.name, key: host.key, entry: entry.id, id: draft.id }
   effects.push(inputEffect(host.app, entry.saga, entry.key, { kind: 'compensate', reason, parent }))
   return 'waits'
-}
-
-function park(draft: JournalDraft, reason: ParkReport['reason'], problem: string, remedy: string): void {
-  draft.status = 'parked'
-  draft.parked = { reason, problem, remedy, from: 'compensating' }
 }
 
 function alert(host: SagaHost, step: string, attempt: number, error: unknown, delayMs: number): void {

@@ -1,7 +1,8 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Duration } from '../kernel/index.ts'
-import type { AnyEventDefinition, DataOf, Message } from '../message/index.ts'
-import type { RetryPolicy, TimerTime } from '../runtime/index.ts'
+import type { AnyEventDefinition, DataOf, EventDefinition, Message } from '../message/index.ts'
+import type { PublishEffect, RetryPolicy, SendEffect, TimerTime } from '../runtime/index.ts'
+import type { ErrorNote } from './journal.ts'
 
 /** What a step and its undo are told besides. */
 export interface StepContext {
@@ -35,7 +36,7 @@ export interface Undoing<Input, Output> {
 export interface StepOptions<Input, Output> {
   /**
    * Does it. Hands `ctx.key` on to the outside world: a crash may come before the outcome is durable, and then it runs again.
-   * The output is kept as JSON. Throw StepRejectedError for a refusal that left nothing behind.
+   * The output is kept as JSON. Throw StepRejectedError for a refusal: then this attempt left nothing behind.
    */
   readonly run: (input: Input, ctx: StepContext) => Promise<Output> | Output
   /** Takes back what it has done, or may have done. Is tried until it succeeds. Default: there is nothing to take back. */
@@ -80,6 +81,15 @@ export type CarriedBy<Source> = Source extends AnyEventDefinition
   ? DataOf<Source>
   : Source extends StandardSchemaV1
     ? StandardSchemaV1.InferOutput<Source>
+    : never
+
+/** What is given to have it carried: what an event is made of, or input of a schema. */
+export type GivenTo<Source> = Source extends AnyEventDefinition
+  ? Source extends EventDefinition<string, infer Input, infer _Data>
+    ? Input
+    : never
+  : Source extends StandardSchemaV1
+    ? StandardSchemaV1.InferInput<Source>
     : never
 
 export type StepInput<S> = S extends { readonly run: (input: infer Input, ctx: StepContext) => unknown } ? Input : never
@@ -131,7 +141,7 @@ export interface SagaScope<
    */
   child<Name extends keyof Children & string>(
     name: Name,
-    input: InputOfSaga<Children[Name]>,
+    input: GivenToSaga<Children[Name]>,
     options?: {
       /** Needed when a child is used more than once. */
       readonly id?: string
@@ -180,7 +190,30 @@ export interface SagaOptions<
   readonly concurrency?: number
   /** Longest time that the body may wait for what is no step, sleep, signal or child. Default `'30s'`. */
   readonly stallTimeout?: Duration
+  /**
+   * What is published and sent once everything is undone: exactly once, in the commit that ends the instance. It only
+   * computes, and may be asked again after a crash. Default: nothing.
+   */
+  readonly compensated?: (input: CarriedBy<Start>, ctx: CompensatedContext) => CompensatedEffects
 }
+
+/** What {@link SagaOptions.compensated} is told besides. */
+export interface CompensatedContext {
+  /** Key of the instance. */
+  readonly key: string
+  /** Why it was undone: what the body threw, or what somebody who cancelled it said. */
+  readonly failure: ErrorNote
+  /** The app's clock, in milliseconds since 1970. */
+  readonly nowMs: number
+}
+
+/** What becomes real at the end of a compensation. */
+export type CompensatedEffects =
+  | PublishEffect
+  | SendEffect
+  | undefined
+  | false
+  | readonly (PublishEffect | SendEffect | undefined | false)[]
 
 /** A saga after its types have done their work. */
 export interface SagaDefinition {
@@ -194,21 +227,27 @@ export interface SagaDefinition {
   readonly keepMs: number
   readonly concurrency: number
   readonly stallTimeoutMs: number
+  readonly compensated: ((input: never, ctx: CompensatedContext) => CompensatedEffects) | undefined
   readonly body: (scope: SagaScope, input: never) => Promise<unknown> | unknown
 }
 
 /** A saga. Made by {@link saga}. */
-export interface Saga<Input = unknown, Result = unknown, Signals extends SignalSet = SignalSet> {
+export interface Saga<Input = unknown, Result = unknown, Signals extends SignalSet = SignalSet, Given = unknown> {
   readonly sagaKind: 'saga'
   readonly name: string
   readonly version: number
   readonly definition: SagaDefinition
   /** Stands for its types; there is no value. */
-  readonly '~types'?: { readonly input: Input; readonly result: Result; readonly signals: Signals }
+  readonly '~types'?: {
+    readonly input: Input
+    readonly result: Result
+    readonly signals: Signals
+    readonly given: Given
+  }
 }
 
 /** A saga, whatever it takes and answers. */
 export type AnySaga = Saga
 
-export type InputOfSaga<S> = S extends Saga<infer Input, infer _Result, infer _Signals> ? Input : never
-export type ResultOfSaga<S> = S extends Saga<infer _Input, infer Result, infer _Signals> ? Result : never
+export type GivenToSaga<S> = S extends Saga<infer _Input, infer _Result, infer _Signals, infer Given> ? Given : never
+export type ResultOfSaga<S> = S extends Saga<infer _Input, infer Result, infer _Signals, infer _Given> ? Result : never

@@ -5,16 +5,8 @@ import { BodyRun } from './body-run.ts'
 import { runBody } from './body-scope.ts'
 import { compensate } from './compensation.ts'
 import { inputEffect } from './inputs.ts'
-import {
-  type ChildOutcome,
-  draftOf,
-  type ErrorNote,
-  errorNote,
-  isEnded,
-  type Journal,
-  type JournalDraft,
-  type ParkReport,
-} from './journal.ts'
+import { outcomeOf } from './instance.ts'
+import { draftOf, type ErrorNote, errorNote, isEnded, type Journal, type JournalDraft, park } from './journal.ts'
 import { shownJson } from './journal-book.ts'
 import type { SagaHost } from './saga-host.ts'
 
@@ -39,7 +31,11 @@ export async function drive(host: SagaHost, journal: Journal): Promise<Driven> {
     },
   }
   try {
-    return await work(keeping, draftOf(journal))
+    const driven = await work(keeping, draftOf(journal))
+    if (!host.isAgain) return driven
+    // Written here, so that it is known here if it cannot be.
+    await keeping.checkpoint(driven.journal, driven.effects)
+    return { journal: driven.journal, effects: [] }
   } catch (error) {
     host.signal.throwIfAborted()
     // Somebody else has changed it: what is true is read again, and the message is handled anew.
@@ -63,9 +59,10 @@ async function work(host: SagaHost, draft: JournalDraft): Promise<Driven> {
   draft.changedMs = host.clock.nowMs()
   if (isEnded(draft.status)) {
     draft.endedMs ??= draft.changedMs
-    if (draft.parent !== undefined) {
+    const outcome = outcomeOf(draft)
+    if (draft.parent !== undefined && outcome !== undefined && outcome.status !== 'parked') {
       const { saga, key, entry, id } = draft.parent
-      effects.push(inputEffect(host.app, saga, key, { kind: 'child', entry, id, outcome: outcomeOf(draft) }))
+      effects.push(inputEffect(host.app, saga, key, { kind: 'child', entry, id, outcome }))
     }
   }
   return { journal: draft, effects }
@@ -128,16 +125,4 @@ export function beginCompensation(draft: JournalDraft, failure: ErrorNote): void
   delete draft.parked
   delete draft.result
   delete draft.endedMs
-}
-
-/** The instance waits for somebody to look at it. */
-export function park(draft: JournalDraft, report: ParkReport): void {
-  draft.status = 'parked'
-  draft.parked = report
-}
-
-function outcomeOf({ status, result, failure }: JournalDraft): ChildOutcome {
-  return status === 'completed'
-    ? { status, result: result ?? null }
-    : { status: 'compensated', failure: failure ?? errorNote('unknown') }
 }

@@ -1,5 +1,5 @@
 import { type Json, MillraceError } from '../kernel/index.ts'
-import type { ErrorNote } from './journal.ts'
+import type { ErrorNote } from './error-note.ts'
 
 /** A step that failed for good: what its body is told. */
 export class StepFailedError extends MillraceError<
@@ -17,8 +17,8 @@ export class StepFailedError extends MillraceError<
 }
 
 /**
- * A step that was refused by the outside world, and has left nothing behind there: it is not tried again, and there is
- * nothing to undo. Throw it in `run`; the body is told.
+ * A step that was refused by the outside world: this attempt has left nothing behind there. It is not tried again, and there is
+ * nothing to undo, unless an earlier attempt failed or was interrupted. Throw it in `run`; the body is told.
  *
  * @example
  * ```ts
@@ -54,7 +54,19 @@ export class StepTimeoutError extends MillraceError<
   }
 }
 
-/** A child saga that was compensated: what the body of its parent is told. */
+/** `compensated` of a saga has returned what is no effect that it may have. */
+export class CompensatedEffectsError extends MillraceError<'SAGA_COMPENSATED_EFFECTS', { readonly saga: string }> {
+  constructor(saga: string) {
+    super({
+      code: 'SAGA_COMPENSATED_EFFECTS',
+      problem: `What \`compensated\` of saga ${saga} returned is not what publish() and send() make.`,
+      remedy: 'Return these, one or an array, and no promise. What is done outside belongs into steps.',
+      details: { saga },
+    })
+  }
+}
+
+/** A child saga that was compensated, or refused and never began: what the body of its parent is told. */
 export class ChildFailedError extends MillraceError<
   'SAGA_CHILD_FAILED',
   { readonly child: string; readonly failure: ErrorNote }
@@ -62,9 +74,24 @@ export class ChildFailedError extends MillraceError<
   constructor(child: string, failure: ErrorNote) {
     super({
       code: 'SAGA_CHILD_FAILED',
-      problem: `Child saga ${child} was compensated: ${failure.message}`,
+      problem: `Child saga ${child} did not complete: ${failure.message}`,
       remedy: 'Let the error through and the parent is compensated too, or catch it and go on another way.',
       details: { child, failure },
+    })
+  }
+}
+
+/** A saga that should start a child under a key where there is another instance: its own failure tells. */
+export class SagaKeyTakenError extends MillraceError<
+  'SAGA_KEY_TAKEN',
+  { readonly saga: string; readonly key: string }
+> {
+  constructor(saga: string, key: string) {
+    super({
+      code: 'SAGA_KEY_TAKEN',
+      problem: `Saga ${saga} has an instance under key ${JSON.stringify(key)} that was started by somebody else.`,
+      remedy: 'Give the child a key of its own, or wait until the other instance is not kept any more.',
+      details: { saga, key },
     })
   }
 }
@@ -95,6 +122,22 @@ export class SagaInputInvalidError extends MillraceError<
       problem: `Saga ${saga} cannot use what it was sent: ${reason}.`,
       remedy: 'Send it what its declaration names: a start, one of its signals, with data that fits the schema.',
       details: { saga, reason },
+    })
+  }
+}
+
+/** What an instance of a saga was told that nothing has started; signals go on waiting for it. */
+export class SagaNotStartedError extends MillraceError<
+  'SAGA_NOT_STARTED',
+  { readonly saga: string; readonly key: string; readonly told: readonly string[] }
+> {
+  constructor(saga: string, key: string, told: readonly string[]) {
+    super({
+      code: 'SAGA_NOT_STARTED',
+      problem: `Nothing has started saga ${saga} under key ${JSON.stringify(key)}, which was told: ${told.join(', ')}.`,
+      remedy:
+        'Start it, then redrive this; or discard this. Signals that wait are forgotten once it is told to compensate.',
+      details: { saga, key, told },
     })
   }
 }

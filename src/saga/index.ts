@@ -6,6 +6,9 @@ export { type Choreography, type ChoreographyOptions, choreography } from './cho
 export type {
   AnySaga,
   CarriedBy,
+  CompensatedContext,
+  CompensatedEffects,
+  GivenTo,
   Saga,
   SagaOptions,
   SagaScope,
@@ -24,6 +27,8 @@ export {
   CorrelationMissingError,
   InboxFullError,
   SagaInputInvalidError,
+  SagaKeyTakenError,
+  SagaNotStartedError,
   StepFailedError,
   StepRejectedError,
   StepTimeoutError,

@@ -1,5 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import type { Json } from '../kernel/index.ts'
+import { frozenJson, type Json, JsonInvalidError } from '../kernel/index.ts'
 import type { AnyEventDefinition } from '../message/index.ts'
 import type { SagaDefinition } from './definition.ts'
 import { SagaInputInvalidError } from './errors.ts'
@@ -41,7 +41,18 @@ function valid(
     result.catch(() => undefined)
     throw new SagaInputInvalidError(saga, `the schema of ${what} validates asynchronously`)
   }
-  if (result.issues === undefined) return result.value as Json
+  if (result.issues === undefined) return carried(saga, result.value, what)
   const issues = result.issues.map(({ message }) => message).join('; ')
   throw new SagaInputInvalidError(saga, `${what} does not fit its schema: ${issues}`)
+}
+
+/** A journal keeps it, so what a schema makes has to be JSON. */
+function carried(saga: string, value: unknown, what: string): Json {
+  try {
+    return frozenJson(value as Json, what)
+  } catch (error) {
+    if (!(error instanceof JsonInvalidError)) throw error
+    const { path, reason } = error.details
+    throw new SagaInputInvalidError(saga, `its schema makes no JSON: ${path} ${reason}`)
+  }
 }

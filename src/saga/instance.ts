@@ -1,5 +1,5 @@
 import type { Json } from '../kernel/index.ts'
-import type { ErrorNote, Journal, JournalEntry, ParkReport, SagaStatus } from './journal.ts'
+import type { ChildEntry, ErrorNote, Journal, JournalEntry, ParkReport, SagaStatus } from './journal.ts'
 
 /** One thing that the body of an instance asked for. */
 export interface SagaActivity {
@@ -7,8 +7,9 @@ export interface SagaActivity {
   readonly id: string
   readonly kind: JournalEntry['op']
   /**
-   * Of a step `begun`, `retrying`, `done`, `failed`, `rejected` or `skipped`; of what is waited for `waiting` or `done`. Once
-   * it is being undone: `undoing`, `undone`, `undo-skipped`.
+   * Of a step `begun`, `retrying`, `done`, `failed`, `rejected` or `skipped`; of what is waited for `waiting` or `done`, of a
+   * child `waiting`, `completed`, `compensated`, `refused`, `skipped` or `gone`. Once it is being undone: `undoing`, `undone`,
+   * `undo-skipped`.
    */
   readonly state: string
   /** Attempts that failed, of the undo once there is one. */
@@ -96,7 +97,7 @@ function activityOf(entry: JournalEntry): SagaActivity {
       }
     case 'child':
       if (entry.undo !== undefined) return { ...plain, ...undoOf(entry.undo) }
-      return { ...plain, state: entry.outcome?.status ?? 'waiting' }
+      return { ...plain, ...childOf(entry) }
     case 'signal':
     case 'sleep':
       return {
@@ -111,6 +112,12 @@ function activityOf(entry: JournalEntry): SagaActivity {
     case 'patch':
       return { ...plain, state: 'done', output: entry.isOn }
   }
+}
+
+function childOf({ outcome }: ChildEntry): Pick<SagaActivity, 'state' | 'error' | 'output'> {
+  const error = outcome !== undefined && 'failure' in outcome ? outcome.failure : null
+  const output = outcome !== undefined && 'result' in outcome ? outcome.result : null
+  return { state: outcome?.status ?? 'waiting', error, output }
 }
 
 const undoStates = { retrying: 'undoing', asked: 'undoing', done: 'undone', skipped: 'undo-skipped' } as const

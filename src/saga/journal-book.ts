@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import type { Json } from '../kernel/index.ts'
 import type { JournalDraft, JournalEntry, ParkReport } from './journal.ts'
 
 /** More entries, or characters in them, than one journal takes: it is written as a whole. */
@@ -27,15 +28,28 @@ export class JournalBook {
   readonly #met = new Set<string>()
   /** Entries that this run has made. */
   readonly #fresh = new Set<string>()
+  readonly #shownBefore: Json | undefined
+  /** Characters that the input and the entries take, about. */
+  #size: number
 
   constructor(draft: JournalDraft) {
     this.draft = draft
-    for (const [index, { id }] of draft.entries.entries()) this.#index.set(id, index)
+    this.#shownBefore = draft.shown
+    this.#size = sizeOf(draft.input)
+    for (const [index, entry] of draft.entries.entries()) {
+      this.#index.set(entry.id, index)
+      this.#size += sizeOf(entry)
+    }
   }
 
   entry(id: string): JournalEntry | undefined {
     const index = this.#index.get(id)
     return index === undefined ? undefined : this.draft.entries[index]
+  }
+
+  /** Whether this run has made the entry: then no earlier one can have begun what it stands for. */
+  isFresh(id: string): boolean {
+    return this.#fresh.has(id)
   }
 
   /** An entry that the body has not come by in this run, if there is one: it was beyond this place before. */
@@ -70,14 +84,15 @@ export class JournalBook {
     this.#fresh.add(id)
     this.#index.set(id, this.draft.entries.length)
     this.draft.entries.push(entry)
-    this.draft.size += JSON.stringify(entry).length
+    this.#size += sizeOf(entry)
     if (mustBeKept(entry)) this.isDirty = true
     return true
   }
 
   replace(entry: JournalEntry): void {
-    this.draft.entries[this.#index.get(entry.id) as number] = entry
-    this.draft.size += JSON.stringify(entry).length
+    const index = this.#index.get(entry.id) as number
+    this.#size += sizeOf(entry) - sizeOf(this.draft.entries[index])
+    this.draft.entries[index] = entry
     this.isDirty = true
   }
 
@@ -88,19 +103,26 @@ export class JournalBook {
 
   /** More than one journal takes. */
   get overflow(): Trouble | undefined {
-    const { entries, size } = this.draft
-    if (entries.length <= entriesMax && size <= sizeMax) return undefined
+    const { entries } = this.draft
+    if (entries.length <= entriesMax && this.#size <= sizeMax) return undefined
     return {
       reason: 'journal-full',
-      problem: `Its journal has ${entries.length} entries and about ${size} characters.`,
+      problem: `Its journal has ${entries.length} entries and about ${this.#size} characters.`,
       remedy: 'Let child sagas do parts of the work, and keep outputs small.',
     }
   }
 
-  /** Takes back what this run has added. */
-  dropFresh(): void {
-    this.draft.entries = this.draft.entries.filter(({ id }) => !this.#fresh.has(id))
+  /** Takes back what this run has added and shown. */
+  takeBack(): void {
+    const { draft } = this
+    draft.entries = draft.entries.filter(({ id }) => !this.#fresh.has(id))
+    if (this.#shownBefore === undefined) delete draft.shown
+    else draft.shown = this.#shownBefore
   }
+}
+
+function sizeOf(value: unknown): number {
+  return JSON.stringify(value).length
 }
 
 /** A value as a report shows it. */

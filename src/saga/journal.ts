@@ -1,12 +1,8 @@
 import type { Json } from '../kernel/index.ts'
+import type { ErrorNote } from './error-note.ts'
+import { StepRejectedError } from './errors.ts'
 
-/** An error as a journal keeps it. */
-export interface ErrorNote {
-  readonly name: string
-  /** Its code, if it has one. */
-  readonly code?: string
-  readonly message: string
-}
+export type { ErrorNote } from './error-note.ts'
 
 /** How the undoing of a step stands. */
 export interface UndoNote {
@@ -37,6 +33,8 @@ export interface StepEntry extends EntryBase {
   readonly state: 'begun' | 'retrying' | 'done' | 'failed' | 'rejected' | 'skipped'
   /** Attempts that failed. */
   readonly attempts: number
+  /** It was refused, but an earlier attempt failed or was interrupted, and may have had an effect. */
+  readonly isUnsure?: true
   /** When the first attempt began, in milliseconds since 1970. */
   readonly firstMs: number
   readonly dueMs?: number
@@ -74,6 +72,10 @@ export interface ChildEntry extends EntryBase {
 export type ChildOutcome =
   | { readonly status: 'completed'; readonly result: Json }
   | { readonly status: 'compensated'; readonly failure: ErrorNote }
+  /** It never began: another instance has its key, or its input does not fit. */
+  | { readonly status: 'refused'; readonly failure: ErrorNote }
+  /** Taken as done by hand: what becomes of it does not concern its parent any more. */
+  | { readonly status: 'skipped'; readonly result: Json }
   /** It is not kept any more, so nothing can be undone. */
   | { readonly status: 'gone' }
 
@@ -110,6 +112,7 @@ export interface ParkReport {
     | 'not-stored'
     | 'version-unknown'
     | 'child-gone'
+    | 'compensated-threw'
   /** A sentence that says what is wrong. */
   readonly problem: string
   /** A sentence that says what to do. */
@@ -160,8 +163,6 @@ export interface Journal {
   readonly endedMs?: number
   /** Outcomes so far. */
   readonly orderCount: number
-  /** Characters that its entries take, about. */
-  readonly size: number
   readonly entries: readonly JournalEntry[]
   readonly inbox: readonly InboxItem[]
   /** Ids of messages that have been taken in, and may come again because what follows from them is not all done. */
@@ -194,6 +195,23 @@ export function isEnded(status: SagaStatus): status is 'completed' | 'compensate
   return status === 'completed' || status === 'compensated'
 }
 
+/** Whether an instance has been started. */
+export function isThere(journal: Journal | null): journal is Journal {
+  return journal !== null && journal.status !== 'expected'
+}
+
+/** Whether an instance was started by this entry of this parent. */
+export function isChildOf(journal: Journal | null, { saga, key, entry, id }: SagaParent): boolean {
+  const parent = journal?.parent
+  return parent?.saga === saga && parent.key === key && parent.entry === entry && parent.id === id
+}
+
+/** The instance waits for somebody to look at it. */
+export function park(draft: JournalDraft, report: ParkReport): void {
+  draft.status = 'parked'
+  draft.parked = report
+}
+
 /** A copy to work on. */
 export function draftOf(journal: Journal): JournalDraft {
   return { ...journal, entries: [...journal.entries], inbox: [...journal.inbox] }
@@ -211,7 +229,6 @@ export function expectedJournal(nowMs: number): Journal {
     startedMs: nowMs,
     changedMs: nowMs,
     orderCount: 0,
-    size: 0,
     entries: [],
     inbox: [],
   }
@@ -247,6 +264,9 @@ function dueOf(status: SagaStatus, entry: JournalEntry): number | undefined {
 /** What is kept of an error: enough to find it again, bounded. */
 export function errorNote(error: unknown): ErrorNote {
   const clip = (text: string): string => (text.length > 2000 ? `${text.slice(0, 2000)}…` : text)
+  if (error instanceof StepRejectedError) {
+    return { name: error.name, code: error.code, message: clip(error.details.reason) }
+  }
   if (!(error instanceof Error)) return { name: 'Error', message: clip(String(error)) }
   const { code } = error as { readonly code?: unknown }
   return { name: error.name, ...(typeof code === 'string' && { code }), message: clip(error.message) }

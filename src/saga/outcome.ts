@@ -1,5 +1,5 @@
 import { ChildFailedError, StepFailedError, StepRejectedError } from './errors.ts'
-import { errorNote, type JournalEntry } from './journal.ts'
+import { type ChildEntry, errorNote, type JournalEntry } from './journal.ts'
 
 /** Who waits for an outcome. */
 export interface Ask {
@@ -23,10 +23,24 @@ export function tellOutcome(entry: JournalEntry, ask: Ask): void {
       ask.resolve(entry.data?.value)
       return
     case 'child':
-      if (entry.outcome?.status === 'compensated') ask.reject(new ChildFailedError(entry.id, entry.outcome.failure))
-      else ask.resolve(entry.outcome?.status === 'completed' ? entry.outcome.result : null)
+      tellChild(entry, ask)
       return
     default:
       ask.resolve(undefined)
+  }
+}
+
+function tellChild({ id, outcome }: ChildEntry, ask: Ask): void {
+  switch (outcome?.status) {
+    case 'compensated':
+    case 'refused':
+      ask.reject(new ChildFailedError(id, outcome.failure))
+      return
+    case 'completed':
+    case 'skipped':
+      ask.resolve(outcome.result)
+      return
+    default:
+      ask.resolve(null)
   }
 }

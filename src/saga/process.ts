@@ -30,6 +30,8 @@ export interface ProcessState {
   readonly startedMs: number
   /** Of one that is expected: since when. Of one that has ended: when. */
   readonly changedMs: number
+  /** When it is looked at next, in milliseconds since 1970: its timer, whatever rules other programs have. */
+  readonly lookMs?: number
 }
 
 /** What a process is made of. */
@@ -48,6 +50,8 @@ export interface ProcessRules {
 export interface Reacted {
   readonly state: ProcessState | undefined
   readonly effects: readonly (PublishEffect | SendEffect)[]
+  /** What had waited, and could not be taken in when its time had come: by its policy, or because a rule threw. */
+  readonly refused: readonly { readonly event: HeldEvent; readonly error: unknown }[]
 }
 
 /**
@@ -64,14 +68,41 @@ export function onEvent(
 ): Reacted {
   const policy = policyFor(rules, state, event.type)
   if (policy === undefined) return apply(rules, state, event, key, nowMs)
-  if (policy === 'ignore') return { state: state ?? undefined, effects: [] }
-  if (policy === 'dead-letter') {
-    if (state?.status === 'ended') throw new CorrelationLateError(rules.name, key, event.type, state.outcome ?? '')
-    throw new CorrelationMissingError(rules.name, key, [event.type])
-  }
+  if (policy === 'ignore') return unchanged(state)
+  if (policy === 'dead-letter') throw refusal(rules, state, key, [event])
   if ((state?.held.length ?? 0) >= heldMax) throw new InboxFullError(rules.name, key, heldMax)
   const base = state ?? { ...blank, status: 'expected', startedMs: nowMs, changedMs: nowMs }
-  return { state: { ...base, held: [...base.held, event] }, effects: [] }
+  return unchanged({ ...base, held: [...base.held, event] })
+}
+
+/**
+ * What events make of a process that it could not take in before. Pure.
+ *
+ * @throws when it can take in none of them now either
+ */
+export function onAgain(
+  rules: ProcessRules,
+  state: ProcessState | null,
+  events: readonly HeldEvent[],
+  key: string,
+  nowMs: number,
+): Reacted {
+  const reacted = redeliver(rules, unchanged(state), events, key, nowMs)
+  const [first] = reacted.refused
+  if (first === undefined || reacted.refused.length < events.length) return reacted
+  const isByPolicy = first.error instanceof CorrelationLateError || first.error instanceof CorrelationMissingError
+  throw isByPolicy ? refusal(rules, state, key, events) : first.error
+}
+
+function unchanged(state: ProcessState | null): Reacted {
+  return { state: state ?? undefined, effects: [], refused: [] }
+}
+
+/** Why events are not taken in where the policy is `dead-letter`. */
+function refusal({ name }: ProcessRules, state: ProcessState | null, key: string, events: readonly HeldEvent[]): Error {
+  const types = events.map(({ type }) => type)
+  if (state?.status !== 'ended') return new CorrelationMissingError(name, key, types)
+  return new CorrelationLateError(name, key, types.join(', '), state.outcome ?? '')
 }
 
 /** When the process has to be looked at next; `undefined`: no time makes a difference. */
@@ -89,14 +120,9 @@ export function nextLookMs(rules: ProcessRules, state: ProcessState): number | u
  */
 export function onTime(rules: ProcessRules, state: ProcessState | null, key: string, nowMs: number): Reacted {
   if (state === null || (nextLookMs(rules, state) ?? Number.POSITIVE_INFINITY) > nowMs) {
-    return { state: state ?? undefined, effects: [] }
+    return unchanged(state)
   }
-  if (state.status === 'expected')
-    throw new CorrelationMissingError(
-      rules.name,
-      key,
-      state.held.map(({ type }) => type),
-    )
+  if (state.status === 'expected') throw refusal(rules, state, key, state.held)
   if (state.status === 'ended') return afterEnd(rules, state, key, nowMs)
   return settle(rules, state, key, nowMs)
 }
@@ -127,7 +153,7 @@ function apply(rules: ProcessRules, state: ProcessState | null, event: HeldEvent
   return isNew && state !== null ? redeliver(rules, first, state.held, key, nowMs) : first
 }
 
-/** What was held comes in its order, as if it came now. */
+/** What was held comes in its order, as if it came now. Nothing of it stands in the way of the others, or of what it waited for. */
 function redeliver(
   rules: ProcessRules,
   start: Reacted,
@@ -137,15 +163,19 @@ function redeliver(
 ): Reacted {
   let current = start
   for (const event of held) {
-    const next = onEvent(rules, current.state ?? null, event, key, nowMs)
-    current = { state: next.state, effects: [...current.effects, ...next.effects] }
+    try {
+      const { state, effects } = onEvent(rules, current.state ?? null, event, key, nowMs)
+      current = { ...current, state, effects: [...current.effects, ...effects] }
+    } catch (error) {
+      current = { ...current, refused: [...current.refused, { event, error }] }
+    }
   }
   return current
 }
 
 /** What is kept of a process that has ended is forgotten; what came late begins a new one, or waits for its beginning. */
 function afterEnd(rules: ProcessRules, state: ProcessState, key: string, nowMs: number): Reacted {
-  return redeliver(rules, { state: undefined, effects: [] }, state.held, key, nowMs)
+  return redeliver(rules, unchanged(null), state.held, key, nowMs)
 }
 
 /** Applies all rules that hold, each once, until the process has ended. */
@@ -163,7 +193,7 @@ function settle(rules: ProcessRules, start: ProcessState, key: string, nowMs: nu
       else effects.push(effect)
     }
   }
-  return { state, effects }
+  return { state, effects, refused: [] }
 }
 
 function holds(rule: Rule, state: ProcessState, nowMs: number): boolean {

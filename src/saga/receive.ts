@@ -8,7 +8,9 @@ import {
   draftOf,
   type ErrorNote,
   expectedJournal,
+  isChildOf,
   isEnded,
+  isThere,
   type Journal,
   type JournalDraft,
   putEntry,
@@ -26,10 +28,17 @@ export type Received =
   | { readonly kind: 'kept'; readonly draft: JournalDraft }
   | { readonly kind: 'drives'; readonly draft: JournalDraft }
   | { readonly kind: 'inbox-full' }
+  /** Nothing has started the instance. */
+  | { readonly kind: 'absent' }
+  /** Nothing has started the instance, and nobody expects it any more. */
+  | { readonly kind: 'forgotten' }
   /** A child that a parent wants to be compensated is not there. */
   | { readonly kind: 'gone' }
+  /** A parent wants to start a child where there is another instance. */
+  | { readonly kind: 'taken' }
 
 const ignored: Received = Object.freeze({ kind: 'ignored' })
+const absent: Received = Object.freeze({ kind: 'absent' })
 
 /** Takes in what an instance is told. Pure. */
 export function receive(
@@ -46,11 +55,13 @@ export function receive(
     case 'signal':
       return signal(journal, input.name, input.data, nowMs)
     case 'cancel':
-      if (journal === null || isEnded(journal.status) || journal.status === 'expected') return ignored
+      if (!isThere(journal)) return absent
+      if (isEnded(journal.status)) return ignored
       return compensation(journal, { name: 'Cancelled', message: input.reason })
     case 'compensate':
-      if (journal === null || journal.status === 'expected')
-        return input.parent === undefined ? ignored : { kind: 'gone' }
+      // What a parent has not started itself, it does not undo.
+      if (input.parent !== undefined && !isChildOf(journal, input.parent)) return { kind: 'gone' }
+      if (!isThere(journal)) return journal === null ? absent : { kind: 'forgotten' }
       // It answers once more, in case that its parent has not heard of it.
       if (journal.status === 'compensated') return { kind: 'drives', draft: draftOf(journal) }
       return compensation(journal, { name: 'Compensated', message: input.reason })
@@ -71,8 +82,8 @@ function start(
   version: number,
   nowMs: number,
 ): Received {
-  // Of an instance that is there already a start says nothing new.
-  if (journal !== null && journal.status !== 'expected') return ignored
+  // Of an instance that is there already a start says nothing new; but a parent would wait for it.
+  if (isThere(journal)) return parent === undefined || isChildOf(journal, parent) ? ignored : { kind: 'taken' }
   const draft = draftOf(journal ?? expectedJournal(nowMs))
   Object.assign(draft, {
     id: message.id,
@@ -83,7 +94,6 @@ function start(
     ...(parent !== undefined && { parent }),
     startedMs: nowMs,
     changedMs: nowMs,
-    size: JSON.stringify(input).length,
   } satisfies Partial<Journal>)
   return { kind: 'drives', draft }
 }
@@ -110,7 +120,8 @@ function compensation(journal: Journal, failure: ErrorNote): Received {
 
 /** What waits for its time, waits no longer. */
 function retry(journal: Journal | null): Received {
-  if (journal === null || isEnded(journal.status) || journal.status === 'expected') return ignored
+  if (!isThere(journal)) return absent
+  if (isEnded(journal.status)) return ignored
   const draft = draftOf(journal)
   resume(draft)
   draft.entries = draft.entries.map((entry) => {
@@ -128,16 +139,21 @@ function resume(draft: JournalDraft): void {
 }
 
 function skip(journal: Journal | null, id: string, output: Json, nowMs: number): Received {
-  const entry = journal?.entries.find((one) => one.id === id)
-  if (journal === null || isEnded(journal.status) || (entry?.op !== 'step' && entry?.op !== 'child')) return ignored
+  if (!isThere(journal)) return absent
+  const entry = journal.entries.find((one) => one.id === id)
+  if (isEnded(journal.status) || (entry?.op !== 'step' && entry?.op !== 'child')) return ignored
   const draft = draftOf(journal)
   resume(draft)
   if (draft.status === 'compensating') {
     putEntry(draft, { ...entry, undo: { state: 'skipped', attempts: entry.undo?.attempts ?? 0 } })
   } else {
-    if (entry.order !== undefined || entry.op === 'child') return ignored
-    const { dueMs: _due, ...rest } = entry
-    putEntry(draft, { ...rest, state: 'skipped', output, order: ++draft.orderCount, atMs: nowMs })
+    if (entry.order !== undefined) return ignored
+    const skipped = { order: ++draft.orderCount, atMs: nowMs }
+    if (entry.op === 'child') putEntry(draft, { ...entry, ...skipped, outcome: { status: 'skipped', result: output } })
+    else {
+      const { dueMs: _due, ...rest } = entry
+      putEntry(draft, { ...rest, ...skipped, state: 'skipped', output })
+    }
   }
   return { kind: 'drives', draft }
 }
@@ -145,11 +161,13 @@ function skip(journal: Journal | null, id: string, output: Json, nowMs: number):
 function childEnded(journal: Journal | null, input: SagaInput & { readonly kind: 'child' }): Received {
   const entry = journal?.entries.find((one) => one.id === input.entry)
   // Of an earlier life under the same key, or not of interest any more.
-  if (journal === null || journal.id !== input.id || entry?.op !== 'child') return ignored
-  // What the body was told stays as it was told.
-  if (entry.order !== undefined && entry.undo?.state !== 'asked') return ignored
+  if (journal === null || journal.id !== input.id || isEnded(journal.status) || entry?.op !== 'child') return ignored
+  // What the body was told stays as it was told, what is undone is undone, and what never began does not end.
+  const isAwaited = entry.undo === undefined ? entry.order === undefined : entry.undo.state === 'asked'
+  if (!isAwaited || entry.outcome?.status === 'refused') return ignored
   const draft = draftOf(journal)
-  const isUndone = entry.undo?.state === 'asked' && input.outcome.status === 'compensated'
+  const { status } = input.outcome
+  const isUndone = entry.undo !== undefined && (status === 'compensated' || status === 'refused')
   const next: ChildEntry = isUndone
     ? { ...entry, undo: { state: 'done', attempts: 0 } }
     : { ...entry, outcome: input.outcome }

@@ -63,7 +63,9 @@ export class RunningSteps {
       const { dueMs: _due, error: _error, ...rest } = entry
       if (outcome.kind === 'done') completed.push({ ...rest, state: 'done', output: outcome.output })
       else if (outcome.kind === 'rejected') {
-        completed.push({ ...rest, state: 'rejected', error: outcome.note, output: outcome.facts })
+        const isUnsure = entry.attempts > 0 || !this.#book.isFresh(id)
+        const refused = { ...rest, state: 'rejected', error: outcome.note, output: outcome.facts } as const
+        completed.push(isUnsure ? { ...refused, isUnsure } : refused)
       } else {
         const { error, isFinal } = outcome
         const later = isFinal ? undefined : afterFailure(this.#host, this.stepOf(entry) as AnyStep, entry, error)

@@ -16,10 +16,20 @@ import {
 import { channels } from '../telemetry/index.ts'
 import type { AnySaga, SagaDefinition } from './definition.ts'
 import { drive } from './drive.ts'
-import { InboxFullError } from './errors.ts'
+import { InboxFullError, SagaKeyTakenError, SagaNotStartedError } from './errors.ts'
 import { checkedInput, isEvent } from './input-checks.ts'
 import { inputDefinition, inputEffect, inputType, type SagaInput } from './inputs.ts'
-import { draftOf, isEnded, type Journal, type JournalDraft, nextDueMs } from './journal.ts'
+import {
+  type ChildOutcome,
+  draftOf,
+  errorNote,
+  isEnded,
+  isThere,
+  type Journal,
+  type JournalDraft,
+  nextDueMs,
+  type SagaParent,
+} from './journal.ts'
 import { inboxCountMax, receive } from './receive.ts'
 
 /** Where a saga runs. */
@@ -58,7 +68,7 @@ export function sagaHandler(saga: AnySaga, ground: SagaGround): Handler {
       }),
       state: { initial: null as Journal | null },
       // What goes wrong within an instance stands in its journal; this is for what cannot be taken in at all.
-      retry: byError([{ on: 'SAGA_INPUT_INVALID', use: none }], exponential({ max: 3 })),
+      retry: byError([{ on: ['SAGA_INPUT_INVALID', 'SAGA_NOT_STARTED'], use: none }], exponential({ max: 3 })),
       concurrency: definition.concurrency,
       // Each step has a time-out of its own, and so has a body that waits for something else.
       timeout: '365d',
@@ -91,15 +101,32 @@ class SagaWorker {
   handle(message: Message, journal: Journal | null, ctx: CallContext): Effects | Promise<Effects> {
     const key = this.#keyOf(message)
     const { name, version } = this.#definition
-    const input = this.#inputOf(message, journal)
+    let input: SagaInput
+    try {
+      input = this.#inputOf(message, journal)
+    } catch (error) {
+      // A parent would wait for its child: a dead letter alone does not tell it.
+      const parent = message.type === inputType ? parentOf(message.data as SagaInput) : undefined
+      if (parent === undefined) throw error
+      return this.#answer(parent, { status: 'refused', failure: errorNote(error) })
+    }
     const received = receive(journal, input, message, version, this.#clock.nowMs())
     switch (received.kind) {
       case 'ignored':
         return []
       case 'inbox-full':
         throw new InboxFullError(name, key, inboxCountMax)
+      case 'absent':
+        throw new SagaNotStartedError(name, key, [input.kind])
+      case 'forgotten':
+        return [remove(), cancel('wake')]
       case 'gone':
-        return this.#gone(input)
+        return this.#answer(parentOf(input), { status: 'gone' })
+      case 'taken':
+        return this.#answer(parentOf(input), {
+          status: 'refused',
+          failure: errorNote(new SagaKeyTakenError(name, key)),
+        })
       case 'kept':
         return this.#finish(key, journal, received.draft, [])
       case 'drives':
@@ -110,7 +137,11 @@ class SagaWorker {
   wake(key: string, journal: Journal | null, ctx: CallContext): Effects | Promise<Effects> {
     if (journal === null) return []
     const { wakeMs: _wake, ...rest } = journal
-    if (isKeptOnly(journal) && this.#expiryMs(journal) <= this.#clock.nowMs()) return [remove()]
+    if (isKeptOnly(journal) && this.#expiryMs(journal) <= this.#clock.nowMs()) {
+      if (journal.status !== 'expected') return [remove()]
+      const told = journal.inbox.map((signal) => `signal ${signal.name}`)
+      throw new SagaNotStartedError(this.#definition.name, key, told)
+    }
     return this.#drive(key, journal, draftOf(rest), ctx, undefined)
   }
 
@@ -133,6 +164,7 @@ class SagaWorker {
       clock: this.#clock,
       random: this.#random,
       signal: ctx.signal,
+      isAgain: ctx.attempt > 1,
       checkpoint: (next: Journal, effects: readonly Effect[]) => ctx.checkpoint([set(next), ...effects]),
     }
     const { journal, effects } = await drive(host, draft)
@@ -176,21 +208,28 @@ class SagaWorker {
   #inputOf(message: Message, journal: Journal | null): SagaInput {
     const { start, signals } = this.#definition
     const data = message.data as Json
-    if (message.type === inputType) return checkedInput(this.#definition, message.data as SagaInput)
+    if (message.type === inputType) {
+      const input = message.data as SagaInput
+      // Of an instance that is there already a start says nothing new, whatever it carries.
+      return input?.kind === 'start' && isThere(journal) ? input : checkedInput(this.#definition, input)
+    }
     const signal = Object.entries(signals).find(([, source]) => isEvent(source) && source.type === message.type)
     const isStart = isEvent(start) && start.type === message.type
-    const isThere = journal !== null && journal.status !== 'expected'
-    if (isStart && (signal === undefined || !isThere || journal.id === message.id))
+    if (isStart && (signal === undefined || !isThere(journal) || journal.id === message.id))
       return { kind: 'start', input: data }
     return { kind: 'signal', name: (signal as [string, unknown])[0], data }
   }
 
-  #gone(input: SagaInput): Effects {
-    const parent = input.kind === 'compensate' ? input.parent : undefined
+  #answer(parent: SagaParent | undefined, outcome: ChildOutcome): Effects {
     if (parent === undefined) return []
     const { saga, key, entry, id } = parent
-    return [inputEffect(this.#app, saga, key, { kind: 'child', entry, id, outcome: { status: 'gone' } })]
+    return [inputEffect(this.#app, saga, key, { kind: 'child', entry, id, outcome })]
   }
+}
+
+/** Who waits for an answer to an input. */
+function parentOf(input: SagaInput): SagaParent | undefined {
+  return input.kind === 'start' || input.kind === 'compensate' ? input.parent : undefined
 }
 
 /** Nothing will happen to it any more, but that it is forgotten. */

@@ -17,6 +17,8 @@ export interface SagaHost {
   readonly random: Random
   /** Aborts when nobody waits for this work any more. */
   readonly signal: AbortSignal
+  /** Whether what it is told was tried before and failed: its last commit may have been refused. */
+  readonly isAgain: boolean
   /** Makes a journal durable, together with effects; resolves when it is. */
   readonly checkpoint: (journal: Journal, effects: readonly Effect[]) => Promise<void>
 }

@@ -1,6 +1,7 @@
 import { describe, expectTypeOf, it } from 'vitest'
 import { z } from 'zod'
 import { event } from '../message/index.ts'
+import type { GivenTo, GivenToSaga } from './definition.ts'
 import { allOf, anyOf, type CarriedBy, choreography, end, saga, step } from './index.ts'
 
 const Placed = event('TPlaced', { data: z.object({ id: z.string(), total: z.number() }), key: (d) => d.id })
@@ -37,6 +38,17 @@ describe('a saga', () => {
   it('infers steps, signals, children and its result', () => {
     expectTypeOf(parent['~types']).toExtend<{ readonly result: number } | undefined>()
     expectTypeOf<CarriedBy<typeof Placed>['total']>().toEqualTypeOf<number>()
+  })
+
+  it('is given what schemas take, and told what they make', () => {
+    const text = z.string().transform(Number)
+    const s = saga('s', { start: text, signals: { go: text }, children: { child } }, async (scope, n) => {
+      expectTypeOf(n).toEqualTypeOf<number>()
+      expectTypeOf(await scope.signal('go')).toEqualTypeOf<number>()
+    })
+    expectTypeOf<GivenToSaga<typeof s>>().toEqualTypeOf<string>()
+    expectTypeOf<GivenToSaga<typeof parent>>().toEqualTypeOf<{ id: string; total: number }>()
+    expectTypeOf<GivenTo<typeof Paid>>().toEqualTypeOf<{ by: string | null }>()
   })
 
   it('refuses what was not declared', () => {

@@ -1,7 +1,8 @@
-import { durationMs, MillraceError, type OptionProblem, OptionsInvalidError } from '../kernel/index.ts'
+import { type OptionProblem, OptionsInvalidError, optionMs } from '../kernel/index.ts'
 import type {
   CarriedBy,
   ChildSet,
+  GivenTo,
   Saga,
   SagaDefinition,
   SagaOptions,
@@ -47,7 +48,7 @@ export function step<Input, Output>(options: StepOptions<Input, Output>): Step<I
       problems.push({ option, problem: 'is no retry policy, such as fixed() or exponential() make' })
     }
   }
-  if (given.timeout !== undefined) ms('timeout', given.timeout, 1, problems)
+  if (given.timeout !== undefined) optionMs('timeout', given.timeout, 1, problems)
   if (problems.length > 0) throw new OptionsInvalidError('a step', problems)
   return Object.freeze({ ...options, stepKind: 'step' as const })
 }
@@ -81,7 +82,7 @@ export function saga<
   name: string,
   options: SagaOptions<Start, Steps, Signals, Children>,
   body: (saga: SagaScope<Steps, Signals, Children>, input: CarriedBy<Start>) => Promise<Result> | Result,
-): Saga<CarriedBy<Start>, Result, Signals> {
+): Saga<CarriedBy<Start>, Result, Signals, GivenTo<Start>> {
   const problems: OptionProblem[] = []
   const given = (options ?? {}) as Partial<SagaOptions<SagaStart, StepSet, SignalSet, ChildSet>>
   checkNames(name, given, problems)
@@ -96,6 +97,9 @@ export function saga<
   if (given.key !== undefined && typeof given.key !== 'function') {
     problems.push({ option: 'key', problem: 'is not a function' })
   }
+  if (given.compensated !== undefined && typeof given.compensated !== 'function') {
+    problems.push({ option: 'compensated', problem: 'is not a function' })
+  }
   if (typeof body !== 'function') problems.push({ option: 'body', problem: 'is not a function' })
   const definition: SagaDefinition = {
     name,
@@ -105,9 +109,10 @@ export function saga<
     signals: given.signals ?? {},
     children: given.children ?? {},
     key: given.key,
-    keepMs: ms('keep', given.keep ?? '1d', 1000, problems),
+    keepMs: optionMs('keep', given.keep ?? '1d', 1000, problems),
     concurrency,
-    stallTimeoutMs: ms('stallTimeout', given.stallTimeout ?? '30s', 1, problems),
+    stallTimeoutMs: optionMs('stallTimeout', given.stallTimeout ?? '30s', 1, problems),
+    compensated: given.compensated,
     body,
   }
   if (problems.length > 0) throw new OptionsInvalidError(`saga ${JSON.stringify(name)}`, problems)
@@ -124,6 +129,7 @@ const sagaOptions: ReadonlySet<string> = new Set([
   'keep',
   'concurrency',
   'stallTimeout',
+  'compensated',
 ])
 
 function checkNames(
@@ -157,15 +163,4 @@ function checkNames(
 function isSource(one: unknown): one is SagaStart {
   if ((typeof one !== 'object' && typeof one !== 'function') || one === null) return false
   return (one as { messageKind?: unknown }).messageKind === 'event' || '~standard' in one
-}
-
-function ms(option: string, value: Parameters<typeof durationMs>[0], min: number, problems: OptionProblem[]): number {
-  try {
-    const result = durationMs(value)
-    if (result < min) problems.push({ option, problem: `is ${result} ms, less than ${min} ms` })
-    return result
-  } catch (error) {
-    problems.push({ option, problem: error instanceof MillraceError ? error.problem : String(error) })
-    return min
-  }
 }

@@ -27,11 +27,7 @@ export async function attemptStep(host: SagaHost, id: string, step: AnyStep, ent
   } catch (error) {
     if (host.signal.aborted) throw host.signal.reason
     if (error instanceof StepRejectedError) {
-      return {
-        kind: 'rejected',
-        note: { ...errorNote(error), message: error.details.reason },
-        facts: error.details.facts,
-      }
+      return { kind: 'rejected', note: errorNote(error), facts: error.details.facts }
     }
     return { kind: 'failed', error, isFinal: false }
   }

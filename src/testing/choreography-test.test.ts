@@ -144,6 +144,80 @@ describe('a choreography', () => {
     expect(texts(test)[1]).toEqual({ id: 'o1', text: '9 by card' })
   })
 
+  it('begins, though what waited for it comes when it has ended: that becomes a dead letter', async () => {
+    const test = fulfilment({ late: 'dead-letter' })
+    test.send(Declined({ id: 'o1' }), reserved, paid, placed)
+    expect(texts(test)).toEqual([{ id: 'o1', why: 'declined' }])
+    expect(test.process('o1')).toMatchObject({ status: 'ended', outcome: 'declined' })
+    await test.advance(0)
+    expect(test.givenUp).toMatchObject([
+      { key: 'o1', type: null, error: { code: 'CORRELATION_LATE', details: { type: 'CReserved, CPaid' } } },
+    ])
+    await test.advance('1d')
+    expect(test.process('o1')).toBeUndefined()
+  })
+
+  it('is forgotten, though what came late has no process now: that becomes a dead letter', async () => {
+    const test = fulfilment({ late: 'redeliver', missing: 'dead-letter', keep: '1h' })
+    test.send(placed, Declined({ id: 'o1' }), reserved)
+    await test.advance('1h')
+    expect(test.process('o1')).toBeUndefined()
+    expect(test.givenUp).toMatchObject([{ error: { code: 'CORRELATION_MISSING', details: { types: ['CReserved'] } } }])
+    test.send(placed, reserved, paid)
+    expect(texts(test)).toHaveLength(2)
+  })
+
+  it('begins, though a rule throws for what waited for it: that becomes a dead letter', async () => {
+    const faulty = anyOf([Declined], () => {
+      throw new RangeError('oh')
+    })
+    const all = allOf([Placed, Reserved], () => end('both'))
+    const test = fulfilment({ rules: [faulty, all] })
+    test.send(Declined({ id: 'o1' }), placed)
+    expect(test.process('o1')).toMatchObject({ status: 'open', held: [] })
+    await test.advance(0)
+    expect(test.givenUp).toMatchObject([{ type: null, error: { message: 'oh' } }])
+    test.send(reserved)
+    expect(test.process('o1')).toMatchObject({ status: 'ended', outcome: 'both' })
+  })
+
+  it('loses no beginning and jams no key, whatever its policies are', async () => {
+    const policy = fc.constantFrom('redeliver', 'dead-letter', 'ignore')
+    const any = fc.array(
+      fc.oneof(fc.constantFrom<Message | number>(placed, paid, reserved, Declined({ id: 'o1' })), fc.constant(4000)),
+      { maxLength: 15 },
+    )
+    await fc.assert(
+      fc.asyncProperty(policy, policy, any, async (late, missing, steps) => {
+        const test = fulfilment({ late, missing, keep: '1h', hold: '10m' })
+        const send = (one: Message): string[] => {
+          const [status, before] = [test.process('o1')?.status, test.givenUp.length]
+          test.send(one)
+          const codes = test.givenUp.slice(before).map(({ error }) => (error as { readonly code: string }).code)
+          const isMissing = status !== 'open' && status !== 'ended' && one !== placed && missing === 'dead-letter'
+          const wanted = status === 'ended' && late === 'dead-letter' ? 'CORRELATION_LATE' : undefined
+          return codes.filter((code) => code !== (isMissing ? 'CORRELATION_MISSING' : wanted))
+        }
+        // What comes is given up by the policy that is meant for it, never for the sake of what waited.
+        const faults: string[] = []
+        for (const one of steps) {
+          if (typeof one === 'number') await test.advance(one * 1000)
+          else faults.push(...send(one))
+        }
+        expect(faults).toEqual([])
+        // All that waits comes to its end in time, and the next process begins as the first did.
+        for (let hour = 0; hour < 40; hour++) {
+          if (test.process('o1')?.status === 'open') test.send(Declined({ id: 'o1' }))
+          await test.advance('1h')
+        }
+        expect(test.process('o1')?.status ?? 'expected').toBe('expected')
+        test.send(placed)
+        expect(test.process('o1')?.status).toMatch(/open|ended/)
+      }),
+      { numRuns: 300, verbose: 1 },
+    )
+  })
+
   it('whose rule throws gives the event up, and nothing of it is kept', () => {
     const broken = choreography('broken', {
       events,

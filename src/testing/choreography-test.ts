@@ -1,12 +1,13 @@
-import { type Duration, durationMs, frozenJson, VirtualClock } from '../kernel/index.ts'
+import { type Duration, durationMs, frozenJson, type Json, VirtualClock } from '../kernel/index.ts'
 import { contextFor, type Message, runInContext } from '../message/index.ts'
-import type { CallContext, Effect, Handler, HandlerContext } from '../runtime/index.ts'
+import type { Effect, Handler, HandlerContext, ScheduleEffect } from '../runtime/index.ts'
 import type { Choreography, ProcessState } from '../saga/index.ts'
+import { handlerContext } from './handler-context.ts'
 
 /** An event, or a look at the time, that was given up. */
 export interface GivenUp {
   readonly key: string
-  /** Type of the event; `null`: what waited for the beginning of its process did so for too long. */
+  /** Type of the event; `null`: of what had waited, as the error says. */
   readonly type: string | null
   readonly error: unknown
 }
@@ -40,7 +41,8 @@ export class ChoreographyTest {
   readonly givenUp: GivenUp[] = []
   readonly #choreography: Choreography
   readonly #processes = new Map<string, ProcessState>()
-  readonly #looks = new Map<string, { cancel(): void }>()
+  /** By name and key. */
+  readonly #timers = new Map<string, { cancel(): void }>()
 
   constructor(choreography: Choreography, startMs?: number) {
     this.#choreography = choreography
@@ -86,33 +88,22 @@ export class ChoreographyTest {
     // As the store gives it back.
     else if (effect.kind === 'set') {
       this.#processes.set(key, frozenJson(JSON.parse(JSON.stringify(effect.value))) as ProcessState)
-    } else if (effect.kind === 'cancel') this.#looks.get(key)?.cancel()
-    else if (effect.kind === 'schedule') this.#schedule(key, (effect.when as { readonly at: number }).at)
+    } else if (effect.kind === 'cancel') this.#timers.get(`${effect.id} ${key}`)?.cancel()
+    else if (effect.kind === 'schedule') this.#schedule(key, effect)
   }
 
-  #schedule(key: string, dueMs: number): void {
-    this.#looks.get(key)?.cancel()
-    const look = this.#choreography.timers['look'] as Handler['timers'][string]
-    const timer = { id: 'look', key, data: null, dueMs }
+  #schedule(key: string, { id, when, data }: ScheduleEffect): void {
+    const name = `${id} ${key}`
+    this.#timers.get(name)?.cancel()
+    const run = this.#choreography.timers[id] as Handler['timers'][string]
+    const dueMs = (when as { readonly at: number }).at
+    const timer = { id, key, data: data as Json, dueMs }
     const fire = (): void =>
-      this.#run(key, null, () => look(timer, this.#processes.get(key) ?? null, this.#context(`look ${key}`)))
-    this.#looks.set(key, this.clock.setTimer(fire, Math.max(0, dueMs - this.clock.nowMs())))
+      this.#run(key, null, () => run(timer, this.#processes.get(key) ?? null, this.#context(name)))
+    this.#timers.set(name, this.clock.setTimer(fire, Math.max(0, dueMs - this.clock.nowMs())))
   }
 
   #context(id: string): HandlerContext {
-    const never = new AbortController().signal
-    const call: CallContext['call'] = async (fn) => fn(never)
-    return {
-      key: `${this.#choreography.name}:${id}`,
-      signal: never,
-      attempt: 1,
-      nowMs: () => this.clock.nowMs(),
-      checkpoint: () => Promise.resolve(),
-      call,
-      topic: 'test',
-      partition: 0,
-      offset: 0,
-      timestampMs: this.clock.nowMs(),
-    }
+    return handlerContext({ key: `${this.#choreography.name}:${id}`, nowMs: () => this.clock.nowMs() })
   }
 }

@@ -1,6 +1,7 @@
 import type { Json } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
 import type { Effect, Handler } from '../runtime/index.ts'
+import { handlerContext } from './handler-context.ts'
 
 /** What comes up for one instance: a message, or its timer. */
 export type SagaTask =
@@ -62,7 +63,7 @@ export class SagaLane {
       return interruption
     }
     const message = task.kind === 'message' ? task.message : origin()
-    const ctx = {
+    const ctx = handlerContext({
       key: `${handler.name}:${message.id}`,
       signal: process.signal,
       attempt,
@@ -73,12 +74,7 @@ export class SagaLane {
         process.abort(dies)
         throw dies
       },
-      call: async <Result>(fn: (signal: AbortSignal) => PromiseLike<Result> | Result) => fn(process.signal),
-      topic: 'test',
-      partition: 0,
-      offset: 0,
-      timestampMs: nowMs(),
-    }
+    })
     const state = journal()
     const effects = await inContext(message, async () =>
       task.kind === 'message'

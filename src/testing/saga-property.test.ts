@@ -66,7 +66,7 @@ class Outside {
         // The same key for all attempts, and for no other step.
         this.#see(name, ctx.key)
         const what = tries[Math.min(ctx.attempt, tries.length) - 1] as Try
-        if (what === 'is refused' && !this.effects.has(name)) throw new StepRejectedError('refused')
+        if (what === 'is refused') throw new StepRejectedError('refused')
         if (what.startsWith('works')) this.effects.add(name)
         if (what !== 'works') throw new RangeError('failed')
         return name

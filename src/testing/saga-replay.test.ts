@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import { fixed } from '../runtime/index.ts'
 import { type Step, saga, step } from '../saga/index.ts'
 import { type Interruption, sagaTest } from './index.ts'
 import { anything, failing, world } from './saga.test-support.ts'
@@ -93,6 +94,26 @@ describe('another program', () => {
     expect(log).toEqual(['a', 'b'])
   })
 
+  it('that goes astray shows nothing', async () => {
+    const trial = sagaTest(
+      saga('s', base, async (saga) => {
+        saga.show('before')
+        await saga.step('a')
+        saga.show('waiting')
+        await saga.signal('go')
+      }),
+    )
+    await trial.start('k', null)
+    trial.deploy(
+      saga('s', base, async (saga) => {
+        saga.show('lost')
+        await saga.step('b')
+      }),
+    )
+    await trial.signal('k', 'go', 1)
+    expect(trial.instance('k')).toMatchObject({ status: 'parked', shown: 'waiting' })
+  })
+
   it('that takes new ways for new instances goes on with old ones', async () => {
     const trial = await waiting()
     trial.deploy(
@@ -163,6 +184,34 @@ describe('a body', () => {
     expect(trial.outcome('k')).toEqual({ status: 'completed', result: 7 })
   })
 
+  it('that waits for something else, though what it asked for before is due, has no more time than that', async () => {
+    const options = { start: anything, stallTimeout: '10s' } as const
+    const trial = sagaTest(saga('s', options, (saga) => saga.sleep('nap', '1m')))
+    await trial.start('k', null)
+    trial.deploy(saga('s', options, () => new Promise(() => undefined)))
+    await trial.advance('1m')
+    expect(trial.instance('k')?.status).toBe('running')
+    await trial.advance('10s')
+    expect(trial.outcome('k')).toMatchObject({ status: 'parked', report: { reason: 'stalled' } })
+  })
+
+  it('that is to be parked while a step still runs is not woken by what falls due meanwhile', async () => {
+    const gate = Promise.withResolvers<string>()
+    const steps = { slow: step({ run: () => gate.promise, timeout: '1h' }) }
+    const s = saga('s', { start: anything, steps }, async (saga) => {
+      const slow = saga.step('slow')
+      const longer = saga.sleep('longer', '2m')
+      await saga.sleep('nap', '1m')
+      await Promise.all([slow, longer, saga.signal('unknown' as never)])
+    })
+    const trial = sagaTest(s, { replay: false })
+    await trial.start('k', null)
+    await trial.advance('3m')
+    gate.resolve('done')
+    await trial.idle()
+    expect(trial.outcome('k')).toMatchObject({ status: 'parked', report: { reason: 'step-unknown' } })
+  })
+
   it('whose result is no JSON is parked', async () => {
     const s = saga('s', { start: anything }, () => new Map())
     const trial = sagaTest(s)
@@ -178,6 +227,24 @@ describe('a body', () => {
     const trial = sagaTest(s, { replay: false })
     await trial.start('k', null)
     expect(trial.outcome('k')).toMatchObject({ status: 'parked', report: { reason: 'journal-full' } })
+  })
+})
+
+describe('the size of a journal', () => {
+  it('is that of its entries as they are now, however often they have changed', async () => {
+    let failures = 99
+    const act = step({
+      run: (text: string) => {
+        if (failures-- > 0) throw new RangeError('not yet')
+        return text.length
+      },
+      retry: fixed({ delay: '1m', max: 1000 }),
+    })
+    const s = saga('s', { start: anything, steps: { act } }, (saga) => saga.step('act', 'x'.repeat(100_000)))
+    const trial = sagaTest(s, { replay: false })
+    await trial.start('k', null)
+    await trial.advance('99m')
+    expect(trial.outcome('k')).toEqual({ status: 'completed', result: 100_000 })
   })
 })
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { command, event } from '../message/index.ts'
 import { fixed } from '../runtime/index.ts'
-import { type Step, saga, step } from '../saga/index.ts'
+import { type Step, StepRejectedError, saga, step } from '../saga/index.ts'
 import { type SagaTest, sagaTest } from './index.ts'
 import { anything, broken, failing, world } from './saga.test-support.ts'
 
@@ -30,6 +30,21 @@ describe('a saga', () => {
       status: 'compensated',
       failure: { name: 'StepRejectedError', code: 'SAGA_STEP_REJECTED', message: expect.stringContaining('refused') },
     })
+  })
+
+  it('undoes a step that was refused when an earlier attempt may have had an effect', async () => {
+    const { log, act } = world()
+    const run = (_input: unknown, { attempt }: { readonly attempt: number }): never => {
+      log.push(`attempt ${attempt}`)
+      if (attempt === 1) throw new RangeError('no answer')
+      throw new StepRejectedError('refused')
+    }
+    const steps = { charge: act('charge', { run, retry: fixed({ delay: '1m', max: 3 }) }) }
+    const trial = sagaTest(saga('s', { start: anything, steps }, (saga) => saga.step('charge')))
+    await trial.start('k', null)
+    await trial.advance('1m')
+    expect(log).toEqual(['attempt 1', 'attempt 2', 'undo charge?'])
+    expect(trial.outcome('k')).toMatchObject({ status: 'compensated', failure: { code: 'SAGA_STEP_REJECTED' } })
   })
 
   it('tries a step again after durable pauses, with the same key, and gives up by its policy', async () => {
@@ -125,6 +140,46 @@ describe('a saga', () => {
     expect(trial.instance('k')).toBeUndefined()
   })
 
+  describe('that nothing has started', () => {
+    const s = saga('s', { start: anything, signals: { go: z.number() }, keep: '1h' }, (saga) => saga.signal('go'))
+
+    it('tells of the signals that wait for it, and keeps them', async () => {
+      const trial = sagaTest(s)
+      await trial.signal('k', 'go', 7)
+      await trial.advance('59m')
+      expect(trial.instance('k')).toMatchObject({ status: 'expected', signalCount: 1 })
+      await expect(trial.advance('1m')).rejects.toMatchObject({
+        code: 'SAGA_NOT_STARTED',
+        details: { saga: 's', key: 'k', told: ['signal go'] },
+      })
+      await trial.start('k', null)
+      expect(trial.outcome('k')).toEqual({ status: 'completed', result: 7 })
+      await trial.advance('1h')
+      expect(trial.instance('k')).toBeUndefined()
+    })
+
+    it('is forgotten by hand', async () => {
+      const trial = sagaTest(s)
+      await trial.signal('k', 'go', 7)
+      await trial.compensate('k')
+      expect(trial.instance('k')).toBeUndefined()
+      await trial.advance('2h')
+      expect(trial.clock.pendingTimerCount).toBe(0)
+    })
+
+    it('cannot be told anything else, and says so', async () => {
+      const trial = sagaTest(s)
+      const refused = { code: 'SAGA_NOT_STARTED' }
+      await expect(trial.cancel('k')).rejects.toMatchObject({ ...refused, details: { told: ['cancel'] } })
+      await expect(trial.compensate('k')).rejects.toMatchObject(refused)
+      await expect(trial.retry('k')).rejects.toMatchObject(refused)
+      await expect(trial.skip('k', 'step')).rejects.toMatchObject(refused)
+      await trial.signal('k', 'go', 7)
+      await expect(trial.cancel('k')).rejects.toMatchObject(refused)
+      expect(trial.instance('k')).toMatchObject({ status: 'expected', signalCount: 1 })
+    })
+  })
+
   it('is started and told by events that carry its key', async () => {
     const Placed = event('SagaPlaced', { data: z.object({ id: z.string() }), key: (d) => d.id })
     const Paid = event('SagaPaid', { data: z.object({ order: z.string(), by: z.string() }) })
@@ -140,6 +195,36 @@ describe('a saga', () => {
     await trial.send(Placed({ id: 'o1' }))
     await trial.send(Paid({ order: 'o1', by: 'card' }))
     expect(trial.outcome('o1')).toEqual({ status: 'completed', result: 'o1 by card' })
+  })
+
+  it('is told what the schemas make, made once', async () => {
+    const Weighed = event('SagaWeighed', { data: z.object({ id: z.string(), grams: z.string().transform(Number) }) })
+    const child = saga('child', { start: z.string().transform((text) => text.length) }, (_saga, length) => length + 0.5)
+    const s = saga(
+      's',
+      {
+        start: Weighed,
+        signals: { go: z.string().transform((text) => ({ text })) },
+        children: { child },
+        key: () => 'k',
+      },
+      async (saga, { grams }) => [grams, await saga.signal('go'), await saga.child('child', 'four')],
+    )
+    for (const start of ['by hand', 'by event']) {
+      const trial = sagaTest(s, { others: [child] })
+      const given = { id: 'k', grams: '12' }
+      await (start === 'by hand' ? trial.start('k', given) : trial.send(Weighed(given)))
+      await trial.signal('k', 'go', 'now')
+      expect(trial.outcome('k'), `started ${start}`).toEqual({
+        status: 'completed',
+        result: [12, { text: 'now' }, 4.5],
+      })
+    }
+  })
+
+  it('refuses data of which the schema makes what no journal keeps', async () => {
+    const s = saga('s', { start: z.iso.date().transform((text) => new Date(text)) }, (_saga, date) => date.getTime())
+    await expect(sagaTest(s).start('k', '2026-01-01')).rejects.toMatchObject({ code: 'SAGA_INPUT_INVALID' })
   })
 
   it('runs steps side by side, and remembers which was first', async () => {

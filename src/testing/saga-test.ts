@@ -11,8 +11,8 @@ import { contextFor, type Message, runInContext } from '../message/index.ts'
 import type { Effect, Handler } from '../runtime/index.ts'
 import {
   type AnySaga,
-  type CarriedBy,
   checkedInput,
+  type GivenTo,
   inputMessage,
   instanceOf,
   type Journal,
@@ -74,15 +74,15 @@ const app = 'test'
  * assert.equal(test.instance('o1')?.status, 'compensated')
  * ```
  */
-export function sagaTest<Input, Result, Signals extends SignalSet>(
-  saga: Saga<Input, Result, Signals>,
+export function sagaTest<Input, Result, Signals extends SignalSet, Given>(
+  saga: Saga<Input, Result, Signals, Given>,
   options: SagaTestOptions = {},
-): SagaTest<Input, Result, Signals> {
+): SagaTest<Input, Result, Signals, Given> {
   return new SagaTest(saga, options)
 }
 
 /** A saga under test. Made by {@link sagaTest}. */
-export class SagaTest<Input, Result, Signals extends SignalSet> {
+export class SagaTest<Input, Result, Signals extends SignalSet, Given = Input> {
   readonly clock: VirtualClock
   /** What was published, in order, but for what sagas tell each other. */
   readonly published: Message[] = []
@@ -98,7 +98,7 @@ export class SagaTest<Input, Result, Signals extends SignalSet> {
   #commitCount = 0
   #messageCount = 0
 
-  constructor(saga: Saga<Input, Result, Signals>, options: SagaTestOptions) {
+  constructor(saga: Saga<Input, Result, Signals, Given>, options: SagaTestOptions) {
     this.#saga = saga
     this.#options = options
     this.clock = new VirtualClock(options.startMs)
@@ -116,11 +116,11 @@ export class SagaTest<Input, Result, Signals extends SignalSet> {
   }
 
   /** Starts an instance. */
-  start(key: string, input: Input): Promise<void> {
+  start(key: string, input: Given): Promise<void> {
     return this.#tell(key, { kind: 'start', input: input as Json })
   }
 
-  signal<Name extends keyof Signals & string>(key: string, name: Name, data: CarriedBy<Signals[Name]>): Promise<void> {
+  signal<Name extends keyof Signals & string>(key: string, name: Name, data: GivenTo<Signals[Name]>): Promise<void> {
     return this.#tell(key, { kind: 'signal', name, data: data as Json })
   }
 
@@ -189,14 +189,15 @@ export class SagaTest<Input, Result, Signals extends SignalSet> {
     return this.#commitCount
   }
 
-  #tell(key: string, input: SagaInput): Promise<void> {
+  async #tell(key: string, input: SagaInput): Promise<void> {
     const world = this.#worlds.get(sagaTopic(app, this.#saga.name)) as World
-    const checked = checkedInput(world.saga.definition, frozenJson(input as unknown as Json) as unknown as SagaInput)
+    const given = frozenJson(input as unknown as Json) as unknown as SagaInput
+    checkedInput(world.saga.definition, given)
     const id = `test-${++this.#messageCount}`
     const context = { source: '/test', nextId: () => id, nowMs: () => this.clock.nowMs() }
-    const message = runInContext(context, () => inputMessage(app, world.saga.name, key, checked))
+    const message = runInContext(context, () => inputMessage(app, world.saga.name, key, given))
     this.#push(world, key, { kind: 'message', message })
-    return this.#settle()
+    await this.#settle()
   }
 
   #push(world: World, key: string, task: SagaTask): void {
@@ -261,6 +262,7 @@ export class SagaTest<Input, Result, Signals extends SignalSet> {
           break
         case 'append':
         case 'write':
+        case 'within':
           break
       }
     }
@@ -297,6 +299,7 @@ export class SagaTest<Input, Result, Signals extends SignalSet> {
       clock: this.clock,
       random: new SeededRandom(1),
       signal: new AbortController().signal,
+      isAgain: false,
       checkpoint: () => Promise.resolve(),
     }
     const problem = await replayProblem(host, journal)

@@ -101,6 +101,7 @@ async function describe(invocation: Invocation<object>): Promise<void> {
     ['stream', shown(stream.stream)],
     ['version', String(stream.version)],
     ['truncated before', stream.truncatedBefore > 1 ? `version ${stream.truncatedBefore}` : 'nothing'],
+    ['last deleted', stream.deletedAt > 0 ? `by version ${stream.deletedAt}` : 'never'],
     ['state', stream.tombstoned ? 'deleted for good' : 'open'],
   ])
 }

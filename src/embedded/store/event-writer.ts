@@ -13,6 +13,8 @@ type Identity = Uint8Array | string
 interface StreamEntry {
   readonly id: number
   version: number
+  /** Version that the last deletion took; 0: none. */
+  deletedAt: number
   tombstoned: boolean
 }
 
@@ -47,10 +49,10 @@ export class EventWriter {
     this.#db = db
     this.#labels = new LabelIndex(db)
     this.#selectStream = db.prepare(`
-      SELECT id, tombstoned, max(version_floor, coalesce((SELECT version FROM event WHERE stream_id = stream.id
+      SELECT id, tombstoned, deleted_at, max(version_floor, coalesce((SELECT version FROM event WHERE stream_id = stream.id
         ORDER BY version DESC LIMIT 1), 0)) AS version FROM stream WHERE name = ?`)
     this.#insertStream = db.prepare(
-      'INSERT INTO stream (name, version_floor, truncated_before, tombstoned) VALUES (?, 0, 1, 0)',
+      'INSERT INTO stream (name, version_floor, truncated_before, deleted_at, tombstoned) VALUES (?, 0, 1, 0, 0)',
     )
     this.#insertEvent = db.prepare(
       'INSERT INTO event (position, stream_id, version, time_ms, type_id, event_id, tags, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
@@ -122,11 +124,17 @@ export class EventWriter {
     return true
   }
 
-  /** Removes all events of a stream, for good with a tombstone. `false`: no such stream. */
+  /** Removes all events of a stream and takes a version for that; for good with a tombstone. `false`: no such stream. */
   delete(name: string, tombstone: boolean): boolean {
     const stream = this.#findStream(name)
     if (stream === undefined) return false
-    this.truncate(name, stream.version + 1)
+    if (stream.deletedAt !== stream.version) {
+      this.truncate(name, stream.version + 1)
+      stream.deletedAt = ++stream.version
+      this.#db
+        .prepare('UPDATE stream SET version_floor = ?1, truncated_before = ?1 + 1, deleted_at = ?1 WHERE id = ?2')
+        .run(stream.version, stream.id)
+    }
     if (tombstone) {
       this.#db.prepare('UPDATE stream SET tombstoned = 1 WHERE id = ?').run(stream.id)
       stream.tombstoned = true
@@ -238,7 +246,12 @@ export class EventWriter {
     if (known !== undefined) return known
     const row = this.#selectStream.get(name)
     if (row === undefined || row['id'] === null) return undefined
-    const entry = { id: Number(row['id']), version: Number(row['version']), tombstoned: row['tombstoned'] === 1 }
+    const entry = {
+      id: Number(row['id']),
+      version: Number(row['version']),
+      deletedAt: Number(row['deleted_at']),
+      tombstoned: row['tombstoned'] === 1,
+    }
     this.#rememberStream(name, entry)
     return entry
   }
@@ -246,7 +259,12 @@ export class EventWriter {
   #openStream(name: string): StreamEntry {
     const known = this.#findStream(name)
     if (known !== undefined) return known
-    const entry = { id: Number(this.#insertStream.run(name).lastInsertRowid), version: 0, tombstoned: false }
+    const entry = {
+      id: Number(this.#insertStream.run(name).lastInsertRowid),
+      version: 0,
+      deletedAt: 0,
+      tombstoned: false,
+    }
     this.#rememberStream(name, entry)
     return entry
   }

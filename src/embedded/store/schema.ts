@@ -65,6 +65,7 @@ const createVersion1: Migration = (db) => {
       name TEXT NOT NULL UNIQUE,
       version_floor INTEGER NOT NULL,
       truncated_before INTEGER NOT NULL,
+      deleted_at INTEGER NOT NULL,
       tombstoned INTEGER NOT NULL
     ) STRICT;
     CREATE TABLE event (

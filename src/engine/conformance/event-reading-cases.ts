@@ -297,6 +297,7 @@ export const eventReadingCases: readonly ConformanceCase[] = [
         stream: byBytes[0],
         version: 1,
         truncatedBefore: listed[0]?.truncatedBefore,
+        deletedAt: 0,
         tombstoned: false,
       })
       const paged: string[] = []

@@ -71,6 +71,7 @@ async function checkEvents(f: Fixture, model: EngineModel): Promise<void> {
     const stream = data.streams.get(name)
     const described = await f.engine.events.describeStream(name)
     assert.equal(described?.version, stream?.version, `version of ${name}`)
+    assert.equal(described?.deletedAt, stream?.deletedAt, `deletion of ${name}`)
     assert.equal(described?.tombstoned, stream?.tombstoned)
     const expected = data.events.filter((event) => event.stream === name).map(({ version, id }) => [version, id])
     const events = (await f.stream(name)).map(({ version, message }) => [version, message.id])

@@ -17,6 +17,7 @@ export interface ModelEvent {
 export interface ModelStream {
   version: number
   truncatedBefore: number
+  deletedAt: number
   tombstoned: boolean
 }
 
@@ -117,7 +118,7 @@ function put(
   known: ModelStream | undefined,
   answer: Appended | undefined,
 ): void {
-  const stream = known ?? { version: 0, truncatedBefore: 1, tombstoned: false }
+  const stream = known ?? { version: 0, truncatedBefore: 1, deletedAt: 0, tombstoned: false }
   data.streams.set(write.stream, stream)
   const firstVersion = stream.version + 1
   for (const { message, tags = [] } of write.events) {

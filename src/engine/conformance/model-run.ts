@@ -288,6 +288,7 @@ export class ModelRun {
       stream.truncatedBefore = Math.max(stream.truncatedBefore, before)
     } else {
       await events.deleteStream(name, { tombstone: operation.tombstone })
+      if (stream.deletedAt !== stream.version) stream.deletedAt = ++stream.version
       stream.truncatedBefore = stream.version + 1
       stream.tombstoned = operation.tombstone
     }

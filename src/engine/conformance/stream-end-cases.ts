@@ -125,8 +125,34 @@ export const streamEndCases: readonly ConformanceCase[] = [
       await f.append(stream, 'C')
       assert.deepEqual(
         (await f.stream(stream)).map(({ version, message }) => [version, message.type]),
-        [[3, 'C']],
+        [[4, 'C']],
       )
+    },
+  },
+  {
+    name: 'stream ends: a deletion takes a version, so that what was known before it is refused',
+    async run(f) {
+      const stream = f.name('stream')
+      const deletion = async (): Promise<unknown> => {
+        const { version, truncatedBefore, deletedAt } = (await f.engine.events.describeStream(stream)) ?? {}
+        return { version, truncatedBefore, deletedAt }
+      }
+      await f.append(stream, 'A', 'B')
+      assert.deepEqual(await deletion(), { version: 2, truncatedBefore: 1, deletedAt: 0 })
+      await f.engine.events.truncateStream(stream, 3)
+      assert.deepEqual(await deletion(), { version: 2, truncatedBefore: 3, deletedAt: 0 })
+      for (let n = 0; n < 2; n++) {
+        await f.engine.events.deleteStream(stream)
+        assert.deepEqual(await deletion(), { version: 3, truncatedBefore: 4, deletedAt: 3 })
+      }
+      const append = { stream, events: [{ message: f.message('C') }] }
+      const conflict = await f.conflict({ append: [{ ...append, expected: 2 }] }, 'stream-version')
+      assert.equal(conflict.actual, 3)
+      await f.commit({ append: [{ ...append, expected: 3 }] })
+      await f.engine.events.truncateStream(stream, 4)
+      assert.deepEqual(await deletion(), { version: 4, truncatedBefore: 4, deletedAt: 3 })
+      await f.engine.events.deleteStream(stream, { tombstone: true })
+      assert.deepEqual(await deletion(), { version: 5, truncatedBefore: 6, deletedAt: 5 })
     },
   },
   {
@@ -166,7 +192,7 @@ export const streamEndCases: readonly ConformanceCase[] = [
       await f.append(gone, 'D')
       assert.deepEqual(
         (await f.stream(gone)).map(({ version }) => version),
-        [4],
+        [5],
       )
     },
   },

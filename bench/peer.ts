@@ -1,0 +1,77 @@
+import { type ChildProcess, execFile, fork } from 'node:child_process'
+import { existsSync, statSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+
+/** How fast a number of workflows was, and how long each took from its start to its result. */
+export interface PeerRound {
+  readonly rate: number
+  readonly latenciesMs: readonly number[]
+}
+
+const folder = join(import.meta.dirname, 'peers')
+
+/** Installs what stands beside Millrace, where it is not there or its lock file is newer. */
+export async function installPeers(): Promise<void> {
+  const installed = join(folder, 'node_modules', '.package-lock.json')
+  const lock = join(folder, 'package-lock.json')
+  if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(lock).mtimeMs) return
+  process.stderr.write('Installing what is measured beside Millrace (about 240 MB) …\n')
+  // Scripts of theirs would tell somebody of the installation.
+  await promisify(execFile)('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: folder })
+}
+
+/** A system that is measured beside Millrace, in a process of its own. */
+export class Peer implements AsyncDisposable {
+  readonly #child: ChildProcess
+  readonly #gone: Promise<never>
+
+  private constructor(child: ChildProcess) {
+    this.#child = child
+    this.#gone = new Promise((_resolve, reject) => {
+      child.once('exit', (code, signal) => reject(new Error(`${child.spawnargs[1]} ended with ${signal ?? code}`)))
+    })
+    this.#gone.catch(() => undefined)
+  }
+
+  /** @param program A file in `bench/peers`. */
+  static async start(program: string, args: readonly string[]): Promise<Peer> {
+    const child = fork(join(folder, program), args, {
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      env: { ...process.env, RESTATE_LOGGING: 'ERROR', NODE_NO_WARNINGS: '1' },
+    })
+    const peer = new Peer(child)
+    await peer.#answer()
+    return peer
+  }
+
+  async run(concurrent: number, count: number): Promise<PeerRound> {
+    this.#child.send({ concurrent, count })
+    return (await this.#answer()) as PeerRound
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#child.exitCode !== null) return
+    const exited = new Promise((resolve) => this.#child.once('exit', resolve))
+    this.#child.send('end')
+    await exited
+  }
+
+  #answer(): Promise<unknown> {
+    return Promise.race([new Promise((resolve) => this.#child.once('message', resolve)), this.#gone])
+  }
+}
+
+/** Ports of loopback that nobody has right now. */
+export async function freePorts(count: number): Promise<readonly number[]> {
+  const servers = Array.from({ length: count }, () => createServer())
+  const ports: number[] = []
+  for (const server of servers) {
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const address = server.address()
+    if (address !== null && typeof address === 'object') ports.push(address.port)
+  }
+  for (const server of servers) await new Promise((resolve) => server.close(resolve))
+  return ports
+}

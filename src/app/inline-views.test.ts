@@ -1,0 +1,149 @@
+import { describe, expect, it } from 'vitest'
+import {
+  accountDecider,
+  CarriedForward,
+  Deposit,
+  Deposited,
+  Open,
+  Withdraw,
+  Withdrawn,
+} from '../domain/account.test-support.ts'
+import { history, view } from '../domain/index.ts'
+import { embedded } from '../embedded/index.ts'
+import { SeededRandom } from '../kernel/index.ts'
+import { engineWith, memoryEngine, temporaryFolder } from './app.test-support.ts'
+import { app, service } from './index.ts'
+
+const balances = view('balances', {
+  events: [Deposited, Withdrawn],
+  key: ({ data }) => data.id,
+  initial: 0,
+  on: {
+    Deposited: (balance, { data }) => balance + data.amount,
+    Withdrawn: (balance, { data }) => balance - data.amount,
+  },
+  inline: true,
+})
+
+const total = view('total', {
+  events: [Deposited, CarriedForward],
+  key: () => 'all',
+  initial: { count: 0, sum: 0 },
+  on: {
+    Deposited: ({ count, sum }, { data }) => ({ count: count + 1, sum: sum + data.amount }),
+    CarriedForward: (state) => state,
+  },
+  inline: true,
+})
+
+const forgetful = view('forgetful', {
+  events: [Deposited],
+  key: ({ data }) => data.id,
+  initial: 0,
+  on: { Deposited: () => undefined },
+  inline: true,
+})
+
+const account = accountDecider()
+const services = [service('accounts', [account])]
+const bank = app('bank', { services, views: [balances] })
+const shared = app('bank', { services, views: [total] })
+const forgetfulBank = app('bank', { services, views: [forgetful] })
+
+describe('inline views', () => {
+  it('show what was asked as soon as it is answered', async () => {
+    await using engine = await memoryEngine()
+    await using running = await bank.start({ engine })
+    await Promise.all(['a', 'b'].map((id) => running.ask(Open({ id }))))
+    await Promise.all(
+      Array.from({ length: 40 }, async (_, n) => {
+        const outcome = await running.ask(Deposit({ id: n % 2 === 0 ? 'a' : 'b', amount: n }))
+        await running.view(balances).waitFor(outcome)
+      }),
+    )
+    const sums = [0, 1].map((rest) => Array.from({ length: 40 }, (_, n) => n).filter((n) => n % 2 === rest))
+    const totals = sums.map((numbers) => numbers.reduce((sum, n) => sum + n, 0))
+    expect([await running.view(balances).get('a'), await running.view(balances).get('b')]).toEqual(totals)
+  })
+
+  it('are built from the store when they are new, in a version too', async () => {
+    using folder = temporaryFolder()
+    const path = folder.path('bank.db')
+    {
+      const without = app('bank', { services: [service('accounts', [account])] })
+      await using running = await without.start({ engine: embedded({ path }) })
+      for (const id of ['a', 'b']) {
+        await running.ask(Open({ id }))
+        await Promise.all(Array.from({ length: 300 }, () => running.ask(Deposit({ id, amount: 1 }))))
+        await running.ask(Withdraw({ id, amount: 100 }))
+      }
+    }
+    await using running = await bank.start({ engine: embedded({ path }) })
+    expect(await running.view(balances).range()).toEqual([
+      { key: 'a', value: 200 },
+      { key: 'b', value: 200 },
+    ])
+    await running.ask(Deposit({ id: 'a', amount: 5 }))
+    expect(await running.view(balances).get('a')).toBe(205)
+    await expect(running.view(balances).rebuild()).rejects.toMatchObject({ code: 'INLINE_VIEW_REBUILD' })
+  })
+
+  it('stay exact when all streams change one key, by asks, sends and closed books of two starts, as of two processes', async () => {
+    const seed = 20_261_121
+    const random = new SeededRandom(seed)
+    const below = (count: number): number => Math.floor(random.nextFloat() * count)
+    await using engine = await memoryEngine()
+    // An engine object of its own knows nothing of the other, like one in another process.
+    const elsewhere = engineWith(engine, 'state', {})
+    await using first = await shared.start({ engine })
+    await using second = await shared.start({ engine: elsewhere })
+    const idOf = (n: number): string => `a${n}`
+    await Promise.all(Array.from({ length: 30 }, (_, n) => first.ask(Open({ id: idOf(n) }))))
+    const work: Promise<unknown>[] = []
+    let count = 0
+    let sum = 0
+    for (let n = 0; n < 600; n++) {
+      const running = below(3) === 0 ? second : first
+      const id = idOf(below(30))
+      if (below(20) === 0) {
+        work.push(
+          running.closeBooks(account, `account-${id}`, ({ balance }) => CarriedForward({ id, amount: balance })),
+        )
+        continue
+      }
+      const amount = 1 + below(9)
+      count++
+      sum += amount
+      const deposit = Deposit({ id, amount })
+      work.push(below(4) === 0 ? running.send(deposit) : running.ask(deposit))
+      if (work.length >= 50) await Promise.all(work.splice(0))
+    }
+    await Promise.all(work)
+    await Promise.all([first.idle(), second.idle()])
+    expect(await first.deadLetters.list()).toEqual([])
+    expect(await first.view(total).get('all'), `seed ${seed}`).toEqual({ count, sum })
+  })
+
+  it('refuse to forget a key, and the command with it', async () => {
+    await using engine = await memoryEngine()
+    await using running = await forgetfulBank.start({ engine })
+    await running.ask(Open({ id: 'a' }))
+    await expect(running.ask(Deposit({ id: 'a', amount: 1 }))).rejects.toMatchObject({ code: 'INLINE_VIEW_FORGETS' })
+    expect((await history(engine).state(account, 'account-a')).version).toBe(1)
+  })
+
+  it('fail a command that was sent, and tell another app that asked', async () => {
+    await using engine = await memoryEngine()
+    await using running = await forgetfulBank.start({ engine })
+    await using front = await app('front', { remote: [Open, Deposit] }).start({ engine })
+    await front.ask(Open({ id: 'a' }))
+    await expect(front.ask(Deposit({ id: 'a', amount: 1 }))).rejects.toMatchObject({
+      code: 'ASK_FAILED',
+      details: { error: 'INLINE_VIEW_FORGETS' },
+    })
+    await running.send(Deposit({ id: 'a', amount: 1 }))
+    await running.idle()
+    expect(await running.deadLetters.list()).toMatchObject([{ error: { code: 'INLINE_VIEW_FORGETS' } }])
+    expect((await history(engine).state(account, 'account-a')).version).toBe(1)
+  })
+})

@@ -1,0 +1,186 @@
+import { spawn } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { describe, expect, it } from 'vitest'
+import { embedded } from '../embedded/index.ts'
+import { SeededRandom, systemRandom } from '../kernel/index.ts'
+import { fixed, type Handler, none } from '../runtime/index.ts'
+import { sqliteTables, type TableViewOptions, tableView } from '../tables/index.ts'
+import { Counted, countedView } from './counted-table.test-support.ts'
+import { app, type RunningApp, service } from './index.ts'
+
+function start(handlers: readonly Handler[]): Promise<RunningApp> {
+  return app('shop', { services: [service('reports', handlers)] }).start({ engine: embedded({ path: ':memory:' }) })
+}
+
+function countsIn(database: DatabaseSync): Record<string, number> {
+  const rows = database.prepare('SELECT key, n FROM counts ORDER BY key').all()
+  return Object.fromEntries(rows.map(({ key, n }) => [String(key), Number(n)]))
+}
+
+const idsIn = (database: DatabaseSync): number =>
+  Number(database.prepare('SELECT count(*) AS n FROM seen').get()?.['n'])
+
+describe('a view in tables of SQLite', () => {
+  it('applies each event once, and is read after it was waited for', async () => {
+    using database = new DatabaseSync(':memory:')
+    const view = countedView(sqliteTables(database))
+    await using running = await start([view])
+    const events = Array.from({ length: 1000 }, (_, n) => Counted({ key: `k${n % 3}`, id: `${n}` }))
+    await running.waitFor(view, await running.publish(events))
+    expect(countsIn(database)).toEqual({ k0: 334, k1: 333, k2: 333 })
+  })
+
+  it('takes an event that comes again for the one that it is', async () => {
+    using database = new DatabaseSync(':memory:')
+    await using running = await start([countedView(sqliteTables(database))])
+    const event = Counted({ key: 'a', id: '1' })
+    await running.publish([event, event])
+    await running.publish(event)
+    await running.idle()
+    expect([countsIn(database), await running.deadLetters.count()]).toEqual([{ a: 1 }, 0])
+  })
+
+  it('lets an event that cannot be applied fail alone, with those behind it of its key', async () => {
+    using database = new DatabaseSync(':memory:')
+    const patient = { ...countedView(sqliteTables(database)), retry: none }
+    await using running = await start([patient])
+    const events = Array.from({ length: 200 }, (_, n) =>
+      Counted({ key: `k${n % 5}`, id: n === 57 ? 'poison' : `${n}` }),
+    )
+    await running.publish(events)
+    await running.idle()
+    // 57 is the twelfth event of k2: those behind it wait.
+    expect(countsIn(database)).toEqual({ k0: 40, k1: 40, k2: 11, k3: 40, k4: 40 })
+    const letters = await running.deadLetters.list()
+    expect(letters.map(({ error }) => error.message)).toEqual(['poison cannot be applied'])
+    await running.deadLetters.discard('all')
+    await running.idle()
+    expect(countsIn(database)).toEqual({ k0: 40, k1: 40, k2: 39, k3: 40, k4: 40 })
+  })
+
+  it('waits for a database that somebody else holds', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'millrace-tables-'))
+    try {
+      using database = new DatabaseSync(join(folder, 'tables.db'), { timeout: 0 })
+      using other = new DatabaseSync(join(folder, 'tables.db'))
+      other.exec('BEGIN IMMEDIATE')
+      await using running = await start([countedView(sqliteTables(database))])
+      await running.publish(Counted({ key: 'a', id: '1' }))
+      // Longer than the attempts of the usual policy take.
+      await new Promise((resolve) => setTimeout(resolve, 1500))
+      expect(await running.deadLetters.count()).toBe(0)
+      other.exec('ROLLBACK')
+      await running.idle()
+      expect(countsIn(database)).toEqual({ a: 1 })
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  })
+
+  it.each<[string, TableViewOptions<readonly [typeof Counted], DatabaseSync>['on']['Counted'], string]>([
+    ['works on asynchronously', async (db) => db.exec('INSERT INTO seen VALUES (1)'), 'answered a promise'],
+    ['ends the transaction', (db) => db.exec('COMMIT'), 'ended the transaction'],
+  ])('refuses a function that %s', async (_what, change, reason) => {
+    using database = new DatabaseSync(':memory:')
+    const view = tableView('wrong', {
+      database: sqliteTables(database),
+      events: [Counted],
+      setup: ['CREATE TABLE seen (id TEXT)'],
+      on: { Counted: change },
+      retry: fixed({ delay: '1ms', max: 1 }),
+    })
+    await using running = await start([view])
+    await running.publish(Counted({ key: 'a', id: '1' }))
+    await running.idle()
+    const [letter] = await running.deadLetters.list()
+    expect(letter?.error).toMatchObject({ code: 'TABLE_CHANGE_INVALID', message: expect.stringContaining(reason) })
+    expect(idsIn(database)).toBe(0)
+  })
+
+  it('refuses a database that may forget', async () => {
+    using database = new DatabaseSync(':memory:')
+    database.exec('PRAGMA synchronous = NORMAL')
+    await using running = await start([{ ...countedView(sqliteTables(database)), retry: none }])
+    await running.publish(Counted({ key: 'a', id: '1' }))
+    await running.idle()
+    expect((await running.deadLetters.list())[0]?.error.code).toBe('TABLES_NOT_DURABLE')
+  })
+
+  it('forgets what was applied long ago, not what was applied lately', async () => {
+    using database = new DatabaseSync(':memory:')
+    const tables = sqliteTables(database)
+    await tables.prepare([])
+    const note = database.prepare('INSERT INTO millrace_inbox VALUES (?, ?, ?, unixepoch() - ?)')
+    database.exec('BEGIN')
+    for (let n = 0; n < 25_000; n++) note.run('h', 's', `${n}`, n < 24_999 ? 7300 : 7100)
+    database.exec('COMMIT')
+    await tables.prune(7_200_000)
+    expect(database.prepare('SELECT id FROM millrace_inbox').all()).toEqual([{ id: '24999' }])
+  })
+
+  it('says all that is wrong with its options', () => {
+    const wrong = { database: {}, events: [], on: { X: 1 }, version: 0, keep: '1s', setup: 'x', oops: 1 }
+    expect(() => tableView('no name', wrong as never)).toThrow(
+      expect.objectContaining({
+        code: 'OPTIONS_INVALID',
+        details: {
+          problems: ['name', 'oops', 'database', 'version', 'setup', 'events', 'on.X', 'keep'].map((option): unknown =>
+            expect.objectContaining({ option }),
+          ),
+          subject: expect.anything(),
+        },
+      }),
+    )
+    expect(() => tableView('x', undefined as never)).toThrow(expect.objectContaining({ code: 'OPTIONS_INVALID' }))
+  })
+})
+
+describe('a view in tables whose process is killed', () => {
+  it('applies each event exactly once', { timeout: 120_000 }, async () => {
+    const random = new SeededRandom(systemRandom.nextUint32())
+    const folder = mkdtempSync(join(tmpdir(), 'millrace-tables-'))
+    try {
+      let published = 0
+      for (let run = 0; run < 8; run++) {
+        const program = join(import.meta.dirname, 'fixtures', 'table-crash-app.ts')
+        const child = spawn(process.execPath, [program, folder, `${run}`], { stdio: ['ignore', 'pipe', 'inherit'] })
+        let output = ''
+        const ready = Promise.withResolvers<void>()
+        child.stdout.setEncoding('utf8').on('data', (text: string) => {
+          output += text
+          if (output.includes('ready')) ready.resolve()
+        })
+        const exited = new Promise<void>((resolve) => {
+          child.on('exit', () => {
+            ready.resolve()
+            resolve()
+          })
+        })
+        await ready.promise
+        await new Promise((resolve) => setTimeout(resolve, 50 + random.nextFloat() * 300))
+        child.kill('SIGKILL')
+        await exited
+        published += [...output.matchAll(/^published (\d+)$/gm)].reduce((sum, match) => sum + Number(match[1]), 0)
+      }
+      using database = new DatabaseSync(join(folder, 'tables.db'))
+      const crashing = app('crashing', { services: [service('reports', [countedView(sqliteTables(database))])] })
+      await using running = await crashing.start({ engine: embedded({ path: join(folder, 'engine.db') }) })
+      await running.idle()
+      const topic = await running.engine.topics.describe('counted')
+      const stored = (topic?.partitions ?? []).reduce((sum, { latest }) => sum + latest, 0)
+      expect(published, `seed ${random.seed}`).toBeGreaterThan(0)
+      expect(stored).toBeGreaterThanOrEqual(published)
+      const counted = Object.values(countsIn(database)).reduce((sum, n) => sum + n, 0)
+      expect([idsIn(database), counted, await running.deadLetters.count()], `seed ${random.seed}`).toEqual([
+        stored,
+        stored,
+        0,
+      ])
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  })
+})

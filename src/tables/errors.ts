@@ -1,0 +1,47 @@
+import { MillraceError } from '../kernel/index.ts'
+
+/** The database could not carry a transaction out, for no fault of what was to be done. It is tried again until it can. */
+export class TablesUnavailableError extends MillraceError<'TABLES_UNAVAILABLE', { readonly database: string }> {
+  constructor(database: string, options: { readonly cause: unknown }) {
+    const reason = options.cause instanceof Error ? options.cause.message : String(options.cause)
+    super(
+      {
+        code: 'TABLES_UNAVAILABLE',
+        problem: `${database} could not carry the transaction out: ${reason}.`,
+        remedy: 'Nothing is lost: it is tried again until it can. Look after the database if this goes on.',
+        details: { database },
+      },
+      options,
+    )
+  }
+}
+
+/** The database may forget what it has acknowledged. */
+export class TablesNotDurableError extends MillraceError<
+  'TABLES_NOT_DURABLE',
+  { readonly database: string; readonly setting: string }
+> {
+  constructor(database: string, setting: string, wanted: string) {
+    super({
+      code: 'TABLES_NOT_DURABLE',
+      problem: `${database} has ${setting}: after a power failure it may have forgotten what it has acknowledged.`,
+      remedy: `Set ${wanted} on the connections of the view, or its tables would miss messages that count as applied.`,
+      details: { database, setting },
+    })
+  }
+}
+
+/** A function of a table view has not done all it does inside the transaction that it was given. */
+export class TableChangeInvalidError extends MillraceError<
+  'TABLE_CHANGE_INVALID',
+  { readonly event: string; readonly reason: string }
+> {
+  constructor(event: string, reason: string, remedy: string) {
+    super({
+      code: 'TABLE_CHANGE_INVALID',
+      problem: `What the table view did for ${event} cannot be committed: ${reason}.`,
+      remedy,
+      details: { event, reason },
+    })
+  }
+}

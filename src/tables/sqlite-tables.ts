@@ -1,0 +1,113 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { TableChangeInvalidError, TablesNotDurableError, TablesUnavailableError } from './errors.ts'
+import type { TableChange, TableDatabase } from './table-database.ts'
+
+/** Rows that one statement forgets at most, so that none holds anybody up for long. */
+const pruneRowsMax = 10_000
+
+const inboxSql = `
+  CREATE TABLE IF NOT EXISTS millrace_inbox (
+    handler TEXT NOT NULL, source TEXT NOT NULL, id TEXT NOT NULL, handled_at INTEGER NOT NULL DEFAULT (unixepoch()),
+    PRIMARY KEY (handler, source, id)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS millrace_inbox_handled ON millrace_inbox (handled_at);
+`
+
+/** SQLite's result codes for what passes (https://www.sqlite.org/rescode.html): busy, locked, no space, I/O. */
+const passingCodes: ReadonlySet<number> = new Set([5, 6, 10, 13])
+/** `PRAGMA synchronous` from which a commit survives a power failure: FULL. */
+const synchronousMin = 2
+
+/**
+ * Tables in an SQLite file of your own, for {@link tableView}. The connection stays yours: open it before the app starts and close
+ * it after the app has stopped. The functions of the view work on it synchronously. Messages that were applied are noted in its
+ * table `millrace_inbox`.
+ *
+ * @example
+ * ```ts
+ * const report = new DatabaseSync('report.db')
+ * const revenue = tableView('revenue', { database: sqliteTables(report), … })
+ * ```
+ */
+export function sqliteTables(database: DatabaseSync): TableDatabase<DatabaseSync> {
+  return new SqliteTables(database)
+}
+
+class SqliteTables implements TableDatabase<DatabaseSync> {
+  readonly name = 'the SQLite database'
+  readonly #database: DatabaseSync
+
+  constructor(database: DatabaseSync) {
+    this.#database = database
+  }
+
+  async prepare(setup: readonly string[]): Promise<void> {
+    const { synchronous } = this.#attempt(() => this.#database.prepare('PRAGMA synchronous').get()) ?? {}
+    if (Number(synchronous) < synchronousMin) {
+      throw new TablesNotDurableError(this.name, `synchronous = ${String(synchronous)}`, 'PRAGMA synchronous = FULL')
+    }
+    this.#inTransaction(() => {
+      for (const statement of [inboxSql, ...setup]) this.#database.exec(statement)
+    })
+  }
+
+  async transact(handler: string, changes: readonly TableChange<DatabaseSync>[]): Promise<void> {
+    this.#inTransaction(() => {
+      const note = this.#database.prepare('INSERT OR IGNORE INTO millrace_inbox (handler, source, id) VALUES (?, ?, ?)')
+      for (const { message, run } of changes) {
+        if (note.run(handler, message.source, message.id).changes === 0) continue
+        const answer = run(this.#database)
+        if (typeof (answer as Partial<PromiseLike<unknown>> | null | undefined)?.then === 'function') {
+          Promise.resolve(answer).catch(() => undefined)
+          throw new TableChangeInvalidError(
+            `message ${message.id}`,
+            'its function answered a promise',
+            'On SQLite a function works synchronously: make it one without async.',
+          )
+        }
+        if (!this.#database.isTransaction) {
+          throw new TableChangeInvalidError(
+            `message ${message.id}`,
+            'its function has ended the transaction',
+            'Leave BEGIN, COMMIT and ROLLBACK to the view. What this message did is real, and will be done again.',
+          )
+        }
+      }
+    })
+  }
+
+  async prune(olderThanMs: number): Promise<void> {
+    const remove = this.#database.prepare(
+      `DELETE FROM millrace_inbox WHERE (handler, source, id) IN (
+         SELECT handler, source, id FROM millrace_inbox WHERE handled_at < unixepoch() - ? LIMIT ${pruneRowsMax})`,
+    )
+    while (Number(remove.run(olderThanMs / 1000).changes) === pruneRowsMax) await new Promise(setImmediate)
+  }
+
+  #inTransaction(work: () => void): void {
+    this.#attempt(() => this.#database.exec('BEGIN IMMEDIATE'))
+    try {
+      work()
+      this.#attempt(() => this.#database.exec('COMMIT'))
+    } catch (error) {
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
+      if (isPassing(error)) throw new TablesUnavailableError(this.name, { cause: error })
+      throw error
+    }
+  }
+
+  #attempt<Result>(work: () => Result): Result {
+    try {
+      return work()
+    } catch (error) {
+      if (isPassing(error)) throw new TablesUnavailableError(this.name, { cause: error })
+      throw error
+    }
+  }
+}
+
+function isPassing(error: unknown): boolean {
+  const { errcode } = error as { readonly errcode?: unknown }
+  // The lower byte is the kind of the error; the rest says more about it.
+  return typeof errcode === 'number' && passingCodes.has(errcode & 0xff)
+}

@@ -1,0 +1,33 @@
+import type { ReceivedMessage } from '../outbox/index.ts'
+
+/** What one message makes of the tables. */
+export interface TableChange<Client> {
+  readonly message: ReceivedMessage
+  /** Runs its statements; throws when the message cannot be applied. */
+  readonly run: (client: Client) => unknown
+}
+
+/**
+ * A database with tables of the user's own, as a table view works with it. {@link postgresTables} and {@link sqliteTables} make
+ * one; for another database, write your own.
+ */
+export interface TableDatabase<Client> {
+  /** For errors: which database. */
+  readonly name: string
+  /**
+   * Makes it ready, once before the first change: its inbox is there afterwards, and the statements have been run.
+   *
+   * @throws TablesUnavailableError `TABLES_UNAVAILABLE`: it is tried again; anything else fails the message
+   */
+  readonly prepare: (setup: readonly string[]) => Promise<void>
+  /**
+   * Runs all changes in their order in one transaction, in which the inbox notes their messages; of a message that was noted
+   * before, nothing is run. All of it is durable when this resolves, and none of it is real when it throws, but for one case:
+   * when it cannot tell, it throws TablesUnavailableError.
+   *
+   * @throws TablesUnavailableError `TABLES_UNAVAILABLE`: no fault of the changes; what a change throws
+   */
+  readonly transact: (handler: string, changes: readonly TableChange<Client>[]) => Promise<void>
+  /** Forgets messages that were noted so long ago, in milliseconds. */
+  readonly prune: (olderThanMs: number) => Promise<void>
+}

@@ -1,0 +1,170 @@
+import { type Duration, durationMs, MillraceError, type OptionProblem, OptionsInvalidError } from '../kernel/index.ts'
+import type { AnyEventDefinition, Message, MessageOf } from '../message/index.ts'
+import { byError, type DeadLetterMode, exponential, type Handler, on, type RetryPolicy } from '../runtime/index.ts'
+import { Changes } from './changes.ts'
+import { TablesUnavailableError } from './errors.ts'
+import type { TableDatabase } from './table-database.ts'
+
+/** How a view in tables of the user's own is declared. */
+export interface TableViewOptions<Events extends readonly AnyEventDefinition[], Client> {
+  /** Where the tables are: {@link postgresTables} or {@link sqliteTables}. */
+  readonly database: TableDatabase<Client>
+  /** The events that build it. */
+  readonly events: Events
+  /**
+   * For each event, by its type: its statements, on the connection that it is given. They are one transaction with those of
+   * other messages and with the note that the message was applied. On SQLite they are synchronous.
+   */
+  readonly on: {
+    readonly [Type in Events[number]['type']]: (
+      client: Client,
+      event: Extract<MessageOf<Events[number]>, { readonly type: Type }>,
+    ) => unknown
+  }
+  /**
+   * Statements that are run before the first message after each start, such as `CREATE TABLE IF NOT EXISTS …`. Default: none;
+   * your migrations make the tables.
+   */
+  readonly setup?: readonly string[]
+  /** A whole number from 1. Raise it to build the view anew, from the earliest events; give it new tables then. Default 1. */
+  readonly version?: number
+  /** Events with the same key are applied one after the other, in order. Default: the partition key. */
+  readonly key?: (event: MessageOf<Events[number]>) => string
+  /**
+   * When an event is tried again whose statements fail. Default `exponential()`: 5 attempts. Where the database is at fault, it
+   * is tried until it can.
+   */
+  readonly retry?: RetryPolicy
+  /** What happens to later events of a key when one cannot be applied. Default `'park-key'`: they wait behind it. */
+  readonly onDeadLetter?: DeadLetterMode
+  /**
+   * How long it is noted in the database that a message was applied, from 1 h. A message that comes again later counts as new, so
+   * keep it longer than the app may stand still after a crash. Default `'7d'`.
+   */
+  readonly keep?: Duration
+}
+
+const viewOptions: ReadonlySet<string> = new Set([
+  'database',
+  'events',
+  'on',
+  'setup',
+  'version',
+  'key',
+  'retry',
+  'onDeadLetter',
+  'keep',
+])
+
+const keepMsMin = 60 * 60 * 1000
+/** Keys that are at work at once: their changes share a transaction. */
+const concurrency = 500
+/** The database may be away for as long as it likes. */
+const untilItCan = exponential({ initial: '100ms', max: 1_000_000, maxDelay: '5s' })
+
+/**
+ * Declares a view in tables of your own: what a reader wants to know, in SQL, kept up to date by events. It is a handler, to be
+ * put into a service.
+ *
+ * Each event is applied exactly once: its statements and the note that it was applied are one transaction, so an event that
+ * comes again after a crash does nothing. Events of one key are applied in order. Many events share one transaction; one that
+ * fails is then applied by itself, and fails alone.
+ *
+ * @param name 1 to 100 letters, digits, `_` and `-`; stable over deployments, and unique among all that write to the database.
+ * @throws OptionsInvalidError `OPTIONS_INVALID`, naming all options that are wrong.
+ *
+ * @example
+ * ```ts
+ * const revenue = tableView('revenue', {
+ *   database: postgresTables(pool),
+ *   setup: ['CREATE TABLE IF NOT EXISTS revenue (day date PRIMARY KEY, total numeric NOT NULL)'],
+ *   events: [OrderConfirmed],
+ *   on: {
+ *     OrderConfirmed: (client, { data }) =>
+ *       client.query(
+ *         'INSERT INTO revenue VALUES ($1, $2) ON CONFLICT (day) DO UPDATE SET total = revenue.total + excluded.total',
+ *         [data.day, data.total],
+ *       ),
+ *   },
+ * })
+ * const shop = app('shop', { services: [service('reports', [revenue])] })
+ * ```
+ */
+export function tableView<const Events extends readonly [AnyEventDefinition, ...AnyEventDefinition[]], Client>(
+  name: string,
+  options: TableViewOptions<Events, Client>,
+): Handler {
+  const { version, keepMs } = checked(name, options)
+  const handler = `${name}.v${version}`
+  const changes = new Changes(options.database, handler, options.setup ?? [], keepMs)
+  const functions = options.on as unknown as Readonly<Record<string, (client: Client, event: Message) => unknown>>
+  return on(
+    options.events,
+    {
+      name: handler,
+      ...(options.key !== undefined && { key: options.key as never }),
+      retry: byError([{ on: TablesUnavailableError, use: untilItCan }], options.retry ?? exponential()),
+      onDeadLetter: options.onDeadLetter ?? 'park-key',
+      concurrency,
+    },
+    (event: Message, ctx) =>
+      changes.apply({ message: event, run: (client) => functions[event.type]?.(client, event) }, ctx),
+  )
+}
+
+/** Options after their types have done their work. */
+interface ErasedOptions {
+  readonly database?: Partial<TableDatabase<unknown>>
+  readonly events?: unknown
+  readonly on?: object
+  readonly setup?: unknown
+  readonly version?: unknown
+  readonly keep?: Duration
+}
+
+function checked(
+  name: string,
+  given: ErasedOptions | undefined,
+): { readonly version: number; readonly keepMs: number } {
+  const options = given ?? {}
+  const problems: OptionProblem[] = []
+  if (typeof name !== 'string' || !/^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$/.test(name)) {
+    problems.push({ option: 'name', problem: 'is other than 1 to 100 letters, digits, "_" and "-"' })
+  }
+  for (const option of Object.keys(options)) {
+    if (!viewOptions.has(option)) problems.push({ option, problem: 'is no option of tableView()' })
+  }
+  if (typeof options.database?.transact !== 'function') {
+    problems.push({ option: 'database', problem: 'is not what postgresTables() or sqliteTables() makes' })
+  }
+  const { version = 1, setup = [] } = options
+  if (!Number.isSafeInteger(version) || (version as number) < 1) {
+    problems.push({ option: 'version', problem: `is ${String(version)}, not a whole number from 1` })
+  }
+  if (!Array.isArray(setup) || !setup.every((statement) => typeof statement === 'string')) {
+    problems.push({ option: 'setup', problem: 'is no list of SQL statements' })
+  }
+  const events = Array.isArray(options.events) ? (options.events as readonly (AnyEventDefinition | undefined)[]) : []
+  if (events.length === 0 || events.some((definition) => typeof definition?.type !== 'string')) {
+    problems.push({ option: 'events', problem: 'is empty, or holds what is no event definition' })
+  }
+  const types = new Set(events.flatMap((definition) => definition?.type ?? []))
+  const functions = (options.on ?? {}) as Readonly<Record<string, unknown>>
+  for (const type of types) {
+    if (!Object.hasOwn(functions, type) || typeof functions[type] !== 'function') {
+      problems.push({ option: `on.${type}`, problem: 'is not a function' })
+    }
+  }
+  for (const type of Object.keys(functions)) {
+    if (!types.has(type)) problems.push({ option: `on.${type}`, problem: 'names no event of the view' })
+  }
+  let keepMs = keepMsMin
+  try {
+    keepMs = durationMs(options.keep ?? '7d')
+    if (keepMs < keepMsMin) problems.push({ option: 'keep', problem: `is ${keepMs} ms, less than 1 h` })
+  } catch (error) {
+    problems.push({ option: 'keep', problem: error instanceof MillraceError ? error.problem : String(error) })
+  }
+  if (problems.length > 0) throw new OptionsInvalidError(`table view ${JSON.stringify(name)}`, problems)
+  return { version: version as number, keepMs }
+}
