@@ -1,4 +1,4 @@
-import { ClosedError, sleep, type Timer } from '../kernel/index.ts'
+import { ClosedError, persist, sleep, type Timer } from '../kernel/index.ts'
 import { channels } from '../telemetry/index.ts'
 import { CaptureSession } from './capture-session.ts'
 import { CapturedTables, fullNameOf } from './captured-table.ts'
@@ -18,9 +18,7 @@ import { readServerLog, type ServerLog } from './server-log.ts'
 import { SeenTransactions, SnapshotReader } from './snapshot-reader.ts'
 
 /** How often a capture that stands by tries whether it is its turn. */
-const turnEveryMs = 500
-const retryMinMs = 100
-const retryMaxMs = 10_000
+const turnEveryMs = 1_000
 /** How often an idle server is asked how far it is, while somebody waits for it. */
 const lookEveryMs = 50
 
@@ -119,23 +117,15 @@ class RunningCapture implements Capture {
   }
 
   async #run(): Promise<void> {
-    let delayMs = retryMinMs
+    const { slot, clock } = this.#options
+    const onFailed = (thrown: unknown, pauseMs: number): void => {
+      const error = errorOf(thrown, slot)
+      if (isFinal(error)) throw error
+      // Who was replaced, or came second to a free slot, has only to wait for its turn again.
+      if (!(error instanceof CaptureReplacedError || isSlotBusy(error))) this.#tell(error, pauseMs)
+    }
     try {
-      while (!this.#end.signal.aborted) {
-        try {
-          await this.#work(() => {
-            delayMs = retryMinMs
-          })
-        } catch (thrown) {
-          if (this.#end.signal.aborted) break
-          const error = errorOf(thrown, this.#options.slot)
-          if (isFinal(error)) throw error
-          // Who was replaced, or came second to a free slot, has only to wait for its turn again.
-          if (!(error instanceof CaptureReplacedError || isSlotBusy(error))) this.#tell(error, delayMs)
-          await this.#nap(delayMs)
-          delayMs = Math.min(retryMaxMs, delayMs * 2)
-        }
-      }
+      await persist((onProgress) => this.#work(onProgress), { clock, signal: this.#end.signal, onFailed })
       this.#finish(new ClosedError('The capture'))
     } catch (error) {
       this.#tell(error, null)
@@ -181,7 +171,7 @@ class RunningCapture implements Capture {
   }
 
   async #stream(client: PgClient, link: ReplicationLink, log: ServerLog, onProgress: () => void): Promise<void> {
-    const { slot, publication, engine, topicOf, source, clock, publish } = this.#options
+    const { slot, publication, engine, topicOf, source, clock, publish, commit } = this.#options
     // Only now: who had the slot before may have committed until then.
     const place = await Place.load(engine, slot, clock)
     const state = await checkSlot(client, slot, async () => place)
@@ -196,7 +186,7 @@ class RunningCapture implements Capture {
       this.#lookAround()
     }
     const publisher = new Publisher({
-      engine,
+      commit,
       slot,
       log,
       place,

@@ -26,7 +26,7 @@ export {
 } from './errors.ts'
 export type { CaptureOptions, CapturePlace } from './options.ts'
 export type { CaptureConnection } from './pg-client.ts'
-export { forgetCapture, hasCapturePlace } from './place.ts'
+export { forgetCapture } from './place.ts'
 export {
   type CaptureDescription,
   type CreateCaptureOptions,

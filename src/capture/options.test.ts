@@ -17,6 +17,7 @@ describe('options of a capture', () => {
     [{ topic: 7 }, 'topic'],
     [{ publish: 7 }, 'publish'],
     [{ publish: () => [], topic: 'orders' }, 'topic'],
+    [{ commit: 7 }, 'commit'],
     [{ snapshot: 'yes' }, 'snapshot'],
     [{ heartbeat: '1ms' }, 'heartbeat'],
     [{ heartbeat: '1h' }, 'heartbeat'],

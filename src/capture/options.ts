@@ -1,4 +1,4 @@
-import type { Engine } from '../engine/index.ts'
+import type { CommitOutcome, Engine, WriteBatch } from '../engine/index.ts'
 import { type Clock, type Duration, durationMs, type OptionProblem, systemClock } from '../kernel/index.ts'
 import type { TopicOfTable } from './captured-table.ts'
 import type { PublishChange } from './change-events.ts'
@@ -27,6 +27,11 @@ export interface CaptureOptions extends CapturePlace {
    * should be the same each time, ids included. Of truncated and altered tables nothing is published then.
    */
   readonly publish?: PublishChange
+  /**
+   * Makes the commits, in the place of `engine.commit`, whose answer it gives back: so that a caller's own state goes along with
+   * what {@link CaptureOptions.publish} brought. It calls `engine.commit` before it waits for anything, so that commits keep their order.
+   */
+  readonly commit?: (batch: WriteBatch) => Promise<CommitOutcome>
   /** Whether rows that are there already are published too, as events `found`. Default true. */
   readonly snapshot?: boolean
   /** How often the server learns how far an idle capture is, 100 ms to 30 s. Default `'10s'`. */
@@ -50,13 +55,14 @@ export interface ResolvedCaptureOptions extends ResolvedPlace {
   /** `undefined`: there are no events of tables. */
   readonly topicOf: TopicOfTable | undefined
   readonly publish: PublishChange | undefined
+  readonly commit: (batch: WriteBatch) => Promise<CommitOutcome>
   readonly snapshot: boolean
   readonly heartbeatMs: number
   readonly source: string
   readonly clock: Clock
 }
 
-const others = ['engine', 'topic', 'publish', 'snapshot', 'heartbeat', 'source', 'clock']
+const others = ['engine', 'topic', 'publish', 'commit', 'snapshot', 'heartbeat', 'source', 'clock']
 const placeOptions = ['connection', 'slot', 'publication']
 const slotPattern = /^[a-z0-9_]{1,63}$/
 const nameBytesMax = 63
@@ -68,13 +74,14 @@ export function resolveCaptureOptions(options: CaptureOptions): ResolvedCaptureO
   const subject = 'captureChanges()'
   const problems = placeProblems(subject, options, others)
   const { engine, topic = plainTopic, snapshot = true, clock = systemClock } = options
-  const { source = `/capture/${options.slot}`, publish } = options
+  const { source = `/capture/${options.slot}`, publish, commit = (batch) => engine.commit(batch) } = options
   if (typeof engine?.commit !== 'function') problems.push({ option: 'engine', problem: 'is no open engine' })
   if (typeof topic !== 'string' && typeof topic !== 'function') {
     problems.push({ option: 'topic', problem: 'is neither a name nor a function' })
   }
   if (publish !== undefined && typeof publish !== 'function')
     problems.push({ option: 'publish', problem: 'is no function' })
+  if (typeof commit !== 'function') problems.push({ option: 'commit', problem: 'is no function' })
   if (publish !== undefined && options.topic !== undefined) {
     problems.push({ option: 'topic', problem: 'is for events of tables, which publish replaces' })
   }
@@ -84,7 +91,7 @@ export function resolveCaptureOptions(options: CaptureOptions): ResolvedCaptureO
   refuseOptions(subject, problems)
   const topicOf = typeof topic === 'string' ? () => topic : topic
   const ways = publish === undefined ? { topicOf, publish } : { topicOf: undefined, publish }
-  return { ...placeOf(options), engine, ...ways, snapshot, heartbeatMs, source, clock }
+  return { ...placeOf(options), engine, ...ways, commit, snapshot, heartbeatMs, source, clock }
 }
 
 /** @throws OptionsInvalidError naming every bad option */

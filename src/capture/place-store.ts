@@ -1,4 +1,4 @@
-import type { Engine, PublishWrite, StateWrite } from '../engine/index.ts'
+import { commitsStateWithTopics, type Engine, type PublishWrite, type StateWrite } from '../engine/index.ts'
 import { frozenJson, type Json } from '../kernel/index.ts'
 import { type Message, sealMessage } from '../message/index.ts'
 
@@ -26,10 +26,11 @@ export interface PlaceStore {
 
 /** As state where the engine commits that together with topics; else in topics of its own. */
 export function placeStoreOf(engine: Engine, slot: string): PlaceStore {
-  const { atomic, ownedState } = engine.capabilities
-  const keepsState = atomic.some((kinds) => kinds.includes('topics') && kinds.includes('state'))
+  const { capabilities } = engine
   // State that lives with a claimed partition is none for somebody who claims nothing.
-  return keepsState && ownedState !== true ? new StatePlaceStore(engine, slot) : new TopicPlaceStore(engine, slot)
+  return commitsStateWithTopics(capabilities) && capabilities.ownedState !== true
+    ? new StatePlaceStore(engine, slot)
+    : new TopicPlaceStore(engine, slot)
 }
 
 const namespace = 'capture'

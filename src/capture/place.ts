@@ -104,19 +104,6 @@ export class Place {
 }
 
 /**
- * Whether an engine knows how far the capture of a slot is: whether it has ever run, and was not forgotten.
- *
- * @throws what the engine throws
- * @example
- * ```ts
- * if (!(await hasCapturePlace(engine, 'shop'))) console.log('It will begin with a snapshot.')
- * ```
- */
-export async function hasCapturePlace(engine: Engine, slot: string): Promise<boolean> {
-  return (await placeStoreOf(engine, slot).load()).place !== undefined
-}
-
-/**
  * Forgets how far the capture of a slot was: the next one begins anew, with a snapshot. Call it while nobody captures.
  *
  * @throws what the engine throws

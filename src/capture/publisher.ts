@@ -1,4 +1,4 @@
-import type { Engine, PublishWrite, WriteBatch } from '../engine/index.ts'
+import type { CommitOutcome, PublishWrite, WriteBatch } from '../engine/index.ts'
 import type { Clock } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
 import { channels } from '../telemetry/index.ts'
@@ -16,7 +16,7 @@ const inFlightMax = 2
 
 /** What a publisher works with. */
 export interface PublisherParts {
-  readonly engine: Engine
+  readonly commit: (batch: WriteBatch) => Promise<CommitOutcome>
   readonly slot: string
   /** In which positions are. */
   readonly log: ServerLog
@@ -87,7 +87,7 @@ export class Publisher implements EventSink {
    * one of them is thrown by a later call.
    */
   async flush(position: Position): Promise<void> {
-    const { engine, place, log, clock } = this.#parts
+    const { place, log, clock } = this.#parts
     const most = place.isFenced ? inFlightMax : 1
     while (this.#inFlight.size >= most) await Promise.race(this.#inFlight)
     this.#throwFailure()
@@ -99,7 +99,7 @@ export class Publisher implements EventSink {
     this.#messageCount = 0
     this.#bytes = 0
     const startMs = clock.monotonicMs()
-    const commit = engine
+    const commit = this.#parts
       .commit(batch)
       .then((outcome) => {
         if (!outcome.ok) throw new CaptureReplacedError(this.#parts.slot)

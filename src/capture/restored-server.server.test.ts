@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { type PostgresConnection, type RunningServer, startServer, stopServer } from '../../scripts/servers/index.ts'
 import { embedded } from '../embedded/index.ts'
-import { CapturedDatabase, folded, serversWanted } from './captured-database.test-support.ts'
+import { CapturedDatabase, folded, serversWanted, until } from './captured-database.test-support.ts'
 import { captureChanges } from './index.ts'
 
 /** Lets the server recover as one that is promoted does: its log goes on in another timeline. */
@@ -24,6 +24,10 @@ describe.skipIf(!serversWanted)('a server that comes back as it was before', { t
       await server.nodes[0]?.stop()
       change()
       await startServer('postgres', place)
+      // It answers before it has recovered.
+      const isRecovering = async (): Promise<unknown> =>
+        (await superuser.run('SELECT pg_is_in_recovery() AS still'))[0]?.['still']
+      await until(async () => (await isRecovering()) === false)
     }
     const server = await startServer('postgres', place)
     await using superuser = await CapturedDatabase.open('superuser', server.connection.superuserUrl)

@@ -43,3 +43,17 @@ export interface Capabilities {
     readonly delivery: 'exactly-once' | 'at-least-once'
   }
 }
+
+/**
+ * Whether one commit may hold messages together with state, so that both are real or neither. Where the engine is two, the messages
+ * then go through its outbox.
+ *
+ * @example
+ * ```ts
+ * commitsStateWithTopics(engine.capabilities) // true for embedded() and postgres()
+ * ```
+ */
+export function commitsStateWithTopics({ keeps, atomic, bridge }: Capabilities): boolean {
+  if (bridge !== undefined) return keeps.includes('state')
+  return atomic.some((kinds) => kinds.includes('topics') && kinds.includes('state'))
+}

@@ -2,7 +2,7 @@
  * The engine port: what every engine keeps and how it commits.
  * @module
  */
-export type { Capabilities, Kept } from './capabilities.ts'
+export { type Capabilities, commitsStateWithTopics, type Kept } from './capabilities.ts'
 export type { Engine, EngineEnvironment, EngineSource } from './engine.ts'
 export {
   ArgumentInvalidError,

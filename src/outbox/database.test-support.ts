@@ -43,6 +43,16 @@ export class TestDatabase implements AsyncDisposable {
     }
   }
 
+  /** Cuts the relay that works on the outbox of a schema. */
+  async cutRelay(schema: string): Promise<void> {
+    await this.pool.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_locks, (SELECT hashtextextended('millrace relays outbox ' ||
+          substring(obj_description(to_regclass($1), 'pg_class') FROM 'id (.*)$'), 0) AS key) AS lock
+        WHERE locktype = 'advisory' AND ((classid::bigint << 32) | objid::bigint) = key`,
+      [`"${schema}".millrace_outbox`],
+    )
+  }
+
   async rows(text: string, values: unknown[] = []): Promise<readonly Record<string, unknown>[]> {
     return (await this.pool.query(text, values)).rows as Record<string, unknown>[]
   }

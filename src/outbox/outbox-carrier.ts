@@ -2,7 +2,7 @@ import { MillraceError } from '../kernel/index.ts'
 import { channels } from '../telemetry/index.ts'
 import { OutboxRelayReplacedError, OutboxRowRefusedError } from './errors.ts'
 import { type OutboxRow, writesOf } from './outbox-row.ts'
-import { markOf, RelayLedger } from './relay-ledger.ts'
+import { markOf, type RelayLedger } from './relay-ledger.ts'
 import type { ResolvedRelayOptions } from './relay-options.ts'
 import type { RelaySession } from './relay-session.ts'
 
@@ -10,12 +10,18 @@ import type { RelaySession } from './relay-session.ts'
 const batchBytesMax = 4 * 1024 * 1024
 
 /** What an engine says of a message, or of a topic, that it will never take. */
-export const finalCodes: ReadonlySet<string> = new Set([
+const finalCodes: ReadonlySet<string> = new Set([
   'RECORD_TOO_LARGE',
   'RECORD_ARGUMENT_INVALID',
   'ARGUMENT_INVALID',
   'TOPIC_NAME_INVALID',
+  'COMPACTED_WITHOUT_KEY',
 ])
+
+/** Whether an error is about what is published, and not about the way to the engine. */
+export function isRefusal(error: unknown): error is MillraceError<string, object> {
+  return error instanceof MillraceError && finalCodes.has(error.code)
+}
 
 /** Topics that are there, and those that there can never be, with the reason. They outlast a session. */
 export type KnownTopics = Map<string, MillraceError<string, object> | undefined>
@@ -27,20 +33,25 @@ export class OutboxCarrier {
   readonly #ledger: RelayLedger | undefined
   readonly #topics: KnownTopics
 
-  constructor(options: ResolvedRelayOptions, session: RelaySession, topics: KnownTopics) {
+  constructor(
+    options: ResolvedRelayOptions,
+    session: RelaySession,
+    ledger: RelayLedger | undefined,
+    topics: KnownTopics,
+  ) {
     this.#options = options
     this.#session = session
-    this.#ledger = RelayLedger.of(options.engine, session.tableId)
+    this.#ledger = ledger
     this.#topics = topics
   }
 
-  /** Of a batch that was published, but not cleared, by whoever worked before. */
+  /** What was published, but not cleared, by whoever worked before. */
   async clearLast(): Promise<void> {
-    const last = await this.#ledger?.load()
-    if (last === undefined) return
-    const rows = await this.#session.readAgain(last.rows)
-    // After a restore of the database other rows may stand under these ids.
-    if (rows.length > 0 && markOf(rows).digest === last.digest) await this.#clear(rows)
+    for (const last of (await this.#ledger?.load()) ?? []) {
+      const rows = await this.#session.readAgain(last.rows)
+      // After a restore of the database other rows may stand under these ids.
+      if (rows.length > 0 && markOf(rows).digest === last.digest) await this.#clear(rows)
+    }
   }
 
   /** Publishes the first rows that wait; tells how many it looked at. */
@@ -62,12 +73,12 @@ export class OutboxCarrier {
   async #publish(rows: readonly OutboxRow[]): Promise<void> {
     const startMs = this.#options.clock.monotonicMs()
     try {
-      const state = this.#ledger === undefined ? {} : { state: [this.#ledger.write(rows)] }
+      const state = this.#ledger === undefined ? {} : { state: [this.#ledger.write([markOf(rows)])] }
       const outcome = await this.#options.engine.commit({ publish: writesOf(rows), ...state })
       if (!outcome.ok) throw new OutboxRelayReplacedError(this.#options.name.shown)
       this.#ledger?.advance()
     } catch (error) {
-      if (!(error instanceof MillraceError && finalCodes.has(error.code))) throw error
+      if (!isRefusal(error)) throw error
       const [row] = rows
       if (rows.length === 1 && row !== undefined) {
         await this.#setAside(row, error)
@@ -107,7 +118,7 @@ export class OutboxCarrier {
         await this.#options.engine.topics.ensure(topic)
         this.#topics.set(topic, undefined)
       } catch (error) {
-        if (!(error instanceof MillraceError && finalCodes.has(error.code))) throw error
+        if (!isRefusal(error)) throw error
         this.#topics.set(topic, error)
       }
     }

@@ -171,9 +171,7 @@ describe.skipIf(!serversWanted)('an outbox in a database of the user', { timeout
       commit: async (batch: Parameters<Engine['commit']>[0]) => {
         const outcome = await engine.commit(batch)
         if (cuts++ < 5) {
-          await database.pool.query(
-            `SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND pid <> pg_backend_pid()`,
-          )
+          await database.cutRelay(schema)
         }
         return outcome
       },

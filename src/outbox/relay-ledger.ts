@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { Engine, StateWrite } from '../engine/index.ts'
+import { commitsStateWithTopics, type Engine, type StateWrite } from '../engine/index.ts'
 import { InvariantError } from '../kernel/index.ts'
 import type { OutboxRow } from './outbox-row.ts'
 
@@ -14,9 +14,9 @@ export interface BatchMark {
 }
 
 /**
- * Notes in the target engine, in the commit that brings a batch, which rows it is made of. They are cleared from the outbox
- * before the next batch, so whoever takes over has at most this one to clear. Two relays that believe to be the active one
- * expect the same revision, and one of them is refused.
+ * Notes in the target engine, in the commit that brings a batch, which rows it is made of, and which ones of the batches before were
+ * not cleared from the outbox yet: whoever takes over clears them. Two relays that believe to be the active one, of whatever kind, expect
+ * the same revision, and one of them is refused.
  */
 export class RelayLedger {
   readonly #engine: Engine
@@ -30,28 +30,27 @@ export class RelayLedger {
 
   /** `undefined`: the engine does not commit messages and state together. */
   static of(engine: Engine, tableId: string): RelayLedger | undefined {
-    const isAble = engine.capabilities.atomic.some((domain) => domain.includes('topics') && domain.includes('state'))
-    return isAble ? new RelayLedger(engine, tableId) : undefined
+    return commitsStateWithTopics(engine.capabilities) ? new RelayLedger(engine, tableId) : undefined
   }
 
-  /** The batch that was brought last, by whatever relay. */
-  async load(): Promise<BatchMark | undefined> {
+  /** The batches that were brought last, by whatever relay. */
+  async load(): Promise<readonly BatchMark[]> {
     const entry = await this.#engine.state.get(namespace, this.#key)
     this.#revision = entry?.revision ?? 0
-    if (entry === undefined) return undefined
-    const mark = entry.value as unknown as BatchMark
-    if (!Array.isArray(mark.rows)) throw new InvariantError(`the place of outbox ${this.#key} is a batch`)
-    return mark
+    if (entry === undefined) return []
+    const { batches } = entry.value as unknown as { readonly batches: readonly BatchMark[] }
+    const list: unknown = batches
+    if (!Array.isArray(list)) throw new InvariantError(`the place of outbox ${this.#key} is a list of batches`)
+    return batches
   }
 
-  /** What to commit along with a batch. */
-  write(rows: readonly OutboxRow[]): StateWrite {
-    const { rows: ranges, digest } = markOf(rows)
-    const value = { rows: ranges, digest }
+  /** What to commit along with a batch: its mark, after those of batches that may not be cleared. */
+  write(batches: readonly BatchMark[]): StateWrite {
+    const value = { batches: batches.map(({ rows, digest }) => ({ rows, digest })) }
     return { kind: 'set', namespace, key: this.#key, value, expectedRevision: this.#revision }
   }
 
-  /** The commit was made. */
+  /** The commit was made, or is under way before the next one. */
   advance(): void {
     this.#revision++
   }

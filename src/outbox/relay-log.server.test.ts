@@ -5,14 +5,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { createCapture, dropCapture } from '../capture/index.ts'
+import { createCapture, describeCapture, dropCapture } from '../capture/index.ts'
 import { embedded } from '../embedded/index.ts'
 import type { Engine } from '../engine/index.ts'
 import { SeededRandom, sleep, systemClock, systemRandom } from '../kernel/index.ts'
 import { event } from '../message/index.ts'
+import { RecordTooLargeError } from '../record/index.ts'
 import { channels, type RelayFailedReport } from '../telemetry/index.ts'
 import { serversWanted, TestDatabase } from './database.test-support.ts'
-import { createOutbox, type LogRelayOptions, outbox, relayOutbox, relayOutboxLog } from './index.ts'
+import { createOutbox, type LogRelayOptions, outbox, type RelayPool, relayOutbox, relayOutboxLog } from './index.ts'
 
 const Counted = event('LogCounted', {
   topic: 'log-counts',
@@ -110,6 +111,105 @@ describe.skipIf(!serversWanted)('an outbox that is read from the log', { timeout
     expect(await byKey(engine)).toEqual({ k: [0, 1, 2, 3, 4] })
   })
 
+  it('loses nothing that is put in while its slot is being made', async () => {
+    const slow = await database.pool.connect()
+    await slow.query('BEGIN')
+    await outbox(slow, { schema }).publish(counted(3))
+    const made = setUp()
+    await until(async () => (await describeCapture({ connection: database.url, slot })).slot?.confirmedLsn === null)
+    await put(0)
+    await using _running = relay()
+    // Long enough for a relay that does not wait for the slot.
+    await sleep(500, systemClock)
+    await put(1)
+    await slow.query('COMMIT')
+    slow.release()
+    await made
+    await put(2)
+    await until(async () => (await waiting()) === 0)
+    expect((await byKey(engine))['k']?.toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3])
+  })
+
+  it('takes what just fits, and goes by what the engine says of a record', async () => {
+    await engine.topics.create('log-counts', { recordBytesMax: 20_000 })
+    await setUp()
+    let failures = 0
+    const choosy: Engine = Object.assign(Object.create(engine) as Engine, {
+      topics: engine.topics,
+      state: engine.state,
+      capabilities: engine.capabilities,
+      commit: async (batch: Parameters<Engine['commit']>[0]) => {
+        const numbers = (batch.publish ?? []).flatMap(({ messages = [] }) =>
+          messages.map(({ data }) => (data as { n: number }).n),
+        )
+        if (numbers.includes(5) && failures++ < 3) throw new TypeError('the connection is gone')
+        if (numbers.includes(3)) throw new RecordTooLargeError(1, 0)
+        return engine.commit(batch)
+      },
+    })
+    await using _running = relay({ engine: choosy })
+    await until(async () => (await describeCapture({ connection: database.url, slot })).slot?.isActive === true)
+    await put(0)
+    await outbox(database.pool, { schema }).publish(counted(1, 'k', 'x'.repeat(19_000)))
+    await put(2)
+    await put(3, 4)
+    await until(async () => (await waiting()) === 1)
+    await put(5)
+    await until(async () => (await waiting()) === 1 && failures > 3)
+    const rows = await database.rows(`SELECT message, refusal FROM ${table()}`)
+    expect(rows).toMatchObject([
+      { message: expect.stringMatching(/"n":3\b/), refusal: expect.stringMatching(/^RECORD_TOO_LARGE: /) },
+    ])
+    expect(await byKey(engine)).toEqual({ k: [0, 1, 2, 4, 5] })
+  })
+
+  it('is published to an engine that cannot note what was, and not again after the relay was closed', async () => {
+    await setUp()
+    const plain: Engine = Object.assign(Object.create(engine) as Engine, {
+      topics: engine.topics,
+      capabilities: { ...engine.capabilities, atomic: [['topics', 'progress']] },
+      commit: (batch: Parameters<Engine['commit']>[0]) => engine.commit(batch),
+    })
+    for (let turn = 0; turn < 3; turn++) {
+      const running = relay({ engine: plain })
+      await put(...upTo(10, turn * 20))
+      const count = (turn + 1) * 20
+      await put(...upTo(10, count - 10))
+      await until(async () => (await byKey(engine))['k']?.length === count)
+      await running.close()
+      expect(await waiting()).toBe(0)
+    }
+    expect(await byKey(engine)).toEqual({ k: upTo(60) })
+    expect(await engine.state.count('outbox-relay')).toBe(0)
+  })
+
+  it('is not looked at while nothing is put in', async () => {
+    await setUp()
+    const statements: string[] = []
+    const pool: RelayPool = {
+      connect: async () => {
+        const client = await database.pool.connect()
+        return {
+          query: (text, values) => {
+            statements.push(text)
+            return client.query(text, values)
+          },
+          on: (name, listener) => client.on(name, listener),
+          release: (destroy) => client.release(destroy),
+        }
+      },
+    }
+    await using _running = relay({ pool })
+    await put(0)
+    await until(async () => (await waiting()) === 0)
+    const seen = statements.length
+    await sleep(1_500, systemClock)
+    expect(statements.slice(seen).filter((text) => text.includes('millrace_outbox'))).toEqual([])
+    await put(1)
+    await until(async () => (await waiting()) === 0)
+    expect(await byKey(engine)).toEqual({ k: [0, 1] })
+  })
+
   it('sets aside what a topic never takes, and publishes what was mended', async () => {
     await engine.topics.create('log-counts', { recordBytesMax: 20_000 })
     await engine.topics.create('compacted', { cleanup: 'compact' })
@@ -156,29 +256,68 @@ describe.skipIf(!serversWanted)('an outbox that is read from the log', { timeout
     expect(await byKey(engine)).toEqual({ k: [0, 1, 2, 3] })
   })
 
-  it('loses and repeats nothing when connections are cut and its process is killed, again and again', async () => {
+  it('is repeated by neither kind of relay when one of the other kind is gone before it could clear', async () => {
+    await setUp()
+    let isGone = false
+    const cutting: Engine = Object.assign(Object.create(engine) as Engine, {
+      topics: engine.topics,
+      state: engine.state,
+      capabilities: engine.capabilities,
+      commit: async (batch: Parameters<Engine['commit']>[0]) => {
+        const outcome = await engine.commit(batch)
+        if (!isGone && batch.publish?.some(({ topic }) => topic === 'log-counts')) {
+          isGone = true
+          await database.cutRelay(schema)
+        }
+        return outcome
+      },
+    })
+    const mortal: RelayPool = {
+      connect: () => (isGone ? Promise.reject(new TypeError('gone')) : database.pool.connect()),
+    }
+    const polling = (over: Partial<LogRelayOptions>) =>
+      relayOutbox({ pool: database.pool, engine, schema, poll: '5ms', ...over })
+    for (let turn = 0; turn < 4; turn++) {
+      const [first, second] = turn % 2 === 0 ? [relay, polling] : [polling, relay]
+      isGone = false
+      const working = first({ engine: cutting, pool: mortal })
+      await put(...upTo(5, turn * 10))
+      await until(() => isGone)
+      const other = second({})
+      await put(...upTo(5, turn * 10 + 5))
+      await until(async () => (await waiting()) === 0)
+      await working.close()
+      await other.close()
+    }
+    expect(await byKey(engine)).toEqual({ k: upTo(40) })
+  })
+
+  it('loses and repeats nothing when connections are cut and processes killed, of relays of both kinds in turn', async () => {
     await setUp()
     const folder = mkdtempSync(join(tmpdir(), 'millrace-outbox-log-'))
     const path = join(folder, 'target.db')
     const script = join(import.meta.dirname, 'fixtures', 'relay-process.ts')
     const random = new SeededRandom(systemRandom.nextUint32())
     process.stderr.write(`Seed of the kills: ${random.seed}\n`)
-    const total = 3_000
+    let total = 0
+    let isDone = false
     const publishing = (async () => {
-      for (let n = 0; n < total; n += 10) await put(...upTo(10, n))
+      for (; !isDone; total += 10) await put(...upTo(10, total))
     })()
-    for (let round = 0; round < 5; round++) {
-      const child = spawn(process.execPath, [script, database.url, schema, path, slot], {
+    for (let round = 0; round < 6; round++) {
+      const kind = random.nextFloat() < 0.6 ? [slot] : []
+      const child = spawn(process.execPath, [script, database.url, schema, path, ...kind], {
         stdio: ['ignore', 'pipe', 'inherit'],
       })
       const exit = once(child, 'exit')
       await once(child.stdout, 'data')
       await sleep(100 + random.nextFloat() * 500, systemClock)
-      await cut()
-      await sleep(random.nextFloat() * 500, systemClock)
+      if (random.nextFloat() < 0.3) await cut()
+      await sleep(random.nextFloat() * 300, systemClock)
       child.kill('SIGKILL')
       await exit
     }
+    isDone = true
     await publishing
     const file = await embedded({ path }).open()
     const last = relay({ engine: file })

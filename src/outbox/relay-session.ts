@@ -25,14 +25,6 @@ interface FloorMark {
   readonly tx: bigint
 }
 
-/** A row that waits, as far as it takes to clear it. */
-export interface WaitingRow {
-  readonly id: string
-  readonly topic: string
-  readonly bytes: number
-  readonly isKeyed: boolean
-}
-
 /** How often the whole table is looked through, for rows that came back by a restore or a reset of its sequence. */
 const fullLookEveryMs = 10_000
 
@@ -50,6 +42,7 @@ export class RelaySession {
   #mark: FloorMark | undefined
   #lookedMs: number
   #snapshot = ''
+  readonly #lost = Promise.withResolvers<never>()
 
   private constructor(connection: RelayConnection, name: TableName, clock: Clock, id: string) {
     this.#connection = connection
@@ -57,6 +50,9 @@ export class RelaySession {
     this.#clock = clock
     this.tableId = id
     this.#lookedMs = clock.monotonicMs()
+    // Who does not wait for it finds out by the next statement.
+    this.#lost.promise.catch(() => undefined)
+    connection.on('error', this.#lost.reject)
   }
 
   /** @throws OutboxTableMissingError, OutboxTableNewerError, OutboxDatabaseSilentError, and what the client throws */
@@ -79,6 +75,11 @@ export class RelaySession {
   /** Which transactions {@link read} last saw (`pg_snapshot`). */
   get lastSnapshot(): string {
     return this.#snapshot
+  }
+
+  /** Rejects once the connection is gone, and with it the lock. */
+  get lost(): Promise<never> {
+    return this.#lost.promise
   }
 
   /** Takes the lock of the outbox, unless another relay has it. */
@@ -127,13 +128,6 @@ export class RelaySession {
     return this.#rows(text, [ranges.map(([from]) => from), ranges.map(([, to]) => to)])
   }
 
-  /** The first rows that wait, without their messages; `bytes`: of key and message. */
-  waiting(rowsMax: number): Promise<readonly WaitingRow[]> {
-    const text = `SELECT id, topic, octet_length(message) + coalesce(octet_length(key), 0) AS bytes, key IS NOT NULL AS "isKeyed" FROM ${this.#name.sql}
-      WHERE sent_at IS NULL AND refusal IS NULL ORDER BY id LIMIT $1::integer`
-    return this.#rows(text, [rowsMax])
-  }
-
   /** The message of a row; `undefined`: it is gone. */
   async message(id: string): Promise<string | undefined> {
     const text = `SELECT message FROM ${this.#name.sql} WHERE id = $1::bigint`
@@ -141,11 +135,17 @@ export class RelaySession {
     return row?.message
   }
 
-  /** Whether a snapshot sees a transaction. */
-  async sees(snapshot: string, transaction: string): Promise<boolean> {
-    const text = 'SELECT pg_visible_in_snapshot($1::xid8, $2::pg_snapshot) AS sees'
-    const [row] = await this.#rows<{ readonly sees: boolean }>(text, [transaction, snapshot])
-    return row?.sees === true
+  /** Which transactions a statement sees now (`pg_snapshot`). */
+  async snapshot(): Promise<string> {
+    const [row] = await this.#rows<{ readonly snapshot: string }>('SELECT pg_current_snapshot()::text AS snapshot', [])
+    return row?.snapshot ?? ''
+  }
+
+  /** Where the server's log ends, in bytes: whatever was seen before is in front of it. */
+  async logEnd(): Promise<bigint> {
+    const text = `SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::text AS "end"`
+    const [row] = await this.#rows<{ readonly end: string }>(text, [])
+    return BigInt(row?.end ?? 0)
   }
 
   /** Deletes rows that were sent, or marks them with the time. */

@@ -1,14 +1,13 @@
-import { ClosedError, sleep } from '../kernel/index.ts'
+import { ClosedError, persist, sleep } from '../kernel/index.ts'
 import { channels } from '../telemetry/index.ts'
 import { OutboxRelayReplacedError } from './errors.ts'
 import { type KnownTopics, OutboxCarrier } from './outbox-carrier.ts'
+import { RelayLedger } from './relay-ledger.ts'
 import { type RelayOptions, type ResolvedRelayOptions, resolveRelayOptions } from './relay-options.ts'
 import { RelaySession } from './relay-session.ts'
 
 /** How often a relay that stands by asks whether it is its turn. */
 const turnEveryMs = 1_000
-const retryMinMs = 100
-const retryMaxMs = 10_000
 /** Rows that were kept long enough are deleted so many at a time, and not more often than this. */
 const purgeRowsMax = 5_000
 const purgeEveryMs = 1_000
@@ -48,14 +47,18 @@ class Relay implements OutboxRelay {
   readonly #end = new AbortController()
   readonly #running: Promise<void>
   readonly #topics: KnownTopics = new Map()
-  #session: RelaySession | undefined
   #isWoken = false
   #wakeUp: () => void = () => undefined
   #purgedMs = Number.NEGATIVE_INFINITY
 
   constructor(options: ResolvedRelayOptions) {
     this.#options = options
-    this.#running = this.#run()
+    this.#running = persist((onProgress) => this.#work(onProgress), {
+      clock: options.clock,
+      signal: this.#end.signal,
+      // Who was replaced has only to wait for its turn again.
+      onFailed: (error, pauseMs) => error instanceof OutboxRelayReplacedError || this.#tell(error, pauseMs),
+    })
   }
 
   wake(): void {
@@ -72,40 +75,28 @@ class Relay implements OutboxRelay {
     await this.close()
   }
 
-  async #run(): Promise<void> {
-    let delayMs = retryMinMs
-    while (!this.#end.signal.aborted) {
-      try {
-        await this.#work(() => {
-          delayMs = retryMinMs
-        })
-      } catch (error) {
-        if (this.#end.signal.aborted) break
-        // Who was replaced has only to wait for its turn again.
-        if (!(error instanceof OutboxRelayReplacedError)) this.#tell(error, delayMs)
-        await this.#nap(delayMs)
-        delayMs = Math.min(retryMaxMs, delayMs * 2)
-      } finally {
-        this.#session?.close()
-        this.#session = undefined
+  /** One session, from its connection to the first thing that goes wrong. */
+  async #work(onProgress: () => void): Promise<void> {
+    const { pool, name, clock } = this.#options
+    const session = await RelaySession.open(pool, name, clock)
+    try {
+      while (!(await session.tryLock())) {
+        onProgress()
+        await this.#nap(turnEveryMs)
+        if (this.#end.signal.aborted) return
       }
+      await this.#carry(session, onProgress)
+    } finally {
+      session.close()
     }
   }
 
-  /** One session, from its connection to the first thing that goes wrong. */
-  async #work(onProgress: () => void): Promise<void> {
-    const { pool, name, clock, pollMs } = this.#options
-    const { signal } = this.#end
-    const session = await RelaySession.open(pool, name, clock)
-    this.#session = session
-    while (!(await session.tryLock())) {
-      onProgress()
-      await this.#nap(turnEveryMs)
-      if (signal.aborted) return
-    }
-    const carrier = new OutboxCarrier(this.#options, session, this.#topics)
+  async #carry(session: RelaySession, onProgress: () => void): Promise<void> {
+    const { engine, pollMs } = this.#options
+    const ledger = RelayLedger.of(engine, session.tableId)
+    const carrier = new OutboxCarrier(this.#options, session, ledger, this.#topics)
     await carrier.clearLast()
-    while (!signal.aborted) {
+    while (!this.#end.signal.aborted) {
       this.#isWoken = false
       const count = await carrier.carry()
       onProgress()
