@@ -84,6 +84,21 @@ export class UnconfirmedError extends MillraceError<'CLI_UNCONFIRMED', { readonl
   }
 }
 
+/** The progress of a copy of a view goes with its state, and is not moved by itself. */
+export class ViewGroupError extends MillraceError<
+  'CLI_VIEW_GROUP',
+  { readonly group: string; readonly view: string; readonly copy: string }
+> {
+  constructor(group: string, view: string, copy: string) {
+    super({
+      code: 'CLI_VIEW_GROUP',
+      problem: `Group ${group} is how far copy ${copy} of view ${view} is: moved by itself, the view would count events twice, or never.`,
+      remedy: `Build the view anew: millrace views rebuild ${view}.`,
+      details: { group, view, copy },
+    })
+  }
+}
+
 /** A file that would be written over. */
 export class TargetExistsError extends MillraceError<'CLI_TARGET_EXISTS', { readonly path: string }> {
   constructor(path: string) {

@@ -57,6 +57,7 @@ const byErrorCode: Readonly<Record<string, number>> = {
   FILE_LOCKED: exitCodes.locked,
   CLI_UNCONFIRMED: exitCodes.refused,
   CLI_TARGET_EXISTS: exitCodes.refused,
+  CLI_VIEW_GROUP: exitCodes.refused,
   GROUP_ACTIVE: exitCodes.refused,
   GUARANTEE_MISSING: exitCodes.refused,
   TOPIC_EXISTS: exitCodes.refused,

@@ -19,6 +19,7 @@ function counts(version: number): View<number> {
 /** A file with a version that is live, and one that is built beside it, but for some events. */
 async function ground(unseenCount = 0): Promise<{
   readonly run: (...args: string[]) => Promise<{ exitCode: number; stdout: string; stderr: string }>
+  readonly groups: (...args: string[]) => Promise<{ exitCode: number; stdout: string; stderr: string }>
   readonly start: (version: number) => Promise<void>
 }> {
   const { path, cwd } = await testFile()
@@ -37,7 +38,12 @@ async function ground(unseenCount = 0): Promise<{
     for (let n = 0; n < unseenCount; n++) await running.publish(OrderPlaced({ id: '7' }))
     await running.idle()
   }
-  return { run: (...args) => cli(['views', ...args, '--file', path], { cwd }), start }
+  const file = ['--file', path]
+  return {
+    run: (...args) => cli(['views', ...args, ...file], { cwd }),
+    groups: (...args) => cli(['groups', ...args, ...file], { cwd }),
+    start,
+  }
 }
 
 const rows = (stdout: string): string[][] =>
@@ -65,6 +71,20 @@ describe('millrace views, of their copies', () => {
       next: { copy: 'v2', eventsBehind: 2 },
       canary: 0,
     })
+  })
+
+  it('does not let their progress be moved without their state', async () => {
+    const { run, groups } = await ground()
+    for (const args of [
+      ['reset', 'shop.view:counts.v1', '--to', 'earliest', '--yes'],
+      ['delete', 'shop.view:counts.v2', '--yes'],
+    ]) {
+      const { exitCode, stderr } = await groups(...args)
+      expect(stderr).toContain('CLI_VIEW_GROUP')
+      expect(stderr).toContain('millrace views rebuild shop.counts')
+      expect(exitCode).toBe(6)
+    }
+    expect(rows((await run('status', 'counts')).stdout).map((row) => row[2])).toEqual(['30', '30'])
   })
 
   it('compares them', async () => {

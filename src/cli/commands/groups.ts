@@ -1,9 +1,10 @@
 import { type Command, Option } from 'commander'
+import { viewGroup } from '../../domain/index.ts'
 import type { EmbeddedEngine } from '../../embedded/index.ts'
 import { GroupUnknownError, PartitionUnknownError, TopicUnknownError } from '../../engine/index.ts'
 import { type ConfirmationOptions, confirm } from '../confirmation.ts'
 import { withEngine } from '../engine-file.ts'
-import { NotFoundError } from '../errors.ts'
+import { NotFoundError, ViewGroupError } from '../errors.ts'
 import { wholeNumber } from '../option-values.ts'
 import type { Column, Output } from '../output.ts'
 import { offsetOf, type Position, parsePosition, positionHelp, startOf } from '../positions.ts'
@@ -11,6 +12,7 @@ import type { Invocation, Session } from '../session.ts'
 import { counted, shown, shownAge } from '../text.ts'
 import { groupDescriptions, lagOf } from './group-tables.ts'
 import { existingGroup, existingTopic } from './named-things.ts'
+import { viewsOf } from './view-names.ts'
 
 interface ResetOptions extends ConfirmationOptions {
   readonly to: Position
@@ -154,6 +156,7 @@ async function reset(invocation: Invocation<ResetOptions>): Promise<void> {
   const group = args[0] as string
   const isDryRun = options.dryRun === true
   await withEngine(invocation, isDryRun ? 'read' : 'write', async (engine) => {
+    await refuseViewGroup(engine, group)
     const moves = await movesOf(engine, group, invocation)
     if (!output.isJson) await showMoves(output, moves)
     const again = moves.reduce((sum, { from, to }) => sum + Math.max(0, from - to), 0)
@@ -228,6 +231,7 @@ async function remove(invocation: Invocation<ConfirmationOptions>): Promise<void
   const isDryRun = options.dryRun === true
   await withEngine(invocation, isDryRun ? 'read' : 'write', async (engine) => {
     const { partitions } = lagOf(await existingGroup(engine, group))
+    await refuseViewGroup(engine, group)
     const what = `the progress of group ${shown(group)} on ${counted(partitions.length, 'partition')}`
     if (isDryRun) output.note(`Would forget ${what}.`)
     else {
@@ -237,4 +241,10 @@ async function remove(invocation: Invocation<ConfirmationOptions>): Promise<void
     }
     if (output.isJson) await output.document({ group, partitions, deleted: !isDryRun })
   })
+}
+
+/** @throws ViewGroupError `CLI_VIEW_GROUP` */
+async function refuseViewGroup(engine: EmbeddedEngine, group: string): Promise<void> {
+  const view = (await viewsOf(engine)).find((one) => viewGroup(one.app, one) === group)
+  if (view !== undefined) throw new ViewGroupError(group, `${view.app}.${view.name}`, view.copy)
 }
