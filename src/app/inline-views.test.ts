@@ -51,6 +51,39 @@ const shared = app('bank', { services, views: [total] })
 const forgetfulBank = app('bank', { services, views: [forgetful] })
 
 describe('inline views', () => {
+  it('fail a command that they cannot take in, and nothing else', async () => {
+    const fragile = view('fragile', {
+      events: [Deposited],
+      key: ({ data }) => data.id,
+      initial: 0,
+      on: {
+        Deposited: (sum, { data }) => {
+          if (data.amount === 13) throw new RangeError('not thirteen')
+          return sum + data.amount
+        },
+      },
+      inline: true,
+    })
+    await using engine = await memoryEngine()
+    await using running = await app('bank', { services, views: [balances, fragile] }).start({ engine })
+    await Promise.all(['a', 'b'].map((id) => running.ask(Open({ id }))))
+    const deposits = [1, 13, 2].flatMap((amount) => ['a', 'b'].map((id) => ({ id, amount: id === 'b' ? 1 : amount })))
+    const outcomes = await Promise.allSettled(deposits.map((data) => running.ask(Deposit(data))))
+    expect(outcomes.map(({ status }) => status)).toEqual([
+      'fulfilled',
+      'fulfilled',
+      'rejected',
+      'fulfilled',
+      'fulfilled',
+      'fulfilled',
+    ])
+    expect(await running.view(balances).get('a')).toBe(3)
+    expect(await running.view(fragile).get('a')).toBe(3)
+    expect([await running.view(fragile).get('b'), await running.deadLetters.count()]).toEqual([3, 0])
+    const amounts = await Array.fromAsync(engine.events.readStream('account/a'), ({ message }) => message.data)
+    expect(JSON.stringify(amounts)).not.toContain('13')
+  })
+
   it('show what was asked as soon as it is answered', async () => {
     await using engine = await memoryEngine()
     await using running = await bank.start({ engine })

@@ -43,6 +43,28 @@ async function poisoned(
   return { code: error.code, name: error.name }
 }
 
+describe('the schema of a state', () => {
+  it('fails the message whose state it refuses, and says what is kept of the others', async () => {
+    await using engine = await memoryEngine()
+    const small = z.object({ count: z.int().max(2), label: z.string().trim() })
+    const state = { initial: { count: 0, label: '' }, schema: small }
+    const handler = on(Placed, { name: 'counted', retry: none, state }, (_message, { count }) =>
+      set({ count: count + 1, label: `  ${count + 1} ` }),
+    )
+    await using running = await startHandlers([handler], { engine })
+    await running.publish(
+      [1, 2, 3].flatMap((n) => [Placed({ id: 'a', n }), ...(n < 3 ? [Placed({ id: 'b', n })] : [])]),
+    )
+    await running.idle()
+    const stateOf = async (key: string): Promise<unknown> =>
+      (await engine.state.get('state:test.s.counted', key))?.value
+    expect([await stateOf('a'), await stateOf('b')]).toEqual(Array(2).fill({ count: 2, label: '2' }))
+    expect((await running.deadLetters.list()).map(({ key, error }) => [key, error.code])).toEqual([
+      ['a', 'STATE_INVALID'],
+    ])
+  })
+})
+
 describe('one bad message never fails its neighbours', () => {
   it('that throws', async () => {
     const error = await poisoned(() => {

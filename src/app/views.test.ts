@@ -42,6 +42,38 @@ describe('views', () => {
     expect(await reader.count()).toBe(2)
   })
 
+  it.each([
+    ['wait behind an event on which it throws', undefined, 1, 3],
+    ['pass an event on which it throws, where it says so', 'continue', 2, 3],
+  ] as const)('%s', async (_what, onDeadLetter, before, after) => {
+    await using engine = await memoryEngine()
+    let isMended = false
+    const fragile = view('fragile', {
+      events: [Placed],
+      key: (event) => event.data.id,
+      initial: 0,
+      on: {
+        Placed: (count, { data }) => {
+          if (data.n === 2 && !isMended) throw new RangeError('two is too much')
+          return count + 1
+        },
+      },
+      ...(onDeadLetter !== undefined && { onDeadLetter }),
+    })
+    await using running = await app('test', { views: [fragile] }).start({ engine })
+    await running.publish([1, 2, 3].flatMap((n) => [Placed({ id: 'a', n }), Placed({ id: 'b', n: 10 + n })]))
+    await running.idle()
+    const reader = running.view(fragile)
+    expect([await reader.get('a'), await reader.get('b')]).toEqual([before, 3])
+    const letters = await running.deadLetters.list()
+    // No second attempt: the functions of a view are pure.
+    expect(letters.map(({ attempts, error }) => [attempts, error.message])).toEqual([[1, 'two is too much']])
+    isMended = true
+    await running.deadLetters.redrive('all')
+    await running.idle()
+    expect([await reader.get('a'), await running.deadLetters.count()]).toEqual([after, 0])
+  })
+
   it('can be watched', async () => {
     await using engine = await memoryEngine()
     await using running = await shop.start({ engine })

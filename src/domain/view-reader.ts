@@ -32,7 +32,8 @@ export interface ViewReader<State> {
   /**
    * Resolves when the view has taken in what a command led to, or what stands at these places, so that the next read shows it. At
    * once for an inline view. Where nobody could tell the places (through an outbox, or in a reply from another process),
-   * when it has taken in all that was published before the call.
+   * when it has taken in all that was published before the call. An event that became a dead letter, or waits behind one, counts
+   * as taken in: see `deadLetters`.
    *
    * @throws the reason of the signal, AppStoppedError `APP_STOPPED`
    */
