@@ -52,7 +52,7 @@ export class Peer implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#child.exitCode !== null) return
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null || !this.#child.connected) return
     const exited = new Promise((resolve) => this.#child.once('exit', resolve))
     this.#child.send('end')
     await exited

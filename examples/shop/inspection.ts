@@ -10,25 +10,33 @@ const pageSize = 1_000
 /** Orders that ordering still follows, or a saga conducts: neither confirmed nor cancelled. */
 export async function countOpenOrders({ engine }: RunningApp): Promise<number> {
   let count = await engine.state.count('state:shop.ordering.orders')
-  for await (const status of sagaStatuses(engine)) if (!endings.includes(status)) count += 1
+  for await (const { status } of sagas(engine)) if (!endings.includes(status)) count += 1
   return count
 }
 
-/** Whether a saga conducts an order, or waits until it tries something again; one that is parked waits for people. */
+/** Whether a saga will try something again by itself; one that is parked, or waits for an event, waits for others. */
 export async function isConducting({ engine }: RunningApp): Promise<boolean> {
-  for await (const status of sagaStatuses(engine)) if (!endings.includes(status) && status !== 'parked') return true
+  for await (const { status, wakeMs } of sagas(engine)) {
+    if (!endings.includes(status) && status !== 'parked' && wakeMs !== undefined) return true
+  }
   return false
 }
 
 const endings: readonly SagaStatus[] = ['completed', 'compensated']
 
-async function* sagaStatuses(engine: Engine): AsyncGenerator<SagaStatus> {
+/** What is read of an instance: how it stands, and when it does something by itself. */
+interface Conducted {
+  readonly status: SagaStatus
+  readonly wakeMs?: number
+}
+
+async function* sagas(engine: Engine): AsyncGenerator<Conducted> {
   for (let after: string | undefined; ; ) {
     const page = await engine.state.range('saga:shop.checkout', {
       limit: pageSize,
       ...(after !== undefined && { after }),
     })
-    for (const { value } of page) yield (value as unknown as { readonly status: SagaStatus }).status
+    for (const { value } of page) yield value as unknown as Conducted
     after = page.at(-1)?.key
     if (page.length < pageSize) return
   }

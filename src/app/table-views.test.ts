@@ -7,7 +7,8 @@ import { describe, expect, it } from 'vitest'
 import { embedded } from '../embedded/index.ts'
 import { SeededRandom, systemRandom } from '../kernel/index.ts'
 import { fixed, type Handler, none } from '../runtime/index.ts'
-import { sqliteTables, type TableViewOptions, tableView } from '../tables/index.ts'
+import { sqliteTables, TablesUnavailableError, type TableViewOptions, tableView } from '../tables/index.ts'
+import { channels } from '../telemetry/index.ts'
 import { Counted, countedView } from './counted-table.test-support.ts'
 import { app, type RunningApp, service } from './index.ts'
 
@@ -80,45 +81,89 @@ describe('a view in tables of SQLite', () => {
     }
   })
 
-  it.each<[string, TableViewOptions<readonly [typeof Counted], DatabaseSync>['on']['Counted'], string]>([
-    ['works on asynchronously', async (db) => db.exec('INSERT INTO seen VALUES (1)'), 'answered a promise'],
-    ['ends the transaction', (db) => db.exec('COMMIT'), 'ended the transaction'],
-  ])('refuses a function that %s', async (_what, change, reason) => {
+  it.each<[string, TableViewOptions<readonly [typeof Counted], DatabaseSync>['on']['Counted'], string, number]>([
+    ['works on asynchronously', async (db) => db.exec('INSERT INTO seen VALUES (1)'), 'answered a promise', 0],
+    ['ends the transaction', (db) => db.exec('COMMIT'), 'ended the transaction', 0],
+  ])('refuses a function that %s, each time', async (_what, change, reason, seenCount) => {
     using database = new DatabaseSync(':memory:')
     const view = tableView('wrong', {
       database: sqliteTables(database),
       events: [Counted],
       setup: ['CREATE TABLE seen (id TEXT)'],
       on: { Counted: change },
-      retry: fixed({ delay: '1ms', max: 1 }),
+      retry: fixed({ delay: '1ms', max: 3 }),
+    })
+    await using running = await start([view])
+    await running.publish(['a', 'b'].map((key) => Counted({ key, id: key })))
+    await running.idle()
+    const letters = await running.deadLetters.list()
+    expect(letters.map(({ attempts, error }) => [attempts, error.code])).toEqual(
+      Array(2).fill([3, 'TABLE_CHANGE_INVALID']),
+    )
+    expect(letters[0]?.error.message).toContain(reason)
+    expect(idsIn(database)).toBe(seenCount)
+  })
+
+  it('does not count attempts at a database that cannot against an event', async () => {
+    using database = new DatabaseSync(':memory:')
+    const tables = sqliteTables(database)
+    let awayCount = 8
+    let failCount = 2
+    const view = tableView('patient', {
+      database: {
+        ...tables,
+        name: tables.name,
+        prepare: (setup) => tables.prepare(setup),
+        prune: async () => false,
+        transact: async (handler, changes) => {
+          if (awayCount-- > 0) throw new TablesUnavailableError('it', { cause: new Error('away') })
+          return tables.transact(handler, changes)
+        },
+      },
+      events: [Counted],
+      on: {
+        Counted: () => {
+          if (failCount-- > 0) throw new RangeError('not yet')
+        },
+      },
+      retry: fixed({ delay: '1ms', max: 3 }),
     })
     await using running = await start([view])
     await running.publish(Counted({ key: 'a', id: '1' }))
     await running.idle()
-    const [letter] = await running.deadLetters.list()
-    expect(letter?.error).toMatchObject({ code: 'TABLE_CHANGE_INVALID', message: expect.stringContaining(reason) })
-    expect(idsIn(database)).toBe(0)
+    expect([awayCount < 0, failCount < 0, await running.deadLetters.count()]).toEqual([true, true, 0])
   })
 
-  it('refuses a database that may forget', async () => {
+  it('applies nothing to a database that may forget, until it may not', async () => {
     using database = new DatabaseSync(':memory:')
     database.exec('PRAGMA synchronous = NORMAL')
-    await using running = await start([{ ...countedView(sqliteTables(database)), retry: none }])
+    const told = Promise.withResolvers<unknown>()
+    const onFailed = ({ error }: { readonly error: unknown }): void => told.resolve(error)
+    channels.failed.subscribe(onFailed)
+    await using running = await start([{ ...countedView(sqliteTables(database)), name: 'counted' }])
     await running.publish(Counted({ key: 'a', id: '1' }))
+    const error = await told.promise
+    channels.failed.unsubscribe(onFailed)
+    expect(error).toMatchObject({ code: 'TABLES_UNAVAILABLE', cause: { code: 'TABLES_NOT_DURABLE' } })
+    database.exec('PRAGMA synchronous = FULL')
     await running.idle()
-    expect((await running.deadLetters.list())[0]?.error.code).toBe('TABLES_NOT_DURABLE')
+    expect([countsIn(database), await running.deadLetters.count()]).toEqual([{ a: 1 }, 0])
   })
 
-  it('forgets what was applied long ago, not what was applied lately', async () => {
+  it('forgets what it applied long ago, not what it applied lately, nor what another view did', async () => {
     using database = new DatabaseSync(':memory:')
     const tables = sqliteTables(database)
     await tables.prepare([])
     const note = database.prepare('INSERT INTO millrace_inbox VALUES (?, ?, ?, unixepoch() - ?)')
     database.exec('BEGIN')
     for (let n = 0; n < 25_000; n++) note.run('h', 's', `${n}`, n < 24_999 ? 7300 : 7100)
+    note.run('other', 's', 'old', 7300)
     database.exec('COMMIT')
-    await tables.prune(7_200_000)
-    expect(database.prepare('SELECT id FROM millrace_inbox').all()).toEqual([{ id: '24999' }])
+    while (await tables.prune('h', 7_200_000));
+    expect(database.prepare('SELECT handler, id FROM millrace_inbox ORDER BY handler').all()).toEqual([
+      { handler: 'h', id: '24999' },
+      { handler: 'other', id: 'old' },
+    ])
   })
 
   it('says all that is wrong with its options', () => {

@@ -35,9 +35,10 @@ export interface Inbox {
    * Forgets messages that were handled so long ago, some thousands; returns how many. From then on one that comes again counts
    * as new: keep them for longer than any source may repeat itself.
    *
-   * @throws DurationInvalidError, and what the client throws
+   * @param handler Only what this handler has handled. Default: all handlers.
+   * @throws DurationInvalidError, OutboxArgumentInvalidError, and what the client throws
    */
-  prune(olderThan: Duration): Promise<number>
+  prune(olderThan: Duration, handler?: string): Promise<number>
 }
 
 /**
@@ -86,13 +87,14 @@ export function inbox(client: SqlClient, options: TableOptions = {}): Inbox {
       const noted = new Set((rows as readonly ReceivedMessage[]).map(nameOf))
       return list.map((message) => noted.delete(nameOf(message)))
     },
-    prune: async (olderThan) => {
+    prune: async (olderThan, handler) => {
       const seconds = durationMs(olderThan) / 1000
       const { rows } = await client.query(
         `DELETE FROM ${sql} WHERE ctid = ANY (ARRAY(
             SELECT ctid FROM ${sql} WHERE handled_at < now() - make_interval(secs => $1::double precision)
+              AND ($2::text IS NULL OR handler = $2::text)
             LIMIT ${pruneRowsMax} FOR UPDATE SKIP LOCKED)) RETURNING 1 AS gone`,
-        [seconds],
+        [seconds, handler === undefined ? null : text('the handler', handler)],
       )
       return rows.length
     },

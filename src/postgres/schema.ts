@@ -18,7 +18,8 @@ const functionsSql = (schema: string): string => `${commitFunctionSql(schema)}\n
 export const migrations: readonly Migration[] = [
   (schema) => `${tablesVersion1(schema)}\n${functionsSql(schema)}`,
   // A stream that was deleted says at which version; of those that were deleted before nobody knows.
-  (schema) => `ALTER TABLE ${schema}.stream ADD COLUMN deleted_at bigint NOT NULL DEFAULT 0;\n${functionsSql(schema)}`,
+  (schema) =>
+    `ALTER TABLE ${schema}.stream ADD COLUMN IF NOT EXISTS deleted_at bigint NOT NULL DEFAULT 0;\n${functionsSql(schema)}`,
 ]
 
 /**

@@ -29,9 +29,15 @@ export function effectsOfCompensated(host: SagaHost, draft: JournalDraft): reado
   const given: readonly unknown[] = runInContext(context, () => [compensated(draft.input as never, ctx)].flat())
   const effects = given.filter((effect) => effect !== undefined && effect !== false)
   for (const effect of effects) {
+    // A promise that fails later would end the process if nobody listened.
+    if (isThenable(effect)) Promise.resolve(effect).catch(() => undefined)
     if (!isTelling(effect)) throw new CompensatedEffectsError(definition.name)
   }
   return effects as Effect[]
+}
+
+function isThenable(effect: unknown): effect is PromiseLike<unknown> {
+  return typeof (effect as Partial<PromiseLike<unknown>> | null)?.then === 'function'
 }
 
 function isTelling(effect: unknown): effect is PublishEffect | SendEffect {

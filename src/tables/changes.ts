@@ -35,7 +35,14 @@ export class Changes<Client> {
   /** Resolves when the change is durable, or was already. */
   apply(change: TableChange<Client>, { signal, nowMs }: Pick<HandlerContext, 'signal' | 'nowMs'>): Promise<void> {
     return new Promise((resolve, reject) => {
-      this.#waiting.push({ ...change, signal, resolve, reject })
+      const waiting = { ...change, signal, resolve, reject }
+      this.#waiting.push(waiting)
+      // Nobody waits any more for what was aborted before it began.
+      const onAbort = (): void => {
+        this.#waiting = this.#waiting.filter((one) => one !== waiting)
+        reject(signal.reason)
+      }
+      signal.addEventListener('abort', onAbort, { once: true })
       if (this.#isWorking) return
       this.#isWorking = true
       // What comes in the same turn goes with it.
@@ -46,10 +53,9 @@ export class Changes<Client> {
   /** Never rejects: whoever waits is told. */
   async #work(nowMs: () => number): Promise<void> {
     while (this.#waiting.length > 0) {
-      const batch = this.#waiting.splice(0, batchMax).filter(isWanted)
+      const batch = this.#waiting.splice(0, batchMax)
       try {
-        if (!this.#isReady) await this.#database.prepare(this.#setup)
-        this.#isReady = true
+        if (!this.#isReady) await this.#prepare()
         await this.#transact(batch)
         await this.#prune(nowMs())
       } catch (error) {
@@ -57,6 +63,16 @@ export class Changes<Client> {
       }
     }
     this.#isWorking = false
+  }
+
+  /** What stands in the way of all messages is no fault of any of them. */
+  async #prepare(): Promise<void> {
+    try {
+      await this.#database.prepare(this.#setup)
+    } catch (cause) {
+      throw cause instanceof TablesUnavailableError ? cause : new TablesUnavailableError(this.#database.name, { cause })
+    }
+    this.#isReady = true
   }
 
   /** All in one transaction; where one of them spoils it, in halves, until that one fails alone. */
@@ -77,16 +93,10 @@ export class Changes<Client> {
     }
   }
 
-  /** That something could not be forgotten yet is no fault of those who wait. */
+  /** Some at a time, between two transactions. That something could not be forgotten yet is no fault of those who wait. */
   async #prune(nowMs: number): Promise<void> {
     if (this.#prunedAtMs !== undefined && nowMs - this.#prunedAtMs < prunePauseMs) return
-    this.#prunedAtMs = nowMs
-    await this.#database.prune(this.#keepMs).catch(() => undefined)
+    const isMore = await this.#database.prune(this.#handler, this.#keepMs).catch(() => false)
+    if (!isMore) this.#prunedAtMs = nowMs
   }
-}
-
-/** Nobody waits any more for what was aborted before it began. */
-function isWanted({ signal, reject }: Waiting<never>): boolean {
-  if (signal.aborted) reject(signal.reason)
-  return !signal.aborted
 }

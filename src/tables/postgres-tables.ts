@@ -21,6 +21,8 @@ export interface TablePool<Connection extends TableConnection> {
  * (serialization, deadlock), resources, an operator, the system.
  */
 const passingClasses: ReadonlySet<string> = new Set(['08', '40', '53', '57', '58'])
+/** A standby that took over nothing yet, and a lock that somebody else holds. */
+const passingCodes: ReadonlySet<string> = new Set(['25006', '55P03'])
 /** A statement that took longer than `statement_timeout` would take as long again. */
 const queryCanceled = '57014'
 
@@ -76,10 +78,12 @@ class PostgresTables<Connection extends TableConnection> implements TableDatabas
     })
   }
 
-  prune(olderThanMs: number): Promise<void> {
-    return this.#inTransaction(async (client) => {
-      while ((await inbox(client, this.#inbox).prune(olderThanMs)) > 0);
+  async prune(handler: string, olderThanMs: number): Promise<boolean> {
+    let count = 0
+    await this.#inTransaction(async (client) => {
+      count = await inbox(client, this.#inbox).prune(olderThanMs, handler)
     })
+    return count > 0
   }
 
   async #inTransaction(work: (client: Connection) => Promise<void>): Promise<void> {
@@ -97,7 +101,8 @@ class PostgresTables<Connection extends TableConnection> implements TableDatabas
       if (command !== undefined && command !== 'COMMIT') throw swallowed()
     } catch (error) {
       isBroken = await client.query('ROLLBACK').then(
-        () => false,
+        // A connection to a standby stays one.
+        () => (error as { readonly code?: unknown } | undefined)?.code === '25006',
         () => true,
       )
       if (isBroken || isPassing(error)) throw new TablesUnavailableError(this.name, { cause: error })
@@ -120,5 +125,5 @@ function swallowed(): TableChangeInvalidError {
 function isPassing(error: unknown): boolean {
   const { code } = (error ?? {}) as { readonly code?: unknown }
   if (typeof code !== 'string' || !/^[0-9A-Z]{5}$/.test(code) || code === queryCanceled) return false
-  return passingClasses.has(code.slice(0, 2))
+  return passingClasses.has(code.slice(0, 2)) || passingCodes.has(code)
 }

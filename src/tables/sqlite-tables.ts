@@ -66,22 +66,27 @@ class SqliteTables implements TableDatabase<DatabaseSync> {
           )
         }
         if (!this.#database.isTransaction) {
+          // The note may be real by now, and would make the next attempt do nothing.
+          this.#database
+            .prepare('DELETE FROM millrace_inbox WHERE handler = ? AND source = ? AND id = ?')
+            .run(handler, message.source, message.id)
           throw new TableChangeInvalidError(
             `message ${message.id}`,
             'its function has ended the transaction',
-            'Leave BEGIN, COMMIT and ROLLBACK to the view. What this message did is real, and will be done again.',
+            'Leave BEGIN, COMMIT and ROLLBACK to the view. What this message did may be real, and will be done again.',
           )
         }
       }
     })
   }
 
-  async prune(olderThanMs: number): Promise<void> {
+  async prune(handler: string, olderThanMs: number): Promise<boolean> {
     const remove = this.#database.prepare(
       `DELETE FROM millrace_inbox WHERE (handler, source, id) IN (
-         SELECT handler, source, id FROM millrace_inbox WHERE handled_at < unixepoch() - ? LIMIT ${pruneRowsMax})`,
+         SELECT handler, source, id FROM millrace_inbox WHERE handled_at < unixepoch() - ?1 AND handler = ?2
+         LIMIT ${pruneRowsMax})`,
     )
-    while (Number(remove.run(olderThanMs / 1000).changes) === pruneRowsMax) await new Promise(setImmediate)
+    return Number(remove.run(olderThanMs / 1000, handler).changes) === pruneRowsMax
   }
 
   #inTransaction(work: () => void): void {

@@ -17,7 +17,7 @@ export interface TableDatabase<Client> {
   /**
    * Makes it ready, once before the first change: its inbox is there afterwards, and the statements have been run.
    *
-   * @throws TablesUnavailableError `TABLES_UNAVAILABLE`: it is tried again; anything else fails the message
+   * @throws whatever stands in the way: it is tried again until it does not
    */
   readonly prepare: (setup: readonly string[]) => Promise<void>
   /**
@@ -28,6 +28,6 @@ export interface TableDatabase<Client> {
    * @throws TablesUnavailableError `TABLES_UNAVAILABLE`: no fault of the changes; what a change throws
    */
   readonly transact: (handler: string, changes: readonly TableChange<Client>[]) => Promise<void>
-  /** Forgets messages that were noted so long ago, in milliseconds. */
-  readonly prune: (olderThanMs: number) => Promise<void>
+  /** Forgets some of the messages that a handler noted so long ago, in milliseconds; answers whether there may be more. */
+  readonly prune: (handler: string, olderThanMs: number) => Promise<boolean>
 }

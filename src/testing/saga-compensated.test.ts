@@ -81,6 +81,11 @@ describe('what a saga says once everything is undone', () => {
   it.each([
     ['throws', () => JSON.parse('{') as unknown, 'threw'],
     ['answers a promise', async () => undefined, 'not what publish() and send() make'],
+    [
+      'answers a promise that fails',
+      () => Promise.reject(new RangeError('late')),
+      'not what publish() and send() make',
+    ],
     ['answers something else', () => ({ kind: 'set', value: 1 }), 'not what publish() and send() make'],
   ])('parks it when it %s, with everything undone, until it is corrected', async (_what, wrong, problem) => {
     log.length = 0

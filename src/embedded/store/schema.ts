@@ -117,6 +117,9 @@ const createVersion1: Migration = (db) => {
 
 /** A stream that was deleted says at which version; of those that were deleted before nobody knows. */
 const createVersion2: Migration = (db) => {
+  const columns = db.prepare(`SELECT name FROM pragma_table_info('stream')`).all()
+  // Some files of version 1 have it: it was there for a day before it made a version.
+  if (columns.some(({ name }) => name === 'deleted_at')) return
   db.exec('ALTER TABLE stream ADD COLUMN deleted_at INTEGER NOT NULL DEFAULT 0')
 }
 
