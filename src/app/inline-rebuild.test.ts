@@ -112,6 +112,31 @@ describe('a new version of an inline view', () => {
   })
 })
 
+describe('an inline view that a new program of the app adds', () => {
+  const following = view('other', {
+    events: [Deposited],
+    key: ({ data }) => data.id,
+    initial: 0,
+    on: { Deposited: (count) => count + 1 },
+  })
+  for (const [before, views] of [
+    ['a following view only', [following]],
+    ['no view at all', []],
+  ] as const) {
+    it(`misses nothing of a program that had ${before} and has appended already`, async () => {
+      await using engine = await memoryEngine()
+      await using old = await app('bank', { services, views }).start({ engine })
+      await old.ask(Open({ id: 'a' }))
+      await deposit(old, 3)
+      const added = sums(1)
+      await using running = await app('bank', { services, views: [...views, added] }).start({ engine })
+      await deposit(old, 5)
+      await running.view(added).waitFor(await old.ask(Deposit({ id: 'a', amount: 1 })))
+      expect(await running.view(added).get('a')).toEqual({ count: 9 })
+    })
+  }
+})
+
 describe('a rebuild of the same inline version', () => {
   it('repairs what was damaged while commands go on', async () => {
     await using engine = await engineWithFirst()
