@@ -177,9 +177,12 @@ export class ViewWorker {
       await halt(group)
     }
     for (const [group, copy] of wanted) {
+      const isBuild = isSameCopy(copy, next)
+      // Somebody waits for it from here on, even if it was swapped in before it was seen to have caught up.
+      if (!isBuild) this.#bulk.delete(group)
       if (this.#running.has(group) || signal.aborted) continue
       this.#running.set(group, copy)
-      if (isSameCopy(copy, next)) this.#bulk.add(group)
+      if (isBuild) this.#bulk.add(group)
       await run(this.#partOf(copy), await this.#hasteOf(group, copy))
     }
     if (next !== null && next.version === view.version && !next.paused) this.#watch(next)
