@@ -113,9 +113,9 @@ export class InlineWorker {
   /** What a build cannot take stops the build; what the live copy cannot take, the app. The previous copy stays behind. */
   async #onFailed(copy: ViewCopy, error: unknown): Promise<void> {
     const { directory, view, copies } = this.#options
-    const { live, next } = directory.registerOf(view.name)
+    const { live } = directory.registerOf(view.name)
     if (isSameCopy(copy, live)) throw error
-    if (isSameCopy(copy, next)) await copies.pause(error instanceof Error ? error.message : String(error))
+    await copies.pauseFailed(copy, error instanceof Error ? error.message : String(error))
   }
 
   /** Has commits write the live copy again: at once, or after a while if others keep letting go of it. */

@@ -8,7 +8,7 @@ import {
   ViewPreviousMissingError,
 } from './errors.ts'
 import { handOver } from './inline-copies.ts'
-import { copyName, type ViewBuild, type ViewCopy, viewGroup, viewNamespace } from './view-copy.ts'
+import { copyName, isSameCopy, type ViewBuild, type ViewCopy, viewGroup, viewNamespace } from './view-copy.ts'
 import { differenceOf, type ViewDifference } from './view-difference.ts'
 import { type CopyProgress, hasReached, progressOf, SpeedMeter } from './view-progress.ts'
 import {
@@ -86,14 +86,18 @@ export class ViewCopies {
     }
   }
 
-  /**
-   * Stops building; a process that starts does not go on with it. What is built stays.
-   *
-   * @param problem Why, for whoever looks at the status. Default: none.
-   * @throws ViewBuildMissingError `VIEW_BUILD_MISSING`
-   */
-  async pause(problem: string | null = null): Promise<void> {
-    await this.#changeBuild((next) => ({ ...next, paused: true, problem }))
+  /** Stops building; a process that starts does not go on with it. What is built stays. @throws ViewBuildMissingError `VIEW_BUILD_MISSING` */
+  async pause(): Promise<void> {
+    await this.#changeBuild((next) => ({ ...next, paused: true, problem: null }))
+  }
+
+  /** Pauses a build that cannot go on, and keeps why; not another one that has taken its place. */
+  async pauseFailed(copy: ViewCopy, problem: string): Promise<void> {
+    await this.change((register) =>
+      isSameCopy(register.next, copy)
+        ? { ...register, next: { ...this.#nextOf(register), paused: true, problem } }
+        : register,
+    )
   }
 
   /** Goes on where the build was. @throws ViewBuildMissingError `VIEW_BUILD_MISSING` */
@@ -124,12 +128,12 @@ export class ViewCopies {
     if (!(share >= 0 && share <= 1)) {
       throw new OptionsInvalidError('a canary', [{ option: 'share', problem: `is ${share}, not from 0 to 1` }])
     }
-    if (share > 0) await this.#caughtUp(this.#nextOf((await this.read()).register), options)
+    await this.#changeFor(
+      (register) => this.#nextOf(register),
+      share > 0 ? options : undefined,
+      (before) => this.#commit(before, { ...before.register, canary: share }),
+    )
     this.#canaryCounts = { readCount: 0, differingCount: 0 }
-    await this.change((register) => {
-      this.#nextOf(register)
-      return { ...register, canary: share }
-    })
   }
 
   /** A key was read from the copy that is being built. */
@@ -170,11 +174,11 @@ export class ViewCopies {
    * @throws ViewBuildMissingError `VIEW_BUILD_MISSING`, ViewBehindError `VIEW_BEHIND`: it did not catch up in time; the live copy stays.
    */
   async swap(options: SwapOptions = {}): Promise<void> {
-    await this.#caughtUp(this.#nextOf((await this.read()).register), options)
-    await this.#move((register) => {
-      const next = this.#nextOf(register)
-      return { to: next, after: withSwap(register, next) }
-    })
+    await this.#changeFor(
+      (register) => this.#nextOf(register),
+      options,
+      (before, next) => this.swapNow(before, next),
+    )
   }
 
   /**
@@ -184,13 +188,11 @@ export class ViewCopies {
    *   that this is accepted.
    */
   async rollBack(options: SwapOptions & { readonly behind?: 'accept' | 'refuse' } = {}): Promise<void> {
-    if (options.behind !== 'accept') {
-      await this.#caughtUp(this.#previousOf((await this.read()).register), options)
-    }
-    await this.#move((register) => {
-      const to = this.#previousOf(register)
-      return { to, after: withRollBack(register, to) }
-    })
+    await this.#changeFor(
+      (register) => this.#previousOf(register),
+      options.behind === 'accept' ? undefined : options,
+      (before, previous) => this.#commit(before, withRollBack(before.register, previous), previous),
+    )
   }
 
   /**
@@ -260,13 +262,25 @@ export class ViewCopies {
     }
   }
 
-  async #move(
-    plan: (register: ViewRegister) => { readonly to: ViewCopy; readonly after: ViewRegister },
+  /**
+   * Changes the register for the sake of one copy, once that one has caught up; another one that has taken its place
+   * meanwhile has to catch up, too.
+   *
+   * @param catchUp `undefined`: it need not.
+   */
+  async #changeFor<Copy extends ViewCopy>(
+    pick: (register: ViewRegister) => Copy,
+    catchUp: SwapOptions | undefined,
+    commit: (before: RegisterEntry, copy: Copy) => Promise<boolean>,
   ): Promise<void> {
+    let checked: Copy | null = null
     for (;;) {
       const before = await this.read()
-      const { to, after } = plan(before.register)
-      if (await this.#commit(before, after, to)) return
+      const copy = pick(before.register)
+      if (catchUp !== undefined && !isSameCopy(copy, checked)) {
+        await this.#caughtUp(copy, catchUp)
+        checked = copy
+      } else if (await commit(before, copy)) return
     }
   }
 
