@@ -218,7 +218,8 @@ describe('the operations on copies', () => {
       await running.idle()
       await expect(copies.rollBack()).rejects.toMatchObject({
         code: 'VIEW_BEHIND',
-        details: { copy: 'v1', eventsBehind: 3, isRun: false },
+        remedy: expect.stringContaining('behind: "accept"'),
+        details: { copy: 'v1', eventsBehind: 3, operation: 'roll-back', paused: false, isRun: false },
       })
       expect(await running.view(second).get('k1')).toEqual({ placed: 4, by: 2 })
       await copies.rollBack({ behind: 'accept' })
@@ -312,7 +313,9 @@ describe('the operations on copies', () => {
       await running.idle()
       await expect(running.view(second).copies.swap()).rejects.toMatchObject({
         code: 'VIEW_BEHIND',
-        details: { eventsBehind: 6 },
+        message: expect.stringContaining('its build is paused'),
+        remedy: expect.stringContaining('resume()'),
+        details: { eventsBehind: 6, operation: 'swap', paused: true, isRun: false },
       })
     }
     await using running = await shopOf(second).start({ engine })

@@ -28,6 +28,7 @@ export {
   InlineViewForgetsError,
   StreamBeginningGoneError,
   StreamEventUnknownError,
+  type ViewBehindDetails,
   ViewBehindError,
   ViewBuildMissingError,
   ViewBuildUnderWayError,

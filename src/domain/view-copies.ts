@@ -1,6 +1,7 @@
 import type { Engine, StateOwner, StateWrite } from '../engine/index.ts'
 import { type Clock, type Duration, durationMs, OptionsInvalidError, sleep } from '../kernel/index.ts'
 import {
+  type ViewBehindDetails,
   ViewBehindError,
   ViewBuildMissingError,
   ViewBuildUnderWayError,
@@ -42,6 +43,11 @@ export interface CopiesOptions {
   readonly onChange?: (entry: RegisterEntry) => void
   /** Commits a swap. Default: the register alone. */
   readonly handover?: Handover
+}
+
+/** How somebody waits, and what for. */
+interface CatchUp extends SwapOptions {
+  readonly operation: ViewBehindDetails['operation']
 }
 
 const lookMinMs = 5
@@ -130,7 +136,7 @@ export class ViewCopies {
     }
     await this.#changeFor(
       (register) => this.#nextOf(register),
-      share > 0 ? options : undefined,
+      share > 0 ? { ...options, operation: 'canary' } : undefined,
       (before) => this.#commit(before, { ...before.register, canary: share }),
     )
     this.#canaryCounts = { readCount: 0, differingCount: 0 }
@@ -176,7 +182,7 @@ export class ViewCopies {
   async swap(options: SwapOptions = {}): Promise<void> {
     await this.#changeFor(
       (register) => this.#nextOf(register),
-      options,
+      { ...options, operation: 'swap' },
       (before, next) => this.swapNow(before, next),
     )
   }
@@ -190,7 +196,7 @@ export class ViewCopies {
   async rollBack(options: SwapOptions & { readonly behind?: 'accept' | 'refuse' } = {}): Promise<void> {
     await this.#changeFor(
       (register) => this.#previousOf(register),
-      options.behind === 'accept' ? undefined : options,
+      options.behind === 'accept' ? undefined : { ...options, operation: 'roll-back' },
       (before, previous) => this.#commit(before, withRollBack(before.register, previous), previous),
     )
   }
@@ -270,7 +276,7 @@ export class ViewCopies {
    */
   async #changeFor<Copy extends ViewCopy>(
     pick: (register: ViewRegister) => Copy,
-    catchUp: SwapOptions | undefined,
+    catchUp: CatchUp | undefined,
     commit: (before: RegisterEntry, copy: Copy) => Promise<boolean>,
   ): Promise<void> {
     let checked: Copy | null = null
@@ -307,17 +313,19 @@ export class ViewCopies {
   }
 
   /** Waits until a copy has taken in all that was published before the call. Not at all where nobody works on it. */
-  async #caughtUp(copy: ViewCopy, { timeout = '10s', signal }: SwapOptions): Promise<void> {
+  async #caughtUp(copy: ViewCopy | ViewBuild, { timeout = '10s', signal, operation }: CatchUp): Promise<void> {
     const { view, clock } = this.#options
+    const paused = 'paused' in copy && copy.paused
     const endMs = clock.monotonicMs() + durationMs(timeout)
     let lookMs = lookMinMs
     let now = await this.progress(copy)
     const { ends } = now
     while (!hasReached(now, ends)) {
       // Who does not want to wait knows that nobody is at work.
-      const isRun = now.memberCount > 0 || (copy.inline && durationMs(timeout) > 0)
+      const isRun = !paused && (now.memberCount > 0 || (copy.inline && durationMs(timeout) > 0))
       if (!isRun || clock.monotonicMs() >= endMs) {
-        throw new ViewBehindError(view, copyName(copy), now.eventsBehind, isRun)
+        const { eventsBehind } = now
+        throw new ViewBehindError({ view, copy: copyName(copy), eventsBehind, operation, paused, isRun })
       }
       await sleep(lookMs, clock, signal)
       lookMs = Math.min(lookMaxMs, lookMs * 2)
