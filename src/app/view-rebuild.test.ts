@@ -1,9 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { type View, ViewCopies, type ViewOptions, view } from '../domain/index.ts'
+import { type View, type ViewOptions, view } from '../domain/index.ts'
 import type { Engine } from '../engine/index.ts'
-import { systemClock } from '../kernel/index.ts'
-import { engineWith, memoryEngine, Placed } from './app.test-support.ts'
+import { memoryEngine, Placed } from './app.test-support.ts'
 import { type App, app, type RunningApp } from './index.ts'
 
 interface Count {
@@ -236,40 +235,6 @@ describe('the operations on copies', () => {
     expect(await running.view(first).get('k1')).toEqual({ placed: 4 })
     expect(await running.view(first).copies.status()).toMatchObject({ live: { copy: 'v1' }, previous: { copy: 'v2' } })
   })
-
-  for (const [what, move] of [
-    ['swap', (copies: ViewCopies) => copies.swap()],
-    ['setCanary', (copies: ViewCopies) => copies.setCanary(0.5)],
-  ] as const) {
-    it(`check a build that takes the place of the checked one, too: ${what}`, async () => {
-      await using engine = await engineWithFirst()
-      {
-        await using running = await shopOf(second).start({ engine })
-        await running.idle()
-      }
-      const place = { app: 'shop', view: 'counts', clock: systemClock }
-      const elsewhere = new ViewCopies({ ...place, engine })
-      const checked = (await elsewhere.read()).register.next ?? expect.unreachable('no build')
-      let isReplaced = false
-      const describe = async (group: string): ReturnType<typeof engine.groups.describe> => {
-        const found = await engine.groups.describe(group)
-        if (isReplaced) return found
-        isReplaced = true
-        await elsewhere.drop('next')
-        await elsewhere.begin(checked, { swap: 'manual', eventsPerSecond: null })
-        return found
-      }
-      const copies = new ViewCopies({ ...place, engine: engineWith(engine, 'groups', { describe }) })
-      await expect(move(copies)).rejects.toMatchObject({ code: 'VIEW_BEHIND', details: { copy: 'v2.2' } })
-      // Nor does what the checked one could not take stop the other one.
-      await copies.pauseFailed(checked, 'cannot go on')
-      expect((await copies.read()).register).toMatchObject({
-        live: { version: 1 },
-        next: { build: 2, paused: false, problem: null },
-        canary: 0,
-      })
-    })
-  }
 
   it('refuse what makes no sense, each with its code', async () => {
     await using engine = await engineWithFirst()

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { type View, ViewCopies, view } from '../domain/index.ts'
+import { type View, type ViewBuild, ViewCopies, view } from '../domain/index.ts'
 import { systemClock } from '../kernel/index.ts'
 import type { Haste } from '../runtime/index.ts'
 import { memoryEngine, Placed } from './app.test-support.ts'
@@ -47,7 +47,7 @@ it('makes no large commits any more once a copy is live, however early it was sw
   expect(hastes.map(({ isBulk }) => isBulk())).toEqual([true])
   // Nobody takes in its events here, so it is not seen to have caught up.
   const entry = await copies.read()
-  expect(await copies.swapNow(entry, entry.register.next ?? expect.unreachable('no build'))).toBe(true)
+  expect(await copies.swapNow(entry, entry.register.next as ViewBuild)).toBe(true)
   await worker.settled()
   expect((await copies.status()).live.copy).toBe('v2')
   expect(hastes.map(({ isBulk }) => isBulk())).toEqual([false])

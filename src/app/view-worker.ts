@@ -14,6 +14,7 @@ import {
   type ViewBuild,
   type ViewCopies,
   type ViewCopy,
+  ViewEventFailedError,
   type ViewRegister,
   ViewVersionDownError,
   viewGroup,
@@ -242,7 +243,8 @@ export class ViewWorker {
     this.#isHeldBack = false
     this.#follow(build)
       .catch((error: unknown) => {
-        if (!this.#options.signal.aborted) this.#options.onError(error)
+        // Whoever builds the copy meets that event, too, and pauses the build.
+        if (!this.#options.signal.aborted && !(error instanceof ViewEventFailedError)) this.#options.onError(error)
       })
       .finally(() => {
         if (this.#watched === build) this.#watched = undefined

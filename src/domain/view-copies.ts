@@ -336,7 +336,8 @@ export class ViewCopies {
   #buildStatus(build: ViewBuild, status: CopyStatus): BuildStatus {
     const speed = this.#meter.eventsPerSecond
     const secondsLeft = speed === undefined || speed === 0 ? undefined : status.eventsBehind / speed
-    return { ...build, ...status, speedEventsPerSecond: speed, secondsLeft }
+    const problem = build.problem ?? status.problem
+    return { ...build, ...status, problem, speedEventsPerSecond: speed, secondsLeft }
   }
 
   #nextOf({ next }: ViewRegister): ViewBuild {
