@@ -80,6 +80,7 @@ export {
   type StreamPoint,
   type SwapOptions,
   type View,
+  type ViewBehindDetails,
   ViewBehindError,
   type ViewBuild,
   ViewBuildMissingError,

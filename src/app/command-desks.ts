@@ -43,9 +43,9 @@ export function deskSetupOf(
   return { engine, clock, random, group, source: `/${app.name}/${service.name}` }
 }
 
-/** What keeps the inline views of an app; `undefined`: it has no views. */
-export function inlineCopiesOf(app: AppParts, { engine, clock }: Workplace): InlineCopies | undefined {
-  return app.views.length === 0 ? undefined : new InlineCopies(engine, app.name, clock, app.views)
+/** What keeps the inline views of an app, those that another program of the app has besides included. */
+export function inlineCopiesOf(app: AppParts, { engine, clock }: Workplace): InlineCopies {
+  return new InlineCopies(engine, app.name, clock, app.views)
 }
 
 /** Puts the deciders and boundaries of an app to work. */

@@ -112,6 +112,73 @@ describe('a new version of an inline view', () => {
   })
 })
 
+describe('an event that the functions of the live copy cannot take', () => {
+  const knowing = (version: number): View<Sum> =>
+    sums(version, {
+      rebuild: 'manual',
+      on: {
+        Deposited: ({ count }, { data }) => {
+          if (version === 1 && data.amount === 13) throw new Error('no thirteen')
+          return { count: count + 1, by: version }
+        },
+      },
+    })
+
+  it('stops that copy, and neither the program that follows it nor its next start', async () => {
+    await using engine = await memoryEngine()
+    const elsewhere = engineWith(engine, 'state', {})
+    const [first, second] = [knowing(1), knowing(2)]
+    const old = await bankOf(first).start({ engine: elsewhere })
+    await old.ask(Open({ id: 'a' }))
+    await deposit(old, 1)
+    await using running = await bankOf(second).start({ engine })
+    await running.ask(Deposit({ id: 'a', amount: 13 }))
+    const { copies } = running.view(second)
+    while ((await copies.status()).live.problem === null) await running.idle()
+    expect((await copies.status()).live).toMatchObject({
+      copy: 'v1',
+      eventsBehind: 1,
+      problem: expect.stringContaining('no thirteen'),
+    })
+    expect((await old.ask(Deposit({ id: 'a', amount: 1 }))).kind).toBe('accepted')
+    await old.stop()
+    {
+      await using again = await bankOf(first).start({ engine: elsewhere })
+      expect((await again.ask(Deposit({ id: 'a', amount: 1 }))).kind).toBe('accepted')
+      expect(await again.view(first).get('a')).toEqual({ count: 1, by: 1 })
+    }
+    await copies.swap()
+    expect((await copies.status()).live).toMatchObject({ copy: 'v2', problem: null })
+    expect(await running.view(second).get('a')).toEqual({ count: 4, by: 2 })
+    expect((await copies.status()).previous).toMatchObject({ problem: expect.stringContaining('no thirteen') })
+  })
+})
+
+describe('an inline view that a new program of the app adds', () => {
+  const following = view('other', {
+    events: [Deposited],
+    key: ({ data }) => data.id,
+    initial: 0,
+    on: { Deposited: (count) => count + 1 },
+  })
+  for (const [before, views] of [
+    ['a following view only', [following]],
+    ['no view at all', []],
+  ] as const) {
+    it(`misses nothing of a program that had ${before} and has appended already`, async () => {
+      await using engine = await memoryEngine()
+      await using old = await app('bank', { services, views }).start({ engine })
+      await old.ask(Open({ id: 'a' }))
+      await deposit(old, 3)
+      const added = sums(1)
+      await using running = await app('bank', { services, views: [...views, added] }).start({ engine })
+      await deposit(old, 5)
+      await running.view(added).waitFor(await old.ask(Deposit({ id: 'a', amount: 1 })))
+      expect(await running.view(added).get('a')).toEqual({ count: 9 })
+    })
+  }
+})
+
 describe('a rebuild of the same inline version', () => {
   it('repairs what was damaged while commands go on', async () => {
     await using engine = await engineWithFirst()

@@ -3,10 +3,12 @@ import {
   InlineFollower,
   type InlineNoteEntry,
   isSameCopy,
+  noteWrite,
   readNote,
   type View,
   type ViewCopies,
   type ViewCopy,
+  ViewEventFailedError,
   type ViewRegister,
   viewNamespace,
 } from '../domain/index.ts'
@@ -43,6 +45,8 @@ export class InlineWorker {
   readonly #settle: () => Promise<void>
   /** What is being followed, by namespace. */
   readonly #following = new Map<string, AbortController>()
+  /** Positions of copies that stand before an event that the functions of this program cannot take, by namespace. */
+  readonly #stuckAt = new Map<string, number>()
   #promoting: Promise<void> | undefined
   #promoteDelayMs = 0
 
@@ -65,7 +69,8 @@ export class InlineWorker {
     }
     for (const [namespace, copy] of wanted) {
       const { note } = await readNote(this.#options.engine, namespace)
-      if (note.done) continue
+      // Another program may have taken it past that event.
+      if (note.done || this.#stuckAt.get(namespace) === note.position) continue
       if (isSameCopy(copy, register.live)) this.#promote(copy)
       this.#follow(namespace, copy)
     }
@@ -110,12 +115,33 @@ export class InlineWorker {
       })
   }
 
-  /** What a build cannot take stops the build; what the live copy cannot take, the app. The previous copy stays behind. */
+  /**
+   * What its functions cannot take stops the copy and nothing else, since commits may have been made by a program that
+   * can take it: a build is paused, and the live copy and the previous one stay behind.
+   */
   async #onFailed(copy: ViewCopy, error: unknown): Promise<void> {
     const { directory, view, copies } = this.#options
     const { live, next } = directory.registerOf(view.name)
-    if (isSameCopy(copy, live)) throw error
-    if (isSameCopy(copy, next)) await copies.pause(error instanceof Error ? error.message : String(error))
+    if (!isSameCopy(copy, next)) {
+      if (error instanceof ViewEventFailedError) return this.#getStuck(copy, error)
+      if (isSameCopy(copy, live)) throw error
+      return
+    }
+    await copies.pauseFailed(copy, error instanceof Error ? error.message : String(error))
+  }
+
+  /** Leaves a copy where it stands, and keeps why where all can see it, until somebody takes it further. */
+  async #getStuck(copy: ViewCopy, { message }: ViewEventFailedError): Promise<void> {
+    const { engine } = this.#options
+    const namespace = this.#namespaceOf(copy)
+    for (;;) {
+      const { note, revision } = await readNote(engine, namespace)
+      if (note.done) return
+      this.#stuckAt.set(namespace, note.position)
+      if (note.problem === message) return
+      const { ok } = await engine.commit({ state: [noteWrite(namespace, { ...note, problem: message }, revision)] })
+      if (ok) return
+    }
   }
 
   /** Has commits write the live copy again: at once, or after a while if others keep letting go of it. */
@@ -124,9 +150,14 @@ export class InlineWorker {
     const { signal } = this.#options
     const delayMs = this.#promoteDelayMs
     this.#promoteDelayMs = Math.min(promoteDelayMaxMs, Math.max(promoteDelayMinMs, delayMs * 2))
-    const promoting = this.#promoteAfter(copy, delayMs).finally(() => {
-      this.#promoting = undefined
-    })
+    const promoting = this.#promoteAfter(copy, delayMs)
+      .catch((error: unknown) => {
+        if (signal.aborted) throw error
+        return this.#onFailed(copy, error)
+      })
+      .finally(() => {
+        this.#promoting = undefined
+      })
     this.#promoting = promoting
     promoting.catch((error: unknown) => {
       if (!signal.aborted) this.#options.onError(error)

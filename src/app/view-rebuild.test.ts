@@ -112,9 +112,14 @@ describe('a new version of a view', () => {
       await using running = await shopOf(counts(version)).start({ engine })
       await running.idle()
     }
-    expect(await keptOf(engine)).toEqual(['view:shop.counts:v2', 'view:shop.counts:v3'])
     expect(await engine.groups.list()).toEqual(['shop.view:counts.v2', 'shop.view:counts.v3'])
-    expect(await engine.state.namespaces('dropped-views')).toEqual([])
+    expect(await engine.state.namespaces('')).toEqual([
+      'chain:shop.view:counts.v2',
+      'chain:shop.view:counts.v3',
+      'view:shop.counts:v2',
+      'view:shop.counts:v3',
+      'views',
+    ])
   })
 
   it('replaces a build of a version that was not finished', async () => {
@@ -212,7 +217,8 @@ describe('the operations on copies', () => {
       await running.idle()
       await expect(copies.rollBack()).rejects.toMatchObject({
         code: 'VIEW_BEHIND',
-        details: { copy: 'v1', eventsBehind: 3, isRun: false },
+        remedy: expect.stringContaining('behind: "accept"'),
+        details: { copy: 'v1', eventsBehind: 3, operation: 'roll-back', paused: false, isRun: false },
       })
       expect(await running.view(second).get('k1')).toEqual({ placed: 4, by: 2 })
       await copies.rollBack({ behind: 'accept' })
@@ -272,7 +278,9 @@ describe('the operations on copies', () => {
       await running.idle()
       await expect(running.view(second).copies.swap()).rejects.toMatchObject({
         code: 'VIEW_BEHIND',
-        details: { eventsBehind: 6 },
+        message: expect.stringContaining('its build is paused'),
+        remedy: expect.stringContaining('resume()'),
+        details: { eventsBehind: 6, operation: 'swap', paused: true, isRun: false },
       })
     }
     await using running = await shopOf(second).start({ engine })

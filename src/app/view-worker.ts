@@ -14,6 +14,7 @@ import {
   type ViewBuild,
   type ViewCopies,
   type ViewCopy,
+  ViewEventFailedError,
   type ViewRegister,
   ViewVersionDownError,
   viewGroup,
@@ -177,9 +178,12 @@ export class ViewWorker {
       await halt(group)
     }
     for (const [group, copy] of wanted) {
+      const isBuild = isSameCopy(copy, next)
+      // Somebody waits for it from here on, even if it was swapped in before it was seen to have caught up.
+      if (!isBuild) this.#bulk.delete(group)
       if (this.#running.has(group) || signal.aborted) continue
       this.#running.set(group, copy)
-      if (isSameCopy(copy, next)) this.#bulk.add(group)
+      if (isBuild) this.#bulk.add(group)
       await run(this.#partOf(copy), await this.#hasteOf(group, copy))
     }
     if (next !== null && next.version === view.version && !next.paused) this.#watch(next)
@@ -239,7 +243,8 @@ export class ViewWorker {
     this.#isHeldBack = false
     this.#follow(build)
       .catch((error: unknown) => {
-        if (!this.#options.signal.aborted) this.#options.onError(error)
+        // Whoever builds the copy meets that event, too, and pauses the build.
+        if (!this.#options.signal.aborted && !(error instanceof ViewEventFailedError)) this.#options.onError(error)
       })
       .finally(() => {
         if (this.#watched === build) this.#watched = undefined

@@ -120,6 +120,7 @@ describe('millrace views, of their copies', () => {
     const refused = await run('swap', 'counts', '--yes')
     expect(refused.exitCode).toBe(6)
     expect(refused.stderr).toContain('VIEW_BEHIND: Copy v2 of view "counts" is 3 events behind')
+    expect(refused.stderr).toContain('Start a program that declares this version.')
     await start(2)
     expect((await run('swap', 'counts', '--yes')).exitCode).toBe(0)
     expect((await run('get', 'counts', '7')).stdout).toBe('12\n')

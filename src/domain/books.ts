@@ -31,7 +31,7 @@ export async function closeBooks(
   stream: string,
   parts: {
     readonly carry: (state: unknown) => Message
-    readonly views: InlineWriter | undefined
+    readonly views: InlineWriter
   },
 ): Promise<ClosedBooks> {
   const { engine, group } = setup

@@ -25,7 +25,7 @@ export class BoundaryDesk {
   readonly types: EventTypes
   readonly #setup: DeskSetup
   readonly #boundary: Boundary
-  readonly #views: InlineWriter | undefined
+  readonly #views: InlineWriter
   readonly #gates: Gates
 
   constructor(
@@ -33,7 +33,7 @@ export class BoundaryDesk {
     boundary: Boundary,
     parts: {
       readonly memory: CommandMemory
-      readonly views: InlineWriter | undefined
+      readonly views: InlineWriter
       /** Shared by all boundaries of an app: those that read the same tag wait for each other instead of meeting in the store. */
       readonly gates: Gates
     },

@@ -53,7 +53,7 @@ export function idleHandler(decider: Decider | Boundary): Handler {
 export function commandDesk(
   setup: DeskSetup,
   decider: Decider | Boundary,
-  parts: { readonly views: InlineWriter | undefined; readonly gates: Gates },
+  parts: { readonly views: InlineWriter; readonly gates: Gates },
 ): CommandDesk {
   const memory = new CommandMemory(setup.engine, setup.group, decider.rememberMs, setup.clock)
   if (decider.kind === 'boundary') {
@@ -102,7 +102,7 @@ function reporting(
   { group, clock }: DeskSetup,
   desk: { readonly execute: (command: Message) => Promise<CommandOutcome>; readonly plan: Plan },
   decider: Decider | Boundary,
-  views: InlineWriter | undefined,
+  views: InlineWriter,
 ): CommandDesk {
   const report = (command: Message, outcome: CommandOutcome, startMs: number): void =>
     channels.decided.publish({

@@ -136,19 +136,35 @@ export class ViewVersionDownError extends MillraceError<
   }
 }
 
+/** What a copy that lacks events was wanted for, and why it does not catch up. */
+export interface ViewBehindDetails {
+  readonly view: string
+  readonly copy: string
+  readonly eventsBehind: number
+  readonly operation: 'swap' | 'roll-back' | 'canary'
+  /** It is a build that was paused. */
+  readonly paused: boolean
+  /** A program works on it. */
+  readonly isRun: boolean
+}
+
 /** A copy that was to serve reads before it has taken in what was published. */
-export class ViewBehindError extends MillraceError<
-  'VIEW_BEHIND',
-  { readonly view: string; readonly copy: string; readonly eventsBehind: number; readonly isRun: boolean }
-> {
-  constructor(view: string, copy: string, eventsBehind: number, isRun: boolean) {
+export class ViewBehindError extends MillraceError<'VIEW_BEHIND', ViewBehindDetails> {
+  constructor(details: ViewBehindDetails) {
+    const { view, copy, eventsBehind, operation, paused, isRun } = details
+    const unrun = paused ? ', and its build is paused' : ', and no program that knows its version is running'
+    const start = 'Start a program that declares this version'
+    const acceptable = `${start}, or accept that reads go back in time: { behind: "accept" }, --accept-behind.`
+    const unrunRemedy = paused
+      ? 'Go on with the build: resume(), millrace views resume.'
+      : operation === 'roll-back'
+        ? acceptable
+        : `${start}.`
     super({
       code: 'VIEW_BEHIND',
-      problem: `Copy ${copy} of view "${view}" is ${eventsBehind} events behind${isRun ? '' : ', and no program that knows its version is running'}. The live copy stays.`,
-      remedy: isRun
-        ? 'Wait for it, or raise or lift its rate limit.'
-        : 'Start a program that declares this version, or accept that reads go back in time: { behind: "accept" }, --accept-behind.',
-      details: { view, copy, eventsBehind, isRun },
+      problem: `Copy ${copy} of view "${view}" is ${eventsBehind} events behind${isRun ? '' : unrun}. The live copy stays.`,
+      remedy: isRun ? 'Wait for it, or raise or lift its rate limit.' : unrunRemedy,
+      details,
     })
   }
 }

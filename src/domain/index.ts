@@ -28,6 +28,7 @@ export {
   InlineViewForgetsError,
   StreamBeginningGoneError,
   StreamEventUnknownError,
+  type ViewBehindDetails,
   ViewBehindError,
   ViewBuildMissingError,
   ViewBuildUnderWayError,
@@ -48,7 +49,7 @@ export {
 } from './history.ts'
 export { handOver, InlineCopies } from './inline-copies.ts'
 export { InlineFollower } from './inline-follower.ts'
-export { type InlineNoteEntry, inlineNamespace, readNote } from './inline-notes.ts'
+export { type InlineNoteEntry, inlineNamespace, noteWrite, readNote } from './inline-notes.ts'
 export { differences } from './json-difference.ts'
 export { type Projection, type ProjectionOptions, projection } from './projection.ts'
 export { isRejection, type Rejection, reject } from './rejection.ts'

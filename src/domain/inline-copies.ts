@@ -7,7 +7,7 @@ import { type InlineNoteEntry, noteWrite, readNote } from './inline-notes.ts'
 import { InlineViews, type InlineWriter } from './inline-views.ts'
 import type { View } from './view.ts'
 import { type ViewCopy, viewNamespace } from './view-copy.ts'
-import { copiesIn, registerKey, registerNamespace, registerOf } from './view-register.ts'
+import { registerKey, registerNamespace, registerOf } from './view-register.ts'
 
 /** What commits of events have to do in one epoch. */
 interface Plan {
@@ -16,8 +16,6 @@ interface Plan {
   readonly views: InlineViews
   /** Copies that commits are to write and that this program has no functions for. */
   readonly foreign: readonly { readonly namespace: string; readonly copy: ViewCopy }[]
-  /** Whether the app has any inline copy, so that it matters which epoch a commit belongs to. */
-  readonly isGuarded: boolean
 }
 
 /** Registers that are read in one go. */
@@ -25,7 +23,8 @@ const registersMax = 10_000
 
 /**
  * Keeps the inline copies of an app up to date that are live, in the commits of the events themselves, by the version of each that
- * is live at the moment. Each commit is held to the epoch in which that is so.
+ * is live at the moment. Each commit is held to the epoch in which that is so, also where no copy is inline: another program may add
+ * the first one at any time.
  *
  * A program that appends events of a live copy that it has no functions for lets go of it first: from there on the copy is built by
  * following the event store, by those who have them. So programs of two versions may run side by side, and no copy ever
@@ -50,8 +49,8 @@ export class InlineCopies implements InlineWriter {
 
   async commit(events: readonly Message[], commit: Parameters<CommitWithin>[0]): Promise<CommitOutcome> {
     const plan = await this.#planFor(events)
-    const guard = plan.isGuarded ? [this.#epochs.guard(plan.epoch)] : []
-    const outcome = await plan.views.commit(events, (writes) => commit([...writes, ...guard]))
+    const guard = this.#epochs.guard(plan.epoch)
+    const outcome = await plan.views.commit(events, (writes) => commit([...writes, guard]))
     if (!outcome.ok) this.#isDoubtful = true
     return outcome
   }
@@ -94,11 +93,9 @@ export class InlineCopies implements InlineWriter {
       const epoch = await this.#epochs.opened()
       const own: { readonly view: View; readonly namespace: string }[] = []
       const foreign: { readonly namespace: string; readonly copy: ViewCopy }[] = []
-      let isGuarded = this.#views.length > 0
       const prefix = registerKey(this.#app, '')
       for (const { key, value } of await this.#engine.state.range(registerNamespace, { prefix, limit: registersMax })) {
         const register = registerOf(value)
-        isGuarded ||= copiesIn(register).some(({ inline }) => inline)
         const name = key.slice(prefix.length)
         const { live } = register
         const namespace = viewNamespace(this.#app, { name, ...live })
@@ -109,7 +106,7 @@ export class InlineCopies implements InlineWriter {
       }
       // Which copies are written changes between epochs only.
       if (await this.#epochs.isOpen(epoch)) {
-        return { epoch, views: new InlineViews(this.#engine.state, own), foreign, isGuarded }
+        return { epoch, views: new InlineViews(this.#engine.state, own), foreign }
       }
     }
   }

@@ -10,6 +10,8 @@ export interface InlineNote {
   readonly position: number
   /** Commits of events write it. Else it is built by following the event store. */
   readonly done: boolean
+  /** Why those who followed last cannot go on from there. Absent: nothing is known. */
+  readonly problem?: string
 }
 
 /** A note as it was read; revision 0: there is none, so the copy stands at the beginning. */

@@ -135,14 +135,14 @@ export class InlineViews implements InlineWriter {
   }
 }
 
-/** Commits a batch, together with what its events change in inline views, if there are any. */
+/** Commits a batch that appends events, together with what they change in inline views. */
 export function commitWithViews(
   engine: Engine,
-  views: InlineWriter | undefined,
+  views: InlineWriter,
   batch: WriteBatch,
   events: readonly Message[],
 ): Promise<CommitOutcome> {
-  if (views === undefined || events.length === 0) return engine.commit(batch)
+  if (events.length === 0) return engine.commit(batch)
   return views.commit(events, (writes) => engine.commit({ ...batch, state: [...(batch.state ?? []), ...writes] }))
 }
 

@@ -42,10 +42,10 @@ export class StreamDesk {
   readonly memory: CommandMemory
   readonly #setup: DeskSetup
   readonly #decider: Decider
-  readonly #views: InlineWriter | undefined
+  readonly #views: InlineWriter
   readonly #lanes = new Map<string, Waiting[]>()
 
-  constructor(setup: DeskSetup, decider: Decider, memory: CommandMemory, views: InlineWriter | undefined) {
+  constructor(setup: DeskSetup, decider: Decider, memory: CommandMemory, views: InlineWriter) {
     this.#setup = setup
     this.#decider = decider
     this.#views = views

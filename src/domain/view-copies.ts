@@ -1,6 +1,7 @@
 import type { Engine, StateOwner, StateWrite } from '../engine/index.ts'
 import { type Clock, type Duration, durationMs, OptionsInvalidError, sleep } from '../kernel/index.ts'
 import {
+  type ViewBehindDetails,
   ViewBehindError,
   ViewBuildMissingError,
   ViewBuildUnderWayError,
@@ -8,7 +9,7 @@ import {
   ViewPreviousMissingError,
 } from './errors.ts'
 import { handOver } from './inline-copies.ts'
-import { copyName, type ViewBuild, type ViewCopy, viewGroup, viewNamespace } from './view-copy.ts'
+import { copyName, isSameCopy, type ViewBuild, type ViewCopy, viewGroup, viewNamespace } from './view-copy.ts'
 import { differenceOf, type ViewDifference } from './view-difference.ts'
 import { type CopyProgress, hasReached, progressOf, SpeedMeter } from './view-progress.ts'
 import {
@@ -42,6 +43,11 @@ export interface CopiesOptions {
   readonly onChange?: (entry: RegisterEntry) => void
   /** Commits a swap. Default: the register alone. */
   readonly handover?: Handover
+}
+
+/** How somebody waits, and what for. */
+interface CatchUp extends SwapOptions {
+  readonly operation: ViewBehindDetails['operation']
 }
 
 const lookMinMs = 5
@@ -86,14 +92,18 @@ export class ViewCopies {
     }
   }
 
-  /**
-   * Stops building; a process that starts does not go on with it. What is built stays.
-   *
-   * @param problem Why, for whoever looks at the status. Default: none.
-   * @throws ViewBuildMissingError `VIEW_BUILD_MISSING`
-   */
-  async pause(problem: string | null = null): Promise<void> {
-    await this.#changeBuild((next) => ({ ...next, paused: true, problem }))
+  /** Stops building; a process that starts does not go on with it. What is built stays. @throws ViewBuildMissingError `VIEW_BUILD_MISSING` */
+  async pause(): Promise<void> {
+    await this.#changeBuild((next) => ({ ...next, paused: true, problem: null }))
+  }
+
+  /** Pauses a build that cannot go on, and keeps why; not another one that has taken its place. */
+  async pauseFailed(copy: ViewCopy, problem: string): Promise<void> {
+    await this.change((register) =>
+      isSameCopy(register.next, copy)
+        ? { ...register, next: { ...this.#nextOf(register), paused: true, problem } }
+        : register,
+    )
   }
 
   /** Goes on where the build was. @throws ViewBuildMissingError `VIEW_BUILD_MISSING` */
@@ -124,12 +134,12 @@ export class ViewCopies {
     if (!(share >= 0 && share <= 1)) {
       throw new OptionsInvalidError('a canary', [{ option: 'share', problem: `is ${share}, not from 0 to 1` }])
     }
-    if (share > 0) await this.#caughtUp(this.#nextOf((await this.read()).register), options)
+    await this.#changeFor(
+      (register) => this.#nextOf(register),
+      share > 0 ? { ...options, operation: 'canary' } : undefined,
+      (before) => this.#commit(before, { ...before.register, canary: share }),
+    )
     this.#canaryCounts = { readCount: 0, differingCount: 0 }
-    await this.change((register) => {
-      this.#nextOf(register)
-      return { ...register, canary: share }
-    })
   }
 
   /** A key was read from the copy that is being built. */
@@ -170,11 +180,11 @@ export class ViewCopies {
    * @throws ViewBuildMissingError `VIEW_BUILD_MISSING`, ViewBehindError `VIEW_BEHIND`: it did not catch up in time; the live copy stays.
    */
   async swap(options: SwapOptions = {}): Promise<void> {
-    await this.#caughtUp(this.#nextOf((await this.read()).register), options)
-    await this.#move((register) => {
-      const next = this.#nextOf(register)
-      return { to: next, after: withSwap(register, next) }
-    })
+    await this.#changeFor(
+      (register) => this.#nextOf(register),
+      { ...options, operation: 'swap' },
+      (before, next) => this.swapNow(before, next),
+    )
   }
 
   /**
@@ -184,13 +194,11 @@ export class ViewCopies {
    *   that this is accepted.
    */
   async rollBack(options: SwapOptions & { readonly behind?: 'accept' | 'refuse' } = {}): Promise<void> {
-    if (options.behind !== 'accept') {
-      await this.#caughtUp(this.#previousOf((await this.read()).register), options)
-    }
-    await this.#move((register) => {
-      const to = this.#previousOf(register)
-      return { to, after: withRollBack(register, to) }
-    })
+    await this.#changeFor(
+      (register) => this.#previousOf(register),
+      options.behind === 'accept' ? undefined : { ...options, operation: 'roll-back' },
+      (before, previous) => this.#commit(before, withRollBack(before.register, previous), previous),
+    )
   }
 
   /**
@@ -260,13 +268,25 @@ export class ViewCopies {
     }
   }
 
-  async #move(
-    plan: (register: ViewRegister) => { readonly to: ViewCopy; readonly after: ViewRegister },
+  /**
+   * Changes the register for the sake of one copy, once that one has caught up; another one that has taken its place
+   * meanwhile has to catch up, too.
+   *
+   * @param catchUp `undefined`: it need not.
+   */
+  async #changeFor<Copy extends ViewCopy>(
+    pick: (register: ViewRegister) => Copy,
+    catchUp: CatchUp | undefined,
+    commit: (before: RegisterEntry, copy: Copy) => Promise<boolean>,
   ): Promise<void> {
+    let checked: Copy | null = null
     for (;;) {
       const before = await this.read()
-      const { to, after } = plan(before.register)
-      if (await this.#commit(before, after, to)) return
+      const copy = pick(before.register)
+      if (catchUp !== undefined && !isSameCopy(copy, checked)) {
+        await this.#caughtUp(copy, catchUp)
+        checked = copy
+      } else if (await commit(before, copy)) return
     }
   }
 
@@ -293,17 +313,19 @@ export class ViewCopies {
   }
 
   /** Waits until a copy has taken in all that was published before the call. Not at all where nobody works on it. */
-  async #caughtUp(copy: ViewCopy, { timeout = '10s', signal }: SwapOptions): Promise<void> {
+  async #caughtUp(copy: ViewCopy | ViewBuild, { timeout = '10s', signal, operation }: CatchUp): Promise<void> {
     const { view, clock } = this.#options
+    const paused = 'paused' in copy && copy.paused
     const endMs = clock.monotonicMs() + durationMs(timeout)
     let lookMs = lookMinMs
     let now = await this.progress(copy)
     const { ends } = now
     while (!hasReached(now, ends)) {
       // Who does not want to wait knows that nobody is at work.
-      const isRun = now.memberCount > 0 || (copy.inline && durationMs(timeout) > 0)
+      const isRun = !paused && (now.memberCount > 0 || (copy.inline && durationMs(timeout) > 0))
       if (!isRun || clock.monotonicMs() >= endMs) {
-        throw new ViewBehindError(view, copyName(copy), now.eventsBehind, isRun)
+        const { eventsBehind } = now
+        throw new ViewBehindError({ view, copy: copyName(copy), eventsBehind, operation, paused, isRun })
       }
       await sleep(lookMs, clock, signal)
       lookMs = Math.min(lookMaxMs, lookMs * 2)
@@ -314,7 +336,8 @@ export class ViewCopies {
   #buildStatus(build: ViewBuild, status: CopyStatus): BuildStatus {
     const speed = this.#meter.eventsPerSecond
     const secondsLeft = speed === undefined || speed === 0 ? undefined : status.eventsBehind / speed
-    return { ...build, ...status, speedEventsPerSecond: speed, secondsLeft }
+    const problem = build.problem ?? status.problem
+    return { ...build, ...status, problem, speedEventsPerSecond: speed, secondsLeft }
   }
 
   #nextOf({ next }: ViewRegister): ViewBuild {

@@ -1,5 +1,11 @@
 import { type Engine, GroupActiveError, GroupUnknownError, type StateWrite } from '../engine/index.ts'
-import { deadLetterGroupPrefix, deadLetterNamespace, parkedKeyNamespace, parkedNamespace } from '../runtime/index.ts'
+import {
+  chainNamespace,
+  deadLetterGroupPrefix,
+  deadLetterNamespace,
+  parkedKeyNamespace,
+  parkedNamespace,
+} from '../runtime/index.ts'
 import { inlineNamespace } from './inline-notes.ts'
 import { droppedNamespace } from './view-register.ts'
 
@@ -14,7 +20,7 @@ interface DropNote {
 const pageSize = 1000
 
 /**
- * Removes what is kept of the copies of an app that were given up: state, progress, what is parked, dead letters. An engine
+ * Removes what is kept of the copies of an app that were given up: state, progress, chains, what is parked, dead letters. An engine
  * removes progress apart from commits, so a note stands until all is gone: a crash in between is made good by the next
  * call. A copy that somebody still works on, as he has not heard of it yet, is left for later.
  *
@@ -61,8 +67,8 @@ async function remove(engine: Engine, group: string, { app, namespace, inline }:
   ]
   if (inline) writes.push({ kind: 'delete', namespace: inlineNamespace, key: namespace })
   else {
-    for (const parked of [parkedNamespace(group), parkedKeyNamespace(group)]) {
-      writes.push({ kind: 'clear', namespace: parked, ...owner })
+    for (const namespaceOf of [parkedNamespace, parkedKeyNamespace, chainNamespace]) {
+      writes.push({ kind: 'clear', namespace: namespaceOf(group), ...owner })
     }
   }
   await engine.commit({ state: writes })

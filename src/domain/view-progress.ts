@@ -12,6 +12,8 @@ export interface CopyProgress {
   readonly memberCount: number
   /** Events that its functions could not take, up to 1,000. */
   readonly deadLetterCount: number
+  /** Why it cannot go on, of an inline copy; null: nothing is known. */
+  readonly problem: string | null
   /** Where it goes on, and where the end is, by place. */
   readonly next: ReadonlyMap<string, number>
   readonly ends: ReadonlyMap<string, number>
@@ -44,6 +46,7 @@ async function inlineProgress(engine: Engine, namespace: string): Promise<CopyPr
     eventsBehind: end - done,
     memberCount: 0,
     deadLetterCount: 0,
+    problem: note.problem ?? null,
     next: new Map([[storePlace, done]]),
     ends: new Map([[storePlace, end]]),
   }
@@ -74,6 +77,7 @@ async function followedProgress(engine: Engine, app: string, view: string, copy:
     eventsBehind,
     memberCount: members.length,
     deadLetterCount: letters.length,
+    problem: null,
     next,
     ends,
   }

@@ -12,6 +12,11 @@ export interface CopyStatus extends ViewCopy {
   readonly memberCount: number
   /** Events that its functions could not take, up to 1,000. While there are any, it is swapped in by hand only. */
   readonly deadLetterCount: number
+  /**
+   * Why it cannot go on: an event that its functions cannot take. null: nothing is known. Of inline copies; the others have
+   * dead letters.
+   */
+  readonly problem: string | null
 }
 
 /** A copy that is being built, as it stands. */

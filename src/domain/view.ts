@@ -25,8 +25,10 @@ export interface ViewOptions<Events extends readonly AnyEventDefinition[], State
   readonly version?: number
   /**
    * When a copy that is built anew takes the place of the live one. `'when-caught-up'`: as soon as it has taken in all that
-   * was published, and no process runs the program of the version before it any more. `'manual'`: when
-   * `running.view(…).copies.swap()` or `millrace views swap` says so. Default `'when-caught-up'`.
+   * was published, and no process runs the program of the version before it any more. Of an inline view nobody can tell who
+   * runs the version before it, so its copy does not wait for them: give `adapt`, or choose `'manual'`, where the values of the
+   * versions differ in shape. `'manual'`: when `running.view(…).copies.swap()` or `millrace views swap` says so. Default
+   * `'when-caught-up'`.
    */
   readonly rebuild?: RebuildPolicy
   /**

@@ -65,6 +65,7 @@ export type {
 export { handlerFrom } from './handler-options.ts'
 export type { Lag } from './lag.ts'
 export {
+  chainNamespace,
   deadLetterNamespace,
   deadLetterTopic,
   handlerNamespace,

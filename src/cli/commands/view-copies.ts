@@ -126,8 +126,8 @@ async function status(invocation: Invocation<object>): Promise<void> {
       { title: 'STATE' },
     ],
     [
-      rowOf('live', live, 'serves reads'),
-      ...(previous === null ? [] : [rowOf('previous', previous, 'kept for rollback')]),
+      rowOf('live', live, withProblem('serves reads', live)),
+      ...(previous === null ? [] : [rowOf('previous', previous, withProblem('kept for rollback', previous))]),
       ...(next === null ? [] : [rowOf('next', next, stateOf(next, canary.share))]),
     ],
   )
@@ -144,6 +144,10 @@ function rowOf(role: string, copy: CopyStatus, state: string): readonly string[]
     String(deadLetterCount),
     state,
   ]
+}
+
+function withProblem(state: string, { problem }: CopyStatus): string {
+  return problem === null ? state : `${state}, cannot go on: ${shown(problem)}`
 }
 
 function stateOf(next: BuildStatus, canary: number): string {
