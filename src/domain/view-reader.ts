@@ -34,15 +34,10 @@ export interface ViewReader<State> {
   }): AsyncIterable<ViewChange<State>>
   /**
    * Resolves when the view has taken in what a command led to, or what stands at these places, so that the next read shows it. At
-<<<<<<< HEAD
-   * once for an inline view. Where nobody could tell the places (through an outbox, or in a reply from another process),
-   * when it has taken in all that was published before the call. An event that became a dead letter, or waits behind one, counts
-   * as taken in: see `deadLetters`.
-=======
    * once for an inline view that commits write. It has no end of its own while nobody runs who has the functions of the live
-   * copy: give a signal. Where nobody could tell the places (through an outbox, or in a reply from another process),
-   * when it has taken in all that was published before the call.
->>>>>>> mend-copies
+   * copy: give a signal. Where nobody could tell the places (through an outbox, or in a reply from another process), when it
+   * has taken in all that was published before the call. An event that became a dead letter, or waits behind one, counts as
+   * taken in: see `deadLetters`.
    *
    * @throws the reason of the signal, AppStoppedError `APP_STOPPED`
    */
