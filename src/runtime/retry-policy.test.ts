@@ -85,6 +85,15 @@ describe('retry policies', () => {
     expect(delays(policy, null)).toEqual([1])
   })
 
+  it('byError counts the attempts that came to each rule', () => {
+    const policy = byError([{ on: TypeError, use: fixed({ delay: 7, max: 100 }) }], fixed({ delay: 1, max: 3 }))
+    const errors = [...Array<Error>(8).fill(new TypeError('away')), new Error('a'), new Error('b'), new Error('c')]
+    const counts = new Map<object, number>()
+    const delay = (error: Error, index: number): number | undefined =>
+      policy.delayMs({ error, attempt: index + 1, elapsedMs: 0, counts }, random)
+    expect(errors.map(delay)).toEqual([...Array<number>(8).fill(7), 1, 1, undefined])
+  })
+
   it('name all options that are wrong', () => {
     expect(() => exponential({ factor: 0, max: 0, jitter: 2 })).toThrow(/factor .*max .*jitter/)
     expect(() => fixed({ delay: 'soon' as never, max: 0 })).toThrow(/ delay is soon.*; max is 0/)

@@ -7,6 +7,11 @@ export interface FailedAttempt {
   readonly attempt: number
   /** Milliseconds since the first attempt began. */
   readonly elapsedMs: number
+  /**
+   * What policies count between the attempts at one message, each under an object of its own. Absent: nothing is kept between
+   * them, as for the steps of sagas.
+   */
+  readonly counts?: Map<object, number>
 }
 
 /** Decides whether and when a message that failed is tried again. */
@@ -115,7 +120,8 @@ export interface ErrorRule {
 }
 
 /**
- * Another policy for each kind of error: the first rule that fits decides, else `otherwise`.
+ * Another policy for each kind of error: the first rule that fits decides, else `otherwise`. Each counts the attempts that came
+ * to it; for the steps of sagas, which keep one number, all attempts count for each.
  *
  * @param otherwise Default: {@link exponential} with its defaults.
  * @throws OptionsInvalidError `OPTIONS_INVALID`
@@ -130,6 +136,7 @@ export function byError(rules: readonly ErrorRule[], otherwise: RetryPolicy = ex
     on: Array.isArray(rule.on) ? (rule.on as readonly (ErrorClass | string)[]) : [rule.on as ErrorClass | string],
     use: rule.use,
   }))
+  const lastRule = { on: [], use: otherwise }
   const problems: OptionProblem[] = []
   for (const [index, { on, use }] of kept.entries()) {
     if (!on.every((kind) => typeof kind === 'string' || typeof kind === 'function')) {
@@ -142,11 +149,19 @@ export function byError(rules: readonly ErrorRule[], otherwise: RetryPolicy = ex
   if (problems.length > 0) throw new OptionsInvalidError('a retry policy', problems)
   return Object.freeze({
     delayMs: (failed: FailedAttempt, random: Random) => {
-      const rule = kept.find((candidate) => candidate.on.some((kind) => isOfKind(failed.error, kind)))
-      return (rule?.use ?? otherwise).delayMs(failed, random)
+      const rule = kept.find((candidate) => candidate.on.some((kind) => isOfKind(failed.error, kind))) ?? lastRule
+      return rule.use.delayMs({ ...failed, attempt: attemptOf(rule, failed) }, random)
     },
     description: `by error; otherwise ${otherwise.description}`,
   })
+}
+
+/** Which attempt it is of those that came to a rule. */
+function attemptOf(rule: object, { attempt, counts }: FailedAttempt): number {
+  if (counts === undefined) return attempt
+  const count = (counts.get(rule) ?? 0) + 1
+  counts.set(rule, count)
+  return count
 }
 
 function isOfKind(error: unknown, kind: ErrorClass | string): boolean {

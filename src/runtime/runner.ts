@@ -237,7 +237,9 @@ export class Runner {
     if (this.#isRepeated(task)) return this.#skip(task)
     if (task.firstFailureMs === 0) task.firstFailureMs = clock.nowMs()
     if (channels.failed.hasSubscribers) channels.failed.publish({ ...reportOf(group, task), error })
-    const failed = { error, attempt: task.attempt, elapsedMs: clock.monotonicMs() - task.firstAttemptMs }
+    task.retryCounts ??= new Map()
+    const elapsedMs = clock.monotonicMs() - task.firstAttemptMs
+    const failed = { error, attempt: task.attempt, elapsedMs, counts: task.retryCounts }
     let delayMs: number | undefined
     try {
       delayMs = handler.retry.delayMs(failed, random)

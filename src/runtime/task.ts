@@ -39,6 +39,8 @@ export class Task {
   rerunCount = 0
   firstAttemptMs = 0
   firstFailureMs = 0
+  /** What its retry policy counts. */
+  retryCounts: Map<object, number> | undefined = undefined
   readonly timer: Timer | undefined
   /** The dead letter, with the revision under which it stood. */
   readonly dead: DeadEntry | undefined

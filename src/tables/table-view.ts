@@ -1,8 +1,16 @@
 import { type Duration, durationMs, MillraceError, type OptionProblem, OptionsInvalidError } from '../kernel/index.ts'
 import type { AnyEventDefinition, Message, MessageOf } from '../message/index.ts'
-import { type DeadLetterMode, exponential, type Handler, on, type RetryPolicy } from '../runtime/index.ts'
-import { ChangeFailures } from './change-failures.ts'
+import {
+  byError,
+  type DeadLetterMode,
+  exponential,
+  type Handler,
+  HandlerTimeoutError,
+  on,
+  type RetryPolicy,
+} from '../runtime/index.ts'
 import { Changes } from './changes.ts'
+import { TablesUnavailableError } from './errors.ts'
 import type { TableDatabase } from './table-database.ts'
 
 /** How a view in tables of the user's own is declared. */
@@ -59,6 +67,8 @@ const viewOptions: ReadonlySet<string> = new Set([
 const keepMsMin = 60 * 60 * 1000
 /** Keys that are at work at once: their changes share a transaction. */
 const concurrency = 500
+/** The database may be away for as long as it likes; who waits too long waits for it. */
+const untilItCan = exponential({ initial: '100ms', max: 1_000_000, maxDelay: '5s' })
 /**
  * Declares a view in tables of your own: what a reader wants to know, in SQL, kept up to date by events. It is a handler, to be
  * put into a service.
@@ -94,22 +104,21 @@ export function tableView<const Events extends readonly [AnyEventDefinition, ...
   const { version, keepMs } = checked(name, options)
   const handler = `${name}.v${version}`
   const changes = new Changes(options.database, handler, options.setup ?? [], keepMs)
-  const failures = new ChangeFailures(options.retry ?? exponential())
   const functions = options.on as unknown as Readonly<Record<string, (client: Client, event: Message) => unknown>>
   return on(
     options.events,
     {
       name: handler,
       ...(options.key !== undefined && { key: options.key as never }),
-      retry: failures.policy,
+      retry: byError(
+        [{ on: [TablesUnavailableError, HandlerTimeoutError], use: untilItCan }],
+        options.retry ?? exponential(),
+      ),
       onDeadLetter: options.onDeadLetter ?? 'park-key',
       concurrency,
     },
     (event: Message, ctx) =>
-      failures.counted(
-        event,
-        changes.apply({ message: event, run: (client) => functions[event.type]?.(client, event) }, ctx),
-      ),
+      changes.apply({ message: event, run: (client) => functions[event.type]?.(client, event) }, ctx),
   )
 }
 
