@@ -24,12 +24,12 @@ export const ranks: Readonly<Record<string, number>> = {
   // Composes engines of which it knows the port only.
   bridge: 3.5,
   runtime: 4,
-  // Views in tables of the user's own.
-  tables: 4.5,
   domain: 5,
   views: 5,
   saga: 5,
   streaming: 5,
+  // Views in tables of the user's own.
+  tables: 5.5,
   app: 6,
   server: 7,
   testing: 7,

@@ -1,7 +1,8 @@
-import { type OptionProblem, OptionsInvalidError } from '../kernel/index.ts'
+import { type OptionProblem, OptionsInvalidError, unknownOptions } from '../kernel/index.ts'
 import type { AnyCommandDefinition, AnyEventDefinition, Message, MessageOf, ReadonlyData } from '../message/index.ts'
 import type { CommandHandlingOptions, Decision } from './decider.ts'
-import { definitionListProblems, handlingProblems, unknownOptions } from './decider-problems.ts'
+import { handlingProblems } from './decider-problems.ts'
+import { definitionListProblems } from './definition-list-problems.ts'
 import type { Projection } from './projection.ts'
 
 /** What a decision reads: projections by the names under which it gets their values. */

@@ -1,5 +1,12 @@
-import { type Duration, durationMs, MillraceError, type OptionProblem, OptionsInvalidError } from '../kernel/index.ts'
-import type { AnyDefinition } from '../message/index.ts'
+import {
+  type Duration,
+  durationMs,
+  MillraceError,
+  type OptionProblem,
+  OptionsInvalidError,
+  unknownOptions,
+} from '../kernel/index.ts'
+import { definitionListProblems, functionProblems } from './definition-list-problems.ts'
 import { type SnapshotOptions, snapshotProblems } from './snapshot-rule.ts'
 
 const rememberDefault: Duration = '10m'
@@ -62,13 +69,6 @@ export function checkDecider(name: string, given: object): number {
   return rememberMs
 }
 
-/** Options that nobody knows: a typing error must not leave out what somebody relies on. */
-export function unknownOptions(options: object, known: readonly string[]): OptionProblem[] {
-  return Object.keys(options)
-    .filter((option) => !known.includes(option))
-    .map((option) => ({ option, problem: 'is no option' }))
-}
-
 /** Checks the options that all who handle commands have in common; answers for how long outcomes are remembered. */
 export function handlingProblems(options: ErasedOptions, problems: OptionProblem[]): number {
   if (!['boolean', 'undefined'].includes(typeof options.publish)) {
@@ -84,39 +84,4 @@ export function handlingProblems(options: ErasedOptions, problems: OptionProblem
     problems.push({ option: 'remember', problem: error instanceof MillraceError ? error.problem : String(error) })
     return 0
   }
-}
-
-/** What is wrong with a list of definitions of one kind. */
-export function definitionListProblems(
-  option: string,
-  kind: AnyDefinition['messageKind'],
-  list: unknown,
-): OptionProblem[] {
-  if (!Array.isArray(list) || list.length === 0) return [{ option, problem: 'is no list with something in it' }]
-  const problems: OptionProblem[] = []
-  const seen = new Set<string>()
-  for (const definition of list as readonly (AnyDefinition | undefined)[]) {
-    if (definition?.messageKind !== kind) problems.push({ option, problem: `holds what is no definition of a ${kind}` })
-    else if (seen.has(definition.type)) problems.push({ option, problem: `names ${definition.type} twice` })
-    else seen.add(definition.type)
-  }
-  return problems
-}
-
-/** What is wrong with a record that has one function for each definition. */
-export function functionProblems(option: string, definitions: unknown, given: unknown): OptionProblem[] {
-  const list = Array.isArray(definitions) ? (definitions as readonly (AnyDefinition | undefined)[]) : []
-  const types = new Set(list.flatMap((definition) => definition?.type ?? []))
-  if (typeof given !== 'object' || given === null) return [{ option, problem: 'is no object of functions' }]
-  const functions = given as Readonly<Record<string, unknown>>
-  const problems: OptionProblem[] = []
-  for (const type of types) {
-    if (!Object.hasOwn(functions, type) || typeof functions[type] !== 'function') {
-      problems.push({ option: `${option}.${type}`, problem: 'is not a function' })
-    }
-  }
-  for (const type of Object.keys(functions)) {
-    if (!types.has(type)) problems.push({ option: `${option}.${type}`, problem: 'names none of its definitions' })
-  }
-  return problems
 }

@@ -20,6 +20,7 @@ export {
   type Decision,
   decider,
 } from './decider.ts'
+export { definitionListProblems, functionProblems } from './definition-list-problems.ts'
 export type { DeskSetup } from './desk-setup.ts'
 export {
   BooksUnbalancedError,

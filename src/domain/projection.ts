@@ -1,7 +1,7 @@
 import type { EventQueryItem } from '../engine/index.ts'
-import { frozenJson, type OptionProblem, OptionsInvalidError } from '../kernel/index.ts'
+import { frozenJson, type OptionProblem, OptionsInvalidError, unknownOptions } from '../kernel/index.ts'
 import type { AnyEventDefinition, Message, MessageOf, ReadonlyData } from '../message/index.ts'
-import { definitionListProblems, functionProblems, unknownOptions } from './decider-problems.ts'
+import { definitionListProblems, functionProblems } from './definition-list-problems.ts'
 
 /** What a projection is made of. */
 export interface ProjectionOptions<Events extends readonly AnyEventDefinition[], State> {

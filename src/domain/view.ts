@@ -1,7 +1,7 @@
-import { frozenJson, type Json, type OptionProblem, OptionsInvalidError } from '../kernel/index.ts'
+import { frozenJson, type Json, type OptionProblem, OptionsInvalidError, unknownOptions } from '../kernel/index.ts'
 import type { AnyEventDefinition, Message, MessageOf, ReadonlyData } from '../message/index.ts'
 import { type DeadLetterMode, type Handler, none, on, remove, set } from '../runtime/index.ts'
-import { definitionListProblems, functionProblems, unknownOptions } from './decider-problems.ts'
+import { definitionListProblems, functionProblems } from './definition-list-problems.ts'
 
 /** How a view makes state from events. */
 export interface ViewOptions<Events extends readonly AnyEventDefinition[], State> {

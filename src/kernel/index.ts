@@ -14,6 +14,7 @@ export {
 export { formatUuidv7, isUuid, uuidTimeText, uuidv7 } from './ids.ts'
 export { isoTime, parseIsoTime } from './iso-time.ts'
 export { freezeParsedJson, frozenJson, type Json } from './json.ts'
-export { optionMs } from './option-duration.ts'
+export { optionMs, unknownOptions } from './option-problems.ts'
 export { persist } from './persistence.ts'
 export { type Random, SeededRandom, systemRandom } from './random.ts'
+export { isThenable } from './thenable.ts'

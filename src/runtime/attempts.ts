@@ -1,3 +1,4 @@
+import { isThenable } from '../kernel/index.ts'
 import { contextFor, type HandlingOptions, type MessageContext, runInContext } from '../message/index.ts'
 import { AttemptContext } from './attempt-context.ts'
 import type { Checkpoints } from './checkpoints.ts'
@@ -99,11 +100,4 @@ export class Attempts {
     context.end()
     if (this.#running.delete(context)) this.#changed.notify()
   }
-}
-
-export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return (
-    value instanceof Promise ||
-    (typeof value === 'object' && value !== null && typeof (value as { readonly then?: unknown }).then === 'function')
-  )
 }

@@ -1,5 +1,6 @@
+import { isThenable } from '../kernel/index.ts'
 import { channels } from '../telemetry/index.ts'
-import { Attempts, isThenable } from './attempts.ts'
+import { Attempts } from './attempts.ts'
 import { Checkpoints } from './checkpoints.ts'
 import type { CommitBatch } from './commit-batch.ts'
 import { commitFailureOf } from './commit-failure.ts'

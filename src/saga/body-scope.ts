@@ -1,4 +1,4 @@
-import { type Duration, durationMs, frozenJson, isoTime, type Json, SeededRandom } from '../kernel/index.ts'
+import { type Duration, durationMs, frozenJson, isoTime, isThenable, type Json, SeededRandom } from '../kernel/index.ts'
 import { contextFor, type Message, type MessageContext, runInContext } from '../message/index.ts'
 import { type Effect, type PublishEffect, publish, type SendEffect, send, type TimerTime } from '../runtime/index.ts'
 import type { BodyRun } from './body-run.ts'
@@ -34,10 +34,6 @@ export function effectsOfCompensated(host: SagaHost, draft: JournalDraft): reado
     if (!isTelling(effect)) throw new CompensatedEffectsError(definition.name)
   }
   return effects as Effect[]
-}
-
-function isThenable(effect: unknown): effect is PromiseLike<unknown> {
-  return typeof (effect as Partial<PromiseLike<unknown>> | null)?.then === 'function'
 }
 
 function isTelling(effect: unknown): effect is PublishEffect | SendEffect {

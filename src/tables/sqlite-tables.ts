@@ -1,4 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
+import { isThenable } from '../kernel/index.ts'
 import { TableChangeInvalidError, TablesNotDurableError, TablesUnavailableError } from './errors.ts'
 import type { TableChange, TableDatabase } from './table-database.ts'
 
@@ -57,7 +58,7 @@ class SqliteTables implements TableDatabase<DatabaseSync> {
       for (const { message, run } of changes) {
         if (note.run(handler, message.source, message.id).changes === 0) continue
         const answer = run(this.#database)
-        if (typeof (answer as Partial<PromiseLike<unknown>> | null | undefined)?.then === 'function') {
+        if (isThenable(answer)) {
           Promise.resolve(answer).catch(() => undefined)
           throw new TableChangeInvalidError(
             `message ${message.id}`,

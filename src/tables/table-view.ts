@@ -1,4 +1,5 @@
-import { type Duration, durationMs, MillraceError, type OptionProblem, OptionsInvalidError } from '../kernel/index.ts'
+import { definitionListProblems, functionProblems } from '../domain/index.ts'
+import { type Duration, type OptionProblem, OptionsInvalidError, optionMs, unknownOptions } from '../kernel/index.ts'
 import type { AnyEventDefinition, Message, MessageOf } from '../message/index.ts'
 import {
   byError,
@@ -52,17 +53,7 @@ export interface TableViewOptions<Events extends readonly AnyEventDefinition[], 
   readonly keep?: Duration
 }
 
-const viewOptions: ReadonlySet<string> = new Set([
-  'database',
-  'events',
-  'on',
-  'setup',
-  'version',
-  'key',
-  'retry',
-  'onDeadLetter',
-  'keep',
-])
+const viewOptions = ['database', 'events', 'on', 'setup', 'version', 'key', 'retry', 'onDeadLetter', 'keep']
 
 const keepMsMin = 60 * 60 * 1000
 /** Keys that are at work at once: their changes share a transaction. */
@@ -141,9 +132,7 @@ function checked(
   if (typeof name !== 'string' || !/^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$/.test(name)) {
     problems.push({ option: 'name', problem: 'is other than 1 to 100 letters, digits, "_" and "-"' })
   }
-  for (const option of Object.keys(options)) {
-    if (!viewOptions.has(option)) problems.push({ option, problem: 'is no option of tableView()' })
-  }
+  problems.push(...unknownOptions(options, viewOptions))
   if (typeof options.database?.transact !== 'function') {
     problems.push({ option: 'database', problem: 'is not what postgresTables() or sqliteTables() makes' })
   }
@@ -154,27 +143,11 @@ function checked(
   if (!Array.isArray(setup) || !setup.every((statement) => typeof statement === 'string')) {
     problems.push({ option: 'setup', problem: 'is no list of SQL statements' })
   }
-  const events = Array.isArray(options.events) ? (options.events as readonly (AnyEventDefinition | undefined)[]) : []
-  if (events.length === 0 || events.some((definition) => typeof definition?.type !== 'string')) {
-    problems.push({ option: 'events', problem: 'is empty, or holds what is no event definition' })
-  }
-  const types = new Set(events.flatMap((definition) => definition?.type ?? []))
-  const functions = (options.on ?? {}) as Readonly<Record<string, unknown>>
-  for (const type of types) {
-    if (!Object.hasOwn(functions, type) || typeof functions[type] !== 'function') {
-      problems.push({ option: `on.${type}`, problem: 'is not a function' })
-    }
-  }
-  for (const type of Object.keys(functions)) {
-    if (!types.has(type)) problems.push({ option: `on.${type}`, problem: 'names no event of the view' })
-  }
-  let keepMs = keepMsMin
-  try {
-    keepMs = durationMs(options.keep ?? '7d')
-    if (keepMs < keepMsMin) problems.push({ option: 'keep', problem: `is ${keepMs} ms, less than 1 h` })
-  } catch (error) {
-    problems.push({ option: 'keep', problem: error instanceof MillraceError ? error.problem : String(error) })
-  }
+  problems.push(
+    ...definitionListProblems('events', 'event', options.events),
+    ...functionProblems('on', options.events, options.on),
+  )
+  const keepMs = optionMs('keep', options.keep ?? '7d', keepMsMin, problems)
   if (problems.length > 0) throw new OptionsInvalidError(`table view ${JSON.stringify(name)}`, problems)
   return { version: version as number, keepMs }
 }

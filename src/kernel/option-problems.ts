@@ -12,3 +12,10 @@ export function optionMs(option: string, value: Duration, minMs: number, problem
   }
   return minMs
 }
+
+/** Options that nobody knows: a typing error must not leave out what somebody relies on. */
+export function unknownOptions(options: object, known: readonly string[]): OptionProblem[] {
+  return Object.keys(options)
+    .filter((option) => !known.includes(option))
+    .map((option) => ({ option, problem: 'is no option' }))
+}
