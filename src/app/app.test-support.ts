@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { z } from 'zod'
+import { type View, view } from '../domain/index.ts'
 import { type EmbeddedEngine, embedded } from '../embedded/index.ts'
 import type { Engine } from '../engine/index.ts'
 import { type EventDefinition, event, type Message } from '../message/index.ts'
@@ -107,4 +108,16 @@ export function engineWith<Name extends 'topics' | 'state' | 'groups'>(
 export function gate(): { readonly opened: Promise<void>; readonly open: () => void } {
   const { promise, resolve } = Promise.withResolvers<void>()
   return { opened: promise, open: () => resolve() }
+}
+
+/** Counts what was placed, under one key; another version of it waits until it is swapped in by hand. */
+export function placedCounts(version: number): View<number> {
+  return view('counts', {
+    events: [Placed],
+    key: () => 'all',
+    initial: 0,
+    on: { Placed: (count) => count + 1 },
+    version,
+    rebuild: 'manual',
+  })
 }

@@ -5,11 +5,10 @@ import {
   accountDecider,
   CarriedForward,
   Deposit,
-  Deposited,
+  inlineBalances,
   Open,
   Opened,
   Withdraw,
-  Withdrawn,
 } from '../domain/account.test-support.ts'
 import { history, view } from '../domain/index.ts'
 import { embedded } from '../embedded/index.ts'
@@ -18,18 +17,8 @@ import { VirtualClock } from '../kernel/index.ts'
 import { memoryEngine, temporaryFolder } from './app.test-support.ts'
 import { type App, app, type RunningApp, service } from './index.ts'
 
-const balances = view('balances', {
-  events: [Deposited, Withdrawn],
-  key: ({ data }) => data.id,
-  initial: 0,
-  on: {
-    Deposited: (balance, { data }) => balance + data.amount,
-    Withdrawn: (balance, { data }) => balance - data.amount,
-  },
-  inline: true,
-})
-
-const bankOf = (account: Account): App => app('bank', { services: [service('accounts', [account])], views: [balances] })
+const bankOf = (account: Account): App =>
+  app('bank', { services: [service('accounts', [account])], views: [inlineBalances] })
 const account = accountDecider()
 const bank = bankOf(account)
 
@@ -105,10 +94,10 @@ describe('history', () => {
     await using running = await bank.start({ engine, clock })
     await fill(running, clock)
     const past = history(engine)
-    expect(await past.view(balances, 'a', { position: 3 })).toBe(70)
-    expect(await past.view(balances, 'a', { time: 60_000 })).toBe(100)
-    expect(await past.view(balances, 'b')).toBeUndefined()
-    expect(await running.view(balances).get('a')).toBe(await past.view(balances, 'a'))
+    expect(await past.view(inlineBalances, 'a', { position: 3 })).toBe(70)
+    expect(await past.view(inlineBalances, 'a', { time: 60_000 })).toBe(100)
+    expect(await past.view(inlineBalances, 'b')).toBeUndefined()
+    expect(await running.view(inlineBalances).get('a')).toBe(await past.view(inlineBalances, 'a'))
   })
 })
 

@@ -4,26 +4,15 @@ import {
   CarriedForward,
   Deposit,
   Deposited,
+  inlineBalances,
   Open,
   Withdraw,
-  Withdrawn,
 } from '../domain/account.test-support.ts'
 import { history, view } from '../domain/index.ts'
 import { embedded } from '../embedded/index.ts'
 import { SeededRandom } from '../kernel/index.ts'
 import { engineWith, memoryEngine, temporaryFolder } from './app.test-support.ts'
 import { app, service } from './index.ts'
-
-const balances = view('balances', {
-  events: [Deposited, Withdrawn],
-  key: ({ data }) => data.id,
-  initial: 0,
-  on: {
-    Deposited: (balance, { data }) => balance + data.amount,
-    Withdrawn: (balance, { data }) => balance - data.amount,
-  },
-  inline: true,
-})
 
 const total = view('total', {
   events: [Deposited, CarriedForward],
@@ -46,7 +35,7 @@ const forgetful = view('forgetful', {
 
 const account = accountDecider()
 const services = [service('accounts', [account])]
-const bank = app('bank', { services, views: [balances] })
+const bank = app('bank', { services, views: [inlineBalances] })
 const shared = app('bank', { services, views: [total] })
 const forgetfulBank = app('bank', { services, views: [forgetful] })
 
@@ -65,7 +54,7 @@ describe('inline views', () => {
       inline: true,
     })
     await using engine = await memoryEngine()
-    await using running = await app('bank', { services, views: [balances, fragile] }).start({ engine })
+    await using running = await app('bank', { services, views: [inlineBalances, fragile] }).start({ engine })
     await Promise.all(['a', 'b'].map((id) => running.ask(Open({ id }))))
     const deposits = [1, 13, 2].flatMap((amount) => ['a', 'b'].map((id) => ({ id, amount: id === 'b' ? 1 : amount })))
     const outcomes = await Promise.allSettled(deposits.map((data) => running.ask(Deposit(data))))
@@ -77,7 +66,7 @@ describe('inline views', () => {
       'fulfilled',
       'fulfilled',
     ])
-    expect(await running.view(balances).get('a')).toBe(3)
+    expect(await running.view(inlineBalances).get('a')).toBe(3)
     expect(await running.view(fragile).get('a')).toBe(3)
     expect([await running.view(fragile).get('b'), await running.deadLetters.count()]).toEqual([3, 0])
     const amounts = await Array.fromAsync(engine.events.readStream('account/a'), ({ message }) => message.data)
@@ -91,12 +80,12 @@ describe('inline views', () => {
     await Promise.all(
       Array.from({ length: 40 }, async (_, n) => {
         const outcome = await running.ask(Deposit({ id: n % 2 === 0 ? 'a' : 'b', amount: n }))
-        await running.view(balances).waitFor(outcome)
+        await running.view(inlineBalances).waitFor(outcome)
       }),
     )
     const sums = [0, 1].map((rest) => Array.from({ length: 40 }, (_, n) => n).filter((n) => n % 2 === rest))
     const totals = sums.map((numbers) => numbers.reduce((sum, n) => sum + n, 0))
-    expect([await running.view(balances).get('a'), await running.view(balances).get('b')]).toEqual(totals)
+    expect([await running.view(inlineBalances).get('a'), await running.view(inlineBalances).get('b')]).toEqual(totals)
   })
 
   it('are built from the store when they are new', async () => {
@@ -112,12 +101,12 @@ describe('inline views', () => {
       }
     }
     await using running = await bank.start({ engine: embedded({ path }) })
-    expect(await running.view(balances).range()).toEqual([
+    expect(await running.view(inlineBalances).range()).toEqual([
       { key: 'a', value: 200 },
       { key: 'b', value: 200 },
     ])
     await running.ask(Deposit({ id: 'a', amount: 5 }))
-    expect(await running.view(balances).get('a')).toBe(205)
+    expect(await running.view(inlineBalances).get('a')).toBe(205)
   })
 
   it('stay exact when all streams change one key, by asks, sends and closed books of two starts, as of two processes', async () => {

@@ -17,7 +17,7 @@ import { type Clock, sleep } from '../kernel/index.ts'
 import type { BuildPace } from './build-pace.ts'
 import type { ViewDirectory } from './view-directory.ts'
 
-/** On what an inline worker is. */
+/** On what the copies of a view are kept up to date. */
 export interface InlineWorkerOptions {
   readonly engine: Engine
   readonly app: string

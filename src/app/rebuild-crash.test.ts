@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { SeededRandom } from '../kernel/index.ts'
 import { temporaryFolder } from './app.test-support.ts'
 import { crashGrounds } from './fixtures/crash-handlers.ts'
-import { checkRebuilt, killBank, rebuiltBank } from './rebuilt-bank.test-support.ts'
+import { killAfterLines } from './killed-process.test-support.ts'
+import { checkRebuilt, rebuiltBank } from './rebuilt-bank.test-support.ts'
 
 const killCount = 6
 
@@ -14,7 +15,11 @@ describe.each(['one engine', 'two engines'])('views on %s that are built anew an
     const path = folder.path('bank.db')
     let killedBuilding = 0
     for (let run = 1; run <= killCount; run++) {
-      const output = await killBank(path, run, ground, 4 + Math.floor(random.nextFloat() * 16))
+      const output = await killAfterLines(
+        'rebuilt-app.ts',
+        [path, String(run), ground],
+        4 + Math.floor(random.nextFloat() * 16),
+      )
       if (/building \d+\n[^\n]*$/.test(output)) killedBuilding++
     }
     const version = Math.ceil(killCount / 2) + 1

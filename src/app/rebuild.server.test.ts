@@ -6,7 +6,8 @@ import { SeededRandom } from '../kernel/index.ts'
 import { postgres } from '../postgres/index.ts'
 import { dropSchema, serversWanted, serverUrl } from '../postgres/real-server.test-support.ts'
 import type { RunningApp } from './index.ts'
-import { checkRebuilt, type Deposits, killBank, rebuiltBank } from './rebuilt-bank.test-support.ts'
+import { killAfterLines } from './killed-process.test-support.ts'
+import { checkRebuilt, type Deposits, rebuiltBank } from './rebuilt-bank.test-support.ts'
 
 const schemas = ['view_rebuild', 'view_rebuild_killed']
 
@@ -65,7 +66,9 @@ describe.skipIf(!serversWanted)('views on PostgreSQL that are built anew', { tim
     let killedBuilding = 0
     for (let run = 1; run <= 5; run += 2) {
       const outputs = await Promise.all(
-        [run, run + 1, run + 2].map((one) => killBank(schema, one, 'postgres', lines(), env)),
+        [run, run + 1, run + 2].map((one) =>
+          killAfterLines('rebuilt-app.ts', [schema, String(one), 'postgres'], lines(), env),
+        ),
       )
       killedBuilding += outputs.filter((output) => /building \d+\n[^\n]*$/.test(output)).length
     }

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process'
 import { expect } from 'vitest'
 import { accountDecider, Deposited } from '../domain/account.test-support.ts'
 import { type View, view } from '../domain/index.ts'
@@ -56,35 +55,4 @@ export async function checkRebuilt(
     expect(found, `${one.name}, ${note}`).toEqual(counted)
   }
   return eventCount
-}
-
-/** Runs the bank until it has said so many things, then kills it; answers what it said. */
-export async function killBank(
-  path: string,
-  run: number,
-  ground: string,
-  afterLines: number,
-  env: NodeJS.ProcessEnv = {},
-): Promise<string> {
-  const program = new URL('./fixtures/rebuilt-app.ts', import.meta.url).pathname
-  const child = spawn(process.execPath, [program, path, String(run), ground], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, ...env },
-  })
-  let output = ''
-  const enough = Promise.withResolvers<void>()
-  child.stdout.setEncoding('utf8').on('data', (text: string) => {
-    output += text
-    if (output.split('\n').length > afterLines) enough.resolve()
-  })
-  const exited = new Promise<number | null>((resolve) => {
-    child.on('exit', (code) => {
-      enough.resolve()
-      resolve(code)
-    })
-  })
-  await enough.promise
-  child.kill('SIGKILL')
-  expect(await exited).toBe(null)
-  return output
 }

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,6 +10,7 @@ import { sqliteTables, TablesUnavailableError, type TableViewOptions, tableView 
 import { channels } from '../telemetry/index.ts'
 import { Counted, countedView } from './counted-table.test-support.ts'
 import { app, type RunningApp, service } from './index.ts'
+import { killAfterLines } from './killed-process.test-support.ts'
 
 function start(handlers: readonly Handler[]): Promise<RunningApp> {
   return app('shop', { services: [service('reports', handlers)] }).start({ engine: embedded({ path: ':memory:' }) })
@@ -190,24 +190,8 @@ describe('a view in tables whose process is killed', () => {
     try {
       let published = 0
       for (let run = 0; run < 8; run++) {
-        const program = join(import.meta.dirname, 'fixtures', 'table-crash-app.ts')
-        const child = spawn(process.execPath, [program, folder, `${run}`], { stdio: ['ignore', 'pipe', 'inherit'] })
-        let output = ''
-        const ready = Promise.withResolvers<void>()
-        child.stdout.setEncoding('utf8').on('data', (text: string) => {
-          output += text
-          if (output.includes('ready')) ready.resolve()
-        })
-        const exited = new Promise<void>((resolve) => {
-          child.on('exit', () => {
-            ready.resolve()
-            resolve()
-          })
-        })
-        await ready.promise
-        await new Promise((resolve) => setTimeout(resolve, 50 + random.nextFloat() * 300))
-        child.kill('SIGKILL')
-        await exited
+        const args = [folder, `${run}`]
+        const output = await killAfterLines('table-crash-app.ts', args, 2 + Math.floor(random.nextFloat() * 60))
         published += [...output.matchAll(/^published (\d+)$/gm)].reduce((sum, match) => sum + Number(match[1]), 0)
       }
       using database = new DatabaseSync(join(folder, 'tables.db'))

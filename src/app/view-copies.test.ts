@@ -1,19 +1,8 @@
 import { expect, it } from 'vitest'
-import { type View, type ViewBuild, ViewCopies, view } from '../domain/index.ts'
+import { type ViewBuild, ViewCopies } from '../domain/index.ts'
 import { systemClock } from '../kernel/index.ts'
-import { engineWith, memoryEngine, Placed } from './app.test-support.ts'
+import { engineWith, memoryEngine, Placed, placedCounts } from './app.test-support.ts'
 import { app } from './index.ts'
-
-function counts(version: number): View<number> {
-  return view('counts', {
-    events: [Placed],
-    key: () => 'all',
-    initial: 0,
-    on: { Placed: (count) => count + 1 },
-    version,
-    rebuild: 'manual',
-  })
-}
 
 for (const [what, move] of [
   ['swap', (copies: ViewCopies) => copies.swap()],
@@ -22,7 +11,7 @@ for (const [what, move] of [
   it(`checks a build that takes the place of the checked one, too: ${what}`, async () => {
     await using engine = await memoryEngine()
     for (const version of [1, 2]) {
-      await using running = await app('shop', { views: [counts(version)] }).start({ engine })
+      await using running = await app('shop', { views: [placedCounts(version)] }).start({ engine })
       await running.publish([Placed({ id: `id${version}`, n: version })])
       await running.idle()
     }

@@ -1,31 +1,20 @@
 import { expect, it } from 'vitest'
-import { type View, type ViewBuild, ViewCopies, view } from '../domain/index.ts'
+import { type ViewBuild, ViewCopies } from '../domain/index.ts'
 import { systemClock } from '../kernel/index.ts'
 import type { Haste } from '../runtime/index.ts'
-import { memoryEngine, Placed } from './app.test-support.ts'
+import { memoryEngine, Placed, placedCounts } from './app.test-support.ts'
 import { app } from './index.ts'
 import { ViewDirectory } from './view-directory.ts'
 import { ViewWorker } from './view-worker.ts'
 
-function counts(version: number): View<number> {
-  return view('counts', {
-    events: [Placed],
-    key: () => 'all',
-    initial: 0,
-    on: { Placed: (count) => count + 1 },
-    version,
-    rebuild: 'manual',
-  })
-}
-
 it('makes no large commits any more once a copy is live, however early it was swapped in', async () => {
   await using engine = await memoryEngine()
   {
-    await using running = await app('shop', { views: [counts(1)] }).start({ engine })
+    await using running = await app('shop', { views: [placedCounts(1)] }).start({ engine })
     await running.publish([Placed({ id: 'a', n: 0 })])
     await running.idle()
   }
-  const declared = counts(2)
+  const declared = placedCounts(2)
   const end = new AbortController()
   const place = { engine, app: 'shop', clock: systemClock }
   const directory = new ViewDirectory(engine, 'shop')

@@ -12,7 +12,6 @@ import {
   registerWrites,
   type View,
   type ViewBuild,
-  type ViewCopies,
   type ViewCopy,
   ViewEventFailedError,
   type ViewRegister,
@@ -21,28 +20,18 @@ import {
   viewNamespace,
   withBuild,
 } from '../domain/index.ts'
-import type { Engine } from '../engine/index.ts'
-import { type Clock, sleep } from '../kernel/index.ts'
+import { sleep } from '../kernel/index.ts'
 import type { Haste } from '../runtime/index.ts'
 import { BuildPace } from './build-pace.ts'
-import { InlineWorker } from './inline-worker.ts'
+import { InlineWorker, type InlineWorkerOptions } from './inline-worker.ts'
 import type { Part } from './parts.ts'
-import type { ViewDirectory } from './view-directory.ts'
 
-/** What a worker needs. */
-export interface WorkerOptions {
-  readonly engine: Engine
-  readonly app: string
-  readonly view: View
-  readonly clock: Clock
-  readonly directory: ViewDirectory
-  readonly copies: ViewCopies
+/** What a worker needs, beyond what inline copies need. */
+export interface WorkerOptions extends InlineWorkerOptions {
   /** Subscribes what a copy is built by. */
   readonly run: (part: Part, haste: Haste) => Promise<void>
   /** Ends a subscription. */
   readonly halt: (group: string) => Promise<void>
-  readonly onError: (error: unknown) => void
-  readonly signal: AbortSignal
 }
 
 const lookMinMs = 20

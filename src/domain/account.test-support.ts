@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { type CommandDefinition, command, type EventDefinition, event, type Message } from '../message/index.ts'
-import { type Decider, decider, reject } from './index.ts'
+import { type Decider, decider, reject, type View, view } from './index.ts'
 
 interface Opening {
   readonly id: string
@@ -86,3 +86,15 @@ export function accountDecider(
     ...options,
   })
 }
+
+/** Balances by account, in the commits of the events. */
+export const inlineBalances: View<number> = view('balances', {
+  events: [Deposited, Withdrawn],
+  key: ({ data }) => data.id,
+  initial: 0,
+  on: {
+    Deposited: (balance, { data }) => balance + data.amount,
+    Withdrawn: (balance, { data }) => balance - data.amount,
+  },
+  inline: true,
+})
