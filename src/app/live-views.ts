@@ -82,24 +82,23 @@ export class LiveViews {
 
   async start(): Promise<void> {
     if (this.#atWork.size === 0) return
-    const { signal, onError } = this.#options
+    const { engine, app, signal, onError } = this.#options
     this.#directory.follow(signal).catch((error: unknown) => {
       if (!signal.aborted) onError(error)
     })
+    const inline = [...this.#atWork.values()].filter(({ view }) => view.inline)
+    // From here on: what others let go of while the workers start is seen once they have.
+    const epochs = inline.length === 0 ? undefined : engine.state.watch(inlineNamespace, { key: app, signal })
     for (const { worker } of this.#atWork.values()) await worker.start()
-    this.#followEpochs().catch((error: unknown) => {
+    if (epochs === undefined) return
+    this.#followEpochs(epochs, inline).catch((error: unknown) => {
       if (!signal.aborted) onError(error)
     })
   }
 
   /** Others may let go of what commits write here. */
-  async #followEpochs(): Promise<void> {
-    const { engine, app, signal } = this.#options
-    const inline = [...this.#atWork.values()].filter(({ view }) => view.inline)
-    if (inline.length === 0) return
-    for await (const _change of engine.state.watch(inlineNamespace, { key: app, signal })) {
-      for (const { worker } of inline) await worker.look()
-    }
+  async #followEpochs(epochs: AsyncIterable<unknown>, inline: readonly ViewAtWork[]): Promise<void> {
+    for await (const _change of epochs) for (const { worker } of inline) await worker.look()
   }
 
   /** Resolves when nothing is begun any more. */
