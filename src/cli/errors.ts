@@ -74,11 +74,12 @@ export class NotFoundError extends MillraceError<'CLI_NOT_FOUND', { readonly kin
 
 /** A change that cannot be taken back and that nobody confirmed. */
 export class UnconfirmedError extends MillraceError<'CLI_UNCONFIRMED', { readonly question: string }> {
-  constructor(question: string, wasAsked: boolean) {
+  /** `look` shows what it is about without changing anything. */
+  constructor(question: string, wasAsked: boolean, look: string) {
     super({
       code: 'CLI_UNCONFIRMED',
       problem: `Nothing was changed: ${wasAsked ? 'the answer was not yes' : 'nobody is here to confirm it'}.`,
-      remedy: 'Look at it with --dry-run; give --yes to go ahead without a question.',
+      remedy: `Look at it with ${look}; give --yes to go ahead without a question.`,
       details: { question },
     })
   }

@@ -102,7 +102,14 @@ describe('millrace views, of their copies', () => {
 
   it('swaps, rolls back and drops', async () => {
     const { run, start } = await ground()
-    expect((await run('swap', 'counts')).exitCode).toBe(6)
+    const unasked = await run('swap', 'counts')
+    expect(unasked.exitCode).toBe(6)
+    expect(unasked.stderr).toContain('Let v2 of the view serve reads in place of v1?')
+    expect((await run('swap', 'counts', '--dry-run')).stderr).toBe(
+      'Would let v2 of the view serve reads in place of v1. Nothing was changed.\n',
+    )
+    // There is nothing to say yes to.
+    expect((await run('rollback', 'counts')).stderr).toContain('VIEW_PREVIOUS_MISSING')
     const swapped = await run('swap', 'counts', '--yes')
     expect(swapped).toMatchObject({ exitCode: 0, stderr: 'View counts is swapped; v2 serves reads.\n' })
     expect((await run('get', 'counts', '7')).stdout).toBe('6\n')

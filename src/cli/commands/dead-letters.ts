@@ -5,7 +5,7 @@ import { UsageError } from '../errors.ts'
 import { wholeNumber } from '../option-values.ts'
 import { ProgressBar } from '../progress-bar.ts'
 import type { Invocation, Session } from '../session.ts'
-import { clipped, counted, shown, shownTime } from '../text.ts'
+import { clipped, counted, sentenceCase, shown, shownTime } from '../text.ts'
 import { showLetter } from './dead-letter-display.ts'
 import {
   countLetters,
@@ -188,8 +188,4 @@ function summaryOf(action: 'redrive' | 'discard', count: number, isDryRun: boole
   return action === 'redrive'
     ? `Asked for ${counted(count, 'dead letter')} to be handled again; the app does it when it starts.`
     : `Discarded ${counted(count, 'dead letter')}; what waits behind one is handled when the app starts.`
-}
-
-function sentenceCase(text: string): string {
-  return text.charAt(0).toUpperCase() + text.slice(1)
 }

@@ -168,15 +168,18 @@ function retry(invocation: Invocation<SagaFilter>): Promise<void> {
   return tell(invocation, { kind: 'retry' }, 'retry')
 }
 
+/** What these commands would change is seen in the instance. */
+const showing = 'millrace sagas show'
+
 async function skip(invocation: Invocation<SkipOptions>): Promise<void> {
   const { args, options } = invocation
   const step = args[1] as string
-  await confirm(invocation, `Take ${shown(step)} of ${shown(args[0] as string)} as done?`)
+  await confirm(invocation, `Take ${shown(step)} of ${shown(args[0] as string)} as done?`, showing)
   await tell(invocation, { kind: 'skip', step, output: options.output ?? null }, `skip ${step} of`)
 }
 
 async function compensate(invocation: Invocation<CompensateOptions>): Promise<void> {
-  await confirm(invocation, `Undo what ${shown(invocation.args[0] as string)} has done?`)
+  await confirm(invocation, `Undo what ${shown(invocation.args[0] as string)} has done?`, showing)
   await tell(invocation, { kind: 'compensate', reason: invocation.options.reason }, 'compensate')
 }
 

@@ -1,13 +1,21 @@
 import type { Command } from 'commander'
 import { InvalidArgumentError } from 'commander'
-import { type BuildStatus, type CopyStatus, ViewCopies, type ViewDifference } from '../../domain/index.ts'
+import {
+  type BuildStatus,
+  type CopyStatus,
+  ViewBuildMissingError,
+  ViewCopies,
+  type ViewDifference,
+  ViewPreviousMissingError,
+  type ViewStatus,
+} from '../../domain/index.ts'
 import type { Engine } from '../../engine/index.ts'
 import { sleep } from '../../kernel/index.ts'
 import { type ConfirmationOptions, confirm } from '../confirmation.ts'
 import { withEngine } from '../engine-file.ts'
 import { wholeNumber } from '../option-values.ts'
 import type { Invocation, Session } from '../session.ts'
-import { shown, shownJson } from '../text.ts'
+import { counted, sentenceCase, shown, shownJson } from '../text.ts'
 import { findView } from './view-names.ts'
 
 interface DiffOptions {
@@ -48,14 +56,17 @@ export function viewCopyCommands(views: Command, session: Session): void {
     .option('--manual', 'swap it in by hand')
     .action(session.action(rebuild))
   command('swap', 'Let the copy that was built serve reads. The one that did so is kept.', ' --yes')
+    .option('--dry-run', 'only show what would be done')
     .option('-y, --yes', 'do not ask')
     .action(session.action(swap))
   command('rollback', 'Let the previous copy serve reads again.', ' --yes')
     .option('--accept-behind', 'also if it lacks events')
+    .option('--dry-run', 'only show what would be done')
     .option('-y, --yes', 'do not ask')
     .action(session.action(rollBack))
   command('drop', 'Give up the copy that is being built, or the previous one.', ' previous --yes')
     .argument('<copy>', "'next', which is being built, or 'previous'", nextOrPrevious)
+    .option('--dry-run', 'only show what would be done')
     .option('-y, --yes', 'do not ask')
     .action(session.action(drop))
   command('pause', 'Stop building until resume.').action(
@@ -200,20 +211,49 @@ async function rebuild(invocation: Invocation<RebuildOptions>): Promise<void> {
 }
 
 async function swap(invocation: Invocation<ConfirmationOptions>): Promise<void> {
-  await confirm(invocation, `Let the copy of ${shown(invocation.args[0] as string)} that was built serve reads?`)
-  await change(invocation, 'swapped', (copies) => copies.swap({ timeout: 0 }))
+  const what = (copy: string, live: string): string => `let ${copy} of the view serve reads in place of ${live}`
+  await changeAsked(invocation, 'next', what, 'swapped', (copies) => copies.swap({ timeout: 0 }))
 }
 
 async function rollBack(invocation: Invocation<RollBackOptions>): Promise<void> {
-  await confirm(invocation, `Let the previous copy of ${shown(invocation.args[0] as string)} serve reads again?`)
+  const what = (copy: string, live: string): string => `let ${copy} of the view serve reads again, in place of ${live}`
   const behind = invocation.options.acceptBehind === true ? 'accept' : 'refuse'
-  await change(invocation, 'rolled back', (copies) => copies.rollBack({ behind, timeout: 0 }))
+  await changeAsked(invocation, 'previous', what, 'rolled back', (copies) => copies.rollBack({ behind, timeout: 0 }))
 }
 
 async function drop(invocation: Invocation<ConfirmationOptions>): Promise<void> {
-  const [view, which] = invocation.args as [string, 'next' | 'previous']
-  await confirm(invocation, `Give up the ${which} copy of ${shown(view)} with all that is kept of it?`)
-  await change(invocation, 'rid of a copy', (copies) => copies.drop(which))
+  const which = invocation.args[1] as 'next' | 'previous'
+  const what = (copy: string): string => `give up ${copy} of the view with all that is kept of it`
+  await changeAsked(invocation, which, what, 'rid of a copy', (copies) => copies.drop(which))
+}
+
+/** Changes something about a copy that is there, once somebody has said yes. */
+async function changeAsked(
+  invocation: Invocation<ConfirmationOptions>,
+  which: 'next' | 'previous',
+  what: (copy: string, live: string) => string,
+  done: string,
+  run: (copies: ViewCopies) => Promise<void>,
+): Promise<void> {
+  const { args, options } = invocation
+  const given = args[0] as string
+  const isDryRun = options.dryRun === true
+  const { sentence, status } = await withEngine(invocation, isDryRun ? 'read' : 'write', async (engine) => {
+    const { name } = await findView(engine, given)
+    const copies = await copiesOf(engine, given, invocation)
+    const { live, ...others } = await copies.status()
+    const copy = others[which]
+    if (copy === null) throw which === 'next' ? new ViewBuildMissingError(name) : new ViewPreviousMissingError(name)
+    const behind = copy.eventsBehind === 0 ? '' : `; it is ${counted(copy.eventsBehind, 'event')} behind`
+    const sentence = `${what(copy.copy, live.copy)}${behind}`
+    if (!isDryRun) {
+      await confirm(invocation, `${sentenceCase(sentence)}?`)
+      await run(copies)
+    }
+    return { sentence, status: await copies.status() }
+  })
+  const note = isDryRun ? `Would ${sentence}. Nothing was changed.` : changedNote(given, done, status)
+  await show(invocation, status, note)
 }
 
 async function change(
@@ -221,13 +261,21 @@ async function change(
   done: string,
   run: (copies: ViewCopies) => Promise<void>,
 ): Promise<void> {
-  const { output, args } = invocation
-  const found = await withEngine(invocation, 'write', async (engine) => {
-    const copies = await copiesOf(engine, args[0] as string, invocation)
+  const given = invocation.args[0] as string
+  const status = await withEngine(invocation, 'write', async (engine) => {
+    const copies = await copiesOf(engine, given, invocation)
     await run(copies)
     return copies.status()
   })
-  const { live, previous, next, canary } = found
+  await show(invocation, status, changedNote(given, done, status))
+}
+
+function changedNote(view: string, done: string, { live }: ViewStatus): string {
+  return `View ${shown(view)} is ${done}; ${live.copy} serves reads.`
+}
+
+async function show({ output }: Invocation<object>, status: ViewStatus, note: string): Promise<void> {
+  const { live, previous, next, canary } = status
   if (output.isJson) await output.document({ live, previous, next, canary: canary.share })
-  else output.note(`View ${shown(args[0] as string)} is ${done}; ${live.copy} serves reads.`)
+  else output.note(note)
 }

@@ -75,11 +75,7 @@ export async function findView(engine: Engine, given: string): Promise<FoundView
   }
   const found = views.find(({ role }) => role === 'live') ?? views.at(-1)
   if (found === undefined) {
-    throw new NotFoundError(
-      'view',
-      given,
-      'List the views with "millrace views ls"; one without any key is not listed.',
-    )
+    throw new NotFoundError('view', given, 'List the views with "millrace views ls"; one is there once its app ran.')
   }
   return found
 }
