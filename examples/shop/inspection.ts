@@ -14,20 +14,29 @@ export async function countOpenOrders({ engine }: RunningApp): Promise<number> {
   return count
 }
 
-/** Whether a saga will try something again by itself; one that is parked, or waits for an event, waits for others. */
+/**
+ * Whether a saga is at a step, in whatever process, or will try something again by itself; one that is parked, or waits for an
+ * event, waits for others.
+ */
 export async function isConducting({ engine }: RunningApp): Promise<boolean> {
-  for await (const { status, wakeMs } of sagas(engine)) {
-    if (!endings.includes(status) && status !== 'parked' && wakeMs !== undefined) return true
+  for await (const { status, wakeMs, entries } of sagas(engine)) {
+    if (status === 'compensating') return true
+    if (status === 'running' && (wakeMs !== undefined || entries.some(isOpenStep))) return true
   }
   return false
 }
 
+function isOpenStep({ op, state }: Conducted['entries'][number]): boolean {
+  return op === 'step' && (state === 'begun' || state === 'retrying')
+}
+
 const endings: readonly SagaStatus[] = ['completed', 'compensated']
 
-/** What is read of an instance: how it stands, and when it does something by itself. */
+/** What is read of an instance: how it stands, when it does something by itself, and its journal. */
 interface Conducted {
   readonly status: SagaStatus
   readonly wakeMs?: number
+  readonly entries: readonly { readonly op: string; readonly state?: string }[]
 }
 
 async function* sagas(engine: Engine): AsyncGenerator<Conducted> {

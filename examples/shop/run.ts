@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import type { EngineSource } from '../../src/engine/index.ts'
 import { type Clock, type RunningApp, sleep } from '../../src/index.ts'
-import { brokenPromises, countSettled, type Figures, readEventCount, readFigures } from './figures.ts'
+import { brokenPromises, countEvents, countSettled, type Figures, readEventCount, readFigures } from './figures.ts'
 import { PaymentGateway } from './gateway.ts'
 import { importedCount, importOrders, type RunSettings } from './import-orders.ts'
 import { isConducting } from './inspection.ts'
@@ -105,16 +105,26 @@ async function importAll(
       settled: () => countSettled(running),
       signal,
     })
-    await running.idle({ signal })
-    // A saga that will try something again rests until then, and so does the app.
-    while (await isConducting(running)) {
-      await sleep(conductingPauseMs, clock, signal)
-      await running.idle({ signal })
-    }
+    await untilDone(running, clock, signal)
     return true
   } catch (error) {
     if (signal.aborted) return false
     throw error
+  }
+}
+
+/**
+ * Waits until everything is handled and every saga is done. The app is idle too while a saga is at a step or will try it again;
+ * and what the last step published, between two looks, has to be handled as well.
+ */
+async function untilDone(running: RunningApp, clock: Clock, signal: AbortSignal): Promise<void> {
+  for (let eventsBefore = -1; ; ) {
+    await running.idle({ signal })
+    const conducting = await isConducting(running)
+    const events = await countEvents(running)
+    if (!conducting && events === eventsBefore) return
+    eventsBefore = events
+    await sleep(conductingPauseMs, clock, signal)
   }
 }
 

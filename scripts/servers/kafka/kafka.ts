@@ -42,7 +42,8 @@ export interface KafkaConnection {
   }
 }
 
-const heapMb = 512
+/** Heap of a node, in MiB: it unpacks what came compressed with snappy all at once, and tests send it far too much of that. */
+const heapMb = 1024
 const startTimeoutMs = 120_000
 const probeTimeoutMs = 3_000
 const clusterIdBytes = 16
