@@ -26,7 +26,7 @@ export interface SagaClient<Input, Result, Signals extends SignalSet, Given = In
   /** @throws SagaInputInvalidError `SAGA_INPUT_INVALID` */
   signal<Name extends keyof Signals & string>(key: string, name: Name, data: GivenTo<Signals[Name]>): Promise<void>
   /**
-   * Stops an instance that is running, as soon as the step at hand is over, and undoes what it has done. If nothing has started
+   * Stops an instance that is running, as soon as the steps at hand are over, and undoes what it has done. If nothing has started
    * it, that becomes a dead letter: `SAGA_NOT_STARTED`.
    */
   cancel(key: string, reason?: string): Promise<void>
