@@ -7,15 +7,24 @@ import {
   type Decider,
   type DeskSetup,
   Gates,
+  hasReplyTopic,
   InlineCopies,
   isAsked,
+  ReplyNotCommittedError,
   replyOfError,
   replyTo,
 } from '../domain/index.ts'
 import type { Engine } from '../engine/index.ts'
 import type { Clock, Random } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
-import { type Handler, handlerFrom, handlerNamespace, none, type Subscribed } from '../runtime/index.ts'
+import {
+  fixed,
+  type Handler,
+  type HandlerContext,
+  handlerFrom,
+  handlerNamespace,
+  type Subscribed,
+} from '../runtime/index.ts'
 import { DeciderUnknownError, StoreMissingError } from './errors.ts'
 import type { Ground } from './explain.ts'
 import { groupOf } from './names.ts'
@@ -75,27 +84,35 @@ export function desksByType(app: AppParts, desks: CommandDesks): ReadonlyMap<str
 }
 
 /** Those who answer queries of other apps. */
-export function answerParts(app: AppParts, ctx: AnswerContext): readonly Part[] {
+export function answerParts(app: AppParts, engine: Engine, ctx: AnswerContext): readonly Part[] {
   return app.services.flatMap(({ name, answers }) =>
     answers.map((answer): Part => {
       const group = groupOf(app.name, name, answer.name)
       const source = `/${app.name}/${name}`
-      return { group, handler: answerHandler(answer, ctx), source, stateNamespace: handlerNamespace(group) }
+      return { group, handler: answerHandler(answer, engine, ctx), source, stateNamespace: handlerNamespace(group) }
     }),
   )
 }
 
-/** The handler of queries that other apps ask. What fails is told to them, and is not tried again. */
-function answerHandler(answer: Answer, ctx: AnswerContext): Handler {
-  const options = { name: answer.name, retry: none }
-  return handlerFrom(answer.query as unknown as Subscribed, options, async (query: Message) => {
-    if (!isAsked(query)) return undefined
-    try {
-      return replyTo(query, { kind: 'answered', result: await answer.run(query, ctx) })
-    } catch (error) {
-      return replyTo(query, replyOfError(error))
-    }
-  })
+/** The handler of queries that other apps ask. What fails is told to them; only a reply that cannot be written is tried again. */
+function answerHandler(answer: Answer, engine: Engine, ctx: AnswerContext): Handler {
+  const options = { name: answer.name, retry: fixed({ delay: '10ms', max: 2 }) }
+  return handlerFrom(
+    answer.query as unknown as Subscribed,
+    options,
+    async (query: Message, { attempt }: HandlerContext) => {
+      if (!isAsked(query)) return undefined
+      try {
+        if (attempt > 1) {
+          if (!(await hasReplyTopic(engine, query))) return undefined
+          throw new ReplyNotCommittedError(query.type, query.id)
+        }
+        return replyTo(query, { kind: 'answered', result: await answer.run(query, ctx) })
+      } catch (error) {
+        return replyTo(query, replyOfError(error))
+      }
+    },
+  )
 }
 
 /**

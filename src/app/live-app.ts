@@ -88,7 +88,7 @@ export class LiveApp implements RunningApp {
     this.deadLetters = deadLettersOf(options.engine, this.name)
     const { app, engine, clock, topics } = options
     const ctx = { view: <State>(view: View<State>) => this.view(view), nowMs: () => clock.nowMs() }
-    this.#parts = [...options.parts, ...answerParts(app, ctx)]
+    this.#parts = [...options.parts, ...answerParts(app, engine, ctx)]
     const onError = (error: unknown): void => void this.#abandon(error)
     const { signal } = this.#end
     this.#delayed = new DelayedCommands({ engine, clock, topics, app: app.name, onError })

@@ -1,5 +1,5 @@
 import { Replied, repliesTo, replyTopic, replyTopicAttribute } from '../domain/index.ts'
-import type { Engine } from '../engine/index.ts'
+import { type Engine, OffsetOutOfRangeError, TopicUnknownError } from '../engine/index.ts'
 import { type DataOf, identityOf, type Message } from '../message/index.ts'
 import type { TopicResolver } from '../runtime/index.ts'
 
@@ -45,9 +45,9 @@ export class ReplyListener {
       throw error
     })
     await this.#listening
-    signal.throwIfAborted()
     const topic = this.#topics.topicOf(message)
     if (!this.#topics.isReady(topic)) await this.#topics.create(topic)
+    signal.throwIfAborted()
     const { promise: reply, resolve, reject } = Promise.withResolvers<Reply>()
     signal.addEventListener('abort', () => reject(signal.reason), { once: true })
     const name = identityOf(message)
@@ -65,8 +65,7 @@ export class ReplyListener {
   }
 
   async #listen(): Promise<void> {
-    await this.#engine.topics.ensure(this.#topic, { partitions: 1, retentionMs })
-    const offset = await this.#engine.topics.locate(this.#topic, 0, 'latest')
+    const offset = await this.#locate('latest')
     this.#read(offset).catch((error: unknown) => {
       if (!this.#signal.aborted) this.#onError(error)
     })
@@ -74,14 +73,33 @@ export class ReplyListener {
 
   async #read(from: number): Promise<void> {
     for (let offset = from; !this.#signal.aborted; ) {
-      const request = { topic: this.#topic, partition: 0, offset, waitMs, signal: this.#signal }
-      const { records, nextOffset } = await this.#engine.topics.read(request)
-      offset = nextOffset
-      for (const record of records) {
-        if (record.kind !== 'message' || record.message.type !== Replied.type) continue
-        for (const resolve of this.#waiting.get(repliesTo(record.message)) ?? []) resolve(record.message.data as Reply)
+      try {
+        const request = { topic: this.#topic, partition: 0, offset, waitMs, signal: this.#signal }
+        const { records, nextOffset } = await this.#engine.topics.read(request)
+        offset = nextOffset
+        for (const record of records) if (record.kind === 'message') this.#tell(record.message)
+      } catch (error) {
+        // The process stood still for longer than replies are kept, or somebody has deleted the topic: who waits for one that
+        // is gone is told when its time is up, and whoever asks from now on is answered.
+        if (!(error instanceof OffsetOutOfRangeError || error instanceof TopicUnknownError)) throw error
+        offset = await this.#locate('earliest')
       }
     }
+  }
+
+  async #locate(start: 'earliest' | 'latest'): Promise<number> {
+    await this.#engine.topics.ensure(this.#topic, { partitions: 1, retentionMs })
+    return this.#engine.topics.locate(this.#topic, 0, start)
+  }
+
+  /** One that comes late, twice, or for another process finds nobody. */
+  #tell(message: Message): void {
+    if (message.type !== Replied.type) return
+    const data = message.data as Partial<Reply> | null
+    const problem = 'the reply is none that this program knows'
+    const reply =
+      typeof data?.kind === 'string' ? (data as Reply) : ({ kind: 'failed', error: 'UNEXPECTED', problem } as const)
+    for (const resolve of this.#waiting.get(repliesTo(message)) ?? []) resolve(reply)
   }
 }
 

@@ -213,3 +213,18 @@ export class ViewEventFailedError extends MillraceError<
     )
   }
 }
+
+/** What a command or query led to could not be committed together with the reply. Nothing of it was written. */
+export class ReplyNotCommittedError extends MillraceError<
+  'REPLY_NOT_COMMITTED',
+  { readonly type: string; readonly message: string }
+> {
+  constructor(type: string, message: string) {
+    super({
+      code: 'REPLY_NOT_COMMITTED',
+      problem: `What ${type} ${message} led to could not be committed together with the reply to it; nothing was written.`,
+      remedy: 'The channel `millrace:failed` of the app that handles it says why. Mend that, and ask again.',
+      details: { type, message },
+    })
+  }
+}

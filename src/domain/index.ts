@@ -27,6 +27,7 @@ export {
   CommandConflictError,
   DecisionInvalidError,
   InlineViewForgetsError,
+  ReplyNotCommittedError,
   StreamBeginningGoneError,
   StreamEventUnknownError,
   type ViewBehindDetails,
@@ -55,6 +56,7 @@ export { differences } from './json-difference.ts'
 export { type Projection, type ProjectionOptions, projection } from './projection.ts'
 export { isRejection, type Rejection, reject } from './rejection.ts'
 export {
+  hasReplyTopic,
   isAsked,
   outcomeOfReply,
   Replied,

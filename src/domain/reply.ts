@@ -1,4 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
+import type { Engine } from '../engine/index.ts'
 import type { Json } from '../kernel/index.ts'
 import { type EventDefinition, event, extensionOf, identityOf, type Message } from '../message/index.ts'
 import { type PublishEffect, publish } from '../runtime/index.ts'
@@ -57,6 +58,15 @@ export function replyTo(message: Message, data: ReplyData): PublishEffect | unde
 /** Whether somebody waits for a reply. */
 export function isAsked(message: Message): boolean {
   return topicOfReply(message) !== undefined
+}
+
+/**
+ * Whether there still is a topic on which somebody waits for a reply. It is looked for where a reply could not be written: what it
+ * was to tell of must not be lost with an asker that is gone.
+ */
+export async function hasReplyTopic(engine: Engine, message: Message): Promise<boolean> {
+  const topic = topicOfReply(message)
+  return topic !== undefined && (await engine.topics.describe(topic)) !== undefined
 }
 
 function topicOfReply(message: Message): string | undefined {
