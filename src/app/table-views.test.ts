@@ -84,6 +84,8 @@ describe('a view in tables of SQLite', () => {
   it.each<[string, TableViewOptions<readonly [typeof Counted], DatabaseSync>['on']['Counted'], string, number]>([
     ['works on asynchronously', async (db) => db.exec('INSERT INTO seen VALUES (1)'), 'answered a promise', 0],
     ['ends the transaction', (db) => db.exec('COMMIT'), 'ended the transaction', 0],
+    ['ends the transaction and begins another one', (db) => db.exec('COMMIT; BEGIN'), 'ended the transaction', 0],
+    ['takes the transaction back', (db) => db.exec('ROLLBACK'), 'ended the transaction', 0],
   ])('refuses a function that %s, each time', async (_what, change, reason, seenCount) => {
     using database = new DatabaseSync(':memory:')
     const view = tableView('wrong', {
