@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { type View, view } from '../domain/index.ts'
 import { type EmbeddedEngine, embedded } from '../embedded/index.ts'
-import type { Engine } from '../engine/index.ts'
+import type { Engine, WriteBatch } from '../engine/index.ts'
 import { type EventDefinition, event, type Message } from '../message/index.ts'
 import type { Handler } from '../runtime/index.ts'
 import { app, type RunningApp, type StartOptions, service } from './index.ts'
@@ -94,14 +94,25 @@ export function engineWith<Name extends 'topics' | 'state' | 'groups'>(
   name: Name,
   over: Partial<EmbeddedEngine[Name]>,
 ): Engine {
-  const bound = <T extends object>(target: T, replaced: object): T =>
-    new Proxy(target, {
-      get: (_target, property) => {
-        const value: unknown = Reflect.get(Object.hasOwn(replaced, property) ? replaced : target, property)
-        return typeof value === 'function' ? (value.bind(target) as unknown) : value
-      },
-    })
-  return bound<Engine>(engine, { [name]: bound(engine[name], over) })
+  return replacing<Engine>(engine, { [name]: replacing(engine[name], over) })
+}
+
+/** The engine, before whose commits something happens. */
+export function engineBeforeCommits(engine: EmbeddedEngine, before: (batch: WriteBatch) => Promise<unknown>): Engine {
+  const commit: Engine['commit'] = async (batch) => {
+    await before(batch)
+    return engine.commit(batch)
+  }
+  return replacing<Engine>(engine, { commit })
+}
+
+function replacing<T extends object>(target: T, replaced: object): T {
+  return new Proxy(target, {
+    get: (_target, property) => {
+      const value: unknown = Reflect.get(Object.hasOwn(replaced, property) ? replaced : target, property)
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value
+    },
+  })
 }
 
 /** A promise that is settled from outside. */

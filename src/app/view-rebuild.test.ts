@@ -348,7 +348,8 @@ it('a view that is rebuilt while events come equals the fold of all events', { t
       events: [Placed],
       key: ({ data }) => data.id,
       initial: { placed: 0 },
-      on: { Placed: ({ placed }) => ({ placed: placed + 1 }) },
+      // The fifth order forgets the key.
+      on: { Placed: ({ placed }) => (placed === 4 ? undefined : { placed: placed + 1 }) },
       version,
     })
   await fc.assert(
@@ -360,7 +361,11 @@ it('a view that is rebuilt while events come equals the fold of all events', { t
       for (const one of steps) {
         if (one.kind === 'publish') {
           const messages = Array.from({ length: one.count }, (_, i) => Placed({ id: `k${(one.n + i) % 7}`, n: i }))
-          for (const { data } of messages) expected.set(data.id, (expected.get(data.id) ?? 0) + 1)
+          for (const { data } of messages) {
+            const placed = expected.get(data.id) ?? 0
+            if (placed === 4) expected.delete(data.id)
+            else expected.set(data.id, placed + 1)
+          }
           await running.publish(messages)
         } else if (one.kind === 'restart') {
           await running.stop()
