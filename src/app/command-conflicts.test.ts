@@ -112,6 +112,25 @@ describe.each(kinds)('a command of %s that always meets somebody who was faster'
     expect(await decidedIn(engine, kind.stream)).toEqual([...before, { id: 'a', amount: 5 }])
   })
 
+  it('is given up when another app asked: it is told, and nothing of it is written', async () => {
+    await using ground = await contested(kind)
+    const { engine, running, state } = ground
+    const front = app('front', { remote: [Deposit, Donate] })
+    await using asker = await front.start({ engine })
+    const before = await decidedIn(engine, kind.stream)
+    const asked = kind.command()
+    await expect(asker.ask(asked)).rejects.toMatchObject({
+      code: 'ASK_FAILED',
+      details: { error: 'REPLY_NOT_COMMITTED' },
+    })
+    expect(state.metCount).toBeGreaterThan(30)
+    expect(await decidedIn(engine, kind.stream)).toEqual(before)
+    state.isCalm = true
+    expect(await asker.ask(asked)).toMatchObject({ kind: 'accepted', repeated: false })
+    expect(await decidedIn(engine, kind.stream)).toEqual([...before, { id: 'a', amount: 5 }])
+    expect(await running.deadLetters.list()).toEqual([])
+  })
+
   it('becomes a dead letter when it was sent, and is done when that is redriven', async () => {
     await using ground = await contested(kind)
     const { engine, running, state } = ground

@@ -163,18 +163,23 @@ function planner(memory: CommandMemory, plan: Plan): Plan {
   }
 }
 
+/** Attempts at a command that is asked from elsewhere: each meets some ten conflicts, so together as many as one that is asked here. */
+const askedAttemptsMax = 3
+
 function queueHandler(
   decider: Decider | Boundary,
   plan: Plan,
   parts?: { readonly views: InlineWriter; readonly engine: Engine },
 ): Handler {
   const handle = async (command: Message, { attempt }: HandlerContext): Promise<readonly Effect[]> => {
-    // An earlier attempt was not committed: because of its reply, perhaps.
-    const isAgain = attempt > 1 && isAsked(command)
-    const isAwaited = isAgain && parts !== undefined ? await hasReplyTopic(parts.engine, command) : isAsked(command)
+    // An earlier attempt that was not committed may have failed for its reply.
+    const isAwaited =
+      isAsked(command) && (attempt === 1 || parts === undefined || (await hasReplyTopic(parts.engine, command)))
     try {
       const { outcome, batch, events } = await plan(command)
-      if (isAgain && isAwaited && !outcome.repeated) throw new ReplyNotCommittedError(command.type, command.id)
+      if (isAwaited && attempt > askedAttemptsMax && !outcome.repeated) {
+        throw new ReplyNotCommittedError(command.type, command.id)
+      }
       const effects = [...effectsOf(batch)]
       if (parts !== undefined && events.length > 0) {
         const { views } = parts
