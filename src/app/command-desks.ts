@@ -1,6 +1,7 @@
 import {
   type Answer,
   type AnswerContext,
+  askedAttemptsMax,
   type Boundary,
   type CommandDesk,
   commandDesk,
@@ -18,7 +19,8 @@ import type { Engine } from '../engine/index.ts'
 import type { Clock, Random } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
 import {
-  fixed,
+  type Effect,
+  exponential,
   type Handler,
   type HandlerContext,
   handlerFrom,
@@ -96,23 +98,17 @@ export function answerParts(app: AppParts, engine: Engine, ctx: AnswerContext): 
 
 /** The handler of queries that other apps ask. What fails is told to them; only a reply that cannot be written is tried again. */
 function answerHandler(answer: Answer, engine: Engine, ctx: AnswerContext): Handler {
-  const options = { name: answer.name, retry: fixed({ delay: '10ms', max: 2 }) }
-  return handlerFrom(
-    answer.query as unknown as Subscribed,
-    options,
-    async (query: Message, { attempt }: HandlerContext) => {
-      if (!isAsked(query)) return undefined
-      try {
-        if (attempt > 1) {
-          if (!(await hasReplyTopic(engine, query))) return undefined
-          throw new ReplyNotCommittedError(query.type, query.id)
-        }
-        return replyTo(query, { kind: 'answered', result: await answer.run(query, ctx) })
-      } catch (error) {
-        return replyTo(query, replyOfError(error))
-      }
-    },
-  )
+  const retry = exponential({ initial: '20ms', max: askedAttemptsMax + 1 })
+  const handle = async (query: Message, { attempt }: HandlerContext): Promise<Effect | undefined> => {
+    if (!isAsked(query) || (attempt > 1 && !(await hasReplyTopic(engine, query)))) return undefined
+    try {
+      if (attempt > askedAttemptsMax) throw new ReplyNotCommittedError(query.type, query.id)
+      return replyTo(query, { kind: 'answered', result: await answer.run(query, ctx) })
+    } catch (error) {
+      return replyTo(query, replyOfError(error))
+    }
+  }
+  return handlerFrom(answer.query as unknown as Subscribed, { name: answer.name, retry }, handle)
 }
 
 /**

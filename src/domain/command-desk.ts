@@ -23,7 +23,7 @@ import { ReplyNotCommittedError } from './errors.ts'
 import type { Gates } from './gates.ts'
 import type { InlineWriter } from './inline-views.ts'
 import { isRejection, type Rejection } from './rejection.ts'
-import { hasReplyTopic, isAsked, replyOfError, replyOfOutcome, replyTo } from './reply.ts'
+import { askedAttemptsMax, hasReplyTopic, isAsked, replyOfError, replyOfOutcome, replyTo } from './reply.ts'
 import { StreamDesk } from './stream-desk.ts'
 
 /** Who handles the commands of a decider or boundary in a running app. */
@@ -162,9 +162,6 @@ function planner(memory: CommandMemory, plan: Plan): Plan {
     return known === undefined ? plan(command) : { outcome: known, batch: {}, events: [] }
   }
 }
-
-/** Attempts at a command that is asked from elsewhere: each meets some ten conflicts, so together as many as one that is asked here. */
-const askedAttemptsMax = 3
 
 function queueHandler(
   decider: Decider | Boundary,

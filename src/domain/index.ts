@@ -56,6 +56,7 @@ export { differences } from './json-difference.ts'
 export { type Projection, type ProjectionOptions, projection } from './projection.ts'
 export { isRejection, type Rejection, reject } from './rejection.ts'
 export {
+  askedAttemptsMax,
   hasReplyTopic,
   isAsked,
   outcomeOfReply,

@@ -29,6 +29,12 @@ export const Replied: EventDefinition<'millrace.Replied', ReplyData, ReplyData> 
   data: anything,
 })
 
+/**
+ * Attempts to commit what a command or query led to together with its reply; after them whoever asked is told that it cannot be done.
+ * Each attempt at a command takes some ten conflicts, so they are together as many as one that is asked where its decider runs.
+ */
+export const askedAttemptsMax = 3
+
 /** Name of the extension attribute that names the topic where a reply is waited for. */
 export const replyTopicAttribute = 'replyto'
 
