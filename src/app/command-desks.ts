@@ -8,9 +8,8 @@ import {
   type Decider,
   type DeskSetup,
   Gates,
-  hasReplyTopic,
   InlineCopies,
-  isAsked,
+  isReplyWanted,
   ReplyNotCommittedError,
   replyOfError,
   replyTo,
@@ -98,9 +97,9 @@ export function answerParts(app: AppParts, engine: Engine, ctx: AnswerContext): 
 
 /** The handler of queries that other apps ask. What fails is told to them; only a reply that cannot be written is tried again. */
 function answerHandler(answer: Answer, engine: Engine, ctx: AnswerContext): Handler {
-  const retry = exponential({ initial: '20ms', max: askedAttemptsMax + 1 })
+  const retry = exponential({ max: askedAttemptsMax + 2 })
   const handle = async (query: Message, { attempt }: HandlerContext): Promise<Effect | undefined> => {
-    if (!isAsked(query) || (attempt > 1 && !(await hasReplyTopic(engine, query)))) return undefined
+    if (!(await isReplyWanted(engine, query, attempt))) return undefined
     try {
       if (attempt > askedAttemptsMax) throw new ReplyNotCommittedError(query.type, query.id)
       return replyTo(query, { kind: 'answered', result: await answer.run(query, ctx) })

@@ -110,7 +110,7 @@ export class LiveApp implements RunningApp {
       clock,
       topics,
       desks: desksByType(app, options.desks),
-      replies: new ReplyListener({ engine, topics, app: app.name, signal, onError }),
+      replies: new ReplyListener({ engine, topics, app: app.name, clock, signal, onError }),
       view: (view) => this.view(view),
       signal,
     })

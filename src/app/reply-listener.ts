@@ -1,5 +1,6 @@
 import { Replied, repliesTo, replyTopic, replyTopicAttribute } from '../domain/index.ts'
 import { type Engine, OffsetOutOfRangeError, TopicUnknownError } from '../engine/index.ts'
+import { type Clock, sleep } from '../kernel/index.ts'
 import { type DataOf, identityOf, type Message } from '../message/index.ts'
 import type { TopicResolver } from '../runtime/index.ts'
 
@@ -8,6 +9,8 @@ type Reply = DataOf<typeof Replied>
 /** Replies are read by those that run: they are of no use after that. */
 const retentionMs = 60 * 60 * 1000
 const waitMs = 5000
+/** Pause before the topic is made anew once more: it may take its time to go, or to come. */
+const againMs = 100
 
 /**
  * Asks other apps: sends a message that names the topic of this app's replies, and reads there from then on. Every process of
@@ -17,6 +20,7 @@ export class ReplyListener {
   readonly #engine: Engine
   readonly #topics: TopicResolver
   readonly #topic: string
+  readonly #clock: Clock
   readonly #signal: AbortSignal
   readonly #onError: (error: unknown) => void
   /** Those who wait, by what they asked. */
@@ -27,12 +31,14 @@ export class ReplyListener {
     readonly engine: Engine
     readonly topics: TopicResolver
     readonly app: string
+    readonly clock: Clock
     readonly signal: AbortSignal
     readonly onError: (error: unknown) => void
   }) {
     this.#engine = options.engine
     this.#topics = options.topics
     this.#topic = replyTopic(options.app)
+    this.#clock = options.clock
     this.#signal = options.signal
     this.#onError = options.onError
   }
@@ -72,16 +78,20 @@ export class ReplyListener {
   }
 
   async #read(from: number): Promise<void> {
+    let isAgain = false
     for (let offset = from; !this.#signal.aborted; ) {
       try {
         const request = { topic: this.#topic, partition: 0, offset, waitMs, signal: this.#signal }
         const { records, nextOffset } = await this.#engine.topics.read(request)
         offset = nextOffset
+        isAgain = false
         for (const record of records) if (record.kind === 'message') this.#tell(record.message)
       } catch (error) {
         // The process stood still for longer than replies are kept, or somebody has deleted the topic: who waits for one that
         // is gone is told when its time is up, and whoever asks from now on is answered.
         if (!(error instanceof OffsetOutOfRangeError || error instanceof TopicUnknownError)) throw error
+        if (isAgain) await sleep(againMs, this.#clock, this.#signal)
+        isAgain = true
         offset = await this.#locate('earliest')
       }
     }

@@ -23,7 +23,7 @@ import { ReplyNotCommittedError } from './errors.ts'
 import type { Gates } from './gates.ts'
 import type { InlineWriter } from './inline-views.ts'
 import { isRejection, type Rejection } from './rejection.ts'
-import { askedAttemptsMax, hasReplyTopic, isAsked, replyOfError, replyOfOutcome, replyTo } from './reply.ts'
+import { askedAttemptsMax, isReplyWanted, replyOfError, replyOfOutcome, replyTo } from './reply.ts'
 import { StreamDesk } from './stream-desk.ts'
 
 /** Who handles the commands of a decider or boundary in a running app. */
@@ -169,9 +169,7 @@ function queueHandler(
   parts?: { readonly views: InlineWriter; readonly engine: Engine },
 ): Handler {
   const handle = async (command: Message, { attempt }: HandlerContext): Promise<readonly Effect[]> => {
-    // An earlier attempt that was not committed may have failed for its reply.
-    const isAwaited =
-      isAsked(command) && (attempt === 1 || parts === undefined || (await hasReplyTopic(parts.engine, command)))
+    const isAwaited = parts !== undefined && (await isReplyWanted(parts.engine, command, attempt))
     try {
       const { outcome, batch, events } = await plan(command)
       if (isAwaited && attempt > askedAttemptsMax && !outcome.repeated) {

@@ -57,8 +57,8 @@ export { type Projection, type ProjectionOptions, projection } from './projectio
 export { isRejection, type Rejection, reject } from './rejection.ts'
 export {
   askedAttemptsMax,
-  hasReplyTopic,
   isAsked,
+  isReplyWanted,
   outcomeOfReply,
   Replied,
   repliesTo,

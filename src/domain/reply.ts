@@ -67,12 +67,14 @@ export function isAsked(message: Message): boolean {
 }
 
 /**
- * Whether there still is a topic on which somebody waits for a reply. It is looked for where a reply could not be written: what it
- * was to tell of must not be lost with an asker that is gone.
+ * Whether a reply is to be written at this attempt. What it would tell of must not be lost with an asker that is gone: where a reply
+ * could not be written, it is looked in the end whether its topic is there (one that was deleted is made anew by whoever waits); and
+ * where not even a failure could be told, nobody is.
  */
-export async function hasReplyTopic(engine: Engine, message: Message): Promise<boolean> {
+export async function isReplyWanted(engine: Engine, message: Message, attempt: number): Promise<boolean> {
   const topic = topicOfReply(message)
-  return topic !== undefined && (await engine.topics.describe(topic)) !== undefined
+  if (topic === undefined || attempt <= askedAttemptsMax) return topic !== undefined
+  return attempt === askedAttemptsMax + 1 && (await engine.topics.describe(topic)) !== undefined
 }
 
 function topicOfReply(message: Message): string | undefined {
