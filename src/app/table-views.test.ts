@@ -169,13 +169,13 @@ describe('a view in tables of SQLite', () => {
   })
 
   it('says all that is wrong with its options', () => {
-    const wrong = { database: {}, events: [], on: { X: 1 }, version: 0, keep: '1s', setup: 'x', oops: 1 }
+    const wrong = { database: {}, events: [], on: { X: 1 }, version: 0, keep: '1s', timeout: 0, setup: 'x', oops: 1 }
     expect(() => tableView('no name', wrong as never)).toThrow(
       expect.objectContaining({
         code: 'OPTIONS_INVALID',
         details: {
-          problems: ['name', 'oops', 'database', 'version', 'setup', 'events', 'on.X', 'keep'].map((option): unknown =>
-            expect.objectContaining({ option }),
+          problems: ['name', 'oops', 'database', 'version', 'setup', 'events', 'on.X', 'keep', 'timeout'].map(
+            (option): unknown => expect.objectContaining({ option }),
           ),
           subject: expect.anything(),
         },

@@ -57,7 +57,6 @@ export { type Projection, type ProjectionOptions, projection } from './projectio
 export { isRejection, type Rejection, reject } from './rejection.ts'
 export {
   askedAttemptsMax,
-  isAsked,
   isReplyWanted,
   outcomeOfReply,
   Replied,

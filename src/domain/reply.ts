@@ -61,11 +61,6 @@ export function replyTo(message: Message, data: ReplyData): PublishEffect | unde
   return publish(Replied(data, { extensions: { [causeSourceAttribute]: message.source } }), { topic })
 }
 
-/** Whether somebody waits for a reply. */
-export function isAsked(message: Message): boolean {
-  return topicOfReply(message) !== undefined
-}
-
 /**
  * Whether a reply is to be written at this attempt. What it would tell of must not be lost with an asker that is gone: where a reply
  * could not be written, it is looked in the end whether its topic is there (one that was deleted is made anew by whoever waits); and

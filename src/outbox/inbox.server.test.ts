@@ -79,6 +79,18 @@ describe.skipIf(!serversWanted)('an inbox in a database of the user', () => {
     expect(await box.once('prune', young)).toBe(false)
   })
 
+  it('takes back what it is told to, of one handler', async () => {
+    const [one, two, three] = [message(), message(), message()]
+    const box = inbox(database.pool, { schema })
+    await box.onceAll('back', [one, two, three])
+    await box.once('kept', one)
+    await box.forget('back', [one, three, message(), { ...two, source: '/other' }])
+    await box.forget('back', [])
+    expect(await box.onceAll('back', [one, two, three])).toEqual([true, false, true])
+    expect(await box.once('kept', one)).toBe(false)
+    await expect(box.forget('back', [{ ...one, id: '' }])).rejects.toThrow('id of message 0')
+  })
+
   it('refuses what it cannot store', async () => {
     const box = inbox(database.pool, { schema })
     for (const handler of ['', 7, 'a\0b', '\uD800', 'x'.repeat(2000)]) {
