@@ -200,6 +200,32 @@ describe.skipIf(process.env['MILLRACE_REAL_SERVERS'] !== '1')('a view in tables 
     expect(busy.rowCount).toBe(0)
   })
 
+  it('tells a function by its signal that the app stops', async () => {
+    await using ground = await freshPool()
+    const begun = Promise.withResolvers<AbortSignal>()
+    const view = tableView('stopped', {
+      database: postgresTables<pg.PoolClient>(ground.pool, { schema: ground.schema }),
+      events: [Counted],
+      on: {
+        Counted: (_client, _event, { signal }) => {
+          begun.resolve(signal)
+          return new Promise((_, reject) => {
+            signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+          })
+        },
+      },
+    })
+    const shop = app('shop', { services: [service('reports', [view])] })
+    const running = await shop.start({ engine: embedded({ path: ':memory:' }), stopTimeout: 0 })
+    await running.publish(Counted({ key: 'a', id: '1' }))
+    const signal = await begun.promise
+    expect(signal.aborted).toBe(false)
+    await running.stop()
+    expect(signal.reason).toMatchObject({ name: 'AbortError' })
+    // Its connection is back in the pool, which could not be ended otherwise.
+    await expect.poll(() => ground.pool.idleCount).toBe(ground.pool.totalCount)
+  })
+
   it('applies nothing to a database that may forget', async () => {
     await using ground = await freshPool('-c synchronous_commit=off')
     const tables = postgresTables(ground.pool, { schema: ground.schema })

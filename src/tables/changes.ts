@@ -1,6 +1,6 @@
 import { isThenable, systemClock } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
-import type { HandlerContext } from '../runtime/index.ts'
+import { type HandlerContext, HandlerTimeoutError } from '../runtime/index.ts'
 import { TableChangeInvalidError, TableChangeTimeoutError, TablesUnavailableError } from './errors.ts'
 import type { TableChange, TableChangeContext, TableDatabase } from './table-database.ts'
 
@@ -49,7 +49,7 @@ export class Changes<Client> {
     { signal, nowMs }: Pick<HandlerContext, 'signal' | 'nowMs'>,
   ): Promise<void> {
     return new Promise((resolve, reject) => {
-      const run = (client: Client): unknown => this.#inTime(waiting, signal, (told) => fn(client, told))
+      const run = (client: Client): unknown => this.#inTime(waiting, signal, (ctx) => fn(client, ctx))
       const waiting: Waiting<Client> = { message, run, resolve, reject, overdue: undefined }
       this.#waiting.push(waiting)
       // Nobody waits any more for what was aborted before it began.
@@ -66,15 +66,16 @@ export class Changes<Client> {
   }
 
   /** Runs a function, but waits no longer than it may take. What it answers at once is answered at once. */
-  #inTime(waiting: Waiting<Client>, signal: AbortSignal, fn: (told: TableChangeContext) => unknown): unknown {
+  #inTime(waiting: Waiting<Client>, signal: AbortSignal, fn: (ctx: TableChangeContext) => unknown): unknown {
     const over = new AbortController()
-    const told: TableChangeContext = {
-      get signal() {
-        return AbortSignal.any([over.signal, signal])
-      },
+    // Who has waited long for others is tried again, and is no reason to end what it is about.
+    const onAbort = (): void => {
+      if (!(signal.reason instanceof HandlerTimeoutError)) over.abort(signal.reason)
     }
-    const answer = fn(told)
+    if (signal.aborted) onAbort()
+    const answer = fn({ signal: over.signal })
     if (!isThenable(answer)) return answer
+    signal.addEventListener('abort', onAbort, { once: true })
     const timeoutMs = this.#timeoutMs
     return new Promise((resolve, reject) => {
       // Of the machine: it is its database that is waited for, whatever clock the app goes by.
@@ -86,6 +87,7 @@ export class Changes<Client> {
       const settle = <Result>(end: (result: Result) => void) => {
         return (result: Result): void => {
           timer.cancel()
+          signal.removeEventListener('abort', onAbort)
           end(result)
         }
       }

@@ -1,7 +1,15 @@
 import { definitionListProblems, functionProblems } from '../domain/index.ts'
 import { type Duration, type OptionProblem, OptionsInvalidError, optionMs, unknownOptions } from '../kernel/index.ts'
 import type { AnyEventDefinition, Message, MessageOf } from '../message/index.ts'
-import { byError, type DeadLetterMode, exponential, type Handler, on, type RetryPolicy } from '../runtime/index.ts'
+import {
+  byError,
+  type DeadLetterMode,
+  exponential,
+  type Handler,
+  HandlerTimeoutError,
+  on,
+  type RetryPolicy,
+} from '../runtime/index.ts'
 import { Changes } from './changes.ts'
 import { TablesUnavailableError } from './errors.ts'
 import type { TableChangeContext, TableDatabase } from './table-database.ts'
@@ -57,7 +65,9 @@ const viewOptions = ['database', 'events', 'on', 'setup', 'version', 'key', 'ret
 const keepMsMin = 60 * 60 * 1000
 /** Keys that are at work at once: their changes share a transaction. */
 const concurrency = 500
-/** The database may be away for as long as it likes. */
+/** How long an event waits at least before it is told that nothing happens. */
+const patienceMs = 5 * 60 * 1000
+/** The database may be away for as long as it likes; who waits too long waits for it. */
 const untilItCan = exponential({ initial: '100ms', max: 1_000_000, maxDelay: '5s' })
 /**
  * Declares a view in tables of your own: what a reader wants to know, in SQL, kept up to date by events. It is a handler, to be
@@ -102,9 +112,12 @@ export function tableView<const Events extends readonly [AnyEventDefinition, ...
     {
       name: handler,
       ...(options.key !== undefined && { key: options.key as never }),
-      retry: byError([{ on: [TablesUnavailableError], use: untilItCan }], options.retry ?? exponential()),
-      // Each function has a time-out of its own, and may have to wait for many others.
-      timeout: '365d',
+      retry: byError(
+        [{ on: [TablesUnavailableError, HandlerTimeoutError], use: untilItCan }],
+        options.retry ?? exponential(),
+      ),
+      // Each function has a time-out of its own; who waits longer waits for others, or for a database that says nothing.
+      timeout: Math.max(patienceMs, 2 * timeoutMs),
       onDeadLetter: options.onDeadLetter ?? 'park-key',
       concurrency,
     },
