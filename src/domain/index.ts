@@ -26,6 +26,7 @@ export {
   BooksUnbalancedError,
   CommandConflictError,
   DecisionInvalidError,
+  HistoryIncompleteError,
   InlineViewForgetsError,
   ReplyNotCommittedError,
   StreamBeginningGoneError,
@@ -41,6 +42,7 @@ export {
 } from './errors.ts'
 export { Gates } from './gates.ts'
 export {
+  type GoneEvents,
   type History,
   history,
   type Reason,
