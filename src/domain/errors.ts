@@ -213,3 +213,64 @@ export class ViewEventFailedError extends MillraceError<
     )
   }
 }
+
+/** A program whose view takes other events, or from other topics, than a copy of the same version was built from. */
+export class ViewEventsChangedError extends MillraceError<
+  'VIEW_EVENTS_CHANGED',
+  {
+    readonly view: string
+    readonly copy: string
+    readonly added: readonly string[]
+    readonly removed: readonly string[]
+    readonly nextVersion: number
+  }
+> {
+  constructor(
+    view: string,
+    copy: string,
+    change: { readonly added: readonly string[]; readonly removed: readonly string[]; readonly nextVersion: number },
+  ) {
+    const { added, removed, nextVersion } = change
+    const changes = [
+      ...(added.length > 0 ? [`it was built without ${added.join(', ')}`] : []),
+      ...(removed.length > 0 ? [`this program leaves out ${removed.join(', ')}`] : []),
+    ]
+    super({
+      code: 'VIEW_EVENTS_CHANGED',
+      problem: `View "${view}" takes other events than its copy ${copy} was built from, under the same version: ${changes.join('; ')}.`,
+      remedy: `Declare version ${nextVersion}: it is built anew beside the live copy. Or declare the events as they were.`,
+      details: { view, copy, ...change },
+    })
+  }
+}
+
+/** A view that was to be retired while a program works on it. */
+export class ViewInUseError extends MillraceError<
+  'VIEW_IN_USE',
+  { readonly view: string; readonly app: string; readonly copy: string; readonly memberCount: number }
+> {
+  constructor(view: string, app: string, copy: string, memberCount: number) {
+    super({
+      code: 'VIEW_IN_USE',
+      problem: `View "${view}" of app "${app}" was not retired: ${memberCount === 1 ? 'a program works' : `${memberCount} programs work`} on its copy ${copy}.`,
+      remedy: 'Take the view out of the program, start that, and stop the programs that declare it.',
+      details: { view, app, copy, memberCount },
+    })
+  }
+}
+
+/** Books that cannot be closed yet: a copy of an inline view still has to take in the events that would be removed. */
+export class BooksNeededError extends MillraceError<
+  'BOOKS_NEEDED',
+  { readonly stream: string; readonly view: string; readonly copy: string }
+> {
+  constructor(stream: string, view: string, copy: string) {
+    super({
+      code: 'BOOKS_NEEDED',
+      problem: `The books of stream "${stream}" were not closed: copy ${copy} of view "${view}" has not taken in its events yet. Nothing was appended or removed.`,
+      remedy:
+        'Close them once the copy has caught up. Go on with a build that is paused, start a program of its version, or drop it.',
+      details: { stream, view, copy },
+    })
+  }
+}

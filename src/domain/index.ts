@@ -23,6 +23,7 @@ export {
 export { definitionListProblems, functionProblems } from './definition-list-problems.ts'
 export type { DeskSetup } from './desk-setup.ts'
 export {
+  BooksNeededError,
   BooksUnbalancedError,
   CommandConflictError,
   DecisionInvalidError,
@@ -34,6 +35,8 @@ export {
   ViewBuildMissingError,
   ViewBuildUnderWayError,
   ViewEventFailedError,
+  ViewEventsChangedError,
+  ViewInUseError,
   ViewNeverRunError,
   ViewPreviousMissingError,
   ViewVersionDownError,
@@ -82,9 +85,12 @@ export { type CopyProgress, hasReached } from './view-progress.ts'
 export type { RebuildOptions, ViewChange, ViewEntry, ViewReader } from './view-reader.ts'
 export {
   copiesIn,
+  droppedNamespace,
   firstRegister,
+  firstWrites,
   type RegisterEntry,
   readRegister,
+  readRetired,
   registerKey,
   registerNamespace,
   registerOf,
@@ -92,4 +98,5 @@ export {
   type ViewRegister,
   withBuild,
 } from './view-register.ts'
+export { type RetireOptions, retireView } from './view-retire.ts'
 export type { BuildStatus, CanaryStatus, CopyStatus, ViewStatus } from './view-status.ts'

@@ -1,12 +1,13 @@
 import type { CommitOutcome, Engine, StateWrite } from '../engine/index.ts'
-import type { Clock } from '../kernel/index.ts'
+import { type Clock, sleep } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
 import type { CommitWithin } from '../runtime/index.ts'
+import { BooksNeededError } from './errors.ts'
 import { InlineEpochs } from './inline-epochs.ts'
 import { type InlineNoteEntry, noteWrite, readNote } from './inline-notes.ts'
 import { InlineViews, type InlineWriter } from './inline-views.ts'
 import type { View } from './view.ts'
-import { type ViewCopy, viewNamespace } from './view-copy.ts'
+import { copyName, type ViewCopy, viewNamespace } from './view-copy.ts'
 import { registerKey, registerNamespace, registerOf } from './view-register.ts'
 
 /** What commits of events have to do in one epoch. */
@@ -20,6 +21,10 @@ interface Plan {
 
 /** Registers that are read in one go. */
 const registersMax = 10_000
+/** How long the books of a stream are held open for copies that still follow. */
+const booksWaitMs = 10_000
+const booksLookMinMs = 5
+const booksLookMaxMs = 250
 
 /**
  * Keeps the inline copies of an app up to date that are live, in the commits of the events themselves, by the version of each that
@@ -33,6 +38,7 @@ const registersMax = 10_000
 export class InlineCopies implements InlineWriter {
   readonly #engine: Engine
   readonly #app: string
+  readonly #clock: Clock
   readonly #views: readonly View[]
   readonly #epochs: InlineEpochs
   #plan: Plan | undefined
@@ -43,6 +49,7 @@ export class InlineCopies implements InlineWriter {
   constructor(engine: Engine, app: string, clock: Clock, views: readonly View[]) {
     this.#engine = engine
     this.#app = app
+    this.#clock = clock
     this.#views = views.filter(({ inline }) => inline)
     this.#epochs = new InlineEpochs(engine, app, clock)
   }
@@ -57,6 +64,39 @@ export class InlineCopies implements InlineWriter {
 
   async rehearse(events: readonly Message[]): Promise<void> {
     await (await this.#planFor(events)).views.rehearse(events)
+  }
+
+  async takenIn(stream: string, types: readonly string[]): Promise<void> {
+    const position = await this.#engine.events.lastPosition()
+    const endMs = this.#clock.monotonicMs() + booksWaitMs
+    for (let lookMs = booksLookMinMs; ; lookMs = Math.min(booksLookMaxMs, lookMs * 2)) {
+      const lacking = await this.#lacking(position, types)
+      if (lacking === undefined) return
+      if (lacking.isStuck || this.#clock.monotonicMs() >= endMs) {
+        throw new BooksNeededError(stream, lacking.view, lacking.copy)
+      }
+      await sleep(lookMs, this.#clock)
+    }
+  }
+
+  /** A copy that follows the events of some types, live or being built, and is not as far as a position. */
+  async #lacking(
+    position: number,
+    types: readonly string[],
+  ): Promise<{ readonly view: string; readonly copy: string; readonly isStuck: boolean } | undefined> {
+    const prefix = registerKey(this.#app, '')
+    for (const { key, value } of await this.#engine.state.range(registerNamespace, { prefix, limit: registersMax })) {
+      const view = key.slice(prefix.length)
+      const { live, next } = registerOf(value)
+      for (const copy of next === null ? [live] : [live, next]) {
+        if (!copy.inline || !copy.types.some((type) => types.includes(type))) continue
+        const { note } = await readNote(this.#engine, viewNamespace(this.#app, { name: view, ...copy }))
+        if (note.done || note.position >= position) continue
+        const isStuck = note.problem !== undefined || (copy === next && next.paused)
+        return { view, copy: copyName(copy), isStuck }
+      }
+    }
+    return undefined
   }
 
   async #planFor(events: readonly Message[]): Promise<Plan> {
@@ -140,7 +180,15 @@ export function handOver(
     app,
     view,
     clock,
-  }: { readonly engine: Engine; readonly app: string; readonly view: string; readonly clock: Clock },
+    signal,
+  }: {
+    readonly engine: Engine
+    readonly app: string
+    readonly view: string
+    readonly clock: Clock
+    /** Ends the waiting for somebody else who changes which copies commits write. */
+    readonly signal?: AbortSignal | undefined
+  },
   {
     from,
     to,
@@ -149,7 +197,7 @@ export function handOver(
   takeToEnd: TakeToEnd,
 ): Promise<boolean> {
   const namespaceOf = (copy: ViewCopy): string => viewNamespace(app, { name: view, ...copy })
-  return new InlineEpochs(engine, app, clock).cut(async () => {
+  return new InlineEpochs(engine, app, clock, signal).cut(async () => {
     const released = from?.inline === true ? await releaseWrites(engine, [namespaceOf(from)]) : []
     const end = to.inline ? await takeToEnd(to) : undefined
     const taken =

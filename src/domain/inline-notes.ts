@@ -12,6 +12,8 @@ export interface InlineNote {
   readonly done: boolean
   /** Why those who followed last cannot go on from there. Absent: nothing is known. */
   readonly problem?: string
+  /** The copy was given up: nobody writes it any more. Such a note stays, so that who comes late finds it. */
+  readonly dropped?: true
 }
 
 /** A note as it was read; revision 0: there is none, so the copy stands at the beginning. */
@@ -29,4 +31,10 @@ export async function readNote(engine: Engine, namespace: string): Promise<Inlin
 /** The write of a note that holds its commit to the one that was read. */
 export function noteWrite(namespace: string, note: InlineNote, expectedRevision: number): StateWrite {
   return { kind: 'set', namespace: inlineNamespace, key: namespace, value: note as unknown as Json, expectedRevision }
+}
+
+/** The write that fences off whoever is still building a copy that is given up. */
+export function dropWrite(namespace: string): StateWrite {
+  const note: InlineNote = { position: 0, done: false, dropped: true }
+  return { kind: 'set', namespace: inlineNamespace, key: namespace, value: note as unknown as Json }
 }

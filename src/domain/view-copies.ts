@@ -291,8 +291,8 @@ export class ViewCopies {
   }
 
   async #commit(before: RegisterEntry, after: ViewRegister, to?: ViewCopy): Promise<boolean> {
-    const { engine, app, view, onChange } = this.#options
-    const writes = registerWrites(app, view, before, after)
+    const { engine, app, view, clock, onChange } = this.#options
+    const writes = registerWrites(app, view, before, after, clock.nowMs())
     const isMade =
       to === undefined ? (await engine.commit({ state: writes })).ok : await this.#handOver(before, to, writes)
     if (isMade) onChange?.({ register: after, revision: before.revision + 1 })

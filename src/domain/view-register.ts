@@ -1,5 +1,6 @@
 import type { Engine, StateWrite } from '../engine/index.ts'
 import type { Json } from '../kernel/index.ts'
+import { dropWrite } from './inline-notes.ts'
 import { isSameCopy, type ViewBuild, type ViewCopy, viewGroup, viewNamespace } from './view-copy.ts'
 
 /**
@@ -29,6 +30,8 @@ export interface RegisterEntry {
 
 /** By `<app>.<view>`. */
 export const registerNamespace = 'views'
+/** What is left of the registers of views that were retired, by `<app>.<view>`: names of copies are never used again. */
+export const retiredNamespace = 'retired-views'
 /** Copies that are given up, until all that was kept of them is gone, by group. */
 export const droppedNamespace = 'dropped-views'
 
@@ -37,10 +40,47 @@ export function registerKey(app: string, view: string): string {
   return `${app}.${view}`
 }
 
-/** The register of a view nobody has built before. */
-export function firstRegister(copy: ViewCopy): ViewRegister {
-  const { version, build } = copy
-  return { live: copy, previous: null, next: null, canary: 0, highestVersion: version, lastBuild: build }
+/** Which names of copies a view that was retired has used. */
+export type UsedNames = Pick<ViewRegister, 'highestVersion' | 'lastBuild'>
+
+/** What is known of a view without a register; revision 0: nothing, as nobody has built it before. */
+export interface RetiredEntry {
+  readonly used: UsedNames
+  readonly revision: number
+}
+
+export async function readRetired(engine: Engine, app: string, view: string): Promise<RetiredEntry> {
+  const entry = await engine.state.get(retiredNamespace, registerKey(app, view))
+  if (entry === undefined) return { used: { highestVersion: 0, lastBuild: 0 }, revision: 0 }
+  return { used: entry.value as unknown as UsedNames, revision: entry.revision }
+}
+
+/** The register of a view that nobody builds. */
+export function firstRegister(copy: ViewCopy, { highestVersion, lastBuild }: UsedNames): ViewRegister {
+  const build = copy.version > highestVersion ? 1 : lastBuild + 1
+  return {
+    live: { ...copy, build },
+    previous: null,
+    next: null,
+    canary: 0,
+    highestVersion: Math.max(highestVersion, copy.version),
+    lastBuild: Math.max(lastBuild, build),
+  }
+}
+
+/** The writes that register a view which nobody builds. */
+export function firstWrites(
+  app: string,
+  view: string,
+  register: ViewRegister,
+  retired: RetiredEntry,
+): readonly StateWrite[] {
+  const key = registerKey(app, view)
+  const value = register as unknown as Json
+  return [
+    { kind: 'set', namespace: registerNamespace, key, value, expectedRevision: 0 },
+    { kind: 'delete', namespace: retiredNamespace, key, expectedRevision: retired.revision },
+  ]
 }
 
 /** The copies of a register. */
@@ -57,29 +97,55 @@ export function registerOf(value: Json): ViewRegister {
   return value as unknown as ViewRegister
 }
 
-/** The write that puts a register in the place of the one that was read, with notes of the copies that it gives up. */
+/**
+ * The writes that put a register in the place of the one that was read, and give up the copies that are not in it.
+ *
+ * @param nowMs When they are given up, in milliseconds since the epoch.
+ */
 export function registerWrites(
   app: string,
   view: string,
-  before: RegisterEntry | undefined,
+  before: RegisterEntry,
   after: ViewRegister,
+  nowMs: number,
 ): readonly StateWrite[] {
   const kept = copiesIn(after)
-  const dropped =
-    before === undefined ? [] : copiesIn(before.register).filter((one) => !kept.some((copy) => isSameCopy(copy, one)))
+  const dropped = copiesIn(before.register).filter((one) => !kept.some((copy) => isSameCopy(copy, one)))
   return [
     {
       kind: 'set',
       namespace: registerNamespace,
       key: registerKey(app, view),
       value: after as unknown as Json,
-      expectedRevision: before?.revision ?? 0,
+      expectedRevision: before.revision,
     },
-    ...dropped.map((copy): StateWrite => {
-      const place = { name: view, ...copy }
-      const note = { app, namespace: viewNamespace(app, place), inline: copy.inline }
-      return { kind: 'set', namespace: droppedNamespace, key: viewGroup(app, place), value: note }
-    }),
+    ...dropped.flatMap((copy) => dropWrites(app, view, copy, nowMs)),
+  ]
+}
+
+/** What stands about a copy that was given up. */
+export interface DropNote {
+  readonly app: string
+  readonly namespace: string
+  readonly inline: boolean
+  /** When it was given up, in milliseconds since the epoch. */
+  readonly sinceMs: number
+}
+
+/** The writes that give up a copy: who still builds it is fenced off at once; what is kept of it is removed later. */
+export function dropWrites(
+  app: string,
+  view: string,
+  copy: Pick<ViewCopy, 'version' | 'build' | 'inline'>,
+  sinceMs: number,
+): readonly StateWrite[] {
+  const place = { name: view, ...copy }
+  const namespace = viewNamespace(app, place)
+  const note: DropNote = { app, namespace, inline: copy.inline, sinceMs }
+  const value = note as unknown as Json
+  return [
+    { kind: 'set', namespace: droppedNamespace, key: viewGroup(app, place), value },
+    ...(copy.inline ? [dropWrite(namespace)] : []),
   ]
 }
 
