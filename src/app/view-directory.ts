@@ -68,7 +68,9 @@ export class ViewDirectory {
   async follow(signal: AbortSignal): Promise<void> {
     const prefix = registerKey(this.#app, '')
     for await (const { key, value, revision } of this.#engine.state.watch(registerNamespace, { prefix, signal })) {
-      if (value !== undefined) this.put(key.slice(prefix.length), { register: registerOf(value), revision })
+      const register = value === undefined ? undefined : registerOf(value)
+      // Of a view that was retired the last register goes on to count here: nobody shall declare it any more.
+      if (register !== undefined) this.put(key.slice(prefix.length), { register, revision })
     }
   }
 }

@@ -4,13 +4,13 @@ import {
   copyName,
   copyOf,
   firstRegister,
-  firstWrites,
+  firstWrite,
   type Handover,
   hasReached,
   isSameCopy,
   type RebuildOptions,
   type RegisterEntry,
-  readRetired,
+  readPlace,
   registerWrites,
   type View,
   type ViewBuild,
@@ -142,10 +142,11 @@ export class ViewWorker {
       signal.throwIfAborted()
       const before = await directory.look(view.name)
       if (before === undefined) {
-        const retired = await readRetired(engine, app, view.name)
-        const register = firstRegister(copyOf(view), retired.used)
-        const { ok } = await engine.commit({ state: firstWrites(app, view.name, register, retired) })
-        if (ok) directory.put(view.name, { register, revision: 1 })
+        const place = await readPlace(engine, app, view.name)
+        if (place.register !== undefined) continue
+        const register = firstRegister(copyOf(view), place.used)
+        const { ok } = await engine.commit({ state: [firstWrite(app, view.name, register, place)] })
+        if (ok) directory.put(view.name, { register, revision: place.revision + 1 })
         continue
       }
       checkEvents(view, before.register)

@@ -8,7 +8,7 @@ import { type InlineNoteEntry, noteWrite, readNote } from './inline-notes.ts'
 import { InlineViews, type InlineWriter } from './inline-views.ts'
 import type { View } from './view.ts'
 import { copyName, type ViewCopy, viewNamespace } from './view-copy.ts'
-import { registerKey, registerNamespace, registerOf } from './view-register.ts'
+import { registerKey, registersOf } from './view-register.ts'
 
 /** What commits of events have to do in one epoch. */
 interface Plan {
@@ -19,8 +19,6 @@ interface Plan {
   readonly foreign: readonly { readonly namespace: string; readonly copy: ViewCopy }[]
 }
 
-/** Registers that are read in one go. */
-const registersMax = 10_000
 /** How long the books of a stream are held open for copies that still follow. */
 const booksWaitMs = 10_000
 const booksLookMinMs = 5
@@ -85,9 +83,8 @@ export class InlineCopies implements InlineWriter {
     types: readonly string[],
   ): Promise<{ readonly view: string; readonly copy: string; readonly isStuck: boolean } | undefined> {
     const prefix = registerKey(this.#app, '')
-    for (const { key, value } of await this.#engine.state.range(registerNamespace, { prefix, limit: registersMax })) {
+    for (const [key, { live, next }] of await registersOf(this.#engine, this.#app)) {
       const view = key.slice(prefix.length)
-      const { live, next } = registerOf(value)
       for (const copy of next === null ? [live] : [live, next]) {
         if (!copy.inline || !copy.types.some((type) => types.includes(type))) continue
         const { note } = await readNote(this.#engine, viewNamespace(this.#app, { name: view, ...copy }))
@@ -134,10 +131,8 @@ export class InlineCopies implements InlineWriter {
       const own: { readonly view: View; readonly namespace: string }[] = []
       const foreign: { readonly namespace: string; readonly copy: ViewCopy }[] = []
       const prefix = registerKey(this.#app, '')
-      for (const { key, value } of await this.#engine.state.range(registerNamespace, { prefix, limit: registersMax })) {
-        const register = registerOf(value)
+      for (const [key, { live }] of await registersOf(this.#engine, this.#app)) {
         const name = key.slice(prefix.length)
-        const { live } = register
         const namespace = viewNamespace(this.#app, { name, ...live })
         if (!live.inline || !(await readNote(this.#engine, namespace)).note.done) continue
         const view = this.#views.find((one) => one.name === name && one.version === live.version)

@@ -30,8 +30,6 @@ export interface RegisterEntry {
 
 /** By `<app>.<view>`. */
 export const registerNamespace = 'views'
-/** What is left of the registers of views that were retired, by `<app>.<view>`: names of copies are never used again. */
-export const retiredNamespace = 'retired-views'
 /** Copies that are given up, until all that was kept of them is gone, by group. */
 export const droppedNamespace = 'dropped-views'
 
@@ -40,19 +38,28 @@ export function registerKey(app: string, view: string): string {
   return `${app}.${view}`
 }
 
-/** Which names of copies a view that was retired has used. */
+/** Which names of copies a view has used: they are never used again. */
 export type UsedNames = Pick<ViewRegister, 'highestVersion' | 'lastBuild'>
 
-/** What is known of a view without a register; revision 0: nothing, as nobody has built it before. */
-export interface RetiredEntry {
+/** What stands in the place of a register, if anything does. */
+export interface RegisterPlace {
+  /** `undefined`: nobody has built the view before, or it was retired. */
+  readonly register: ViewRegister | undefined
   readonly used: UsedNames
+  /** 0: nothing stands there. */
   readonly revision: number
 }
 
-export async function readRetired(engine: Engine, app: string, view: string): Promise<RetiredEntry> {
-  const entry = await engine.state.get(retiredNamespace, registerKey(app, view))
-  if (entry === undefined) return { used: { highestVersion: 0, lastBuild: 0 }, revision: 0 }
-  return { used: entry.value as unknown as UsedNames, revision: entry.revision }
+export async function readPlace(engine: Engine, app: string, view: string): Promise<RegisterPlace> {
+  const entry = await engine.state.get(registerNamespace, registerKey(app, view))
+  if (entry === undefined) return { register: undefined, used: { highestVersion: 0, lastBuild: 0 }, revision: 0 }
+  return { register: registerOf(entry.value), used: entry.value as unknown as UsedNames, revision: entry.revision }
+}
+
+/** The write that puts something in the place of a register. */
+function placeWrite(app: string, view: string, value: object, expectedRevision: number): StateWrite {
+  const key = registerKey(app, view)
+  return { kind: 'set', namespace: registerNamespace, key, value: value as Json, expectedRevision }
 }
 
 /** The register of a view that nobody builds. */
@@ -68,19 +75,14 @@ export function firstRegister(copy: ViewCopy, { highestVersion, lastBuild }: Use
   }
 }
 
-/** The writes that register a view which nobody builds. */
-export function firstWrites(
-  app: string,
-  view: string,
-  register: ViewRegister,
-  retired: RetiredEntry,
-): readonly StateWrite[] {
-  const key = registerKey(app, view)
-  const value = register as unknown as Json
-  return [
-    { kind: 'set', namespace: registerNamespace, key, value, expectedRevision: 0 },
-    { kind: 'delete', namespace: retiredNamespace, key, expectedRevision: retired.revision },
-  ]
+/** The write that registers a view which nobody builds. */
+export function firstWrite(app: string, view: string, register: ViewRegister, { revision }: RegisterPlace): StateWrite {
+  return placeWrite(app, view, register, revision)
+}
+
+/** The write that retires a view. The entry stays, so that its revisions go on and its names of copies are known. */
+export function retireWrite(app: string, view: string, used: UsedNames, { revision }: RegisterPlace): StateWrite {
+  return placeWrite(app, view, { retired: true, ...used }, revision)
 }
 
 /** The copies of a register. */
@@ -89,12 +91,28 @@ export function copiesIn({ live, previous, next }: ViewRegister): readonly ViewC
 }
 
 export async function readRegister(engine: Engine, app: string, view: string): Promise<RegisterEntry | undefined> {
-  const entry = await engine.state.get(registerNamespace, registerKey(app, view))
-  return entry === undefined ? undefined : { register: registerOf(entry.value), revision: entry.revision }
+  const { register, revision } = await readPlace(engine, app, view)
+  return register === undefined ? undefined : { register, revision }
 }
 
-export function registerOf(value: Json): ViewRegister {
-  return value as unknown as ViewRegister
+/** The register that an entry holds; `undefined`: the view was retired. */
+export function registerOf(value: Json): ViewRegister | undefined {
+  const found = value as unknown as ViewRegister & { readonly retired?: true }
+  return found.retired === true ? undefined : found
+}
+
+/** Registers that are read in one go. */
+const registersMax = 10_000
+
+/** The registers of the views of an app, or of all apps, by `<app>.<view>`. */
+export async function registersOf(engine: Engine, app?: string): Promise<ReadonlyMap<string, ViewRegister>> {
+  const range = { ...(app !== undefined && { prefix: registerKey(app, '') }), limit: registersMax }
+  const found = new Map<string, ViewRegister>()
+  for (const { key, value } of await engine.state.range(registerNamespace, range)) {
+    const register = registerOf(value)
+    if (register !== undefined) found.set(key, register)
+  }
+  return found
 }
 
 /**
@@ -112,13 +130,7 @@ export function registerWrites(
   const kept = copiesIn(after)
   const dropped = copiesIn(before.register).filter((one) => !kept.some((copy) => isSameCopy(copy, one)))
   return [
-    {
-      kind: 'set',
-      namespace: registerNamespace,
-      key: registerKey(app, view),
-      value: after as unknown as Json,
-      expectedRevision: before.revision,
-    },
+    placeWrite(app, view, after, before.revision),
     ...dropped.flatMap((copy) => dropWrites(app, view, copy, nowMs)),
   ]
 }

@@ -3,17 +3,7 @@ import { type Clock, systemClock } from '../kernel/index.ts'
 import { ViewInUseError, ViewNeverRunError } from './errors.ts'
 import { InlineEpochs } from './inline-epochs.ts'
 import { copyName, type ViewCopy, viewGroup } from './view-copy.ts'
-import {
-  copiesIn,
-  droppedNamespace,
-  dropWrites,
-  type RegisterEntry,
-  readRegister,
-  readRetired,
-  registerKey,
-  registerNamespace,
-  retiredNamespace,
-} from './view-register.ts'
+import { copiesIn, droppedNamespace, dropWrites, readPlace, retireWrite, type ViewRegister } from './view-register.ts'
 
 /** Which view is to be retired. */
 export interface RetireOptions {
@@ -48,20 +38,16 @@ const copyPattern = /^v(\d+)(?:\.(\d+))?$/
 export async function retireView(engine: Engine, options: RetireOptions): Promise<readonly string[]> {
   const { app, view, clock = systemClock } = options
   for (;;) {
-    const entry = await readRegister(engine, app, view)
-    const copies = await copiesOf(engine, options, entry)
+    const place = await readPlace(engine, app, view)
+    const copies = await copiesOf(engine, options, place.register)
     if (copies.length === 0) throw new ViewNeverRunError(view, app)
     await checkUnused(engine, options, copies)
-    const retired = await readRetired(engine, app, view)
-    const { highestVersion = 0, lastBuild = 0 } = entry?.register ?? {}
     const used = {
-      highestVersion: Math.max(highestVersion, retired.used.highestVersion, ...copies.map(({ version }) => version)),
-      lastBuild: Math.max(lastBuild, retired.used.lastBuild, ...copies.map(({ build }) => build)),
+      highestVersion: Math.max(place.used.highestVersion, ...copies.map(({ version }) => version)),
+      lastBuild: Math.max(place.used.lastBuild, ...copies.map(({ build }) => build)),
     }
-    const key = registerKey(app, view)
     const writes: readonly StateWrite[] = [
-      { kind: 'delete', namespace: registerNamespace, key, expectedRevision: entry?.revision ?? 0 },
-      { kind: 'set', namespace: retiredNamespace, key, value: used, expectedRevision: retired.revision },
+      retireWrite(app, view, used, place),
       ...copies.flatMap((copy) => dropWrites(app, view, copy, clock.nowMs())),
     ]
     const isMade = copies.some(({ inline }) => inline)
@@ -75,9 +61,9 @@ export async function retireView(engine: Engine, options: RetireOptions): Promis
 async function copiesOf(
   engine: Engine,
   { app, view }: RetireOptions,
-  entry: RegisterEntry | undefined,
+  register: ViewRegister | undefined,
 ): Promise<readonly NamedCopy[]> {
-  const copies: NamedCopy[] = entry === undefined ? [] : [...copiesIn(entry.register)]
+  const copies: NamedCopy[] = register === undefined ? [] : [...copiesIn(register)]
   const prefix = `view:${app}.${view}:`
   for (const namespace of await engine.state.namespaces(prefix)) {
     const [, version, build = '1'] = copyPattern.exec(namespace.slice(prefix.length)) ?? []
