@@ -147,7 +147,7 @@ describe('closing books', () => {
     expect(await running.view(balances).get('a')).toBe(24)
   })
 
-  it('does not wait for copies of views that take other events, or for the previous one', async () => {
+  it('does not wait for a previous copy that nobody takes further, and marks it', async () => {
     await using engine = await memoryEngine()
     await using running = await withBuild(engine)
     const { copies } = running.view(balances)
@@ -170,5 +170,32 @@ describe('closing books', () => {
     expect((await newer.view(next).copies.status()).previous).toMatchObject({ eventsBehind: 1 })
     await closeBooks(newer, account)
     expect(await newer.view(next).get('a')).toBe(4)
+    const { copies: ofNewer } = newer.view(next)
+    expect((await ofNewer.status()).previous).toMatchObject({
+      problem: 'The books of stream "account-a" were closed before it had taken in its events.',
+    })
+    await newer.stop()
+    // Nor does it come to have them when somebody takes it further.
+    await using older = await savings.start({ engine })
+    const { copies: ofOlder } = older.view(balances)
+    while ((await ofOlder.status()).previous?.eventsBehind !== 0) await older.idle()
+    await expect(ofOlder.rollBack()).rejects.toMatchObject({
+      code: 'VIEW_BEHIND',
+      details: { copy: 'v1', lacks: 'account-a' },
+    })
+    await ofOlder.rollBack({ behind: 'accept' })
+    expect((await ofOlder.status()).live).toMatchObject({ copy: 'v1', problem: expect.stringContaining('account-a') })
+  })
+
+  it('marks no previous copy that is kept up to date', async () => {
+    await using engine = await memoryEngine()
+    await using running = await withBuild(engine)
+    const { copies } = running.view(balances)
+    await copies.swap()
+    await running.ask(Deposit({ id: 'a', amount: 1 }))
+    await closeBooks(running, account)
+    expect((await copies.status()).previous).toMatchObject({ copy: 'v1', problem: null })
+    await copies.rollBack()
+    expect(await running.view(balances).get('a')).toBe(4)
   })
 })

@@ -20,7 +20,8 @@ export interface ClosedBooks {
  * stream goes on; its versions and positions do too.
  *
  * Inline copies of views that follow the event store, as while they are built, still need what is to be removed. So closing waits for
- * them first, up to 10 seconds; not for the previous copy of a view, nor for one that is begun later.
+ * them first, up to 10 seconds; for the previous copy of a view only 2 seconds, then that is marked as lacking them. It does not wait
+ * for one that is begun later.
  *
  * The event is checked first: evolving it from nothing, and from the state that it closes, must give that state. A crash in between
  * leaves the earlier events in place; closing the books again removes them.
@@ -53,10 +54,11 @@ export async function closeBooks(
     })
     const event = runInContext({ ...currentContext(), source: setup.source }, () => parts.carry(state))
     checkBalance(setup, decider, types, { stream, state, version, event })
-    await parts.views.takenIn(stream, types.names)
+    const notes = await parts.views.takenIn(stream, types.names)
     const batch: WriteBatch = {
       append: [{ stream, expected: version, events: [types.tagged(setup.app, event)] }],
       ...(decider.publish && { publish: types.published([event]) }),
+      ...(notes.length > 0 && { state: notes }),
     }
     const outcome = await commitWithViews(engine, parts.views, batch, [event])
     if (outcome.ok) {

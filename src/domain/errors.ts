@@ -146,12 +146,23 @@ export interface ViewBehindDetails {
   readonly paused: boolean
   /** A program works on it. */
   readonly isRun: boolean
+  /** A stream of which it lacks events for good, since its books were closed. Absent: of none. */
+  readonly lacks?: string
 }
 
 /** A copy that was to serve reads before it has taken in what was published. */
 export class ViewBehindError extends MillraceError<'VIEW_BEHIND', ViewBehindDetails> {
   constructor(details: ViewBehindDetails) {
-    const { view, copy, eventsBehind, operation, paused, isRun } = details
+    const { view, copy, eventsBehind, operation, paused, isRun, lacks } = details
+    if (lacks !== undefined) {
+      super({
+        code: 'VIEW_BEHIND',
+        problem: `Copy ${copy} of view "${view}" lacks events of stream "${lacks}" for good, as its books were closed. The live copy stays.`,
+        remedy: 'Accept that: { behind: "accept" }, --accept-behind. Or drop the copy.',
+        details,
+      })
+      return
+    }
     const unrun = paused ? ', and its build is paused' : ', and no program that knows its version is running'
     const start = 'Start a program that declares this version'
     const acceptable = `${start}, or accept that reads go back in time: { behind: "accept" }, --accept-behind.`

@@ -4,7 +4,7 @@ import type { Message } from '../message/index.ts'
 import type { CommitWithin } from '../runtime/index.ts'
 import { BooksNeededError } from './errors.ts'
 import { InlineEpochs } from './inline-epochs.ts'
-import { type InlineNoteEntry, noteWrite, readNote } from './inline-notes.ts'
+import { type InlineNoteEntry, movedNote, noteWrite, readNote } from './inline-notes.ts'
 import { InlineViews, type InlineWriter } from './inline-views.ts'
 import type { View } from './view.ts'
 import { copyName, type ViewCopy, viewNamespace } from './view-copy.ts'
@@ -19,8 +19,22 @@ interface Plan {
   readonly foreign: readonly { readonly namespace: string; readonly copy: ViewCopy }[]
 }
 
+/** A copy that follows the event store and has not come as far as somebody wants. */
+interface CopyBehind {
+  readonly view: string
+  /** Such as `v2`. */
+  readonly copy: string
+  readonly role: 'live' | 'previous' | 'next'
+  readonly namespace: string
+  readonly entry: InlineNoteEntry
+  /** It does not come further by itself. */
+  readonly isStuck: boolean
+}
+
 /** How long the books of a stream are held open for copies that still follow. */
 const booksWaitMs = 10_000
+/** A previous copy that somebody keeps up to date has caught up by then. */
+const previousWaitMs = 2000
 const booksLookMinMs = 5
 const booksLookMaxMs = 250
 
@@ -64,36 +78,55 @@ export class InlineCopies implements InlineWriter {
     await (await this.#planFor(events)).views.rehearse(events)
   }
 
-  async takenIn(stream: string, types: readonly string[]): Promise<void> {
-    const position = await this.#engine.events.lastPosition()
-    const endMs = this.#clock.monotonicMs() + booksWaitMs
+  async takenIn(stream: string, types: readonly string[]): Promise<readonly StateWrite[]> {
+    const position = await this.#endOf(stream)
+    const sinceMs = this.#clock.monotonicMs()
     for (let lookMs = booksLookMinMs; ; lookMs = Math.min(booksLookMaxMs, lookMs * 2)) {
-      const lacking = await this.#lacking(position, types)
-      if (lacking === undefined) return
-      if (lacking.isStuck || this.#clock.monotonicMs() >= endMs) {
-        throw new BooksNeededError(stream, lacking.view, lacking.copy)
+      const behind = await this.#behind(position, types)
+      const waitedMs = this.#clock.monotonicMs() - sinceMs
+      const needing = behind.find(({ role }) => role !== 'previous')
+      if (needing !== undefined && (needing.isStuck || waitedMs >= booksWaitMs)) {
+        throw new BooksNeededError(stream, needing.view, needing.copy)
+      }
+      // Nobody may ever take a previous copy further: then it is written on it that it lacks them.
+      if (needing === undefined && (waitedMs >= previousWaitMs || behind.length === 0)) {
+        return behind.map(({ namespace, entry: { note, revision } }) =>
+          noteWrite(namespace, { ...note, lacks: stream }, revision),
+        )
       }
       await sleep(lookMs, this.#clock)
     }
   }
 
-  /** A copy that follows the events of some types, live or being built, and is not as far as a position. */
-  async #lacking(
-    position: number,
-    types: readonly string[],
-  ): Promise<{ readonly view: string; readonly copy: string; readonly isStuck: boolean } | undefined> {
+  /** Position of the last event of a stream. */
+  async #endOf(stream: string): Promise<number> {
+    for await (const { position } of this.#engine.events.readStream(stream, { direction: 'backward', limit: 1 })) {
+      return position
+    }
+    return 0
+  }
+
+  /** The copies that follow the events of some types and are not as far as a position. */
+  async #behind(position: number, types: readonly string[]): Promise<readonly CopyBehind[]> {
     const prefix = registerKey(this.#app, '')
-    for (const [key, { live, next }] of await registersOf(this.#engine, this.#app)) {
+    const found: CopyBehind[] = []
+    for (const [key, { live, previous, next }] of await registersOf(this.#engine, this.#app)) {
       const view = key.slice(prefix.length)
-      for (const copy of next === null ? [live] : [live, next]) {
-        if (!copy.inline || !copy.types.some((type) => types.includes(type))) continue
-        const { note } = await readNote(this.#engine, viewNamespace(this.#app, { name: view, ...copy }))
-        if (note.done || note.position >= position) continue
-        const isStuck = note.problem !== undefined || (copy === next && next.paused)
-        return { view, copy: copyName(copy), isStuck }
+      for (const [role, copy] of [
+        ['live', live],
+        ['previous', previous],
+        ['next', next],
+      ] as const) {
+        if (copy?.inline !== true || !copy.types.some((type) => types.includes(type))) continue
+        const namespace = viewNamespace(this.#app, { name: view, ...copy })
+        const entry = await readNote(this.#engine, namespace)
+        const { done, position: at, problem, lacks } = entry.note
+        if (done || at >= position || (role === 'previous' && lacks !== undefined)) continue
+        const isStuck = problem !== undefined || (role === 'next' && next?.paused === true)
+        found.push({ view, copy: copyName(copy), role, namespace, entry, isStuck })
       }
     }
-    return undefined
+    return found
   }
 
   async #planFor(events: readonly Message[]): Promise<Plan> {
@@ -153,7 +186,7 @@ async function releaseWrites(engine: Engine, namespaces: readonly string[]): Pro
   const writes: StateWrite[] = []
   for (const namespace of namespaces) {
     const { note, revision } = await readNote(engine, namespace)
-    if (note.done) writes.push(noteWrite(namespace, { position, done: false }, revision))
+    if (note.done) writes.push(noteWrite(namespace, movedNote(note, { position, done: false }), revision))
   }
   return writes
 }
@@ -196,7 +229,9 @@ export function handOver(
     const released = from?.inline === true ? await releaseWrites(engine, [namespaceOf(from)]) : []
     const end = to.inline ? await takeToEnd(to) : undefined
     const taken =
-      end === undefined ? [] : [noteWrite(namespaceOf(to), { position: end.note.position, done: true }, end.revision)]
+      end === undefined
+        ? []
+        : [noteWrite(namespaceOf(to), movedNote(end.note, { position: end.note.position, done: true }), end.revision)]
     return [...writes, ...released, ...taken]
   })
 }

@@ -2,7 +2,7 @@ import type { Engine, StateWrite, StoredEvent } from '../engine/index.ts'
 import { type Clock, frozenJson, type Json, sleep } from '../kernel/index.ts'
 import { InlineViewForgetsError, ViewEventFailedError } from './errors.ts'
 import { isDecidedIn } from './event-origin.ts'
-import { type InlineNoteEntry, noteWrite, readNote } from './inline-notes.ts'
+import { type InlineNoteEntry, movedNote, noteWrite, readNote } from './inline-notes.ts'
 import { charactersOf } from './json-size.ts'
 import type { View } from './view.ts'
 
@@ -99,7 +99,7 @@ export class InlineFollower {
     if (end <= note.position) return 'ended'
     const { events, readCharacters, position } = await this.#read(note.position, end, signal)
     const { writes, writtenCharacters } = await this.#fold(events)
-    const next = { position, done: false }
+    const next = movedNote(note, { position, done: false })
     signal.throwIfAborted()
     const { ok } = await engine.commit({ state: [...writes, noteWrite(namespace, next, revision)] })
     if (!ok) {

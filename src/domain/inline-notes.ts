@@ -12,6 +12,8 @@ export interface InlineNote {
   readonly done: boolean
   /** Why those who followed last cannot go on from there. Absent: nothing is known. */
   readonly problem?: string
+  /** A stream whose books were closed before the copy had taken in its events: it lacks some of them for good. */
+  readonly lacks?: string
   /** The copy was given up: nobody writes it any more. Such a note stays, so that who comes late finds it. */
   readonly dropped?: true
 }
@@ -26,6 +28,14 @@ export async function readNote(engine: Engine, namespace: string): Promise<Inlin
   const entry = await engine.state.get(inlineNamespace, namespace)
   const note = (entry?.value as unknown as InlineNote | undefined) ?? { position: 0, done: false }
   return { note, revision: entry?.revision ?? 0 }
+}
+
+/** A note that is moved on: what the copy lacks, it lacks from there on. */
+export function movedNote(
+  { lacks }: InlineNote,
+  to: { readonly position: number; readonly done: boolean },
+): InlineNote {
+  return lacks === undefined ? to : { ...to, lacks }
 }
 
 /** The write of a note that holds its commit to the one that was read. */

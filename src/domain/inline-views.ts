@@ -50,9 +50,10 @@ export interface InlineWriter {
    * Waits until no copy needs events of these types any more to catch up, as far as the store goes at the call: some of them, of a
    * stream, are to be removed.
    *
+   * @returns What is to be written together with that removal, about copies that nobody waits for.
    * @throws BooksNeededError `BOOKS_NEEDED`: a copy did not catch up in time, or cannot.
    */
-  takenIn(stream: string, types: readonly string[]): Promise<void>
+  takenIn(stream: string, types: readonly string[]): Promise<readonly StateWrite[]>
 }
 
 /**

@@ -80,7 +80,7 @@ export class ViewCopies {
   async status(): Promise<ViewStatus> {
     const { register } = await this.read()
     const statusOf = async (copy: ViewCopy): Promise<CopyStatus> => {
-      const { next: _next, ends: _ends, ...progress } = await this.progress(copy)
+      const { next: _next, ends: _ends, lacks: _lacks, ...progress } = await this.progress(copy)
       return { ...copy, copy: copyName(copy), ...progress }
     }
     const { live, previous, next, canary } = register
@@ -320,6 +320,10 @@ export class ViewCopies {
     let lookMs = lookMinMs
     let now = await this.progress(copy)
     const { ends } = now
+    if (now.lacks !== null) {
+      const { eventsBehind, lacks } = now
+      throw new ViewBehindError({ view, copy: copyName(copy), eventsBehind, operation, paused, isRun: false, lacks })
+    }
     while (!hasReached(now, ends)) {
       // Who does not want to wait knows that nobody is at work.
       const isRun = !paused && (now.memberCount > 0 || (copy.inline && durationMs(timeout) > 0))
