@@ -6,6 +6,7 @@ import {
   type View,
   ViewCopies,
   type ViewCopy,
+  ViewNeverRunError,
   type ViewReader,
   viewGroup,
   viewNamespace,
@@ -170,6 +171,7 @@ export class LiveViews {
     for (let lookMs = lookMinMs; !isOver(); lookMs = Math.min(lookMaxMs, lookMs * 2)) {
       const { note } = await readNote(engine, namespace)
       if (note.done) return
+      if (this.#directory.isRetired(name)) throw new ViewNeverRunError(name, app)
       position ??= await engine.events.lastPosition()
       if (note.position >= position) return
       await pause(lookMs)

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { accountDecider, Deposit, inlineBalances, Open } from '../domain/account.test-support.ts'
-import { retireView, type View } from '../domain/index.ts'
+import { accountDecider, Deposit, Deposited, inlineBalances, Open } from '../domain/account.test-support.ts'
+import { retireView, type View, view } from '../domain/index.ts'
 import type { Engine } from '../engine/index.ts'
-import { clockAhead, memoryEngine, Placed, placedCounts } from './app.test-support.ts'
+import { clockAhead, gate, memoryEngine, Placed, placedCounts, withCommits } from './app.test-support.ts'
 import { type App, app, service } from './index.ts'
 
 const services = [service('accounts', [accountDecider()])]
@@ -49,6 +49,36 @@ describe('a view that is retired', () => {
     expect(await again.view(counts).get('all')).toBe(2)
     expect((await again.view(inlineBalances).copies.status()).live.copy).toBe('v1.2')
     expect(await again.view(inlineBalances).get('a')).toBe(7)
+  })
+
+  it('leaves nothing to wait for to a program that still declares it, if it is inline', async () => {
+    await using engine = await memoryEngine()
+    const sums = (version: number): View<number> =>
+      view('sums', {
+        events: [Deposited],
+        key: ({ data }) => data.id,
+        initial: 0,
+        on: { Deposited: (sum, { data }) => sum + data.amount },
+        version,
+        inline: true,
+      })
+    {
+      await using running = await shopOf(sums(1)).start({ engine })
+      await running.ask(Open({ id: 'a' }))
+      await running.ask(Deposit({ id: 'a', amount: 3 }))
+    }
+    const go = gate()
+    const held = withCommits(engine, async ({ state = [] }) => {
+      if (state.some((one) => one.kind === 'set' && one.key === 'view:shop.sums:v2')) await go.opened
+    })
+    const next = sums(2)
+    await using running = await shopOf(next).start({ engine: held })
+    const waited = running.view(next).waitFor(await running.ask(Deposit({ id: 'a', amount: 4 })))
+    const idle = running.idle()
+    await retireView(engine, { app: 'shop', view: 'sums' })
+    await expect(waited).rejects.toMatchObject({ code: 'VIEW_NEVER_RUN' })
+    await idle
+    go.open()
   })
 
   it('is written no more by a program that still declares it, if it is inline, and stops nobody', async () => {

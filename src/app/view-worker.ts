@@ -168,8 +168,10 @@ export class ViewWorker {
     const { app, view, directory, signal, run, halt } = this.#options
     if (signal.aborted) return
     const { register } = directory.get(view.name) as RegisterEntry
-    const { next } = register
-    const own = copiesIn(register)
+    const isRetired = directory.isRetired(view.name)
+    const next = isRetired ? null : register.next
+    if (next === null) this.#watched = undefined
+    const own = (isRetired ? [] : copiesIn(register))
       .filter((copy) => copy.version === view.version)
       .filter((copy) => !(isSameCopy(copy, next) && next?.paused === true))
     await this.#inline.apply(

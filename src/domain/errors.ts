@@ -192,7 +192,7 @@ export class ViewPreviousMissingError extends MillraceError<'VIEW_PREVIOUS_MISSI
   }
 }
 
-/** A view that no app has run on this engine. */
+/** A view that no app has run on this engine, or none since it was retired. */
 export class ViewNeverRunError extends MillraceError<
   'VIEW_NEVER_RUN',
   { readonly view: string; readonly app: string }
@@ -200,7 +200,7 @@ export class ViewNeverRunError extends MillraceError<
   constructor(view: string, app: string) {
     super({
       code: 'VIEW_NEVER_RUN',
-      problem: `No app "${app}" has run a view "${view}" on this engine.`,
+      problem: `No app "${app}" has run a view "${view}" on this engine, or none since it was retired.`,
       remedy: 'Start the app once, or correct the name.',
       details: { view, app },
     })
