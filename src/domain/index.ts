@@ -27,6 +27,7 @@ export {
   BooksUnbalancedError,
   CommandConflictError,
   DecisionInvalidError,
+  HistoryIncompleteError,
   InlineViewForgetsError,
   StreamBeginningGoneError,
   StreamEventUnknownError,
@@ -43,6 +44,7 @@ export {
 } from './errors.ts'
 export { Gates } from './gates.ts'
 export {
+  type GoneEvents,
   type History,
   history,
   type Reason,
