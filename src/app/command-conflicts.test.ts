@@ -6,7 +6,7 @@ import type { EmbeddedEngine } from '../embedded/index.ts'
 import type { Engine, NewEvent } from '../engine/index.ts'
 import { SeededRandom } from '../kernel/index.ts'
 import { command, event, type Message } from '../message/index.ts'
-import { engineBeforeCommits, memoryEngine } from './app.test-support.ts'
+import { memoryEngine, withCommits } from './app.test-support.ts'
 import { app, type RunningApp, service } from './index.ts'
 
 const amounts = z.object({ id: z.string(), amount: z.number() })
@@ -69,7 +69,7 @@ async function contested({ stream, foreign }: Kind): Promise<
 > {
   const engine = await memoryEngine()
   const state = { isCalm: true, metCount: 0 }
-  const busy: Engine = engineBeforeCommits(engine, async ({ append = [] }) => {
+  const busy: Engine = withCommits(engine, async ({ append = [] }) => {
     if (state.isCalm || !append.some((one) => one.stream === stream)) return
     state.metCount++
     await engine.commit({ append: [{ stream, events: [foreign()] }] })

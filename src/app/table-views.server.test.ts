@@ -28,7 +28,7 @@ function withoutWire(pool: pg.Pool): TablePool<TableConnection> {
   }
 }
 
-// Skipped because it needs a real server: `npm run test:servers` runs it.
+// Skipped because it needs a real server: `npm run test:engines` runs it.
 describe.skipIf(process.env['MILLRACE_REAL_SERVERS'] !== '1')('a view in tables of PostgreSQL', () => {
   let url = ''
   beforeAll(async () => {
