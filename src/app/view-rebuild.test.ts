@@ -360,7 +360,6 @@ it('a view that is rebuilt while events come equals the fold of all events', { t
       events: [Placed],
       key: ({ data }) => data.id,
       initial: { placed: 0 },
-      // The fifth order forgets the key.
       on: { Placed: ({ placed }) => (placed === 4 ? undefined : { placed: placed + 1 }) },
       version,
     })
@@ -373,11 +372,7 @@ it('a view that is rebuilt while events come equals the fold of all events', { t
       for (const one of steps) {
         if (one.kind === 'publish') {
           const messages = Array.from({ length: one.count }, (_, i) => Placed({ id: `k${(one.n + i) % 7}`, n: i }))
-          for (const { data } of messages) {
-            const placed = expected.get(data.id) ?? 0
-            if (placed === 4) expected.delete(data.id)
-            else expected.set(data.id, placed + 1)
-          }
+          for (const { data } of messages) expected.set(data.id, ((expected.get(data.id) ?? 0) + 1) % 5)
           await running.publish(messages)
         } else if (one.kind === 'restart') {
           await running.stop()
@@ -396,7 +391,7 @@ it('a view that is rebuilt while events come equals the fold of all events', { t
       expect(status).toMatchObject({ live: { version, eventsBehind: 0 }, next: null })
       const listed: [string, number][] = []
       for await (const { key, value } of running.view(totals(version)).list()) listed.push([key, value.placed])
-      expect(new Map(listed)).toEqual(expected)
+      expect(new Map(listed)).toEqual(new Map([...expected].filter(([, placed]) => placed > 0)))
       await running.stop()
     }),
     { numRuns: 25 },
