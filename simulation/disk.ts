@@ -36,6 +36,8 @@ export class SimulatedDisk implements Disk {
   /** Its sync failed: nobody knows whether it is stored until the file is opened again. */
   #unknown: StoreRequest | undefined
   #fate: CommitFate = 'stored'
+  /** Writers whose sync has failed. */
+  readonly #failed = new WeakSet<Store>()
 
   constructor(name: string, options: { draw: Draw; weather: DiskWeather; history: History }) {
     this.name = name
@@ -72,9 +74,18 @@ export class SimulatedDisk implements Disk {
     try {
       const answer = store.handle(request)
       this.#journal?.push(request)
+      // Nobody knows what a disk keeps of this whose last sync failed.
+      this.history.check(
+        !this.#failed.has(store),
+        'a failed sync stops acknowledgements',
+        () => `${request.kind} was answered after it`,
+      )
       return answer
     } catch (error) {
-      if (fate === 'sync-failed') this.#unknown ??= request
+      if (fate === 'sync-failed') {
+        this.#unknown ??= request
+        this.#failed.add(store)
+      }
       throw error
     } finally {
       this.#fate = 'stored'
