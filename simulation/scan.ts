@@ -68,14 +68,14 @@ async function readStore(engine: Engine, history: History): Promise<FoundEvent[]
   const found: FoundEvent[] = []
   const versions = new Map<string, number>()
   let last = 0
-  for await (const { stream, version, position, message } of engine.events.readAll()) {
+  for await (const { stream, version, position, timestampMs, message } of engine.events.readAll()) {
     const before = versions.get(stream) ?? 0
     history.check(position > last, 'offsets rise', () => `position ${position} after ${last}`)
     history.check(version === before + 1, 'offsets rise', () => `${stream} has version ${version} after ${before}`)
     versions.set(stream, version)
     last = position
     const { id, type, causationid: causationId, data } = message
-    found.push({ stream, version, position, id, type, causationId, data })
+    found.push({ stream, version, position, id, type, causationId, timestampMs, data })
   }
   return found
 }

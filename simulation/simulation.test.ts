@@ -27,6 +27,8 @@ const wanted = [
   'a command was accepted',
   'a command was rejected',
   'a command was asked again',
+  'a command was delayed',
+  'a view was built anew',
   'a conflict: condition',
   'a conflict: revision',
   'a conflict: stream-version',

@@ -72,6 +72,7 @@ export interface FoundEvent {
   readonly id: string
   readonly type: string
   readonly causationId: string | undefined
+  readonly timestampMs: number
   readonly data: unknown
 }
 

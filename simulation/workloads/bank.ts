@@ -14,6 +14,7 @@ const Withdrawn = event('Withdrawn', { topic: 'bank', data: amount, key })
 
 const clientCount = 4
 const accountCount = 3
+const delayMsMax = 30_000
 const streamOf = (name: string): string => `account-${name}`
 
 const account = decider('account', {
@@ -33,15 +34,21 @@ const account = decider('account', {
   snapshot: { everyEvents: 5 },
 })
 
-const balancesOf = (name: string, inline: boolean): View<number> =>
+interface Balance {
+  readonly version: number
+  readonly balance: number
+}
+
+const balancesOf = (name: string, version: number, inline: boolean): View<Balance> =>
   view(name, {
+    version,
     events: [Deposited, Withdrawn],
     key: (happened) => happened.data.account,
-    initial: 0,
+    initial: { version, balance: 0 },
     inline,
     on: {
-      Deposited: (balance, { data }) => balance + data.amount,
-      Withdrawn: (balance, { data }) => balance - data.amount,
+      Deposited: ({ balance }, { data }) => ({ version, balance: balance + data.amount }),
+      Withdrawn: ({ balance }, { data }) => ({ version, balance: balance - data.amount }),
     },
   })
 
@@ -49,22 +56,30 @@ interface Sent {
   readonly message: Message<string, Amount>
   /** What a client was told, once it was told. */
   told: 'accepted' | 'rejected' | 'sent' | undefined
+  /** Each time that it was sent it was to be decided no earlier than at one of these times, in milliseconds since 1970. */
+  readonly notBeforeMs: number[]
 }
 
 /** Clients ask and send commands to accounts that cannot be overdrawn, and repeat those of which they know no outcome. */
 export class Bank implements Workload {
   readonly #setting: Setting
   readonly #hasInlineView: boolean
-  readonly #views: readonly View<number>[]
+  /** Whether each process brings a new version of the views, which is built beside the one before. */
+  readonly #rebuilds: boolean
+  /** As the process that was started last knows them. */
+  #views: readonly View<Balance>[] = []
   readonly #commands = new Map<string, Sent>()
 
   constructor(setting: Setting) {
     this.#setting = setting
     this.#hasInlineView = setting.draw.chance(0.5)
-    this.#views = [balancesOf('balances', false), ...(this.#hasInlineView ? [balancesOf('inline-balances', true)] : [])]
+    this.#rebuilds = setting.draw.chance(0.5)
   }
 
-  parts(_life: Life): Parts {
+  parts(life: Life): Parts {
+    const version = this.#rebuilds ? life.index + 1 : 1
+    const following = balancesOf('balances', version, false)
+    this.#views = this.#hasInlineView ? [following, balancesOf('inline-balances', version, true)] : [following]
     return { services: [service('bank', [account])], views: this.#views }
   }
 
@@ -72,27 +87,44 @@ export class Bank implements Workload {
     return Array.from({ length: clientCount }, () => this.#work(process))
   }
 
+  async isOver(process: Process): Promise<boolean> {
+    for (const one of this.#views) {
+      const { live, next } = await process.app().view(one).copies.status()
+      if (live.version !== one.version || next !== null) return false
+      if (one.version > 1) this.#setting.history.reach('a view was built anew')
+    }
+    const timers = await process.engine.timers.list({ limit: 1000 })
+    return !timers.some(({ owner }) => owner.includes('delayed'))
+  }
+
   async check(found: Found): Promise<void> {
     const { history } = this.#setting
     const events = found.events.filter(({ type }) => type === Deposited.type || type === Withdrawn.type)
     const balances = this.#replay(events)
     const byCommand = Map.groupBy(events, ({ causationId }) => causationId ?? '')
-    for (const [id, { message, told }] of this.#commands) {
+    for (const [id, { message, told, notBeforeMs }] of this.#commands) {
       const count = byCommand.get(id)?.length ?? 0
       history.check(count <= 1, 'each effect once', () => `command ${id} has ${count} events`)
       const isLost = told === 'accepted' || (told === 'sent' && message.type === Deposit.type)
       if (isLost) history.check(count === 1, 'acknowledged ⊆ readable', () => `command ${id} was ${told}; no event`)
+      const earliestMs = Math.min(...notBeforeMs)
+      for (const { timestampMs } of byCommand.get(id) ?? [])
+        history.check(
+          Math.max(timestampMs, history.wallMsMax) >= earliestMs,
+          'timers are never early',
+          () => `command ${id} was decided ${earliestMs - timestampMs} ms early`,
+        )
       if (told === 'rejected')
         history.check(count === 0, 'conditional appends are serializable', () => `command ${id} was rejected; an event`)
     }
     this.#compareTopic(found, events)
     for (const one of this.#views) {
       for (const [name, balance] of balances) {
-        const stands = (await found.app.view(one).get(name)) ?? 0
+        const stands = await found.app.view(one).get(name)
         history.check(
-          stands === balance,
+          stands?.balance === balance && stands.version === one.version,
           'the ledger has the sum of the model',
-          () => `view ${one.name} has ${stands} on ${name}, not ${balance}`,
+          () => `view ${one.name} v${one.version} has ${JSON.stringify(stands)} on ${name}, not ${balance}`,
         )
       }
     }
@@ -135,9 +167,13 @@ export class Bank implements Workload {
       const sent = this.#next(life)
       try {
         if (life.draw.chance(0.3)) {
-          await process.app().send(sent.message)
-          if (life.isAlive) sent.told ??= 'sent'
+          const after = life.draw.chance(0.4) ? life.draw.int(1, delayMsMax) : 0
+          sent.notBeforeMs.push(life.clock.nowMs() + after)
+          await process.app().send(sent.message, after === 0 ? undefined : { after })
+          if (after > 0) this.#setting.history.reach('a command was delayed')
+          sent.told ??= 'sent'
         } else {
+          sent.notBeforeMs.push(0)
           const outcome = await process.app().ask(sent.message)
           if (outcome.repeated) this.#setting.history.reach('a command was asked again')
           this.#setting.history.reach(`a command was ${outcome.kind}`)
@@ -156,7 +192,7 @@ export class Bank implements Workload {
     if (before.length > 0 && life.draw.chance(0.2)) return life.draw.pick(before.slice(-10))
     const data = { account: `a${life.draw.int(1, accountCount)}`, amount: life.draw.int(1, 100) }
     const message = life.draw.chance(0.5) ? Deposit(data) : Withdraw(data)
-    const sent: Sent = { message, told: undefined }
+    const sent: Sent = { message, told: undefined, notBeforeMs: [] }
     this.#commands.set(message.id, sent)
     return sent
   }
