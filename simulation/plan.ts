@@ -20,7 +20,16 @@ export interface Plan {
   readonly clockJumpMsMax: number
 }
 
-export const workloadNames = ['postings', 'alarms', 'bank', 'courses', 'counters', 'checkout', 'orders'] as const
+export const workloadNames = [
+  'postings',
+  'alarms',
+  'bank',
+  'courses',
+  'counters',
+  'members',
+  'checkout',
+  'orders',
+] as const
 
 export type WorkloadName = (typeof workloadNames)[number]
 

@@ -169,6 +169,9 @@ class Simulation {
     const one = { life, disks: this.#disks, workloads: this.#workloads, startCount: 1 }
     const process = await SimulatedProcess.start(one)
     const app = process.app()
+    for (const workload of this.#workloads) {
+      workload.drain?.(process).catch((error: unknown) => outcomeOfFailure(error, this.#history))
+    }
     for (let isOver = false; !isOver; ) {
       await sleep(drainLookMs, life.clock)
       await app.idle()

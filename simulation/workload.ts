@@ -37,6 +37,8 @@ export interface Workload {
   parts(life: Life): Parts
   /** Clients at work; each ends by itself, or never when the process dies. Expected refusals are theirs to catch. */
   clients(process: Process): readonly Promise<void>[]
+  /** Work that no app does, to be done while everything drains; never ends, or when it likes. Default: none. */
+  drain?(process: Process): Promise<void>
   /** Once faults have stopped and nothing is left to do, whether what takes time is over too. Default: it is. */
   isOver?(process: Process): Promise<boolean>
   /** Compares what stands there with what was promised. */

@@ -5,6 +5,7 @@ import { Bank } from './bank.ts'
 import { Checkout } from './checkout.ts'
 import { Counters } from './counters.ts'
 import { Courses } from './courses.ts'
+import { Members } from './members.ts'
 import { Orders } from './orders.ts'
 import { Postings } from './postings.ts'
 
@@ -14,6 +15,7 @@ const makers: Readonly<Record<WorkloadName, (setting: Setting) => Workload>> = {
   checkout: (setting) => new Checkout(setting),
   counters: (setting) => new Counters(setting),
   courses: (setting) => new Courses(setting),
+  members: (setting) => new Members(setting),
   orders: (setting) => new Orders(setting),
   postings: (setting) => new Postings(setting),
 }
