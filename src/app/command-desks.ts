@@ -40,7 +40,7 @@ export function deskSetupOf(
   const service = app.services.find(({ deciders }) => deciders.includes(decider))
   if (service === undefined) throw new DeciderUnknownError(String(decider?.name), app.name)
   const group = groupOf(app.name, service.name, decider.name)
-  return { engine, clock, random, group, source: `/${app.name}/${service.name}` }
+  return { engine, clock, random, app: app.name, group, source: `/${app.name}/${service.name}` }
 }
 
 /** What keeps the inline views of an app, those that another program of the app has besides included. */

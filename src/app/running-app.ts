@@ -86,11 +86,12 @@ export interface RunningApp extends AsyncDisposable {
   ): Promise<QueryResult<Query>>
   /**
    * Closes the books of a stream of a decider of this app: appends one event that carries the whole state forward, then
-   * removes what came before it. The stream and its versions go on.
+   * removes what came before it. The stream and its versions go on. Copies of inline views that still follow the event store, as
+   * while they are built, are waited for first, up to 10 seconds.
    *
    * @param carry Makes the event, that of the decider's option `carriesForward`, of the state.
    * @throws BooksUnbalancedError `BOOKS_UNBALANCED`: the event does not carry the state; nothing was changed.
-   *   DeciderUnknownError `DECIDER_UNKNOWN`
+   *   BooksNeededError `BOOKS_NEEDED`: such a copy did not catch up, or cannot; nothing was changed. DeciderUnknownError `DECIDER_UNKNOWN`
    */
   closeBooks<Event extends Message, State>(
     decider: Decider<Message, Event, State>,

@@ -13,7 +13,7 @@ function start(handlers: readonly Handler[]): Promise<RunningApp> {
   return app('shop', { services: [service('reports', handlers)] }).start({ engine: embedded({ path: ':memory:' }) })
 }
 
-// Skipped because it needs a real server: `npm run test:servers` runs it.
+// Skipped because it needs a real server: `npm run test:engines` runs it.
 describe.skipIf(process.env['MILLRACE_REAL_SERVERS'] !== '1')('a view in tables of PostgreSQL', () => {
   let url = ''
   beforeAll(async () => {

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type View, type ViewOptions, view } from '../domain/index.ts'
 import type { Engine } from '../engine/index.ts'
-import { memoryEngine, Placed } from './app.test-support.ts'
+import { clockAhead, memoryEngine, Placed } from './app.test-support.ts'
 import { type App, app, type RunningApp } from './index.ts'
 
 interface Count {
@@ -40,6 +40,12 @@ async function engineWithFirst(count = 9): Promise<Awaited<ReturnType<typeof mem
 }
 
 const keptOf = (engine: Engine): Promise<readonly string[]> => engine.state.namespaces('view:')
+
+/** What is left when the time of grace is over. */
+async function removeGivenUp(engine: Engine, one: View<Count>): Promise<void> {
+  await using running = await shopOf(one).start({ engine, clock: clockAhead() })
+  while ((await engine.state.namespaces('dropped-views')).length > 0) await running.idle()
+}
 
 describe('a new version of a view', () => {
   it('is built beside the live one, which serves reads until the swap', async () => {
@@ -112,6 +118,7 @@ describe('a new version of a view', () => {
       await using running = await shopOf(counts(version)).start({ engine })
       await running.idle()
     }
+    await removeGivenUp(engine, counts(3))
     expect(await engine.groups.list()).toEqual(['shop.view:counts.v2', 'shop.view:counts.v3'])
     expect(await engine.state.namespaces('')).toEqual([
       'chain:shop.view:counts.v2',
@@ -132,6 +139,8 @@ describe('a new version of a view', () => {
     await using running = await shopOf(third).start({ engine })
     await running.idle()
     expect(await running.view(third).copies.status()).toMatchObject({ live: { copy: 'v1' }, next: { copy: 'v3' } })
+    await running.stop()
+    await removeGivenUp(engine, third)
     expect(await keptOf(engine)).toEqual(['view:shop.counts:v1', 'view:shop.counts:v3'])
   })
 
@@ -151,7 +160,9 @@ describe('a new version of a view', () => {
     await running.idle()
     expect(await copies.status()).toMatchObject({ live: { copy: 'v1' }, next: { deadLetterCount: 3 } })
     await copies.drop('next')
-    while ((await running.deadLetters.count()) > 0) await running.idle()
+    await running.stop()
+    await removeGivenUp(engine, first)
+    expect(await engine.state.count('dead-letters:shop')).toBe(0)
     expect(await keptOf(engine)).toEqual(['view:shop.counts:v1'])
   })
 })
@@ -185,7 +196,8 @@ describe('a rebuild of the same version', () => {
     ])
     await reader.copies.drop('previous')
     await expect(reader.copies.rollBack()).rejects.toMatchObject({ code: 'VIEW_PREVIOUS_MISSING' })
-    while ((await keptOf(engine)).length > 1) await running.idle()
+    await running.stop()
+    await removeGivenUp(engine, first)
     expect(await keptOf(engine)).toEqual(['view:shop.counts:v1.2'])
   })
 

@@ -23,6 +23,7 @@ export {
 export { definitionListProblems, functionProblems } from './definition-list-problems.ts'
 export type { DeskSetup } from './desk-setup.ts'
 export {
+  BooksNeededError,
   BooksUnbalancedError,
   CommandConflictError,
   DecisionInvalidError,
@@ -35,6 +36,8 @@ export {
   ViewBuildMissingError,
   ViewBuildUnderWayError,
   ViewEventFailedError,
+  ViewEventsChangedError,
+  ViewInUseError,
   ViewNeverRunError,
   ViewPreviousMissingError,
   ViewVersionDownError,
@@ -84,14 +87,19 @@ export { type CopyProgress, hasReached } from './view-progress.ts'
 export type { RebuildOptions, ViewChange, ViewEntry, ViewReader } from './view-reader.ts'
 export {
   copiesIn,
+  droppedNamespace,
   firstRegister,
+  firstWrite,
   type RegisterEntry,
+  readPlace,
   readRegister,
   registerKey,
   registerNamespace,
   registerOf,
+  registersOf,
   registerWrites,
   type ViewRegister,
   withBuild,
 } from './view-register.ts'
+export { type RetireOptions, retireView } from './view-retire.ts'
 export type { BuildStatus, CanaryStatus, CopyStatus, ViewStatus } from './view-status.ts'

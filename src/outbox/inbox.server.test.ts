@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { serversWanted, TestDatabase } from './database.test-support.ts'
 import { createInbox, inbox, inboxSchemaSql } from './index.ts'
 
-// Skipped because it needs a real server: `npm run test:servers` runs it.
+// Skipped because it needs a real server: `npm run test:engines` runs it.
 describe.skipIf(!serversWanted)('an inbox in a database of the user', () => {
   let database: TestDatabase
   let count = 0
