@@ -11,7 +11,11 @@ const Done = event('Done', { topic: 'done', data: piece })
 
 const group = 'simulated-members'
 const partitionCount = 3
-const memberCountMax = 3
+const memberCountMax = 4
+const offersMax = 8
+/** Signs of life that a member gives before it leaves, at most. */
+const staysMax = 40
+const signIntervalMs = 300
 const sessionTimeoutMs = 1500
 const idleMs = 400
 const thinkMs = 3 * sessionTimeoutMs
@@ -38,7 +42,7 @@ export class Members implements Workload {
   }
 
   clients(process: Process): readonly Promise<void>[] {
-    const memberCount = process.life.draw.int(1, memberCountMax)
+    const memberCount = process.life.draw.int(2, memberCountMax)
     return [this.#offer(process), ...Array.from({ length: memberCount }, () => this.#join(process, false))]
   }
 
@@ -67,7 +71,7 @@ export class Members implements Workload {
   async #offer(process: Process): Promise<void> {
     const { life, engine } = process
     for (let i = life.draw.int(0, this.#setting.requestCount); i > 0; i--) {
-      const messages = Array.from({ length: life.draw.int(1, 4) }, () => Offered({ n: this.#count++ }))
+      const messages = Array.from({ length: life.draw.int(1, offersMax) }, () => Offered({ n: this.#count++ }))
       const partition = life.draw.int(0, partitionCount - 1)
       const publish = [{ topic: 'offers', partition, messages }]
       const outcome = await this.#log.publish(messages, async () => {
@@ -115,8 +119,8 @@ export class Members implements Workload {
         },
       })
       if (stays) return
-      for (let i = life.draw.int(1, 20); i > 0; i--) {
-        await life.pause(300)
+      for (let i = life.draw.int(1, staysMax); i > 0; i--) {
+        await sleep(signIntervalMs, life.clock)
         if (!work.isSilent) said.member.heartbeat()
       }
       await said.member.leave()
@@ -177,7 +181,7 @@ class Work {
       for (const record of records) {
         if (record.kind !== 'message' || done.has(record.offset) || over.isOver) continue
         // It thinks for longer than its session lasts, and is not told of what happened meanwhile.
-        if (!this.#isFaithful && life.draw.chance(0.1)) await this.#think()
+        if (!this.#isFaithful && life.draw.chance(0.15)) await this.#think()
         if (!(await this.#finish(claim, record.offset, record.message.data as Piece))) return
         done.add(record.offset, record.offset + 1)
       }
