@@ -90,11 +90,11 @@ export class Members implements Workload {
     const owned = new Map<string, Ownership>()
     const drop = (claims: readonly Claim[]): Promise<unknown> =>
       Promise.all(
-        claims.map((claim) => {
+        claims.flatMap((claim) => {
           const ownership = owned.get(placeOf(claim))
-          if (ownership?.claim.epoch !== claim.epoch) return undefined
+          if (ownership?.claim.epoch !== claim.epoch) return []
           owned.delete(placeOf(claim))
-          return ownership.end()
+          return [ownership.end()]
         }),
       )
     const said: { member: Member | undefined } = { member: undefined }
