@@ -35,7 +35,7 @@ export interface RunReport {
 }
 
 /** By then everything has come to its end once faults have stopped, in virtual milliseconds. */
-const healingMsMax = 3_600_000
+const healingMsMax = 900_000
 /** A process that has nothing to do for so long is at rest: its life may as well end. */
 const restMsMax = 600_000
 /** Between two looks whether everything has. */

@@ -68,7 +68,8 @@ export class Saboteur {
         // What is handled again shows only after a crash.
         return !this.#isHealing && this.#draw.chance(strikeChance) ? { ...unit, progress: [] } : unit
       case 'state-lost':
-        return this.#draw.chance(strikeChance) ? { ...unit, state: [] } : unit
+        // Without the state of the runtime itself nothing would ever drain, and the search for that takes long.
+        return !this.#isHealing && this.#draw.chance(strikeChance) ? { ...unit, state: [] } : unit
       case 'condition-unchecked':
         return { ...unit, appends: unit.appends.map(({ stream, events }) => ({ stream, events, expected: 'any' })) }
       case 'revision-unchecked':
