@@ -112,6 +112,7 @@ describe('the live summary', () => {
       failed: 0,
       lagMessages: 0,
       deadLetters: 0,
+      sagas: { undoFailures: 0, parked: 0, lastProblem: null },
       handlers: [
         {
           handler: 'shop.payment.handler-0',
