@@ -1,3 +1,4 @@
+/* oxlint-disable unicorn/no-thenable -- a promise has one */
 /**
  * What a body gets for something that takes time. It knows whether anybody looks at it: a step that nobody awaits would be lost
  * with the end of the body, and its failure at any time.
@@ -12,7 +13,6 @@ export class AskedPromise extends Promise<unknown> {
   }
 
   // biome-ignore lint/suspicious/noThenProperty: a promise has one
-  // oxlint-disable-next-line unicorn/no-thenable -- a promise has one
   override then<Value = unknown, Other = never>(
     onValue?: ((value: unknown) => Value | PromiseLike<Value>) | null,
     onError?: ((reason: unknown) => Other | PromiseLike<Other>) | null,

@@ -55,5 +55,4 @@ export {
 export { saga, step } from './saga.ts'
 export { SagaDesk, type SagaSelection } from './saga-desk.ts'
 export { sagaGroup, sagaHandler, sagaNamespace } from './saga-handler.ts'
-export type { Selection } from './selection.ts'
 export { skipProblem } from './skip.ts'

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import type { Engine } from '../engine/index.ts'
 import { type OptionProblem, OptionsInvalidError } from '../kernel/index.ts'
 
@@ -16,6 +17,10 @@ export interface Selection<Status extends string> {
   readonly limit?: number
 }
 
+function shown(value: unknown): string {
+  return typeof value === 'string' ? value : inspect(value)
+}
+
 const known = ['status', 'prefix', 'startedFromMs', 'startedToMs', 'after', 'limit']
 
 /** @throws OptionsInvalidError `OPTIONS_INVALID`, naming all that is wrong */
@@ -27,7 +32,7 @@ function checkSelection(selection: Selection<string>, statuses: readonly string[
   }
   for (const status of given['status'] === undefined ? [] : [given['status']].flat()) {
     if (!statuses.includes(status as string)) {
-      problems.push({ option: 'status', problem: `is ${String(status)}, not one of ${statuses.join(', ')}` })
+      problems.push({ option: 'status', problem: `is ${shown(status)}, not one of ${statuses.join(', ')}` })
     }
   }
   for (const option of ['prefix', 'after']) {
@@ -37,12 +42,12 @@ function checkSelection(selection: Selection<string>, statuses: readonly string[
   for (const option of ['startedFromMs', 'startedToMs']) {
     const value = given[option]
     if (value !== undefined && (typeof value !== 'number' || Number.isNaN(value))) {
-      problems.push({ option, problem: `is ${String(value)}, not milliseconds since 1970` })
+      problems.push({ option, problem: `is ${shown(value)}, not milliseconds since 1970` })
     }
   }
   const { limit = 100 } = given
   if (!Number.isSafeInteger(limit) || (limit as number) < 1) {
-    problems.push({ option: 'limit', problem: `is ${String(limit)}, not a whole number from 1` })
+    problems.push({ option: 'limit', problem: `is ${shown(limit)}, not a whole number from 1` })
   }
   if (problems.length > 0) throw new OptionsInvalidError(subject, problems)
 }

@@ -1,3 +1,4 @@
+/* oxlint-disable typescript/no-floating-promises -- what is not awaited is what is tested */
 import { describe, expect, it } from 'vitest'
 import { fixed } from '../runtime/index.ts'
 import { saga } from '../saga/index.ts'

@@ -14,16 +14,16 @@ describe('to skip', () => {
       await scope.step('a')
       return await scope.step('b')
     })
-    const test = sagaTest(one)
-    await test.start('k', null)
-    await expect(test.skip('k', 'lost')).rejects.toMatchObject({
+    const trial = sagaTest(one)
+    await trial.start('k', null)
+    await expect(trial.skip('k', 'lost')).rejects.toMatchObject({
       code: 'SAGA_SKIP_REFUSED',
       details: { step: 'lost', reason: 'its body has asked for no step or child of this name' },
     })
-    await expect(test.skip('k', 'a')).rejects.toThrow('its body has been told the outcome already')
-    await test.skip('k', 'b', 7)
-    expect(test.outcome('k')).toEqual({ status: 'completed', result: 7 })
-    await expect(test.skip('k', 'b')).rejects.toThrow('it has ended: completed')
+    await expect(trial.skip('k', 'a')).rejects.toThrow('its body has been told the outcome already')
+    await trial.skip('k', 'b', 7)
+    expect(trial.outcome('k')).toEqual({ status: 'completed', result: 7 })
+    await expect(trial.skip('k', 'b')).rejects.toThrow('it has ended: completed')
   })
 
   it('an undo is refused once it is undone', async () => {
@@ -36,11 +36,11 @@ describe('to skip', () => {
       await scope.step('c')
       throw new RangeError('no')
     })
-    const test = sagaTest(one)
-    await test.start('k', null)
-    await expect(test.skip('k', 'c')).rejects.toThrow('that is undone already')
-    await test.skip('k', 'a')
-    expect(test.outcome('k')?.status).toBe('compensated')
+    const trial = sagaTest(one)
+    await trial.start('k', null)
+    await expect(trial.skip('k', 'c')).rejects.toThrow('that is undone already')
+    await trial.skip('k', 'a')
+    expect(trial.outcome('k')?.status).toBe('compensated')
     isDown = false
   })
 })
@@ -49,18 +49,18 @@ describe('a signal that comes late', () => {
   const body = (scope: { signal(name: 'go'): Promise<unknown> }): Promise<unknown> => scope.signal('go')
 
   it('is forgotten by default', async () => {
-    const test = sagaTest(saga('late', declaration, body))
-    await test.start('k', null)
-    await test.signal('k', 'go', 1)
-    await test.signal('k', 'go', 2)
-    expect(test.outcome('k')).toEqual({ status: 'completed', result: 1 })
+    const trial = sagaTest(saga('late', declaration, body))
+    await trial.start('k', null)
+    await trial.signal('k', 'go', 1)
+    await trial.signal('k', 'go', 2)
+    expect(trial.outcome('k')).toEqual({ status: 'completed', result: 1 })
   })
 
   it('is a dead letter, if that is wanted', async () => {
-    const test = sagaTest(saga('late', { ...declaration, late: 'dead-letter' }, body))
-    await test.start('k', null)
-    await test.signal('k', 'go', 1)
-    await expect(test.signal('k', 'go', 2)).rejects.toMatchObject({
+    const trial = sagaTest(saga('late', { ...declaration, late: 'dead-letter' }, body))
+    await trial.start('k', null)
+    await trial.signal('k', 'go', 1)
+    await expect(trial.signal('k', 'go', 2)).rejects.toMatchObject({
       code: 'SAGA_LATE',
       details: { key: 'k', told: ['signal go'], status: 'completed' },
     })

@@ -10,8 +10,8 @@ export class SagaWitness {
   }
 
   hear(key: string, life: string, id: string, said: unknown): void {
-    let ofKey = this.#said.get(key)
-    if (ofKey === undefined) this.#said.set(key, (ofKey = new Map()))
+    const ofKey = this.#said.get(key) ?? new Map<string, unknown>()
+    this.#said.set(key, ofKey)
     const name = `${life} ${id}`
     if (!ofKey.has(name)) ofKey.set(name, said)
     else if (!isDeepStrictEqual(ofKey.get(name), said)) {
