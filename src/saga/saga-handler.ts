@@ -24,6 +24,7 @@ import {
   draftOf,
   errorNote,
   type InboxItem,
+  isChildOf,
   isEnded,
   isThere,
   type Journal,
@@ -206,19 +207,26 @@ class SagaWorker {
       signal: ctx.signal,
       isAgain: ctx.attempt > 1,
       ...(witness !== undefined && { witness: witness.bind(undefined, key) }),
+      isCalledOff: () => ctx.waitsBehind((message) => message.type === inputType && callsOff(draft, message.data)),
       checkpoint: (next: Journal, effects: readonly Effect[]) => ctx.checkpoint([set(next), ...effects]),
     }
-    const { journal, effects } = await drive(host, draft)
+    const { journal, effects, isCalledOff } = await drive(host, draft)
     const after = draftOf(journal)
     const taken = after.taken?.filter((id) => id !== messageId) ?? []
     if (taken.length > 0) after.taken = taken
     else delete after.taken
-    return this.#finish(key, before, after, effects)
+    return this.#finish(key, before, after, effects, isCalledOff ? this.#clock.nowMs() : undefined)
   }
 
-  /** The journal, and the timer that wakes the instance up. */
-  #finish(key: string, before: Journal | null, draft: JournalDraft, effects: readonly Effect[]): Effects {
-    const wakeMs = isKeptOnly(draft) ? this.#expiryMs(draft) : nextDueMs(draft)
+  /** The journal, and the timer that wakes the instance up: when it has something to do, unless a time is given. */
+  #finish(
+    key: string,
+    before: Journal | null,
+    draft: JournalDraft,
+    effects: readonly Effect[],
+    atMs?: number,
+  ): Effects {
+    const wakeMs = atMs ?? (isKeptOnly(draft) ? this.#expiryMs(draft) : nextDueMs(draft))
     const timer =
       wakeMs === draft.wakeMs ? undefined : wakeMs === undefined ? cancel('wake') : schedule('wake', { at: wakeMs })
     if (wakeMs === undefined) delete draft.wakeMs
@@ -271,6 +279,13 @@ class SagaWorker {
 /** What an input tells, for people. */
 function toldBy(input: SagaInput): string {
   return input.kind === 'signal' ? `signal ${input.name}` : input.kind
+}
+
+/** Whether an input that is on its way wants a running instance compensated. */
+function callsOff(journal: Journal, data: unknown): boolean {
+  const input = data as SagaInput | null
+  if (input?.kind === 'cancel') return true
+  return input?.kind === 'compensate' && (input.parent === undefined || isChildOf(journal, input.parent))
 }
 
 /** Who waits for an answer to an input. */

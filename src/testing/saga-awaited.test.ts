@@ -53,6 +53,24 @@ describe('a step that its body does not await', () => {
     expect(good.log).toEqual(['mail'])
   })
 
+  it('may be left out by a better program', async () => {
+    const good = declared(async (scope) => {
+      await scope.step('a')
+      return 7
+    })
+    const bad = declared(async (scope) => {
+      await scope.step('a')
+      void scope.step('mail')
+      return 7
+    })
+    const test = sagaTest(bad.one)
+    await test.start('k', null)
+    expect(test.instance('k')?.activities.map(({ id }) => id)).toEqual(['a'])
+    test.deploy(good.one)
+    await test.retry('k')
+    expect(test.outcome('k')).toEqual({ status: 'completed', result: 7 })
+  })
+
   it('parks it also when the step is the only one, or was done in time', async () => {
     for (const body of [
       (scope: Scope) => void scope.step('mail'),

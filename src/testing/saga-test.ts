@@ -322,6 +322,7 @@ export class SagaTest<Input, Result, Signals extends SignalSet, Given = Input> {
       signal: new AbortController().signal,
       isAgain: false,
       ...(witness !== undefined && { witness: witness.hear.bind(witness, key) }),
+      isCalledOff: () => false,
       checkpoint: () => Promise.resolve(),
     }
     const problem = await replayProblem(host, journal)
