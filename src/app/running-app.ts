@@ -17,7 +17,10 @@ import type {
 
 /** How long somebody waits for an answer. */
 export interface AskOptions {
-  /** Default `'30s'`. What was asked may take effect all the same. */
+  /**
+   * Default `'30s'`; without any options a command that this app handles itself is waited for as long as it takes. What was asked
+   * may take effect all the same.
+   */
   readonly timeout?: Duration
   readonly signal?: AbortSignal
 }
