@@ -20,6 +20,6 @@ export {
   ViewUnknownError,
 } from './errors.ts'
 export { type AppGuarantees, type Delivery, explain, type Ground, type HandlerGuarantees } from './explain.ts'
-export type { AskOptions, RunningApp, SagaClient } from './running-app.ts'
+export type { AskOptions, ProcessClient, RunningApp, SagaClient } from './running-app.ts'
 export { type Service, type ServicePart, service } from './service.ts'
 export type { StartOptions } from './start.ts'
