@@ -27,7 +27,7 @@ interface Result {
 teachUsingDeclarations()
 
 async function check(baseDir: string): Promise<Result> {
-  const folders = ['src', 'examples', 'bench'].filter((name) => existsSync(join(baseDir, name)))
+  const folders = ['src', 'examples', 'bench', 'torture'].filter((name) => existsSync(join(baseDir, name)))
   const { output } = await cruise(folders, {
     baseDir,
     parser: 'swc',

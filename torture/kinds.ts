@@ -1,0 +1,5 @@
+import type { Kind } from './kind.ts'
+import { powerLoss } from './power-loss/index.ts'
+
+/** All kinds, in the order in which they are run. */
+export const kinds: readonly Kind[] = [powerLoss]
