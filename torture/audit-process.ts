@@ -1,17 +1,24 @@
 // Looks at database files after something happened to them, one after the other. Started by audits.ts.
 
+import { checkCrashed } from '../src/app/fixtures/crash-check.ts'
 import { audit } from '../src/embedded/fixtures/crash-audit.ts'
 import { Journal } from '../src/embedded/fixtures/crash-journal.ts'
 import { crashNames } from '../src/embedded/fixtures/crash-load.ts'
 import { embedded } from '../src/embedded/index.ts'
 import { InvariantError } from '../src/kernel/index.ts'
 
-export interface AuditQuestion {
-  readonly path: string
-  readonly journalPath: string
-  /** Whether more is written and the file opened once more. */
-  readonly goesOn: boolean
-}
+/** What is asked of a file. */
+export type AuditQuestion =
+  /** Holds what the load of the embedded engine wrote against its journal. */
+  | {
+      readonly kind: 'load'
+      readonly path: string
+      readonly journalPath: string
+      /** Whether more is written and the file opened once more. */
+      readonly goesOn: boolean
+    }
+  /** Lets the app of the crash tests do what is left, and counts. */
+  | { readonly kind: 'app'; readonly path: string; readonly acknowledged: number }
 
 export interface AuditAnswer {
   readonly problem: string | null
@@ -20,7 +27,14 @@ export interface AuditAnswer {
 /** After the audit the file must take more, from where it stands, and keep it. */
 const after = { topic: 'after', owner: 'after' } as const
 
-async function look({ path, journalPath, goesOn }: AuditQuestion): Promise<void> {
+async function lookAtApp({ path, acknowledged }: Extract<AuditQuestion, { kind: 'app' }>): Promise<void> {
+  await using engine = await embedded({ path, maintenanceIntervalMs: 0 }).open()
+  await checkCrashed(engine, acknowledged)
+  const { damages } = await engine.verify()
+  if (damages.length > 0) throw new InvariantError(`a file is in order after kills (${JSON.stringify(damages[0])})`)
+}
+
+async function lookAtLoad({ path, journalPath, goesOn }: Extract<AuditQuestion, { kind: 'load' }>): Promise<void> {
   const journal = Journal.read(journalPath)
   {
     await using engine = await embedded({ path, maintenanceIntervalMs: 0 }).open()
@@ -53,7 +67,8 @@ function problemOf(error: unknown): string {
 
 process.on('message', (question: AuditQuestion) => {
   const answer = (problem: string | null): void => void process.send?.({ problem } satisfies AuditAnswer)
-  look(question).then(
+  const looked = question.kind === 'app' ? lookAtApp(question) : lookAtLoad(question)
+  looked.then(
     () => answer(null),
     (error: unknown) => answer(problemOf(error)),
   )

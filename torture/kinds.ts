@@ -1,5 +1,6 @@
+import { kills } from './kills/index.ts'
 import type { Kind } from './kind.ts'
 import { powerLoss } from './power-loss/index.ts'
 
 /** All kinds, in the order in which they are run. */
-export const kinds: readonly Kind[] = [powerLoss]
+export const kinds: readonly Kind[] = [powerLoss, kills]

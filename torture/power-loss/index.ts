@@ -95,7 +95,7 @@ class PowerLoss {
     const journalPath = join(folder, 'journal.jsonl')
     writeFileSync(journalPath, journalAt(recording, line).join(''))
     const number = this.#caseCount++
-    const problem = await audits.ask({ path, journalPath, goesOn: number % goesOnEvery === 0 })
+    const problem = await audits.ask({ kind: 'load', path, journalPath, goesOn: number % goesOnEvery === 0 })
     if (problem !== null) {
       const name = `image ${number}: ${at}, content ${what.content}, names ${what.names}`
       this.#failures.push({ name, problem, evidence: scratch.keep(folder, `power-loss ${number}`) })
