@@ -97,7 +97,7 @@ export class BatchReader {
 
   /** Bytes of all batches of a partition. */
   bytesOf(partitionId: number): number {
-    return Number(this.#size.get(partitionId)?.['n'])
+    return reading(this.#path, () => Number(this.#size.get(partitionId)?.['n']))
   }
 
   #baseOf(partitionId: number, offset: number): number {

@@ -83,10 +83,10 @@ export class StateReader implements StateStore {
     if (pause !== undefined) await pause
     this.#core.refuseIfDone()
     checkText('prefix', prefix)
-    return this.#statement(`SELECT name FROM namespace WHERE substr(name, 1, length(?1)) = ?1
-        AND EXISTS (SELECT 1 FROM state WHERE namespace_id = namespace.id) ORDER BY name`)
-      .all(prefix)
-      .map((row) => String(row['name']))
+    const sql = `SELECT name FROM namespace WHERE substr(name, 1, length(?1)) = ?1
+      AND EXISTS (SELECT 1 FROM state WHERE namespace_id = namespace.id) ORDER BY name`
+    const rows = reading(this.#core.path, () => this.#statement(sql).all(prefix))
+    return rows.map((row) => String(row['name']))
   }
 
   watch(namespace: string, options: WatchOptions): AsyncGenerator<StateChange> {
