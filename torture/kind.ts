@@ -4,6 +4,8 @@ import type { Scratch } from './scratch.ts'
 /** How much of one kind is to be done: so many cases, or as many as fit until a time; whichever comes first. */
 export interface Budget {
   readonly casesMax: number
+  /** No case is begun after one that went wrong. */
+  readonly stopsAtFirst: boolean
   /** By `performance.now()`. */
   readonly endMs: number
 }
@@ -46,6 +48,6 @@ export interface Kind {
 }
 
 /** Whether another case is to be begun. */
-export function goesOn({ casesMax, endMs }: Budget, caseCount: number): boolean {
-  return caseCount < casesMax && performance.now() < endMs
+export function goesOn({ casesMax, stopsAtFirst, endMs }: Budget, caseCount: number, failureCount: number): boolean {
+  return caseCount < casesMax && performance.now() < endMs && !(stopsAtFirst && failureCount > 0)
 }

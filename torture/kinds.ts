@@ -1,6 +1,8 @@
+import { faults } from './faults/index.ts'
 import { kills } from './kills/index.ts'
 import type { Kind } from './kind.ts'
+import { planted } from './planted/index.ts'
 import { powerLoss } from './power-loss/index.ts'
 
 /** All kinds, in the order in which they are run. */
-export const kinds: readonly Kind[] = [powerLoss, kills]
+export const kinds: readonly Kind[] = [powerLoss, kills, faults, planted]

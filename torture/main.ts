@@ -1,5 +1,6 @@
 // Tortures the embedded engine with real processes and real disks, and says what it took. Run it with:
-// npm run torture -- [--minutes <n>] [--quick | --full] [--only <kind>] [--cases <n>] [--seed <n>] [--json]
+// npm run torture -- [--minutes <n>] [--quick | --full] [--only <kind>] [--cases <n>] [--seed <n>]
+// [--stop-at-first] [--json]
 import { parseArgs } from 'node:util'
 import { SeededRandom, systemRandom } from '../src/kernel/index.ts'
 import type { Kind, KindResult } from './kind.ts'
@@ -14,6 +15,7 @@ const { values } = parseArgs({
     only: { type: 'string', multiple: true, default: [] },
     cases: { type: 'string' },
     seed: { type: 'string' },
+    'stop-at-first': { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
 })
@@ -50,8 +52,11 @@ async function torment(kind: Kind, seed: number, casesMax: number, forMs: number
   if (skipped !== null) return { kind: name, title, seconds: 0, skipped, ...nothing }
   const startMs = performance.now()
   using scratch = new Scratch()
-  const budget = { casesMax, endMs: startMs + forMs }
-  const result = await kind.run({ random: new SeededRandom(seed), budget, scratch })
+  const budget = { casesMax, stopsAtFirst: values['stop-at-first'], endMs: startMs + forMs }
+  const result = await kind.run({ random: new SeededRandom(seed), budget, scratch }).catch((error: unknown) => {
+    const problem = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    return { caseCount: 0, failures: [{ name: 'the run itself', problem, evidence: null }], facts: {} }
+  })
   return { kind: name, title, seconds: (performance.now() - startMs) / 1000, skipped, ...result }
 }
 

@@ -23,6 +23,8 @@ export interface Tracing {
 
 /** No write of the engine's is longer: SQLite writes pages of 8 KiB. A longer one is noticed by whoever reads the log. */
 const dataBytesMax = 64 * 1024
+/** Without data: enough for a line of the journal. */
+const textBytesMax = 256
 
 /** A Node process under strace. */
 export class TracedProcess implements AsyncDisposable {
@@ -33,7 +35,8 @@ export class TracedProcess implements AsyncDisposable {
 
   constructor(args: readonly string[], { paths, calls, logPath, inject, withData = false }: Tracing) {
     const options = ['-f', '-qq', '-o', logPath, '-e', `trace=${calls.join(',')}`]
-    if (withData) options.push('-xx', '-s', String(dataBytesMax))
+    options.push('-s', String(withData ? dataBytesMax : textBytesMax))
+    if (withData) options.push('-xx')
     if (inject !== undefined) options.push('-e', `inject=${inject}`)
     options.push(...paths.flatMap((path) => ['-P', path]))
     this.#strace = spawn('strace', [...options, process.execPath, ...args], { stdio: ['pipe', 'pipe', 'pipe'] })

@@ -44,7 +44,7 @@ class Kills {
 
   /** Takes the next case; false: there are enough. */
   #takes(): boolean {
-    if (!goesOn(this.#bench.budget, this.#caseCount)) return false
+    if (!goesOn(this.#bench.budget, this.#caseCount, this.#failures.length)) return false
     this.#caseCount++
     return true
   }

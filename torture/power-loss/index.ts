@@ -42,7 +42,7 @@ class PowerLoss {
     const { budget, scratch } = this.#bench
     await using audits = new Audits()
     let start: { before: Tree; history: readonly string[] } = { before: new Map(), history: [] }
-    for (let run = 0; goesOn(budget, this.#caseCount); run++) {
+    for (let run = 0; goesOn(budget, this.#caseCount, this.#failures.length); run++) {
       // Now and then from nothing: making a file is a moment of its own.
       if (run % 4 === 0) start = { before: new Map(), history: [] }
       const recording = await record(scratch, run, start, recordingLimits)
@@ -67,7 +67,7 @@ class PowerLoss {
     const count = Math.min(imagesPerRecording, budget.casesMax - this.#caseCount)
     const waiting = new Set<Promise<void>>()
     for (const line of cutLines(recording, count, random)) {
-      if (!goesOn(budget, this.#caseCount)) break
+      if (!goesOn(budget, this.#caseCount, this.#failures.length)) break
       disk.advanceTo(line)
       if (disk.changeCount > 0) this.#add('unsynced', 1)
       const checked = this.#checkImage(recording, disk, line, audits, `run ${run}, line ${line}`)
