@@ -1,11 +1,13 @@
 // Looks at database files after something happened to them, one after the other. Started by audits.ts.
 
+import { readFileSync, writeFileSync } from 'node:fs'
 import { checkCrashed } from '../src/app/fixtures/crash-check.ts'
 import { audit } from '../src/embedded/fixtures/crash-audit.ts'
 import { Journal } from '../src/embedded/fixtures/crash-journal.ts'
 import { crashNames } from '../src/embedded/fixtures/crash-load.ts'
 import { embedded } from '../src/embedded/index.ts'
-import { InvariantError } from '../src/kernel/index.ts'
+import { InvariantError, MillraceError } from '../src/kernel/index.ts'
+import { type Dump, dumpOf, servedOtherwise } from './flips/content-dump.ts'
 
 /** What is asked of a file. */
 export type AuditQuestion =
@@ -19,22 +21,32 @@ export type AuditQuestion =
     }
   /** Lets the app of the crash tests do what is left, and counts. */
   | { readonly kind: 'app'; readonly path: string; readonly acknowledged: number }
+  /** Writes down all that a whole file answers. */
+  | { readonly kind: 'dump'; readonly path: string; readonly referencePath: string }
+  /** Asks a harmed file the same: it may answer with an error, or as before, but not otherwise. */
+  | { readonly kind: 'harmed'; readonly path: string; readonly referencePath: string }
+  /** Opens a file whose log was harmed: what stands behind the place is lost, and the rest fits together. */
+  | { readonly kind: 'harmed-log'; readonly path: string; readonly journalPath: string }
 
 export interface AuditAnswer {
   readonly problem: string | null
+  /** What became of a harmed file. */
+  readonly note?: 'detected' | 'harmless'
 }
+
+type Question<K extends AuditQuestion['kind']> = Extract<AuditQuestion, { readonly kind: K }>
 
 /** After the audit the file must take more, from where it stands, and keep it. */
 const after = { topic: 'after', owner: 'after' } as const
 
-async function lookAtApp({ path, acknowledged }: Extract<AuditQuestion, { kind: 'app' }>): Promise<void> {
+async function lookAtApp({ path, acknowledged }: Question<'app'>): Promise<void> {
   await using engine = await embedded({ path, maintenanceIntervalMs: 0 }).open()
   await checkCrashed(engine, acknowledged)
   const { damages } = await engine.verify()
   if (damages.length > 0) throw new InvariantError(`a file is in order after kills (${JSON.stringify(damages[0])})`)
 }
 
-async function lookAtLoad({ path, journalPath, goesOn }: Extract<AuditQuestion, { kind: 'load' }>): Promise<void> {
+async function lookAtLoad({ path, journalPath, goesOn }: Question<'load'>): Promise<void> {
   const journal = Journal.read(journalPath)
   {
     await using engine = await embedded({ path, maintenanceIntervalMs: 0 }).open()
@@ -65,12 +77,66 @@ function problemOf(error: unknown): string {
   return `${typeof code === 'string' ? `${code}: ` : ''}${error.message}`.slice(0, 2000)
 }
 
+async function dump({ path, referencePath }: Question<'dump'>): Promise<void> {
+  await using engine = await embedded({ path, maintenanceIntervalMs: 0, recentBytesMax: 0 }).open()
+  writeFileSync(referencePath, JSON.stringify(await dumpOf(engine)))
+}
+
+async function lookAtHarmed({ path, referencePath }: Question<'harmed'>): Promise<AuditAnswer> {
+  const reference = JSON.parse(readFileSync(referencePath, 'utf8')) as Dump
+  return detecting(async () => {
+    await using engine = await embedded({ path, maintenanceIntervalMs: 0, recentBytesMax: 0 }).open()
+    const found = await dumpOf(engine)
+    const served = servedOtherwise(found, reference)
+    const { damages } = await engine.verify()
+    const isRefused = Object.values(found).some((answer) => 'code' in answer)
+    if (served.length > 0) return { problem: `${served.join(', ')} are served otherwise (verify: ${damages.length})` }
+    if (isRefused && damages.length === 0) return { problem: 'a read is refused, and verify() finds nothing' }
+    return { problem: null, note: damages.length > 0 ? 'detected' : 'harmless' }
+  })
+}
+
+function lookAtHarmedLog({ path, journalPath }: Question<'harmed-log'>): Promise<AuditAnswer> {
+  const journal = Journal.read(journalPath)
+  // A log that ends early and one that was harmed look the same to SQLite.
+  journal.acknowledged.clear()
+  return detecting(async () => {
+    await using engine = await embedded({ path, maintenanceIntervalMs: 0 }).open()
+    await audit(engine, journal, new Map())
+    return { problem: null, note: 'harmless' }
+  })
+}
+
+/** An error that Millrace has a name for is an answer that a harmed file may give. */
+async function detecting(work: () => Promise<AuditAnswer>): Promise<AuditAnswer> {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof MillraceError) return { problem: null, note: 'detected' }
+    throw error
+  }
+}
+
+async function answerTo(question: AuditQuestion): Promise<AuditAnswer> {
+  switch (question.kind) {
+    case 'harmed':
+      return lookAtHarmed(question)
+    case 'harmed-log':
+      return lookAtHarmedLog(question)
+    case 'app':
+      await lookAtApp(question)
+      return { problem: null }
+    case 'load':
+      await lookAtLoad(question)
+      return { problem: null }
+    case 'dump':
+      await dump(question)
+      return { problem: null }
+  }
+}
+
 process.on('message', (question: AuditQuestion) => {
-  const answer = (problem: string | null): void => void process.send?.({ problem } satisfies AuditAnswer)
-  const looked = question.kind === 'app' ? lookAtApp(question) : lookAtLoad(question)
-  looked.then(
-    () => answer(null),
-    (error: unknown) => answer(problemOf(error)),
-  )
+  const answer = (given: AuditAnswer): void => void process.send?.(given)
+  answerTo(question).then(answer, (error: unknown) => answer({ problem: problemOf(error) }))
 })
 process.on('disconnect', () => process.exit())

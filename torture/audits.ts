@@ -27,11 +27,16 @@ export class Audits implements AsyncDisposable {
 
   /** What is wrong with a file; null: nothing is. */
   async ask(question: AuditQuestion): Promise<string | null> {
+    return (await this.answer(question)).problem
+  }
+
+  /** The same, with what else was noticed. */
+  async answer(question: AuditQuestion): Promise<AuditAnswer> {
     const auditor = await this.#take()
     const answer = await this.#ask(auditor, question)
     if (answer === undefined || auditor.questionCount >= questionsMax) this.#replace(auditor)
     else this.#give(auditor)
-    return answer === undefined ? 'whoever opened it died, or gave no answer in time' : answer.problem
+    return answer ?? { problem: 'whoever opened it died, or gave no answer in time' }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,8 +1,9 @@
 import { faults } from './faults/index.ts'
+import { flips } from './flips/index.ts'
 import { kills } from './kills/index.ts'
 import type { Kind } from './kind.ts'
 import { planted } from './planted/index.ts'
 import { powerLoss } from './power-loss/index.ts'
 
 /** All kinds, in the order in which they are run. */
-export const kinds: readonly Kind[] = [powerLoss, kills, faults, planted]
+export const kinds: readonly Kind[] = [powerLoss, kills, faults, flips, planted]

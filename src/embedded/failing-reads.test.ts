@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { EmbeddedEngine } from './embedded-engine.ts'
-import { codeOf, commit, message, numbered, openEngine, temporaryFolder } from './file.test-support.ts'
+import { codeOf, commit, dataOf, message, numbered, openEngine, temporaryFolder } from './file.test-support.ts'
 
 const folder = temporaryFolder()
 
@@ -36,11 +36,8 @@ it.each(Object.entries(reads))('when %s and the file does not answer, the error 
   })
   expect(await codeOf(read(engine))).toHaveProperty('resolved')
   // Behind its back: to SQLite this is as good an error as that of a disk.
-  const intruder = new DatabaseSync(path)
-  for (const table of ['batch', 'progress', 'stream', 'event', 'state', 'namespace', 'timer']) {
-    intruder.exec(`DROP TABLE ${table}`)
-  }
-  intruder.close()
+  const tables = ['batch', 'progress', 'stream', 'event', 'state', 'namespace', 'timer']
+  alter(path, tables.map((table) => `DROP TABLE ${table};`).join(' '))
   expect(await codeOf(read(engine))).toBe('FILE_UNUSABLE')
 })
 
@@ -48,12 +45,76 @@ it('names the group whose progress cannot be read', async () => {
   const path = join(folder, 'progress.db')
   await using engine = await openEngine(path)
   await engine.topics.create('orders', { partitions: 1 })
-  const intruder = new DatabaseSync(path)
-  intruder.exec(`INSERT INTO progress (group_name, partition_id, next_offset, done)
-    SELECT 'group', id, 0, '[[' FROM partition`)
-  intruder.close()
+  alter(
+    path,
+    `INSERT INTO progress (group_name, partition_id, next_offset, done) SELECT 'group', id, 0, '[[' FROM partition`,
+  )
   await expect(engine.groups.describe('group')).rejects.toMatchObject({
     code: 'FILE_DAMAGED',
     details: { place: 'the progress of group group' },
   })
 })
+
+it.each([
+  ['state', "UPDATE state SET value = '{'", (engine: EmbeddedEngine) => engine.state.get('n', 'k')],
+  ['state in a range', "UPDATE state SET value = '{'", (engine: EmbeddedEngine) => engine.state.range('n')],
+  ['a timer', "UPDATE timer SET payload = '{'", (engine: EmbeddedEngine) => engine.timers.list()],
+  ['tags', "UPDATE event SET tags = '{'", (engine: EmbeddedEngine) => Array.fromAsync(engine.events.readAll())],
+] as const)('says so of %s that is no JSON', async (name, sql, read) => {
+  const path = join(folder, `json-${name.replaceAll(' ', '-')}.db`)
+  await using engine = await openEngine(path)
+  await commit(engine, {
+    state: [{ kind: 'set', namespace: 'n', key: 'k', value: 1 }],
+    timers: [{ kind: 'schedule', owner: 'o', id: 't', dueMs: 1, payload: null }],
+    append: [{ stream: 'stream', events: [{ message: message('Tested'), tags: ['t'] }] }],
+  })
+  alter(path, sql)
+  expect(await codeOf(read(engine))).toBe('FILE_DAMAGED')
+})
+
+describe('records that are not all there', () => {
+  /** Six batches of one record each, and what somebody did to the file. */
+  async function altered(name: string, sql: string): Promise<EmbeddedEngine> {
+    const path = join(folder, `${name}.db`)
+    const engine = await openEngine(path, { recentBytesMax: 0 })
+    await engine.topics.create('orders', { partitions: 1 })
+    for (let n = 0; n < 6; n++) await commit(engine, { publish: [{ topic: 'orders', messages: numbered(1, n) }] })
+    alter(path, sql)
+    return engine
+  }
+
+  it.each([
+    ['the first', 'DELETE FROM batch WHERE base_offset = 0'],
+    ['one in between', 'DELETE FROM batch WHERE base_offset = 3'],
+    ['one that ends before it begins', 'UPDATE batch SET last_offset = 0 WHERE base_offset = 3'],
+    ['one that ends within another', 'UPDATE batch SET last_offset = 4 WHERE base_offset = 2'],
+  ])('are damage: %s', async (name, sql) => {
+    await using engine = await altered(name.replaceAll(' ', '-'), sql)
+    expect(await codeOf(engine.topics.read({ topic: 'orders', partition: 0, offset: 0 }))).toBe('FILE_DAMAGED')
+    expect((await engine.verify()).damages.length).toBeGreaterThan(0)
+  })
+
+  it.each([
+    ['the last', 'DELETE FROM batch WHERE base_offset = 5'],
+    ['all', 'DELETE FROM batch'],
+  ])('are damage to who knows the end: %s', async (name, sql) => {
+    await using engine = await altered(name.replaceAll(' ', '-'), sql)
+    expect(await codeOf(engine.topics.read({ topic: 'orders', partition: 0, offset: 0 }))).toBe('FILE_DAMAGED')
+  })
+
+  it('are none where retention or compaction took them', async () => {
+    await using engine = await altered(
+      'taken',
+      'DELETE FROM batch WHERE base_offset < 4; UPDATE partition SET gaps_to = 4',
+    )
+    expect(await dataOf(engine, 'orders')).toEqual([4, 5])
+    expect((await engine.verify()).damages).toEqual([])
+  })
+})
+
+/** Changes the file behind the engine's back. */
+function alter(path: string, sql: string): void {
+  const intruder = new DatabaseSync(path)
+  intruder.exec(sql)
+  intruder.close()
+}

@@ -1,5 +1,6 @@
 // A short run of the load of the crash tests, whose system calls may fail: it must end by itself, whatever happens, and say
-// what did. Started by faults/index.ts: node torture/faults/fault-load-process.ts <file> <journal> <run> <rounds>
+// what did. Started by faults/index.ts: node torture/faults/fault-load-process.ts <file> <journal> <run> <rounds> [dies]
+// With `dies` it kills itself when its rounds are done, so that they stand in the log.
 import { CrashActors } from '../../src/embedded/fixtures/crash-actors.ts'
 import { JournalWriter } from '../../src/embedded/fixtures/crash-journal.ts'
 import { copyOf, crashNames } from '../../src/embedded/fixtures/crash-load.ts'
@@ -7,7 +8,7 @@ import { type EmbeddedEngine, embedded } from '../../src/embedded/index.ts'
 import { GroupConsumer } from '../../src/engine/conformance/index.ts'
 import { MillraceError } from '../../src/kernel/index.ts'
 
-const [, , path = '', journalPath = '', run = '0', rounds = '1'] = process.argv
+const [, , path = '', journalPath = '', run = '0', rounds = '1', end = ''] = process.argv
 
 function say(word: string): void {
   process.stdout.write(`${word}\n`)
@@ -55,6 +56,7 @@ if (journal !== undefined) {
   say(engine === undefined ? 'not open' : 'open')
   if (engine !== undefined) {
     await load(engine, journal)
+    if (end === 'dies') process.kill(process.pid, 'SIGKILL')
     await attempt(() => engine.close())
   }
 }
