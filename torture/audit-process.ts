@@ -7,7 +7,7 @@ import { Journal } from '../src/embedded/fixtures/crash-journal.ts'
 import { crashNames } from '../src/embedded/fixtures/crash-load.ts'
 import { embedded } from '../src/embedded/index.ts'
 import { InvariantError, MillraceError } from '../src/kernel/index.ts'
-import { type Dump, dumpOf, servedOtherwise } from './flips/content-dump.ts'
+import { type Dump, differences, dumpOf } from './flips/content-dump.ts'
 
 /** What is asked of a file. */
 export type AuditQuestion =
@@ -31,8 +31,14 @@ export type AuditQuestion =
 export interface AuditAnswer {
   readonly problem: string | null
   /** What became of a harmed file. */
-  readonly note?: 'detected' | 'harmless'
+  readonly note?: HarmNote
 }
+
+/**
+ * What became of a harmed file: it could not be opened, or something of it not be read; everything was answered, and verify()
+ * notices; something without a checksum is not as it was, and nobody notices; or nothing that is asked for was hit.
+ */
+type HarmNote = 'refused' | 'foundByVerify' | 'unprotected' | 'harmless'
 
 type Question<K extends AuditQuestion['kind']> = Extract<AuditQuestion, { readonly kind: K }>
 
@@ -87,12 +93,17 @@ async function lookAtHarmed({ path, referencePath }: Question<'harmed'>): Promis
   return detecting(async () => {
     await using engine = await embedded({ path, maintenanceIntervalMs: 0, recentBytesMax: 0 }).open()
     const found = await dumpOf(engine)
-    const served = servedOtherwise(found, reference)
-    const { damages } = await engine.verify()
-    const isRefused = Object.values(found).some((answer) => 'code' in answer)
-    if (served.length > 0) return { problem: `${served.join(', ')} are served otherwise (verify: ${damages.length})` }
-    if (isRefused && damages.length === 0) return { problem: 'a read is refused, and verify() finds nothing' }
-    return { problem: null, note: damages.length > 0 ? 'detected' : 'harmless' }
+    const { altered, incomplete, unprotected } = differences(found, reference)
+    const isDetected = (await engine.verify()).damages.length > 0
+    const isRefused = Object.values(found).some((piece) => 'code' in piece)
+    if (altered.length > 0) return { problem: `${altered.join(', ')} hold what was never written` }
+    if (incomplete.length > 0 && !isDetected) {
+      return { problem: `${incomplete.join(', ')} are not whole, and neither reading nor verify() notices` }
+    }
+    if (isRefused && !isDetected) return { problem: 'a read is refused, and verify() finds nothing' }
+    if (isRefused) return { problem: null, note: 'refused' }
+    if (isDetected) return { problem: null, note: 'foundByVerify' }
+    return { problem: null, note: unprotected.length > 0 ? 'unprotected' : 'harmless' }
   })
 }
 
@@ -112,7 +123,7 @@ async function detecting(work: () => Promise<AuditAnswer>): Promise<AuditAnswer>
   try {
     return await work()
   } catch (error) {
-    if (error instanceof MillraceError) return { problem: null, note: 'detected' }
+    if (error instanceof MillraceError) return { problem: null, note: 'refused' }
     throw error
   }
 }

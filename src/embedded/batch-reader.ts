@@ -131,8 +131,8 @@ export class BatchReader {
 
   /** The bytes of a batch, if they are what was written. Our own checksum is native code; the one in the batch is not. */
   #intact(partitionId: number, row: Record<string, unknown>): Uint8Array {
-    const bytes = row['bytes'] as Uint8Array
-    if (crc32(bytes) === row['checksum']) return bytes
+    const { bytes } = row
+    if (bytes instanceof Uint8Array && crc32(bytes) === row['checksum']) return bytes
     const place = `the record batch at offset ${Number(row['base_offset'])} of partition id ${partitionId} (checksum)`
     throw new FileDamagedError(this.#path, place)
   }

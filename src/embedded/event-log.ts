@@ -15,6 +15,7 @@ import {
 } from '../engine/index.ts'
 import { reading } from './connection.ts'
 import type { EngineCore } from './engine-core.ts'
+import { refuseDisorder } from './event-order.ts'
 import { matchesQuery, querySql } from './event-query.ts'
 import { decodeEventRow, type EventRow } from './event-row.ts'
 
@@ -73,6 +74,15 @@ export class EventLog implements EventStore {
       const page = isForward ? this.#forward : this.#backward
       const rows = reading(this.#core.path, () => page.all(next, stream, count)) as unknown as EventRow[]
       if (isForward && next !== first && rows[0]?.version !== next) await this.#refuseHole(stream, next)
+      const place = `stream ${stream}`
+      refuseDisorder(
+        rows.map(({ version }) => Number(version)),
+        next,
+        isForward,
+        true,
+        place,
+        this.#core.path,
+      )
       for (const row of rows) {
         signal?.throwIfAborted()
         const event = decodeEventRow(row, this.#core.path)
@@ -262,7 +272,10 @@ export class EventLog implements EventStore {
   #page(query: EventQuery | undefined, isForward: boolean, from: number, count: number): EventRow[] {
     const { shape, values } = querySql(query, isForward)
     const parameters: SQLInputValue[] = [...values, from, count]
-    return reading(this.#core.path, () => this.#query(shape).all(...parameters)) as unknown as EventRow[]
+    const rows = reading(this.#core.path, () => this.#query(shape).all(...parameters)) as unknown as EventRow[]
+    const positions = rows.map(({ position }) => Number(position))
+    refuseDisorder(positions, from, isForward, false, 'the event store', this.#core.path)
+    return rows
   }
 
   #prepare(sql: string): StatementSync {

@@ -72,6 +72,20 @@ it.each([
   expect(await codeOf(read(engine))).toBe('FILE_DAMAGED')
 })
 
+it('says so of a stream that misses a version', async () => {
+  const path = join(folder, 'version.db')
+  await using engine = await openEngine(path)
+  const events = [1, 2, 3].map((n) => ({ message: message('Tested', n), tags: [] }))
+  await commit(engine, { append: [{ stream: 'stream', events }] })
+  alter(path, 'DELETE FROM event WHERE version = 2')
+  expect(await codeOf(Array.fromAsync(engine.events.readStream('stream')))).toBe('FILE_DAMAGED')
+  const backward = engine.events.readStream('stream', { direction: 'backward' })
+  expect(await codeOf(Array.fromAsync(backward))).toBe('FILE_DAMAGED')
+})
+
+/** The schema allows none; a page that was damaged may hold one all the same. */
+const without = `ALTER TABLE batch RENAME COLUMN bytes TO lost; ALTER TABLE batch ADD COLUMN bytes BLOB`
+
 describe('records that are not all there', () => {
   /** Six batches of one record each, and what somebody did to the file. */
   async function altered(name: string, sql: string): Promise<EmbeddedEngine> {
@@ -86,6 +100,7 @@ describe('records that are not all there', () => {
   it.each([
     ['the first', 'DELETE FROM batch WHERE base_offset = 0'],
     ['one in between', 'DELETE FROM batch WHERE base_offset = 3'],
+    ['records without bytes', without],
     ['one that ends before it begins', 'UPDATE batch SET last_offset = 0 WHERE base_offset = 3'],
     ['one that ends within another', 'UPDATE batch SET last_offset = 4 WHERE base_offset = 2'],
   ])('are damage: %s', async (name, sql) => {

@@ -108,8 +108,12 @@ export class Verification {
   }
 
   #verifyBatch(row: Record<string, unknown>, place: string): void {
-    const bytes = row['bytes'] as Uint8Array
+    const { bytes } = row
     this.#batchCount++
+    if (!(bytes instanceof Uint8Array)) {
+      this.#report(place, 'has no bytes')
+      return
+    }
     if (bytes.byteLength !== Number(row['byte_count'])) {
       this.#report(place, `has ${bytes.byteLength} bytes where ${Number(row['byte_count'])} are noted`)
     }
