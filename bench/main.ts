@@ -1,11 +1,12 @@
 // Measures Millrace beside what the machine can do at all. Run it with: npm run bench -- [--json] [--quick] [--only <row>]
 // With --engines it measures the engines on real servers beside their bare clients: npm run bench:engines. With --sagas it
-// measures sagas beside other systems, which it installs: npm run bench:sagas.
+// measures sagas beside other systems, which it installs: npm run bench:sagas. With --rivals it does the same with logs, queues and
+// event stores: npm run bench:rivals.
 import { execFile } from 'node:child_process'
 import { parseArgs, promisify } from 'node:util'
 import { type Machine, machineFacts } from './machine.ts'
 import { type Figure, isMet, ratioOf } from './row.ts'
-import { besideRows, rows as embeddedRows, engineRows } from './rows/index.ts'
+import { besideRows, rows as embeddedRows, engineRows, rivalRows } from './rows/index.ts'
 import { figureTable, machineLine } from './table.ts'
 
 const run = promisify(execFile)
@@ -16,6 +17,7 @@ const { values } = parseArgs({
     quick: { type: 'boolean', default: false },
     engines: { type: 'boolean', default: false },
     sagas: { type: 'boolean', default: false },
+    rivals: { type: 'boolean', default: false },
     only: { type: 'string', multiple: true, default: [] },
   },
 })
@@ -61,7 +63,7 @@ function jsonReport(machine: Machine, reports: readonly RowReport[]): string {
   return JSON.stringify({ machine, quick: values.quick, rows: withVerdicts }, null, 2)
 }
 
-const rows = values.sagas ? besideRows : values.engines ? engineRows : embeddedRows
+const rows = values.rivals ? rivalRows : values.sagas ? besideRows : values.engines ? engineRows : embeddedRows
 const unknown = values.only.filter((name) => !rows.some((row) => row.name === name))
 if (unknown.length > 0) {
   process.stderr.write(`No row is named ${unknown.join(', ')}. There are: ${rows.map((row) => row.name).join(', ')}.\n`)

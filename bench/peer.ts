@@ -17,7 +17,7 @@ export async function installPeers(): Promise<void> {
   const installed = join(folder, 'node_modules', '.package-lock.json')
   const lock = join(folder, 'package-lock.json')
   if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(lock).mtimeMs) return
-  process.stderr.write('Installing what is measured beside Millrace (about 240 MB) …\n')
+  process.stderr.write('Installing what is measured beside Millrace (about 290 MB) …\n')
   // Scripts of theirs would tell somebody of the installation.
   await promisify(execFile)('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: folder })
 }
@@ -47,8 +47,13 @@ export class Peer implements AsyncDisposable {
   }
 
   async run(concurrent: number, count: number): Promise<PeerRound> {
-    this.#child.send({ concurrent, count })
-    return (await this.#answer()) as PeerRound
+    return (await this.ask({ concurrent, count })) as PeerRound
+  }
+
+  /** Asks it for one thing, and waits for what it answers. */
+  ask(question: object): Promise<unknown> {
+    this.#child.send(question)
+    return this.#answer()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -3,10 +3,10 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { besideRows, engineRows, rows } from './rows/index.ts'
+import { besideRows, engineRows, rivalRows, rows } from './rows/index.ts'
 
 const [name, mode] = process.argv.slice(2)
-const load = [...rows, ...engineRows, ...besideRows].find((row) => row.name === name)?.load
+const load = [...rows, ...engineRows, ...besideRows, ...rivalRows].find((row) => row.name === name)?.load
 if (load === undefined) throw new Error(`there is no row ${name}`)
 const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-'))
 // Whatever ends this process, gigabytes must not stay behind.

@@ -55,6 +55,20 @@ export const besideRows: readonly NamedRow[] = [
   },
 ]
 
+/** Rows beside systems that do a part of the same work. */
+export const rivalRows: readonly NamedRow[] = [
+  {
+    name: 'rivals-brokers',
+    title: 'Beside logs and queues: publish, publish to handled, consume',
+    load: async () => (await import('./rivals-brokers.ts')).rivalsBrokers,
+  },
+  {
+    name: 'rivals-stores',
+    title: 'Beside event stores: append, read',
+    load: async () => (await import('./rivals-stores.ts')).rivalsStores,
+  },
+]
+
 /** All rows of the embedded engine, in the order in which they are run. */
 export const rows: readonly NamedRow[] = [
   {

@@ -16,7 +16,7 @@ async function run({ quick, folder }: RowSettings): Promise<readonly Figure[]> {
     const latenciesMs: number[] = []
     const found = await alternate(quick ? 2 : 3, {
       sagas: async (turn) => {
-        const result = await sagaRound(join(folder, `sagas-${concurrent}-${turn}.db`), concurrent, count)
+        const result = await sagaRound(join(folder, `sagas-${concurrent}-${turn}.db`), 'undoable', concurrent, count)
         latenciesMs.push(...result.latenciesMs)
         return result.rate
       },

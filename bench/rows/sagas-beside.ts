@@ -3,10 +3,11 @@ import pg from 'pg'
 import { startServer } from '../../scripts/servers/index.ts'
 import { freePorts, installPeers, Peer } from '../peer.ts'
 import type { BenchRow, Figure, RowSettings } from '../row.ts'
-import { sagaRound } from '../sagas.ts'
+import { type SagaKind, sagaRound } from '../sagas.ts'
 import { alternate, percentile } from '../statistics.ts'
 
-const names = ['Millrace', 'Restate', 'DBOS'] as const
+const rivals = ['Restate', 'DBOS'] as const
+const names = ['Millrace', 'Millrace, undoable', ...rivals] as const
 type Name = (typeof names)[number]
 
 async function run({ quick, folder }: RowSettings): Promise<readonly Figure[]> {
@@ -24,13 +25,15 @@ async function run({ quick, folder }: RowSettings): Promise<readonly Figure[]> {
     const figures: Figure[] = []
     for (const concurrent of [1, 16, 64]) {
       const count = Math.ceil((quick ? 200 : 1000) * (concurrent === 1 ? 1 : 4))
-      const latenciesMs: Record<Name, number[]> = { Millrace: [], Restate: [], DBOS: [] }
+      const latenciesMs: Record<Name, number[]> = { Millrace: [], 'Millrace, undoable': [], Restate: [], DBOS: [] }
+      const own = (name: 'Millrace' | 'Millrace, undoable', kind: SagaKind) => async (turn: number) => {
+        const round = await sagaRound(join(folder, `${kind}-${concurrent}-${turn}.db`), kind, concurrent, count)
+        latenciesMs[name].push(...round.latenciesMs)
+        return round.rate
+      }
       const found = await alternate(quick ? 2 : 3, {
-        Millrace: async (turn) => {
-          const round = await sagaRound(join(folder, `beside-${concurrent}-${turn}.db`), concurrent, count)
-          latenciesMs.Millrace.push(...round.latenciesMs)
-          return round.rate
-        },
+        Millrace: own('Millrace', 'plain'),
+        'Millrace, undoable': own('Millrace, undoable', 'undoable'),
         Restate: async () => {
           const round = await restate.run(concurrent, count)
           latenciesMs.Restate.push(...round.latenciesMs)
@@ -66,7 +69,8 @@ function figuresOf(
       limit: { what: `${better}, the better of the two`, value: rates[better] },
       target: { of: 'ratio', atLeast: 5 },
       notes: [
-        ...names.slice(1).map((name) => `${name} ${rates[name].toFixed(0)} workflows/s`),
+        ...rivals.map((name) => `${name} ${rates[name].toFixed(0)} workflows/s`),
+        `with steps that can be undone, whose beginning is noted too: ${rates['Millrace, undoable'].toFixed(0)} sagas/s, ${(rates['Millrace, undoable'] / rates[better]).toFixed(1)} of it`,
         'Millrace and DBOS in the process that asks, Restate by HTTP; Millrace on a fresh file each round, without a warm-up',
       ],
     },

@@ -5,7 +5,10 @@
  */
 export type { KafkaConnection } from './kafka/kafka.ts'
 export { type ConnectionOf, type ServerName, serverNames } from './kinds.ts'
+export type { NatsConnection } from './nats/nats.ts'
 export type { PostgresConnection } from './postgres/postgres.ts'
+export type { RabbitmqConnection } from './rabbitmq/rabbitmq.ts'
+export type { RedisConnection } from './redis/redis.ts'
 export {
   type RunningServer,
   type ServerState,

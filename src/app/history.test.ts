@@ -62,6 +62,67 @@ describe('history', () => {
     await expect(balanceAt({ time: 'yesterday' })).rejects.toMatchObject({ code: 'OPTIONS_INVALID' })
   })
 
+  it.each([
+    { version: -1 },
+    { version: Number.NaN },
+    { version: 1.5 },
+    { position: -1 },
+    { position: undefined as unknown as number },
+    { time: Number.NaN },
+    { time: '' },
+  ])('refuses %o as a point', async (at) => {
+    await using engine = await memoryEngine()
+    const refused = { code: 'OPTIONS_INVALID' }
+    await expect(history(engine).state(account, 'account-a', at)).rejects.toMatchObject(refused)
+    if (!('version' in at)) {
+      await expect(history(engine).view(inlineBalances, 'a', at)).rejects.toMatchObject(refused)
+      await expect(history(engine).projections({}, at)).rejects.toMatchObject(refused)
+    }
+  })
+
+  it('does not make a state of the time before a deletion of nothing', async () => {
+    const clock = new VirtualClock(0)
+    await using engine = await memoryEngine({ clock })
+    await using running = await bank.start({ engine, clock })
+    await fill(running, clock)
+    await engine.events.deleteStream('account-a')
+    const past = history(engine)
+    const gone = { code: 'STREAM_BEGINNING_GONE', details: { stream: 'account-a' } }
+    for (const at of [{ version: 2 }, { version: 4 }, { position: 2 }, { time: 60_000 }]) {
+      await expect(past.state(account, 'account-a', at)).rejects.toMatchObject(gone)
+    }
+    const nothing = { state: account.initialState, version: 0 }
+    for (const at of [undefined, { version: 0 }, { version: 5 }]) {
+      expect(await past.state(account, 'account-a', at)).toMatchObject(nothing)
+    }
+    expect(await past.state(account, 'account-b', { version: 2 })).toMatchObject(nothing)
+  })
+
+  it.each(['deleted', 'closed'])('does not leave the events of a stream out in silence that was %s', async (how) => {
+    await using engine = await memoryEngine()
+    await using running = await bank.start({ engine })
+    await running.ask(Open({ id: 'a' }))
+    await running.ask(Deposit({ id: 'a', amount: 10 }))
+    await running.ask(Open({ id: 'b' }))
+    const past = history(engine)
+    expect(await past.view(inlineBalances, 'a')).toBe(10)
+    if (how === 'deleted') await engine.events.deleteStream('account-a')
+    else {
+      await running.closeBooks(account, 'account-a', ({ balance }: AccountState) =>
+        CarriedForward({ id: 'a', amount: balance }),
+      )
+    }
+    const incomplete = { code: 'HISTORY_INCOMPLETE', details: { stream: 'account-a' } }
+    await expect(past.view(inlineBalances, 'a')).rejects.toMatchObject(incomplete)
+    await expect(past.projections({})).rejects.toMatchObject(incomplete)
+    const left = await past.view(inlineBalances, 'a', undefined, { gone: 'pass-over' })
+    expect(left ?? 0).toBeLessThan(10)
+    const wrong = 'ignore' as 'refuse'
+    await expect(past.view(inlineBalances, 'a', undefined, { gone: wrong })).rejects.toMatchObject({
+      code: 'OPTIONS_INVALID',
+    })
+  })
+
   it('tells what changed between two points, and by what', async () => {
     const clock = new VirtualClock(0)
     await using engine = await memoryEngine({ clock })

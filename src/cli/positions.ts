@@ -65,6 +65,13 @@ function durationOf(text: string): number | undefined {
   }
 }
 
+/** A point in time, in milliseconds since 1970: `2026-01-31`, RFC 3339, or those milliseconds. */
+export function pointInTime(text: string): number {
+  const timeMs = timeOf(text)
+  if (timeMs !== undefined) return timeMs
+  throw new InvalidArgumentError('Give a time: 2026-01-31, 2026-01-31T12:00:00Z or 1767225600000.')
+}
+
 function timeOf(text: string): number | undefined {
   if (/^\d{5,16}$/.test(text)) return Number(text)
   return parseIsoTime(/^\d{4}-\d\d-\d\d$/.test(text) ? `${text}T00:00:00Z` : text)

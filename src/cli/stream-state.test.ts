@@ -80,7 +80,7 @@ describe('millrace streams state', () => {
     ['a decider that is not there', ['apps/bank.ts', 'account-a', '--decider', 'accounts.x'], 'accounts.account'],
     ['an app without deciders', ['apps/empty.ts', 'account-a'], 'has: none'],
     ['two points', ['apps/bank.ts', 'account-a', '--at-version', '1', '--at-position', '1'], 'Give one of'],
-    ['a time that is none', ['apps/bank.ts', 'account-a', '--at-time', 'noon'], 'RFC 3339'],
+    ['a time that is none', ['apps/bank.ts', 'account-a', '--at-time', 'noon'], 'Give a time: 2026-01-31'],
   ])('refuses %s', async (_what, args, told) => {
     const { exitCode, stderr } = await run(...args)
     expect(exitCode).not.toBe(0)

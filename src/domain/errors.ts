@@ -62,6 +62,21 @@ export class StreamBeginningGoneError extends MillraceError<
   }
 }
 
+/** Events that a past state is made of are gone. */
+export class HistoryIncompleteError extends MillraceError<
+  'HISTORY_INCOMPLETE',
+  { readonly what: string; readonly stream: string }
+> {
+  constructor(what: string, stream: string) {
+    super({
+      code: 'HISTORY_INCOMPLETE',
+      problem: `The past of ${what} cannot be told: events of stream "${stream}" are gone, by a deletion or because its books were closed.`,
+      remedy: "Read the view as it is now, or pass { gone: 'pass-over' } to make it of the events that are left.",
+      details: { what, stream },
+    })
+  }
+}
+
 /** An inline view that forgets a key. */
 export class InlineViewForgetsError extends MillraceError<
   'INLINE_VIEW_FORGETS',

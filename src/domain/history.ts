@@ -1,10 +1,11 @@
 import type { Engine, EventStore, StoredEvent } from '../engine/index.ts'
 import { frozenJson, isoTime, type Json, OptionsInvalidError, parseIsoTime } from '../kernel/index.ts'
 import { extensionOf, type Message } from '../message/index.ts'
-import type { Projections } from './boundary.ts'
+import type { ProjectedOf, Projections } from './boundary.ts'
 import { readBoundary } from './boundary-reading.ts'
 import type { Decider } from './decider.ts'
 import { causeTypeAttribute, EventTypes } from './desk-setup.ts'
+import { HistoryIncompleteError, StreamBeginningGoneError } from './errors.ts'
 import { type Difference, differences } from './json-difference.ts'
 import { foldStream } from './stream-fold.ts'
 import type { View } from './view.ts'
@@ -14,6 +15,12 @@ export type StreamPoint = { readonly version: number } | StorePoint
 
 /** A point in the history of the whole event store. */
 export type StorePoint = { readonly position: number } | { readonly time: string | number }
+
+/**
+ * What to do where events of the store are gone, be it that streams were deleted or that their books were closed: `refuse` (default), or
+ * `pass-over` them and make the state of those that are left.
+ */
+export type GoneEvents = 'refuse' | 'pass-over'
 
 /** A state with where it stood. */
 export interface StateAt<State> {
@@ -60,13 +67,28 @@ export interface History {
     from: StreamPoint,
     to?: StreamPoint,
   ): Promise<StateDifference<State>>
-  /** What projections by tags say at a point. */
-  projections<Read extends Projections>(read: Read, at?: StorePoint): Promise<Readonly<Record<keyof Read, unknown>>>
+  /**
+   * What projections by tags say at a point.
+   *
+   * @throws HistoryIncompleteError `HISTORY_INCOMPLETE`: events of a stream were deleted, or its books were closed
+   */
+  projections<Read extends Projections>(
+    read: Read,
+    at?: StorePoint,
+    options?: { readonly gone?: GoneEvents },
+  ): Promise<ProjectedOf<Read>>
   /**
    * One key of a view at a point, made anew of the events in the store: of views over events of deciders. It reads all events of
-   * its types up to there.
+   * its types up to there: what was published and never appended is not among them.
+   *
+   * @throws HistoryIncompleteError `HISTORY_INCOMPLETE`: events of a stream were deleted, or its books were closed
    */
-  view<State>(view: View<State>, key: string, at?: StorePoint): Promise<State | undefined>
+  view<State>(
+    view: View<State>,
+    key: string,
+    at?: StorePoint,
+    options?: { readonly gone?: GoneEvents },
+  ): Promise<State | undefined>
   /**
    * Why a stream is as it is at a point: its events, with the command that each goes back to and what else happened in the same
    * flow before.
@@ -77,6 +99,7 @@ export interface History {
 }
 
 const scanMaxDefault = 10_000
+const streamPageSize = 1000
 
 /**
  * Reads the past: the state of any stream or view at a version, position or time, what changed in between, and why.
@@ -109,11 +132,15 @@ export function history({ events }: Pick<Engine, 'events'>): History {
       }
       return { from, to, changes, events: between }
     },
-    projections: async (read, at) => {
+    projections: async (read, at, options) => {
+      await refuseIfIncomplete(events, 'projections', options?.gone)
       const { values } = await readBoundary(events, read, await lastPositionOf(events, at))
       return values as never
     },
-    view: async (view, key, at) => (await viewAt(events, view, key, at)) as never,
+    view: async (view, key, at, options) => {
+      await refuseIfIncomplete(events, `view ${view.name}`, options?.gone)
+      return (await viewAt(events, view, key, at)) as never
+    },
     why: (stream, at, options) => reasons(events, stream, at, options?.scanMax ?? scanMaxDefault),
   })
 }
@@ -134,7 +161,39 @@ async function stateAt(
   const types = new EventTypes(decider.events)
   const begin = { state: decider.initialState, version: 0 }
   const folded = await foldStream({ events, decider, types, handler: decider.name, stream, from: begin, until })
+  if (at !== undefined && last === undefined) await refuseIfGone(events, decider.name, stream, at)
   return { ...folded, position: last?.position, timeMs: last?.timestampMs }
+}
+
+/** No event is left of the past of a point: that is nothing only if there never was one, or the deletion belongs to it. */
+async function refuseIfGone(events: EventStore, handler: string, stream: string, at: StreamPoint): Promise<void> {
+  const found = await events.describeStream(stream)
+  if (found === undefined || Math.max(found.truncatedBefore - 1, found.deletedAt) === 0) return
+  if ('version' in at && (at.version === 0 || at.version >= found.version)) return
+  throw new StreamBeginningGoneError(handler, stream, found.truncatedBefore)
+}
+
+/**
+ * Nobody knows what was in events that are gone: whatever is made of all events of the store would be wrong in silence.
+ *
+ * @throws HistoryIncompleteError `HISTORY_INCOMPLETE`
+ */
+async function refuseIfIncomplete(events: EventStore, what: string, gone: GoneEvents | undefined): Promise<void> {
+  if (gone === 'pass-over') return
+  if (gone !== undefined && gone !== 'refuse') {
+    const problem = `is ${JSON.stringify(gone)}, not refuse or pass-over`
+    throw new OptionsInvalidError('history', [{ option: 'gone', problem }])
+  }
+  let after: string | undefined
+  for (;;) {
+    const page = await events.listStreams({ limit: streamPageSize, ...(after !== undefined && { after }) })
+    const found = page.find(
+      ({ truncatedBefore, deletedAt, tombstoned }) => truncatedBefore > 1 || deletedAt > 0 || tombstoned,
+    )
+    if (found !== undefined) throw new HistoryIncompleteError(what, found.stream)
+    after = page.at(-1)?.stream
+    if (page.length < streamPageSize) return
+  }
 }
 
 async function viewAt(events: EventStore, view: View, key: string, at: StorePoint | undefined): Promise<unknown> {
@@ -190,16 +249,29 @@ function causeTypeOf(message: Message): string | undefined {
 /** Whether an event belongs to the past of a point. */
 function pointTest(at: StreamPoint | undefined): (event: StoredEvent) => boolean {
   if (at === undefined) return () => true
-  if ('version' in at) return ({ version }) => version <= at.version
-  if ('position' in at) return ({ position }) => position <= at.position
+  if ('version' in at) {
+    const last = wholeNumber('version', at.version)
+    return ({ version }) => version <= last
+  }
+  if ('position' in at) {
+    const last = wholeNumber('position', at.position)
+    return ({ position }) => position <= last
+  }
   const timeMs = timeOf(at.time)
   return ({ timestampMs }) => timestampMs <= timeMs
+}
+
+function wholeNumber(option: string, value: number): number {
+  if (Number.isSafeInteger(value) && value >= 0) return value
+  throw new OptionsInvalidError('a point in history', [
+    { option, problem: `is ${String(value)}, not a whole number from 0` },
+  ])
 }
 
 /** The last position that belongs to the past of a point. Times never fall as positions rise. */
 async function lastPositionOf(events: EventStore, at: StorePoint | undefined): Promise<number> {
   if (at === undefined) return Number.POSITIVE_INFINITY
-  if ('position' in at) return at.position
+  if ('position' in at) return wholeNumber('position', at.position)
   for await (const event of events.readAll({ direction: 'backward', fromTimeMs: timeOf(at.time), limit: 1 })) {
     return event.position
   }
@@ -209,6 +281,6 @@ async function lastPositionOf(events: EventStore, at: StorePoint | undefined): P
 function timeOf(time: string | number): number {
   const timeMs = typeof time === 'string' ? parseIsoTime(time) : time
   if (timeMs !== undefined && Number.isFinite(timeMs)) return timeMs
-  const problem = `is ${JSON.stringify(time)}, not RFC 3339 such as ${isoTime(0)}, nor milliseconds since 1970`
+  const problem = `is ${JSON.stringify(time)}, not RFC 3339 such as "${isoTime(0)}", nor a number of milliseconds since 1970`
   throw new OptionsInvalidError('a point in history', [{ option: 'time', problem }])
 }

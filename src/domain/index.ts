@@ -26,6 +26,7 @@ export {
   BooksUnbalancedError,
   CommandConflictError,
   DecisionInvalidError,
+  HistoryIncompleteError,
   InlineViewForgetsError,
   StreamBeginningGoneError,
   StreamEventUnknownError,
@@ -40,6 +41,7 @@ export {
 } from './errors.ts'
 export { Gates } from './gates.ts'
 export {
+  type GoneEvents,
   type History,
   history,
   type Reason,

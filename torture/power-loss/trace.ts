@@ -58,7 +58,7 @@ function parseCall(name: string, args: string): DiskCall | undefined {
       return { kind: 'close', descriptor: Number.parseInt(args, 10) }
     case 'write':
     case 'pwrite64': {
-      const [, descriptor, data = '', count, offset] = match(/^(\d+), "([^"]*)", (\d+)(?:, (\d+))?/, args)
+      const [, descriptor, data = '', count, offset] = match(/^(\d+), "([^"]*)"(?:\.\.\.)?, (\d+)(?:, (\d+))?/, args)
       const bytes = bytesOf(data)
       if (bytes.length !== Number(count)) throw new InvariantError('the log of system calls has all data')
       return {

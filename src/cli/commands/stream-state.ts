@@ -6,6 +6,7 @@ import { loadApp } from '../dev/app-module.ts'
 import { withEngine } from '../engine-file.ts'
 import { NotFoundError, UsageError } from '../errors.ts'
 import { wholeNumber } from '../option-values.ts'
+import { pointInTime } from '../positions.ts'
 import type { Invocation, Session } from '../session.ts'
 import { shown, shownTime } from '../text.ts'
 
@@ -13,7 +14,7 @@ interface StateOptions {
   readonly decider?: string
   readonly atVersion?: number
   readonly atPosition?: number
-  readonly atTime?: string
+  readonly atTime?: number
   readonly since?: number
   readonly why?: boolean
 }
@@ -31,7 +32,7 @@ export function streamStateCommand(streams: Command, session: Session): void {
     .option('--decider <name>', '<service>.<decider>, if the app has several')
     .option('--at-version <number>', 'as it was at this version', wholeNumber(0))
     .option('--at-position <number>', 'as it was at this position of the event store', wholeNumber(0))
-    .option('--at-time <time>', 'as it was at this time (RFC 3339)')
+    .option('--at-time <time>', 'as it was at this time: 2026-01-31, RFC 3339 or milliseconds since 1970', pointInTime)
     .option('--since <version>', 'show what changed since this version too', wholeNumber(0))
     .option('--why', 'show the events and what they go back to, too')
     .action(session.action(showState))

@@ -1,0 +1,85 @@
+// Kafka, by @platformatic/kafka, which Millrace uses as well. node kafka.mjs <broker> <flush.messages or "">
+import { Admin, Consumer, Producer, stringDeserializers, stringSerializers } from '@platformatic/kafka'
+import { Awaited, answerTasks, Countdown, fill, orderOf, rateOf, repeated } from './tasks.mjs'
+
+const [broker, flushMessages] = process.argv.slice(2)
+const base = { clientId: 'bench', bootstrapBrokers: [broker], retries: 10 }
+const admin = new Admin(base)
+const producer = new Producer({ ...base, serializers: stringSerializers, idempotent: true, acks: -1 })
+let topics = 0
+
+async function freshTopic() {
+  const topic = `orders-${process.pid}-${topics++}`
+  const configs = flushMessages ? [{ name: 'flush.messages', value: flushMessages }] : []
+  await admin.createTopics({ topics: [topic], partitions: 4, replicas: 1, configs })
+  return topic
+}
+
+const recordOf = (topic, n) => ({ topic, key: `customer-${n % 1000}`, value: JSON.stringify(orderOf(n)) })
+const send = (messages) => producer.send({ messages, acks: -1 })
+
+/** What waits while a batch is on its way is the next one, as producers of Kafka do it. */
+function batching(topic) {
+  let waiting = []
+  let isSending = false
+  const flush = async () => {
+    if (isSending) return
+    isSending = true
+    while (waiting.length > 0) {
+      const batch = waiting
+      waiting = []
+      try {
+        await send(batch.map(({ n }) => recordOf(topic, n)))
+        for (const { resolve } of batch) resolve()
+      } catch (error) {
+        for (const { reject } of batch) reject(error)
+      }
+    }
+    isSending = false
+  }
+  return (n) =>
+    new Promise((resolve, reject) => {
+      waiting.push({ n, resolve, reject })
+      queueMicrotask(() => void flush())
+    })
+}
+
+async function consume(topic, handle) {
+  const consumer = new Consumer({ ...base, groupId: `g-${topic}`, deserializers: stringDeserializers, autocommit: 100 })
+  const stream = await consumer.consume({ topics: [topic], mode: 'earliest', maxWaitTime: 10, autocommit: 100 })
+  stream.on('data', ({ value }) => handle(JSON.parse(value)))
+  return () => consumer.close(true)
+}
+
+answerTasks(
+  {
+    async publish(settings) {
+      return await repeated(settings, batching(await freshTopic()))
+    },
+    async handled(settings) {
+      const topic = await freshTopic()
+      const publish = batching(topic)
+      const awaited = new Awaited()
+      const stop = await consume(topic, ({ orderId }) => awaited.tell(orderId))
+      const figures = await repeated(settings, (n) => awaited.handled(orderOf(n).orderId, () => publish(n)))
+      await stop()
+      return figures
+    },
+    async consume({ count }) {
+      const topic = await freshTopic()
+      await fill(count, batching(topic))
+      const left = new Countdown(count)
+      let stop
+      const figures = await rateOf(count, async () => {
+        stop = await consume(topic, () => left.count())
+        await left.done
+      })
+      await stop()
+      return figures
+    },
+  },
+  async () => {
+    await producer.close(true)
+    await admin.close()
+  },
+)

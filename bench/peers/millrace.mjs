@@ -1,0 +1,113 @@
+// Millrace, with its engine in a file or on PostgreSQL. node millrace.mjs <embedded|postgres> <file or database URL>
+import { z } from 'zod'
+import { embedded } from '../../src/embedded/index.ts'
+import { app, event, on, service, view } from '../../src/index.ts'
+import { postgres } from '../../src/postgres/index.ts'
+import { Awaited, answerTasks, Countdown, fill, orderOf, rateOf, repeated } from './tasks.mjs'
+
+const [kind, place] = process.argv.slice(2)
+const source = kind === 'postgres' ? postgres({ connection: place, schema: 'bench' }) : embedded({ path: place })
+const engine = await source.open()
+
+const data = z.object({
+  orderId: z.string(),
+  customerId: z.string(),
+  total: z.string(),
+  currency: z.string(),
+  lines: z.array(z.object({ article: z.string(), quantity: z.number(), price: z.string() })),
+  placed: z.string(),
+})
+const partitions = 4
+const key = ({ customerId }) => customerId
+let rounds = 0
+const fresh = (name) => `${name}-${process.pid}-${rounds++}`
+
+async function freshEvent(name) {
+  const topic = fresh(name)
+  await engine.topics.create(topic, { partitions })
+  return event('OrderPlaced', { topic, data, key })
+}
+
+const publish = (made, n) => engine.commit({ publish: [{ topic: made.topic, messages: [made(orderOf(n))] }] })
+
+/** Starts an app with one handler, which begins with the first event that there is. */
+function handling(made, handle) {
+  const orders = service('orders', [on(made, { name: 'see' }, ({ data: order }) => handle(order))])
+  return app(fresh('bench'), { services: [orders] }).start({ engine })
+}
+
+answerTasks(
+  {
+    async publish(settings) {
+      const made = await freshEvent('published')
+      return await repeated(settings, (n) => publish(made, n))
+    },
+    async handled(settings) {
+      const made = await freshEvent('handled')
+      const awaited = new Awaited()
+      const running = await handling(made, ({ orderId }) => awaited.tell(orderId))
+      const figures = await repeated(settings, (n) => awaited.handled(orderOf(n).orderId, () => publish(made, n)))
+      await running.stop()
+      return figures
+    },
+    async consume({ count }) {
+      const made = await freshEvent('consumed')
+      await fill(count, (n) => publish(made, n))
+      const left = new Countdown(count)
+      let running
+      const figures = await rateOf(count, async () => {
+        running = await handling(made, () => left.count())
+        await left.done
+        await running.idle()
+      })
+      await running.stop()
+      return figures
+    },
+    async append(settings) {
+      const made = event('OrderPlaced', { topic: 'none', data, key })
+      const round = fresh('order')
+      const versions = new Map()
+      return await repeated(settings, async (n, worker) => {
+        const stream = `${round}-${worker}`
+        const expected = versions.get(stream) ?? 'none'
+        const append = [{ stream, expected, events: [{ message: made(orderOf(n)) }] }]
+        const outcome = await engine.commit({ append })
+        if (!outcome.ok) throw new Error(`An append was refused: ${JSON.stringify(outcome.conflict)}`)
+        versions.set(stream, outcome.appended[0].lastVersion)
+      })
+    },
+    async read({ count, times }) {
+      const made = event('OrderPlaced', { topic: 'none', data, key })
+      const stream = fresh('long')
+      for (let n = 0; n < count; n += 100) {
+        const events = Array.from({ length: 100 }, (_, i) => ({ message: made(orderOf(n + i)) }))
+        await engine.commit({ append: [{ stream, expected: 'any', events }] })
+      }
+      return await rateOf(count * times, async () => {
+        for (let time = 0; time < times; time++) {
+          let found = 0
+          for await (const { message } of engine.events.readStream(stream)) if (message.data.orderId) found++
+          if (found !== count) throw new Error(`Millrace read ${found} of ${count} events.`)
+        }
+      })
+    },
+    async project({ count }) {
+      const made = await freshEvent('projected')
+      await fill(count, (n) => publish(made, n))
+      const counts = view('counts', {
+        events: [made],
+        key: (message) => message.data.customerId,
+        initial: { count: 0 },
+        on: { OrderPlaced: (state) => ({ count: state.count + 1 }) },
+      })
+      let running
+      const figures = await rateOf(count, async () => {
+        running = await app(fresh('bench'), { views: [counts] }).start({ engine })
+        await running.idle()
+      })
+      await running.stop()
+      return figures
+    },
+  },
+  () => engine.close(),
+)

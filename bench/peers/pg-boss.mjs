@@ -1,0 +1,52 @@
+// pg-boss, on PostgreSQL. node pg-boss.mjs <database URL>
+import { PgBoss } from 'pg-boss'
+import { Awaited, answerTasks, Countdown, orderOf, rateOf, repeated } from './tasks.mjs'
+
+const boss = new PgBoss({ connectionString: process.argv[2], max: 20, schedule: false, supervise: false })
+boss.on('error', (error) => process.stderr.write(`pg-boss: ${error.message}\n`))
+await boss.start()
+let queues = 0
+
+async function freshQueue() {
+  const name = `orders-${process.pid}-${queues++}`
+  await boss.createQueue(name)
+  const consume = (handle) =>
+    // It looks as often as it lets anybody ask for.
+    boss.work(name, { batchSize: 500, pollingIntervalSeconds: 0.5 }, async (jobs) => {
+      for (const { data } of jobs) handle(data)
+    })
+  return { name, publish: (n) => boss.send(name, orderOf(n)), consume }
+}
+
+answerTasks(
+  {
+    async publish(settings) {
+      const { publish } = await freshQueue()
+      return await repeated(settings, publish)
+    },
+    async handled(settings) {
+      const { name, publish, consume } = await freshQueue()
+      const awaited = new Awaited()
+      await consume(({ orderId }) => awaited.tell(orderId))
+      const figures = await repeated(settings, (n) => awaited.handled(orderOf(n).orderId, () => publish(n)))
+      await boss.offWork(name)
+      return figures
+    },
+    async consume({ count }) {
+      const { name, consume } = await freshQueue()
+      const size = 1000
+      for (let from = 0; from < count; from += size) {
+        const jobs = Array.from({ length: Math.min(size, count - from) }, (_, n) => ({ data: orderOf(from + n) }))
+        await boss.insert(name, jobs)
+      }
+      const left = new Countdown(count)
+      const figures = await rateOf(count, async () => {
+        await consume(() => left.count())
+        await left.done
+      })
+      await boss.offWork(name)
+      return figures
+    },
+  },
+  () => boss.stop({ graceful: false }),
+)

@@ -1,0 +1,120 @@
+import { readFileSync } from 'node:fs'
+
+/** An event of about 250 bytes of JSON. */
+export function orderOf(n) {
+  return {
+    orderId: `order-${String(n).padStart(10, '0')}`,
+    customerId: `customer-${n % 1000}`,
+    total: '129.95',
+    currency: 'EUR',
+    lines: [
+      { article: 'A-1000432', quantity: 2, price: '49.95' },
+      { article: 'A-1000777', quantity: 1, price: '30.05' },
+    ],
+    placed: '2026-01-15T10:00:00.000Z',
+  }
+}
+
+/** Does something for so long, so many times at once. Answers the rate, and how long each took. */
+export async function repeated({ inFlight, seconds }, one) {
+  const latenciesMs = []
+  let next = 0
+  const startMs = performance.now()
+  const endMs = startMs + seconds * 1000
+  const work = async (worker) => {
+    while (performance.now() < endMs) {
+      const beginMs = performance.now()
+      await one(next++, worker)
+      latenciesMs.push(performance.now() - beginMs)
+    }
+  }
+  await Promise.all(Array.from({ length: inFlight }, (_, worker) => work(worker)))
+  const rate = (next * 1000) / (performance.now() - startMs)
+  latenciesMs.sort((a, b) => a - b)
+  const at = (share) => latenciesMs[Math.min(next - 1, Math.floor(next * share))]
+  return { rate, p50Ms: at(0.5), p99Ms: at(0.99) }
+}
+
+/** Does something so often, many times at once. */
+export async function fill(count, one) {
+  let next = 0
+  const work = async () => {
+    while (next < count) await one(next++)
+  }
+  await Promise.all(Array.from({ length: 512 }, work))
+}
+
+/** Messages that somebody waits for until they are handled. */
+export class Awaited {
+  #waiting = new Map()
+
+  /** Publishes by `publish`, and resolves when it has been handled as well. */
+  async handled(id, publish) {
+    const handled = new Promise((resolve) => this.#waiting.set(id, resolve))
+    await publish()
+    await handled
+  }
+
+  tell(id) {
+    this.#waiting.get(id)?.()
+    this.#waiting.delete(id)
+  }
+}
+
+/** Resolves when so many were counted. */
+export class Countdown {
+  #left
+  #done = Promise.withResolvers()
+
+  constructor(count) {
+    this.#left = count
+  }
+
+  get done() {
+    return this.#done.promise
+  }
+
+  count() {
+    this.#left--
+    if (this.#left === 0) this.#done.resolve()
+  }
+}
+
+/** The rate of something that does `count` things. */
+export async function rateOf(count, work) {
+  const startMs = performance.now()
+  await work()
+  return { rate: (count * 1000) / (performance.now() - startMs) }
+}
+
+/**
+ * Answers the benchmark, over the channel to its parent, one question at a time: `{ task, ...}` with what the task of that name
+ * answers. Each program knows `memory` by itself: of this process, in bytes.
+ *
+ * @param {Record<string, (settings: any) => unknown>} tasks
+ * @param {() => unknown} close
+ */
+export function answerTasks(tasks, close = () => undefined) {
+  const all = { memory: () => ({ bytes: residentBytes('self') }), ...tasks }
+  const answer = async (question) => {
+    if (question === 'end') {
+      await close()
+      process.exit(0)
+    }
+    const { task, ...settings } = question
+    process.send(await all[task](settings))
+  }
+  process.on('message', (question) => {
+    answer(question).catch((error) => {
+      process.stderr.write(`${error.stack}\n`)
+      process.exit(1)
+    })
+  })
+  // Whoever asks is gone.
+  process.on('disconnect', () => process.exit(1))
+  process.send('ready')
+}
+
+function residentBytes(pid) {
+  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * 1024
+}
