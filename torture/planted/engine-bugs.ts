@@ -234,4 +234,49 @@ export const engineBugs: readonly PlantedBug[] = [
       },
     ],
   },
+  {
+    name: 'the engine goes on after a sync that failed',
+    net: 'faults',
+    edits: [
+      {
+        file: 'src/embedded/store-client.ts',
+        from: 'isFinal: (error) => error instanceof EngineFailedError,',
+        to: 'isFinal: () => false,',
+      },
+    ],
+  },
+  {
+    name: 'what was rolled back is still remembered',
+    net: 'faults',
+    edits: [
+      {
+        file: store,
+        from: '      this.#topics.forget()\n      this.#events.forget()\n      this.#state.forget()\n      this.#progress.forget()\n      throw',
+        to: '      throw',
+      },
+    ],
+  },
+  {
+    name: 'checksums are not looked at',
+    net: 'flips',
+    edits: [
+      {
+        file: 'src/embedded/batch-reader.ts',
+        from: "if (bytes instanceof Uint8Array && crc32(bytes) === row['checksum']) return bytes",
+        to: 'if (bytes instanceof Uint8Array) return bytes',
+      },
+    ],
+  },
+  {
+    name: 'nobody waits for room',
+    net: 'limits',
+    edits: [
+      {
+        file: 'src/committing/commit-queue.ts',
+        from: 'const entersAtOnce = this.#line.isEmpty && this.#budget.tryAcquire(admissionBytes)',
+        to: `const entersAtOnce = true
+      this.#budget.overdraw(admissionBytes)`,
+      },
+    ],
+  },
 ]

@@ -6,9 +6,9 @@ import type { Net, PlantedBug } from './planted-bug.ts'
 const cases: Readonly<Record<Exclude<Net, 'conformance'>, number>> = {
   'power-loss': 60,
   kills: 16,
-  faults: 40,
-  flips: 60,
-  limits: 4,
+  faults: 100,
+  flips: 150,
+  limits: 6,
 }
 const netMsMax = 240_000
 
