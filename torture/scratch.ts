@@ -1,6 +1,7 @@
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { atExit } from './at-exit.ts'
 
 const memoryDisk = '/dev/shm'
 const evidenceFolder = join(import.meta.dirname, '..', '.cache', 'torture')
@@ -15,9 +16,11 @@ export class Scratch implements Disposable {
   readonly root: string
   #folderCount = 0
   #evidenceCount = 0
+  readonly #forget: () => void
 
   constructor() {
     this.root = mkdtempSync(join(existsSync(memoryDisk) ? memoryDisk : tmpdir(), 'millrace-torture-'))
+    this.#forget = atExit(() => this.#remove())
   }
 
   /** A new, empty folder. */
@@ -37,6 +40,11 @@ export class Scratch implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.#forget()
+    this.#remove()
+  }
+
+  #remove(): void {
     rmSync(this.root, { recursive: true, force: true })
   }
 }

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { atExit } from './at-exit.ts'
 
 /** Why system calls cannot be watched here; undefined: they can. */
 export function straceProblem(): string | undefined {
@@ -40,7 +41,8 @@ export class TracedProcess implements AsyncDisposable {
     if (inject !== undefined) options.push('-e', `inject=${inject}`)
     options.push(...paths.flatMap((path) => ['-P', path]))
     this.#strace = spawn('strace', [...options, process.execPath, ...args], { stdio: ['pipe', 'pipe', 'pipe'] })
-    this.exited = once(this.#strace, 'exit')
+    const forget = atExit(() => this.#killAll())
+    this.exited = once(this.#strace, 'exit').finally(forget)
     this.#strace.stdout?.setEncoding('utf8').on('data', (text: string) => {
       this.output += text
     })
@@ -61,6 +63,23 @@ export class TracedProcess implements AsyncDisposable {
 
   /** Kills what is traced, not the tracer: that one still writes down what it saw. */
   async kill(): Promise<void> {
+    this.#killTraced()
+    await this.exited
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.isRunning) return
+    this.#killAll()
+    await this.exited
+  }
+
+  /** First what is traced: without its tracer it would run on. */
+  #killAll(): void {
+    this.#killTraced()
+    this.#strace.kill('SIGKILL')
+  }
+
+  #killTraced(): void {
     for (const child of this.#children()) {
       try {
         process.kill(child, 'SIGKILL')
@@ -68,14 +87,6 @@ export class TracedProcess implements AsyncDisposable {
         // It has ended meanwhile.
       }
     }
-    await this.exited
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.isRunning) return
-    // Without its tracer a process ends as well.
-    if (this.#children().length === 0) this.#strace.kill('SIGKILL')
-    await this.kill()
   }
 
   #children(): number[] {

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { atExit } from '../at-exit.ts'
 import { Audits } from '../audits.ts'
 import { type Bench, type Failure, goesOn, type Kind, type KindResult } from '../kind.ts'
 import { runToEnd } from '../run-to-end.ts'
@@ -40,7 +41,14 @@ async function run({ random, budget, scratch }: Bench): Promise<KindResult> {
   await using audits = new Audits(1)
   const disk = scratch.folder('disk')
   mount(disk)
-  using _ = { [Symbol.dispose]: () => void spawnSync('umount', [disk]) }
+  const unmount = (): void => void spawnSync('umount', [disk])
+  const forget = atExit(unmount)
+  using _ = {
+    [Symbol.dispose]: () => {
+      forget()
+      unmount()
+    },
+  }
   const seed = scratch.folder('seed')
   await runToEnd([load, join(seed, 'data', 'full.db'), join(seed, 'journal.jsonl'), '0', String(rounds)])
   const failures: Failure[] = []

@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as pause } from 'node:timers/promises'
 import { InvariantError, type SeededRandom } from '../../src/kernel/index.ts'
+import { atExit } from '../at-exit.ts'
 
 /** One in so many is killed while it starts: opening a file and recovering it are moments too. */
 const startingEvery = 5
@@ -26,7 +27,8 @@ export async function runAndKill(program: string, args: readonly string[], rando
     complaint += text
   })
   // Not `exit`: what it said last may still be on its way then.
-  const closed = once(child, 'close') as Promise<[code: number | null, signal: string | null]>
+  const forget = atExit(() => void child.kill('SIGKILL'))
+  const closed = once(child, 'close').finally(forget) as Promise<[code: number | null, signal: string | null]>
   if (!isStarting) await Promise.race([once(child.stdout, 'data'), closed])
   await pause(waitMs)
   child.kill('SIGKILL')

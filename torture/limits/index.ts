@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { SeededRandom } from '../../src/kernel/index.ts'
+import { atExit } from '../at-exit.ts'
 import { Audits } from '../audits.ts'
 import { type Bench, type Failure, goesOn, type Kind, type KindResult } from '../kind.ts'
 import { type RunEnd, runToEnd } from '../run-to-end.ts'
@@ -76,7 +77,7 @@ async function runAndKill({ folder, audits }: Trial, program: string, stopMs: nu
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     complaint += text
   })
-  const exited = once(child, 'exit')
+  const exited = once(child, 'exit').finally(atExit(() => void child.kill('SIGKILL')))
   await Promise.race([once(child.stdout, 'data'), exited])
   await pause(500)
   if (stopMs > 0) {

@@ -25,7 +25,7 @@ interface Ended {
 
 function run(root: string, args: readonly string[]): Promise<Ended> {
   const env = { ...process.env, CI: '' }
-  const options = { cwd: root, env, timeout: netMsMax, killSignal: 'SIGKILL', maxBuffer: 64 * 1024 * 1024 } as const
+  const options = { cwd: root, env, timeout: netMsMax, maxBuffer: 64 * 1024 * 1024 } as const
   return new Promise((resolve) => {
     execFile(process.execPath, args as string[], options, (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1
