@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { InvariantError } from '../../src/kernel/index.ts'
 import { TracedProcess } from '../traced-process.ts'
+import { lateAcknowledgement } from './late-acknowledgement.ts'
 
 /** Whatever fails, the engine must not keep anybody waiting for ever. */
 const endMsMax = 60_000
@@ -74,28 +75,6 @@ function problemOf({ output, complaint }: TracedProcess, lines: readonly string[
   if (strange !== null) return `an error without a name: ${strange[1]}`
   if (!output.trimEnd().endsWith('ended')) return `it died: ${complaint.slice(0, 1000)}`
   return lateAcknowledgement(lines)
-}
-
-/**
- * After a sync of the log failed nobody knows what the disk holds, so what is tried from then on must not be acknowledged. (A
- * failed sync of the database itself spoils a checkpoint only: the log still holds everything.)
- */
-function lateAcknowledgement(lines: readonly string[]): string | null {
-  let log: string | undefined
-  let isFailed = false
-  const late = new Set<string>()
-  for (const line of lines) {
-    const opened = /openat\(AT_FDCWD, "[^"]*-wal", .* = (\d+)$/.exec(line)
-    if (opened !== null) log = opened[1]
-    const synced = /f(?:data)?sync\((\d+)\) += -1 .*\(INJECTED\)/.exec(line)
-    if (synced !== null && synced[1] === log) isFailed = true
-    const note = /write\(\d+, "\{\\"kind\\":\\"(attempt|ack)\\",\\"id\\":\\"([^\\]+)\\"/.exec(line)
-    if (note === null || !isFailed) continue
-    const [, kind, id = ''] = note
-    if (kind === 'attempt') late.add(id)
-    else if (late.has(id)) return `${id} was tried after a sync failed, and acknowledged`
-  }
-  return null
 }
 
 function countCalls(lines: readonly string[]): ReadonlyMap<string, number> {

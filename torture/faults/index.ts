@@ -1,5 +1,6 @@
 import { cpSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import type { SeededRandom } from '../../src/kernel/index.ts'
 import { Audits } from '../audits.ts'
 import { type Bench, type Failure, goesOn, type Kind, type KindResult } from '../kind.ts'
 import { straceProblem } from '../traced-process.ts'
@@ -49,9 +50,7 @@ async function run({ random, budget, scratch }: Bench): Promise<KindResult> {
   const next = scratch.folder('next')
   cpSync(seed, next, { recursive: true })
   const second = await runWithFault(pathIn(next), journalIn(next), logIn(next), 1, roundsWith)
-  const cases = [...casesOf(first.callCounts, true), ...casesOf(second.callCounts, false)]
-    .map((one) => ({ ...one, draw: random.nextFloat() }))
-    .sort((a, b) => a.draw - b.draw)
+  const cases = inTurn([...casesOf(first.callCounts, true), ...casesOf(second.callCounts, false)], random)
   const failures: Failure[] = []
   for (const clean of [first, second]) {
     if (clean.problem !== null) failures.push({ name: 'a run without faults', problem: clean.problem, evidence: null })
@@ -96,4 +95,14 @@ function casesOf(counts: ReadonlyMap<string, number>, isNew: boolean): Case[] {
     }
   }
   return cases
+}
+
+/** In an order drawn at random, with all calls by turns: those that are made seldom, as syncs, are none the less important. */
+function inTurn(cases: readonly Case[], random: SeededRandom): Case[] {
+  const drawn = cases.map((one) => ({ one, draw: random.nextFloat() })).sort((a, b) => a.draw - b.draw)
+  const byCall = [...Map.groupBy(drawn, ({ one }) => one.inject.split(':', 1)[0]).values()]
+  const rounds = Math.max(0, ...byCall.map(({ length }) => length))
+  return Array.from({ length: rounds }, (_, round) =>
+    byCall.flatMap((ofCall) => ofCall.slice(round, round + 1).map(({ one }) => one)),
+  ).flat()
 }

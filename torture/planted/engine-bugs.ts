@@ -153,7 +153,8 @@ export const engineBugs: readonly PlantedBug[] = [
   },
   {
     name: 'what is refused leaves its records',
-    net: 'kills',
+    net: 'conformance',
+    area: 'atomicity',
     edits: [
       { file: store, from: `\n${writesBatches}`, to: '\n' },
       { file: store, from: `    ${noRecheck}\n`, to: `${writesBatches}    ${noRecheck}\n` },
@@ -162,7 +163,7 @@ export const engineBugs: readonly PlantedBug[] = [
   {
     name: 'offsets of records that were truncated are given again',
     net: 'conformance',
-    area: 'retention',
+    area: 'reading',
     edits: [
       {
         file: store,
@@ -178,7 +179,8 @@ export const engineBugs: readonly PlantedBug[] = [
   },
   {
     name: 'a timer that was fired already fires again',
-    net: 'kills',
+    net: 'conformance',
+    area: 'timers',
     edits: [
       {
         file: 'src/embedded/store/timer-writer.ts',
@@ -213,7 +215,8 @@ export const engineBugs: readonly PlantedBug[] = [
   },
   {
     name: 'compaction keeps the first record of a key',
-    net: 'kills',
+    net: 'conformance',
+    area: 'compaction',
     edits: [
       {
         file: 'src/record/key-compaction.ts',
@@ -225,7 +228,7 @@ export const engineBugs: readonly PlantedBug[] = [
   {
     name: 'truncated records are still served from memory',
     net: 'conformance',
-    area: 'retention',
+    area: 'reading',
     edits: [
       {
         file: 'src/embedded/topic-log.ts',
