@@ -27,7 +27,9 @@ interface Result {
 teachUsingDeclarations()
 
 async function check(baseDir: string): Promise<Result> {
-  const folders = ['src', 'examples', 'bench', 'simulation'].filter((name) => existsSync(join(baseDir, name)))
+  const folders = ['src', 'examples', 'bench', 'simulation', 'torture'].filter((name) =>
+    existsSync(join(baseDir, name)),
+  )
   const { output } = await cruise(folders, {
     baseDir,
     parser: 'swc',

@@ -20,6 +20,7 @@ export class BatchReader {
   readonly #after: StatementSync
   readonly #timeAt: StatementSync
   readonly #size: StatementSync
+  readonly #wholeFrom: StatementSync
 
   constructor(db: DatabaseSync, path: string) {
     this.#path = path
@@ -30,6 +31,7 @@ export class BatchReader {
       WHERE partition_id = ? AND base_offset > ? ORDER BY base_offset LIMIT 1`)
     this.#timeAt = db.prepare(`SELECT base_offset, last_offset, time_max_ms FROM batch
       WHERE partition_id = ? AND base_offset >= ? ORDER BY base_offset`)
+    this.#wholeFrom = db.prepare('SELECT max(start_offset, gaps_to) AS n FROM partition WHERE id = ?')
     this.#size = db.prepare('SELECT coalesce(sum(byte_count), 0) AS n FROM batch WHERE partition_id = ?')
   }
 
@@ -53,13 +55,35 @@ export class BatchReader {
       const blob = this.#intact(partitionId, row)
       const baseOffset = Number(row['base_offset'])
       if (baseOffset >= end) break
+      this.#refuseDisorder(partitionId, row, nextOffset, nextOffset > offset)
       this.#decode(partitionId, baseOffset, blob, offset, records)
       nextOffset = Number(row['last_offset']) + 1
       bytes += blob.byteLength
       if (bytes >= bytesMax) break
       row = this.#after.get(partitionId, baseOffset)
     }
+    if (row === undefined && nextOffset < end) this.#refuseHole(partitionId, nextOffset, end)
     return { records, nextOffset }
+  }
+
+  /** Offsets of batches rise and leave nothing out: where they do not, the index or the table was damaged. */
+  #refuseDisorder(partitionId: number, row: Record<string, unknown>, expected: number, isNext: boolean): void {
+    const [base, last] = [Number(row['base_offset']), Number(row['last_offset'])]
+    if (!(last >= expected) || (isNext && base < expected)) {
+      throw new FileDamagedError(
+        this.#path,
+        `the record batch at offset ${base} of partition id ${partitionId} (order)`,
+      )
+    }
+    if (base > expected) this.#refuseHole(partitionId, expected, base)
+  }
+
+  /** Retention takes records from the beginning and compaction leaves gaps, as far as is noted; other gaps are damage. */
+  #refuseHole(partitionId: number, from: number, to: number): void {
+    const wholeFrom = Number(this.#wholeFrom.get(partitionId)?.['n'] ?? to)
+    if (Math.max(from, wholeFrom) >= to) return
+    const place = `the records at offsets ${from} to ${to - 1} of partition id ${partitionId}, which are missing`
+    throw new FileDamagedError(this.#path, place)
   }
 
   /** Time of the first record at or after `offset`, in milliseconds since the epoch; undefined: there is none. */
@@ -97,7 +121,7 @@ export class BatchReader {
 
   /** Bytes of all batches of a partition. */
   bytesOf(partitionId: number): number {
-    return Number(this.#size.get(partitionId)?.['n'])
+    return reading(this.#path, () => Number(this.#size.get(partitionId)?.['n']))
   }
 
   #baseOf(partitionId: number, offset: number): number {
@@ -107,8 +131,8 @@ export class BatchReader {
 
   /** The bytes of a batch, if they are what was written. Our own checksum is native code; the one in the batch is not. */
   #intact(partitionId: number, row: Record<string, unknown>): Uint8Array {
-    const bytes = row['bytes'] as Uint8Array
-    if (crc32(bytes) === row['checksum']) return bytes
+    const { bytes } = row
+    if (bytes instanceof Uint8Array && crc32(bytes) === row['checksum']) return bytes
     const place = `the record batch at offset ${Number(row['base_offset'])} of partition id ${partitionId} (checksum)`
     throw new FileDamagedError(this.#path, place)
   }

@@ -78,7 +78,7 @@ export class EmbeddedEngine implements Engine {
     this.#core = new EngineCore({ path: options.path, clock: environment.clock, reader, catalog, queue, client })
     const batches = new BatchReader(reader, options.path)
     this.topics = new TopicLog(this.#core, batches, recent, (topic) => this.groups.rebalance(topic))
-    this.groups = new EmbeddedGroups(this.#core, this.topics, batches, new ProgressTable(reader))
+    this.groups = new EmbeddedGroups(this.#core, this.topics, batches, new ProgressTable(reader, options.path))
     this.events = new EventLog(this.#core)
     this.state = new StateReader(this.#core)
     this.timers = new TimerReader(this.#core)

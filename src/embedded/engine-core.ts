@@ -2,6 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { type CommitQueue, ReadPace } from '../committing/index.ts'
 import { type Clock, ClosedError } from '../kernel/index.ts'
 import type { Catalog } from './catalog.ts'
+import { reading } from './connection.ts'
 import { ReadOnlyError } from './errors.ts'
 import type { StoreAnswers, StoreRequest } from './store/protocol.ts'
 import type { StoreClient } from './store-client.ts'
@@ -75,11 +76,11 @@ export class EngineCore {
   refresh(): boolean {
     this.refuseIfDone()
     if (!this.isReadOnly) return false
-    const version = Number(this.reader.prepare('PRAGMA data_version').get()?.['data_version'])
+    const version = reading(this.path, () => Number(this.reader.prepare('PRAGMA data_version').get()?.['data_version']))
     if (version === this.#dataVersion) return false
     this.#dataVersion = version
     this.#changeCount++
-    this.catalog.refresh(this.reader)
+    reading(this.path, () => this.catalog.refresh(this.reader))
     return true
   }
 
@@ -91,7 +92,7 @@ export class EngineCore {
   /** Runs reads that must see one moment; they must not wait for anything in between. */
   atOneMoment<T>(work: () => T): T {
     if (this.reader.isTransaction) return work()
-    this.reader.exec('BEGIN')
+    reading(this.path, () => this.reader.exec('BEGIN'))
     try {
       return work()
     } finally {

@@ -15,6 +15,7 @@ import {
 } from '../engine/index.ts'
 import { reading } from './connection.ts'
 import type { EngineCore } from './engine-core.ts'
+import { refuseDisorder } from './event-order.ts'
 import { matchesQuery, querySql } from './event-query.ts'
 import { decodeEventRow, type EventRow } from './event-row.ts'
 
@@ -58,7 +59,7 @@ export class EventLog implements EventStore {
     let next = options.fromVersion ?? (isForward ? 1 : Number.MAX_SAFE_INTEGER)
     checkInteger('fromVersion', next, 0)
     if (options.fromTimeMs !== undefined) {
-      const find = this.#db.prepare(`SELECT version AS place, time_ms FROM event
+      const find = this.#prepare(`SELECT version AS place, time_ms FROM event
         WHERE ${inStream} AND version >= ?1 ORDER BY version LIMIT 1`)
       next = this.#placeAtTime(isForward, next, options.fromTimeMs, (from) => find.get(from, stream))
     }
@@ -73,6 +74,15 @@ export class EventLog implements EventStore {
       const page = isForward ? this.#forward : this.#backward
       const rows = reading(this.#core.path, () => page.all(next, stream, count)) as unknown as EventRow[]
       if (isForward && next !== first && rows[0]?.version !== next) await this.#refuseHole(stream, next)
+      const place = `stream ${stream}`
+      refuseDisorder(
+        rows.map(({ version }) => Number(version)),
+        next,
+        isForward,
+        true,
+        place,
+        this.#core.path,
+      )
       for (const row of rows) {
         signal?.throwIfAborted()
         const event = decodeEventRow(row, this.#core.path)
@@ -94,7 +104,7 @@ export class EventLog implements EventStore {
     let next = options.fromPosition ?? (isForward ? 1 : Number.MAX_SAFE_INTEGER)
     checkInteger('fromPosition', next, 0)
     if (options.fromTimeMs !== undefined) {
-      const find = this.#db.prepare(
+      const find = this.#prepare(
         'SELECT position AS place, time_ms FROM event WHERE position >= ? ORDER BY position LIMIT 1',
       )
       next = this.#placeAtTime(isForward, next, options.fromTimeMs, (from) => find.get(from))
@@ -167,7 +177,7 @@ export class EventLog implements EventStore {
     if (pause !== undefined) await pause
     this.#core.refuseIfDone()
     checkName('stream', stream)
-    const row = this.#stream.get(stream)
+    const row = reading(this.#core.path, () => this.#stream.get(stream))
     return row === undefined ? undefined : streamDescription(row)
   }
 
@@ -182,12 +192,9 @@ export class EventLog implements EventStore {
     checkText('prefix', prefix)
     checkText('after', after)
     checkInteger('limit', limit, 0)
-    return this.#db
-      .prepare(
-        `${streamColumns} WHERE name > ?1 AND name >= ?2 AND substr(name, 1, length(?2)) = ?2 ORDER BY name LIMIT ?3`,
-      )
-      .all(after, prefix, limit)
-      .map(streamDescription)
+    const sql = `${streamColumns}
+      WHERE name > ?1 AND name >= ?2 AND substr(name, 1, length(?2)) = ?2 ORDER BY name LIMIT ?3`
+    return reading(this.#core.path, () => this.#db.prepare(sql).all(after, prefix, limit)).map(streamDescription)
   }
 
   async lastPosition(): Promise<number> {
@@ -230,7 +237,7 @@ export class EventLog implements EventStore {
   }
 
   #lastPosition(): number {
-    return Number(this.#last.get()?.['seq'] ?? 0)
+    return reading(this.#core.path, () => Number(this.#last.get()?.['seq'] ?? 0))
   }
 
   /**
@@ -255,7 +262,7 @@ export class EventLog implements EventStore {
     let high = this.#lastPosition() + 1
     while (low < high) {
       const middle = Math.floor((low + high) / 2)
-      const row = find(middle)
+      const row = reading(this.#core.path, () => find(middle))
       if (row === undefined || Number(row['time_ms']) >= fromMs) high = middle
       else low = Number(row['place']) + 1
     }
@@ -265,7 +272,14 @@ export class EventLog implements EventStore {
   #page(query: EventQuery | undefined, isForward: boolean, from: number, count: number): EventRow[] {
     const { shape, values } = querySql(query, isForward)
     const parameters: SQLInputValue[] = [...values, from, count]
-    return reading(this.#core.path, () => this.#query(shape).all(...parameters)) as unknown as EventRow[]
+    const rows = reading(this.#core.path, () => this.#query(shape).all(...parameters)) as unknown as EventRow[]
+    const positions = rows.map(({ position }) => Number(position))
+    refuseDisorder(positions, from, isForward, false, 'the event store', this.#core.path)
+    return rows
+  }
+
+  #prepare(sql: string): StatementSync {
+    return reading(this.#core.path, () => this.#db.prepare(sql))
   }
 
   #query(shape: string): StatementSync {

@@ -1,6 +1,7 @@
 import type { StoredEvent } from '../engine/index.ts'
 import { decodeMessages, type RecordOutcome } from '../record/index.ts'
 import { FileDamagedError } from './errors.ts'
+import { storedJson } from './stored-json.ts'
 
 /** One event as it stands in the file. */
 export interface EventRow {
@@ -36,7 +37,11 @@ export function decodeEventRow(row: EventRow, path: string): StoredEvent {
     version: row.version,
     position: row.position,
     timestampMs: row.time_ms,
-    tags: row.tags === null ? noTags : (JSON.parse(row.tags) as string[]),
+    tags: row.tags === null ? noTags : tagsOf(row, row.tags, path),
     message: outcome.message,
   }
+}
+
+function tagsOf({ position }: EventRow, text: string, path: string): readonly string[] {
+  return storedJson(path, text, () => `the tags of the event at position ${position}`) as string[]
 }

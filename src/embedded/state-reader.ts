@@ -12,6 +12,7 @@ import type { StateChange, StateEntry, StateRange, StateStore } from '../engine/
 import type { Json } from '../kernel/index.ts'
 import { reading } from './connection.ts'
 import type { EngineCore } from './engine-core.ts'
+import { storedJson } from './stored-json.ts'
 
 /** Keyed state of the embedded engine, as readers see it. */
 export class StateReader implements StateStore {
@@ -62,11 +63,10 @@ export class StateReader implements StateStore {
     const where = ['namespace_id = (SELECT id FROM namespace WHERE name = ?)', ...conditions].join(' AND ')
     const sql = `SELECT key, revision, value FROM state WHERE ${where} ORDER BY key ${order} LIMIT ?`
     const rows = reading(this.#core.path, () => this.#statement(sql).all(namespace, ...values, limit))
-    return rows.map((row) => ({
-      key: String(row['key']),
-      value: JSON.parse(String(row['value'])) as Json,
-      revision: Number(row['revision']),
-    }))
+    return rows.map((row) => {
+      const key = String(row['key'])
+      return { key, value: this.#value(namespace, key, String(row['value'])), revision: Number(row['revision']) }
+    })
   }
 
   async count(namespace: string): Promise<number> {
@@ -83,10 +83,10 @@ export class StateReader implements StateStore {
     if (pause !== undefined) await pause
     this.#core.refuseIfDone()
     checkText('prefix', prefix)
-    return this.#statement(`SELECT name FROM namespace WHERE substr(name, 1, length(?1)) = ?1
-        AND EXISTS (SELECT 1 FROM state WHERE namespace_id = namespace.id) ORDER BY name`)
-      .all(prefix)
-      .map((row) => String(row['name']))
+    const sql = `SELECT name FROM namespace WHERE substr(name, 1, length(?1)) = ?1
+      AND EXISTS (SELECT 1 FROM state WHERE namespace_id = namespace.id) ORDER BY name`
+    const rows = reading(this.#core.path, () => this.#statement(sql).all(prefix))
+    return rows.map((row) => String(row['name']))
   }
 
   watch(namespace: string, options: WatchOptions): AsyncGenerator<StateChange> {
@@ -125,7 +125,11 @@ export class StateReader implements StateStore {
     checkName('key', key)
     const row = this.#row(namespace, key)
     if (row === undefined) return undefined
-    return { key, value: JSON.parse(row.value) as Json, revision: row.revision }
+    return { key, value: this.#value(namespace, key, row.value), revision: row.revision }
+  }
+
+  #value(namespace: string, key: string, text: string): Json {
+    return storedJson(this.#core.path, text, () => `the state ${namespace}, key ${key}`)
   }
 
   #statement(sql: string): StatementSync {

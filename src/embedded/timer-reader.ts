@@ -1,9 +1,9 @@
 import type { StatementSync } from 'node:sqlite'
 import { checkInteger, checkName, checkOptions, type TimerCommand } from '../committing/index.ts'
 import { ArgumentInvalidError, type Timer, type Timers } from '../engine/index.ts'
-import type { Json } from '../kernel/index.ts'
 import { reading } from './connection.ts'
 import type { EngineCore } from './engine-core.ts'
+import { storedJson } from './stored-json.ts'
 
 const limitDefault = 100
 
@@ -32,7 +32,8 @@ export class TimerReader implements Timers {
     checkName('owner', owner)
     checkInteger('nowMs', nowMs, 0)
     checkInteger('limit', limit, 0)
-    return reading(this.#core.path, () => this.#due.all(owner, nowMs, limit)).map(timerOf)
+    const rows = reading(this.#core.path, () => this.#due.all(owner, nowMs, limit))
+    return rows.map((row) => timerOf(row, this.#core.path))
   }
 
   async nextDueMs(owner: string): Promise<number | undefined> {
@@ -55,7 +56,7 @@ export class TimerReader implements Timers {
     const rows = reading(this.#core.path, () =>
       owner === undefined ? this.#all.all(limit) : this.#ofOwner.all(owner, limit),
     )
-    return rows.map(timerOf)
+    return rows.map((row) => timerOf(row, this.#core.path))
   }
 
   onScheduled(owner: string, listener: (dueMs: number) => void): () => void {
@@ -89,12 +90,13 @@ function tell(listener: (dueMs: number) => void, dueMs: number): void {
   }
 }
 
-function timerOf(row: Record<string, unknown>): Timer {
+function timerOf(row: Record<string, unknown>, path: string): Timer {
+  const [owner, id] = [String(row['owner']), String(row['id'])]
   return {
-    owner: String(row['owner']),
-    id: String(row['id']),
+    owner,
+    id,
     dueMs: Number(row['due_ms']),
-    payload: JSON.parse(String(row['payload'])) as Json,
+    payload: storedJson(path, String(row['payload']), () => `the timer ${id} of ${owner}`),
     revision: Number(row['revision']),
   }
 }

@@ -2,8 +2,9 @@ import { copyFileSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { openSnapshot } from './connection.ts'
 import { codeOf, commit, message, numbered, openEngine, temporaryFolder } from './file.test-support.ts'
-import type { Damage, VerifyProgress, VerifyReport } from './verify.ts'
+import { type Damage, Verification, type VerifyProgress, type VerifyReport } from './verify.ts'
 import { verifyFile } from './verify-file.ts'
 
 const folder = temporaryFolder()
@@ -211,5 +212,37 @@ describe('verification', () => {
     const report = await verifying
     expect(report.damages).toEqual([])
     expect(report.eventCount).toBe(400)
+  })
+})
+
+describe('verify(), on pages whose rows are out of order', () => {
+  it.each(['batch', 'event'])('comes to an end: %s', async (table) => {
+    const path = join(folder, `disorder-${table}.db`)
+    await using engine = await openEngine(path)
+    await engine.topics.create('orders', { partitions: 1 })
+    await commit(engine, {
+      publish: [{ topic: 'orders', messages: numbered(1) }],
+      append: [{ stream: 'stream', events: [{ message: message('Tested'), tags: [] }] }],
+    })
+    const db = openSnapshot(path)
+    try {
+      // A look behind the last row finds the first one again.
+      const disordered = new Proxy(db, {
+        get: (target, property) => {
+          const value: unknown = Reflect.get(target, property)
+          if (property !== 'prepare') return typeof value === 'function' ? (value.bind(target) as unknown) : value
+          return (sql: string) => {
+            const statement = target.prepare(sql)
+            if (!new RegExp(`FROM ${table}\\s+WHERE [a-z_]+ (= \\? AND base_offset )?> \\?`).test(sql)) return statement
+            const row = sql.includes('base_offset') ? statement.get(1, -1) : statement.get(0)
+            return { get: () => row }
+          }
+        },
+      })
+      const { damages } = await new Verification(disordered).run(() => undefined, undefined)
+      expect(damages.map(({ problem }) => problem)).toContain('what stands behind it is out of order')
+    } finally {
+      db.close()
+    }
   })
 })

@@ -31,6 +31,7 @@ export interface VerifyProgress {
 }
 
 const damagesMax = 1_000
+const outOfOrder = 'what stands behind it is out of order'
 /** After this many rows others get a turn. */
 const rowsPerTurn = 256
 
@@ -94,6 +95,8 @@ export class Verification {
         name,
       )
       if (row === undefined) return reportGap(Number(partition['end_floor']))
+      // A page out of order answers a look ahead with what lies behind: going on from there would never end.
+      if (!(Number(row['base_offset']) > after)) return this.#report(`${name}, after offset ${after}`, outOfOrder)
       after = Number(row['base_offset'])
       const place = `${name}, offset ${after}`
       reportGap(after)
@@ -105,8 +108,12 @@ export class Verification {
   }
 
   #verifyBatch(row: Record<string, unknown>, place: string): void {
-    const bytes = row['bytes'] as Uint8Array
+    const { bytes } = row
     this.#batchCount++
+    if (!(bytes instanceof Uint8Array)) {
+      this.#report(place, 'has no bytes')
+      return
+    }
     if (bytes.byteLength !== Number(row['byte_count'])) {
       this.#report(place, `has ${bytes.byteLength} bytes where ${Number(row['byte_count'])} are noted`)
     }
@@ -144,6 +151,7 @@ export class Verification {
         'the event store',
       )
       if (row === undefined) return
+      if (!(Number(row['position']) > after)) return this.#report(`event after position ${after}`, outOfOrder)
       after = Number(row['position'])
       this.#eventCount++
       const place = `event at position ${after}, stream ${String(row['stream'])}, version ${Number(row['version'])}`

@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { crc32 } from 'node:zlib'
 import type { TopicConfig } from '../../engine/index.ts'
 import { MillraceError } from '../../kernel/index.ts'
-import { KeyCompaction } from '../../record/index.ts'
+import { KeyCompaction, RecordBatchDamagedError } from '../../record/index.ts'
 import { deletedTopicPrefix, type MaintenanceTotals, type PartitionRow } from './protocol.ts'
 import { removeDeletedTopics } from './topic-removal.ts'
 import { readPartitions } from './topic-writer.ts'
@@ -173,7 +173,7 @@ function rewrite(
   if (row === undefined) return
   const id = Number(row['id'])
   const byteCount = Number(row['byte_count'])
-  const { bytes: kept, droppedCount } = compaction.compact(row['bytes'] as Uint8Array)
+  const { bytes: kept, droppedCount } = compaction.compact(bytesOf(row))
   if (droppedCount === 0) return
   totals.recordsCompacted += droppedCount
   totals.rewritten.push(place.id)
@@ -202,5 +202,10 @@ function bytesAt(db: DatabaseSync, partitionId: number, { baseOffset }: Candidat
   const row = db
     .prepare('SELECT bytes FROM batch WHERE partition_id = ? AND base_offset = ?')
     .get(partitionId, baseOffset)
-  return row?.['bytes'] as Uint8Array | undefined
+  return row === undefined ? undefined : bytesOf(row)
+}
+
+function bytesOf({ bytes }: Record<string, unknown>): Uint8Array {
+  if (bytes instanceof Uint8Array) return bytes
+  throw new RecordBatchDamagedError('truncated', 0, 'it has no bytes')
 }

@@ -31,7 +31,7 @@ describe('the writer of progress', () => {
         const db = openForWriting(':memory:')
         try {
           const writer = new ProgressWriter(db)
-          const table = new ProgressTable(db)
+          const table = new ProgressTable(db, ':memory:')
           let model = new Map<string, OffsetSet>()
           for (const { steps, isRolledBack } of transactions) {
             const next = new Map([...model].map(([key, set]) => [key, new OffsetSet(set.snapshot())]))

@@ -1,0 +1,61 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import type { Net, PlantedBug } from './planted-bug.ts'
+
+/** How many cases of a kind are let loose on one bug. */
+const cases: Readonly<Record<Exclude<Net, 'conformance'>, number>> = {
+  'power-loss': 60,
+  kills: 16,
+  faults: 100,
+  flips: 150,
+  limits: 6,
+}
+const netMsMax = 240_000
+
+export interface Catch {
+  readonly isCaught: boolean
+  /** The first thing that was noticed. */
+  readonly by: string
+}
+
+interface Ended {
+  readonly code: number
+  readonly output: string
+}
+
+function run(root: string, args: readonly string[]): Promise<Ended> {
+  const env = { ...process.env, CI: '' }
+  const options = { cwd: root, env, timeout: netMsMax, maxBuffer: 64 * 1024 * 1024 } as const
+  return new Promise((resolve) => {
+    execFile(process.execPath, args as string[], options, (error, stdout, stderr) => {
+      const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1
+      resolve({ code, output: `${stdout}\n${stderr}`.trim() })
+    })
+  })
+}
+
+/** Whether a copy of the sources can be run at all; undefined: it can. */
+export async function brokenness(root: string): Promise<string | undefined> {
+  const { code, output } = await run(root, [join('torture', 'planted', 'smoke-process.ts')])
+  return code === 0 ? undefined : output
+}
+
+/** Lets a net loose on a copy of the sources. */
+export async function tryNet(
+  root: string,
+  { net, area }: Pick<PlantedBug, 'net' | 'area'>,
+  seed: number,
+): Promise<Catch> {
+  if (net === 'conformance') {
+    const { code, output } = await run(root, [
+      join('torture', 'planted', 'conformance-process.ts'),
+      String(seed),
+      area ?? '',
+    ])
+    return { isCaught: code !== 0, by: output.split('\n')[0] ?? '' }
+  }
+  const args = ['--only', net, '--cases', String(cases[net]), '--seed', String(seed), '--stop-at-first', '--json']
+  const { code, output } = await run(root, [join('torture', 'main.ts'), ...args])
+  const found = /"problem": "((?:[^"\\]|\\.)*)"/.exec(output)?.[1]
+  return { isCaught: code !== 0, by: (found ?? output).slice(0, 300) }
+}
