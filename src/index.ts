@@ -29,6 +29,7 @@ export {
   type Service,
   type ServicePart,
   type StartOptions,
+  type StartRefusal,
   StoreMissingError,
   service,
   ViewUnknownError,

@@ -16,8 +16,7 @@ import type { Engine } from '../engine/index.ts'
 import type { Clock, Random } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
 import { type Handler, handlerFrom, handlerNamespace, none, type Subscribed } from '../runtime/index.ts'
-import { DeciderUnknownError, StoreMissingError } from './errors.ts'
-import type { Ground } from './explain.ts'
+import { DeciderUnknownError } from './errors.ts'
 import { groupOf } from './names.ts'
 import type { AppParts, Part } from './parts.ts'
 
@@ -96,17 +95,4 @@ function answerHandler(answer: Answer, ctx: AnswerContext): Handler {
       return replyTo(query, replyOfError(error))
     }
   })
-}
-
-/**
- * Deciders need an event store and state that one commit changes together.
- *
- * @throws StoreMissingError `STORE_MISSING`
- */
-export function checkStore(app: AppParts, { name, capabilities }: Ground): void {
-  const deciders = app.services.flatMap(({ name: service, deciders }) =>
-    deciders.map((one) => `${service}.${one.name}`),
-  )
-  const holds = capabilities.atomic.some((domain) => domain.includes('events') && domain.includes('state'))
-  if (deciders.length > 0 && !holds) throw new StoreMissingError(name, deciders)
 }

@@ -96,7 +96,7 @@ export function tableView<const Events extends readonly [AnyEventDefinition, ...
   const handler = `${name}.v${version}`
   const changes = new Changes(options.database, handler, options.setup ?? [], keepMs)
   const functions = options.on as unknown as Readonly<Record<string, (client: Client, event: Message) => unknown>>
-  return on(
+  const made = on(
     options.events,
     {
       name: handler,
@@ -111,6 +111,7 @@ export function tableView<const Events extends readonly [AnyEventDefinition, ...
     (event: Message, ctx) =>
       changes.apply({ message: event, run: (client) => functions[event.type]?.(client, event) }, ctx),
   )
+  return Object.freeze({ ...made, tables: { database: options.database.name, keepMs } })
 }
 
 /** Options after their types have done their work. */
