@@ -70,13 +70,27 @@ async function shopOfKilledWorkers(
   }
 }
 
-// Skipped because it needs a real server: `npm run test:servers` runs it.
+// Skipped because it needs a real server: `npm run test:engines` runs it.
 describe.skipIf(process.env['MILLRACE_REAL_SERVERS'] !== '1')('the shop on real servers', () => {
   const environment: Record<string, string> = {}
   beforeAll(async () => {
     environment['DATABASE_URL'] = (await startServer('postgres')).connection.url
     environment['KAFKA_BROKERS'] = (await startServer('kafka')).connection.bootstrapBrokers.join()
   }, 600_000)
+
+  it('begins again when it is told to, and not by itself where its folder is gone', async () => {
+    const data = join(folder, 'gone')
+    const command = ['--once', '--json', '--data', data, '--deployment', 'postgres']
+    try {
+      const first = lasting(figuresIn(await startShop(command, environment).exit))
+      rmSync(data, { recursive: true })
+      const refused = await startShop(command, environment).exit
+      expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('SHOP_RUN_LEFT_OVER')])
+      expect(lasting(figuresIn(await startShop([...command, '--afresh'], environment).exit))).toEqual(first)
+    } finally {
+      await groundFor('postgres', data, environment).remove()
+    }
+  })
 
   it.each(onServers)('has the figures of the embedded engine: %s', { timeout: 120_000 }, async (deployment) => {
     const run = startShop(['--once', '--json', ...args, '--deployment', deployment], environment)

@@ -67,8 +67,23 @@ export class RunMismatchError extends MillraceError<
       code: 'SHOP_RUN_MISMATCH',
       problem: `The data in ${folder} belong to a run with other settings: ${differences.join('; ')}.`,
       remedy:
-        'Start with the same settings to go on with that run, name another folder with --data, or delete this one.',
+        'Start with the same settings to go on with that run, name another folder with --data, or begin again with --afresh.',
       details: { folder, differences },
+    })
+  }
+}
+
+/** A data folder that is new, while the servers hold the orders of an earlier one with the same path. */
+export class RunLeftOverError extends MillraceError<
+  'SHOP_RUN_LEFT_OVER',
+  { readonly folder: string; readonly place: string }
+> {
+  constructor(folder: string, place: string) {
+    super({
+      code: 'SHOP_RUN_LEFT_OVER',
+      problem: `The folder ${folder} is new, but orders of an earlier run in a folder of that name are left (${place}).`,
+      remedy: 'Remove them by starting with --afresh, or name another folder with --data.',
+      details: { folder, place },
     })
   }
 }

@@ -64,7 +64,8 @@ export const OrderCancelled = event('OrderCancelled', {
     customerId: Customer,
     day: Day,
     total: Money,
-    reason: z.enum(['payment declined', 'out of stock']),
+    /** `withdrawn`: somebody called it off by hand. */
+    reason: z.enum(['payment declined', 'out of stock', 'withdrawn', 'a fault of the shop']),
   }),
   key: (d) => d.orderId,
 })
@@ -95,6 +96,14 @@ export const PaymentReceived = event('PaymentReceived', {
 export const PaymentDeclined = event('PaymentDeclined', {
   topic: payment,
   data: z.object({ orderId: Id, place: Place, amount: Money }),
+  key: (d) => d.orderId,
+})
+
+/** An order was cancelled before its payment was known: the queue at the warehouse need not wait for it. */
+export const PaymentAbandoned = event('PaymentAbandoned', {
+  topic: payment,
+  doc: 'Whatever the gateway had captured has been given back.',
+  data: z.object({ orderId: Id, place: Place }),
   key: (d) => d.orderId,
 })
 

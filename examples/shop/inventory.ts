@@ -2,6 +2,7 @@ import type { MessageOf } from '../../src/index.ts'
 import { type Handler, on, publish, type Service, service, set } from '../../src/index.ts'
 import {
   GoodsReturned,
+  PaymentAbandoned,
   PaymentDeclined,
   PaymentReceived,
   StockAdjusted,
@@ -37,7 +38,7 @@ const endlessStock: readonly Handler[] = [
 /** An order takes all of its articles or none, so the whole warehouse is one state: one decision at a time. */
 function limitedStock(stockPerArticle: number): Handler {
   return on(
-    [PaymentReceived, PaymentDeclined, GoodsReturned, StockCounted],
+    [PaymentReceived, PaymentDeclined, PaymentAbandoned, GoodsReturned, StockCounted],
     { name: 'warehouse', key: () => 'warehouse', state: { initial: emptyWarehouse(stockPerArticle) } },
     (message, warehouse) => {
       const { next, outcomes } = receive(warehouse, message.data.place, stepOf(message))
@@ -46,13 +47,16 @@ function limitedStock(stockPerArticle: number): Handler {
   )
 }
 
-type Asked = MessageOf<typeof PaymentReceived | typeof PaymentDeclined | typeof GoodsReturned | typeof StockCounted>
+type Asked = MessageOf<
+  typeof PaymentReceived | typeof PaymentDeclined | typeof PaymentAbandoned | typeof GoodsReturned | typeof StockCounted
+>
 
 function stepOf(message: Asked): Step {
   switch (message.type) {
     case 'PaymentReceived':
       return { kind: 'reserve', id: message.data.orderId, goods: message.data.goods }
     case 'PaymentDeclined':
+    case 'PaymentAbandoned':
       return { kind: 'pass' }
     case 'GoodsReturned':
       return { kind: 'restock', id: message.data.returnId, goods: message.data.goods }

@@ -215,6 +215,24 @@ describe('the command line of the shop', () => {
     expect(code).toBe(1)
     expect(stderr).toContain('SHOP_RUN_MISMATCH')
     expect(stderr).toContain('--stock was unlimited and is 5')
+    const elsewhere = ['--once', ...args, '--deployment', 'postgres']
+    const refused = await startShop(elsewhere, { DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none' }).exit
+    expect([refused.code, refused.stderr]).toEqual([
+      1,
+      expect.stringContaining('--deployment was embedded and is postgres'),
+    ])
+    expect(lasting(await figuresOf(...args, '--afresh'))).toEqual(lasting(first))
+    expect(lasting(await figuresOf(...args, '--afresh', '--stock', '5'))).toMatchObject({ invoices: 1 })
+  })
+
+  it.each([
+    ['postgres', 'DATABASE_URL', 'postgres://nobody@127.0.0.1:1/none', 'POSTGRES_UNREACHABLE'],
+    ['kafka', 'KAFKA_BROKERS', '127.0.0.1:1', 'KAFKA_UNREACHABLE'],
+  ])('says that %s is not there, and nothing else', async (deployment, variable, place, code) => {
+    const { stderr, ...exit } = await startShop(['--once', '--deployment', deployment], { [variable]: place }).exit
+    expect(exit).toMatchObject({ code: 1, stdout: '' })
+    expect(stderr).toMatch(new RegExp(`^${code}: `))
+    expect(stderr.trim().split('\n')).toHaveLength(1)
   })
 
   it('runs until it is stopped, then prints what it did', async () => {

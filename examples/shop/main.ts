@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { MillraceError, systemClock } from '../../src/index.ts'
 import { OptionsInvalidError } from '../../src/kernel/index.ts'
-import { groundFor } from './deployments.ts'
+import { emptyFolder } from './data-folder.ts'
+import { groundFor, type ShopGround } from './deployments.ts'
 import { DataFolderError } from './errors.ts'
 import { parseOptions, type ShopOptions, usage } from './options.ts'
 import { reportText } from './report.ts'
@@ -57,13 +58,27 @@ async function main(args: readonly string[]): Promise<number> {
   try {
     await using folder = await openFolder(options)
     const ground = groundFor(options.deployment, folder.path, process.env)
-    // What nobody asked to keep goes with its folder, whatever happens.
-    await using _leftovers = { [Symbol.asyncDispose]: () => (options.data === null ? ground.remove() : nothing) }
+    if (options.afresh) {
+      await ground.remove()
+      emptyFolder(folder.path)
+    }
+    let isReached = false
+    // What nobody asked to keep goes with its folder, whatever happens: where a server was not reached there is nothing.
+    await using _leftovers = {
+      [Symbol.asyncDispose]: () => (options.data === null && isReached ? removeLeftovers(ground) : nothing),
+    }
     using _progress = options.once && !process.stderr.isTTY ? undefined : showRestoring(process.stderr, systemClock)
     const outcome = await runShop({
       options,
       folder: folder.path,
-      engine: ground.engine,
+      engine: {
+        ...ground.engine,
+        open: async (environment) => {
+          const engine = await ground.engine.open(environment)
+          isReached = true
+          return engine
+        },
+      },
       place: ground.place,
       clock: systemClock,
       log: process.stderr,
@@ -81,6 +96,15 @@ async function main(args: readonly string[]): Promise<number> {
   } finally {
     process.off('SIGINT', interrupt)
     process.off('SIGTERM', interrupt)
+  }
+}
+
+/** That something is left is worth a word, but must not hide why the shop failed. */
+async function removeLeftovers({ place, remove }: ShopGround): Promise<void> {
+  try {
+    await remove()
+  } catch (error) {
+    process.stderr.write(`What the shop kept could not be removed (${place}): ${textOf(error)}\n`)
   }
 }
 

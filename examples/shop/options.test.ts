@@ -24,6 +24,7 @@ describe('the command line of the shop', () => {
       once: false,
       json: false,
       orders: join(cwd, 'data', 'online-retail.csv'),
+      afresh: false,
       data: join(cwd, '.data', 'shop'),
       stock: null,
       decline: 0,

@@ -16,6 +16,8 @@ export interface ShopOptions {
   readonly orders: string
   /** Folder of the data, as a full path; `null`: a fresh one that is removed in the end. */
   readonly data: string | null
+  /** Remove what earlier runs left there. */
+  readonly afresh: boolean
   /** Pieces of every article at the start; `null`: they never run out. */
   readonly stock: number | null
   /** Share of orders whose payment is declined, 0 to 1. */
@@ -47,6 +49,7 @@ Usage: npm start -- [options]
   --orders FILE   invoices as CSV (default: the bundled ones)
   --data DIR      keep the data here and go on where they stand
                   (default: .data/shop; with --once a fresh folder that is removed)
+  --afresh        remove what earlier runs left there, on servers too, and begin again
   --stock N       pieces of every article at the start (default: they never run out)
   --decline P     share of orders, 0 to 1, whose payment is declined (default: 0)
   --flaky P       share of calls to the payment gateway, 0 to 1, that time out (default: 0)
@@ -63,7 +66,7 @@ Usage: npm start -- [options]
 Exit codes: 0 done, 1 failed, 2 options that cannot be used, 130 stopped with Ctrl-C before --once was done.
 `
 
-const flags = ['once', 'json', 'help'] as const
+const flags = ['once', 'json', 'afresh', 'help'] as const
 const values = [
   'orders',
   'data',
@@ -128,6 +131,7 @@ export function parseOptions(args: readonly string[], cwd: string): ShopOptions 
     json: set.has('json'),
     orders,
     data: data === undefined ? null : resolve(cwd, data),
+    afresh: set.has('afresh'),
     stock: stock ?? null,
     decline: decline ?? 0,
     flaky: flaky ?? 0,

@@ -1,6 +1,7 @@
-import { join } from 'node:path'
 import type { EngineSource } from '../../src/engine/index.ts'
 import { type Clock, type RunningApp, sleep } from '../../src/index.ts'
+import { booksPath, claimFolder, isNewFolder } from './data-folder.ts'
+import { RunLeftOverError } from './errors.ts'
 import { brokenPromises, countEvents, countSettled, type Figures, readEventCount, readFigures } from './figures.ts'
 import { PaymentGateway } from './gateway.ts'
 import { importedCount, importOrders, type RunSettings } from './import-orders.ts'
@@ -40,7 +41,7 @@ export interface RunOutcome {
 /**
  * Runs the shop on an orders file: to its end with `once`, else until the signal aborts.
  *
- * @throws RunMismatchError `SHOP_RUN_MISMATCH`, OrdersFileError `SHOP_ORDERS_FILE`, GatewayDownError `SHOP_GATEWAY_DOWN`, and
+ * @throws RunMismatchError `SHOP_RUN_MISMATCH`, RunLeftOverError `SHOP_RUN_LEFT_OVER`, OrdersFileError `SHOP_ORDERS_FILE`, GatewayDownError `SHOP_GATEWAY_DOWN`, and
  *   what the engine throws
  */
 export async function runShop(run: RunOptions): Promise<RunOutcome> {
@@ -54,11 +55,15 @@ export async function runShop(run: RunOptions): Promise<RunOutcome> {
     decline: options.decline,
     saga: options.saga,
   }
+  const isNew = isNewFolder(folder, options.deployment)
   await using engine = await run.engine.open({ clock })
   const imported = await importedCount(engine, folder, settings)
+  // Its orders would meet the empty books of a new gateway.
+  if (isNew && imported > 0) throw new RunLeftOverError(folder, run.place ?? folder)
+  claimFolder(folder, options.deployment)
   const eventsBefore = await readEventCount({ engine })
   await using gateway = await PaymentGateway.open({
-    path: join(folder, 'gateway.db'),
+    path: booksPath(folder),
     clock,
     declineShare: options.decline,
     flakyShare: options.flaky,

@@ -4,8 +4,10 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, it, vi } from 'vitest'
 import { embedded } from '../../src/embedded/index.ts'
 import { type MessageOf, type RunningApp, systemClock } from '../../src/index.ts'
+import { SagaDesk } from '../../src/saga/index.ts'
+import { GatewayDownError } from './errors.ts'
 import { CustomerNotified, InvoiceReceived } from './events.ts'
-import { PaymentGateway } from './gateway.ts'
+import { type Gateway, PaymentGateway } from './gateway.ts'
 import { shareOf } from './gateway-ledger.ts'
 import { countOpenOrders, countStockViolations } from './inspection.ts'
 import { sagaKinds } from './saga-kind.ts'
@@ -101,6 +103,45 @@ describe('the shop', () => {
       reason: 'payment declined',
     })
     expect(gateway.totals).toEqual({ charged: '0', refunded: '0', returned: '0' })
+  })
+
+  it('says of an order that was called off by hand that it was withdrawn, and gives back what was charged', async () => {
+    await using gateway = await openGateway()
+    let isDown = false
+    const down = (): Promise<never> => Promise.reject(new GatewayDownError('a test wants it so'))
+    const unsteady: Gateway = {
+      charge: (...call) => (isDown ? down() : gateway.charge(...call)),
+      refund: (...call) => gateway.refund(...call),
+      payout: (...call) => gateway.payout(...call),
+    }
+    const conducted = shop(unsteady, { stock: 8, saga: 'orchestration' })
+    await using running = await conducted.start({ engine: embedded({ path: ':memory:' }) })
+    const desk = new SagaDesk(running.engine, 'shop', 'checkout')
+    const untilEnded = async (orderId: string): Promise<void> => {
+      while ((await desk.get(orderId))?.status !== 'compensated') await running.idle()
+    }
+    await running.publish(invoice('536365', 'HEART', 4, '17850'))
+    await running.idle()
+    isDown = true
+    await running.publish(invoice('536366', 'HEART', 2, '17850'))
+    while ((await desk.get('536366')) === undefined) await running.idle()
+    // One that is paid for, and one for which the gateway has not answered.
+    await desk.tell('536365', { kind: 'compensate', reason: 'the customer called' })
+    await desk.tell('536366', { kind: 'cancel', reason: 'out of stock' })
+    await untilEnded('536365')
+    await untilEnded('536366')
+    isDown = false
+    // The warehouse goes on with the order behind them.
+    await running.publish(invoice('536368', 'HEART', 4, ''))
+    await running.idle()
+    const orders = await running.view(orderSummary).range()
+    expect(orders.map(({ key, value }) => [key, value.status, value.reason])).toEqual([
+      ['536365', 'cancelled', 'withdrawn'],
+      ['536366', 'cancelled', 'withdrawn'],
+      ['536368', 'shipped', null],
+    ])
+    expect(gateway.totals).toEqual({ charged: '20.4', refunded: '10.2', returned: '0' })
+    expect(await countOpenOrders(running)).toBe(0)
   })
 
   it('remembers the newest ten orders of a customer', async () => {

@@ -4,7 +4,7 @@ import { ServerUsageError } from './errors.ts'
 import { kindOf, type ServerName, serverNames } from './kinds.ts'
 import { type ServerStatus, serverStatus, startServer, stopServer } from './server.ts'
 import type { Report } from './server-kind.ts'
-import type { PlaceOptions } from './server-place.ts'
+import { type PlaceOptions, resolveServersRoot } from './server-place.ts'
 
 /** What `npm run servers` was asked to do. */
 export interface ServersCommand {
@@ -136,6 +136,12 @@ export async function runServers(args: readonly string[]): Promise<number> {
   }
   const { verb, names, portBase, json } = command
   const place: PlaceOptions = portBase === undefined ? {} : { portBase }
+  try {
+    resolveServersRoot(place)
+  } catch (error) {
+    process.stderr.write(`${errorText(error)}\n${usage}`)
+    return exitCodes.usage
+  }
   const act = { up: upOne, down: downOne, status: undefined }[verb]
   const results = await Promise.allSettled(names.map(async (name) => act?.(name, command, place)))
   const errors = results.filter((result) => result.status === 'rejected').map(({ reason }) => reason as unknown)

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { type View, view } from '../domain/index.ts'
 import { type EmbeddedEngine, embedded } from '../embedded/index.ts'
-import type { Engine } from '../engine/index.ts'
+import type { Engine, WriteBatch } from '../engine/index.ts'
+import { type Clock, systemClock } from '../kernel/index.ts'
 import { type EventDefinition, event, type Message } from '../message/index.ts'
 import type { Handler } from '../runtime/index.ts'
 import { app, type RunningApp, type StartOptions, service } from './index.ts'
@@ -102,6 +103,25 @@ export function engineWith<Name extends 'topics' | 'state' | 'groups'>(
       },
     })
   return bound<Engine>(engine, { [name]: bound(engine[name], over) })
+}
+
+/** The machine's clock, so much ahead: what was given up a minute ago is removed by the next start. */
+export function clockAhead(aheadMs = 61_000): Clock {
+  return { ...systemClock, nowMs: () => systemClock.nowMs() + aheadMs }
+}
+
+/** The engine, with a look at each commit before it is made. */
+export function withCommits(engine: EmbeddedEngine, before: (batch: WriteBatch) => Promise<void> | void): Engine {
+  const commit: Engine['commit'] = async (batch, options) => {
+    await before(batch)
+    return engine.commit(batch, options)
+  }
+  return new Proxy<Engine>(engine, {
+    get: (target, property) => {
+      const value: unknown = property === 'commit' ? commit : Reflect.get(target, property)
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value
+    },
+  })
 }
 
 /** A promise that is settled from outside. */

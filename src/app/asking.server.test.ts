@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { accountDecider, Deposit, Open, Withdraw } from '../domain/account.test-support.ts'
 import * as dcb from '../domain/dcb-scenarios.test-support.ts'
 import type { Engine } from '../engine/index.ts'
+import { topicOfDefinition } from '../message/index.ts'
 import { postgres } from '../postgres/index.ts'
 import { dropSchema, serversWanted, serverUrl } from '../postgres/real-server.test-support.ts'
 import { app, service } from './index.ts'
@@ -34,6 +35,34 @@ describe.skipIf(!serversWanted)('apps on two engines of one PostgreSQL', () => {
       code: 'OVERDRAWN',
       details: { balance: 20 },
     })
+  })
+
+  it('have one outcome of a command whose asker died before it was told', async () => {
+    const bank = app('bank', { services: [service('accounts', [accountDecider()])] })
+    const front = app('front', { remote: [Open] })
+    const open = Open({ id: 'orphan' })
+    {
+      const dying = await engineOf()
+      const asker = await front.start({ engine: dying })
+      const topic = topicOfDefinition(Open)
+      const sentCount = async (): Promise<number> =>
+        ((await dying.topics.describe(topic))?.partitions ?? []).reduce((sum, { latest }) => sum + latest, 0)
+      const sentBefore = await sentCount()
+      const asked = asker.ask(open).catch((error: unknown) => error)
+      while ((await sentCount()) === sentBefore) await new Promise((resolve) => setTimeout(resolve, 5))
+      // Without a word to anybody, as when its process is gone.
+      await dying.close()
+      expect(await asked).toBeInstanceOf(Error)
+      await asker.stop().catch(() => undefined)
+    }
+    await using one = await engineOf()
+    await using other = await engineOf()
+    await using answerer = await bank.start({ engine: one })
+    await answerer.idle()
+    expect(await Array.fromAsync(one.events.readStream('account-orphan'))).toHaveLength(1)
+    await using asker = await front.start({ engine: other })
+    expect(await asker.ask(open)).toMatchObject({ kind: 'accepted', repeated: true, events: [{ type: 'Opened' }] })
+    expect(await answerer.deadLetters.list()).toEqual([])
   })
 
   it('agree on what one decision reads', async () => {

@@ -205,7 +205,7 @@ describe('several streams in one commit', () => {
     )
     const past = history(engine)
     const balances = await Promise.all(
-      ids.map(async (id) => (await past.projections({ balance: balanceOf(id) })).balance as number),
+      ids.map(async (id) => (await past.projections({ balance: balanceOf(id) })).balance),
     )
     expect(balances.reduce((sum, one) => sum + one, 0)).toBe(30)
     for (const balance of balances) expect(balance).toBeGreaterThanOrEqual(0)

@@ -1,6 +1,7 @@
 import {
   type Answer,
   type AnswerContext,
+  askedAttemptsMax,
   type Boundary,
   type CommandDesk,
   commandDesk,
@@ -8,14 +9,23 @@ import {
   type DeskSetup,
   Gates,
   InlineCopies,
-  isAsked,
+  isReplyWanted,
+  ReplyNotCommittedError,
   replyOfError,
   replyTo,
 } from '../domain/index.ts'
 import type { Engine } from '../engine/index.ts'
 import type { Clock, Random } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
-import { type Handler, handlerFrom, handlerNamespace, none, type Subscribed } from '../runtime/index.ts'
+import {
+  type Effect,
+  exponential,
+  type Handler,
+  type HandlerContext,
+  handlerFrom,
+  handlerNamespace,
+  type Subscribed,
+} from '../runtime/index.ts'
 import { DeciderUnknownError } from './errors.ts'
 import { groupOf } from './names.ts'
 import type { AppParts, Part } from './parts.ts'
@@ -39,7 +49,7 @@ export function deskSetupOf(
   const service = app.services.find(({ deciders }) => deciders.includes(decider))
   if (service === undefined) throw new DeciderUnknownError(String(decider?.name), app.name)
   const group = groupOf(app.name, service.name, decider.name)
-  return { engine, clock, random, group, source: `/${app.name}/${service.name}` }
+  return { engine, clock, random, app: app.name, group, source: `/${app.name}/${service.name}` }
 }
 
 /** What keeps the inline views of an app, those that another program of the app has besides included. */
@@ -74,25 +84,27 @@ export function desksByType(app: AppParts, desks: CommandDesks): ReadonlyMap<str
 }
 
 /** Those who answer queries of other apps. */
-export function answerParts(app: AppParts, ctx: AnswerContext): readonly Part[] {
+export function answerParts(app: AppParts, engine: Engine, ctx: AnswerContext): readonly Part[] {
   return app.services.flatMap(({ name, answers }) =>
     answers.map((answer): Part => {
       const group = groupOf(app.name, name, answer.name)
       const source = `/${app.name}/${name}`
-      return { group, handler: answerHandler(answer, ctx), source, stateNamespace: handlerNamespace(group) }
+      return { group, handler: answerHandler(answer, engine, ctx), source, stateNamespace: handlerNamespace(group) }
     }),
   )
 }
 
-/** The handler of queries that other apps ask. What fails is told to them, and is not tried again. */
-function answerHandler(answer: Answer, ctx: AnswerContext): Handler {
-  const options = { name: answer.name, retry: none }
-  return handlerFrom(answer.query as unknown as Subscribed, options, async (query: Message) => {
-    if (!isAsked(query)) return undefined
+/** The handler of queries that other apps ask. What fails is told to them; only a reply that cannot be written is tried again. */
+function answerHandler(answer: Answer, engine: Engine, ctx: AnswerContext): Handler {
+  const retry = exponential({ max: askedAttemptsMax + 2 })
+  const handle = async (query: Message, { attempt }: HandlerContext): Promise<Effect | undefined> => {
+    if (!(await isReplyWanted(engine, query, attempt))) return undefined
     try {
+      if (attempt > askedAttemptsMax) throw new ReplyNotCommittedError(query.type, query.id)
       return replyTo(query, { kind: 'answered', result: await answer.run(query, ctx) })
     } catch (error) {
       return replyTo(query, replyOfError(error))
     }
-  })
+  }
+  return handlerFrom(answer.query as unknown as Subscribed, { name: answer.name, retry }, handle)
 }

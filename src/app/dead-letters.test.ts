@@ -51,6 +51,44 @@ describe('dead letters', () => {
     expect(event).toMatchObject({ type: 'millrace.dead-lettered', causationid: messages[3]?.id, data: letter })
   })
 
+  it('can be gone through page by page, and dealt with as a list of which all is known', async () => {
+    await using engine = await memoryEngine()
+    const refusing = (name: string): Handler =>
+      on(Placed, { name, retry: none }, () => {
+        throw new Error('refused')
+      })
+    await using running = await startHandlers([refusing('one'), refusing('two')], { engine })
+    await running.publish(Array.from({ length: 23 }, (_, n) => Placed({ id: `k${n}`, n })))
+    await running.idle()
+    const { deadLetters } = running
+    const pagesOf = async (options: { readonly handler?: string; readonly limit: number }): Promise<string[][]> => {
+      const pages: string[][] = []
+      for (;;) {
+        const after = pages.at(-1)?.at(-1)
+        const page = await deadLetters.list({ ...options, ...(after !== undefined && { after }) })
+        if (page.length === 0) return pages
+        pages.push(page.map(({ id }) => id))
+      }
+    }
+    const all = (await deadLetters.list()).map(({ id }) => id)
+    expect(new Set(all).size).toBe(46)
+    expect((await pagesOf({ limit: 10 })).map(({ length }) => length)).toEqual([10, 10, 10, 10, 6])
+    expect((await pagesOf({ limit: 10 })).flat()).toEqual(all)
+    const two = await pagesOf({ handler: 'test.s.two', limit: 7 })
+    expect(two.map(({ length }) => length)).toEqual([7, 7, 7, 2])
+    expect(two.flat()).toEqual(all.slice(23))
+    expect(await deadLetters.list({ handler: 'test.s.tw' })).toEqual([])
+
+    const withUnknown = [all[0] as string, 'no such id', all[1] as string]
+    const unknown = { code: 'DEAD_LETTER_UNKNOWN', message: expect.stringContaining('no such id') as string }
+    await expect(deadLetters.discard(withUnknown)).rejects.toMatchObject(unknown)
+    await expect(deadLetters.redrive(withUnknown)).rejects.toMatchObject(unknown)
+    expect((await deadLetters.list()).map(({ id, requested }) => [id, requested])).toEqual(all.map((id) => [id, null]))
+    expect(await deadLetters.discard([...all.slice(0, 2), all[0] as string])).toBe(2)
+    expect(await deadLetters.discard({ handler: 'test.s.two' })).toBe(23)
+    expect((await deadLetters.list()).map(({ id }) => id)).toEqual(all.slice(2, 23))
+  })
+
   it('let later messages of the key go on, if so wanted', async () => {
     await using engine = await memoryEngine()
     const bad = new Set([3, 5])

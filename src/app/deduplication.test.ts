@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { VirtualClock } from '../kernel/index.ts'
 import { type EventDefinition, event } from '../message/index.ts'
-import { append, fixed, type Handler, on, publish } from '../runtime/index.ts'
-import { gate, memoryEngine, messagesOf, numbersByKey, Paid, startHandlers } from './app.test-support.ts'
+import { append, fixed, type Handler, on, publish, set } from '../runtime/index.ts'
+import { gate, memoryEngine, messagesOf, numbersByKey, Paid, Placed, startHandlers } from './app.test-support.ts'
 
 /** Without a key, so nothing keeps repetitions apart but deduplication. */
 const Heard: EventDefinition<'Heard', { readonly n: number }, { readonly n: number }> = event('Heard', {
@@ -141,5 +141,53 @@ describe('what is remembered', () => {
       await running.idle()
     }
     expect((await messagesOf(engine, 'payments')).map(({ data }) => data.n)).toEqual([1, 2])
+  })
+})
+
+describe('a group that is set back', () => {
+  const counted = (options: { readonly dedupe?: typeof dedupe }): Handler =>
+    on(Placed, { name: 'h', state: { initial: 0 }, ...options }, ({ data }, count) => [
+      set(count + 1),
+      publish(Paid({ id: data.id, n: count + 1 })),
+    ])
+
+  it.each<[string, Handler, number[]]>([
+    ['repeats all effects, over the state as it is,', counted({}), [1, 2, 3, 4, 5, 6]],
+    ['repeats nothing within the window of its deduplication,', counted({ dedupe }), [1, 2, 3]],
+  ])('%s and goes on with what is new', async (_what, handler, afterwards) => {
+    await using engine = await memoryEngine()
+    {
+      await using running = await startHandlers([handler], { engine })
+      await running.publish([1, 2, 3].map((n) => Placed({ id: 'a', n })))
+      await running.idle()
+    }
+    await engine.groups.reset('test.s.h', 'orders', 'earliest')
+    await using running = await startHandlers([handler], { engine })
+    await running.idle()
+    const paid = async (): Promise<number[]> => (await numbersByKey(engine, 'payments'))['a'] ?? []
+    expect(await paid()).toEqual(afterwards)
+    await running.publish(Placed({ id: 'a', n: 4 }))
+    await running.idle()
+    expect(await paid()).toEqual([...afterwards, afterwards.length + 1])
+    expect((await engine.state.get('state:test.s.h', 'a'))?.value).toBe(afterwards.length + 1)
+    expect(await running.deadLetters.count()).toBe(0)
+  })
+
+  it('handles again what the window has let go of', async () => {
+    const clock = new VirtualClock()
+    await using engine = await memoryEngine({ clock })
+    const handler = counted({ dedupe })
+    const once = async (expected: number): Promise<void> => {
+      await using running = await startHandlers([handler], { engine, clock })
+      await running.idle()
+      expect((await engine.state.get('state:test.s.h', 'a'))?.value).toBe(expected)
+    }
+    await engine.topics.ensure('orders')
+    await engine.commit({ publish: [{ topic: 'orders', messages: [Placed({ id: 'a', n: 1 })] }] })
+    await once(1)
+    // Remembered for at least the window, and for no more than two.
+    await clock.advance('3h')
+    await engine.groups.reset('test.s.h', 'orders', 'earliest')
+    await once(2)
   })
 })

@@ -93,13 +93,15 @@ describe('a new version of an inline view', () => {
     expect(await running.view(second).get('b')).toEqual({ count: 111, by: 2 })
   })
 
-  it('says why it cannot be built, and leaves the live one alone', async () => {
+  it('says why it cannot be built until it can, and leaves the live one alone', async () => {
     await using engine = await engineWithFirst()
+    let isMended = false
     const failing = sums(2, {
+      rebuild: 'manual',
       on: {
         Deposited: ({ count }) => {
-          if (count === 7) throw new Error('no eighth')
-          return { count: count + 1 }
+          if (count === 7 && !isMended) throw new Error('no eighth')
+          return { count: count + 1, by: 2 }
         },
       },
     })
@@ -109,6 +111,16 @@ describe('a new version of an inline view', () => {
     expect((await copies.status()).next).toMatchObject({ problem: expect.stringContaining('no eighth') })
     expect(await running.view(failing).get('a')).toEqual({ count: 20 })
     await deposit(running, 1, 'b')
+    // Resumed without a remedy it fails once more, and says so once more.
+    await copies.resume()
+    while ((await copies.status()).next?.paused !== true) await running.idle()
+    expect((await copies.status()).next).toMatchObject({ problem: expect.stringContaining('no eighth') })
+    isMended = true
+    await copies.resume()
+    while (((await copies.status()).next?.eventsBehind ?? 1) > 0) await running.idle()
+    expect((await copies.status()).next).toMatchObject({ paused: false, problem: null })
+    await copies.swap()
+    expect(await running.view(failing).get('a')).toEqual({ count: 20, by: 2 })
   })
 })
 

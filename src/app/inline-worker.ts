@@ -45,6 +45,8 @@ export class InlineWorker {
   readonly #settle: () => Promise<void>
   /** What is being followed, by namespace. */
   readonly #following = new Map<string, AbortController>()
+  /** What follows, and what hands over. */
+  readonly #underWay = new Set<Promise<unknown>>()
   /** Positions of copies that stand before an event that the functions of this program cannot take, by namespace. */
   readonly #stuckAt = new Map<string, number>()
   #promoting: Promise<void> | undefined
@@ -70,7 +72,7 @@ export class InlineWorker {
     for (const [namespace, copy] of wanted) {
       const { note } = await readNote(this.#options.engine, namespace)
       // Another program may have taken it past that event.
-      if (note.done || this.#stuckAt.get(namespace) === note.position) continue
+      if (note.done || note.dropped === true || this.#stuckAt.get(namespace) === note.position) continue
       if (isSameCopy(copy, register.live)) this.#promote(copy)
       this.#follow(namespace, copy)
     }
@@ -81,23 +83,37 @@ export class InlineWorker {
     await this.#promoting
   }
 
+  /** Resolves when nothing is built or handed over here any more, after the signal has aborted. */
+  async stopped(): Promise<void> {
+    await Promise.allSettled(this.#underWay)
+  }
+
   /** Makes another copy live, in one moment with what commits of events write. */
   handOver(from: ViewCopy | null, to: ViewCopy, writes: readonly StateWrite[]): Promise<boolean> {
-    const { engine, app, view, clock } = this.#options
-    return handOver({ engine, app, view: view.name, clock }, { from, to, writes }, (copy) => this.#takeToEnd(copy))
+    const { engine, app, view, clock, signal } = this.#options
+    const place = { engine, app, view: view.name, clock, signal }
+    const handed = handOver(place, { from, to, writes }, (copy) => this.#takeToEnd(copy))
+    this.#keep(handed)
+    return handed
+  }
+
+  /** Who stops waits for it: an engine that is closed in the middle of a cut would leave all commands waiting. */
+  #keep(work: Promise<unknown>): void {
+    this.#underWay.add(work)
+    work.catch(() => undefined).finally(() => this.#underWay.delete(work))
   }
 
   async #takeToEnd(copy: ViewCopy): Promise<InlineNoteEntry | undefined> {
-    const { engine, view } = this.#options
+    const { engine, view, signal } = this.#options
     if (copy.version !== view.version) return undefined
     const { note } = await readNote(engine, this.#namespaceOf(copy))
     if ((await engine.events.lastPosition()) - note.position > positionsBehindMax) return undefined
-    return this.#followerOf(copy).takeToEnd()
+    return this.#followerOf(copy).takeToEnd(signal)
   }
 
   #followerOf(copy: ViewCopy, pace?: BuildPace): InlineFollower {
-    const { engine, clock, view } = this.#options
-    return new InlineFollower({ engine, clock, view, namespace: this.#namespaceOf(copy), pace })
+    const { engine, app, clock, view } = this.#options
+    return new InlineFollower({ engine, app, clock, view, namespace: this.#namespaceOf(copy), pace })
   }
 
   #follow(namespace: string, copy: ViewCopy): void {
@@ -106,13 +122,14 @@ export class InlineWorker {
     const end = new AbortController()
     this.#following.set(namespace, end)
     const follower = this.#followerOf(copy, this.#paceOf(copy))
-    follower
+    const following = follower
       .run(AbortSignal.any([signal, end.signal]))
       .catch((error: unknown) => (signal.aborted || end.signal.aborted ? undefined : this.#onFailed(copy, error)))
       .catch(this.#options.onError)
       .finally(() => {
         if (this.#following.get(namespace) === end) this.#following.delete(namespace)
       })
+    this.#keep(following)
   }
 
   /**
@@ -136,7 +153,7 @@ export class InlineWorker {
     const namespace = this.#namespaceOf(copy)
     for (;;) {
       const { note, revision } = await readNote(engine, namespace)
-      if (note.done) return
+      if (note.done || note.dropped === true) return
       this.#stuckAt.set(namespace, note.position)
       if (note.problem === message) return
       const { ok } = await engine.commit({ state: [noteWrite(namespace, { ...note, problem: message }, revision)] })
@@ -159,6 +176,7 @@ export class InlineWorker {
         this.#promoting = undefined
       })
     this.#promoting = promoting
+    this.#keep(promoting)
     promoting.catch((error: unknown) => {
       if (!signal.aborted) this.#options.onError(error)
     })
@@ -167,12 +185,14 @@ export class InlineWorker {
   async #promoteAfter(copy: ViewCopy, delayMs: number): Promise<void> {
     const { engine, directory, view, clock, signal } = this.#options
     if (delayMs > 0) await sleep(delayMs, clock, signal)
-    const isWanted = async (): Promise<boolean> =>
-      !signal.aborted &&
-      isSameCopy(directory.registerOf(view.name).live, copy) &&
-      !(await readNote(engine, this.#namespaceOf(copy))).note.done
+    const isWanted = async (): Promise<boolean> => {
+      signal.throwIfAborted()
+      if (!isSameCopy(directory.registerOf(view.name).live, copy)) return false
+      const { note } = await readNote(engine, this.#namespaceOf(copy))
+      return !note.done && note.dropped !== true
+    }
     while (await isWanted()) {
-      await this.#followerOf(copy).takeToEnd()
+      await this.#followerOf(copy).takeToEnd(signal)
       if (await this.handOver(null, copy, [])) return this.#settle()
     }
   }

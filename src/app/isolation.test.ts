@@ -1,3 +1,4 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { event, type Message } from '../message/index.ts'
@@ -62,6 +63,25 @@ describe('the schema of a state', () => {
     expect((await running.deadLetters.list()).map(({ key, error }) => [key, error.code])).toEqual([
       ['a', 'STATE_INVALID'],
     ])
+  })
+
+  it.each([
+    ['asynchronously', async (value: unknown) => ({ value })],
+    ['asynchronously, and fails later', () => Promise.reject(new RangeError('later'))],
+  ])('fails a message when it validates %s', async (_what, validate) => {
+    await using engine = await memoryEngine()
+    const schema: StandardSchemaV1<unknown, number> = {
+      '~standard': { version: 1, vendor: 'test', validate: validate as () => Promise<{ readonly value: number }> },
+    }
+    const handler = on(Placed, { name: 'counted', retry: none, state: { initial: 0, schema } }, (_message, n) =>
+      set(n + 1),
+    )
+    await using running = await startHandlers([handler], { engine })
+    await running.publish(Placed({ id: 'a', n: 1 }))
+    await running.idle()
+    const [letter] = await running.deadLetters.list()
+    expect(letter?.error).toMatchObject({ code: 'STATE_INVALID', message: expect.stringContaining('asynchronously') })
+    expect(await engine.state.get('state:test.s.counted', 'a')).toBeUndefined()
   })
 })
 

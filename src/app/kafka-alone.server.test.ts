@@ -3,14 +3,14 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { view } from '../domain/index.ts'
+import { retireView, view } from '../domain/index.ts'
 import type { Engine } from '../engine/index.ts'
 import { kafka } from '../kafka/index.ts'
 import { freshName, sharedServer } from '../kafka/real-server.test-support.ts'
 import { type EventDefinition, event } from '../message/index.ts'
 import { serversWanted } from '../postgres/real-server.test-support.ts'
 import { on, publish, schedule, set } from '../runtime/index.ts'
-import { messagesOf, numbersByKey, Paid, Placed, startHandlers } from './app.test-support.ts'
+import { clockAhead, messagesOf, numbersByKey, Paid, Placed, startHandlers } from './app.test-support.ts'
 import { app, service } from './index.ts'
 
 const perKey = view('per-key', {
@@ -62,6 +62,28 @@ describe.skipIf(!serversWanted)('an app on Kafka alone', { timeout: 60_000 }, ()
     await other.idle()
     expect(await other.view(perKey).count()).toBe(6)
     expect(await read(other)).toEqual(counted)
+  })
+
+  it('retires a view with all that is kept of its copies', async () => {
+    const prefix = `${freshName('retired')}.`
+    await using one = await opened(prefix)
+    await using two = await opened(prefix)
+    {
+      await using running = await app('test', { views: [perKey] }).start({ engine: one })
+      await running.publish(Array.from({ length: 60 }, (_, n) => Placed({ id: `k${n % 6}`, n })))
+      await running.idle()
+      await running.view(perKey).rebuild()
+      while ((await running.view(perKey).copies.status()).next !== null) await running.idle()
+      await expect(retireView(two, { app: 'test', view: 'per-key' })).rejects.toMatchObject({ code: 'VIEW_IN_USE' })
+    }
+    expect(await retireView(two, { app: 'test', view: 'per-key' })).toEqual(['v1.2', 'v1'])
+    await using running = await app('test', {}).start({ engine: one, clock: clockAhead() })
+    while ((await one.state.range('dropped-views')).length > 0) await running.idle()
+    for (const copy of ['v1', 'v1.2']) {
+      const group = `test.view:per-key.${copy}`
+      expect(await one.groups.describe(group)).toBeUndefined()
+      expect(await one.state.count(`view:test.per-key:${copy}`, { group })).toBe(0)
+    }
   })
 
   it('parks keys behind dead letters, and goes on in order when they are redriven', async () => {

@@ -88,7 +88,7 @@ export class LiveApp implements RunningApp {
     this.deadLetters = deadLettersOf(options.engine, this.name)
     const { app, engine, clock, topics } = options
     const ctx = { view: <State>(view: View<State>) => this.view(view), nowMs: () => clock.nowMs() }
-    this.#parts = [...options.parts, ...answerParts(app, ctx)]
+    this.#parts = [...options.parts, ...answerParts(app, engine, ctx)]
     const onError = (error: unknown): void => void this.#abandon(error)
     const { signal } = this.#end
     this.#delayed = new DelayedCommands({ engine, clock, topics, app: app.name, onError })
@@ -110,7 +110,7 @@ export class LiveApp implements RunningApp {
       clock,
       topics,
       desks: desksByType(app, options.desks),
-      replies: new ReplyListener({ engine, topics, app: app.name, signal, onError }),
+      replies: new ReplyListener({ engine, topics, app: app.name, clock, signal, onError }),
       view: (view) => this.view(view),
       signal,
     })
@@ -126,22 +126,25 @@ export class LiveApp implements RunningApp {
       leaveList()
       stopListening()
     }
+    const stop = (): void => void this.stop().catch(() => undefined)
+    signal?.addEventListener('abort', stop, { once: true, signal: this.#end.signal })
     try {
+      signal?.throwIfAborted()
       for (const part of parts) await this.#subscribe(part)
+      // A view that is wholly new is built here, which may take its time.
       await this.#views.start()
+      signal?.throwIfAborted()
     } catch (error) {
+      if (signal?.aborted === true) {
+        await this.stop()
+        throw signal.reason
+      }
       await this.#abandon(error)
-      throw error
+      // What ended the app meanwhile is the cause of what failed here.
+      throw this.#failure === undefined ? error : this.#failure.error
     }
     if (engine.capabilities.keeps.includes('timers')) this.#delayed.start()
     this.#watchDeadLetters().catch((error: unknown) => this.#fail(error))
-    signal?.addEventListener('abort', () => void this.stop().catch(() => undefined), {
-      once: true,
-      signal: this.#end.signal,
-    })
-    // Who aborts while this is under way comes before the listener: a signal does not call twice.
-    if (signal?.aborted === true) await this.stop()
-    signal?.throwIfAborted()
   }
 
   async publish(messages: Message | readonly Message[]): Promise<readonly TopicPosition[]> {
@@ -286,6 +289,7 @@ export class LiveApp implements RunningApp {
 
   async #subscribe(part: Part, haste?: Haste): Promise<void> {
     const { engine, clock, random, topics, sessionTimeoutMs } = this.#options
+    this.#end.signal.throwIfAborted()
     const setup = {
       ...part,
       ...(haste !== undefined && { haste }),

@@ -6,6 +6,7 @@ import {
   type View,
   ViewCopies,
   type ViewCopy,
+  ViewNeverRunError,
   type ViewReader,
   viewGroup,
   viewNamespace,
@@ -14,6 +15,7 @@ import type { Engine, TopicPosition } from '../engine/index.ts'
 import type { Clock } from '../kernel/index.ts'
 import type { Haste } from '../runtime/index.ts'
 import { type CaughtUpWait, caughtUp, placesOf } from './caught-up.ts'
+import { DropWorker } from './drop-worker.ts'
 import { LiveView } from './live-view.ts'
 import type { Part } from './parts.ts'
 import { ViewDirectory } from './view-directory.ts'
@@ -48,6 +50,7 @@ export class LiveViews {
   readonly #options: LiveViewsOptions
   readonly #directory: ViewDirectory
   readonly #atWork: ReadonlyMap<string, ViewAtWork>
+  readonly #drops: DropWorker
 
   constructor(options: LiveViewsOptions) {
     const { engine, app, clock, subscribe, unsubscribe, onError, signal } = options
@@ -67,6 +70,7 @@ export class LiveViews {
       const worker = new ViewWorker({ ...shared, run: subscribe, halt: unsubscribe })
       return { view, copies, worker }
     })
+    this.#drops = new DropWorker({ engine, app, clock, onError, signal })
     this.#atWork = new Map(atWork.map((one) => [one.view.name, one]))
   }
 
@@ -81,8 +85,10 @@ export class LiveViews {
   }
 
   async start(): Promise<void> {
-    if (this.#atWork.size === 0) return
     const { engine, app, signal, onError } = this.#options
+    // An app without views may have had some.
+    if (engine.capabilities.keeps.includes('state')) this.#drops.start(this.#atWork.size > 0)
+    if (this.#atWork.size === 0) return
     this.#directory.follow(signal).catch((error: unknown) => {
       if (!signal.aborted) onError(error)
     })
@@ -101,9 +107,12 @@ export class LiveViews {
     for await (const _change of epochs) for (const { worker } of inline) await worker.look()
   }
 
-  /** Resolves when nothing is begun any more. */
+  /** Resolves when nothing is begun or written any more, after the signal has aborted. */
   async stop(): Promise<void> {
-    await Promise.allSettled([...this.#atWork.values()].map(({ worker }) => worker.settled()))
+    await Promise.allSettled([
+      ...[...this.#atWork.values()].map(({ worker }) => worker.stopped()),
+      this.#drops.settled(),
+    ])
   }
 
   /** `undefined`: the app has no such view in this version. */
@@ -162,6 +171,7 @@ export class LiveViews {
     for (let lookMs = lookMinMs; !isOver(); lookMs = Math.min(lookMaxMs, lookMs * 2)) {
       const { note } = await readNote(engine, namespace)
       if (note.done) return
+      if (this.#directory.isRetired(name)) throw new ViewNeverRunError(name, app)
       position ??= await engine.events.lastPosition()
       if (note.position >= position) return
       await pause(lookMs)

@@ -1,5 +1,6 @@
 import { Replied, repliesTo, replyTopic, replyTopicAttribute } from '../domain/index.ts'
-import type { Engine } from '../engine/index.ts'
+import { type Engine, OffsetOutOfRangeError, TopicUnknownError } from '../engine/index.ts'
+import { type Clock, sleep } from '../kernel/index.ts'
 import { type DataOf, identityOf, type Message } from '../message/index.ts'
 import type { TopicResolver } from '../runtime/index.ts'
 
@@ -8,6 +9,8 @@ type Reply = DataOf<typeof Replied>
 /** Replies are read by those that run: they are of no use after that. */
 const retentionMs = 60 * 60 * 1000
 const waitMs = 5000
+/** Pause before the topic is made anew once more: it may take its time to go, or to come. */
+const againMs = 100
 
 /**
  * Asks other apps: sends a message that names the topic of this app's replies, and reads there from then on. Every process of
@@ -17,6 +20,7 @@ export class ReplyListener {
   readonly #engine: Engine
   readonly #topics: TopicResolver
   readonly #topic: string
+  readonly #clock: Clock
   readonly #signal: AbortSignal
   readonly #onError: (error: unknown) => void
   /** Those who wait, by what they asked. */
@@ -27,12 +31,14 @@ export class ReplyListener {
     readonly engine: Engine
     readonly topics: TopicResolver
     readonly app: string
+    readonly clock: Clock
     readonly signal: AbortSignal
     readonly onError: (error: unknown) => void
   }) {
     this.#engine = options.engine
     this.#topics = options.topics
     this.#topic = replyTopic(options.app)
+    this.#clock = options.clock
     this.#signal = options.signal
     this.#onError = options.onError
   }
@@ -45,9 +51,9 @@ export class ReplyListener {
       throw error
     })
     await this.#listening
-    signal.throwIfAborted()
     const topic = this.#topics.topicOf(message)
     if (!this.#topics.isReady(topic)) await this.#topics.create(topic)
+    signal.throwIfAborted()
     const { promise: reply, resolve, reject } = Promise.withResolvers<Reply>()
     signal.addEventListener('abort', () => reject(signal.reason), { once: true })
     const name = identityOf(message)
@@ -65,23 +71,45 @@ export class ReplyListener {
   }
 
   async #listen(): Promise<void> {
-    await this.#engine.topics.ensure(this.#topic, { partitions: 1, retentionMs })
-    const offset = await this.#engine.topics.locate(this.#topic, 0, 'latest')
+    const offset = await this.#locate('latest')
     this.#read(offset).catch((error: unknown) => {
       if (!this.#signal.aborted) this.#onError(error)
     })
   }
 
   async #read(from: number): Promise<void> {
+    let isAgain = false
     for (let offset = from; !this.#signal.aborted; ) {
-      const request = { topic: this.#topic, partition: 0, offset, waitMs, signal: this.#signal }
-      const { records, nextOffset } = await this.#engine.topics.read(request)
-      offset = nextOffset
-      for (const record of records) {
-        if (record.kind !== 'message' || record.message.type !== Replied.type) continue
-        for (const resolve of this.#waiting.get(repliesTo(record.message)) ?? []) resolve(record.message.data as Reply)
+      try {
+        const request = { topic: this.#topic, partition: 0, offset, waitMs, signal: this.#signal }
+        const { records, nextOffset } = await this.#engine.topics.read(request)
+        offset = nextOffset
+        isAgain = false
+        for (const record of records) if (record.kind === 'message') this.#tell(record.message)
+      } catch (error) {
+        // The process stood still for longer than replies are kept, or somebody has deleted the topic: who waits for one that
+        // is gone is told when its time is up, and whoever asks from now on is answered.
+        if (!(error instanceof OffsetOutOfRangeError || error instanceof TopicUnknownError)) throw error
+        if (isAgain) await sleep(againMs, this.#clock, this.#signal)
+        isAgain = true
+        offset = await this.#locate('earliest')
       }
     }
+  }
+
+  async #locate(start: 'earliest' | 'latest'): Promise<number> {
+    await this.#engine.topics.ensure(this.#topic, { partitions: 1, retentionMs })
+    return this.#engine.topics.locate(this.#topic, 0, start)
+  }
+
+  /** One that comes late, twice, or for another process finds nobody. */
+  #tell(message: Message): void {
+    if (message.type !== Replied.type) return
+    const data = message.data as Partial<Reply> | null
+    const problem = 'the reply is none that this program knows'
+    const reply =
+      typeof data?.kind === 'string' ? (data as Reply) : ({ kind: 'failed', error: 'UNEXPECTED', problem } as const)
+    for (const resolve of this.#waiting.get(repliesTo(message)) ?? []) resolve(reply)
   }
 }
 

@@ -7,7 +7,10 @@ import type { GivenTo, Saga, SagaInstance, SagaOutcome, SagaSelection, SignalSet
 
 /** How long somebody waits for an answer. */
 export interface AskOptions {
-  /** Default `'30s'`. What was asked may take effect all the same. */
+  /**
+   * Default `'30s'`; without any options a command that this app handles itself is waited for as long as it takes. What was asked
+   * may take effect all the same.
+   */
   readonly timeout?: Duration
   readonly signal?: AbortSignal
 }
@@ -26,7 +29,7 @@ export interface SagaClient<Input, Result, Signals extends SignalSet, Given = In
   /** @throws SagaInputInvalidError `SAGA_INPUT_INVALID` */
   signal<Name extends keyof Signals & string>(key: string, name: Name, data: GivenTo<Signals[Name]>): Promise<void>
   /**
-   * Stops an instance that is running, as soon as the step at hand is over, and undoes what it has done. If nothing has started
+   * Stops an instance that is running, as soon as the steps at hand are over, and undoes what it has done. If nothing has started
    * it, that becomes a dead letter: `SAGA_NOT_STARTED`.
    */
   cancel(key: string, reason?: string): Promise<void>
@@ -86,11 +89,12 @@ export interface RunningApp extends AsyncDisposable {
   ): Promise<QueryResult<Query>>
   /**
    * Closes the books of a stream of a decider of this app: appends one event that carries the whole state forward, then
-   * removes what came before it. The stream and its versions go on.
+   * removes what came before it. The stream and its versions go on. Copies of inline views that still follow the event store, as
+   * while they are built, are waited for first, up to 10 seconds.
    *
    * @param carry Makes the event, that of the decider's option `carriesForward`, of the state.
    * @throws BooksUnbalancedError `BOOKS_UNBALANCED`: the event does not carry the state; nothing was changed.
-   *   DeciderUnknownError `DECIDER_UNKNOWN`
+   *   BooksNeededError `BOOKS_NEEDED`: such a copy did not catch up, or cannot; nothing was changed. DeciderUnknownError `DECIDER_UNKNOWN`
    */
   closeBooks<Event extends Message, State>(
     decider: Decider<Message, Event, State>,

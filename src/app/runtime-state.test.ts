@@ -198,7 +198,8 @@ describe('what the runtime keeps', () => {
       return commit(batch, options)
     }
     const second = totals(2)
-    await using running = await app('test', { views: [second] }).start({ engine, clock: new VirtualClock(startMs) })
+    const clock = new VirtualClock(startMs)
+    await using running = await app('test', { views: [second] }).start({ engine, clock })
     const copy = { build: 1, inline: false, types: ['Paid'], topics: ['payments'] }
     const live = { version: 1, ...copy }
     const pace = { swap: 'manual', eventsPerSecond: null, paused: false, problem: null, sinceMs: startMs }
@@ -206,9 +207,9 @@ describe('what the runtime keeps', () => {
     const registered = { live, previous: null, next, canary: 0, highestVersion: 2, lastBuild: 1 }
     expect((await stateOf(engine))['views']).toEqual({ 'test.totals': registered })
     await running.view(second).copies.drop('next')
-    while (notes.length < 2) await running.deadLetters.count()
+    while (notes.length < 2) await clock.advance('1m')
     const key = 'test.view:totals.v2'
-    const value = { app: 'test', namespace: 'view:test.totals:v2', inline: false }
+    const value = { app: 'test', namespace: 'view:test.totals:v2', inline: false, sinceMs: startMs }
     expect(notes).toEqual([
       { kind: 'set', namespace: 'dropped-views', key, value },
       { kind: 'delete', namespace: 'dropped-views', key },

@@ -5,7 +5,16 @@ import { VirtualClock } from '../kernel/index.ts'
 import { fixed, none } from '../runtime/index.ts'
 import { SagaDesk, type Step, StepRejectedError, saga, step } from '../saga/index.ts'
 import { channels, type SagaReport, type UndoFailedReport } from '../telemetry/index.ts'
-import { memoryEngine, messagesOf, Paid, Placed, Shipped, temporaryFolder } from './app.test-support.ts'
+import {
+  gate,
+  memoryEngine,
+  messagesOf,
+  numbersByKey,
+  Paid,
+  Placed,
+  Shipped,
+  temporaryFolder,
+} from './app.test-support.ts'
 import { app, explain } from './index.ts'
 
 const order = z.object({ id: z.string(), n: z.number() })
@@ -107,6 +116,54 @@ describe('a saga of a running app', () => {
     await client.start('a', '12')
     await client.signal('a', 'go', 'now')
     expect(await client.outcome('a')).toEqual({ status: 'completed', result: [12, ['now']] })
+  })
+
+  it('is cancelled between two steps, though its body never waits', async () => {
+    const log: number[] = []
+    const begun = gate()
+    const tick = step({
+      run: async (n: number) => {
+        await new Promise((resolve) => setTimeout(resolve, 1))
+        log.push(n)
+        if (n === 10) begun.open()
+      },
+      undo: ({ input }) => void log.push(-input),
+    })
+    const ticking = saga('ticking', { start: z.null(), steps: { tick } }, async (saga) => {
+      for (let n = 1; n <= 500; n++) await saga.step('tick', n, { id: `${n}` })
+    })
+    await using engine = await memoryEngine()
+    await using running = await app('shop', { sagas: [ticking] }).start({ engine })
+    const client = running.saga(ticking)
+    await client.start('k', null)
+    await begun.opened
+    await client.cancel('k', 'the customer called')
+    const failure = { name: 'Cancelled', message: 'the customer called' }
+    expect(await client.outcome('k')).toMatchObject({ status: 'compensated', failure })
+    const doneCount = log.filter((n) => n > 0).length
+    const done = Array.from({ length: doneCount }, (_, n) => n + 1)
+    expect(doneCount).toBeLessThan(500)
+    expect(log).toEqual([...done, ...done.toReversed().map((n) => -n)])
+    await running.idle()
+    expect(await running.deadLetters.count()).toBe(0)
+  })
+
+  it('publishes to one key in its order, within one commit and over several', async () => {
+    const n = step({ run: (value: number) => value, undo: () => undefined })
+    const telling = saga('telling', { start: z.string(), steps: { n } }, async (saga, id) => {
+      for (let round = 0; round < 5; round++) {
+        for (let i = 0; i < 3; i++) saga.publish(Shipped({ id, n: round * 10 + i }))
+        await saga.step('n', round, { id: `${round}` })
+        saga.publish([Shipped({ id, n: round * 10 + 3 }), Shipped({ id, n: round * 10 + 4 })])
+      }
+    })
+    await using engine = await memoryEngine()
+    await using running = await app('shop', { sagas: [telling] }).start({ engine })
+    const ids = Array.from({ length: 30 }, (_, i) => `k${i}`)
+    await Promise.all(ids.map((id) => running.saga(telling).run(id, id)))
+    await running.idle()
+    const wanted = [0, 1, 2, 3, 4].flatMap((round) => [0, 1, 2, 3, 4].map((i) => round * 10 + i))
+    expect(await numbersByKey(engine, 'shipments')).toEqual(Object.fromEntries(ids.map((id) => [id, wanted])))
   })
 
   it('refuses what it was not declared with, here and where it comes in', async () => {

@@ -6,7 +6,7 @@ import { embedded } from '../embedded/index.ts'
 import { postgres } from '../postgres/index.ts'
 import { serversWanted } from '../postgres/real-server.test-support.ts'
 import { fixed, type Handler, none } from '../runtime/index.ts'
-import { postgresTables, tableView } from '../tables/index.ts'
+import { postgresTables, type TableConnection, type TablePool, tableView } from '../tables/index.ts'
 import { Counted, countedView } from './counted-table.test-support.ts'
 import { app, type RunningApp, service } from './index.ts'
 
@@ -14,7 +14,22 @@ function start(handlers: readonly Handler[]): Promise<RunningApp> {
   return app('shop', { services: [service('reports', handlers)] }).start({ engine: embedded({ path: ':memory:' }) })
 }
 
-// Skipped because it needs a real server: `npm run test:servers` runs it.
+/** A pool whose connections are as little as the view asks for. */
+function withoutWire(pool: pg.Pool): TablePool<TableConnection> {
+  return {
+    connect: async () => {
+      const client = await pool.connect()
+      return {
+        query: (text, values) => client.query(text, values),
+        on: (event, listener) => client.on(event, listener),
+        off: (event, listener) => client.off(event, listener),
+        release: (destroy) => client.release(destroy),
+      }
+    },
+  }
+}
+
+// Skipped because it needs a real server: `npm run test:engines` runs it.
 describe.skipIf(!serversWanted)('a view in tables of PostgreSQL', () => {
   let url = ''
   beforeAll(async () => {
@@ -80,6 +95,136 @@ describe.skipIf(!serversWanted)('a view in tables of PostgreSQL', () => {
     await running.publish(Counted({ key: 'a', id: '1' }))
     await running.idle()
     expect((await running.deadLetters.list())[0]?.error.code).toBe('TABLE_CHANGE_INVALID')
+  })
+
+  describe.each([
+    ['as pg gives its connections', (pool: pg.Pool): TablePool<TableConnection> => pool],
+    ['where nothing is told of the wire', withoutWire],
+  ])('%s', (_how, poolOf) => {
+    it.each([
+      ['commits', 'COMMIT', 3],
+      ['commits and begins anew', 'COMMIT; BEGIN', 3],
+      ['commits and chains', 'COMMIT AND CHAIN', 3],
+      ['rolls back', 'ROLLBACK', 0],
+      ['rolls back and chains', 'ROLLBACK AND CHAIN', 0],
+    ])('refuses a function that %s, and applies the others of its batch once', async (_what, text, leftCount) => {
+      await using ground = await freshPool()
+      const view = tableView('wrong', {
+        database: postgresTables(poolOf(ground.pool), { schema: ground.schema }),
+        setup: ['CREATE TABLE IF NOT EXISTS applied (id text)'],
+        events: [Counted],
+        on: {
+          Counted: async (client, { data: { id } }) => {
+            await client.query('SAVEPOINT one')
+            await client.query('INSERT INTO applied VALUES ($1)', [id])
+            if (id === '5') await client.query(text)
+            else await client.query('ROLLBACK TO SAVEPOINT one')
+            if (id !== '5') await client.query('INSERT INTO applied VALUES ($1)', [id])
+          },
+        },
+        retry: fixed({ delay: '1ms', max: 3 }),
+      })
+      await using running = await start([view])
+      await running.publish(Array.from({ length: 20 }, (_, n) => Counted({ key: `k${n}`, id: `${n}` })))
+      await running.idle()
+      const letters = await running.deadLetters.list()
+      expect(letters.map(({ key, attempts, error }) => [key, attempts, error.code])).toEqual([
+        ['k5', 3, 'TABLE_CHANGE_INVALID'],
+      ])
+      expect(letters[0]?.error.message).toContain('ended the transaction')
+      const { rows } = await ground.pool.query<{ id: string; n: number }>(
+        'SELECT id, count(*)::int AS n FROM applied GROUP BY 1 ORDER BY id::int',
+      )
+      expect(rows.filter(({ id }) => id !== '5')).toEqual(
+        Array.from({ length: 20 }, (_, n) => ({ id: `${n}`, n: 1 })).filter(({ id }) => id !== '5'),
+      )
+      expect(rows.find(({ id }) => id === '5')?.n ?? 0).toBe(leftCount)
+    })
+
+    it('takes a transaction that was ended behind its back for none', async () => {
+      await using ground = await freshPool()
+      const view = tableView('careless', {
+        database: postgresTables(poolOf(ground.pool), { schema: ground.schema }),
+        events: [Counted],
+        on: {
+          Counted: (client) => {
+            // Nobody waits for it: it is carried out before whatever comes next.
+            client.query('ROLLBACK').catch(() => undefined)
+          },
+        },
+        retry: fixed({ delay: '1ms', max: 2 }),
+      })
+      await using running = await start([view])
+      await running.publish(Counted({ key: 'a', id: '1' }))
+      await running.idle()
+      expect((await running.deadLetters.list()).map(({ error }) => error.code)).toEqual(['TABLE_CHANGE_INVALID'])
+    })
+  })
+
+  it.each([
+    ['waits for nothing', () => new Promise<void>(() => undefined), false],
+    ['waits for a statement', (client: TableConnection) => client.query('SELECT pg_sleep(600)'), true],
+  ])('gives a function up that %s, and applies the others', async (_what, hang, isServerBusy) => {
+    await using ground = await freshPool('-c application_name=millrace-hung')
+    const signals: AbortSignal[] = []
+    const view = tableView('hangs', {
+      database: postgresTables<TableConnection>(ground.pool, { schema: ground.schema }),
+      setup: ['CREATE TABLE IF NOT EXISTS applied (id text)'],
+      events: [Counted],
+      on: {
+        Counted: async (client, { data: { id } }, { signal }) => {
+          await client.query('INSERT INTO applied VALUES ($1)', [id])
+          if (id !== '5') return
+          signals.push(signal)
+          await hang(client)
+        },
+      },
+      timeout: '200ms',
+      retry: fixed({ delay: '1ms', max: 2 }),
+    })
+    await using running = await start([view])
+    await running.publish(Array.from({ length: 20 }, (_, n) => Counted({ key: `k${n}`, id: `${n}` })))
+    await running.idle()
+    const letters = await running.deadLetters.list()
+    expect(letters.map(({ key, attempts, error }) => [key, attempts, error.code])).toEqual([
+      ['k5', 2, 'TABLE_CHANGE_TIMEOUT'],
+    ])
+    const { rows } = await ground.pool.query<{ n: number; different: number }>(
+      'SELECT count(*)::int AS n, count(DISTINCT id)::int AS different FROM applied',
+    )
+    expect(rows).toEqual([{ n: 19, different: 19 }])
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, true])
+    if (!isServerBusy) return
+    const busy = await ground.pool.query(
+      `SELECT 1 FROM pg_stat_activity WHERE application_name = 'millrace-hung' AND query LIKE '%pg_sleep(600)'`,
+    )
+    expect(busy.rowCount).toBe(0)
+  })
+
+  it('tells a function by its signal that the app stops', async () => {
+    await using ground = await freshPool()
+    const begun = Promise.withResolvers<AbortSignal>()
+    const view = tableView('stopped', {
+      database: postgresTables<pg.PoolClient>(ground.pool, { schema: ground.schema }),
+      events: [Counted],
+      on: {
+        Counted: (_client, _event, { signal }) => {
+          begun.resolve(signal)
+          return new Promise((_, reject) => {
+            signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+          })
+        },
+      },
+    })
+    const shop = app('shop', { services: [service('reports', [view])] })
+    const running = await shop.start({ engine: embedded({ path: ':memory:' }), stopTimeout: 0 })
+    await running.publish(Counted({ key: 'a', id: '1' }))
+    const signal = await begun.promise
+    expect(signal.aborted).toBe(false)
+    await running.stop()
+    expect(signal.reason).toMatchObject({ name: 'AbortError' })
+    // Its connection is back in the pool, which could not be ended otherwise.
+    await expect.poll(() => ground.pool.idleCount).toBe(ground.pool.totalCount)
   })
 
   it('applies nothing to a database that may forget', async () => {

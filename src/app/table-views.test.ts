@@ -84,6 +84,8 @@ describe('a view in tables of SQLite', () => {
   it.each<[string, TableViewOptions<readonly [typeof Counted], DatabaseSync>['on']['Counted'], string, number]>([
     ['works on asynchronously', async (db) => db.exec('INSERT INTO seen VALUES (1)'), 'answered a promise', 0],
     ['ends the transaction', (db) => db.exec('COMMIT'), 'ended the transaction', 0],
+    ['ends the transaction and begins another one', (db) => db.exec('COMMIT; BEGIN'), 'ended the transaction', 0],
+    ['takes the transaction back', (db) => db.exec('ROLLBACK'), 'ended the transaction', 0],
   ])('refuses a function that %s, each time', async (_what, change, reason, seenCount) => {
     using database = new DatabaseSync(':memory:')
     const view = tableView('wrong', {
@@ -167,13 +169,13 @@ describe('a view in tables of SQLite', () => {
   })
 
   it('says all that is wrong with its options', () => {
-    const wrong = { database: {}, events: [], on: { X: 1 }, version: 0, keep: '1s', setup: 'x', oops: 1 }
+    const wrong = { database: {}, events: [], on: { X: 1 }, version: 0, keep: '1s', timeout: 0, setup: 'x', oops: 1 }
     expect(() => tableView('no name', wrong as never)).toThrow(
       expect.objectContaining({
         code: 'OPTIONS_INVALID',
         details: {
-          problems: ['name', 'oops', 'database', 'version', 'setup', 'events', 'on.X', 'keep'].map((option): unknown =>
-            expect.objectContaining({ option }),
+          problems: ['name', 'oops', 'database', 'version', 'setup', 'events', 'on.X', 'keep', 'timeout'].map(
+            (option): unknown => expect.objectContaining({ option }),
           ),
           subject: expect.anything(),
         },

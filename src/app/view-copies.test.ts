@@ -38,3 +38,12 @@ for (const [what, move] of [
     })
   })
 }
+
+it('refuses to do anything with copies of a view that has never run', async () => {
+  await using engine = await memoryEngine()
+  const copies = new ViewCopies({ app: 'shop', view: 'counts', clock: systemClock, engine })
+  for (const refused of [copies.status(), copies.difference(), copies.swap(), copies.pause(), copies.drop('next')]) {
+    await expect(refused).rejects.toMatchObject({ code: 'VIEW_NEVER_RUN', details: { view: 'counts', app: 'shop' } })
+  }
+  expect(await engine.state.namespaces('')).toEqual([])
+})

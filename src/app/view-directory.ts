@@ -14,6 +14,8 @@ export class ViewDirectory {
   readonly #engine: Engine
   readonly #app: string
   readonly #entries = new Map<string, RegisterEntry>()
+  /** Views that were retired while this process declares them. */
+  readonly #retired = new Set<string>()
   readonly #listeners = new Map<string, Set<() => void>>()
 
   constructor(engine: Engine, app: string) {
@@ -36,7 +38,13 @@ export class ViewDirectory {
     const known = this.#entries.get(view)
     if (known !== undefined && known.revision >= entry.revision) return
     this.#entries.set(view, entry)
-    for (const listener of [...(this.#listeners.get(view) ?? [])]) listener()
+    this.#retired.delete(view)
+    this.#tell(view)
+  }
+
+  /** Whether a view was retired since: the last register that was known of it is what is left to read. */
+  isRetired(view: string): boolean {
+    return this.#retired.has(view)
   }
 
   /** Reads the register anew. */
@@ -68,7 +76,17 @@ export class ViewDirectory {
   async follow(signal: AbortSignal): Promise<void> {
     const prefix = registerKey(this.#app, '')
     for await (const { key, value, revision } of this.#engine.state.watch(registerNamespace, { prefix, signal })) {
-      if (value !== undefined) this.put(key.slice(prefix.length), { register: registerOf(value), revision })
+      const register = value === undefined ? undefined : registerOf(value)
+      const view = key.slice(prefix.length)
+      if (register !== undefined) this.put(view, { register, revision })
+      else if (revision > (this.#entries.get(view)?.revision ?? 0)) {
+        this.#retired.add(view)
+        this.#tell(view)
+      }
     }
+  }
+
+  #tell(view: string): void {
+    for (const listener of [...(this.#listeners.get(view) ?? [])]) listener()
   }
 }

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type View, type ViewOptions, view } from '../domain/index.ts'
 import type { Engine } from '../engine/index.ts'
-import { memoryEngine, Placed } from './app.test-support.ts'
+import { clockAhead, memoryEngine, Placed } from './app.test-support.ts'
 import { type App, app, type RunningApp } from './index.ts'
 
 interface Count {
@@ -40,6 +40,12 @@ async function engineWithFirst(count = 9): Promise<Awaited<ReturnType<typeof mem
 }
 
 const keptOf = (engine: Engine): Promise<readonly string[]> => engine.state.namespaces('view:')
+
+/** What is left when the time of grace is over. */
+async function removeGivenUp(engine: Engine, one: View<Count>): Promise<void> {
+  await using running = await shopOf(one).start({ engine, clock: clockAhead() })
+  while ((await engine.state.namespaces('dropped-views')).length > 0) await running.idle()
+}
 
 describe('a new version of a view', () => {
   it('is built beside the live one, which serves reads until the swap', async () => {
@@ -112,6 +118,7 @@ describe('a new version of a view', () => {
       await using running = await shopOf(counts(version)).start({ engine })
       await running.idle()
     }
+    await removeGivenUp(engine, counts(3))
     expect(await engine.groups.list()).toEqual(['shop.view:counts.v2', 'shop.view:counts.v3'])
     expect(await engine.state.namespaces('')).toEqual([
       'chain:shop.view:counts.v2',
@@ -132,6 +139,8 @@ describe('a new version of a view', () => {
     await using running = await shopOf(third).start({ engine })
     await running.idle()
     expect(await running.view(third).copies.status()).toMatchObject({ live: { copy: 'v1' }, next: { copy: 'v3' } })
+    await running.stop()
+    await removeGivenUp(engine, third)
     expect(await keptOf(engine)).toEqual(['view:shop.counts:v1', 'view:shop.counts:v3'])
   })
 
@@ -151,7 +160,9 @@ describe('a new version of a view', () => {
     await running.idle()
     expect(await copies.status()).toMatchObject({ live: { copy: 'v1' }, next: { deadLetterCount: 3 } })
     await copies.drop('next')
-    while ((await running.deadLetters.count()) > 0) await running.idle()
+    await running.stop()
+    await removeGivenUp(engine, first)
+    expect(await engine.state.count('dead-letters:shop')).toBe(0)
     expect(await keptOf(engine)).toEqual(['view:shop.counts:v1'])
   })
 })
@@ -185,7 +196,8 @@ describe('a rebuild of the same version', () => {
     ])
     await reader.copies.drop('previous')
     await expect(reader.copies.rollBack()).rejects.toMatchObject({ code: 'VIEW_PREVIOUS_MISSING' })
-    while ((await keptOf(engine)).length > 1) await running.idle()
+    await running.stop()
+    await removeGivenUp(engine, first)
     expect(await keptOf(engine)).toEqual(['view:shop.counts:v1.2'])
   })
 
@@ -348,7 +360,7 @@ it('a view that is rebuilt while events come equals the fold of all events', { t
       events: [Placed],
       key: ({ data }) => data.id,
       initial: { placed: 0 },
-      on: { Placed: ({ placed }) => ({ placed: placed + 1 }) },
+      on: { Placed: ({ placed }) => (placed === 4 ? undefined : { placed: placed + 1 }) },
       version,
     })
   await fc.assert(
@@ -360,7 +372,7 @@ it('a view that is rebuilt while events come equals the fold of all events', { t
       for (const one of steps) {
         if (one.kind === 'publish') {
           const messages = Array.from({ length: one.count }, (_, i) => Placed({ id: `k${(one.n + i) % 7}`, n: i }))
-          for (const { data } of messages) expected.set(data.id, (expected.get(data.id) ?? 0) + 1)
+          for (const { data } of messages) expected.set(data.id, ((expected.get(data.id) ?? 0) + 1) % 5)
           await running.publish(messages)
         } else if (one.kind === 'restart') {
           await running.stop()
@@ -379,7 +391,7 @@ it('a view that is rebuilt while events come equals the fold of all events', { t
       expect(status).toMatchObject({ live: { version, eventsBehind: 0 }, next: null })
       const listed: [string, number][] = []
       for await (const { key, value } of running.view(totals(version)).list()) listed.push([key, value.placed])
-      expect(new Map(listed)).toEqual(expected)
+      expect(new Map(listed)).toEqual(new Map([...expected].filter(([, placed]) => placed > 0)))
       await running.stop()
     }),
     { numRuns: 25 },

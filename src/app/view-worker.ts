@@ -1,19 +1,22 @@
 import {
   type CopyProgress,
   copiesIn,
+  copyName,
   copyOf,
-  finishDrops,
   firstRegister,
+  firstWrite,
   type Handover,
   hasReached,
   isSameCopy,
   type RebuildOptions,
   type RegisterEntry,
+  readPlace,
   registerWrites,
   type View,
   type ViewBuild,
   type ViewCopy,
   ViewEventFailedError,
+  ViewEventsChangedError,
   type ViewRegister,
   ViewVersionDownError,
   viewGroup,
@@ -36,9 +39,6 @@ export interface WorkerOptions extends InlineWorkerOptions {
 
 const lookMinMs = 20
 const lookMaxMs = 500
-/** How often it is looked whether a copy that was given up is still worked on by somebody. */
-const dropLookMinMs = 100
-const dropLookMaxMs = 60_000
 
 /**
  * Keeps the copies of a view up to date that this program has the functions for: those of the version that it declares. Others
@@ -53,9 +53,9 @@ export class ViewWorker {
   #turn: Promise<void> = Promise.resolve()
   /** The build that is being watched. */
   #watched: ViewBuild | undefined
+  #watching: Promise<void> = Promise.resolve()
   /** Whether the build has caught up and is not swapped in, for the sake of others. */
   #isHeldBack = false
-  #dropLookMs = dropLookMinMs
   readonly #inline: InlineWorker
 
   constructor(options: WorkerOptions) {
@@ -89,6 +89,11 @@ export class ViewWorker {
   /** Resolves when the copies that the register names are at work here, and no others. */
   settled(): Promise<void> {
     return this.#turn
+  }
+
+  /** Resolves when nothing is begun or built here any more, after the signal has aborted. */
+  async stopped(): Promise<void> {
+    await Promise.allSettled([this.#turn, this.#watching, this.#inline.stopped()])
   }
 
   /**
@@ -126,16 +131,30 @@ export class ViewWorker {
     return next.swap === 'when-caught-up' && this.#watched !== undefined
   }
 
-  /** Creates the register, or has the version of this program built, unless others were faster. */
+  /**
+   * Creates the register, or has the version of this program built, unless others were faster.
+   *
+   * @throws ViewEventsChangedError `VIEW_EVENTS_CHANGED`
+   */
   async #enter(): Promise<void> {
-    const { engine, app, view, directory, clock } = this.#options
+    const { engine, app, view, directory, clock, signal } = this.#options
     for (;;) {
+      signal.throwIfAborted()
       const before = await directory.look(view.name)
-      const after =
-        before === undefined ? firstRegister(copyOf(view)) : registerWith(before.register, view, clock.nowMs())
+      if (before === undefined) {
+        const place = await readPlace(engine, app, view.name)
+        if (place.register !== undefined) continue
+        const register = firstRegister(copyOf(view), place.used)
+        const { ok } = await engine.commit({ state: [firstWrite(app, view.name, register, place)] })
+        if (ok) directory.put(view.name, { register, revision: place.revision + 1 })
+        continue
+      }
+      checkEvents(view, before.register)
+      const nowMs = clock.nowMs()
+      const after = registerWith(before.register, view, nowMs)
       if (after === undefined) return
-      const { ok } = await engine.commit({ state: registerWrites(app, view.name, before, after) })
-      if (ok) directory.put(view.name, { register: after, revision: (before?.revision ?? 0) + 1 })
+      const { ok } = await engine.commit({ state: registerWrites(app, view.name, before, after, nowMs) })
+      if (ok) directory.put(view.name, { register: after, revision: before.revision + 1 })
     }
   }
 
@@ -146,11 +165,13 @@ export class ViewWorker {
   }
 
   async #apply(): Promise<void> {
-    const { app, view, directory, signal, engine, run, halt } = this.#options
+    const { app, view, directory, signal, run, halt } = this.#options
     if (signal.aborted) return
     const { register } = directory.get(view.name) as RegisterEntry
-    const { next } = register
-    const own = copiesIn(register)
+    const isRetired = directory.isRetired(view.name)
+    const next = isRetired ? null : register.next
+    if (next === null) this.#watched = undefined
+    const own = (isRetired ? [] : copiesIn(register))
       .filter((copy) => copy.version === view.version)
       .filter((copy) => !(isSameCopy(copy, next) && next?.paused === true))
     await this.#inline.apply(
@@ -176,20 +197,6 @@ export class ViewWorker {
       await run(this.#partOf(copy), await this.#hasteOf(group, copy))
     }
     if (next !== null && next.version === view.version && !next.paused) this.#watch(next)
-    if (await finishDrops(engine, app)) this.#dropLookMs = dropLookMinMs
-    else this.#dropLater()
-  }
-
-  /** Somebody has not heard yet that a copy was given up. */
-  #dropLater(): void {
-    const { clock, signal } = this.#options
-    const lookMs = this.#dropLookMs
-    this.#dropLookMs = Math.min(dropLookMaxMs, lookMs * 2)
-    sleep(lookMs, clock, signal)
-      .then(() => this.#settle())
-      .catch((error: unknown) => {
-        if (!signal.aborted) this.#options.onError(error)
-      })
   }
 
   #partOf(copy: ViewCopy): Part {
@@ -230,7 +237,7 @@ export class ViewWorker {
     if (isSameCopy(this.#watched ?? null, build)) return
     this.#watched = build
     this.#isHeldBack = false
-    this.#follow(build)
+    this.#watching = this.#follow(build)
       .catch((error: unknown) => {
         // Whoever builds the copy meets that event, too, and pauses the build.
         if (!this.#options.signal.aborted && !(error instanceof ViewEventFailedError)) this.#options.onError(error)
@@ -288,4 +295,27 @@ function registerWith(register: ViewRegister, view: View, nowMs: number): ViewRe
     problem: null,
     sinceMs: nowMs,
   })
+}
+
+/**
+ * A copy whose program takes other events than it was built from would be neither what the one nor what the other makes of them.
+ *
+ * @throws ViewEventsChangedError `VIEW_EVENTS_CHANGED`
+ */
+function checkEvents(view: View, register: ViewRegister): void {
+  const declared = sourcesOf(copyOf(view))
+  for (const copy of copiesIn(register)) {
+    if (copy.version !== view.version || copy.inline !== view.inline) continue
+    const built = sourcesOf(copy)
+    const added = declared.filter((one) => !built.includes(one))
+    const removed = built.filter((one) => !declared.includes(one))
+    if (added.length === 0 && removed.length === 0) continue
+    const nextVersion = register.highestVersion + 1
+    throw new ViewEventsChangedError(view.name, copyName(copy), { added, removed, nextVersion })
+  }
+}
+
+/** What a copy is built from, as a reader calls it. */
+function sourcesOf({ types, topics }: ViewCopy): readonly string[] {
+  return [...types, ...topics.map((topic) => `topic ${topic}`)]
 }

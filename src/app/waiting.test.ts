@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { on, publish } from '../runtime/index.ts'
+import { view } from '../domain/index.ts'
+import { none, on, publish } from '../runtime/index.ts'
 import { gate, memoryEngine, messagesOf, Paid, Placed, Shipped, startHandlers } from './app.test-support.ts'
+import { app, service } from './index.ts'
 
 describe('waiting until everything is handled', () => {
   it('ends when there is nothing, and when all was handled before the wait', async () => {
@@ -41,6 +43,53 @@ describe('waiting until everything is handled', () => {
     expect(seen).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8])
     expect((await messagesOf(engine, 'payments')).map(({ data }) => data.n)).toEqual([0, 3, 6])
     expect((await running.lag()).map(({ lagMessages }) => lagMessages)).toEqual([0])
+  })
+
+  it('for a view or a handler counts a dead letter, and what waits behind one, as handled', async () => {
+    await using engine = await memoryEngine()
+    const refuse = (n: number): void => {
+      if (n === 2) throw new RangeError('two is too much')
+    }
+    const counted = view('counted', {
+      events: [Placed],
+      key: ({ data }) => data.id,
+      initial: 0,
+      on: {
+        Placed: (count, { data }) => {
+          refuse(data.n)
+          return count + 1
+        },
+      },
+    })
+    const paying = on(Placed, { name: 'paying', retry: none, onDeadLetter: 'park-key' }, ({ data }) => {
+      refuse(data.n)
+      return publish(Paid(data))
+    })
+    const shop = app('shop', { services: [service('s', [paying])], views: [counted] })
+    await using running = await shop.start({ engine })
+    for (const n of [1, 2, 3]) {
+      const places = await running.publish(Placed({ id: 'a', n }))
+      await running.view(counted).waitFor(places)
+      await running.waitFor(paying, places)
+    }
+    expect(await running.view(counted).get('a')).toBe(1)
+    expect((await messagesOf(engine, 'payments')).map(({ data }) => data.n)).toEqual([1])
+    expect(await running.deadLetters.count()).toBe(2)
+  })
+
+  it('for a handler that the app does not have is refused', async () => {
+    await using engine = await memoryEngine()
+    await using running = await startHandlers([on(Placed, () => undefined)], { engine })
+    const places = await running.publish(Placed({ id: 'a', n: 1 }))
+    await expect(
+      running.waitFor(
+        on(Placed, () => undefined),
+        places,
+      ),
+    ).rejects.toMatchObject({
+      code: 'HANDLER_UNKNOWN',
+      details: { handler: 'Placed', app: 'test' },
+    })
   })
 
   it('ends with the reason of its signal when it takes too long, and harms nothing', async () => {

@@ -65,6 +65,8 @@ const byErrorCode: Readonly<Record<string, number>> = {
   TOPIC_EXISTS: exitCodes.refused,
   VIEW_BEHIND: exitCodes.refused,
   VIEW_BUILD_UNDER_WAY: exitCodes.refused,
+  VIEW_EVENTS_CHANGED: exitCodes.refused,
+  VIEW_IN_USE: exitCodes.refused,
   VIEW_VERSION_DOWN: exitCodes.refused,
   ENGINE_LACKS: exitCodes.cannotStart,
   GUARANTEE_MISSING: exitCodes.cannotStart,

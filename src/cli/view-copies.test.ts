@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
+import { clockAhead } from '../app/app.test-support.ts'
 import { app } from '../app/index.ts'
 import { type View, view } from '../domain/index.ts'
 import { embedded } from '../embedded/index.ts'
+import { type Clock, systemClock } from '../kernel/index.ts'
 import { cli, OrderPlaced, testFile } from './cli.test-support.ts'
 
 /** Counts orders by their last digit; version 2 counts double. */
@@ -20,12 +22,14 @@ function counts(version: number): View<number> {
 async function ground(unseenCount = 0): Promise<{
   readonly run: (...args: string[]) => Promise<{ exitCode: number; stdout: string; stderr: string }>
   readonly groups: (...args: string[]) => Promise<{ exitCode: number; stdout: string; stderr: string }>
-  readonly start: (version: number) => Promise<void>
+  readonly path: string
+  readonly start: (version: number, clock?: Clock) => Promise<void>
 }> {
   const { path, cwd } = await testFile()
-  const start = async (version: number): Promise<void> => {
-    await using running = await app('shop', { views: [counts(version)] }).start({ engine: embedded({ path }) })
-    await running.idle()
+  const start = async (version: number, clock: Clock = systemClock): Promise<void> => {
+    await using running = await app('shop', { views: [counts(version)] }).start({ engine: embedded({ path }), clock })
+    do await running.idle()
+    while (clock !== systemClock && (await running.engine.state.namespaces('dropped-views')).length > 0)
   }
   {
     await using running = await app('shop', { views: [counts(1)] }).start({ engine: embedded({ path }) })
@@ -42,6 +46,7 @@ async function ground(unseenCount = 0): Promise<{
   return {
     run: (...args) => cli(['views', ...args, ...file], { cwd }),
     groups: (...args) => cli(['groups', ...args, ...file], { cwd }),
+    path,
     start,
   }
 }
@@ -118,8 +123,43 @@ describe('millrace views, of their copies', () => {
     expect((await run('get', 'counts', '7')).stdout).toBe('3\n')
     expect((await run('drop', 'counts', 'previous', '--yes')).exitCode).toBe(0)
     expect((await run('rollback', 'counts', '--yes')).stderr).toContain('VIEW_PREVIOUS_MISSING')
-    await start(1)
+    await start(1, clockAhead())
     expect(rows((await run('ls')).stdout)).toEqual([['counts', 'shop', 'v1', 'live', '10']])
+  })
+
+  it('retires a view with all that is kept of it, once somebody has said yes', async () => {
+    const { run, groups, start } = await ground()
+    const sentence = 'retire view counts of app shop for good: v1 (live) with 10 keys, v2 (next) with 10 keys'
+    const dry = await run('retire', 'counts', '--dry-run')
+    expect(dry).toMatchObject({ exitCode: 0, stderr: `Would ${sentence}. Nothing was changed.\n` })
+    expect((await run('retire', 'counts')).exitCode).toBe(6)
+    expect((await run('retire', 'counts@1', '--yes')).exitCode).toBe(2)
+    expect(rows((await run('ls')).stdout)).toHaveLength(2)
+    const retired = await run('retire', 'counts', '--yes', '--json')
+    expect(JSON.parse(retired.stdout)).toEqual({
+      app: 'shop',
+      view: 'counts',
+      retired: true,
+      copies: [
+        { copy: 'v1', role: 'live', keyCount: 10 },
+        { copy: 'v2', role: 'next', keyCount: 10 },
+      ],
+    })
+    expect((await run('ls', '--json')).stdout).toBe('[]\n')
+    expect((await groups('ls', '--json')).stdout).toBe('[]\n')
+    expect((await run('retire', 'counts', '--yes')).exitCode).toBe(3)
+    await start(1)
+    expect(rows((await run('ls')).stdout)).toEqual([['counts', 'shop', 'v1.2', 'live', '10']])
+  })
+
+  it('does not retire a view beside an app that runs', async () => {
+    const { run, path } = await ground()
+    await using running = await app('shop', { views: [counts(1)] }).start({ engine: embedded({ path }) })
+    const refused = await run('retire', 'counts', '--yes')
+    expect(refused.stderr).toContain('FILE_LOCKED')
+    expect(refused.exitCode).toBe(5)
+    expect((await run('retire', 'counts', '--dry-run')).exitCode).toBe(0)
+    expect(await running.view(counts(1)).count()).toBe(10)
   })
 
   it('refuses to swap or roll back to a copy that lacks events, unless that is accepted', async () => {

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Conflict, WriteBatch } from '../engine/index.ts'
-import type { Message } from '../message/index.ts'
+import { currentContext, type Message, runInContext } from '../message/index.ts'
 import { evolved, settledState } from './decide.ts'
 import type { Decider } from './decider.ts'
 import { beforeRetry, type DeskSetup, EventTypes } from './desk-setup.ts'
@@ -19,11 +19,15 @@ export interface ClosedBooks {
  * Closes the books of a stream: appends one event that carries its whole state forward, then removes what came before it. The
  * stream goes on; its versions and positions do too.
  *
+ * Inline copies of views that follow the event store, as while they are built, still need what is to be removed. So closing waits for
+ * them first, up to 10 seconds; for the previous copy of a view only 2 seconds, then that is marked as lacking them. It does not wait
+ * for one that is begun later.
+ *
  * The event is checked first: evolving it from nothing, and from the state that it closes, must give that state. A crash in between
  * leaves the earlier events in place; closing the books again removes them.
  *
  * @param parts `carry` makes the event of the state; it runs again if the stream is changed meanwhile.
- * @throws BooksUnbalancedError `BOOKS_UNBALANCED`, CommandConflictError `COMMAND_CONFLICT`
+ * @throws BooksUnbalancedError `BOOKS_UNBALANCED`, BooksNeededError `BOOKS_NEEDED`, CommandConflictError `COMMAND_CONFLICT`
  */
 export async function closeBooks(
   setup: DeskSetup,
@@ -48,11 +52,13 @@ export async function closeBooks(
       stream,
       from: begin,
     })
-    const event = parts.carry(state)
+    const event = runInContext({ ...currentContext(), source: setup.source }, () => parts.carry(state))
     checkBalance(setup, decider, types, { stream, state, version, event })
+    const notes = await parts.views.takenIn(stream, types.names)
     const batch: WriteBatch = {
-      append: [{ stream, expected: version, events: [types.tagged(event)] }],
+      append: [{ stream, expected: version, events: [types.tagged(setup.app, event)] }],
       ...(decider.publish && { publish: types.published([event]) }),
+      ...(notes.length > 0 && { state: notes }),
     }
     const outcome = await commitWithViews(engine, parts.views, batch, [event])
     if (outcome.ok) {

@@ -73,7 +73,7 @@ export class BoundaryDesk {
     const batch: WriteBatch = {
       append: [...byStream].map(([stream, events]) => ({
         stream,
-        events: events.map((event) => this.types.tagged(event)),
+        events: events.map((event) => this.types.tagged(this.#setup.app, event)),
         ...(hasCondition && { condition: reading.condition }),
       })),
       ...(boundary.publish && answer.length > 0 && { publish: this.types.published(answer) }),

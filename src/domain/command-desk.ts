@@ -1,10 +1,11 @@
-import type { WriteBatch } from '../engine/index.ts'
+import type { Engine, WriteBatch } from '../engine/index.ts'
 import { InvariantError } from '../kernel/index.ts'
 import { identityOf, type Message } from '../message/index.ts'
 import {
   append,
   type Effect,
   type Handler,
+  type HandlerContext,
   handlerFrom,
   publish,
   type Subscribed,
@@ -18,10 +19,11 @@ import { CommandMemory } from './command-memory.ts'
 import { accepted, type CommandOutcome, rejected, rejectedByTombstone } from './command-outcome.ts'
 import type { Decider } from './decider.ts'
 import type { DeskSetup, WaitingCommand } from './desk-setup.ts'
+import { ReplyNotCommittedError } from './errors.ts'
 import type { Gates } from './gates.ts'
 import type { InlineWriter } from './inline-views.ts'
 import { isRejection, type Rejection } from './rejection.ts'
-import { isAsked, replyOfError, replyOfOutcome, replyTo } from './reply.ts'
+import { askedAttemptsMax, isReplyWanted, replyOfError, replyOfOutcome, replyTo } from './reply.ts'
 import { StreamDesk } from './stream-desk.ts'
 
 /** Who handles the commands of a decider or boundary in a running app. */
@@ -99,7 +101,7 @@ type Plan = (command: Message) => Promise<Planned>
 
 /** Without telemetry it costs nothing. */
 function reporting(
-  { group, clock }: DeskSetup,
+  { group, clock, engine }: DeskSetup,
   desk: { readonly execute: (command: Message) => Promise<CommandOutcome>; readonly plan: Plan },
   decider: Decider | Boundary,
   views: InlineWriter,
@@ -148,7 +150,7 @@ function reporting(
         if (channels.decided.hasSubscribers) report(command, planned.outcome, startMs)
         return planned
       },
-      views,
+      { views, engine },
     ),
   }
 }
@@ -161,25 +163,35 @@ function planner(memory: CommandMemory, plan: Plan): Plan {
   }
 }
 
-function queueHandler(decider: Decider | Boundary, plan: Plan, views?: InlineWriter): Handler {
-  return handlerFrom(decider.commands as unknown as Subscribed, { name: decider.name }, async (command: Message) => {
+function queueHandler(
+  decider: Decider | Boundary,
+  plan: Plan,
+  parts?: { readonly views: InlineWriter; readonly engine: Engine },
+): Handler {
+  const handle = async (command: Message, { attempt }: HandlerContext): Promise<readonly Effect[]> => {
+    const isAwaited = parts !== undefined && (await isReplyWanted(parts.engine, command, attempt))
     try {
       const { outcome, batch, events } = await plan(command)
+      if (isAwaited && attempt > askedAttemptsMax && !outcome.repeated) {
+        throw new ReplyNotCommittedError(command.type, command.id)
+      }
       const effects = [...effectsOf(batch)]
-      if (views !== undefined && events.length > 0) {
+      if (parts !== undefined && events.length > 0) {
+        const { views } = parts
         // Once the reply is on its way nobody can be told any more that a view throws.
-        if (isAsked(command)) await views.rehearse(events)
+        if (isAwaited) await views.rehearse(events)
         effects.push(within((commit) => views.commit(events, commit)))
       }
-      const reply = replyTo(command, replyOfOutcome(outcome))
+      const reply = isAwaited ? replyTo(command, replyOfOutcome(outcome)) : undefined
       return reply === undefined ? effects : [...effects, reply]
     } catch (error) {
       // Whoever asked is told, and decides: it is not tried again behind their back.
-      const reply = isAsked(command) ? replyTo(command, replyOfError(error)) : undefined
+      const reply = isAwaited ? replyTo(command, replyOfError(error)) : undefined
       if (reply === undefined) throw error
       return [reply]
     }
-  })
+  }
+  return handlerFrom(decider.commands as unknown as Subscribed, { name: decider.name }, handle)
 }
 
 function effectsOf(batch: WriteBatch): readonly Effect[] {

@@ -2,12 +2,14 @@ import type { Conflict, Engine, NewEvent, PublishWrite } from '../engine/index.t
 import { type Clock, type Random, sleep } from '../kernel/index.ts'
 import { type AnyEventDefinition, contextFor, type Extensions, type Message, runInContext } from '../message/index.ts'
 import { CommandConflictError } from './errors.ts'
+import { causeTypeAttribute, tagsWithOrigin } from './event-origin.ts'
 
 /** Where a decider works. */
 export interface DeskSetup {
   readonly engine: Engine
   readonly clock: Clock
   readonly random: Random
+  readonly app: string
   /** `<app>.<service>.<decider>`. */
   readonly group: string
   /** Source of the events, such as `/bank/accounts`. */
@@ -40,9 +42,6 @@ export async function beforeRetry(setup: DeskSetup, conflictCount: number, confl
   await sleep(setup.random.nextFloat() * longestMs, setup.clock)
 }
 
-/** Extension attribute of events: type of the command that they go back to, whose id is their `causationid`. */
-export const causeTypeAttribute = 'causationtype'
-
 /** Decides in the context of the command: what happens inherits from it, with the same ids at each attempt of one life. */
 export function inContextOf<Result>(setup: DeskSetup, command: Message, life: number, decide: () => Result): Result {
   const { source, clock, group } = setup
@@ -70,14 +69,18 @@ export class EventTypes {
     this.#byType = new Map(definitions.map((definition) => [definition.type, definition]))
   }
 
+  get names(): readonly string[] {
+    return [...this.#byType.keys()]
+  }
+
   /** The definition of an event; `undefined`: the decider does not know it. */
   of(event: Message): AnyEventDefinition | undefined {
     return this.#byType.get(event.type)
   }
 
-  /** An event as it is appended, with its tags. */
-  tagged(event: Message): NewEvent {
-    const tags = this.#byType.get(event.type)?.tagsOf(event.data) ?? []
+  /** An event as a decider of an app appends it, with its tags. */
+  tagged(app: string, event: Message): NewEvent {
+    const tags = tagsWithOrigin(app, event, this.#byType.get(event.type)?.tagsOf(event.data) ?? [])
     return tags.length === 0 ? { message: event } : { message: event, tags }
   }
 

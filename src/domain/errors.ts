@@ -161,12 +161,23 @@ export interface ViewBehindDetails {
   readonly paused: boolean
   /** A program works on it. */
   readonly isRun: boolean
+  /** A stream of which it lacks events for good, since its books were closed. Absent: of none. */
+  readonly lacks?: string
 }
 
 /** A copy that was to serve reads before it has taken in what was published. */
 export class ViewBehindError extends MillraceError<'VIEW_BEHIND', ViewBehindDetails> {
   constructor(details: ViewBehindDetails) {
-    const { view, copy, eventsBehind, operation, paused, isRun } = details
+    const { view, copy, eventsBehind, operation, paused, isRun, lacks } = details
+    if (lacks !== undefined) {
+      super({
+        code: 'VIEW_BEHIND',
+        problem: `Copy ${copy} of view "${view}" lacks events of stream "${lacks}" for good, as its books were closed. The live copy stays.`,
+        remedy: 'Accept that: { behind: "accept" }, --accept-behind. Or drop the copy.',
+        details,
+      })
+      return
+    }
     const unrun = paused ? ', and its build is paused' : ', and no program that knows its version is running'
     const start = 'Start a program that declares this version'
     const acceptable = `${start}, or accept that reads go back in time: { behind: "accept" }, --accept-behind.`
@@ -196,7 +207,7 @@ export class ViewPreviousMissingError extends MillraceError<'VIEW_PREVIOUS_MISSI
   }
 }
 
-/** A view that no app has run on this engine. */
+/** A view that no app has run on this engine, or none since it was retired. */
 export class ViewNeverRunError extends MillraceError<
   'VIEW_NEVER_RUN',
   { readonly view: string; readonly app: string }
@@ -204,7 +215,7 @@ export class ViewNeverRunError extends MillraceError<
   constructor(view: string, app: string) {
     super({
       code: 'VIEW_NEVER_RUN',
-      problem: `No app "${app}" has run a view "${view}" on this engine.`,
+      problem: `No app "${app}" has run a view "${view}" on this engine, or none since it was retired.`,
       remedy: 'Start the app once, or correct the name.',
       details: { view, app },
     })
@@ -226,5 +237,81 @@ export class ViewEventFailedError extends MillraceError<
       },
       { cause },
     )
+  }
+}
+
+/** What a command or query led to could not be committed together with the reply. Nothing of it was written. */
+export class ReplyNotCommittedError extends MillraceError<
+  'REPLY_NOT_COMMITTED',
+  { readonly type: string; readonly message: string }
+> {
+  constructor(type: string, message: string) {
+    super({
+      code: 'REPLY_NOT_COMMITTED',
+      problem: `What ${type} ${message} led to could not be committed together with the reply to it; nothing was written.`,
+      remedy: 'The channel `millrace:failed` of the app that handles it says why. Mend that, and ask again.',
+      details: { type, message },
+    })
+  }
+}
+
+/** A program whose view takes other events, or from other topics, than a copy of the same version was built from. */
+export class ViewEventsChangedError extends MillraceError<
+  'VIEW_EVENTS_CHANGED',
+  {
+    readonly view: string
+    readonly copy: string
+    readonly added: readonly string[]
+    readonly removed: readonly string[]
+    readonly nextVersion: number
+  }
+> {
+  constructor(
+    view: string,
+    copy: string,
+    change: { readonly added: readonly string[]; readonly removed: readonly string[]; readonly nextVersion: number },
+  ) {
+    const { added, removed, nextVersion } = change
+    const changes = [
+      ...(added.length > 0 ? [`it was built without ${added.join(', ')}`] : []),
+      ...(removed.length > 0 ? [`this program leaves out ${removed.join(', ')}`] : []),
+    ]
+    super({
+      code: 'VIEW_EVENTS_CHANGED',
+      problem: `View "${view}" takes other events than its copy ${copy} was built from, under the same version: ${changes.join('; ')}.`,
+      remedy: `Declare version ${nextVersion}: it is built anew beside the live copy. Or declare the events as they were.`,
+      details: { view, copy, ...change },
+    })
+  }
+}
+
+/** A view that was to be retired while a program works on it. */
+export class ViewInUseError extends MillraceError<
+  'VIEW_IN_USE',
+  { readonly view: string; readonly app: string; readonly copy: string; readonly memberCount: number }
+> {
+  constructor(view: string, app: string, copy: string, memberCount: number) {
+    super({
+      code: 'VIEW_IN_USE',
+      problem: `View "${view}" of app "${app}" was not retired: ${memberCount === 1 ? 'a program works' : `${memberCount} programs work`} on its copy ${copy}.`,
+      remedy: 'Take the view out of the program, start that, and stop the programs that declare it.',
+      details: { view, app, copy, memberCount },
+    })
+  }
+}
+
+/** Books that cannot be closed yet: a copy of an inline view still has to take in the events that would be removed. */
+export class BooksNeededError extends MillraceError<
+  'BOOKS_NEEDED',
+  { readonly stream: string; readonly view: string; readonly copy: string }
+> {
+  constructor(stream: string, view: string, copy: string) {
+    super({
+      code: 'BOOKS_NEEDED',
+      problem: `The books of stream "${stream}" were not closed: copy ${copy} of view "${view}" has not taken in its events yet. Nothing was appended or removed.`,
+      remedy:
+        'Close them once the copy has caught up. Go on with a build that is paused, start a program of its version, or drop it.',
+      details: { stream, view, copy },
+    })
   }
 }

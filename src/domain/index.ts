@@ -23,11 +23,13 @@ export {
 export { definitionListProblems, functionProblems } from './definition-list-problems.ts'
 export type { DeskSetup } from './desk-setup.ts'
 export {
+  BooksNeededError,
   BooksUnbalancedError,
   CommandConflictError,
   DecisionInvalidError,
   HistoryIncompleteError,
   InlineViewForgetsError,
+  ReplyNotCommittedError,
   StreamBeginningGoneError,
   StreamEventUnknownError,
   type ViewBehindDetails,
@@ -35,6 +37,8 @@ export {
   ViewBuildMissingError,
   ViewBuildUnderWayError,
   ViewEventFailedError,
+  ViewEventsChangedError,
+  ViewInUseError,
   ViewNeverRunError,
   ViewPreviousMissingError,
   ViewVersionDownError,
@@ -57,7 +61,8 @@ export { differences } from './json-difference.ts'
 export { type Projection, type ProjectionOptions, projection } from './projection.ts'
 export { isRejection, type Rejection, reject } from './rejection.ts'
 export {
-  isAsked,
+  askedAttemptsMax,
+  isReplyWanted,
   outcomeOfReply,
   Replied,
   repliesTo,
@@ -84,14 +89,19 @@ export { type CopyProgress, hasReached } from './view-progress.ts'
 export type { RebuildOptions, ViewChange, ViewEntry, ViewReader } from './view-reader.ts'
 export {
   copiesIn,
+  droppedNamespace,
   firstRegister,
+  firstWrite,
   type RegisterEntry,
+  readPlace,
   readRegister,
   registerKey,
   registerNamespace,
   registerOf,
+  registersOf,
   registerWrites,
   type ViewRegister,
   withBuild,
 } from './view-register.ts'
+export { type RetireOptions, retireView } from './view-retire.ts'
 export type { BuildStatus, CanaryStatus, CopyStatus, ViewStatus } from './view-status.ts'

@@ -1,13 +1,14 @@
 import type { CommitOutcome, Engine, StateWrite } from '../engine/index.ts'
-import type { Clock } from '../kernel/index.ts'
+import { type Clock, sleep } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
 import type { CommitWithin } from '../runtime/index.ts'
+import { BooksNeededError } from './errors.ts'
 import { InlineEpochs } from './inline-epochs.ts'
-import { type InlineNoteEntry, noteWrite, readNote } from './inline-notes.ts'
+import { type InlineNoteEntry, movedNote, noteWrite, readNote } from './inline-notes.ts'
 import { InlineViews, type InlineWriter } from './inline-views.ts'
 import type { View } from './view.ts'
-import { type ViewCopy, viewNamespace } from './view-copy.ts'
-import { registerKey, registerNamespace, registerOf } from './view-register.ts'
+import { copyName, type ViewCopy, viewNamespace } from './view-copy.ts'
+import { registerKey, registersOf } from './view-register.ts'
 
 /** What commits of events have to do in one epoch. */
 interface Plan {
@@ -18,8 +19,24 @@ interface Plan {
   readonly foreign: readonly { readonly namespace: string; readonly copy: ViewCopy }[]
 }
 
-/** Registers that are read in one go. */
-const registersMax = 10_000
+/** A copy that follows the event store and has not come as far as somebody wants. */
+interface CopyBehind {
+  readonly view: string
+  /** Such as `v2`. */
+  readonly copy: string
+  readonly role: 'live' | 'previous' | 'next'
+  readonly namespace: string
+  readonly entry: InlineNoteEntry
+  /** It does not come further by itself. */
+  readonly isStuck: boolean
+}
+
+/** How long the books of a stream are held open for copies that still follow. */
+const booksWaitMs = 10_000
+/** A previous copy that somebody keeps up to date has caught up by then. */
+const previousWaitMs = 2000
+const booksLookMinMs = 5
+const booksLookMaxMs = 250
 
 /**
  * Keeps the inline copies of an app up to date that are live, in the commits of the events themselves, by the version of each that
@@ -33,6 +50,7 @@ const registersMax = 10_000
 export class InlineCopies implements InlineWriter {
   readonly #engine: Engine
   readonly #app: string
+  readonly #clock: Clock
   readonly #views: readonly View[]
   readonly #epochs: InlineEpochs
   #plan: Plan | undefined
@@ -43,6 +61,7 @@ export class InlineCopies implements InlineWriter {
   constructor(engine: Engine, app: string, clock: Clock, views: readonly View[]) {
     this.#engine = engine
     this.#app = app
+    this.#clock = clock
     this.#views = views.filter(({ inline }) => inline)
     this.#epochs = new InlineEpochs(engine, app, clock)
   }
@@ -57,6 +76,57 @@ export class InlineCopies implements InlineWriter {
 
   async rehearse(events: readonly Message[]): Promise<void> {
     await (await this.#planFor(events)).views.rehearse(events)
+  }
+
+  async takenIn(stream: string, types: readonly string[]): Promise<readonly StateWrite[]> {
+    const position = await this.#endOf(stream)
+    const sinceMs = this.#clock.monotonicMs()
+    for (let lookMs = booksLookMinMs; ; lookMs = Math.min(booksLookMaxMs, lookMs * 2)) {
+      const behind = await this.#behind(position, types)
+      const waitedMs = this.#clock.monotonicMs() - sinceMs
+      const needing = behind.find(({ role }) => role !== 'previous')
+      if (needing !== undefined && (needing.isStuck || waitedMs >= booksWaitMs)) {
+        throw new BooksNeededError(stream, needing.view, needing.copy)
+      }
+      // Nobody may ever take a previous copy further: then it is written on it that it lacks them.
+      if (needing === undefined && (waitedMs >= previousWaitMs || behind.length === 0)) {
+        return behind.map(({ namespace, entry: { note, revision } }) =>
+          noteWrite(namespace, { ...note, lacks: stream }, revision),
+        )
+      }
+      await sleep(lookMs, this.#clock)
+    }
+  }
+
+  /** Position of the last event of a stream. */
+  async #endOf(stream: string): Promise<number> {
+    for await (const { position } of this.#engine.events.readStream(stream, { direction: 'backward', limit: 1 })) {
+      return position
+    }
+    return 0
+  }
+
+  /** The copies that follow the events of some types and are not as far as a position. */
+  async #behind(position: number, types: readonly string[]): Promise<readonly CopyBehind[]> {
+    const prefix = registerKey(this.#app, '')
+    const found: CopyBehind[] = []
+    for (const [key, { live, previous, next }] of await registersOf(this.#engine, this.#app)) {
+      const view = key.slice(prefix.length)
+      for (const [role, copy] of [
+        ['live', live],
+        ['previous', previous],
+        ['next', next],
+      ] as const) {
+        if (copy?.inline !== true || !copy.types.some((type) => types.includes(type))) continue
+        const namespace = viewNamespace(this.#app, { name: view, ...copy })
+        const entry = await readNote(this.#engine, namespace)
+        const { done, position: at, problem, lacks } = entry.note
+        if (done || at >= position || (role === 'previous' && lacks !== undefined)) continue
+        const isStuck = problem !== undefined || (role === 'next' && next?.paused === true)
+        found.push({ view, copy: copyName(copy), role, namespace, entry, isStuck })
+      }
+    }
+    return found
   }
 
   async #planFor(events: readonly Message[]): Promise<Plan> {
@@ -94,10 +164,8 @@ export class InlineCopies implements InlineWriter {
       const own: { readonly view: View; readonly namespace: string }[] = []
       const foreign: { readonly namespace: string; readonly copy: ViewCopy }[] = []
       const prefix = registerKey(this.#app, '')
-      for (const { key, value } of await this.#engine.state.range(registerNamespace, { prefix, limit: registersMax })) {
-        const register = registerOf(value)
+      for (const [key, { live }] of await registersOf(this.#engine, this.#app)) {
         const name = key.slice(prefix.length)
-        const { live } = register
         const namespace = viewNamespace(this.#app, { name, ...live })
         if (!live.inline || !(await readNote(this.#engine, namespace)).note.done) continue
         const view = this.#views.find((one) => one.name === name && one.version === live.version)
@@ -118,7 +186,7 @@ async function releaseWrites(engine: Engine, namespaces: readonly string[]): Pro
   const writes: StateWrite[] = []
   for (const namespace of namespaces) {
     const { note, revision } = await readNote(engine, namespace)
-    if (note.done) writes.push(noteWrite(namespace, { position, done: false }, revision))
+    if (note.done) writes.push(noteWrite(namespace, movedNote(note, { position, done: false }), revision))
   }
   return writes
 }
@@ -140,7 +208,15 @@ export function handOver(
     app,
     view,
     clock,
-  }: { readonly engine: Engine; readonly app: string; readonly view: string; readonly clock: Clock },
+    signal,
+  }: {
+    readonly engine: Engine
+    readonly app: string
+    readonly view: string
+    readonly clock: Clock
+    /** Ends the waiting for somebody else who changes which copies commits write. */
+    readonly signal?: AbortSignal | undefined
+  },
   {
     from,
     to,
@@ -149,11 +225,13 @@ export function handOver(
   takeToEnd: TakeToEnd,
 ): Promise<boolean> {
   const namespaceOf = (copy: ViewCopy): string => viewNamespace(app, { name: view, ...copy })
-  return new InlineEpochs(engine, app, clock).cut(async () => {
+  return new InlineEpochs(engine, app, clock, signal).cut(async () => {
     const released = from?.inline === true ? await releaseWrites(engine, [namespaceOf(from)]) : []
     const end = to.inline ? await takeToEnd(to) : undefined
     const taken =
-      end === undefined ? [] : [noteWrite(namespaceOf(to), { position: end.note.position, done: true }, end.revision)]
+      end === undefined
+        ? []
+        : [noteWrite(namespaceOf(to), movedNote(end.note, { position: end.note.position, done: true }), end.revision)]
     return [...writes, ...released, ...taken]
   })
 }

@@ -31,11 +31,14 @@ export class InlineEpochs {
   readonly #engine: Engine
   readonly #app: string
   readonly #clock: Clock
+  readonly #signal: AbortSignal | undefined
 
-  constructor(engine: Engine, app: string, clock: Clock) {
+  /** @param signal Ends the waiting for a cut of somebody else, by its reason. */
+  constructor(engine: Engine, app: string, clock: Clock, signal?: AbortSignal) {
     this.#engine = engine
     this.#app = app
     this.#clock = clock
+    this.#signal = signal
   }
 
   /** The write that holds a commit to an epoch. */
@@ -96,7 +99,7 @@ export class InlineEpochs {
     let sinceMs = this.#clock.monotonicMs()
     while (found.cutting) {
       if (this.#clock.monotonicMs() - sinceMs >= abandonedMs) await this.#open(found)
-      await sleep(lookMs, this.#clock)
+      await sleep(lookMs, this.#clock, this.#signal)
       lookMs = Math.min(lookMaxMs, lookMs * 2)
       const { revision } = found
       found = await this.#read()

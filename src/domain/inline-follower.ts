@@ -1,21 +1,30 @@
 import type { Engine, StateWrite, StoredEvent } from '../engine/index.ts'
 import { type Clock, frozenJson, type Json, sleep } from '../kernel/index.ts'
 import { InlineViewForgetsError, ViewEventFailedError } from './errors.ts'
-import { type InlineNoteEntry, noteWrite, readNote } from './inline-notes.ts'
+import { isDecidedIn } from './event-origin.ts'
+import { type InlineNoteEntry, movedNote, noteWrite, readNote } from './inline-notes.ts'
+import { charactersOf } from './json-size.ts'
 import type { View } from './view.ts'
 
-/** Events of one commit. */
-const eventsTogether = 5000
+/** Events of one commit: few at first, more as long as they and the values that they change are small. */
+const eventsTogetherMin = 64
+const eventsTogetherMax = 4096
+/** Characters of the events of one commit, and of the values that it writes. */
+const charactersTogetherMax = 4 * 1024 * 1024
 /** Keys that are read at once. */
 const keysTogether = 1000
 /** Values that are kept between commits; beyond that all are read again. */
 const cachedMax = 20_000
+const cachedCharactersMax = 16 * 1024 * 1024
 /** How long somebody who was overtaken looks whether the other one is at work. */
 const standByMs = 1000
+/** How often it is looked whether events came that the view does not take: they count as taken in, too. */
+const otherEventsMs = 250
 
 /** What a follower needs. */
 export interface FollowerOptions {
   readonly engine: Engine
+  readonly app: string
   readonly clock: Clock
   readonly view: View
   readonly namespace: string
@@ -23,15 +32,21 @@ export interface FollowerOptions {
   readonly pace?: { take(eventCount: number, share: number, signal: AbortSignal): Promise<void> } | undefined
 }
 
+/** What came of one step. `'kept'`: commits write the copy. `'dropped'`: it was given up. */
+type Step = number | 'ended' | 'kept' | 'dropped' | 'overtaken'
+
 /**
- * Builds an inline copy by following the event store, while commits do not write it. Each commit moves the note that says how far
- * the copy is, and expects the one before: of several processes that try, one goes on and the others stand by, and what was
- * begun is gone on with where it stands.
+ * Builds an inline copy by following the event store, while commits do not write it. It counts the events that commits would
+ * have counted: those of the deciders of the app. Each commit moves the note that says how far the copy is, and expects the one
+ * before: of several processes that try, one goes on and the others stand by, what was begun is gone on with where it stands, and
+ * a copy that is given up takes no more.
  */
 export class InlineFollower {
   readonly #options: FollowerOptions
   readonly #query: { readonly items: readonly { readonly types: readonly string[] }[] }
   readonly #cache = new Map<string, Json | undefined>()
+  #cachedCharacters = 0
+  #together = eventsTogetherMin
   #entry: InlineNoteEntry | undefined
 
   constructor(options: FollowerOptions) {
@@ -40,62 +55,98 @@ export class InlineFollower {
   }
 
   /**
-   * Follows until the signal aborts or commits write the copy.
+   * Follows until the signal aborts, commits write the copy, or it is given up.
    *
    * @throws ViewEventFailedError `VIEW_EVENT_FAILED`
    */
   async run(signal: AbortSignal): Promise<void> {
     const { pace } = this.#options
     while (!signal.aborted) {
-      const step = await this.#step(eventsTogether)
-      if (step === 'kept') return
+      const step = await this.#step(signal)
+      if (step === 'kept' || step === 'dropped') return
       if (step === 'overtaken') await this.#standBy(signal)
       else if (step === 'ended') await this.#nextEvent(signal)
       else await pace?.take(step, 1, signal)
     }
   }
 
-  /** Takes in what stands there; `undefined`: commits write the copy already. @throws ViewEventFailedError `VIEW_EVENT_FAILED` */
-  async takeToEnd(): Promise<InlineNoteEntry | undefined> {
+  /**
+   * Takes in what stands there; `undefined`: commits write the copy already, or it was given up.
+   *
+   * @throws ViewEventFailedError `VIEW_EVENT_FAILED`, and the reason of the signal
+   */
+  async takeToEnd(signal: AbortSignal): Promise<InlineNoteEntry | undefined> {
     this.#forget()
     const end = await this.#options.engine.events.lastPosition()
     for (;;) {
-      const step = await this.#step(eventsTogether)
-      if (step === 'kept') return undefined
+      const step = await this.#step(signal)
+      if (step === 'kept' || step === 'dropped') return undefined
       if (this.#entry !== undefined && this.#entry.note.position >= end) return this.#entry
     }
   }
 
   /** Takes in some events: how many; or why none. */
-  async #step(limit: number): Promise<number | 'ended' | 'kept' | 'overtaken'> {
+  async #step(signal: AbortSignal): Promise<Step> {
+    signal.throwIfAborted()
     const { engine, namespace } = this.#options
     this.#entry ??= await readNote(engine, namespace)
     const { note, revision } = this.#entry
-    if (note.done) {
+    if (note.done || note.dropped === true) {
       this.#forget()
-      return 'kept'
+      return note.done ? 'kept' : 'dropped'
     }
     const end = await engine.events.lastPosition()
     if (end <= note.position) return 'ended'
-    const events: StoredEvent[] = []
-    const range = { query: this.#query, fromPosition: note.position + 1, limit }
-    for await (const event of engine.events.readAll(range)) events.push(event)
-    const last = events.at(-1)?.position ?? 0
-    const position = events.length === limit ? last : Math.max(end, last)
-    const writes = await this.#fold(events)
-    const next = { position, done: false }
+    const { events, readCharacters, position } = await this.#read(note.position, end, signal)
+    const { writes, writtenCharacters } = await this.#fold(events)
+    const next = movedNote(note, { position, done: false })
+    signal.throwIfAborted()
     const { ok } = await engine.commit({ state: [...writes, noteWrite(namespace, next, revision)] })
     if (!ok) {
       this.#forget()
       return 'overtaken'
     }
     this.#entry = { note: next, revision: revision + 1 }
-    return events.length === 0 ? 'ended' : events.length
+    this.#adapt(Math.max(readCharacters, writtenCharacters))
+    return events.length === 0 && position >= end ? 'ended' : events.length
   }
 
-  async #fold(events: readonly StoredEvent[]): Promise<readonly StateWrite[]> {
+  /** The next events, and how far the copy is with them. */
+  async #read(
+    after: number,
+    end: number,
+    signal: AbortSignal,
+  ): Promise<{ readonly events: readonly StoredEvent[]; readonly readCharacters: number; readonly position: number }> {
+    const { engine, app } = this.#options
+    const limit = this.#together
+    const events: StoredEvent[] = []
+    let readCount = 0
+    let readCharacters = 0
+    let last = 0
+    const range = { query: this.#query, fromPosition: after + 1, limit, signal }
+    for await (const event of engine.events.readAll(range)) {
+      readCount++
+      last = event.position
+      readCharacters += charactersOf(event.message.data)
+      if (isDecidedIn(app, event)) events.push(event)
+      if (readCharacters >= charactersTogetherMax) return { events, readCharacters, position: last }
+    }
+    // A signal that aborts ends the reading without an error.
+    signal.throwIfAborted()
+    return { events, readCharacters, position: readCount === limit ? last : Math.max(end, last) }
+  }
+
+  /** So that neither the events nor the values of one commit are many characters. */
+  #adapt(characters: number): void {
+    if (characters > charactersTogetherMax / 2) this.#together = Math.max(1, this.#together >> 1)
+    else if (characters < charactersTogetherMax / 8) this.#together = Math.min(eventsTogetherMax, this.#together * 2)
+  }
+
+  async #fold(
+    events: readonly StoredEvent[],
+  ): Promise<{ readonly writes: readonly StateWrite[]; readonly writtenCharacters: number }> {
     const { view, namespace } = this.#options
-    if (this.#cache.size > cachedMax) this.#cache.clear()
+    if (this.#cache.size > cachedMax || this.#cachedCharacters > cachedCharactersMax) this.#forgetValues()
     const keyed = events.flatMap((stored) => {
       const event = this.#guarded(stored, () => view.read(stored.message))
       const key = this.#guarded(stored, () => view.keyOf(event))
@@ -113,7 +164,15 @@ export class InlineFollower {
       this.#cache.set(key, value)
       changed.add(key)
     }
-    return [...changed].map((key) => ({ kind: 'set', namespace, key, value: this.#cache.get(key) as Json }))
+    let writtenCharacters = 0
+    const writes = [...changed].map((key): StateWrite => {
+      const value = this.#cache.get(key) as Json
+      writtenCharacters += charactersOf(value)
+      return { kind: 'set', namespace, key, value }
+    })
+    // More than they are, as a value that is replaced goes on to count: so the values are read again the sooner.
+    this.#cachedCharacters += writtenCharacters
+    return { writes, writtenCharacters }
   }
 
   async #load(keys: readonly string[]): Promise<void> {
@@ -129,7 +188,12 @@ export class InlineFollower {
   /** The note and the values may be others by now. */
   #forget(): void {
     this.#entry = undefined
+    this.#forgetValues()
+  }
+
+  #forgetValues(): void {
     this.#cache.clear()
+    this.#cachedCharacters = 0
   }
 
   #guarded<Result>({ position, message }: StoredEvent, run: () => Result): Result {
@@ -151,11 +215,31 @@ export class InlineFollower {
     }
   }
 
+  /** Waits for an event: a moment longer for one that the view does not take, as it changes nothing but how far the copy is. */
   async #nextEvent(signal: AbortSignal): Promise<void> {
-    const { engine } = this.#options
+    const over = new AbortController()
+    const ended = AbortSignal.any([signal, over.signal])
     const after = this.#entry?.note.position ?? 0
-    for await (const one of engine.events.subscribe({ after, query: this.#query, signal })) {
-      if (one.kind === 'event') return
+    const other = this.#otherEvent(after, ended).catch((error: unknown) => {
+      if (!ended.aborted) throw error
+    })
+    try {
+      await Promise.race([this.#ownEvent(after, ended), other])
+    } finally {
+      over.abort()
     }
+  }
+
+  async #ownEvent(after: number, signal: AbortSignal): Promise<void> {
+    const { engine, app } = this.#options
+    for await (const one of engine.events.subscribe({ after, query: this.#query, signal })) {
+      if (one.kind === 'event' && isDecidedIn(app, one)) return
+    }
+  }
+
+  async #otherEvent(after: number, signal: AbortSignal): Promise<void> {
+    const { engine, clock } = this.#options
+    do await sleep(otherEventsMs, clock, signal)
+    while ((await engine.events.lastPosition()) <= after)
   }
 }

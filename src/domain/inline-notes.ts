@@ -12,6 +12,10 @@ export interface InlineNote {
   readonly done: boolean
   /** Why those who followed last cannot go on from there. Absent: nothing is known. */
   readonly problem?: string
+  /** A stream whose books were closed before the copy had taken in its events: it lacks some of them for good. */
+  readonly lacks?: string
+  /** The copy was given up: nobody writes it any more. Such a note stays, so that who comes late finds it. */
+  readonly dropped?: true
 }
 
 /** A note as it was read; revision 0: there is none, so the copy stands at the beginning. */
@@ -26,7 +30,21 @@ export async function readNote(engine: Engine, namespace: string): Promise<Inlin
   return { note, revision: entry?.revision ?? 0 }
 }
 
+/** A note that is moved on: what the copy lacks, it lacks from there on. */
+export function movedNote(
+  { lacks }: InlineNote,
+  to: { readonly position: number; readonly done: boolean },
+): InlineNote {
+  return lacks === undefined ? to : { ...to, lacks }
+}
+
 /** The write of a note that holds its commit to the one that was read. */
 export function noteWrite(namespace: string, note: InlineNote, expectedRevision: number): StateWrite {
   return { kind: 'set', namespace: inlineNamespace, key: namespace, value: note as unknown as Json, expectedRevision }
+}
+
+/** The write that fences off whoever is still building a copy that is given up. */
+export function dropWrite(namespace: string): StateWrite {
+  const note: InlineNote = { position: 0, done: false, dropped: true }
+  return { kind: 'set', namespace: inlineNamespace, key: namespace, value: note as unknown as Json }
 }

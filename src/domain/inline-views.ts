@@ -46,6 +46,14 @@ export interface InlineWriter {
   commit(events: readonly Message[], commit: Parameters<CommitWithin>[0]): Promise<CommitOutcome>
   /** Throws what `commit` would throw for these events, as far as that can be told before. */
   rehearse(events: readonly Message[]): Promise<void>
+  /**
+   * Waits until no copy needs events of these types any more to catch up, as far as the store goes at the call: some of them, of a
+   * stream, are to be removed.
+   *
+   * @returns What is to be written together with that removal, about copies that nobody waits for.
+   * @throws BooksNeededError `BOOKS_NEEDED`: a copy did not catch up in time, or cannot.
+   */
+  takenIn(stream: string, types: readonly string[]): Promise<readonly StateWrite[]>
 }
 
 /**
@@ -58,7 +66,7 @@ export interface InlineWriter {
  * Keys are never forgotten, since the revisions of one that is made anew begin again, and a process that still knows the old value
  * could not tell.
  */
-export class InlineViews implements InlineWriter {
+export class InlineViews {
   readonly #store: StateStore
   readonly #views: readonly { readonly view: View; readonly namespace: string; readonly types: ReadonlySet<string> }[]
   readonly #shared: Shared

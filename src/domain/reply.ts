@@ -1,4 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
+import type { Engine } from '../engine/index.ts'
 import type { Json } from '../kernel/index.ts'
 import { type EventDefinition, event, extensionOf, identityOf, type Message } from '../message/index.ts'
 import { type PublishEffect, publish } from '../runtime/index.ts'
@@ -28,6 +29,12 @@ export const Replied: EventDefinition<'millrace.Replied', ReplyData, ReplyData> 
   data: anything,
 })
 
+/**
+ * Attempts to commit what a command or query led to together with its reply; after them whoever asked is told that it cannot be done.
+ * Each attempt at a command takes some ten conflicts, so they are together as many as one that is asked where its decider runs.
+ */
+export const askedAttemptsMax = 3
+
 /** Name of the extension attribute that names the topic where a reply is waited for. */
 export const replyTopicAttribute = 'replyto'
 
@@ -54,9 +61,15 @@ export function replyTo(message: Message, data: ReplyData): PublishEffect | unde
   return publish(Replied(data, { extensions: { [causeSourceAttribute]: message.source } }), { topic })
 }
 
-/** Whether somebody waits for a reply. */
-export function isAsked(message: Message): boolean {
-  return topicOfReply(message) !== undefined
+/**
+ * Whether a reply is to be written at this attempt. What it would tell of must not be lost with an asker that is gone: where a reply
+ * could not be written, it is looked in the end whether its topic is there (one that was deleted is made anew by whoever waits); and
+ * where not even a failure could be told, nobody is.
+ */
+export async function isReplyWanted(engine: Engine, message: Message, attempt: number): Promise<boolean> {
+  const topic = topicOfReply(message)
+  if (topic === undefined || attempt <= askedAttemptsMax) return topic !== undefined
+  return attempt === askedAttemptsMax + 1 && (await engine.topics.describe(topic)) !== undefined
 }
 
 function topicOfReply(message: Message): string | undefined {

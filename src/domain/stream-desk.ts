@@ -120,7 +120,9 @@ export class StreamDesk {
     const snapshot = this.states.snapshotDue(stream, evolvedTo)
     const batch: WriteBatch = {
       ...(events.length > 0 && {
-        append: [{ stream, expected: from.version, events: events.map((event) => this.types.tagged(event)) }],
+        append: [
+          { stream, expected: from.version, events: events.map((event) => this.types.tagged(this.#setup.app, event)) },
+        ],
       }),
       ...(events.length > 0 && this.#decider.publish && { publish: this.types.published(events) }),
       state: [...writes, ...snapshot.writes],

@@ -80,7 +80,7 @@ export class ViewCopies {
   async status(): Promise<ViewStatus> {
     const { register } = await this.read()
     const statusOf = async (copy: ViewCopy): Promise<CopyStatus> => {
-      const { next: _next, ends: _ends, ...progress } = await this.progress(copy)
+      const { next: _next, ends: _ends, lacks: _lacks, ...progress } = await this.progress(copy)
       return { ...copy, copy: copyName(copy), ...progress }
     }
     const { live, previous, next, canary } = register
@@ -291,8 +291,8 @@ export class ViewCopies {
   }
 
   async #commit(before: RegisterEntry, after: ViewRegister, to?: ViewCopy): Promise<boolean> {
-    const { engine, app, view, onChange } = this.#options
-    const writes = registerWrites(app, view, before, after)
+    const { engine, app, view, clock, onChange } = this.#options
+    const writes = registerWrites(app, view, before, after, clock.nowMs())
     const isMade =
       to === undefined ? (await engine.commit({ state: writes })).ok : await this.#handOver(before, to, writes)
     if (isMade) onChange?.({ register: after, revision: before.revision + 1 })
@@ -320,6 +320,10 @@ export class ViewCopies {
     let lookMs = lookMinMs
     let now = await this.progress(copy)
     const { ends } = now
+    if (now.lacks !== null) {
+      const { eventsBehind, lacks } = now
+      throw new ViewBehindError({ view, copy: copyName(copy), eventsBehind, operation, paused, isRun: false, lacks })
+    }
     while (!hasReached(now, ends)) {
       // Who does not want to wait knows that nobody is at work.
       const isRun = !paused && (now.memberCount > 0 || (copy.inline && durationMs(timeout) > 0))

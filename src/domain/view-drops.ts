@@ -1,4 +1,4 @@
-import { type Engine, GroupActiveError, GroupUnknownError, type StateWrite } from '../engine/index.ts'
+import { type Engine, GroupActiveError, GroupUnknownError } from '../engine/index.ts'
 import {
   chainNamespace,
   deadLetterGroupPrefix,
@@ -6,37 +6,55 @@ import {
   parkedKeyNamespace,
   parkedNamespace,
 } from '../runtime/index.ts'
-import { inlineNamespace } from './inline-notes.ts'
-import { droppedNamespace } from './view-register.ts'
-
-/** What stands about a copy that was given up. */
-interface DropNote {
-  readonly app: string
-  readonly namespace: string
-  readonly inline: boolean
-}
-
-/** Looked at in one go. */
-const pageSize = 1000
+import { type DropNote, droppedNamespace } from './view-register.ts'
 
 /**
- * Removes what is kept of the copies of an app that were given up: state, progress, chains, what is parked, dead letters. An engine
- * removes progress apart from commits, so a note stands until all is gone: a crash in between is made good by the next
- * call. A copy that somebody still works on, as he has not heard of it yet, is left for later.
- *
- * @returns Whether nothing is left to remove.
+ * How long what is kept of a copy stays after it was given up: processes that have not heard of it yet read it meanwhile, and a list
+ * that somebody reads page by page comes to its end.
  */
-export async function finishDrops(engine: Engine, app: string): Promise<boolean> {
-  let isAll = true
-  for (const { key: group, value } of await engine.state.range(droppedNamespace, {
-    prefix: `${app}.`,
-    limit: pageSize,
-  })) {
+export const dropGraceMs = 60_000
+
+/** Notes that are looked at in one go. */
+const notesMax = 1000
+/** Keys that one commit removes, so that what is written at once stays small, however large the copy is. */
+const keysTogether = 500
+
+/** What is left to remove. */
+export interface DropsLeft {
+  /** When the next copy may be removed, in milliseconds since the epoch; `undefined`: none waits for its time. */
+  readonly nextMs: number | undefined
+  /** Whether somebody still works on one whose time has come, as he has not heard of it yet. */
+  readonly isHeld: boolean
+}
+
+/**
+ * Removes what is kept of the copies of an app that were given up more than a minute ago: state, progress, chains, what is parked, dead
+ * letters; page by page. A note stands until all is gone, so a crash in between is made good by the next call, and the time of
+ * grace goes on through a restart.
+ *
+ * @param nowMs The time, in milliseconds since the epoch.
+ * @param signal Ends it between two pages, by its reason.
+ */
+export async function finishDrops(
+  engine: Engine,
+  app: string,
+  {
+    nowMs,
+    signal,
+    graceMs = dropGraceMs,
+  }: { readonly nowMs: number; readonly signal?: AbortSignal; readonly graceMs?: number },
+): Promise<DropsLeft> {
+  let nextMs: number | undefined
+  let isHeld = false
+  const range = { prefix: `${app}.`, limit: notesMax }
+  for (const { key: group, value } of await engine.state.range(droppedNamespace, range)) {
     const note = value as unknown as DropNote
-    if (note.inline || (await isGroupGone(engine, group))) await remove(engine, group, note)
-    else isAll = false
+    const dueMs = note.sinceMs + graceMs
+    if (dueMs > nowMs) nextMs = Math.min(nextMs ?? dueMs, dueMs)
+    else if (note.inline || (await isGroupGone(engine, group))) await remove(engine, group, note, signal)
+    else isHeld = true
   }
-  return isAll
+  return { nextMs, isHeld }
 }
 
 async function isGroupGone(engine: Engine, group: string): Promise<boolean> {
@@ -49,27 +67,36 @@ async function isGroupGone(engine: Engine, group: string): Promise<boolean> {
   return true
 }
 
-async function remove(engine: Engine, group: string, { app, namespace, inline }: DropNote): Promise<void> {
+async function remove(
+  engine: Engine,
+  group: string,
+  { app, namespace, inline }: DropNote,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  await removeKeys(engine, deadLetterNamespace(app), { prefix: deadLetterGroupPrefix(group), signal })
+  const namespaces = inline
+    ? [namespace]
+    : [namespace, parkedNamespace(group), parkedKeyNamespace(group), chainNamespace(group)]
+  for (const one of namespaces) {
+    // State that lives with its owner goes as a whole: nobody else could remove a part of it.
+    if (engine.capabilities.ownedState === true && !inline) {
+      await engine.commit({ state: [{ kind: 'clear', namespace: one, owner: { group } }] })
+    } else await removeKeys(engine, one, { signal })
+  }
+  await engine.commit({ state: [{ kind: 'delete', namespace: droppedNamespace, key: group }] })
+}
+
+async function removeKeys(
+  engine: Engine,
+  namespace: string,
+  { prefix, signal }: { readonly prefix?: string; readonly signal: AbortSignal | undefined },
+): Promise<void> {
+  const range = { ...(prefix !== undefined && { prefix }), limit: keysTogether }
   for (;;) {
-    const letters = await engine.state.range(deadLetterNamespace(app), {
-      prefix: deadLetterGroupPrefix(group),
-      limit: pageSize,
-    })
-    if (letters.length === 0) break
-    await engine.commit({
-      state: letters.map(({ key }) => ({ kind: 'delete', namespace: deadLetterNamespace(app), key })),
-    })
+    signal?.throwIfAborted()
+    const page = await engine.state.range(namespace, range)
+    if (page.length === 0) return
+    await engine.commit({ state: page.map(({ key }) => ({ kind: 'delete', namespace, key })) })
+    if (page.length < keysTogether) return
   }
-  const owner = inline ? {} : { owner: { group } }
-  const writes: StateWrite[] = [
-    { kind: 'clear', namespace, ...owner },
-    { kind: 'delete', namespace: droppedNamespace, key: group },
-  ]
-  if (inline) writes.push({ kind: 'delete', namespace: inlineNamespace, key: namespace })
-  else {
-    for (const namespaceOf of [parkedNamespace, parkedKeyNamespace, chainNamespace]) {
-      writes.push({ kind: 'clear', namespace: namespaceOf(group), ...owner })
-    }
-  }
-  await engine.commit({ state: writes })
 }

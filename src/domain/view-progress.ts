@@ -12,8 +12,10 @@ export interface CopyProgress {
   readonly memberCount: number
   /** Events that its functions could not take, up to 1,000. */
   readonly deadLetterCount: number
-  /** Why it cannot go on, of an inline copy; null: nothing is known. */
+  /** Why it cannot go on, or is not what it should be, of an inline copy; null: nothing is known. */
   readonly problem: string | null
+  /** A stream of which it lacks events for good, of an inline copy; null: of none. */
+  readonly lacks: string | null
   /** Where it goes on, and where the end is, by place. */
   readonly next: ReadonlyMap<string, number>
   readonly ends: ReadonlyMap<string, number>
@@ -46,10 +48,15 @@ async function inlineProgress(engine: Engine, namespace: string): Promise<CopyPr
     eventsBehind: end - done,
     memberCount: 0,
     deadLetterCount: 0,
-    problem: note.problem ?? null,
+    problem: note.problem ?? (note.lacks === undefined ? null : lackText(note.lacks)),
+    lacks: note.lacks ?? null,
     next: new Map([[storePlace, done]]),
     ends: new Map([[storePlace, end]]),
   }
+}
+
+function lackText(stream: string): string {
+  return `The books of stream "${stream}" were closed before it had taken in its events.`
 }
 
 async function followedProgress(engine: Engine, app: string, view: string, copy: ViewCopy): Promise<CopyProgress> {
@@ -78,6 +85,7 @@ async function followedProgress(engine: Engine, app: string, view: string, copy:
     memberCount: members.length,
     deadLetterCount: letters.length,
     problem: null,
+    lacks: null,
     next,
     ends,
   }

@@ -1,5 +1,6 @@
 import type { Engine, StateWrite } from '../engine/index.ts'
 import type { Json } from '../kernel/index.ts'
+import { dropWrite } from './inline-notes.ts'
 import { isSameCopy, type ViewBuild, type ViewCopy, viewGroup, viewNamespace } from './view-copy.ts'
 
 /**
@@ -37,10 +38,51 @@ export function registerKey(app: string, view: string): string {
   return `${app}.${view}`
 }
 
-/** The register of a view nobody has built before. */
-export function firstRegister(copy: ViewCopy): ViewRegister {
-  const { version, build } = copy
-  return { live: copy, previous: null, next: null, canary: 0, highestVersion: version, lastBuild: build }
+/** Which names of copies a view has used: they are never used again. */
+export type UsedNames = Pick<ViewRegister, 'highestVersion' | 'lastBuild'>
+
+/** What stands in the place of a register, if anything does. */
+export interface RegisterPlace {
+  /** `undefined`: nobody has built the view before, or it was retired. */
+  readonly register: ViewRegister | undefined
+  readonly used: UsedNames
+  /** 0: nothing stands there. */
+  readonly revision: number
+}
+
+export async function readPlace(engine: Engine, app: string, view: string): Promise<RegisterPlace> {
+  const entry = await engine.state.get(registerNamespace, registerKey(app, view))
+  if (entry === undefined) return { register: undefined, used: { highestVersion: 0, lastBuild: 0 }, revision: 0 }
+  return { register: registerOf(entry.value), used: entry.value as unknown as UsedNames, revision: entry.revision }
+}
+
+/** The write that puts something in the place of a register. */
+function placeWrite(app: string, view: string, value: object, expectedRevision: number): StateWrite {
+  const key = registerKey(app, view)
+  return { kind: 'set', namespace: registerNamespace, key, value: value as Json, expectedRevision }
+}
+
+/** The register of a view that nobody builds. */
+export function firstRegister(copy: ViewCopy, { highestVersion, lastBuild }: UsedNames): ViewRegister {
+  const build = copy.version > highestVersion ? 1 : lastBuild + 1
+  return {
+    live: { ...copy, build },
+    previous: null,
+    next: null,
+    canary: 0,
+    highestVersion: Math.max(highestVersion, copy.version),
+    lastBuild: Math.max(lastBuild, build),
+  }
+}
+
+/** The write that registers a view which nobody builds. */
+export function firstWrite(app: string, view: string, register: ViewRegister, { revision }: RegisterPlace): StateWrite {
+  return placeWrite(app, view, register, revision)
+}
+
+/** The write that retires a view. The entry stays, so that its revisions go on and its names of copies are known. */
+export function retireWrite(app: string, view: string, used: UsedNames, { revision }: RegisterPlace): StateWrite {
+  return placeWrite(app, view, { retired: true, ...used }, revision)
 }
 
 /** The copies of a register. */
@@ -49,37 +91,73 @@ export function copiesIn({ live, previous, next }: ViewRegister): readonly ViewC
 }
 
 export async function readRegister(engine: Engine, app: string, view: string): Promise<RegisterEntry | undefined> {
-  const entry = await engine.state.get(registerNamespace, registerKey(app, view))
-  return entry === undefined ? undefined : { register: registerOf(entry.value), revision: entry.revision }
+  const { register, revision } = await readPlace(engine, app, view)
+  return register === undefined ? undefined : { register, revision }
 }
 
-export function registerOf(value: Json): ViewRegister {
-  return value as unknown as ViewRegister
+/** The register that an entry holds; `undefined`: the view was retired. */
+export function registerOf(value: Json): ViewRegister | undefined {
+  const found = value as unknown as ViewRegister & { readonly retired?: true }
+  return found.retired === true ? undefined : found
 }
 
-/** The write that puts a register in the place of the one that was read, with notes of the copies that it gives up. */
+/** Registers that are read in one go. */
+const registersMax = 10_000
+
+/** The registers of the views of an app, or of all apps, by `<app>.<view>`. */
+export async function registersOf(engine: Engine, app?: string): Promise<ReadonlyMap<string, ViewRegister>> {
+  const range = { ...(app !== undefined && { prefix: registerKey(app, '') }), limit: registersMax }
+  const found = new Map<string, ViewRegister>()
+  for (const { key, value } of await engine.state.range(registerNamespace, range)) {
+    const register = registerOf(value)
+    if (register !== undefined) found.set(key, register)
+  }
+  return found
+}
+
+/**
+ * The writes that put a register in the place of the one that was read, and give up the copies that are not in it.
+ *
+ * @param nowMs When they are given up, in milliseconds since the epoch.
+ */
 export function registerWrites(
   app: string,
   view: string,
-  before: RegisterEntry | undefined,
+  before: RegisterEntry,
   after: ViewRegister,
+  nowMs: number,
 ): readonly StateWrite[] {
   const kept = copiesIn(after)
-  const dropped =
-    before === undefined ? [] : copiesIn(before.register).filter((one) => !kept.some((copy) => isSameCopy(copy, one)))
+  const dropped = copiesIn(before.register).filter((one) => !kept.some((copy) => isSameCopy(copy, one)))
   return [
-    {
-      kind: 'set',
-      namespace: registerNamespace,
-      key: registerKey(app, view),
-      value: after as unknown as Json,
-      expectedRevision: before?.revision ?? 0,
-    },
-    ...dropped.map((copy): StateWrite => {
-      const place = { name: view, ...copy }
-      const note = { app, namespace: viewNamespace(app, place), inline: copy.inline }
-      return { kind: 'set', namespace: droppedNamespace, key: viewGroup(app, place), value: note }
-    }),
+    placeWrite(app, view, after, before.revision),
+    ...dropped.flatMap((copy) => dropWrites(app, view, copy, nowMs)),
+  ]
+}
+
+/** What stands about a copy that was given up. */
+export interface DropNote {
+  readonly app: string
+  readonly namespace: string
+  readonly inline: boolean
+  /** When it was given up, in milliseconds since the epoch. */
+  readonly sinceMs: number
+}
+
+/** The writes that give up a copy: who still builds it is fenced off at once; what is kept of it is removed later. */
+export function dropWrites(
+  app: string,
+  view: string,
+  copy: Pick<ViewCopy, 'version' | 'build' | 'inline'>,
+  sinceMs: number,
+): readonly StateWrite[] {
+  const place = { name: view, ...copy }
+  const namespace = viewNamespace(app, place)
+  const note: DropNote = { app, namespace, inline: copy.inline, sinceMs }
+  const value = note as unknown as Json
+  return [
+    { kind: 'set', namespace: droppedNamespace, key: viewGroup(app, place), value },
+    ...(copy.inline ? [dropWrite(namespace)] : []),
   ]
 }
 

@@ -15,7 +15,7 @@ import {
   valuesOf,
 } from './real-server.test-support.ts'
 
-// Skipped because it needs a real server: `npm run test:servers` runs it.
+// Skipped because it needs a real server: `npm run test:engines` runs it.
 describe.skipIf(!serversWanted)('a broker that is killed', () => {
   let server: RunningServer<KafkaConnection>
   let engine: Engine

@@ -51,7 +51,7 @@ const isOfGroups = ({ name }: ConformanceCase): boolean =>
 const usesState = (one: ConformanceCase): boolean =>
   isOfGroups(one) || verdictOn(one, kafkaStateCapabilities) !== verdictOn(one, kafkaCapabilities)
 
-// Skipped because it needs a real server: `npm run test:servers` runs it.
+// Skipped because it needs a real server: `npm run test:engines` runs it.
 describe.skipIf(!serversWanted).each([
   ['consumer', 'without', () => true],
   ['classic', 'without', isOfGroups],

@@ -15,7 +15,7 @@ import {
   valuesOf,
 } from './real-server.test-support.ts'
 
-// Skipped because it needs a real server: `npm run test:servers` runs it.
+// Skipped because it needs a real server: `npm run test:engines` runs it.
 describe.skipIf(!serversWanted).each(['consumer', 'classic'] as const)(
   'fencing in the %s group protocol',
   (protocol) => {

@@ -16,7 +16,7 @@ import {
   valuesOf,
 } from './real-server.test-support.ts'
 
-// Skipped because it needs a real server: `npm run test:servers` runs it.
+// Skipped because it needs a real server: `npm run test:engines` runs it.
 describe.skipIf(!serversWanted)('beside other clients', () => {
   let brokers: string[] = []
   let engine: Engine

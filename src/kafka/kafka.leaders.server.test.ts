@@ -13,7 +13,7 @@ import {
   valuesOf,
 } from './real-server.test-support.ts'
 
-// Skipped because it needs a real server: `npm run test:servers` runs it.
+// Skipped because it needs a real server: `npm run test:engines` runs it.
 describe.skipIf(!serversWanted)('leaders and coordinators that move to another broker', () => {
   let server: RunningServer<KafkaConnection>
   let engine: Engine

@@ -4,7 +4,7 @@ import { systemRandom } from '../kernel/index.ts'
 import { kafka } from './index.ts'
 import { serversWanted, sharedServer } from './real-server.test-support.ts'
 
-// Skipped because it needs a real server: `npm run test:servers` runs it.
+// Skipped because it needs a real server: `npm run test:engines` runs it.
 describe.skipIf(!serversWanted)('engines with prefixes on one cluster', () => {
   let brokers: readonly string[] = []
   beforeAll(async () => {

@@ -12,7 +12,7 @@ function unsignedToken(subject: string): string {
   return `${encode({ alg: 'none' })}.${encode({ sub: subject, iat: nowS, exp: nowS + 600 })}.`
 }
 
-// Skipped because it needs a real server: `npm run test:servers` runs it.
+// Skipped because it needs a real server: `npm run test:engines` runs it.
 describe.skipIf(!serversWanted)('logging in and encryption', () => {
   let server: KafkaConnection
   beforeAll(async () => {

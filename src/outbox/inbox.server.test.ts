@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { serversWanted, TestDatabase } from './database.test-support.ts'
 import { createInbox, inbox, inboxSchemaSql } from './index.ts'
 
-// Skipped because it needs a real server: `npm run test:servers` runs it.
+// Skipped because it needs a real server: `npm run test:engines` runs it.
 describe.skipIf(!serversWanted)('an inbox in a database of the user', () => {
   let database: TestDatabase
   let count = 0
@@ -77,6 +77,18 @@ describe.skipIf(!serversWanted)('an inbox in a database of the user', () => {
     expect(await box.prune('7d')).toBe(1)
     expect(await box.once('prune', old)).toBe(true)
     expect(await box.once('prune', young)).toBe(false)
+  })
+
+  it('takes back what it is told to, of one handler', async () => {
+    const [one, two, three] = [message(), message(), message()]
+    const box = inbox(database.pool, { schema })
+    await box.onceAll('back', [one, two, three])
+    await box.once('kept', one)
+    await box.forget('back', [one, three, message(), { ...two, source: '/other' }])
+    await box.forget('back', [])
+    expect(await box.onceAll('back', [one, two, three])).toEqual([true, false, true])
+    expect(await box.once('kept', one)).toBe(false)
+    await expect(box.forget('back', [{ ...one, id: '' }])).rejects.toThrow('id of message 0')
   })
 
   it('refuses what it cannot store', async () => {

@@ -32,6 +32,12 @@ export interface Inbox {
    */
   onceAll(handler: string, messages: readonly ReceivedMessage[]): Promise<readonly boolean[]>
   /**
+   * Takes back that the handler has handled these messages: from then on each counts as new.
+   *
+   * @throws OutboxArgumentInvalidError, and what the client throws
+   */
+  forget(handler: string, messages: readonly ReceivedMessage[]): Promise<void>
+  /**
    * Forgets messages that were handled so long ago, some thousands; returns how many. From then on one that comes again counts
    * as new: keep them for longer than any source may repeat itself.
    *
@@ -71,10 +77,7 @@ export function inbox(client: SqlClient, options: TableOptions = {}): Inbox {
     },
     onceAll: async (handler, messages) => {
       if (messages.length === 0) return []
-      const list = messages.map((message, index) => ({
-        source: text(`source of message ${index}`, message?.source),
-        id: text(`id of message ${index}`, message?.id),
-      }))
+      const list = listOf(messages)
       // In one order, so that two transactions do not wait for each other.
       const { rows } = await client.query(
         `INSERT INTO ${sql} (handler, source, id)
@@ -88,6 +91,15 @@ export function inbox(client: SqlClient, options: TableOptions = {}): Inbox {
       const noted = new Set((rows as readonly ReceivedMessage[]).map(nameOf))
       return list.map((message) => noted.delete(nameOf(message)))
     },
+    forget: async (handler, messages) => {
+      if (messages.length === 0) return
+      await client.query(
+        `DELETE FROM ${sql} AS noted
+          USING jsonb_to_recordset($2::text::jsonb) AS given (source text COLLATE "C", id text COLLATE "C")
+          WHERE noted.handler = $1::text AND noted.source = given.source AND noted.id = given.id`,
+        [text('the handler', handler), JSON.stringify(listOf(messages))],
+      )
+    },
     prune: async (olderThan, handler) => {
       const seconds = durationMs(olderThan) / 1000
       const { rows } = await client.query(
@@ -100,6 +112,13 @@ export function inbox(client: SqlClient, options: TableOptions = {}): Inbox {
       return rows.length
     },
   }
+}
+
+function listOf(messages: readonly ReceivedMessage[]): readonly ReceivedMessage[] {
+  return messages.map((message, index) => ({
+    source: text(`source of message ${index}`, message?.source),
+    id: text(`id of message ${index}`, message?.id),
+  }))
 }
 
 function nameOf({ source, id }: ReceivedMessage): string {

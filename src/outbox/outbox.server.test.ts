@@ -58,7 +58,7 @@ async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await holds())) await sleep(5, systemClock)
 }
 
-// Skipped because it needs a real server: `npm run test:servers` runs it.
+// Skipped because it needs a real server: `npm run test:engines` runs it.
 describe.skipIf(!serversWanted)('an outbox in a database of the user', { timeout: 60_000 }, () => {
   let database: TestDatabase
   let engine: Engine
@@ -327,7 +327,7 @@ describe.skipIf(!serversWanted)('an outbox in a database of the user', { timeout
   })
 })
 
-// Skipped because it needs a real server: `npm run test:servers` runs it.
+// Skipped because it needs a real server: `npm run test:engines` runs it.
 describe.skipIf(!serversWanted)('an outbox on a server that is killed', { timeout: 120_000 }, () => {
   const place = { portBase: 30_000 + (process.pid % 5_000) }
   afterAll(() => stopServer('postgres', { ...place, deleteData: true }))

@@ -28,7 +28,7 @@ function lastingGroundOn(source: () => PostgresSource): Ground {
   }
 }
 
-// Skipped because it needs a real server: `npm run test:servers` runs it.
+// Skipped because it needs a real server: `npm run test:engines` runs it.
 describe.skipIf(!serversWanted)('the PostgreSQL engine on a real server', () => {
   let url = ''
   beforeAll(async () => {

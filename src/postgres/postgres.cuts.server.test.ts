@@ -28,7 +28,7 @@ async function numbersIn(engine: Engine, topic: string): Promise<unknown[]> {
 
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, n) => n)
 
-// Skipped because it needs a real server: `npm run test:servers` runs it.
+// Skipped because it needs a real server: `npm run test:engines` runs it.
 describe.skipIf(!serversWanted)('a connection that is cut', () => {
   let url = ''
   beforeAll(async () => {

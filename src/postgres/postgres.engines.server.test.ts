@@ -7,7 +7,7 @@ import { dropSchema, runSql, serversWanted, serverUrl } from './real-server.test
 const schema = `engines_${process.pid}`
 const upTo = (count: number): number[] => Array.from({ length: count }, (_, n) => n)
 
-// Skipped because it needs a real server: `npm run test:servers` runs it.
+// Skipped because it needs a real server: `npm run test:engines` runs it.
 describe.skipIf(!serversWanted)('several engines on one schema', () => {
   let url = ''
   let engines: readonly PostgresEngine[] = []

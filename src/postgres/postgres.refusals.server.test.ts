@@ -5,7 +5,7 @@ import { dropSchema, runSql, serversWanted, serverUrl } from './real-server.test
 
 const schema = `refusals_${process.pid}`
 
-// Skipped because it needs a real server: `npm run test:servers` runs it.
+// Skipped because it needs a real server: `npm run test:engines` runs it.
 describe.skipIf(!serversWanted)('what a server says no to', () => {
   let url = ''
   beforeAll(async () => {

@@ -3,6 +3,7 @@ import type { Checkpoints } from './checkpoints.ts'
 import { CheckpointRefusedError } from './errors.ts'
 import type { HandlerContext } from './handler.ts'
 import type { OutsideCalls } from './outside-calls.ts'
+import type { SubscriptionParts } from './subscription-parts.ts'
 import type { Task } from './task.ts'
 
 /**
@@ -16,16 +17,22 @@ export class AttemptContext implements HandlerContext {
   readonly #clock: Clock
   readonly #calls: OutsideCalls
   readonly #checkpoints: Checkpoints
+  readonly #behind: (task: Task) => readonly Task[]
   #isOver = false
   #controller: AbortController | undefined
   #abortedBy: { readonly reason: unknown } | undefined
 
-  constructor(task: Task, group: string, clock: Clock, calls: OutsideCalls, checkpoints: Checkpoints) {
+  constructor(
+    task: Task,
+    { group, clock, outside, behind }: Pick<SubscriptionParts, 'group' | 'clock' | 'outside' | 'behind'>,
+    checkpoints: Checkpoints,
+  ) {
     this.attempt = task.attempt
     this.#task = task
     this.#group = group
     this.#clock = clock
-    this.#calls = calls
+    this.#calls = outside
+    this.#behind = behind
     this.#checkpoints = checkpoints
   }
 
@@ -62,6 +69,13 @@ export class AttemptContext implements HandlerContext {
 
   get nowMs(): () => number {
     return () => this.#clock.nowMs()
+  }
+
+  get waitsBehind(): HandlerContext['waitsBehind'] {
+    return (fits) =>
+      this.#behind(this.#task).some(
+        ({ kind, message, unreadable }) => kind === 'record' && unreadable === undefined && fits(message),
+      )
   }
 
   get call(): HandlerContext['call'] {

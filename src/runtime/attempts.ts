@@ -28,8 +28,8 @@ export class Attempts {
    * `state` is the state of the task's key, `undefined` where there is none.
    */
   run(task: Task, state: unknown): unknown {
-    const { handler, group, clock, outside } = this.#parts
-    const context = new AttemptContext(task, group, clock, outside, this.#checkpoints)
+    const { handler } = this.#parts
+    const context = new AttemptContext(task, this.#parts, this.#checkpoints)
     const subject = task.timer === undefined ? task.message : undefined
     const result =
       subject === undefined

@@ -103,11 +103,7 @@ class DeadLetterStore implements DeadLetters {
 
   async #forEach(which: DeadLetterSelection, change: (entry: StateEntry) => Change): Promise<number> {
     if (typeof which === 'string' && which !== 'all') return this.#changeOne(which, change)
-    if (Array.isArray(which)) {
-      let count = 0
-      for (const id of which as readonly string[]) count += await this.#changeOne(id, change)
-      return count
-    }
+    if (Array.isArray(which)) return this.#changeEach(which as readonly string[], change)
     const handler = which === 'all' ? undefined : (which as { readonly handler: string }).handler
     let count = 0
     let after: string | undefined
@@ -120,6 +116,20 @@ class DeadLetterStore implements DeadLetters {
       // One of them changed meanwhile: each for itself, and those that are gone need nothing.
       else for (const entry of entries) count += await this.#changeOne(entry.key, change, true)
     }
+  }
+
+  /** Those of a list: each once, and none if one of them is not there. */
+  async #changeEach(which: readonly string[], change: (entry: StateEntry) => Change): Promise<number> {
+    const ids = [...new Set(which)]
+    for (let start = 0; start < ids.length; start += pageSize) {
+      const some = ids.slice(start, start + pageSize)
+      const found = await this.#engine.state.getMany(this.#namespace, some)
+      const unknown = some.find((_, index) => found[index] === undefined)
+      if (unknown !== undefined) throw new DeadLetterUnknownError(unknown)
+    }
+    let count = 0
+    for (const id of ids) count += await this.#changeOne(id, change, true)
+    return count
   }
 
   /** A conflict means that the app was faster: look again at what is left. */

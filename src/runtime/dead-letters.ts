@@ -68,14 +68,16 @@ export interface DeadLetters {
    * a stopped one when it starts. Each disappears in the same commit that makes its effects real.
    *
    * @returns how many were asked for.
-   * @throws DeadLetterUnknownError `DEAD_LETTER_UNKNOWN`, OptionsInvalidError `OPTIONS_INVALID`
+   * @throws DeadLetterUnknownError `DEAD_LETTER_UNKNOWN`: one of those that are named is not there; nothing was done.
+   *   OptionsInvalidError `OPTIONS_INVALID`
    */
   redrive(which: DeadLetterSelection): Promise<number>
   /**
    * Forgets them. One that parks its key goes when the app runs, and the messages behind it are handled.
    *
    * @returns how many were discarded.
-   * @throws DeadLetterUnknownError `DEAD_LETTER_UNKNOWN`, OptionsInvalidError `OPTIONS_INVALID`
+   * @throws DeadLetterUnknownError `DEAD_LETTER_UNKNOWN`: one of those that are named is not there; nothing was done.
+   *   OptionsInvalidError `OPTIONS_INVALID`
    */
   discard(which: DeadLetterSelection): Promise<number>
 }

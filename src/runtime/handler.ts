@@ -42,6 +42,11 @@ export interface CallContext {
    */
   readonly checkpoint: (effects: Effects<unknown>) => Promise<void>
   /**
+   * Whether a message of the same key that fits waits for this one to end, such as one that calls the work off. Only what this
+   * member has read so far is seen, so it may answer `false` for a message that is on its way.
+   */
+  readonly waitsBehind: (fits: (message: Message) => boolean) => boolean
+  /**
    * Calls the outside world through the handler's circuit breaker and bulkhead; without these options it just calls.
    *
    * @throws BreakerOpenError `BREAKER_OPEN`: too many calls failed lately. Let it through: the message is tried again when

@@ -131,6 +131,12 @@ export class Lanes {
     return false
   }
 
+  /** Tasks that wait for this one to end, the next first. */
+  behind({ key }: Task): readonly Task[] {
+    const lane = key === undefined ? undefined : this.#byKey.get(key)
+    return lane === undefined ? [] : lane.waiting.slice(lane.takenCount)
+  }
+
   #newLane(task: Task): Lane {
     const lane: Lane = {
       key: task.key,

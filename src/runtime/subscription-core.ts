@@ -77,6 +77,7 @@ export class SubscriptionCore {
         enqueue: (task) => this.lanes.enqueue(task),
         onError: events.onFatal,
       }),
+      behind: (task) => this.lanes.behind(task),
       epoch: () => this.epoch.current,
       epochSignal: () => this.epoch.signal,
       pause: (forMs) => this.#pause(forMs),

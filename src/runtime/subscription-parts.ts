@@ -49,6 +49,8 @@ export interface SubscriptionParts extends SubscriptionSetup {
   readonly dedupe: Dedupe | undefined
   readonly timers: TimerService
   readonly outside: OutsideCalls
+  /** Tasks of the same key that wait for this one to end, the next first. */
+  readonly behind: (task: Task) => readonly Task[]
   /** Rises with each rewind: what began before is of no more interest. */
   readonly epoch: () => number
   /** Aborts at the end of the epoch. */

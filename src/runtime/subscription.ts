@@ -28,6 +28,7 @@ export class Subscription {
   readonly #core: SubscriptionCore
   readonly #rewinder: Rewinder
   #member: Member | undefined
+  #joining: Promise<Member> | undefined
   #openingCount = 0
   /** Parked keys that are being looked up. */
   readonly #loading = new Set<Promise<unknown>>()
@@ -57,7 +58,8 @@ export class Subscription {
     const { engine, handler, clock, sessionTimeoutMs } = this.#core.parts
     const heartbeatMs = sessionTimeoutMs / heartbeatsPerSession
     await this.#core.chain.open()
-    this.#member = await engine.groups.join({
+    if (this.#state !== 'running') return this.#core.chain.close()
+    this.#joining = engine.groups.join({
       group: this.group,
       topics: topicsOf(handler.events),
       from: handler.from,
@@ -70,6 +72,9 @@ export class Subscription {
         for (const reader of this.#readersOf(claims)) this.#rewinder.onFenced(reader)
       },
     })
+    this.#member = await this.#joining
+    // Whoever stops or abandons meanwhile sees to it that the member leaves.
+    if (this.#state !== 'running') return
     const beat = (): void => {
       this.#member?.heartbeat()
       this.#heartbeat = clock.setTimer(beat, heartbeatMs, { unref: true })
@@ -132,7 +137,7 @@ export class Subscription {
     await this.#rewinder.underWay
     this.#rewinder.stop()
     this.#heartbeat?.cancel()
-    await this.#member?.leave()
+    await (await this.#joining?.catch(() => undefined))?.leave()
     chain.close()
     this.#state = 'stopped'
   }
@@ -149,8 +154,10 @@ export class Subscription {
     this.#heartbeat?.cancel()
     chain.close()
     await Promise.all([...readers.values()].map((reader) => reader.halt()))
-    // The engine that has failed may have nothing to say to that.
-    await this.#member?.leave().catch(() => undefined)
+    // A join that is under way may be answered late, if at all: nobody waits for it, and its member leaves all the same. The engine that has
+    // failed may have nothing to say to either.
+    const left = this.#joining?.then((member) => member.leave()).catch(() => undefined)
+    if (this.#member !== undefined) await left
   }
 
   #onAssigned(assignments: readonly Assignment[]): void {

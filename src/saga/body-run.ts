@@ -20,6 +20,8 @@ import { WakeUp } from './wake-up.ts'
 export type BodyEnd =
   /** It waits: for a time, a signal, a child. */
   | { readonly kind: 'waits' }
+  /** It is not told any more what comes of what it asked for: somebody wants the instance compensated. */
+  | { readonly kind: 'called-off' }
   | { readonly kind: 'returned'; readonly value: unknown }
   | { readonly kind: 'threw'; readonly failure: ErrorNote }
   | { readonly kind: 'parked'; readonly report: ParkReport }
@@ -45,6 +47,7 @@ export class BodyRun {
   readonly #wakeUp: WakeUp
   #effects: Effect[] = []
   #isOver = false
+  #isCalledOff = false
   #end: BodyEnd | undefined
   #trouble: Trouble | undefined
 
@@ -202,11 +205,15 @@ export class BodyRun {
       this.#settle()
       const { overflow } = this.book
       if (overflow !== undefined) this.park(overflow)
-      const isOver = this.#trouble !== undefined || this.#end !== undefined
+      this.#isCalledOff ||= this.#host.isCalledOff()
+      const isOver = this.#trouble !== undefined || this.#end !== undefined || this.#isCalledOff
       if (!isOver && (await this.#advance())) continue
       if (this.#running.size === 0) {
         if (this.#trouble !== undefined) return this.#parked(this.#trouble)
-        return this.#end ?? { kind: 'waits' }
+        if (this.#end !== undefined) return this.#end
+        if (!this.#isCalledOff) return { kind: 'waits' }
+        this.book.leaveOut()
+        return { kind: 'called-off' }
       }
       if (this.book.isDirty) await this.#checkpoint()
       // What falls due changes nothing once it is over: only the steps that still run do.

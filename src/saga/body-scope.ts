@@ -24,7 +24,7 @@ export function effectsOfCompensated(host: SagaHost, draft: JournalDraft): reado
   const { compensated } = definition
   if (compensated === undefined) return []
   const nowMs = clock.nowMs()
-  const ctx = { key, failure: draft.failure ?? errorNote('unknown'), nowMs }
+  const ctx = { key, failure: draft.failure ?? errorNote('unknown'), shown: draft.shown, nowMs }
   const context = contextOf(host, draft, `${key}:compensated`, () => nowMs)
   const given: readonly unknown[] = runInContext(context, () => [compensated(draft.input as never, ctx)].flat())
   const effects = given.filter((effect) => effect !== undefined && effect !== false)

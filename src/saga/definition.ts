@@ -1,5 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import type { Duration } from '../kernel/index.ts'
+import type { Duration, Json } from '../kernel/index.ts'
 import type { AnyEventDefinition, DataOf, EventDefinition, Message } from '../message/index.ts'
 import type { PublishEffect, RetryPolicy, SendEffect, TimerTime } from '../runtime/index.ts'
 import type { ErrorNote } from './journal.ts'
@@ -206,8 +206,13 @@ export interface SagaOptions<
 export interface CompensatedContext {
   /** Key of the instance. */
   readonly key: string
-  /** Why it was undone: what the body threw, or what somebody who cancelled it said. */
+  /**
+   * Why it was undone: what the body threw, or what somebody said who cancelled it (its name is `Cancelled`) or compensated it
+   * (`Compensated`).
+   */
   readonly failure: ErrorNote
+  /** What the body has shown last: how far it came, in step with what it published. `undefined`: it has shown nothing. */
+  readonly shown: Json | undefined
   /** The app's clock, in milliseconds since 1970. */
   readonly nowMs: number
 }

@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { frozenJson, type Json } from '../kernel/index.ts'
 import { CheckpointRefusedError, type Effect } from '../runtime/index.ts'
-import { BodyRun } from './body-run.ts'
+import { type BodyEnd, BodyRun } from './body-run.ts'
 import { runBody } from './body-scope.ts'
 import { compensate } from './compensation.ts'
 import { inputEffect } from './inputs.ts'
@@ -14,6 +14,8 @@ import type { SagaHost } from './saga-host.ts'
 export interface Driven {
   readonly journal: Journal
   readonly effects: readonly Effect[]
+  /** It has left off for what waits behind, and has to be woken up whatever comes of that. */
+  readonly isCalledOff: boolean
 }
 
 /**
@@ -35,7 +37,7 @@ export async function drive(host: SagaHost, journal: Journal): Promise<Driven> {
     if (!host.isAgain) return driven
     // Written here, so that it is known here if it cannot be.
     await keeping.checkpoint(driven.journal, driven.effects)
-    return { journal: driven.journal, effects: [] }
+    return { ...driven, effects: [] }
   } catch (error) {
     host.signal.throwIfAborted()
     // Somebody else has changed it: what is true is read again, and the message is handled anew.
@@ -48,13 +50,13 @@ export async function drive(host: SagaHost, journal: Journal): Promise<Driven> {
       remedy: 'Keep inputs, outputs and messages small, or correct what they are made of. Then retry.',
       from: draft.status === 'compensating' ? 'compensating' : 'running',
     })
-    return { journal: draft, effects: [] }
+    return { journal: draft, effects: [], isCalledOff: false }
   }
 }
 
 async function work(host: SagaHost, draft: JournalDraft): Promise<Driven> {
   const effects: Effect[] = []
-  if (draft.status === 'running') await runOn(host, draft, effects)
+  const isCalledOff = draft.status === 'running' && (await runOn(host, draft, effects)) === 'called-off'
   if (draft.status === 'compensating') await compensate(host, draft, effects)
   draft.changedMs = host.clock.nowMs()
   if (isEnded(draft.status)) {
@@ -65,10 +67,10 @@ async function work(host: SagaHost, draft: JournalDraft): Promise<Driven> {
       effects.push(inputEffect(host.app, saga, key, { kind: 'child', entry, id, outcome }))
     }
   }
-  return { journal: draft, effects }
+  return { journal: draft, effects, isCalledOff }
 }
 
-async function runOn(host: SagaHost, draft: JournalDraft, effects: Effect[]): Promise<void> {
+async function runOn(host: SagaHost, draft: JournalDraft, effects: Effect[]): Promise<BodyEnd['kind']> {
   const { version, name } = host.definition
   if (draft.version > version) {
     park(draft, {
@@ -77,20 +79,21 @@ async function runOn(host: SagaHost, draft: JournalDraft, effects: Effect[]): Pr
       remedy: 'Run it with the newer program, or raise the version. Then retry.',
       from: 'running',
     })
-    return
+    return 'parked'
   }
   const run = new BodyRun(host, draft, (self) => runBody(host, self))
   const end = await run.run()
   effects.push(...run.takeEffects())
   switch (end.kind) {
     case 'waits':
-      return
+    case 'called-off':
+      break
     case 'parked':
       park(draft, end.report)
-      return
+      break
     case 'threw':
       beginCompensation(draft, end.failure)
-      return
+      break
     case 'returned':
       try {
         draft.result = frozenJson((end.value ?? null) as Json, 'the result')
@@ -100,6 +103,7 @@ async function runOn(host: SagaHost, draft: JournalDraft, effects: Effect[]): Pr
         park(draft, { reason: 'not-json', problem, remedy: 'Return what JSON can carry. Then retry.', from: 'running' })
       }
   }
+  return end.kind
 }
 
 /**

@@ -112,6 +112,13 @@ export class JournalBook {
     }
   }
 
+  /** Leaves out the steps that this run was asked for and has not begun: none is running any more. */
+  leaveOut(): void {
+    const isUnbegun = (entry: JournalEntry): boolean =>
+      entry.op === 'step' && entry.state === 'begun' && entry.order === undefined && this.#fresh.has(entry.id)
+    this.draft.entries = this.draft.entries.filter((entry) => !isUnbegun(entry))
+  }
+
   /** Takes back what this run has added and shown. */
   takeBack(): void {
     const { draft } = this

@@ -24,6 +24,7 @@ import {
   draftOf,
   errorNote,
   type InboxItem,
+  isChildOf,
   isEnded,
   isThere,
   type Journal,
@@ -194,19 +195,26 @@ class SagaWorker {
       random: this.#random,
       signal: ctx.signal,
       isAgain: ctx.attempt > 1,
+      isCalledOff: () => ctx.waitsBehind((message) => message.type === inputType && callsOff(draft, message.data)),
       checkpoint: (next: Journal, effects: readonly Effect[]) => ctx.checkpoint([set(next), ...effects]),
     }
-    const { journal, effects } = await drive(host, draft)
+    const { journal, effects, isCalledOff } = await drive(host, draft)
     const after = draftOf(journal)
     const taken = after.taken?.filter((id) => id !== messageId) ?? []
     if (taken.length > 0) after.taken = taken
     else delete after.taken
-    return this.#finish(key, before, after, effects)
+    return this.#finish(key, before, after, effects, isCalledOff ? this.#clock.nowMs() : undefined)
   }
 
-  /** The journal, and the timer that wakes the instance up. */
-  #finish(key: string, before: Journal | null, draft: JournalDraft, effects: readonly Effect[]): Effects {
-    const wakeMs = isKeptOnly(draft) ? this.#expiryMs(draft) : nextDueMs(draft)
+  /** The journal, and the timer that wakes the instance up: when it has something to do, unless a time is given. */
+  #finish(
+    key: string,
+    before: Journal | null,
+    draft: JournalDraft,
+    effects: readonly Effect[],
+    atMs?: number,
+  ): Effects {
+    const wakeMs = atMs ?? (isKeptOnly(draft) ? this.#expiryMs(draft) : nextDueMs(draft))
     const timer =
       wakeMs === draft.wakeMs ? undefined : wakeMs === undefined ? cancel('wake') : schedule('wake', { at: wakeMs })
     if (wakeMs === undefined) delete draft.wakeMs
@@ -254,6 +262,13 @@ class SagaWorker {
     const { saga, key, entry, id } = parent
     return [inputEffect(this.#app, saga, key, { kind: 'child', entry, id, outcome })]
   }
+}
+
+/** Whether an input that is on its way wants a running instance compensated. */
+function callsOff(journal: Journal, data: unknown): boolean {
+  const input = data as SagaInput | null
+  if (input?.kind === 'cancel') return true
+  return input?.kind === 'compensate' && (input.parent === undefined || isChildOf(journal, input.parent))
 }
 
 /** Who waits for an answer to an input. */

@@ -19,6 +19,8 @@ export interface SagaHost {
   readonly signal: AbortSignal
   /** Whether what it is told was tried before and failed: its last commit may have been refused. */
   readonly isAgain: boolean
+  /** Whether the instance is to be compensated as soon as the steps that run are over. */
+  readonly isCalledOff: () => boolean
   /** Makes a journal durable, together with effects; resolves when it is. */
   readonly checkpoint: (journal: Journal, effects: readonly Effect[]) => Promise<void>
 }

@@ -1,12 +1,15 @@
-import type { HandlerContext } from '../runtime/index.ts'
-import { TablesUnavailableError } from './errors.ts'
-import type { TableChange, TableDatabase } from './table-database.ts'
+import { isThenable, systemClock } from '../kernel/index.ts'
+import type { Message } from '../message/index.ts'
+import { type HandlerContext, HandlerTimeoutError } from '../runtime/index.ts'
+import { TableChangeInvalidError, TableChangeTimeoutError, TablesUnavailableError } from './errors.ts'
+import type { TableChange, TableChangeContext, TableDatabase } from './table-database.ts'
 
 /** One change that waits for its transaction. */
 interface Waiting<Client> extends TableChange<Client> {
-  readonly signal: AbortSignal
   readonly resolve: () => void
   readonly reject: (error: unknown) => void
+  /** Set once its function has taken too long. */
+  overdue: TableChangeTimeoutError | undefined
 }
 
 /** Changes of one transaction. */
@@ -20,22 +23,34 @@ export class Changes<Client> {
   readonly #handler: string
   readonly #setup: readonly string[]
   readonly #keepMs: number
+  readonly #timeoutMs: number
   #waiting: Waiting<Client>[] = []
   #isWorking = false
   #isReady = false
   #prunedAtMs: number | undefined
 
-  constructor(database: TableDatabase<Client>, handler: string, setup: readonly string[], keepMs: number) {
+  constructor(
+    database: TableDatabase<Client>,
+    handler: string,
+    setup: readonly string[],
+    times: { readonly keepMs: number; readonly timeoutMs: number },
+  ) {
     this.#database = database
     this.#handler = handler
     this.#setup = setup
-    this.#keepMs = keepMs
+    this.#keepMs = times.keepMs
+    this.#timeoutMs = times.timeoutMs
   }
 
-  /** Resolves when the change is durable, or was already. */
-  apply(change: TableChange<Client>, { signal, nowMs }: Pick<HandlerContext, 'signal' | 'nowMs'>): Promise<void> {
+  /** Resolves when what the function does for the message is durable, or was already. */
+  apply(
+    message: Message,
+    fn: (client: Client, ctx: TableChangeContext) => unknown,
+    { signal, nowMs }: Pick<HandlerContext, 'signal' | 'nowMs'>,
+  ): Promise<void> {
     return new Promise((resolve, reject) => {
-      const waiting = { ...change, signal, resolve, reject }
+      const run = (client: Client): unknown => this.#inTime(waiting, signal, (ctx) => fn(client, ctx))
+      const waiting: Waiting<Client> = { message, run, resolve, reject, overdue: undefined }
       this.#waiting.push(waiting)
       // Nobody waits any more for what was aborted before it began.
       const onAbort = (): void => {
@@ -47,6 +62,36 @@ export class Changes<Client> {
       this.#isWorking = true
       // What comes in the same turn goes with it.
       queueMicrotask(() => void this.#work(nowMs))
+    })
+  }
+
+  /** Runs a function, but waits no longer than it may take. What it answers at once is answered at once. */
+  #inTime(waiting: Waiting<Client>, signal: AbortSignal, fn: (ctx: TableChangeContext) => unknown): unknown {
+    const over = new AbortController()
+    // Who has waited long for others is tried again, and is no reason to end what it is about.
+    const onAbort = (): void => {
+      if (!(signal.reason instanceof HandlerTimeoutError)) over.abort(signal.reason)
+    }
+    if (signal.aborted) onAbort()
+    const answer = fn({ signal: over.signal })
+    if (!isThenable(answer)) return answer
+    signal.addEventListener('abort', onAbort, { once: true })
+    const timeoutMs = this.#timeoutMs
+    return new Promise((resolve, reject) => {
+      // Of the machine: it is its database that is waited for, whatever clock the app goes by.
+      const timer = systemClock.setTimer(() => {
+        waiting.overdue = new TableChangeTimeoutError(`message ${waiting.message.id}`, timeoutMs)
+        over.abort(waiting.overdue)
+        reject(waiting.overdue)
+      }, timeoutMs)
+      const settle = <Result>(end: (result: Result) => void) => {
+        return (result: Result): void => {
+          timer.cancel()
+          signal.removeEventListener('abort', onAbort)
+          end(result)
+        }
+      }
+      answer.then(settle(resolve), settle(reject))
     })
   }
 
@@ -83,6 +128,11 @@ export class Changes<Client> {
       for (const one of batch) one.resolve()
     } catch (error) {
       if (error instanceof TablesUnavailableError) throw error
+      // Where it is known who it was, nobody runs it again to find that out.
+      const culprit = error instanceof TableChangeInvalidError ? error.culprit : undefined
+      const guilty = batch.filter(({ message, overdue }) => overdue !== undefined || message === culprit)
+      for (const one of guilty) one.reject(one.overdue ?? error)
+      if (guilty.length > 0) return this.#transact(batch.filter((one) => !guilty.includes(one)))
       const half = batch.length >> 1
       if (half === 0) {
         batch[0]?.reject(error)

@@ -1,4 +1,5 @@
 import { MillraceError } from '../kernel/index.ts'
+import type { ReceivedMessage } from '../outbox/index.ts'
 
 /** The database could not carry a transaction out, for no fault of what was to be done. It is tried again until it can. */
 export class TablesUnavailableError extends MillraceError<'TABLES_UNAVAILABLE', { readonly database: string }> {
@@ -36,12 +37,44 @@ export class TableChangeInvalidError extends MillraceError<
   'TABLE_CHANGE_INVALID',
   { readonly event: string; readonly reason: string }
 > {
-  constructor(event: string, reason: string, remedy: string) {
+  /** The message whose function it was, where that is certain. */
+  readonly culprit: ReceivedMessage | undefined
+
+  constructor(culprit: ReceivedMessage | undefined, reason: string, remedy: string) {
+    const event = culprit === undefined ? 'a message' : `message ${culprit.id}`
     super({
       code: 'TABLE_CHANGE_INVALID',
       problem: `What the table view did for ${event} cannot be committed: ${reason}.`,
       remedy,
       details: { event, reason },
+    })
+    this.culprit = culprit
+  }
+}
+
+/** A function of a table view has not come to an end in time. Its transaction is rolled back, and its connection is given up. */
+export class TableChangeTimeoutError extends MillraceError<
+  'TABLE_CHANGE_TIMEOUT',
+  { readonly event: string; readonly timeoutMs: number }
+> {
+  constructor(event: string, timeoutMs: number) {
+    super({
+      code: 'TABLE_CHANGE_TIMEOUT',
+      problem: `What the table view does for ${event} was not done after ${timeoutMs} ms.`,
+      remedy: 'Find out what it waits for. If it needs that long, raise the option `timeout` of the view.',
+      details: { event, timeoutMs },
+    })
+  }
+}
+
+/** A statement of the view's own has had no answer. */
+export class TablesSilentError extends MillraceError<'TABLES_SILENT', { readonly waitedMs: number }> {
+  constructor(waitedMs: number) {
+    super({
+      code: 'TABLES_SILENT',
+      problem: `The database has not answered for ${waitedMs} ms.`,
+      remedy: 'Look after the connection to it, and after who holds locks there.',
+      details: { waitedMs },
     })
   }
 }

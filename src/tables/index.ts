@@ -3,8 +3,14 @@
  * makes of the tables.
  * @module
  */
-export { TableChangeInvalidError, TablesNotDurableError, TablesUnavailableError } from './errors.ts'
+export {
+  TableChangeInvalidError,
+  TableChangeTimeoutError,
+  TablesNotDurableError,
+  TablesSilentError,
+  TablesUnavailableError,
+} from './errors.ts'
 export { postgresTables, type TableConnection, type TablePool } from './postgres-tables.ts'
 export { sqliteTables } from './sqlite-tables.ts'
-export type { TableChange, TableDatabase } from './table-database.ts'
+export type { TableChange, TableChangeContext, TableDatabase } from './table-database.ts'
 export { type TableViewOptions, tableView } from './table-view.ts'

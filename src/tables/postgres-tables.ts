@@ -1,15 +1,15 @@
-import { createInbox, inbox, type SqlClient, type TableOptions } from '../outbox/index.ts'
-import { TableChangeInvalidError, TablesNotDurableError, TablesUnavailableError } from './errors.ts'
+import { createInbox, inbox, type ReceivedMessage, type TableOptions } from '../outbox/index.ts'
+import {
+  TableChangeInvalidError,
+  TableChangeTimeoutError,
+  TablesNotDurableError,
+  TablesSilentError,
+  TablesUnavailableError,
+} from './errors.ts'
+import { inTime, PostgresTransaction, type TableConnection } from './postgres-transaction.ts'
 import type { TableChange, TableDatabase } from './table-database.ts'
 
-/** A connection of a pool as `pg` gives it. */
-export interface TableConnection extends SqlClient {
-  query(text: string, values?: unknown[]): Promise<{ readonly rows: readonly unknown[]; readonly command?: string }>
-  on(event: 'error', listener: (error: Error) => void): unknown
-  off(event: 'error', listener: (error: Error) => void): unknown
-  /** `true`: it is ended, and does not go back into the pool. */
-  release(destroy?: boolean): void
-}
+export type { TableConnection } from './postgres-transaction.ts'
 
 /** What a table view uses of a pool of the package `pg`. It takes one connection for each transaction. */
 export interface TablePool<Connection extends TableConnection> {
@@ -21,10 +21,14 @@ export interface TablePool<Connection extends TableConnection> {
  * (serialization, deadlock), resources, an operator, the system.
  */
 const passingClasses: ReadonlySet<string> = new Set(['08', '40', '53', '57', '58'])
-/** A standby that took over nothing yet, and a lock that somebody else holds. */
-const passingCodes: ReadonlySet<string> = new Set(['25006', '55P03'])
+/** A standby that took over nothing yet. */
+const readOnlyCode = '25006'
+/** That, and a lock that somebody else holds. */
+const passingCodes: ReadonlySet<string> = new Set([readOnlyCode, '55P03'])
 /** A statement that took longer than `statement_timeout` would take as long again. */
 const queryCanceled = '57014'
+/** How long a connection that is left is looked for at the server. */
+const endMsMax = 10_000
 
 /**
  * Tables in a PostgreSQL database of your own, for {@link tableView}. The pool stays yours: end it after the app has stopped. The
@@ -46,10 +50,18 @@ export function postgresTables<Connection extends TableConnection>(
   return new PostgresTables(pool, options)
 }
 
+/** Notes of messages that were not all applied, since a function has made them real too early. */
+interface WrongNotes {
+  readonly handler: string
+  readonly messages: readonly ReceivedMessage[]
+}
+
 class PostgresTables<Connection extends TableConnection> implements TableDatabase<Connection> {
   readonly name = 'the PostgreSQL database'
   readonly #pool: TablePool<Connection>
   readonly #inbox: TableOptions
+  /** What is to be put right before anything else is noted. */
+  readonly #wrong: WrongNotes[] = []
 
   constructor(pool: TablePool<Connection>, options: TableOptions) {
     this.#pool = pool
@@ -57,7 +69,7 @@ class PostgresTables<Connection extends TableConnection> implements TableDatabas
   }
 
   prepare(setup: readonly string[]): Promise<void> {
-    return this.#inTransaction(async (client) => {
+    return this.#inTransaction(async ({ client }) => {
       const { rows } = await client.query(`SELECT current_setting('synchronous_commit') AS setting`)
       const { setting } = rows[0] as { readonly setting: string }
       if (setting === 'off') {
@@ -70,60 +82,154 @@ class PostgresTables<Connection extends TableConnection> implements TableDatabas
     })
   }
 
-  transact(handler: string, changes: readonly TableChange<Connection>[]): Promise<void> {
-    return this.#inTransaction(async (client) => {
-      const messages = changes.map(({ message }) => message)
-      const isNew = await inbox(client, this.#inbox).onceAll(handler, messages)
-      for (const [index, { run }] of changes.entries()) if (isNew[index] === true) await run(client)
-    })
+  async transact(handler: string, changes: readonly TableChange<Connection>[]): Promise<void> {
+    await this.#putRight()
+    const messages = changes.map(({ message }) => message)
+    /** Those whose change is not done, if the transaction turns out to be over. */
+    let undone = messages
+    await this.#inTransaction(
+      async (transaction) => {
+        const { client } = transaction
+        const isNew = await inTime(inbox(client, this.#inbox).onceAll(handler, messages))
+        const fresh = changes.filter((_, index) => isNew[index])
+        for (const [index, { run }] of fresh.entries()) {
+          undone = fresh.slice(index).map(({ message }) => message)
+          await run(client)
+          if (await transaction.isOver()) throw new TransactionEndedError(undone[0])
+        }
+      },
+      (transaction) => this.#onEnded(transaction, { handler, messages: undone }),
+    )
   }
 
   async prune(handler: string, olderThanMs: number): Promise<boolean> {
     let count = 0
-    await this.#inTransaction(async (client) => {
-      count = await inbox(client, this.#inbox).prune(olderThanMs, handler)
+    await this.#inTransaction(async ({ client }) => {
+      count = await inTime(inbox(client, this.#inbox).prune(olderThanMs, handler))
     })
     return count > 0
   }
 
-  async #inTransaction(work: (client: Connection) => Promise<void>): Promise<void> {
-    const client = await this.#pool.connect().catch((cause: unknown) => {
-      throw new TablesUnavailableError(this.name, { cause })
-    })
+  /** @param onEnded What to do when the work turns out to have ended the transaction by itself. */
+  async #inTransaction(
+    work: (transaction: PostgresTransaction<Connection>) => Promise<void>,
+    onEnded: (transaction: PostgresTransaction<Connection>) => Promise<void> = async () => undefined,
+  ): Promise<void> {
+    const client = await this.#connect()
     // What happens to a connection between two statements would end the process if nobody listened.
     const onError = (): void => undefined
     client.on('error', onError)
+    const transaction = new PostgresTransaction(client)
     let isBroken = false
+    let isStuck = false
     try {
-      await client.query('BEGIN')
-      await work(client)
-      const { command } = await client.query('COMMIT')
-      if (command !== undefined && command !== 'COMMIT') throw swallowed()
+      await transaction.begin()
+      await work(transaction)
+      const outcome = await transaction.commit()
+      if (outcome === 'aborted') throw swallowed()
+      if (outcome === 'ended') throw new TransactionEndedError()
     } catch (error) {
-      isBroken = await client.query('ROLLBACK').then(
-        // A connection to a standby stays one.
-        () => (error as { readonly code?: unknown } | undefined)?.code === '25006',
-        () => true,
-      )
-      if (isBroken || isPassing(error)) throw new TablesUnavailableError(this.name, { cause: error })
-      throw error
+      isStuck = error instanceof TableChangeTimeoutError || error instanceof TablesSilentError
+      // A connection to a standby stays one.
+      isBroken = isStuck || (await transaction.rollback()) === 'broken' || codeOf(error) === readOnlyCode
+      if (!isBroken && error instanceof TransactionEndedError) await onEnded(transaction)
+      const isBlameless = (isBroken && !(error instanceof TableChangeTimeoutError)) || isPassing(error)
+      throw isBlameless ? new TablesUnavailableError(this.name, { cause: error }) : error
     } finally {
+      transaction.unwatch()
       client.off('error', onError)
       client.release(isBroken)
+      if (isStuck) await this.#end(transaction)
     }
+  }
+
+  async #connect(msMax?: number): Promise<Connection> {
+    const coming = this.#pool.connect()
+    try {
+      return await inTime(coming, msMax)
+    } catch (cause) {
+      coming.then(
+        (late) => late.release(),
+        () => undefined,
+      )
+      throw new TablesUnavailableError(this.name, { cause })
+    }
+  }
+
+  /**
+   * Ends at the server what a connection was left with: it may hold locks, and go on for as long as its statement takes.
+   *
+   * @throws TablesUnavailableError: if that cannot be done, it is the database that did not answer in time
+   */
+  async #end({ id, backend }: PostgresTransaction<Connection>): Promise<void> {
+    const client = await this.#connect(endMsMax)
+    let isDone = false
+    try {
+      // By its number too, lest another session be met that has its process by now.
+      const text = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE pid = $1::integer AND backend_xid::text = (nullif($2::text, '')::bigint % 4294967296)::text`
+      await inTime(client.query(text, [backend, id]), endMsMax)
+      isDone = true
+    } catch (cause) {
+      throw new TablesUnavailableError(this.name, { cause })
+    } finally {
+      client.release(!isDone)
+    }
+  }
+
+  /** A function has made the notes of all its batch real: those whose changes are not done are taken back. */
+  async #onEnded({ client, id }: PostgresTransaction<Connection>, wrong: WrongNotes): Promise<void> {
+    this.#wrong.push(wrong)
+    const text = 'SELECT txid_status($1::bigint) AS status'
+    const { rows } = await inTime(client.query(text, [id])).catch((cause: unknown) => {
+      throw new TablesUnavailableError(this.name, { cause })
+    })
+    // Of one that was rolled back no note is left, and by now somebody else may have made one.
+    if ((rows[0] as { readonly status: string | null }).status === 'aborted') this.#wrong.pop()
+    else await this.#putRight(client)
+  }
+
+  async #putRight(given?: Connection): Promise<void> {
+    if (this.#wrong.length === 0) return
+    const client = given ?? (await this.#connect())
+    try {
+      for (let wrong = this.#wrong[0]; wrong !== undefined; wrong = this.#wrong[0]) {
+        await inTime(inbox(client, this.#inbox).forget(wrong.handler, wrong.messages))
+        this.#wrong.shift()
+      }
+    } catch (cause) {
+      throw new TablesUnavailableError(this.name, { cause })
+    } finally {
+      if (given === undefined) client.release(this.#wrong.length > 0)
+    }
+  }
+}
+
+/** The transaction was not there any more when it was to be committed, or after one of its changes. */
+class TransactionEndedError extends TableChangeInvalidError {
+  constructor(message?: ReceivedMessage) {
+    super(
+      message,
+      'its function has ended the transaction',
+      'Leave BEGIN, COMMIT and ROLLBACK to the view. What this message did may be real, and will be done again.',
+    )
   }
 }
 
 function swallowed(): TableChangeInvalidError {
   return new TableChangeInvalidError(
-    'a message',
+    undefined,
     'a statement failed, its error was caught, and PostgreSQL has rolled the transaction back',
     'Let errors of statements through, or put a SAVEPOINT before a statement that may fail.',
   )
 }
 
+function codeOf(error: unknown): unknown {
+  return (error as { readonly code?: unknown } | null | undefined)?.code
+}
+
 function isPassing(error: unknown): boolean {
-  const { code } = (error ?? {}) as { readonly code?: unknown }
+  const code = codeOf(error)
   if (typeof code !== 'string' || !/^[0-9A-Z]{5}$/.test(code) || code === queryCanceled) return false
   return passingClasses.has(code.slice(0, 2)) || passingCodes.has(code)
 }

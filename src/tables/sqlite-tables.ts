@@ -57,22 +57,24 @@ class SqliteTables implements TableDatabase<DatabaseSync> {
       const note = this.#database.prepare('INSERT OR IGNORE INTO millrace_inbox (handler, source, id) VALUES (?, ?, ?)')
       for (const { message, run } of changes) {
         if (note.run(handler, message.source, message.id).changes === 0) continue
+        this.#database.exec('SAVEPOINT millrace_change')
         const answer = run(this.#database)
         if (isThenable(answer)) {
           Promise.resolve(answer).catch(() => undefined)
           throw new TableChangeInvalidError(
-            `message ${message.id}`,
+            message,
             'its function answered a promise',
             'On SQLite a function works synchronously: make it one without async.',
           )
         }
-        if (!this.#database.isTransaction) {
+        if (!this.#isStillOpen()) {
+          if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
           // The note may be real by now, and would make the next attempt do nothing.
           this.#database
             .prepare('DELETE FROM millrace_inbox WHERE handler = ? AND source = ? AND id = ?')
             .run(handler, message.source, message.id)
           throw new TableChangeInvalidError(
-            `message ${message.id}`,
+            message,
             'its function has ended the transaction',
             'Leave BEGIN, COMMIT and ROLLBACK to the view. What this message did may be real, and will be done again.',
           )
@@ -88,6 +90,17 @@ class SqliteTables implements TableDatabase<DatabaseSync> {
          LIMIT ${pruneRowsMax})`,
     )
     return Number(remove.run(olderThanMs / 1000, handler).changes) === pruneRowsMax
+  }
+
+  /** A transaction that was ended has no savepoint any more, whether or not another one was begun. */
+  #isStillOpen(): boolean {
+    if (!this.#database.isTransaction) return false
+    try {
+      this.#database.exec('RELEASE millrace_change')
+      return true
+    } catch {
+      return false
+    }
   }
 
   #inTransaction(work: () => void): void {

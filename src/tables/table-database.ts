@@ -1,9 +1,18 @@
 import type { ReceivedMessage } from '../outbox/index.ts'
 
+/** What a function of a table view is told besides. */
+export interface TableChangeContext {
+  /** Aborts when it has taken too long, and when the app stops and has waited long enough: its client is of no use any more. */
+  readonly signal: AbortSignal
+}
+
 /** What one message makes of the tables. */
 export interface TableChange<Client> {
   readonly message: ReceivedMessage
-  /** Runs its statements; throws when the message cannot be applied. */
+  /**
+   * Runs its statements; throws when the message cannot be applied. When it throws TableChangeTimeoutError it is still running:
+   * see to it that nothing comes of what it goes on to do with its client.
+   */
   readonly run: (client: Client) => unknown
 }
 

@@ -12,7 +12,7 @@ import {
 } from '../runtime/index.ts'
 import { Changes } from './changes.ts'
 import { TablesUnavailableError } from './errors.ts'
-import type { TableDatabase } from './table-database.ts'
+import type { TableChangeContext, TableDatabase } from './table-database.ts'
 
 /** How a view in tables of the user's own is declared. */
 export interface TableViewOptions<Events extends readonly AnyEventDefinition[], Client> {
@@ -28,6 +28,7 @@ export interface TableViewOptions<Events extends readonly AnyEventDefinition[], 
     readonly [Type in Events[number]['type']]: (
       client: Client,
       event: Extract<MessageOf<Events[number]>, { readonly type: Type }>,
+      ctx: TableChangeContext,
     ) => unknown
   }
   /**
@@ -44,6 +45,12 @@ export interface TableViewOptions<Events extends readonly AnyEventDefinition[], 
    * is tried until it can.
    */
   readonly retry?: RetryPolicy
+  /**
+   * Longest time that the function of one event may take; then its transaction is rolled back, and it has failed. Events that
+   * shared the transaction are applied without it. On SQLite, where functions are synchronous, nothing can end them. Default
+   * `'30s'`.
+   */
+  readonly timeout?: Duration
   /** What happens to later events of a key when one cannot be applied. Default `'park-key'`: they wait behind it. */
   readonly onDeadLetter?: DeadLetterMode
   /**
@@ -53,11 +60,13 @@ export interface TableViewOptions<Events extends readonly AnyEventDefinition[], 
   readonly keep?: Duration
 }
 
-const viewOptions = ['database', 'events', 'on', 'setup', 'version', 'key', 'retry', 'onDeadLetter', 'keep']
+const viewOptions = ['database', 'events', 'on', 'setup', 'version', 'key', 'retry', 'timeout', 'onDeadLetter', 'keep']
 
 const keepMsMin = 60 * 60 * 1000
 /** Keys that are at work at once: their changes share a transaction. */
 const concurrency = 500
+/** How long an event waits at least before it is told that nothing happens. */
+const patienceMs = 5 * 60 * 1000
 /** The database may be away for as long as it likes; who waits too long waits for it. */
 const untilItCan = exponential({ initial: '100ms', max: 1_000_000, maxDelay: '5s' })
 /**
@@ -92,10 +101,12 @@ export function tableView<const Events extends readonly [AnyEventDefinition, ...
   name: string,
   options: TableViewOptions<Events, Client>,
 ): Handler {
-  const { version, keepMs } = checked(name, options)
+  const { version, keepMs, timeoutMs } = checked(name, options)
   const handler = `${name}.v${version}`
-  const changes = new Changes(options.database, handler, options.setup ?? [], keepMs)
-  const functions = options.on as unknown as Readonly<Record<string, (client: Client, event: Message) => unknown>>
+  const changes = new Changes(options.database, handler, options.setup ?? [], { keepMs, timeoutMs })
+  const functions = options.on as unknown as Readonly<
+    Record<string, (client: Client, event: Message, ctx: TableChangeContext) => unknown>
+  >
   const made = on(
     options.events,
     {
@@ -105,11 +116,12 @@ export function tableView<const Events extends readonly [AnyEventDefinition, ...
         [{ on: [TablesUnavailableError, HandlerTimeoutError], use: untilItCan }],
         options.retry ?? exponential(),
       ),
+      // Each function has a time-out of its own; who waits longer waits for others, or for a database that says nothing.
+      timeout: Math.max(patienceMs, 2 * timeoutMs),
       onDeadLetter: options.onDeadLetter ?? 'park-key',
       concurrency,
     },
-    (event: Message, ctx) =>
-      changes.apply({ message: event, run: (client) => functions[event.type]?.(client, event) }, ctx),
+    (event: Message, ctx) => changes.apply(event, (client, told) => functions[event.type]?.(client, event, told), ctx),
   )
   return Object.freeze({ ...made, tables: { database: options.database.name, keepMs } })
 }
@@ -122,12 +134,13 @@ interface ErasedOptions {
   readonly setup?: unknown
   readonly version?: unknown
   readonly keep?: Duration
+  readonly timeout?: Duration
 }
 
 function checked(
   name: string,
   given: ErasedOptions | undefined,
-): { readonly version: number; readonly keepMs: number } {
+): { readonly version: number; readonly keepMs: number; readonly timeoutMs: number } {
   const options = given ?? {}
   const problems: OptionProblem[] = []
   if (typeof name !== 'string' || !/^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$/.test(name)) {
@@ -149,6 +162,7 @@ function checked(
     ...functionProblems('on', options.events, options.on),
   )
   const keepMs = optionMs('keep', options.keep ?? '7d', keepMsMin, problems)
+  const timeoutMs = optionMs('timeout', options.timeout ?? '30s', 1, problems)
   if (problems.length > 0) throw new OptionsInvalidError(`table view ${JSON.stringify(name)}`, problems)
-  return { version: version as number, keepMs }
+  return { version: version as number, keepMs, timeoutMs }
 }

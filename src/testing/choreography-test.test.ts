@@ -99,6 +99,18 @@ describe('a choreography', () => {
     expect(texts(test)).toEqual([{ id: 'o1', text: '7 by card' }])
   })
 
+  it('goes by the last data of an event that comes twice, and by the time of the first', async () => {
+    const test = fulfilment()
+    test.send(placed)
+    await test.advance('10m')
+    test.send(Placed({ id: 'o1', total: 9 }))
+    await test.advance('5m')
+    expect(texts(test)).toEqual([{ id: 'o1', why: 'not paid within 900000 ms' }])
+    const other = fulfilment()
+    other.send(placed, paid, Placed({ id: 'o1', total: 9 }), Paid({ id: 'o1', by: 'cash' }), reserved)
+    expect(texts(other)).toEqual([{ id: 'o1', text: '9 by cash' }])
+  })
+
   it('stays ended, whatever comes', async () => {
     const test = fulfilment()
     test.send(placed, Declined({ id: 'o1' }), paid, reserved, placed)

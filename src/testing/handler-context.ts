@@ -1,3 +1,4 @@
+import type { Message } from '../message/index.ts'
 import type { CallContext, HandlerContext } from '../runtime/index.ts'
 
 /** What a handler is told by a test, that hands it a message without a topic. */
@@ -9,8 +10,17 @@ export function handlerContext(options: {
   readonly signal?: AbortSignal
   /** Makes effects real. Default: they are lost. */
   readonly checkpoint?: (effects: unknown) => Promise<void>
+  /** Messages of the key that wait. Default: none. */
+  readonly behind?: () => readonly Message[]
 }): HandlerContext {
-  const { key, nowMs, attempt = 1, signal = new AbortController().signal, checkpoint = nothing } = options
+  const {
+    key,
+    nowMs,
+    attempt = 1,
+    signal = new AbortController().signal,
+    checkpoint = nothing,
+    behind = () => [],
+  } = options
   const call: CallContext['call'] = async (fn) => fn(signal)
   return {
     key,
@@ -18,6 +28,7 @@ export function handlerContext(options: {
     attempt,
     nowMs,
     checkpoint,
+    waitsBehind: (fits) => behind().some(fits),
     call,
     topic: 'test',
     partition: 0,

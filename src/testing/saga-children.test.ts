@@ -52,6 +52,38 @@ describe('children', () => {
     expect(log).toEqual(['p', 'c', 'undo c', 'undo p'])
   })
 
+  it('begin no further step once it is cancelled', async () => {
+    log.length = 0
+    const { promise: opened, resolve: open } = Promise.withResolvers<void>()
+    const slow = act('slow', {
+      run: async () => {
+        await opened
+        log.push('slow')
+        return null
+      },
+    })
+    const busy = saga('child', { start: anything, steps: { slow, next: act('next') } }, async (saga) => {
+      await saga.step('slow')
+      await saga.step('next')
+    })
+    const waits = saga(
+      'parent',
+      { start: anything, steps: { p: act('p') }, children: { child: busy } },
+      async (saga) => {
+        await saga.step('p')
+        await saga.child('child', null)
+      },
+    )
+    const trial = sagaTest(waits, { others: [busy] })
+    await trial.start('k', null)
+    await trial.cancel('k')
+    expect(trial.instance('k')?.status).toBe('compensating')
+    open()
+    await trial.idle()
+    expect(trial.outcome('k')?.status).toBe('compensated')
+    expect(log).toEqual(['p', 'slow', 'undo slow', 'undo p'])
+  })
+
   it('that are not kept any more park it, and it goes on by hand', async () => {
     const short = saga('child', { start: z.object({ bad: z.boolean() }), keep: '1h' }, () => 'from the child')
     const waits = saga('parent', { start: anything, children: { child: short } }, async (saga) => {

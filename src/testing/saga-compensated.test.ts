@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { command, event } from '../message/index.ts'
+import { command, event, type Message } from '../message/index.ts'
 import { publish, send } from '../runtime/index.ts'
 import { type CompensatedEffects, StepRejectedError, saga } from '../saga/index.ts'
-import { sagaTest } from './index.ts'
+import { type Interruption, sagaTest } from './index.ts'
 import { anything, failing, world } from './saga.test-support.ts'
 
 const id = z.object({ id: z.string() })
@@ -76,6 +76,52 @@ describe('what a saga says once everything is undone', () => {
     expect(trial.published.map(({ data }) => data)).toEqual([
       { id: 'o1', why: expect.stringContaining('the customer called') },
     ])
+  })
+
+  it('knows how far the body came, in step with what it published', async () => {
+    log.length = 0
+    const told = (why: string): Message => Cancelled({ id: 'k', why })
+    const how = (shown: unknown): string => `shown ${JSON.stringify(shown)}`
+    const s = saga(
+      's',
+      {
+        start: anything,
+        steps: { a: act('a'), b: act('b') },
+        compensated: (_input, { shown }) => publish(told(how(shown))),
+      },
+      async (saga) => {
+        await saga.step('a')
+        saga.show('a is done')
+        saga.publish(told('a'))
+        await saga.step('b')
+        saga.show('b is done')
+        saga.publish(told('b'))
+        throw new StepRejectedError('enough')
+      },
+    )
+    const ends = async (interrupt: (commit: number) => Interruption): Promise<unknown[]> => {
+      const trial = sagaTest(s, { interrupt })
+      await trial.start('k', null)
+      await trial.idle()
+      return trial.published.map(({ data }) => (data as { readonly why: string }).why)
+    }
+    const whole = ['a', 'b', 'shown "b is done"']
+    expect(await ends(() => undefined)).toEqual(whole)
+    for (let at = 1; at <= 6; at++) {
+      for (const moment of ['before', 'after'] as const) {
+        expect(await ends((commit) => (commit === at ? moment : undefined))).toEqual(whole)
+      }
+    }
+    const nothing = saga(
+      's',
+      { start: anything, compensated: (_input, { shown }) => publish(told(how(shown))) },
+      () => {
+        throw new StepRejectedError('at once')
+      },
+    )
+    const trial = sagaTest(nothing)
+    await trial.start('k', null)
+    expect(trial.published.map(({ data }) => (data as { readonly why: string }).why)).toEqual(['shown undefined'])
   })
 
   it.each([

@@ -30,6 +30,8 @@ const dies: DOMException = new DOMException('The process dies.', 'AbortError')
 /** Runs what comes up for one instance, one after the other, as the runtime does; and again, when it was interrupted. */
 export class SagaLane {
   readonly #options: LaneOptions
+  /** The one that runs, and those behind it. */
+  readonly #tasks: SagaTask[] = []
   #last: Promise<void> = Promise.resolve()
 
   constructor(options: LaneOptions) {
@@ -38,7 +40,8 @@ export class SagaLane {
 
   /** Resolves when the task is done; rejects with what the handler throws. */
   push(task: SagaTask): Promise<void> {
-    const run = this.#last.then(() => this.#run(task))
+    this.#tasks.push(task)
+    const run = this.#last.then(() => this.#run(task)).finally(() => void this.#tasks.shift())
     this.#last = run.catch(() => undefined)
     return run
   }
@@ -68,6 +71,7 @@ export class SagaLane {
       signal: process.signal,
       attempt,
       nowMs,
+      behind: () => this.#tasks.slice(1).flatMap((one) => (one.kind === 'message' ? [one.message] : [])),
       checkpoint: async (effects: unknown): Promise<void> => {
         process.signal.throwIfAborted()
         if ((await commit(listOf(effects))) === undefined) return

@@ -46,6 +46,8 @@ class Outside {
   readonly undone: string[] = []
   /** Steps that were given two keys, or the key of another step. */
   readonly keyFaults = new Set<string>()
+  /** Called in each attempt at a step. */
+  onRun: () => void = () => undefined
   readonly #keys = new Map<string, string>()
 
   steps(acts: readonly Act[]): Record<string, Step<unknown, string>> {
@@ -62,6 +64,7 @@ class Outside {
     let failuresLeft = undoFailures
     return step({
       run: (_input: unknown, ctx) => {
+        this.onRun()
         if (!this.begun.includes(name)) this.begun.push(name)
         // The same key for all attempts, and for no other step.
         this.#see(name, ctx.key)
@@ -84,7 +87,8 @@ class Outside {
   }
 }
 
-async function runProgram(ops: readonly Op[], kills: readonly Interruption[]) {
+/** @param cancelAt Attempt at a step, counted over all of them, while which the instance is cancelled. */
+async function runProgram(ops: readonly Op[], kills: readonly Interruption[], cancelAt: number | undefined) {
   const acts = ops.flatMap((one) => (one.kind === 'step' ? [one] : one.kind === 'together' ? one.acts : []))
   const outside = new Outside()
   const steps = outside.steps(acts)
@@ -100,9 +104,15 @@ async function runProgram(ops: readonly Op[], kills: readonly Interruption[]) {
   })
   let commit = 0
   const trial = sagaTest(program, { interrupt: () => kills[commit++] })
+  const cancelled: Promise<void>[] = []
+  let runCount = 0
+  outside.onRun = () => {
+    if (++runCount === cancelAt) cancelled.push(trial.cancel('k'))
+  }
   await trial.start('k', null)
   for (const one of ops) if (one.kind === 'signal') await trial.signal('k', 'go', 1)
   for (let round = 0; round < 200 && (trial.instance('k')?.endedMs ?? null) === null; round++) await trial.advance('5m')
+  await Promise.all(cancelled)
   const status = trial.outcome('k')?.status
   const ids = (trial.instance('k')?.activities ?? []).map(({ id }) => id)
   const inEffect = [...outside.effects].filter((name) => status === 'completed' || acts[Number(name.slice(1))]?.hasUndo)
@@ -119,14 +129,15 @@ async function runProgram(ops: readonly Op[], kills: readonly Interruption[]) {
 }
 
 describe('any program of steps', () => {
-  it('ends with all done or all undone in reverse order, whatever fails and wherever its process dies', async () => {
+  it('ends with all done or all undone in reverse order, whatever fails, wherever its process dies or it is cancelled', async () => {
     const kill = fc.option(fc.constantFrom<Interruption>('before', 'after'), { nil: undefined, freq: 3 })
     await fc.assert(
       fc.asyncProperty(
         fc.array(op, { minLength: 1, maxLength: 6 }),
         fc.array(kill, { maxLength: 25 }),
-        async (ops, kills) => {
-          const { seen, wanted } = await runProgram(ops, kills)
+        fc.option(fc.integer({ min: 1, max: 8 }), { nil: undefined }),
+        async (ops, kills, cancelAt) => {
+          const { seen, wanted } = await runProgram(ops, kills, cancelAt)
           expect(seen).toEqual(wanted)
         },
       ),

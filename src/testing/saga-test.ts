@@ -302,6 +302,7 @@ export class SagaTest<Input, Result, Signals extends SignalSet, Given = Input> {
       random: new SeededRandom(1),
       signal: new AbortController().signal,
       isAgain: false,
+      isCalledOff: () => false,
       checkpoint: () => Promise.resolve(),
     }
     const problem = await replayProblem(host, journal)

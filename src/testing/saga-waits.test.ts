@@ -8,6 +8,11 @@ import { anything, broken, world } from './saga.test-support.ts'
 
 const minuteMs = 60_000
 
+function gate(): { readonly opened: Promise<void>; readonly open: () => void } {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  return { opened: promise, open: () => resolve() }
+}
+
 describe('a saga that waits', () => {
   const { log, act } = world()
   const child = saga('child', { start: anything, steps: { c: act('c') } }, async (saga) => {
@@ -79,6 +84,89 @@ describe('a saga that waits', () => {
     // Nothing wakes it up any more.
     await trial.advance('31d')
     expect(log).toEqual(wanted)
+  })
+
+  it.each([
+    ['its own', 'cancel', ['a', 'b', 'undo b', 'undo a']],
+    ['that of somebody who compensates it', 'compensate', ['a', 'b', 'undo b', 'undo a']],
+  ] as const)('for a step ends by a cancellation, %s, as soon as that step is over', async (_whose, how, wanted) => {
+    log.length = 0
+    const { opened, open } = gate()
+    const b = act('b', {
+      run: async () => {
+        await opened
+        log.push('b')
+        return null
+      },
+    })
+    const s = saga('s', { start: anything, steps: { a: act('a'), b, c: act('c') } }, async (saga) => {
+      await saga.step('a')
+      await saga.step('b')
+      await saga.step('c')
+    })
+    const trial = sagaTest(s)
+    await trial.start('k', null)
+    await trial[how]('k', 'enough')
+    expect(log).toEqual(['a'])
+    open()
+    await trial.idle()
+    expect(log).toEqual(wanted)
+    expect(trial.outcome('k')).toMatchObject({ status: 'compensated', failure: { message: 'enough' } })
+    // Whatever woke it up in between has nothing left to do.
+    await trial.advance('1h')
+    expect(log).toEqual(wanted)
+  })
+
+  it('for steps side by side lets all of them end before it undoes them, and begins none that was not begun', async () => {
+    log.length = 0
+    const gates = { a: gate(), b: gate() }
+    const slow = (name: 'a' | 'b') =>
+      act(name, {
+        run: async () => {
+          await gates[name].opened
+          log.push(name)
+          return null
+        },
+      })
+    const s = saga('s', { start: anything, steps: { a: slow('a'), b: slow('b'), c: act('c') } }, async (saga) => {
+      await Promise.all([saga.step('a').then(() => saga.step('c')), saga.step('b')])
+    })
+    const trial = sagaTest(s)
+    await trial.start('k', null)
+    await trial.cancel('k')
+    gates.a.open()
+    await trial.advance('1s')
+    expect(log).toEqual(['a'])
+    expect(trial.outcome('k')).toBeUndefined()
+    gates.b.open()
+    await trial.idle()
+    expect(log).toEqual(['a', 'b', 'undo b', 'undo a'])
+    expect(trial.outcome('k')?.status).toBe('compensated')
+  })
+
+  it('is not called off by a signal', async () => {
+    log.length = 0
+    const { opened, open } = gate()
+    const a = act('a', {
+      run: async () => {
+        await opened
+        log.push('a')
+        return null
+      },
+    })
+    const options = { start: anything, steps: { a, b: act('b') }, signals: { go: z.number() } }
+    const s = saga('s', options, async (saga) => {
+      await saga.step('a')
+      await saga.step('b')
+      return await saga.signal('go')
+    })
+    const trial = sagaTest(s)
+    await trial.start('k', null)
+    await trial.signal('k', 'go', 7)
+    open()
+    await trial.idle()
+    expect(log).toEqual(['a', 'b'])
+    expect(trial.outcome('k')).toEqual({ status: 'completed', result: 7 })
   })
 
   it('sleeps for as long as it shall, however many sleeps there are and however often its process dies', async () => {

@@ -1,12 +1,4 @@
-import {
-  copiesIn,
-  copyName,
-  isSameCopy,
-  registerNamespace,
-  registerOf,
-  type ViewRegister,
-  viewNamespace,
-} from '../../domain/index.ts'
+import { copiesIn, copyName, isSameCopy, registersOf, type ViewRegister, viewNamespace } from '../../domain/index.ts'
 import type { Engine } from '../../engine/index.ts'
 import { NotFoundError, UsageError } from '../errors.ts'
 
@@ -28,15 +20,12 @@ export interface FoundView {
 
 /** Names of apps and views hold no dot. */
 const pattern = /^view:([^.]+)\.([^.:]+):v(\d+)(?:\.(\d+))?$/
-/** Registers that are read in one go: one for each view. */
-const registersMax = 10_000
 
 /** The copies of all views that are in use, or hold at least one key. */
 export async function viewsOf(engine: Engine): Promise<readonly FoundView[]> {
   const found = new Map<string, FoundView>()
-  for (const { key, value } of await engine.state.range(registerNamespace, { limit: registersMax })) {
+  for (const [key, register] of await registersOf(engine)) {
     const [app, name] = key.split('.') as [string, string]
-    const register = registerOf(value)
     for (const { version, build } of copiesIn(register)) {
       const copy = { version, build }
       const namespace = viewNamespace(app, { name, ...copy })

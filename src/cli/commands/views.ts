@@ -7,6 +7,7 @@ import type { Invocation, Session } from '../session.ts'
 import { shown, shownJson } from '../text.ts'
 import { viewCopyCommands } from './view-copies.ts'
 import { findView, viewsOf } from './view-names.ts'
+import { viewRetireCommand } from './view-retire.ts'
 
 interface RangeOptions {
   readonly prefix?: string
@@ -28,13 +29,14 @@ const names =
 export function viewsCommand(program: Command, session: Session): void {
   const views = program
     .command('views')
-    .description('Views: list them, read their keys; swap, roll back and compare their copies.')
+    .description('Views: list them, read their keys; swap, roll back and compare their copies; retire them.')
   views
     .command('ls')
     .description('List the copies of views, with their role: live (serves reads), previous, next (being built).')
     .action(session.action(list))
     .addHelpText('after', '\nExample:\n  $ millrace views ls --file shop.db')
   viewCopyCommands(views, session)
+  viewRetireCommand(views, session)
   views
     .command('get')
     .description('Print the state of one key as JSON.')
