@@ -20,9 +20,11 @@ export function handlersOf(app: AppParts, ground: Ground): readonly Worked[] {
   const views = app.views.map((view) =>
     view.inline ? ofInlineView(view, app, ground) : ofHandler(`view ${view.name}`, view.handler, app.name, ground),
   )
-  const sagas = app.sagas.map((saga) =>
-    ofHandler(`saga ${saga.name}`, sagaHandler(saga, { app: app.name }), app.name, ground),
-  )
+  const sagas = app.sagas.map((saga) => ({
+    ...ofHandler(`saga ${saga.name}`, sagaHandler(saga, { app: app.name }), app.name, ground),
+    deduplication:
+      'A start whose key has an instance already changes nothing, for as long as that is kept; a signal that its source publishes twice counts twice: ids are not remembered.',
+  }))
   return [...handlers, ...deciders, ...views, ...sagas]
 }
 
