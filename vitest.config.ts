@@ -2,7 +2,13 @@ import { defineConfig, type ViteUserConfig } from 'vitest/config'
 
 const config: ViteUserConfig = defineConfig({
   test: {
-    include: ['src/**/*.test.ts', 'scripts/**/*.test.ts', 'examples/**/*.test.ts', 'bench/**/*.test.ts'],
+    include: [
+      'src/**/*.test.ts',
+      'scripts/**/*.test.ts',
+      'examples/**/*.test.ts',
+      'bench/**/*.test.ts',
+      'simulation/**/*.test.ts',
+    ],
     exclude: ['**/node_modules/**', 'scripts/fixtures/**', '**/dist/**'],
     passWithNoTests: false,
     // Processes, not threads: tests kill child processes, change the working directory and open worker threads of

@@ -27,7 +27,7 @@ interface Result {
 teachUsingDeclarations()
 
 async function check(baseDir: string): Promise<Result> {
-  const folders = ['src', 'examples', 'bench'].filter((name) => existsSync(join(baseDir, name)))
+  const folders = ['src', 'examples', 'bench', 'simulation'].filter((name) => existsSync(join(baseDir, name)))
   const { output } = await cruise(folders, {
     baseDir,
     parser: 'swc',
@@ -39,7 +39,7 @@ async function check(baseDir: string): Promise<Result> {
     validate: true,
   })
   if (typeof output === 'string') throw new Error('dependency-cruiser answered with text where a result was asked for.')
-  const own = output.modules.filter((module) => /^(src|examples|bench)\//.test(module.source))
+  const own = output.modules.filter((module) => /^(src|examples|bench|simulation)\//.test(module.source))
   return {
     findings: [...violations(output), ...unranked(own.map((module) => module.source))],
     moduleCount: own.length,

@@ -1,10 +1,10 @@
-// Runs every example as its `expected/` folder describes and compares what comes out, and runs the programs of the pages named
-// below, each in an empty folder against the built package. Needs a finished build. The descriptions: scripts/example-cases.ts.
+// Runs every example as its `expected/` folder describes and compares what comes out, and the programs and
+// code of the pages named below, each in an empty folder against the built package. Needs a finished build. The descriptions: scripts/example-cases.ts.
 
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { compareCase, exampleCases, importsOf, programOf, runCommand } from './example-cases.ts'
+import { codeOf, compareCase, exampleCases, importsOf, programOf, runCommand } from './example-cases.ts'
 
 const root = join(import.meta.dirname, '..')
 
@@ -20,19 +20,32 @@ async function inTemporaryFolder<Result>(use: (folder: string) => Promise<Result
 /** Pages with a program and what it prints. */
 const pages = ['README.md', 'docs/event-sourcing.md', 'docs/view-rebuild.md']
 
-/** Faults of a page's program: it must compile, run as it stands, and print what the page says. */
-async function checkPage(page: string): Promise<string[]> {
-  const program = programOf(readFileSync(join(root, page), 'utf8'))
-  if (program === undefined)
-    return [`${page}: no \`\`\`ts block with the program, followed by a \`\`\`text block with its output.`]
+/** Pages all of whose code, put together, has to compile; and whether it is run too, to its end. */
+const pagesOfCode: readonly { readonly page: string; readonly runs: boolean }[] = [
+  { page: 'docs/sagas.md', runs: true },
+  // Its code wants a PostgreSQL server: the tests of table views run what it shows.
+  { page: 'docs/table-views.md', runs: false },
+]
+
+/** Links a package, and its types if they are a package of their own, into a folder. */
+function linkPackage(folder: string, name: string): void {
+  const types = join('@types', name)
+  const targets =
+    name === 'millrace' ? [[name, root]] : [name, types].map((one) => [one, join(root, 'node_modules', one)])
+  for (const [own, target] of targets as [string, string][]) {
+    const link = join(folder, 'node_modules', own)
+    if (!existsSync(target)) continue
+    mkdirSync(dirname(link), { recursive: true })
+    symlinkSync(target, link)
+  }
+}
+
+/** Faults of a page's program: it must compile; run as it stands, unless it shall not be run; and print what the page says, if it says. */
+function checkProgram(page: string, code: string, runs: boolean, output?: string): Promise<string[]> {
   return inTemporaryFolder(async (folder) => {
-    for (const name of importsOf(program.code)) {
-      const link = join(folder, 'node_modules', name)
-      mkdirSync(dirname(link), { recursive: true })
-      symlinkSync(name === 'millrace' ? root : join(root, 'node_modules', name), link)
-    }
+    for (const name of importsOf(code)) linkPackage(folder, name)
     writeFileSync(join(folder, 'package.json'), '{ "private": true, "type": "module" }\n')
-    writeFileSync(join(folder, 'program.ts'), program.code)
+    writeFileSync(join(folder, 'program.ts'), code)
     const compilerOptions = {
       target: 'ES2024',
       module: 'NodeNext',
@@ -45,11 +58,19 @@ async function checkPage(page: string): Promise<string[]> {
     writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['program.ts'] }))
     const compiled = await runCommand([join(root, 'node_modules', '.bin', 'tsc'), '-p', folder], folder, 60)
     if (compiled.exitCode !== 0) return [`${page}: the program does not compile.\n${compiled.stdout}${compiled.stderr}`]
+    if (!runs) return []
     const { exitCode, stdout, stderr } = await runCommand([process.execPath, 'program.ts'], folder, 60)
     if (exitCode !== 0) return [`${page}: the program ended with ${exitCode}.\n${stdout}${stderr}`]
-    if (stdout.trim() === program.output.trim()) return []
-    return [`${page}: the program printed\n${stdout}\nand not, as it says,\n${program.output}`]
+    if (output === undefined || stdout.trim() === output.trim()) return []
+    return [`${page}: the program printed\n${stdout}\nand not, as it says,\n${output}`]
   })
+}
+
+async function checkPage(page: string): Promise<string[]> {
+  const program = programOf(readFileSync(join(root, page), 'utf8'))
+  if (program === undefined)
+    return [`${page}: no \`\`\`ts block with the program, followed by a \`\`\`text block with its output.`]
+  return checkProgram(page, program.code, true, program.output)
 }
 
 const cases = exampleCases(root)
@@ -65,6 +86,11 @@ for (const example of cases.found) {
 for (const page of pages) {
   const found = await checkPage(page)
   console.log(`${found.length === 0 ? 'ok    ' : 'FAILED'} the program of ${page}`)
+  faults.push(...found)
+}
+for (const { page, runs } of pagesOfCode) {
+  const found = await checkProgram(page, codeOf(readFileSync(join(root, page), 'utf8')), runs)
+  console.log(`${found.length === 0 ? 'ok    ' : 'FAILED'} the code of ${page}`)
   faults.push(...found)
 }
 for (const fault of faults) console.error(`\n${fault}`)

@@ -1,5 +1,27 @@
 import { describe, expect, it } from 'vitest'
-import { faultOf, importsOf, programOf } from './example-cases.ts'
+import { codeOf, faultOf, importsOf, programOf } from './example-cases.ts'
+
+describe('the code of a Markdown text', () => {
+  it('is that of all its TypeScript blocks, with what the page does not show', () => {
+    const text = [
+      '<!-- ts',
+      'const a = 1',
+      '-->',
+      'So:',
+      '```ts',
+      'a + 1',
+      '```',
+      '',
+      '```sh',
+      'ls',
+      '```',
+      '<!-- else',
+      '-->',
+    ]
+    expect(codeOf(text.join('\n'))).toBe('const a = 1\n\na + 1\n')
+    expect(codeOf('# A')).toBe('')
+  })
+})
 
 describe('the program of a Markdown text', () => {
   const program = "import { z } from 'zod'\n\nconsole.log(1)\n"

@@ -139,6 +139,15 @@ export function programOf(markdown: string): { readonly code: string; readonly o
   return code === undefined || output === undefined ? undefined : { code, output }
 }
 
+/**
+ * All TypeScript blocks of a Markdown text as one program, with what stands between them in comments that begin with `ts`: what
+ * the page does not show, because its readers can do without.
+ */
+export function codeOf(markdown: string): string {
+  const parts = markdown.matchAll(/^(?:```ts\n([\s\S]*?)^```$|<!-- ts\n([\s\S]*?)^-->$)/gm)
+  return [...parts].map(([, shown, hidden]) => shown ?? hidden ?? '').join('\n')
+}
+
 /** Names of the packages that a program imports. */
 export function importsOf(code: string): string[] {
   const specifiers = [...code.matchAll(/^\s*(?:import|export)\b[^'"]*['"]([^'"]+)['"]/gm)].map(

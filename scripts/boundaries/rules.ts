@@ -19,7 +19,7 @@ function rankRules(): IForbiddenRuleType[] {
   }))
 }
 
-/** Every rule that the import graph of `src/`, `examples/` and `bench/` has to keep. */
+/** Every rule that the import graph of `src/`, `examples/`, `bench/` and `simulation/` has to keep. */
 export const rules: readonly IForbiddenRuleType[] = [
   ...rankRules(),
   {
@@ -68,8 +68,8 @@ export const rules: readonly IForbiddenRuleType[] = [
   {
     name: 'outside',
     severity: 'error',
-    comment: 'Nothing under src/ imports tests, scripts, examples or benches.',
+    comment: 'Nothing under src/ imports tests, scripts, examples, benches or the simulation.',
     from: { path: '^src/', pathNot: unshipped },
-    to: { path: [`^(scripts|examples|bench|docs|console)/`, `^src/.*(${unshipped})`] },
+    to: { path: [`^(scripts|examples|bench|simulation|docs|console)/`, `^src/.*(${unshipped})`] },
   },
 ]

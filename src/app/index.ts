@@ -21,6 +21,6 @@ export {
 } from './errors.ts'
 export { explain } from './explain.ts'
 export type { AppGuarantees, Delivery, Ground, HandlerGuarantees, StartRefusal } from './guarantees.ts'
-export type { AskOptions, RunningApp, SagaClient } from './running-app.ts'
+export type { AskOptions, ProcessClient, RunningApp, SagaClient } from './running-app.ts'
 export { type Service, type ServicePart, service } from './service.ts'
 export type { StartOptions } from './start.ts'

@@ -24,7 +24,7 @@ import {
   type TopicResolver,
   topicsOf,
 } from '../runtime/index.ts'
-import type { Saga, SignalSet } from '../saga/index.ts'
+import { type Choreography, ProcessDesk, type Saga, type SignalSet } from '../saga/index.ts'
 import { channels } from '../telemetry/index.ts'
 import { caughtUp, placesOf } from './caught-up.ts'
 import { CommandBus } from './command-bus.ts'
@@ -35,7 +35,7 @@ import { LiveViews } from './live-views.ts'
 import type { AppParts, Part } from './parts.ts'
 import { quietAt } from './quiet.ts'
 import { ReplyListener } from './reply-listener.ts'
-import type { AskOptions, RunningApp, SagaClient } from './running-app.ts'
+import type { AskOptions, ProcessClient, RunningApp, SagaClient } from './running-app.ts'
 import { enlist, subscriptionsOf } from './running-subscriptions.ts'
 
 /** What a running app is made of. */
@@ -231,6 +231,22 @@ export class LiveApp implements RunningApp {
       this.#sagas.set(saga.name, live)
     }
     return live as unknown as SagaClient<Input, Result, Signals, Given>
+  }
+
+  processes(choreography: Choreography): ProcessClient {
+    const part = this.#parts.find((one) => one.handler === choreography)
+    if (part === undefined) throw new HandlerUnknownError(String(choreography?.name), this.name)
+    const desk = new ProcessDesk(this.engine, part.group, choreography.name)
+    return {
+      get: async (key) => {
+        this.#check()
+        return desk.get(key)
+      },
+      list: async (selection) => {
+        this.#check()
+        return desk.list(selection)
+      },
+    }
   }
 
   async idle(options: { readonly signal?: AbortSignal } = {}): Promise<void> {

@@ -51,6 +51,30 @@ describe('a message that waits behind a dead letter of another topic', () => {
   })
 })
 
+describe('a message that comes again while its key is parked', () => {
+  it('is handled once by a handler that tells repeated ones', async () => {
+    await using engine = await memoryEngine()
+    await engine.topics.ensure('orders', { partitions: 1 })
+    let isBad = true
+    const options = { name: 'h', retry: none, onDeadLetter: 'park-key', dedupe: { window: '1h' } } as const
+    const handler = on(Placed, options, ({ data }) => {
+      if (isBad) throw new Error('bad')
+      return publish(Paid(data))
+    })
+    await using running = await startHandlers([handler], { engine })
+    const messages = [0, 1, 2].map((n) => Placed({ id: 'x', n }))
+    await running.publish(messages)
+    await running.idle()
+    await running.publish(messages)
+    await running.idle()
+    isBad = false
+    await running.deadLetters.redrive('all')
+    await running.idle()
+    expect(await numbersByKey(engine, 'payments')).toEqual({ x: [0, 1, 2] })
+    expect(await running.deadLetters.count()).toBe(0)
+  })
+})
+
 describe('a key that two members parked, each on its partition', () => {
   it('loses nothing when one of them has both partitions', async () => {
     await using engine = await memoryEngine()

@@ -3,7 +3,17 @@ import type { Engine, TopicPosition } from '../engine/index.ts'
 import type { Duration } from '../kernel/index.ts'
 import type { AnyQueryDefinition, Message, QueryResult } from '../message/index.ts'
 import type { DeadLetters, Handler, Lag, TimerTime } from '../runtime/index.ts'
-import type { GivenTo, Saga, SagaInstance, SagaOutcome, SagaSelection, SignalSet } from '../saga/index.ts'
+import type {
+  Choreography,
+  GivenTo,
+  ProcessInstance,
+  ProcessSelection,
+  Saga,
+  SagaInstance,
+  SagaOutcome,
+  SagaSelection,
+  SignalSet,
+} from '../saga/index.ts'
 
 /** How long somebody waits for an answer. */
 export interface AskOptions {
@@ -36,14 +46,33 @@ export interface SagaClient<Input, Result, Signals extends SignalSet, Given = In
   /** Waits until an instance has ended or is parked: now, or once it is started. */
   outcome(key: string, options?: { readonly signal?: AbortSignal }): Promise<SagaOutcome<Result>>
   get(key: string): Promise<SagaInstance<Input, Result> | undefined>
-  /** In the order of their keys. Looks through all instances with the prefix. */
+  /**
+   * In the order of their keys. Looks through all instances with the prefix.
+   *
+   * @throws OptionsInvalidError `OPTIONS_INVALID`
+   */
   list(selection?: SagaSelection): Promise<readonly SagaInstance<Input, Result>[]>
   /** Lets an instance go on that is parked, and tries at once what waits for its next attempt. */
   retry(key: string): Promise<void>
-  /** Pretends that a step is done, with this output; once the instance is being compensated, that it is undone. */
+  /**
+   * Pretends that a step is done, with this output; once the instance is being compensated, that it is undone.
+   *
+   * @throws SagaSkipRefusedError `SAGA_SKIP_REFUSED`: as the instance is now, that would change nothing
+   */
   skip(key: string, step: string, output?: unknown): Promise<void>
   /** Undoes what an instance has done, also one that has completed or is parked. */
   compensate(key: string, reason?: string): Promise<void>
+}
+
+/** Looks at the processes of a choreography of a running app. */
+export interface ProcessClient {
+  get(key: string): Promise<ProcessInstance | undefined>
+  /**
+   * In the order of their keys. Looks through all processes with the prefix.
+   *
+   * @throws OptionsInvalidError `OPTIONS_INVALID`
+   */
+  list(selection?: ProcessSelection): Promise<readonly ProcessInstance[]>
 }
 
 /** An app that runs. Made by `app.start()`. */
@@ -119,6 +148,17 @@ export interface RunningApp extends AsyncDisposable {
   saga<Input, Result, Signals extends SignalSet, Given>(
     saga: Saga<Input, Result, Signals, Given>,
   ): SagaClient<Input, Result, Signals, Given>
+  /**
+   * The processes of a choreography.
+   *
+   * @throws HandlerUnknownError `HANDLER_UNKNOWN`
+   *
+   * @example
+   * ```ts
+   * const open = await running.processes(fulfilment).list({ status: 'open', startedToMs: yesterday })
+   * ```
+   */
+  processes(choreography: Choreography): ProcessClient
   /** What failed for good: list, show, redrive, discard. */
   readonly deadLetters: DeadLetters
   /**

@@ -61,6 +61,7 @@ const byErrorCode: Readonly<Record<string, number>> = {
   CLI_UNCONFIRMED: exitCodes.refused,
   CLI_TARGET_EXISTS: exitCodes.refused,
   CLI_VIEW_GROUP: exitCodes.refused,
+  SAGA_SKIP_REFUSED: exitCodes.refused,
   GROUP_ACTIVE: exitCodes.refused,
   TOPIC_EXISTS: exitCodes.refused,
   VIEW_BEHIND: exitCodes.refused,

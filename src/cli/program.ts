@@ -6,6 +6,7 @@ import { deadLettersCommand } from './commands/dead-letters.ts'
 import { devCommand } from './commands/dev.ts'
 import { explainCommand } from './commands/explain.ts'
 import { groupsCommand, lagCommand } from './commands/groups.ts'
+import { processesCommand } from './commands/processes.ts'
 import { publishCommand } from './commands/publish.ts'
 import { sagasCommand } from './commands/sagas.ts'
 import { streamsCommand } from './commands/streams.ts'
@@ -28,6 +29,7 @@ const everyCommand = [
   deadLettersCommand,
   viewsCommand,
   sagasCommand,
+  processesCommand,
   streamsCommand,
   timersCommand,
   verifyCommand,

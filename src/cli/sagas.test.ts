@@ -96,6 +96,11 @@ describe('changing sagas', () => {
     const { cwd, path } = await testFile(fill)
     const run = (...args: string[]) => cli(['sagas', ...args, '--file', path], { cwd })
     expect((await run('skip', 'slow', 'charge')).exitCode).toBe(6)
+    const refused = await run('skip', 'slow', 'lost', '--yes')
+    expect([refused.exitCode, refused.stderr]).toEqual([6, expect.stringContaining('SAGA_SKIP_REFUSED')])
+    expect((await run('skip', 'good', 'charge', '--saga', 'checkout', '--yes')).stderr).toContain(
+      'it has ended: completed',
+    )
     const skipped = await run('skip', 'slow', 'charge', '--output', '{"receipt":77}', '--yes')
     expect(skipped.stderr).toBe('Asked to skip charge of slow of saga shop.checkout; the app does it when it starts.\n')
     expect((await run('retry', 'odd')).exitCode).toBe(0)

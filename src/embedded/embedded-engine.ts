@@ -5,25 +5,17 @@ import { ClosedError, type Timer } from '../kernel/index.ts'
 import { backupTo } from './backup.ts'
 import { BatchReader } from './batch-reader.ts'
 import { Catalog } from './catalog.ts'
-import {
-  checkSqliteVersion,
-  memoryPath,
-  opened,
-  openForReading,
-  openForWriting,
-  openSnapshot,
-  placeOf,
-} from './connection.ts'
+import { checkSqliteVersion, memoryPath, opened } from './connection.ts'
 import { EmbeddedGroups } from './consumer-groups.ts'
 import { EngineCore } from './engine-core.ts'
 import { ReadOnlyError } from './errors.ts'
 import { EventLog } from './event-log.ts'
-import { FileLock } from './file-lock.ts'
 import type { EmbeddedOptions } from './options.ts'
 import { ProgressTable } from './progress-table.ts'
 import { RecentMessages } from './recent-messages.ts'
 import { StateReader } from './state-reader.ts'
-import { groupWriterOf, InlineStoreClient, type StoreClient, ThreadStoreClient } from './store-client.ts'
+import { openStorage, type Storage, type StorageOpener } from './storage.ts'
+import { groupWriterOf } from './store-client.ts'
 import { TimerReader } from './timer-reader.ts'
 import { TopicLog } from './topic-log.ts'
 import { Verification, type VerifyProgress, type VerifyReport } from './verify.ts'
@@ -33,12 +25,8 @@ const everything = ['topics', 'progress', 'events', 'state', 'timers'] as const
 /** What the parts of an engine are made of while it opens. */
 interface Parts {
   readonly options: Required<EmbeddedOptions>
-  /** The file behind the path that was given. */
-  readonly place: string
   readonly environment: EngineEnvironment
-  readonly reader: DatabaseSync
-  readonly client: StoreClient | undefined
-  readonly lock: FileLock | undefined
+  readonly storage: Storage
 }
 
 /**
@@ -66,7 +54,8 @@ export class EmbeddedEngine implements Engine {
   #closing: Promise<void> | undefined
 
   private constructor(parts: Parts) {
-    const { options, environment, reader, client } = parts
+    const { options, environment, storage } = parts
+    const { reader, client } = storage
     this.#parts = parts
     this.path = options.path
     this.capabilities = capabilitiesOf(options.path)
@@ -96,29 +85,19 @@ export class EmbeddedEngine implements Engine {
     if (client !== undefined) this.#scheduleMaintenance()
   }
 
-  /** Opens the engine; see {@link embedded}. */
-  static async open(options: Required<EmbeddedOptions>, environment: EngineEnvironment): Promise<EmbeddedEngine> {
+  /** Opens the engine; see {@link embedded}. `openItsStorage`: what it stands on, for those who simulate it. */
+  static async open(
+    options: Required<EmbeddedOptions>,
+    environment: EngineEnvironment,
+    openItsStorage: StorageOpener = openStorage,
+  ): Promise<EmbeddedEngine> {
     checkSqliteVersion()
-    const { path, readOnly } = options
-    const place = placeOf(path, !readOnly)
-    const parts = { options, environment, place }
-    if (path === memoryPath) {
-      const reader = openForWriting(path)
-      const client = new InlineStoreClient(reader, path)
-      return new EmbeddedEngine({ ...parts, reader, client, lock: undefined })
-    }
-    const lock = readOnly ? undefined : FileLock.acquire(place, process.pid)
-    let client: StoreClient | undefined
-    let reader: DatabaseSync | undefined
+    const storage = await openItsStorage(options)
     try {
-      if (!readOnly) client = await ThreadStoreClient.start(place)
-      reader = openForReading(place)
-      return new EmbeddedEngine({ ...parts, reader, client, lock })
+      return new EmbeddedEngine({ options, environment, storage })
     } catch (error) {
-      reader?.close()
-      await client?.close().catch(() => undefined)
-      lock?.[Symbol.dispose]()
-      throw opened(path, error)
+      await storage.close().catch(() => undefined)
+      throw opened(options.path, error)
     }
   }
 
@@ -182,16 +161,7 @@ export class EmbeddedEngine implements Engine {
     this.#core.end()
     this.#end.abort(new ClosedError('The engine'))
     await Promise.allSettled(this.#longWork)
-    const { client, reader, lock } = this.#parts
-    try {
-      if (this.path !== memoryPath) reader.close()
-    } finally {
-      try {
-        await client?.close()
-      } finally {
-        lock?.[Symbol.dispose]()
-      }
-    }
+    await this.#parts.storage.close()
   }
 
   /**
@@ -200,11 +170,9 @@ export class EmbeddedEngine implements Engine {
    */
   async #overSnapshot<T>(work: (db: DatabaseSync) => Promise<T>): Promise<T> {
     this.#core.refuseIfDone()
-    const { place, reader } = this.#parts
-    const isMemory = place === memoryPath
-    const db = isMemory ? reader : openSnapshot(place)
+    const snapshot = this.#parts.storage.snapshot()
     try {
-      const running = work(db)
+      const running = work(snapshot.db)
       this.#longWork.add(running)
       try {
         return await running
@@ -212,7 +180,7 @@ export class EmbeddedEngine implements Engine {
         this.#longWork.delete(running)
       }
     } finally {
-      if (!isMemory) db.close()
+      snapshot.release()
     }
   }
 

@@ -6,7 +6,7 @@ import { BatchBufferPool } from '../record/index.ts'
 import { openForWriting } from './connection.ts'
 import { DiskFullError, EngineFailedError } from './errors.ts'
 import type { StoreAnswer, StoreRequest } from './store/protocol.ts'
-import { Store } from './store/store.ts'
+import { isFullCode, Store } from './store/store.ts'
 import { answerOf, buffersOf, requestMessage } from './thread-messages.ts'
 
 /** The way to the writing side, wherever it runs. Requests are carried out in the order of the calls. */
@@ -35,9 +35,6 @@ export interface StoreFault {
   readonly errcode: number | null
 }
 
-/** Result codes of SQLite, see its documentation "Result and Error Codes". */
-const sqliteFull = 13
-
 /**
  * What a fault means for the engine: a full disk rolled one commit back and nothing else; anything else that SQLite could
  * not do is final, because after a failed sync nobody knows what the disk holds.
@@ -46,7 +43,7 @@ export function errorOf(fault: StoreFault, path: string): Error {
   const { cause, errcode } = fault
   const message = cause instanceof Error ? cause.message : String(cause)
   if (errcode === null) return new InvariantError(`the writer does not throw (${message})`, { cause })
-  if ((errcode & 0xff) === sqliteFull) return new DiskFullError(path, { cause })
+  if (isFullCode(errcode)) return new DiskFullError(path, { cause })
   return new EngineFailedError(path, `${message} (SQLite code ${errcode})`, { cause })
 }
 

@@ -60,6 +60,15 @@ describe('VirtualClock', () => {
     expect(await clock.advanceToNextTimer()).toBe(false)
   })
 
+  it('jumps to a timer between two milliseconds', async () => {
+    const clock = new VirtualClock(0)
+    const fired: number[] = []
+    clock.setTimer(() => fired.push(clock.monotonicMs()), 1.25)
+    expect(await clock.advanceToNextTimer()).toBe(true)
+    expect(fired).toEqual([1.25])
+    expect([clock.monotonicMs(), clock.nowMs()]).toEqual([1.25, 1])
+  })
+
   it('can have its wall clock set back without touching timers', async () => {
     const clock = new VirtualClock(10_000)
     const fired: number[] = []

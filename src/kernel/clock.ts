@@ -144,7 +144,25 @@ export class VirtualClock implements Clock {
    * Calls must not overlap: await one before the next. What a timer throws is thrown from here, at its instant.
    */
   async advance(duration: Duration): Promise<void> {
-    const endMs = this.#elapsedMs + durationMs(duration)
+    await this.#advanceTo(this.#elapsedMs + durationMs(duration))
+  }
+
+  /** Moves to the next timer and fires it with all others of that instant. `false` if no timer waits. */
+  async advanceToNextTimer(): Promise<boolean> {
+    await settled()
+    const next = this.#timers[0]
+    if (next === undefined) return false
+    await this.#advanceTo(next.dueMs)
+    return true
+  }
+
+  /** Sets the wall clock alone, in either direction, as an operator or NTP does. Timers do not notice. */
+  setWallClock(nowMs: number): void {
+    this.#wallOffsetMs = nowMs - this.#elapsedMs
+  }
+
+  /** To an instant as `monotonicMs` counts them, also between two whole milliseconds. */
+  async #advanceTo(endMs: number): Promise<void> {
     await settled()
     for (let next = this.#timers[0]; next !== undefined && next.dueMs <= endMs; next = this.#timers[0]) {
       this.#timers.shift()
@@ -153,20 +171,6 @@ export class VirtualClock implements Clock {
       await settled()
     }
     this.#elapsedMs = endMs
-  }
-
-  /** Moves to the next timer and fires it with all others of that instant. `false` if no timer waits. */
-  async advanceToNextTimer(): Promise<boolean> {
-    await settled()
-    const next = this.#timers[0]
-    if (next === undefined) return false
-    await this.advance(next.dueMs - this.#elapsedMs)
-    return true
-  }
-
-  /** Sets the wall clock alone, in either direction, as an operator or NTP does. Timers do not notice. */
-  setWallClock(nowMs: number): void {
-    this.#wallOffsetMs = nowMs - this.#elapsedMs
   }
 }
 

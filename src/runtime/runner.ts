@@ -51,12 +51,13 @@ export class Runner {
     const { parking } = this.#parts
     switch (task.kind) {
       case 'record':
+        // First, as what waits is handled without another look: a repeated one must not wait beside the first.
+        if (this.#isRepeated(task)) return this.#skip(task)
         if (task.attempt === 0 && parking.size > 0) {
           const parked = parking.queueFor(task.key, task.reader)
           if (parked !== undefined)
             return this.#guard(this.#replay.park(task, parked, (batch) => this.#merged(task, batch)))
         }
-        if (this.#isRepeated(task)) return this.#skip(task)
         if (task.unreadable !== undefined) {
           task.attempt = 1
           return this.#giveUp(task, task.unreadable.error)

@@ -1,5 +1,6 @@
 import type { Json } from '../kernel/index.ts'
 import type { Effect } from '../runtime/index.ts'
+import { AskedPromise } from './asked-promise.ts'
 import {
   type ErrorNote,
   errorNote,
@@ -40,6 +41,8 @@ export class BodyRun {
   readonly #host: SagaHost
   readonly #body: () => Promise<unknown>
   readonly #asked = new Map<string, Ask>()
+  /** Steps, and whether the body awaits them. */
+  readonly #steps = new Map<string, AskedPromise>()
   #toldCount = 0
   /** Outcomes that the body is to be told, in their order. */
   readonly #outcomes: string[] = []
@@ -97,6 +100,11 @@ export class BodyRun {
     return this.book.meet(question, this.#host.clock.nowMs(), () => true)
   }
 
+  /** What the body says besides what the journal holds: the same each time, for who looks after that. */
+  say(id: string, said: unknown): void {
+    if (!this.#isOver && this.#trouble === undefined) this.#host.witness?.(this.book.draft.id, id, said)
+  }
+
   /** Is seen from the next commit on. */
   show(value: Json): void {
     if (!this.#isOver && this.#trouble === undefined) this.book.draft.shown = value
@@ -116,9 +124,8 @@ export class BodyRun {
       this.park({ reason: 'not-deterministic', problem, remedy: 'Give each use an id or a name of its own.' })
     }
     if (this.#isDeaf(question)) return never()
-    const promise = new Promise((resolve, reject) => this.#asked.set(id, { resolve, reject }))
-    // A body that does not wait for a step is not told of its failure, and must not end the process.
-    promise.catch(() => undefined)
+    const promise = new AskedPromise((resolve, reject) => this.#asked.set(id, { resolve, reject })).quieten()
+    if (question.same['op'] === 'step') this.#steps.set(id, promise)
     // A step that has nothing to undo need not be known before it is done; all else has to be there.
     const mustBeKept = (entry: JournalEntry): boolean =>
       entry.op !== 'step' || this.#running.stepOf(entry)?.undo !== undefined
@@ -151,9 +158,23 @@ export class BodyRun {
       this.#wakeUp.ring()
     }
     this.#body().then(
-      (value) => ended({ kind: 'returned', value }),
+      (value) => {
+        this.#checkAwaited()
+        ended({ kind: 'returned', value })
+      },
       (error: unknown) => ended({ kind: 'threw', failure: errorNote(error) }),
     )
+  }
+
+  /** A step that nobody awaits is a mistake: it would not be run, or its failure would be heard by nobody. */
+  #checkAwaited(): void {
+    const lost = [...this.#steps].filter(([, promise]) => !promise.isAwaited).map(([id]) => id)
+    if (lost.length === 0) return
+    this.park({
+      reason: 'not-awaited',
+      problem: `The body has ended, but it has not awaited ${lost.join(', ')}.`,
+      remedy: 'Await each step, or hand it to Promise.all or Promise.race. Then retry.',
+    })
   }
 
   /** Tells the body all outcomes that the journal knows, in their order. */
@@ -187,8 +208,18 @@ export class BodyRun {
     this.park({
       reason: 'not-deterministic',
       problem: `The journal has ${id} next, but the body did not ask for it: ${this.#instead()}.`,
-      remedy: 'Bring the old way back for instances that took it: saga.patched() tells them from new ones. Then retry.',
+      remedy: this.#wayBack(id),
     })
+  }
+
+  /** What helps against something that the body does not ask for any more. */
+  #wayBack(id: string): string {
+    const entry = this.book.entry(id)
+    if (entry?.op !== 'patch') {
+      return 'Bring the old way back for instances that took it: saga.patched() tells them from new ones. Then retry.'
+    }
+    const name = id.slice('patch:'.length)
+    return `Bring patched(${JSON.stringify(name)}) back: it may go when no instance has ${id} in its journal any more. Then retry.`
   }
 
   #instead(): string {
@@ -209,6 +240,8 @@ export class BodyRun {
       const isOver = this.#trouble !== undefined || this.#end !== undefined || this.#isCalledOff
       if (!isOver && (await this.#advance())) continue
       if (this.#running.size === 0) {
+        // A better program may await what was not begun, or leave it out.
+        if (this.#trouble?.reason === 'not-awaited') this.book.leaveOut()
         if (this.#trouble !== undefined) return this.#parked(this.#trouble)
         if (this.#end !== undefined) return this.#end
         if (!this.#isCalledOff) return { kind: 'waits' }

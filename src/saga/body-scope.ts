@@ -81,6 +81,7 @@ class BodyScope {
   sleep(name: string, duration: Duration): Promise<unknown> {
     const ms = durationMs(duration)
     const id = `sleep:${name}`
+    this.#run.say(id, { ms })
     return this.#run.ask({ id, make: (nowMs) => ({ op: 'sleep', id, dueMs: nowMs + ms }), same: { op: 'sleep' } })
   }
 
@@ -88,6 +89,7 @@ class BodyScope {
     const ms = options.timeout === undefined ? undefined : durationMs(options.timeout)
     const id = `signal:${name}#${this.#count(`signal:${name}`)}`
     if (!Object.hasOwn(this.#host.definition.signals, name)) return this.#unknown('signal', name)
+    this.#run.say(id, { timeoutMs: ms })
     return this.#run.ask({
       id,
       make: (nowMs) => ({ op: 'signal', id, name, ...(ms !== undefined && { dueMs: nowMs + ms }) }),
@@ -117,18 +119,22 @@ class BodyScope {
     const messages = Array.isArray(given) ? (given as readonly Message[]) : [given as Message]
     const types = messages.map(({ type }) => type).join('+')
     const id = `publish:${types}#${this.#count(`publish:${types}`)}`
+    this.#run.say(id, { messages: messages.map(saidBy), ...options })
     const question = { id, make: () => ({ op: 'publish', id }) as const, same: { op: 'publish' } }
     if (this.#run.note(question)) this.#run.addEffect(publish(messages, options))
   }
 
   send(command: Message, when?: TimerTime): void {
     const id = `send:${command.type}#${this.#count(`send:${command.type}`)}`
+    this.#run.say(id, { ...saidBy(command), when })
     const question = { id, make: () => ({ op: 'send', id }) as const, same: { op: 'send' } }
     if (this.#run.note(question)) this.#run.addEffect(send(command, when))
   }
 
   show(value: unknown): void {
-    this.#run.show(frozenJson((value ?? null) as Json, 'what is shown'))
+    const shown = frozenJson((value ?? null) as Json, 'what is shown')
+    this.#run.say(`show#${this.#count('show')}`, shown)
+    this.#run.show(shown)
   }
 
   patched(name: string): boolean {
@@ -160,6 +166,11 @@ class BodyScope {
     this.#run.park({ reason: 'step-unknown', problem, remedy: 'Declare it, or correct the name. Then retry.' })
     return new Promise(() => undefined)
   }
+}
+
+/** What a message says that is to be the same each time. */
+function saidBy({ type, data, partitionkey, subject }: Message): Readonly<Record<string, unknown>> {
+  return { type, data, partitionkey, subject }
 }
 
 function idOf(name: string, id: string | undefined): string {

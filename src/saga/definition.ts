@@ -191,6 +191,11 @@ export interface SagaOptions<
    * it is redriven, or are forgotten. Default `'dead-letter'`.
    */
   readonly missing?: 'dead-letter' | 'ignore'
+  /**
+   * What happens to signals whose instance has ended, or is being compensated: they are forgotten, or become a dead letter
+   * (`SAGA_LATE`). Default `'ignore'`.
+   */
+  readonly late?: 'dead-letter' | 'ignore'
   /** How many instances of one start of the app are at work at once, 1 to 10,000; those that wait do not count. Default 1,000. */
   readonly concurrency?: number
   /** Longest time that the body may wait for what is no step, sleep, signal or child. Default `'30s'`. */
@@ -236,6 +241,7 @@ export interface SagaDefinition {
   readonly key: ((event: Message) => string) | undefined
   readonly keepMs: number
   readonly missing: 'dead-letter' | 'ignore'
+  readonly late: 'dead-letter' | 'ignore'
   readonly concurrency: number
   readonly stallTimeoutMs: number
   readonly compensated: ((input: never, ctx: CompensatedContext) => CompensatedEffects) | undefined

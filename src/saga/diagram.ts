@@ -58,7 +58,8 @@ function happened({ saga, key, status, activities, failure, parked }: SagaInstan
     last = `a${index}`
   }
   const why = parked?.problem ?? failure?.message
-  out.push(`${last} --> end([${text(why === undefined ? status : `${status}: ${why}`)}])`)
+  // Not `end`: Mermaid keeps that word for itself.
+  out.push(`${last} --> status([${text(why === undefined ? status : `${status}: ${why}`)}])`)
   return out
 }
 
@@ -82,11 +83,11 @@ function ruled({ name, events, choreography }: Choreography): readonly string[] 
   return out
 }
 
+/** What Mermaid takes for more than text, also in quotes: entities, directives, Markdown and HTML. */
+const special = /[#"%`<>&]/g
+
 /** Text as Mermaid takes it in quotes. */
 function text(content: string): string {
-  const escaped = content
-    .replaceAll('#', '#35;')
-    .replaceAll('"', '#quot;')
-    .replaceAll(/[\r\n]+/g, ' ')
-  return `"${escaped}"`
+  const escaped = content.replaceAll(special, (one) => `#${one === '"' ? 'quot' : one.charCodeAt(0)};`)
+  return `"${escaped.replaceAll(/[\r\n]+/g, ' ')}"`
 }

@@ -3,6 +3,8 @@ export interface ErrorNote {
   readonly name: string
   /** Its code, if it has one. */
   readonly code?: string
-  /** Its message; of a StepRejectedError the reason alone. */
+  /** What went wrong; of a StepRejectedError the reason alone. */
   readonly message: string
+  /** What to do about it, for those who run the app; errors of Millrace have it. */
+  readonly remedy?: string
 }

@@ -1,6 +1,11 @@
 import { type Json, MillraceError } from '../kernel/index.ts'
 import type { ErrorNote } from './error-note.ts'
 
+/** A text at the end of a sentence. */
+function ended(text: string): string {
+  return /[.!?…]$/.test(text) ? text : `${text}.`
+}
+
 /** A step that failed for good: what its body is told. */
 export class StepFailedError extends MillraceError<
   'SAGA_STEP_FAILED',
@@ -9,7 +14,7 @@ export class StepFailedError extends MillraceError<
   constructor(step: string, attempts: number, error: ErrorNote) {
     super({
       code: 'SAGA_STEP_FAILED',
-      problem: `Step ${step} failed for good after ${attempts} attempts: ${error.message}`,
+      problem: `Step ${step} failed for good after ${attempts} ${attempts === 1 ? 'attempt' : 'attempts'}: ${ended(error.message)}`,
       remedy: 'Let the error through and the saga is compensated, or catch it and go on another way.',
       details: { step, attempts, error },
     })
@@ -32,7 +37,7 @@ export class StepRejectedError extends MillraceError<
   constructor(reason: string, facts: Json = null) {
     super({
       code: 'SAGA_STEP_REJECTED',
-      problem: `The step was refused: ${reason}.`,
+      problem: `The step was refused: ${ended(reason)}`,
       remedy: 'Let the error through and the saga is compensated, or catch it and go on another way.',
       details: { reason, facts },
     })
@@ -74,7 +79,7 @@ export class ChildFailedError extends MillraceError<
   constructor(child: string, failure: ErrorNote) {
     super({
       code: 'SAGA_CHILD_FAILED',
-      problem: `Child saga ${child} did not complete: ${failure.message}`,
+      problem: `Child saga ${child} did not complete: ${ended(failure.message)}`,
       remedy: 'Let the error through and the parent is compensated too, or catch it and go on another way.',
       details: { child, failure },
     })
@@ -137,6 +142,36 @@ export class SagaNotStartedError extends MillraceError<
       problem: `Nothing has started saga ${saga} under key ${JSON.stringify(key)}, which was told: ${told.join(', ')}.`,
       remedy: 'Start it, then redrive this; or discard this.',
       details: { saga, key, told },
+    })
+  }
+}
+
+/** A signal to an instance that has ended, or is being compensated. */
+export class SagaLateError extends MillraceError<
+  'SAGA_LATE',
+  { readonly saga: string; readonly key: string; readonly told: readonly string[]; readonly status: string }
+> {
+  constructor(saga: string, key: string, told: readonly string[], status: string) {
+    super({
+      code: 'SAGA_LATE',
+      problem: `Saga ${saga} under key ${JSON.stringify(key)} was told ${told.join(', ')} when it was ${status}.`,
+      remedy: 'Do by hand what is still to be done, then discard it; or let the option late be ignore.',
+      details: { saga, key, told, status },
+    })
+  }
+}
+
+/** A step of an instance that cannot be skipped, as the instance is now. */
+export class SagaSkipRefusedError extends MillraceError<
+  'SAGA_SKIP_REFUSED',
+  { readonly saga: string; readonly key: string; readonly step: string; readonly reason: string }
+> {
+  constructor(saga: string, key: string, step: string, reason: string) {
+    super({
+      code: 'SAGA_SKIP_REFUSED',
+      problem: `${step} of saga ${saga} under key ${JSON.stringify(key)} cannot be skipped: ${reason}.`,
+      remedy: 'Look at the instance, and name what it waits for as it stands there.',
+      details: { saga, key, step, reason },
     })
   }
 }

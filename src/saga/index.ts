@@ -28,7 +28,9 @@ export {
   InboxFullError,
   SagaInputInvalidError,
   SagaKeyTakenError,
+  SagaLateError,
   SagaNotStartedError,
+  SagaSkipRefusedError,
   StepFailedError,
   StepRejectedError,
   StepTimeoutError,
@@ -36,8 +38,9 @@ export {
 export { checkedInput } from './input-checks.ts'
 export { inputMessage, type SagaInput, sagaTopic } from './inputs.ts'
 export { instanceOf, outcomeOf, type SagaActivity, type SagaInstance, type SagaOutcome } from './instance.ts'
-export type { ErrorNote, Journal, ParkReport, SagaStatus } from './journal.ts'
-export type { CorrelationPolicy, ProcessState } from './process.ts'
+export { type ErrorNote, type Journal, type ParkReport, type SagaStatus, sagaStatuses } from './journal.ts'
+export { type CorrelationPolicy, type ProcessState, type ProcessStatus, processStatuses } from './process.ts'
+export { ProcessDesk, type ProcessInstance, type ProcessSelection } from './process-desk.ts'
 export {
   allOf,
   anyOf,
@@ -52,3 +55,4 @@ export {
 export { saga, step } from './saga.ts'
 export { SagaDesk, type SagaSelection } from './saga-desk.ts'
 export { sagaGroup, sagaHandler, sagaNamespace } from './saga-handler.ts'
+export { skipProblem } from './skip.ts'

@@ -1,4 +1,4 @@
-import type { Json } from '../kernel/index.ts'
+import { type Json, MillraceError } from '../kernel/index.ts'
 import type { ErrorNote } from './error-note.ts'
 import { StepRejectedError } from './errors.ts'
 
@@ -101,10 +101,21 @@ export type JournalEntry = StepEntry | SleepEntry | SignalEntry | ChildEntry | P
  */
 export type SagaStatus = 'expected' | 'running' | 'compensating' | 'parked' | 'completed' | 'compensated'
 
+/** All that an instance can be. */
+export const sagaStatuses: readonly SagaStatus[] = Object.freeze([
+  'expected',
+  'running',
+  'compensating',
+  'parked',
+  'completed',
+  'compensated',
+] as const)
+
 /** Why an instance cannot go on by itself. */
 export interface ParkReport {
   readonly reason:
     | 'not-deterministic'
+    | 'not-awaited'
     | 'step-unknown'
     | 'journal-full'
     | 'stalled'
@@ -261,13 +272,16 @@ function dueOf(status: SagaStatus, entry: JournalEntry): number | undefined {
   return entry.op === 'sleep' || entry.op === 'signal' ? entry.dueMs : undefined
 }
 
-/** What is kept of an error: enough to find it again, bounded. */
+/** What is kept of an error: enough to find it again, bounded. What to do about it is no part of the message, which may go far. */
 export function errorNote(error: unknown): ErrorNote {
   const clip = (text: string): string => (text.length > 2000 ? `${text.slice(0, 2000)}…` : text)
   if (error instanceof StepRejectedError) {
     return { name: error.name, code: error.code, message: clip(error.details.reason) }
   }
   if (!(error instanceof Error)) return { name: 'Error', message: clip(String(error)) }
+  if (error instanceof MillraceError) {
+    return { name: error.name, code: error.code, message: clip(error.problem), remedy: clip(error.remedy) }
+  }
   const { code } = error as { readonly code?: unknown }
   return { name: error.name, ...(typeof code === 'string' && { code }), message: clip(error.message) }
 }

@@ -13,10 +13,32 @@ export interface HeldEvent {
   readonly data: Json
 }
 
+/**
+ * - `expected`: events came before the one that begins it.
+ * - `open`: it is under way.
+ * - `ended`: what comes now is late.
+ */
+export type ProcessStatus = 'expected' | 'open' | 'ended'
+
+/** All that a process can be. */
+export const processStatuses: readonly ProcessStatus[] = Object.freeze(['expected', 'open', 'ended'] as const)
+
+/** Whether what a handler keeps under a key is a process. */
+export function isProcessState(kept: unknown): boolean {
+  const { status, seen, cameMs, applied, held } = (kept ?? {}) as Partial<ProcessState>
+  const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null
+  return (
+    processStatuses.includes(status as ProcessStatus) &&
+    isObject(seen) &&
+    isObject(cameMs) &&
+    Array.isArray(applied) &&
+    Array.isArray(held)
+  )
+}
+
 /** All that is kept of one process. */
 export interface ProcessState {
-  /** `expected`: events came before the one that begins it. */
-  readonly status: 'expected' | 'open' | 'ended'
+  readonly status: ProcessStatus
   /** Data of the last event of each type. */
   readonly seen: Readonly<Record<string, Json>>
   /** When the first event of each type came, in milliseconds since 1970. */
@@ -146,7 +168,7 @@ function apply(rules: ProcessRules, state: ProcessState | null, event: HeldEvent
   const base = isNew ? { ...blank, startedMs: nowMs, changedMs: nowMs } : state
   const { type, data } = event
   const seen = { ...base.seen, [type]: data }
-  const cameMs = type in base.cameMs ? base.cameMs : { ...base.cameMs, [type]: nowMs }
+  const cameMs = Object.hasOwn(base.cameMs, type) ? base.cameMs : { ...base.cameMs, [type]: nowMs }
   const first = settle(rules, { ...base, seen, cameMs }, key, nowMs)
   return isNew && state !== null ? redeliver(rules, first, state.held, key, nowMs) : first
 }
@@ -196,19 +218,19 @@ function settle(rules: ProcessRules, start: ProcessState, key: string, nowMs: nu
 
 function holds(rule: Rule, state: ProcessState, nowMs: number): boolean {
   if (state.applied.includes(rule.name)) return false
-  if (rule.kind === 'all-of') return rule.types.every((type) => type in state.seen)
-  if (rule.kind === 'any-of') return rule.types.some((type) => type in state.seen)
+  if (rule.kind === 'all-of') return rule.types.every((type) => Object.hasOwn(state.seen, type))
+  if (rule.kind === 'any-of') return rule.types.some((type) => Object.hasOwn(state.seen, type))
   return (dueMs(rule, state) ?? Number.POSITIVE_INFINITY) <= nowMs
 }
 
 /** When a time-out is due that nothing has called off. */
 function dueMs({ kind, name, since, after, types }: Rule, state: ProcessState): number | undefined {
-  const fromMs = kind === 'timeout' && since !== undefined ? state.cameMs[since] : undefined
-  if (fromMs === undefined || state.applied.includes(name) || types.some((type) => type in state.seen)) return undefined
-  return fromMs + durationMs(after ?? 0)
+  if (kind !== 'timeout' || since === undefined || !Object.hasOwn(state.cameMs, since)) return undefined
+  if (state.applied.includes(name) || types.some((type) => Object.hasOwn(state.seen, type))) return undefined
+  return (state.cameMs[since] as number) + durationMs(after ?? 0)
 }
 
 function seenBy({ kind, types, since }: Rule, { seen }: ProcessState): Readonly<Record<string, unknown>> {
   const wanted = kind === 'timeout' ? [since as string] : types
-  return Object.fromEntries(wanted.filter((type) => type in seen).map((type) => [type, seen[type]]))
+  return Object.fromEntries(wanted.filter((type) => Object.hasOwn(seen, type)).map((type) => [type, seen[type]]))
 }

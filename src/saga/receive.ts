@@ -17,6 +17,7 @@ import {
   putEntry,
   type StepEntry,
 } from './journal.ts'
+import { resume, skipped } from './skip.ts'
 import { hasRoom } from './waiting.ts'
 
 /** What an input makes of an instance. */
@@ -27,6 +28,8 @@ export type Received =
   | { readonly kind: 'kept'; readonly draft: JournalDraft }
   | { readonly kind: 'drives'; readonly draft: JournalDraft }
   | { readonly kind: 'inbox-full' }
+  /** A signal to an instance that has ended, or is being compensated: its body asks for nothing more. */
+  | { readonly kind: 'late' }
   /** Nothing has started the instance. */
   | { readonly kind: 'absent' }
   /** A child that a parent wants to be compensated is not there. */
@@ -35,6 +38,7 @@ export type Received =
   | { readonly kind: 'taken' }
 
 const ignored: Received = Object.freeze({ kind: 'ignored' })
+const late: Received = Object.freeze({ kind: 'late' })
 const absent: Received = Object.freeze({ kind: 'absent' })
 
 /** Takes in what an instance is told. Pure. */
@@ -96,7 +100,7 @@ function start(
 }
 
 function signal(journal: Journal | null, name: string, data: Json, nowMs: number): Received {
-  if (journal !== null && (isEnded(journal.status) || journal.status === 'compensating')) return ignored
+  if (journal !== null && (isEnded(journal.status) || journal.status === 'compensating')) return late
   const draft = draftOf(journal ?? expectedJournal(nowMs))
   const item: InboxItem = { name, data }
   if (!hasRoom(draft.inbox, item)) return { kind: 'inbox-full' }
@@ -150,30 +154,10 @@ function retry(journal: Journal | null): Received {
   return { kind: 'drives', draft }
 }
 
-function resume(draft: JournalDraft): void {
-  if (draft.parked === undefined) return
-  draft.status = draft.parked.from
-  delete draft.parked
-}
-
 function skip(journal: Journal | null, id: string, output: Json, nowMs: number): Received {
   if (!isThere(journal)) return absent
-  const entry = journal.entries.find((one) => one.id === id)
-  if (isEnded(journal.status) || (entry?.op !== 'step' && entry?.op !== 'child')) return ignored
-  const draft = draftOf(journal)
-  resume(draft)
-  if (draft.status === 'compensating') {
-    putEntry(draft, { ...entry, undo: { state: 'skipped', attempts: entry.undo?.attempts ?? 0 } })
-  } else {
-    if (entry.order !== undefined) return ignored
-    const skipped = { order: ++draft.orderCount, atMs: nowMs }
-    if (entry.op === 'child') putEntry(draft, { ...entry, ...skipped, outcome: { status: 'skipped', result: output } })
-    else {
-      const { dueMs: _due, ...rest } = entry
-      putEntry(draft, { ...rest, ...skipped, state: 'skipped', output })
-    }
-  }
-  return { kind: 'drives', draft }
+  const draft = skipped(journal, id, output, nowMs)
+  return draft === undefined ? ignored : { kind: 'drives', draft }
 }
 
 function childEnded(journal: Journal | null, input: SagaInput & { readonly kind: 'child' }): Received {

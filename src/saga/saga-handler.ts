@@ -16,7 +16,7 @@ import {
 import { channels } from '../telemetry/index.ts'
 import type { AnySaga, SagaDefinition } from './definition.ts'
 import { drive } from './drive.ts'
-import { InboxFullError, SagaKeyTakenError, SagaNotStartedError } from './errors.ts'
+import { InboxFullError, SagaKeyTakenError, SagaLateError, SagaNotStartedError } from './errors.ts'
 import { checkedInput, isEvent } from './input-checks.ts'
 import { inputDefinition, inputEffect, inputType, type SagaInput } from './inputs.ts'
 import {
@@ -40,6 +40,8 @@ export interface SagaGround {
   readonly app: string
   readonly clock?: Clock
   readonly random?: Random
+  /** Hears what bodies say besides what their journals hold. Default: nobody does. */
+  readonly witness?: (key: string, life: string, id: string, said: unknown) => void
 }
 
 type Effects = readonly Effect<Journal | null>[]
@@ -71,7 +73,10 @@ export function sagaHandler(saga: AnySaga, ground: SagaGround): Handler {
       }),
       state: { initial: null as Journal | null },
       // What goes wrong within an instance stands in its journal; this is for what cannot be taken in at all.
-      retry: byError([{ on: ['SAGA_INPUT_INVALID', 'SAGA_NOT_STARTED'], use: none }], exponential({ max: 3 })),
+      retry: byError(
+        [{ on: ['SAGA_INPUT_INVALID', 'SAGA_NOT_STARTED', 'SAGA_LATE'], use: none }],
+        exponential({ max: 3 }),
+      ),
       concurrency: definition.concurrency,
       // Each step has a time-out of its own, and so has a body that waits for something else.
       timeout: '365d',
@@ -106,13 +111,15 @@ class SagaWorker {
   readonly #group: string
   readonly #clock: Clock
   readonly #random: Random
+  readonly #witness: SagaGround['witness']
 
-  constructor(definition: SagaDefinition, { app, clock = systemClock, random = systemRandom }: SagaGround) {
+  constructor(definition: SagaDefinition, { app, clock = systemClock, random = systemRandom, witness }: SagaGround) {
     this.#definition = definition
     this.#app = app
     this.#group = sagaGroup(app, definition.name)
     this.#clock = clock
     this.#random = random
+    this.#witness = witness
   }
 
   handle(message: Message, journal: Journal | null, ctx: CallContext): Effects | Promise<Effects> {
@@ -128,7 +135,7 @@ class SagaWorker {
       return this.#answer(parent, { status: 'refused', failure: errorNote(error) })
     }
     const received = receive(journal, input, message, version, this.#clock.nowMs())
-    return this.#follow(received, { key, journal, ctx, id: message.id, told: [input.kind], parent: parentOf(input) })
+    return this.#follow(received, { key, journal, ctx, id: message.id, told: [toldBy(input)], parent: parentOf(input) })
   }
 
   wake(key: string, journal: Journal | null, ctx: CallContext): Effects | Promise<Effects> {
@@ -160,6 +167,9 @@ class SagaWorker {
     switch (received.kind) {
       case 'ignored':
         return []
+      case 'late':
+        if (this.#definition.late === 'ignore') return []
+        throw new SagaLateError(name, key, told, journal?.status ?? 'unknown')
       case 'inbox-full':
         throw new InboxFullError(name, key, waitingCountMax)
       case 'absent':
@@ -182,6 +192,7 @@ class SagaWorker {
     ctx: CallContext,
     messageId: string | undefined,
   ): Promise<Effects> {
+    const witness = this.#witness
     if (messageId !== undefined && draft.taken?.includes(messageId) !== true) {
       draft.taken = [...(draft.taken ?? []), messageId]
     }
@@ -195,6 +206,7 @@ class SagaWorker {
       random: this.#random,
       signal: ctx.signal,
       isAgain: ctx.attempt > 1,
+      ...(witness !== undefined && { witness: witness.bind(undefined, key) }),
       isCalledOff: () => ctx.waitsBehind((message) => message.type === inputType && callsOff(draft, message.data)),
       checkpoint: (next: Journal, effects: readonly Effect[]) => ctx.checkpoint([set(next), ...effects]),
     }
@@ -262,6 +274,11 @@ class SagaWorker {
     const { saga, key, entry, id } = parent
     return [inputEffect(this.#app, saga, key, { kind: 'child', entry, id, outcome })]
   }
+}
+
+/** What an input tells, for people. */
+function toldBy(input: SagaInput): string {
+  return input.kind === 'signal' ? `signal ${input.name}` : input.kind
 }
 
 /** Whether an input that is on its way wants a running instance compensated. */

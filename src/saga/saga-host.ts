@@ -19,6 +19,8 @@ export interface SagaHost {
   readonly signal: AbortSignal
   /** Whether what it is told was tried before and failed: its last commit may have been refused. */
   readonly isAgain: boolean
+  /** Hears what the body says besides what the journal holds: of this life, under an id, this. */
+  readonly witness?: (life: string, id: string, said: unknown) => void
   /** Whether the instance is to be compensated as soon as the steps that run are over. */
   readonly isCalledOff: () => boolean
   /** Makes a journal durable, together with effects; resolves when it is. */

@@ -94,9 +94,10 @@ export function saga<
   if (!Number.isSafeInteger(concurrency) || concurrency < 1 || concurrency > 10_000) {
     problems.push({ option: 'concurrency', problem: `is ${concurrency}, not a whole number from 1 to 10,000` })
   }
-  const missing = given.missing ?? 'dead-letter'
-  if (missing !== 'dead-letter' && missing !== 'ignore') {
-    problems.push({ option: 'missing', problem: `is ${String(missing)}, not dead-letter or ignore` })
+  const { missing = 'dead-letter', late = 'ignore' } = given
+  for (const [option, policy] of Object.entries({ missing, late })) {
+    if (policy === 'dead-letter' || policy === 'ignore') continue
+    problems.push({ option, problem: `is ${String(policy)}, not dead-letter or ignore` })
   }
   if (given.key !== undefined && typeof given.key !== 'function') {
     problems.push({ option: 'key', problem: 'is not a function' })
@@ -115,6 +116,7 @@ export function saga<
     key: given.key,
     keepMs: optionMs('keep', given.keep ?? '1d', 1000, problems),
     missing,
+    late,
     concurrency,
     stallTimeoutMs: optionMs('stallTimeout', given.stallTimeout ?? '30s', 1, problems),
     compensated: given.compensated,
@@ -133,6 +135,7 @@ const sagaOptions: ReadonlySet<string> = new Set([
   'key',
   'keep',
   'missing',
+  'late',
   'concurrency',
   'stallTimeout',
   'compensated',

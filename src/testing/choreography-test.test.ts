@@ -292,3 +292,25 @@ describe('a choreography', () => {
     )
   })
 })
+
+describe('an event type', () => {
+  it('may be called as what every object has', () => {
+    const Built = event('constructor', { data, key })
+    const test = choreographyTest(
+      choreography('building', {
+        events: [Reserved, Built],
+        starts: [Reserved],
+        rules: [
+          anyOf([Built], () => end('built')),
+          allOf([Reserved, Built], () => end('both')),
+          timeout({ after: '1m', since: Built }, () => end('built too long ago')),
+          timeout({ after: '15m', since: Reserved, unless: [Built] }, () => end('never built')),
+        ],
+      }),
+    )
+    test.send(reserved)
+    expect(test.process('o1')).toMatchObject({ status: 'open', applied: [] })
+    test.send(Built({ id: 'o2' }), Reserved({ id: 'o2' }))
+    expect(test.process('o2')?.outcome).toBe('built')
+  })
+})

@@ -9,6 +9,36 @@ const key = (d: { readonly id: string }): string => d.id
 const Placed = event('DPlaced', { data, key })
 const Paid = event('DPaid', { data, key })
 
+/** Words that Mermaid keeps for itself: as the id of a node they break the diagram. */
+const reserved = [
+  ...[
+    'end',
+    'graph',
+    'flowchart',
+    'subgraph',
+    'class',
+    'classDef',
+    'click',
+    'style',
+    'linkStyle',
+    'default',
+    'direction',
+  ],
+  ...['call', 'href', 'interpolate', 'accTitle', 'accDescr'],
+]
+
+/** Ids of the nodes of a diagram: all words that stand in no quotes. */
+function idsOf(diagram: string): readonly string[] {
+  const [first, ...rest] = diagram.split('\n')
+  expect(first).toBe('flowchart TD')
+  return (
+    rest
+      .join('\n')
+      .replaceAll(/"[^"]*"/g, '')
+      .match(/\w+/g) ?? []
+  )
+}
+
 describe('a diagram', () => {
   const act = step({ run: () => 1, undo: () => undefined })
   const child = saga('child', { start: data }, () => 1)
@@ -47,7 +77,7 @@ describe('a diagram', () => {
   start(["checkout o1"])
   start --> a0["charge: done"]
   a0 --> a1(["sleep:rest #quot;a while#quot;: waiting"])
-  a1 --> end(["running"])
+  a1 --> status(["running"])
 `)
   })
 
@@ -69,5 +99,44 @@ describe('a diagram', () => {
   event0 --> rule2
   event1 -. "calls off" .-> rule2
 `)
+  })
+
+  it('takes whatever things are called', async () => {
+    const steps = Object.fromEntries(reserved.map((name) => [name, act]))
+    const signals = Object.fromEntries(reserved.map((name) => [name, data]))
+    const children = Object.fromEntries(reserved.map((name) => [name, child]))
+    const events = reserved.map((name) => event(name, { data, key }))
+    const [first, ...more] = events as [(typeof events)[0], ...typeof events]
+    const one = saga('end', { start: first, steps, signals, children }, async (scope) => {
+      for (const name of reserved) await scope.step(name)
+      await scope.signal('end')
+    })
+    const trial = sagaTest(one)
+    await trial.start('end', { id: 'end' })
+    const instance = trial.instance('end')
+    const rules = [allOf([first, ...more], () => end()), timeout({ after: '1s', since: first }, () => end())]
+    const diagrams = [
+      mermaid(one),
+      ...(instance === undefined ? [] : [mermaid(instance)]),
+      mermaid(choreography('end', { events: [first, ...more], starts: [first], rules })),
+    ]
+    expect(diagrams).toHaveLength(3)
+    for (const diagram of diagrams) {
+      expect(idsOf(diagram).length).toBeGreaterThan(reserved.length)
+      expect(reserved.filter((word) => idsOf(diagram).includes(word))).toEqual([])
+    }
+  })
+
+  it('shows what is said as it is said', async () => {
+    const said = '"a" <b> `c` %%{init}%% #d; e & f\ng'
+    const trial = sagaTest(
+      saga('said', { start: data }, () => {
+        throw new RangeError(said)
+      }),
+    )
+    await trial.start('o1', { id: 'o1' })
+    const instance = trial.instance('o1')
+    const shown = instance === undefined ? '' : mermaid(instance)
+    expect(shown).toContain('compensated: #quot;a#quot; #60;b#62; #96;c#96; #37;#37;{init}#37;#37; #35;d; e #38; f g"')
   })
 })

@@ -22,20 +22,24 @@ import {
   type SagaInput,
   type SagaInstance,
   type SagaOutcome,
+  SagaSkipRefusedError,
   type SignalSet,
   sagaGroup,
   sagaHandler,
   sagaTopic,
+  skipProblem,
 } from '../saga/index.ts'
 import { SagaNotDeterministicError } from './errors.ts'
 import { type Interruption, SagaLane, type SagaTask } from './saga-lane.ts'
+import { SagaWitness } from './saga-witness.ts'
 
 /** How a saga is tested. */
 export interface SagaTestOptions {
   /** Sagas beside the one that is tested: its children. Default: none. */
   readonly others?: readonly AnySaga[]
   /**
-   * Runs the body again over the journal after each commit, and fails the test if it does not ask for the same things.
+   * Runs the body again over the journal after each commit, and fails the test if it does not ask for the same things, or does not
+   * publish, send, show or sleep the same.
    * Default `true`.
    */
   readonly replay?: boolean
@@ -53,6 +57,7 @@ const quietTurns = 50
 interface World {
   readonly saga: AnySaga
   readonly handler: Handler
+  readonly witness: SagaWitness | undefined
   readonly journals: Map<string, Journal>
   readonly lanes: Map<string, SagaLane>
   /** By name and key. */
@@ -109,11 +114,19 @@ export class SagaTest<Input, Result, Signals extends SignalSet, Given = Input> {
 
   /** Puts another declaration of a saga in the place of the one with its name, as a new version of the program does. */
   deploy(saga: AnySaga): void {
-    const handler = sagaHandler(saga, { app, clock: this.clock, random: this.#random })
+    // Another program may say other things.
+    const tell = (key: string, problem: string): void => this.#fail(saga, key, problem)
+    const witness = this.#options.replay === false ? undefined : new SagaWitness(tell)
+    const handler = sagaHandler(saga, {
+      app,
+      clock: this.clock,
+      random: this.#random,
+      ...(witness !== undefined && { witness: witness.hear.bind(witness) }),
+    })
     const topic = sagaTopic(app, saga.name)
     const before = this.#worlds.get(topic)
     const kept = before ?? { journals: new Map(), timers: new Map() }
-    this.#worlds.set(topic, { saga, handler, journals: kept.journals, timers: kept.timers, lanes: new Map() })
+    this.#worlds.set(topic, { saga, handler, witness, journals: kept.journals, timers: kept.timers, lanes: new Map() })
   }
 
   /** Starts an instance. */
@@ -133,7 +146,11 @@ export class SagaTest<Input, Result, Signals extends SignalSet, Given = Input> {
     return this.#tell(key, { kind: 'retry' })
   }
 
-  skip(key: string, step: string, output: unknown = null): Promise<void> {
+  /** @throws SagaSkipRefusedError `SAGA_SKIP_REFUSED` */
+  async skip(key: string, step: string, output: unknown = null): Promise<void> {
+    const journal = this.#worlds.get(sagaTopic(app, this.#saga.name))?.journals.get(key)
+    const problem = journal === undefined ? undefined : skipProblem(journal, step)
+    if (problem !== undefined) throw new SagaSkipRefusedError(this.#saga.name, key, step, problem)
     return this.#tell(key, { kind: 'skip', step, output: output as Json })
   }
 
@@ -219,7 +236,7 @@ export class SagaTest<Input, Result, Signals extends SignalSet, Given = Input> {
   }
 
   #laneOf(world: World, key: string): SagaLane {
-    const { handler, saga, journals } = world
+    const { handler, saga, journals, witness } = world
     return new SagaLane({
       handler,
       key,
@@ -228,7 +245,9 @@ export class SagaTest<Input, Result, Signals extends SignalSet, Given = Input> {
       apply: (effects) => this.#apply(world, key, effects),
       interrupt: () => {
         this.#commitCount++
-        return this.#options.interrupt?.(this.#commitCount)
+        const interruption = this.#options.interrupt?.(this.#commitCount)
+        if (interruption !== undefined) witness?.forget(key)
+        return interruption
       },
       origin: () => originMessage(journals.get(key)),
       inContext: (message, fn) => {
@@ -289,7 +308,7 @@ export class SagaTest<Input, Result, Signals extends SignalSet, Given = Input> {
     world.timers.set(`${id} ${key}`, this.clock.setTimer(fire, Math.max(0, dueMs - this.clock.nowMs())))
   }
 
-  async #replay({ saga, journals }: World, key: string): Promise<void> {
+  async #replay({ saga, journals, witness }: World, key: string): Promise<void> {
     const journal = journals.get(key)
     if (journal === undefined || this.#options.replay === false) return
     const host = {
@@ -302,11 +321,16 @@ export class SagaTest<Input, Result, Signals extends SignalSet, Given = Input> {
       random: new SeededRandom(1),
       signal: new AbortController().signal,
       isAgain: false,
+      ...(witness !== undefined && { witness: witness.hear.bind(witness, key) }),
       isCalledOff: () => false,
       checkpoint: () => Promise.resolve(),
     }
     const problem = await replayProblem(host, journal)
-    if (problem !== undefined) this.#failures.push(new SagaNotDeterministicError(saga.name, key, problem))
+    if (problem !== undefined) this.#fail(saga, key, problem)
+  }
+
+  #fail({ name }: AnySaga, key: string, problem: string): void {
+    this.#failures.push(new SagaNotDeterministicError(name, key, problem))
   }
 
   async #settle(): Promise<void> {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
 import {
   accountDecider,
   Deposit,
@@ -9,6 +10,7 @@ import {
   Withdrawn,
 } from '../domain/account.test-support.ts'
 import { boundary, projection, reject, view } from '../domain/index.ts'
+import { command } from '../message/index.ts'
 import { SpecificationFailedError, specification } from './index.ts'
 
 const account = accountDecider()
@@ -16,6 +18,16 @@ const { given } = specification(account)
 const opened = [Opened({ id: 'a' }), Deposited({ id: 'a', amount: 10 })]
 
 describe('a specification of a decider', () => {
+  it('refuses a command that the decider does not handle', () => {
+    const Foreign = command('Foreign', { data: z.object({ id: z.string() }) })
+    const foreign = (): void =>
+      given([])
+        .when(Foreign({ id: 'a' }) as never)
+        .then([])
+    expect(foreign).toThrow(SpecificationFailedError)
+    expect(foreign).toThrow(/decider account: it does not handle this command.*"Foreign"/)
+  })
+
   it('holds where the decision is the one that is expected', () => {
     given([])
       .when(Open({ id: 'a' }))

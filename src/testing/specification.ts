@@ -71,6 +71,10 @@ function decisionExpectation(
   command: Message,
 ): DecisionExpectation<Message, string> {
   const name = `${subject.kind} ${subject.name}`
+  const types = subject.commands.map(({ type }) => type)
+  if (!types.includes(command?.type)) {
+    throw new SpecificationFailedError(name, 'it does not handle this command', types, command?.type)
+  }
   const decision = decideCommand(subject, given, command)
   const again = decideCommand(subject, given, command)
   if (!isDeepStrictEqual(shown(decision), shown(again))) {

@@ -18,6 +18,7 @@ export async function showInstance(output: Output, app: string, instance: SagaIn
     ...(instance.shown === null ? [] : [['shows', shownJson(instance.shown)] as const]),
     ...(status === 'completed' ? [['result', shownJson(instance.result)] as const] : []),
     ...(failure === null ? [] : [['failure', shown(`${failure.code ?? failure.name}: ${failure.message}`)] as const]),
+    ...(failure?.remedy === undefined ? [] : [['remedy', shown(failure.remedy)] as const]),
     ...(parked === null ? [] : [['parked', shown(`${parked.problem} ${parked.remedy}`)] as const]),
     ['signals', `${instance.signalCount} waiting`],
   ])

@@ -1,12 +1,13 @@
 import type { Command } from 'commander'
 import { InvalidArgumentError } from 'commander'
 import type { Json } from '../../kernel/index.ts'
-import type { SagaInput, SagaInstance, SagaStatus } from '../../saga/index.ts'
+import { type SagaInput, type SagaInstance, type SagaStatus, sagaStatuses } from '../../saga/index.ts'
 import { type ConfirmationOptions, confirm } from '../confirmation.ts'
 import { withEngine } from '../engine-file.ts'
 import { duration, several, wholeNumber } from '../option-values.ts'
 import type { Invocation, Session } from '../session.ts'
 import { clipped, shown, shownTime } from '../text.ts'
+import { sagaDiagram } from './diagrams.ts'
 import { showDiagram, showInstance } from './saga-display.ts'
 import { desksOf, findInstance, type SagaFilter } from './saga-names.ts'
 
@@ -31,14 +32,16 @@ interface CompensateOptions extends SagaFilter, ConfirmationOptions {
   readonly reason: string
 }
 
-const statuses: readonly SagaStatus[] = ['expected', 'running', 'compensating', 'parked', 'completed', 'compensated']
-
-/** `millrace sagas`: list, show, retry, skip and compensate. */
+/** `millrace sagas`: list, show, retry, skip and compensate instances, and draw a saga. */
 export function sagasCommand(program: Command, session: Session): void {
-  const sagas = program.command('sagas').description('Instances of sagas: list, show, retry, skip, compensate.')
+  const sagas = program.command('sagas').description('Sagas: list, show, retry, skip, compensate instances; draw.')
   withFilter(sagas.command('ls'))
     .description('List instances by saga and key.')
-    .option('--status <status>', `only those that are so: ${statuses.join(', ')}; several times: one of these`, status)
+    .option(
+      '--status <status>',
+      `only those that are so: ${sagaStatuses.join(', ')}; several times: one of these`,
+      status,
+    )
     .option('--prefix <text>', 'only those whose key begins so')
     .option('--older <duration>', 'only those that started longer ago', duration)
     .option('--younger <duration>', 'only those that started since', duration)
@@ -75,6 +78,13 @@ export function sagasCommand(program: Command, session: Session): void {
     .option('-y, --yes', 'do not ask')
     .action(session.action(compensate))
     .addHelpText('after', '\nExample:\n  $ millrace sagas compensate o1 --reason "wrong address" --yes')
+  sagas
+    .command('diagram')
+    .description('Draw a saga as a Mermaid flowchart: what its body may ask for.')
+    .argument('<app>', "module that exports the app, as its default or as 'app'; TypeScript or JavaScript")
+    .argument('<saga>', 'name of the saga')
+    .action(session.action(sagaDiagram))
+    .addHelpText('after', '\nExample:\n  $ millrace sagas diagram app.ts checkout')
 }
 
 function withFilter(command: Command): Command {
@@ -82,7 +92,8 @@ function withFilter(command: Command): Command {
 }
 
 function status(text: string, earlier: readonly string[] | undefined): readonly string[] {
-  if (!statuses.includes(text as SagaStatus)) throw new InvalidArgumentError(`Give one of ${statuses.join(', ')}.`)
+  if (!sagaStatuses.includes(text as SagaStatus))
+    throw new InvalidArgumentError(`Give one of ${sagaStatuses.join(', ')}.`)
   return several(text, earlier)
 }
 

@@ -14,7 +14,7 @@ export interface Completion {
 }
 
 /** Kinds of names that only the file knows. */
-export type NameKind = 'topic' | 'group' | 'view' | 'stream' | 'dead letter' | 'app'
+export type NameKind = 'topic' | 'group' | 'view' | 'stream' | 'dead letter' | 'app' | 'saga' | 'choreography'
 
 /** Looks names up that begin with a text. It answers with none rather than failing. */
 export type LookUp = (kind: NameKind, prefix: string) => Promise<readonly string[]>
@@ -36,6 +36,8 @@ const kindByOption: Readonly<Record<string, NameKind>> = {
   '--topic': 'topic',
   '--handler': 'group',
   '--app': 'app',
+  '--saga': 'saga',
+  '--choreography': 'choreography',
 }
 const pathArguments = new Set(['app', 'to'])
 const pathOptions = new Set(['--file', '--input', '--data'])

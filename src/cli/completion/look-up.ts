@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs'
 import { type EmbeddedEngine, embedded } from '../../embedded/index.ts'
 import { firstLetters, shelvesOf } from '../commands/dead-letter-shelves.ts'
+import { desksOf as processDesksOf } from '../commands/process-names.ts'
+import { desksOf as sagaDesksOf } from '../commands/saga-names.ts'
 import { viewsOf } from '../commands/view-names.ts'
 import { namedFile } from '../engine-file.ts'
 import type { CliEnvironment } from '../environment.ts'
@@ -46,5 +48,9 @@ async function namesOf(engine: EmbeddedEngine, kind: NameKind, prefix: string): 
       return (await firstLetters(await shelvesOf(engine, undefined), {}, namesMax)).map(({ letter }) => letter.id)
     case 'app':
       return (await shelvesOf(engine, undefined)).map(({ app }) => app)
+    case 'saga':
+      return [...new Set((await sagaDesksOf(engine, {})).map(({ saga }) => saga))]
+    case 'choreography':
+      return [...new Set((await processDesksOf(engine, {})).map(({ choreography }) => choreography))]
   }
 }

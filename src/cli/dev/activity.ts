@@ -5,8 +5,11 @@ import {
   type DeadLetteredReport,
   type FailedReport,
   type PublishedReport,
+  type SagaReport,
+  type UndoFailedReport,
 } from '../../telemetry/index.ts'
 import { factsOf } from '../error-report.ts'
+import { shownAge } from '../text.ts'
 
 /** What one handler or view did since the app started. */
 export interface HandlerActivity {
@@ -21,6 +24,19 @@ interface Counts {
   failed: number
 }
 
+/** What went wrong with the sagas of an app since it started, and is nobody's but a person's to put right. */
+export interface SagaTroubles {
+  /** Attempts to undo a step that failed. */
+  readonly undoFailures: number
+  /** Instances that were parked and are parked still. */
+  readonly parked: number
+  /** What was told last; `null`: nothing. */
+  readonly lastProblem: string | null
+}
+
+/** Parked instances that are counted at most. */
+const parkedMax = 10_000
+
 /** Failures are told one by one up to this many in a second; the rest is counted. */
 const failuresPerSecondMax = 5
 
@@ -32,6 +48,9 @@ export class Activity implements Disposable {
   readonly #tell: (text: string) => void
   readonly #handlers = new Map<string, Counts>()
   #publishedByProgram = 0
+  #undoFailures = 0
+  #lastProblem: string | null = null
+  readonly #parked = new Set<string>()
   #secondStartMs = 0
   #told = 0
   #untold = 0
@@ -45,6 +64,8 @@ export class Activity implements Disposable {
     channels.published.subscribe(this.#published)
     channels.failed.subscribe(this.#failed)
     channels.deadLettered.subscribe(this.#deadLettered)
+    channels.saga.subscribe(this.#saga)
+    channels.undoFailed.subscribe(this.#undoFailed)
   }
 
   of(handler: string): HandlerActivity {
@@ -63,11 +84,17 @@ export class Activity implements Disposable {
     return [...this.#handlers.values()].reduce((sum, { published }) => sum + published, this.#publishedByProgram)
   }
 
+  get sagas(): SagaTroubles {
+    return { undoFailures: this.#undoFailures, parked: this.#parked.size, lastProblem: this.#lastProblem }
+  }
+
   [Symbol.dispose](): void {
     channels.committed.unsubscribe(this.#committed)
     channels.published.unsubscribe(this.#published)
     channels.failed.unsubscribe(this.#failed)
     channels.deadLettered.unsubscribe(this.#deadLettered)
+    channels.saga.unsubscribe(this.#saga)
+    channels.undoFailed.unsubscribe(this.#undoFailed)
   }
 
   readonly #committed = (message: unknown): void => {
@@ -96,6 +123,26 @@ export class Activity implements Disposable {
   readonly #deadLettered = (message: unknown): void => {
     const { handler, id } = message as DeadLetteredReport
     this.#tellBounded(`${handler} gave up: dead letter ${id}`)
+  }
+
+  readonly #saga = (message: unknown): void => {
+    const { handler, key, status, problem } = message as SagaReport
+    const instance = `${handler} ${key}`
+    if (status !== 'parked') {
+      this.#parked.delete(instance)
+      return
+    }
+    if (this.#parked.size < parkedMax) this.#parked.add(instance)
+    this.#lastProblem = `${instance} is parked: ${problem ?? ''}`
+    this.#tellBounded(this.#lastProblem)
+  }
+
+  readonly #undoFailed = (message: unknown): void => {
+    const { handler, key, step, attempt, error, delayMs } = message as UndoFailedReport
+    this.#undoFailures++
+    const { problem } = factsOf(error)
+    this.#lastProblem = `${handler} ${key} could not undo ${step}, attempt ${attempt}, next in ${shownAge(delayMs / 1000)}: ${problem}`
+    this.#tellBounded(this.#lastProblem)
   }
 
   #counts(handler: string): Counts {

@@ -112,6 +112,7 @@ describe('the live summary', () => {
       failed: 0,
       lagMessages: 0,
       deadLetters: 0,
+      sagas: { undoFailures: 0, parked: 0, lastProblem: null },
       handlers: [
         {
           handler: 'shop.payment.handler-0',
@@ -123,6 +124,38 @@ describe('the live summary', () => {
         },
       ],
     })
+  })
+})
+
+describe('sagas that need somebody', () => {
+  it('are told, counted in the first line, and forgotten when they go on', async () => {
+    const stdout = new Capture(true, 200)
+    await using live = await summaryOn(stdout, false, 1)
+    const parked = {
+      handler: 'shop.saga:checkout',
+      key: 'o1',
+      status: 'parked',
+      before: 'running',
+      problem: 'Too odd.',
+    }
+    channels.saga.publish(parked)
+    await live.summary.draw()
+    expect(stdout.text).toContain('failed attempts 0 · parked sagas 1\nshop.saga:checkout o1 is parked: Too odd.\n')
+    channels.saga.publish({ ...parked, status: 'running', before: 'parked', problem: null })
+    channels.undoFailed.publish({
+      handler: 'shop.saga:checkout',
+      key: 'o2',
+      step: 'charge',
+      attempt: 3,
+      error: new RangeError('gateway down'),
+      delayMs: 4000,
+    })
+    live.summary.clear()
+    const before = stdout.text.length
+    await live.summary.draw()
+    const told = 'shop.saga:checkout o2 could not undo charge, attempt 3, next in 4s: RangeError: gateway down'
+    expect(stdout.text.slice(before)).toContain(`failed attempts 0 · failed undos 1\n${told}\n`)
+    expect(live.notes).toEqual(['shop.saga:checkout o1 is parked: Too odd.', told])
   })
 })
 

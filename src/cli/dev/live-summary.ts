@@ -1,8 +1,8 @@
 import type { RunningApp } from '../../app/index.ts'
 import { type Clock, isoTime, sleep } from '../../kernel/index.ts'
 import type { Output } from '../output.ts'
-import { clipped, columnsOf, shownAge } from '../text.ts'
-import type { Activity } from './activity.ts'
+import { clipped, columnsOf, shown, shownAge } from '../text.ts'
+import type { Activity, SagaTroubles } from './activity.ts'
 
 /** How often a terminal is redrawn, in milliseconds. */
 const redrawMs = 500
@@ -35,6 +35,7 @@ interface Summary {
   readonly failed: number
   readonly lagMessages: number
   readonly deadLetters: number
+  readonly sagas: SagaTroubles
   readonly handlers: readonly HandlerSummary[]
 }
 
@@ -117,6 +118,7 @@ export class LiveSummary {
       failed,
       lagMessages: handlers.reduce((sum, one) => sum + one.lagMessages, 0),
       deadLetters,
+      sagas: this.#activity.sagas,
       handlers,
     }
   }
@@ -139,6 +141,7 @@ export class LiveSummary {
       )
     const lines = [
       clipped(asLine(summary), columns),
+      ...troublesOf(summary.sagas).map((line) => this.#output.styled('yellow', clipped(line, columns))),
       '',
       this.#output.styled('bold', row('HANDLER', 'HANDLED/S', 'LAG', 'BEHIND', 'FAILED')),
       ...summary.handlers.map((one) => {
@@ -151,12 +154,21 @@ export class LiveSummary {
   }
 }
 
-function asLine({ handledPerSecond, publishedPerSecond, lagMessages, deadLetters, failed }: Summary): string {
+/** What went wrong with sagas last, if somebody has to look at any. */
+function troublesOf({ undoFailures, parked, lastProblem }: SagaTroubles): readonly string[] {
+  if ((undoFailures === 0 && parked === 0) || lastProblem === null) return []
+  return [shown(lastProblem)]
+}
+
+function asLine(summary: Summary): string {
+  const { handledPerSecond, publishedPerSecond, lagMessages, deadLetters, failed, sagas } = summary
   return [
     `${handledPerSecond} handled/s`,
     `${publishedPerSecond} published/s`,
     `lag ${lagMessages}`,
     `dead letters ${deadLetters}`,
     `failed attempts ${failed}`,
+    ...(sagas.undoFailures > 0 ? [`failed undos ${sagas.undoFailures}`] : []),
+    ...(sagas.parked > 0 ? [`parked sagas ${sagas.parked}`] : []),
   ].join(' · ')
 }

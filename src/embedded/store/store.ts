@@ -12,6 +12,14 @@ import { TopicWriter } from './topic-writer.ts'
 /** Steps of maintenance between which others may commit. */
 const maintenanceStepsMax = 8
 
+/** Result codes of SQLite, see its documentation "Result and Error Codes". */
+const sqliteFull = 13
+
+/** Whether an error with this code took one transaction back and nothing else. */
+export function isFullCode(errcode: number): boolean {
+  return (errcode & 0xff) === sqliteFull
+}
+
 /**
  * The writing side of the file: turns requests into transactions, one after the other.
  *
@@ -28,6 +36,7 @@ export class Store {
   readonly #timers: TimerWriter
   readonly #progress: ProgressWriter
   #maintenance: Generator<void, MaintenanceTotals> | undefined
+  #failure: { readonly error: unknown } | undefined
 
   constructor(db: DatabaseSync) {
     this.#db = db
@@ -42,8 +51,19 @@ export class Store {
     db.exec(`INSERT INTO counter (name, value) VALUES ('opening', 1) ON CONFLICT DO UPDATE SET value = value + 1`)
   }
 
+  /**
+   * Carries a request out. What fails for anything but a full disk is the end: after a failed sync nobody knows what the disk
+   * holds, so what comes after it, also what was on its way already, is refused with the same error.
+   */
   handle<R extends StoreRequest>(request: R): StoreAnswer<R> {
-    return this.#dispatch(request) as StoreAnswer<R>
+    if (this.#failure !== undefined && request.kind !== 'close') throw this.#failure.error
+    try {
+      return this.#dispatch(request) as StoreAnswer<R>
+    } catch (error) {
+      if (!(error instanceof Error && 'errcode' in error && isFullCode(Number(error.errcode))))
+        this.#failure = { error }
+      throw error
+    }
   }
 
   #dispatch(request: StoreRequest): unknown {

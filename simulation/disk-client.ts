@@ -1,0 +1,151 @@
+import type { StoreAnswer, StoreRequest } from '../src/embedded/store/protocol.ts'
+import type { Store } from '../src/embedded/store/store.ts'
+import { errorOf, faultOf, type StoreClient } from '../src/embedded/store-client.ts'
+import { answerMessage, answerOf, buffersOf, requestMessage, requestOf } from '../src/embedded/thread-messages.ts'
+import { ClosedError } from '../src/kernel/index.ts'
+import { BatchBufferPool } from '../src/record/index.ts'
+import type { CommitFate } from './faulty-connection.ts'
+import type { History } from './history.ts'
+import { type Life, never } from './life.ts'
+import { requestDigest } from './request-digest.ts'
+import { Saboteur } from './saboteur.ts'
+import type { DiskWeather } from './weather.ts'
+
+/** The disk, as the client of one process writes it. */
+export interface Disk {
+  readonly name: string
+  readonly history: History
+  /** Whether requests are kept, so that their memory cannot be used again. */
+  readonly keepsRequests: boolean
+  /** Carries a request out, to the end that `fate` says. @throws what SQLite throws */
+  carryOut(store: Store, request: StoreRequest, fate: CommitFate): unknown
+  /** For a planted bug: stores something beside, and tells nobody. */
+  storeAgain(store: Store, request: StoreRequest | undefined): void
+  /** For a planted bug: a writer that takes a failed sync for nothing. What it stores from now on is not durable. */
+  reopenCarelessly(): Store
+  /** The process is dead: what its writer had begun is stored or not, in the order of the requests. */
+  crash(store: Store, waiting: readonly StoreRequest[], isFailed: boolean): void
+}
+
+interface Waiting {
+  readonly request: StoreRequest
+  readonly answer: (answer: unknown) => void
+  readonly fail: (error: Error) => void
+}
+
+/**
+ * Takes the place of the writer thread: one request after the other, each after a while, and each answer after another while,
+ * so that the process can die before, between and after. What travels is what travels between the threads.
+ */
+export class DiskClient implements StoreClient {
+  readonly pool: BatchBufferPool = new BatchBufferPool()
+  readonly #disk: Disk
+  readonly #life: Life
+  readonly #weather: DiskWeather
+  readonly #saboteur: Saboteur
+  readonly #queue: Waiting[] = []
+  /** Answers on their way: they arrive in their order, whatever their times. */
+  readonly #answers: (() => void)[] = []
+  #store: Store
+  #isBusy = false
+  #isFailed = false
+  #isClosed = false
+
+  constructor(disk: Disk, store: Store, life: Life, weather: DiskWeather) {
+    this.#disk = disk
+    this.#store = store
+    this.#life = life
+    this.#weather = weather
+    this.#saboteur = new Saboteur(disk.history.planted, life.draw.fork(), life.isHealing)
+    life.onDeath(() => this.#die())
+  }
+
+  request<R extends StoreRequest>(request: R): Promise<StoreAnswer<R>> {
+    if (!this.#life.isAlive) return never()
+    if (this.#isClosed) return Promise.reject(new ClosedError('The engine'))
+    const { message, buffers } = requestMessage(request)
+    // The caller's memory is gone, as it is when it moves to another thread.
+    const moved = structuredClone(message, { transfer: buffers })
+    const arrived = requestOf(moved)
+    this.#note(arrived)
+    return new Promise((resolve, reject) => {
+      this.#queue.push({
+        request: arrived,
+        answer: (answer) => {
+          if (moved.kind === 'commit-text' && !this.#disk.keepsRequests) {
+            for (const buffer of buffersOf(moved)) this.pool.release(new Uint8Array(buffer))
+          }
+          resolve(answer as StoreAnswer<R>)
+        },
+        fail: reject,
+      })
+      this.#work()
+    })
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    while (this.#queue.length > 0 || this.#answers.length > 0) await this.#life.pause(5)
+  }
+
+  #note(request: StoreRequest): void {
+    const when = `${this.#life.clock.nowMs()} life ${this.#life.index}`
+    this.#disk.history.trace.write(`${when} ${this.#disk.name} ${request.kind} ${requestDigest(request)}`)
+  }
+
+  #work(): void {
+    if (this.#isBusy || this.#queue.length === 0) return
+    this.#isBusy = true
+    this.#life.clock.setTimer(() => this.#carryOut(), this.#life.draw.skewed(0.05, this.#weather.syncMsMax))
+  }
+
+  #carryOut(): void {
+    this.#isBusy = false
+    const [waiting] = this.#queue.splice(this.#saboteur.placeOfNext(this.#queue.length), 1)
+    if (waiting === undefined) return
+    if (!this.#saboteur.swallows()) this.#carryOutOne(waiting)
+    this.#work()
+  }
+
+  #carryOutOne({ request, answer, fail }: Waiting): void {
+    const { draw } = this.#life
+    const { syncFailureChance, fullChance } = this.#weather
+    const fate = draw.chance(syncFailureChance) ? 'sync-failed' : draw.chance(fullChance) ? 'disk-full' : 'stored'
+    try {
+      const given = this.#saboteur.tamper(request)
+      const isKept = fate === 'disk-full' && this.#disk.history.planted === 'refused-but-kept'
+      const result = this.#disk.carryOut(this.#store, given, isKept ? 'stored' : fate)
+      if (isKept) throw Object.assign(new Error('database or disk is full'), { errcode: 13 })
+      this.#disk.storeAgain(this.#store, this.#saboteur.repeated(given))
+      const told = answerOf(request.kind, answerMessage(request, this.#saboteur.answer(request, result)))
+      this.#reply(() => answer(told))
+    } catch (error) {
+      const reason = errorOf(faultOf(error), `${this.#disk.name}.db`)
+      if (fate === 'sync-failed') this.#syncFailed()
+      this.#disk.history.reach(fate === 'disk-full' ? 'a full disk' : 'a failed sync')
+      this.#disk.history.trace.write(`disk ${this.#disk.name}: ${fate}, ${reason.message}`)
+      this.#reply(() => fail(reason))
+    }
+  }
+
+  #syncFailed(): void {
+    if (this.#disk.history.planted === 'sync-failure-ignored') this.#store = this.#disk.reopenCarelessly()
+    else this.#isFailed = true
+  }
+
+  #reply(arrive: () => void): void {
+    this.#answers.push(arrive)
+    this.#life.clock.setTimer(() => this.#answers.shift()?.(), this.#life.draw.skewed(0.01, 2))
+  }
+
+  #die(): void {
+    const { history } = this.#disk
+    if (this.#answers.length > 0) history.reach('a crash between a commit and its answer')
+    this.#disk.crash(
+      this.#store,
+      this.#queue.map(({ request }) => request),
+      this.#isFailed,
+    )
+  }
+}

@@ -1,0 +1,88 @@
+import type { Engine, EngineSource } from '../src/engine/index.ts'
+import { type App, type AppOptions, app, deployment, type RunningApp } from '../src/index.ts'
+import { InvariantError } from '../src/kernel/index.ts'
+import type { SimulatedDisk } from './disk.ts'
+import type { History } from './history.ts'
+import type { Life } from './life.ts'
+import { outcomeOfFailure } from './publishing.ts'
+import type { Process, Workload } from './workload.ts'
+
+/** The program of one life: an engine, starts of the app on it, and clients at work. */
+export class SimulatedProcess implements Process {
+  readonly life: Life
+  readonly engine: Engine
+  readonly #apps: RunningApp[]
+
+  private constructor(life: Life, engine: Engine, apps: RunningApp[]) {
+    this.life = life
+    this.engine = engine
+    this.#apps = apps
+  }
+
+  static async start(options: {
+    readonly life: Life
+    readonly disks: readonly SimulatedDisk[]
+    readonly workloads: readonly Workload[]
+    readonly startCount: number
+  }): Promise<SimulatedProcess> {
+    const { life, disks, workloads, startCount } = options
+    const engine = await groundOf(disks, life).open(life)
+    const declared = appOf(workloads, life)
+    const apps: RunningApp[] = []
+    for (let i = 0; i < startCount; i++) apps.push(await startOn(declared, engine, life))
+    return new SimulatedProcess(life, engine, apps)
+  }
+
+  app(): RunningApp {
+    return this.life.draw.pick(this.#apps)
+  }
+
+  /** The first start that an engine that failed has stopped; never, if none does. */
+  get failed(): Promise<never> {
+    return Promise.race(this.#apps.map((one) => one.failed))
+  }
+
+  /** One start leaves and another one comes, while everything is at work. */
+  async roll(workloads: readonly Workload[], history: History): Promise<void> {
+    const [leaving] = this.#apps
+    if (leaving === undefined || this.#apps.length < 2) return
+    try {
+      await this.life.pause(400)
+      this.#apps.shift()
+      await leaving.stop()
+      this.#apps.push(await startOn(appOf(workloads, this.life), this.engine, this.life))
+      history.reach('a start of the app left, and another one came')
+    } catch (error) {
+      outcomeOfFailure(error, history)
+    }
+  }
+
+  async stop(): Promise<void> {
+    for (const one of this.#apps) await one.stop()
+    await this.engine.close()
+  }
+}
+
+function groundOf(disks: readonly SimulatedDisk[], life: Life): EngineSource {
+  const [topics, store] = disks
+  if (topics === undefined) throw new InvariantError('a machine has a disk')
+  return store === undefined
+    ? topics.source(life)
+    : deployment({ topics: topics.source(life), store: store.source(life) })
+}
+
+function appOf(workloads: readonly Workload[], life: Life): App {
+  const parts = workloads.map((workload) => workload.parts(life))
+  const options: AppOptions = {
+    services: parts.flatMap(({ services = [] }) => services),
+    views: parts.flatMap(({ views = [] }) => views),
+    sagas: parts.flatMap(({ sagas = [] }) => sagas),
+    topics: parts.flatMap(({ topics = [] }) => topics),
+  }
+  return app('simulated', options)
+}
+
+function startOn(declared: App, engine: Engine, life: Life): Promise<RunningApp> {
+  const { clock, random } = life
+  return declared.start({ engine, clock, random, stopTimeout: '2s', sessionTimeout: '10s' })
+}

@@ -1,0 +1,199 @@
+import { z } from 'zod'
+import { command, decider, event, type Message, reject, service, type View, view } from '../../src/index.ts'
+import type { Life } from '../life.ts'
+import { outcomeOfFailure } from '../publishing.ts'
+import type { Found, FoundEvent, Parts, Process, Setting, Workload } from '../workload.ts'
+
+const amount = z.object({ account: z.string(), amount: z.int() })
+type Amount = z.infer<typeof amount>
+const key = (data: Amount): string => data.account
+const Deposit = command('Deposit', { data: amount, key })
+const Withdraw = command('Withdraw', { data: amount, key })
+const Deposited = event('Deposited', { topic: 'bank', data: amount, key })
+const Withdrawn = event('Withdrawn', { topic: 'bank', data: amount, key })
+
+const clientCount = 4
+const accountCount = 3
+const delayMsMax = 30_000
+const streamOf = (name: string): string => `account-${name}`
+
+const account = decider('account', {
+  commands: [Deposit, Withdraw],
+  events: [Deposited, Withdrawn],
+  stream: ({ data }) => streamOf(data.account),
+  initialState: { balance: 0 },
+  decide: {
+    Deposit: ({ data }) => Deposited(data),
+    Withdraw: ({ data }, state) =>
+      data.amount > state.balance ? reject('OVERDRAWN', String(state.balance)) : Withdrawn(data),
+  },
+  evolve: {
+    Deposited: (state, { data }) => ({ balance: state.balance + data.amount }),
+    Withdrawn: (state, { data }) => ({ balance: state.balance - data.amount }),
+  },
+  snapshot: { everyEvents: 5 },
+})
+
+interface Balance {
+  readonly version: number
+  readonly balance: number
+}
+
+const balancesOf = (name: string, version: number, inline: boolean): View<Balance> =>
+  view(name, {
+    version,
+    events: [Deposited, Withdrawn],
+    key: (happened) => happened.data.account,
+    initial: { version, balance: 0 },
+    inline,
+    on: {
+      Deposited: ({ balance }, { data }) => ({ version, balance: balance + data.amount }),
+      Withdrawn: ({ balance }, { data }) => ({ version, balance: balance - data.amount }),
+    },
+  })
+
+interface Sent {
+  readonly message: Message<string, Amount>
+  /** What a client was told, once it was told. */
+  told: 'accepted' | 'rejected' | 'sent' | undefined
+  /** Each time that it was sent it was to be decided no earlier than at one of these times, in milliseconds since 1970. */
+  readonly notBeforeMs: number[]
+}
+
+/** Clients ask and send commands to accounts that cannot be overdrawn, and repeat those of which they know no outcome. */
+export class Bank implements Workload {
+  readonly #setting: Setting
+  readonly #hasInlineView: boolean
+  /** Whether each process brings a new version of the views, which is built beside the one before. */
+  readonly #rebuilds: boolean
+  /** As the process that was started last knows them. */
+  #views: readonly View<Balance>[] = []
+  readonly #commands = new Map<string, Sent>()
+
+  constructor(setting: Setting) {
+    this.#setting = setting
+    this.#hasInlineView = setting.draw.chance(0.5)
+    this.#rebuilds = setting.draw.chance(0.5)
+  }
+
+  parts(life: Life): Parts {
+    const version = this.#rebuilds ? life.index + 1 : 1
+    const following = balancesOf('balances', version, false)
+    this.#views = this.#hasInlineView ? [following, balancesOf('inline-balances', version, true)] : [following]
+    return { services: [service('bank', [account])], views: this.#views }
+  }
+
+  clients(process: Process): readonly Promise<void>[] {
+    return Array.from({ length: clientCount }, () => this.#work(process))
+  }
+
+  async isOver(process: Process): Promise<boolean> {
+    for (const one of this.#views) {
+      const { live, next } = await process.app().view(one).copies.status()
+      if (live.version !== one.version || next !== null) return false
+      if (one.version > 1) this.#setting.history.reach('a view was built anew')
+    }
+    const timers = await process.engine.timers.list({ limit: 1000 })
+    return !timers.some(({ owner }) => owner.includes('delayed'))
+  }
+
+  async check(found: Found): Promise<void> {
+    const { history } = this.#setting
+    const events = found.events.filter(({ type }) => type === Deposited.type || type === Withdrawn.type)
+    const balances = this.#replay(events)
+    const byCommand = Map.groupBy(events, ({ causationId }) => causationId ?? '')
+    for (const [id, { message, told, notBeforeMs }] of this.#commands) {
+      const count = byCommand.get(id)?.length ?? 0
+      history.check(count <= 1, 'each effect once', () => `command ${id} has ${count} events`)
+      const isLost = told === 'accepted' || (told === 'sent' && message.type === Deposit.type)
+      if (isLost) history.check(count === 1, 'acknowledged ⊆ readable', () => `command ${id} was ${told}; no event`)
+      const earliestMs = Math.min(...notBeforeMs)
+      for (const { timestampMs } of byCommand.get(id) ?? [])
+        history.check(
+          Math.max(timestampMs, history.wallMsMax) >= earliestMs,
+          'timers are never early',
+          () => `command ${id} was decided ${earliestMs - timestampMs} ms early`,
+        )
+      if (told === 'rejected')
+        history.check(count === 0, 'conditional appends are serializable', () => `command ${id} was rejected; an event`)
+    }
+    this.#compareTopic(found, events)
+    for (const one of this.#views) {
+      for (const [name, balance] of balances) {
+        const stands = await found.app.view(one).get(name)
+        history.check(
+          stands?.balance === balance && stands.version === one.version,
+          'the ledger has the sum of the model',
+          () => `view ${one.name} v${one.version} has ${JSON.stringify(stands)} on ${name}, not ${balance}`,
+        )
+      }
+    }
+  }
+
+  /** One after the other, in the order of the positions, each event must be what its command leads to. */
+  #replay(events: readonly FoundEvent[]): Map<string, number> {
+    const { history } = this.#setting
+    const balances = new Map<string, number>()
+    for (const { type, data, causationId, position } of events) {
+      const { account: name, amount: moved } = data as Amount
+      const before = balances.get(name) ?? 0
+      const after = type === Deposited.type ? before + moved : before - moved
+      history.check(after >= 0, 'conditional appends are serializable', () => `${name} has ${after} at ${position}`)
+      history.check(this.#commands.has(causationId ?? ''), 'readable ⊆ attempted', () => `${type} at ${position}`)
+      balances.set(name, after)
+    }
+    return balances
+  }
+
+  /** The topic has the events of the store, for each account in the same order. */
+  #compareTopic({ records }: Found, events: readonly FoundEvent[]): void {
+    const inTopic = Map.groupBy(
+      records.filter(({ topic }) => topic === 'bank'),
+      ({ key: name }) => name ?? '',
+    )
+    for (const [stream, inStore] of Map.groupBy(events, (one) => one.stream)) {
+      const ids = (inTopic.get(stream.slice(streamOf('').length)) ?? []).map(({ id }) => id)
+      this.#setting.history.check(
+        ids.join() === inStore.map(({ id }) => id).join(),
+        'order per key',
+        () => `${stream}: ${inStore.length} events, ${ids.length} in the topic or in another order`,
+      )
+    }
+  }
+
+  async #work(process: Process): Promise<void> {
+    const { life } = process
+    for (let i = life.draw.int(0, this.#setting.requestCount); i > 0; i--) {
+      const sent = this.#next(life)
+      try {
+        if (life.draw.chance(0.3)) {
+          const after = life.draw.chance(0.4) ? life.draw.int(1, delayMsMax) : 0
+          sent.notBeforeMs.push(life.clock.nowMs() + after)
+          await process.app().send(sent.message, after === 0 ? undefined : { after })
+          if (after > 0) this.#setting.history.reach('a command was delayed')
+          sent.told ??= 'sent'
+        } else {
+          sent.notBeforeMs.push(0)
+          const outcome = await process.app().ask(sent.message)
+          if (outcome.repeated) this.#setting.history.reach('a command was asked again')
+          this.#setting.history.reach(`a command was ${outcome.kind}`)
+          sent.told = outcome.kind
+        }
+      } catch (error) {
+        if (outcomeOfFailure(error, this.#setting.history) === 'unknown') return
+      }
+      await life.pause(60)
+    }
+  }
+
+  /** A new command, or one that was made before: it must not have its effect again. */
+  #next(life: Life): Sent {
+    const before = [...this.#commands.values()]
+    if (before.length > 0 && life.draw.chance(0.2)) return life.draw.pick(before.slice(-10))
+    const data = { account: `a${life.draw.int(1, accountCount)}`, amount: life.draw.int(1, 100) }
+    const message = life.draw.chance(0.5) ? Deposit(data) : Withdraw(data)
+    const sent: Sent = { message, told: undefined, notBeforeMs: [] }
+    this.#commands.set(message.id, sent)
+    return sent
+  }
+}

@@ -1,0 +1,80 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { describe, expect, it } from 'vitest'
+import type { UnitCommand, UnitResult } from '../../committing/index.ts'
+import { openForWriting } from '../connection.ts'
+import type { StoreRequest } from './protocol.ts'
+import { Store } from './store.ts'
+
+/** A connection whose next commit fails with this result code of SQLite; 0: it does not. */
+function failing(db: DatabaseSync): { readonly connection: DatabaseSync; next: (errcode: number) => void } {
+  let errcode = 0
+  const commit = (statement: StatementSync): Pick<StatementSync, 'run'> => ({
+    run: () => {
+      const code = errcode
+      errcode = 0
+      if (code !== 0) throw Object.assign(new Error('simulated'), { errcode: code })
+      return statement.run()
+    },
+  })
+  const connection = new Proxy(db, {
+    get(target, name) {
+      if (name === 'prepare') return (sql: string) => (sql === 'COMMIT' ? commit(db.prepare(sql)) : db.prepare(sql))
+      const value: unknown = Reflect.get(target, name, target)
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value
+    },
+  })
+  return {
+    connection,
+    next: (code) => {
+      errcode = code
+    },
+  }
+}
+
+function setting(key: string): StoreRequest {
+  const unit: UnitCommand = {
+    batches: [],
+    appends: [],
+    state: [{ kind: 'set', namespace: 'n', key, value: '1', expected: -1 }],
+    timers: [],
+    progress: [],
+  }
+  return { kind: 'commit', timeMs: 0, arena: new Uint8Array(0), units: [unit] }
+}
+
+function keys(db: DatabaseSync): unknown[] {
+  return db
+    .prepare('SELECT key FROM state ORDER BY key')
+    .all()
+    .map(({ key }) => key)
+}
+
+const syncFailed = 1034
+const full = 13
+
+describe('the writing side', () => {
+  it('refuses all that comes after a failed sync, also what was on its way', () => {
+    const db = openForWriting(':memory:')
+    const { connection, next } = failing(db)
+    const store = new Store(connection)
+    store.handle(setting('a'))
+    next(syncFailed)
+    expect(() => store.handle(setting('b'))).toThrow('simulated')
+    for (const request of [setting('c'), { kind: 'maintain', nowMs: 0, ends: new Map() } as const]) {
+      expect(() => store.handle(request)).toThrow(expect.objectContaining({ errcode: syncFailed }))
+    }
+    expect(keys(db)).toEqual(['a'])
+    expect(store.handle({ kind: 'close' })).toBe(null)
+  })
+
+  it('goes on after a full disk, which took one transaction back', () => {
+    const db = openForWriting(':memory:')
+    const { connection, next } = failing(db)
+    const store = new Store(connection)
+    next(full)
+    expect(() => store.handle(setting('a'))).toThrow(expect.objectContaining({ errcode: full }))
+    const [result] = store.handle(setting('b')) as readonly UnitResult[]
+    expect(result?.kind).toBe('committed')
+    expect(keys(db)).toEqual(['b'])
+  })
+})
