@@ -30,6 +30,7 @@ export {
   type Service,
   type ServicePart,
   type StartOptions,
+  type StartRefusal,
   StoreMissingError,
   service,
   ViewUnknownError,

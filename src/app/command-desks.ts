@@ -26,8 +26,7 @@ import {
   handlerNamespace,
   type Subscribed,
 } from '../runtime/index.ts'
-import { DeciderUnknownError, StoreMissingError } from './errors.ts'
-import type { Ground } from './explain.ts'
+import { DeciderUnknownError } from './errors.ts'
 import { groupOf } from './names.ts'
 import type { AppParts, Part } from './parts.ts'
 
@@ -108,17 +107,4 @@ function answerHandler(answer: Answer, engine: Engine, ctx: AnswerContext): Hand
     }
   }
   return handlerFrom(answer.query as unknown as Subscribed, { name: answer.name, retry }, handle)
-}
-
-/**
- * Deciders need an event store and state that one commit changes together.
- *
- * @throws StoreMissingError `STORE_MISSING`
- */
-export function checkStore(app: AppParts, { name, capabilities }: Ground): void {
-  const deciders = app.services.flatMap(({ name: service, deciders }) =>
-    deciders.map((one) => `${service}.${one.name}`),
-  )
-  const holds = capabilities.atomic.some((domain) => domain.includes('events') && domain.includes('state'))
-  if (deciders.length > 0 && !holds) throw new StoreMissingError(name, deciders)
 }

@@ -154,10 +154,14 @@ export class AskFailedError extends MillraceError<
   }
 }
 
-/** Deciders on an engine that keeps no event store, or does not commit it together with state. */
+/** Deciders or inline views on an engine that keeps no event store, or does not commit it together with state. */
 export class StoreMissingError extends MillraceError<
   'STORE_MISSING',
-  { readonly engine: string; readonly deciders: readonly string[] }
+  {
+    readonly engine: string
+    /** Inline views among them, as `view <name>`. */
+    readonly deciders: readonly string[]
+  }
 > {
   constructor(engine: string, deciders: readonly string[]) {
     super({

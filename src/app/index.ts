@@ -19,7 +19,8 @@ export {
   StoreMissingError,
   ViewUnknownError,
 } from './errors.ts'
-export { type AppGuarantees, type Delivery, explain, type Ground, type HandlerGuarantees } from './explain.ts'
+export { explain } from './explain.ts'
+export type { AppGuarantees, Delivery, Ground, HandlerGuarantees, StartRefusal } from './guarantees.ts'
 export type { AskOptions, ProcessClient, RunningApp, SagaClient } from './running-app.ts'
 export { type Service, type ServicePart, service } from './service.ts'
 export type { StartOptions } from './start.ts'

@@ -11,6 +11,7 @@ import {
 import { history, view } from '../domain/index.ts'
 import { embedded } from '../embedded/index.ts'
 import { SeededRandom } from '../kernel/index.ts'
+import { topic } from '../runtime/index.ts'
 import { engineWith, memoryEngine, temporaryFolder } from './app.test-support.ts'
 import { app, service } from './index.ts'
 
@@ -71,6 +72,14 @@ describe('inline views', () => {
     expect([await running.view(fragile).get('b'), await running.deadLetters.count()]).toEqual([3, 0])
     const amounts = await Array.fromAsync(engine.events.readStream('account/a'), ({ message }) => message.data)
     expect(JSON.stringify(amounts)).not.toContain('13')
+  })
+
+  it('take nothing of what is published', async () => {
+    await using engine = await memoryEngine()
+    await using running = await app('bank', { views: [total], topics: [topic('accounts')] }).start({ engine })
+    await running.publish(Deposited({ id: 'a', amount: 5 }))
+    await running.idle()
+    expect(await running.view(total).get('all')).toBeUndefined()
   })
 
   it('show what was asked as soon as it is answered', async () => {

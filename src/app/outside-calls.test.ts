@@ -76,6 +76,22 @@ describe('a call to the outside that never returns and listens to no signal', ()
   })
 })
 
+describe('calls outside', () => {
+  it('are made again with the attempt, and their effects are not', async () => {
+    await using engine = await memoryEngine()
+    let callCount = 0
+    const handler = on(Placed, { retry: fixed({ delay: 1, max: 3 }) }, async ({ data }, ctx) => {
+      await ctx.call(() => callCount++)
+      if (ctx.attempt < 3) throw new RangeError('after the call')
+      return publish(Paid(data))
+    })
+    await using running = await startHandlers([handler], { engine })
+    await running.publish(Placed({ id: 'a', n: 1 }))
+    await running.idle()
+    expect([callCount, (await messagesOf(engine, 'payments')).length]).toEqual([3, 1])
+  })
+})
+
 describe('the idempotency key', () => {
   it('is the same for each attempt, and another for a message of the same id from another source', async () => {
     await using engine = await memoryEngine()

@@ -80,6 +80,23 @@ describe('a saga of a running app', () => {
     expect(await keys({ after: 'a' })).toEqual(['b'])
   })
 
+  it('is started once by a start that comes twice, and told twice by such a signal', async () => {
+    const twice = saga('twice', { start: Placed, steps: {}, signals: { paid: Paid } }, async (saga, { n }) => {
+      const [first, second] = [await saga.signal('paid'), await saga.signal('paid')]
+      return [n, first.n, second.n]
+    })
+    await using engine = await memoryEngine()
+    await using running = await app('shop', { sagas: [twice] }).start({ engine })
+    const [placed, paid] = [Placed({ id: 'a', n: 1 }), Paid({ id: 'a', n: 5 })]
+    await running.publish([placed, placed])
+    await running.publish([paid, paid])
+    expect(await running.saga(twice).outcome('a')).toMatchObject({ status: 'completed', result: [1, 5, 5] })
+    await running.publish(placed)
+    await running.idle()
+    expect(await running.saga(twice).outcome('a')).toMatchObject({ status: 'completed', result: [1, 5, 5] })
+    expect(await running.deadLetters.count()).toBe(0)
+  })
+
   it('goes on after a restart: sleeps, time-outs and compensation', async () => {
     using folder = temporaryFolder()
     const path = folder.path('shop.db')

@@ -13,14 +13,13 @@ import {
 } from '../kernel/index.ts'
 import { handlerNamespace, TopicResolver, topicsOf } from '../runtime/index.ts'
 import { sagaGroup, sagaHandler, sagaNamespace } from '../saga/index.ts'
-import { type CommandDesks, checkStore, commandDesks } from './command-desks.ts'
+import { type CommandDesks, commandDesks } from './command-desks.ts'
 import { handledTypes } from './command-handlers.ts'
-import { EngineLacksError, GuaranteeMissingError } from './errors.ts'
-import { explain, type Ground, lackingFor } from './explain.ts'
 import { LiveApp } from './live-app.ts'
 import { groupOf } from './names.ts'
 import type { AppParts, Part } from './parts.ts'
 import type { RunningApp } from './running-app.ts'
+import { refusalsOf } from './start-refusals.ts'
 
 /** How an app is started. */
 export interface StartOptions {
@@ -50,10 +49,8 @@ export async function startApp(app: AppParts, options: StartOptions): Promise<Ru
   const stopTimeoutMs = durationMs(options.stopTimeout ?? '10s')
   const sessionTimeoutMs = durationMs(options.sessionTimeout ?? '45s')
   const given = options.engine
-  const lacking = lackingFor(app, given)
-  if (lacking.length > 0) throw new EngineLacksError(given.name, lacking)
-  checkGuarantees(app, given)
-  checkStore(app, given)
+  const [refusal] = refusalsOf(app, given)
+  if (refusal !== undefined) throw refusal.error
   const isOpen = 'commit' in given
   const engine = isOpen ? given : await given.open({ clock, random })
   try {
@@ -103,17 +100,6 @@ function checkStart(options: Partial<StartOptions> | undefined): void {
     }
   }
   if (problems.length > 0) throw new OptionsInvalidError('app.start()', problems)
-}
-
-/** @throws GuaranteeMissingError */
-function checkGuarantees(app: AppParts, ground: Ground): void {
-  const missing = explain(app, ground).handlers.flatMap((handler) => {
-    const { name, requires, delivery, deliveryBecause, publications, publicationsBecause } = handler
-    if (requires === null) return []
-    if (delivery !== requires) return [{ name, because: deliveryBecause }]
-    return publications === requires ? [] : [{ name, because: publicationsBecause }]
-  })
-  if (missing.length > 0) throw new GuaranteeMissingError(ground.name, missing)
 }
 
 /** Group, state and handler of each handler, decider and saga. Those of views are found as they are built. */

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startServer } from '../../scripts/servers/index.ts'
 import { embedded } from '../embedded/index.ts'
 import { postgres } from '../postgres/index.ts'
+import { serversWanted } from '../postgres/real-server.test-support.ts'
 import { fixed, type Handler, none } from '../runtime/index.ts'
 import { postgresTables, type TableConnection, type TablePool, tableView } from '../tables/index.ts'
 import { Counted, countedView } from './counted-table.test-support.ts'
@@ -29,7 +30,7 @@ function withoutWire(pool: pg.Pool): TablePool<TableConnection> {
 }
 
 // Skipped because it needs a real server: `npm run test:engines` runs it.
-describe.skipIf(process.env['MILLRACE_REAL_SERVERS'] !== '1')('a view in tables of PostgreSQL', () => {
+describe.skipIf(!serversWanted)('a view in tables of PostgreSQL', () => {
   let url = ''
   beforeAll(async () => {
     url = (await startServer('postgres')).connection.url

@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { embedded } from '../embedded/index.ts'
+import type { EngineSource } from '../engine/index.ts'
+import { kafka } from '../kafka/index.ts'
 import { memory, over } from './bridge.test-support.ts'
 import { deployment } from './index.ts'
 
@@ -10,6 +12,25 @@ describe('deployment()', () => {
     )
     const one = embedded({ path: ':memory:' })
     expect(() => deployment({ topics: one, store: one })).toThrow(/start the app on that engine alone/)
+  })
+
+  it('refuses a store whose state goes with partitions, which are those of another engine here', async () => {
+    const topics = embedded({ path: ':memory:' })
+    const store = kafka({ brokers: ['localhost:9092'], state: { folder: 'copies' } })
+    expect(() => deployment({ topics, store })).toThrow(
+      /store \(kafka\) keeps state with the partitions of its own topics[\s\S]*start the app on kafka alone/,
+    )
+    const { capabilities } = deployment({ topics: store, store: topics })
+    expect(capabilities.ownedState).toBeUndefined()
+  })
+
+  it('refuses topics that are a deployment, and takes no deployment as a store', () => {
+    const one = (): EngineSource => embedded({ path: ':memory:' })
+    const two = deployment({ topics: one(), store: one() })
+    expect(() => deployment({ topics: two, store: one() })).toThrow(
+      /topics \(embedded\+embedded\) is a deployment itself/,
+    )
+    expect(() => deployment({ topics: one(), store: two })).toThrow(/which an outbox needs/)
   })
 
   it('closes the engine that it opened when the other one cannot be opened', async () => {

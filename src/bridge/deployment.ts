@@ -71,7 +71,15 @@ function checkKept(topics: Describable, store: Describable): void {
       problems.push({ option: 'topics', problem: `(${topics.name}) keeps no ${kind}` })
     }
   }
-  if (!store.capabilities.atomic.some((domain) => domain.includes('topics') && domain.includes('state'))) {
+  const { bridge } = topics.capabilities
+  if (bridge !== undefined) {
+    const problem = `(${topics.name}) is a deployment itself, whose relays have the names that those of this one would have: give ${bridge.topics} alone`
+    problems.push({ option: 'topics', problem })
+  }
+  if (store.capabilities.ownedState === true) {
+    const problem = `(${store.name}) keeps state with the partitions of its own topics, and those of a deployment are elsewhere: take embedded() or postgres() as the store, or start the app on ${store.name} alone`
+    problems.push({ option: 'store', problem })
+  } else if (!store.capabilities.atomic.some((domain) => domain.includes('topics') && domain.includes('state'))) {
     const problem = `(${store.name}) does not commit state and records together, which an outbox needs`
     problems.push({ option: 'store', problem })
   }

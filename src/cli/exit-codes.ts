@@ -7,6 +7,7 @@ export const exitCodes: {
   readonly damaged: 4
   readonly locked: 5
   readonly refused: 6
+  readonly cannotStart: 7
   readonly interrupted: 130
   readonly terminated: 143
 } = Object.freeze({
@@ -23,6 +24,8 @@ export const exitCodes: {
   locked: 5,
   /** Nothing was changed because of how things stand: it exists already, is in use, or nobody confirmed. */
   refused: 6,
+  /** The deployment does not give what the app needs or requires: it does not start there. */
+  cannotStart: 7,
   /** Ctrl-C. */
   interrupted: 130,
   /** SIGTERM. */
@@ -60,13 +63,15 @@ const byErrorCode: Readonly<Record<string, number>> = {
   CLI_VIEW_GROUP: exitCodes.refused,
   SAGA_SKIP_REFUSED: exitCodes.refused,
   GROUP_ACTIVE: exitCodes.refused,
-  GUARANTEE_MISSING: exitCodes.refused,
   TOPIC_EXISTS: exitCodes.refused,
   VIEW_BEHIND: exitCodes.refused,
   VIEW_BUILD_UNDER_WAY: exitCodes.refused,
   VIEW_EVENTS_CHANGED: exitCodes.refused,
   VIEW_IN_USE: exitCodes.refused,
   VIEW_VERSION_DOWN: exitCodes.refused,
+  ENGINE_LACKS: exitCodes.cannotStart,
+  GUARANTEE_MISSING: exitCodes.cannotStart,
+  STORE_MISSING: exitCodes.cannotStart,
 }
 
 /** The exit code for an error with this code. */

@@ -42,7 +42,7 @@ Which file is meant: --file, else the variable MILLRACE_FILE, else "millrace": {
 Commands that read work beside a running app; commands that write need the app to be stopped.
 
 Exit codes: 0 done, 1 failed, 2 cannot be understood, 3 not found, 4 damaged, 5 in use by another process,
-6 refused or not confirmed, 130 stopped by Ctrl-C.
+6 refused or not confirmed, 7 the app does not start on its deployment, 130 stopped by Ctrl-C.
 
 Examples:
   $ millrace dev app.ts

@@ -67,12 +67,6 @@ const durationUnits = [
   ['s', 1000],
 ] as const
 
-/** A duration as it can be given again: in the largest unit that takes it whole. */
-export function shownDuration(ms: number): string {
-  const unit = ms === 0 ? undefined : durationUnits.find(([, unitMs]) => ms % unitMs === 0)
-  return unit === undefined ? `${ms}ms` : `${ms / unit[1]}${unit[0]}`
-}
-
 /** An age for people, in its two largest units: `3d 4h`. */
 export function shownAge(seconds: number): string {
   if (seconds < 60) return `${seconds < 10 ? Number(seconds.toFixed(1)) : Math.round(seconds)}s`

@@ -73,6 +73,15 @@ describe('presets', () => {
     expect(elsewhere.brokers).toEqual(['shop.servicebus.chinacloudapi.cn:9093'])
   })
 
+  it.each([{}, undefined, { namespace: '', connectionString: 7 }])('say all that Event Hubs needs: %j', (options) => {
+    expect(() => eventHubs(options as never)).toThrow(
+      expect.objectContaining({
+        code: 'OPTIONS_INVALID',
+        message: expect.stringMatching(/namespace is [\s\S]*connectionString is/),
+      }),
+    )
+  })
+
   it('know which group protocol Redpanda has', () => {
     expect(resolveKafkaOptions(redpanda({ brokers })).groupProtocol).toBe('classic')
   })

@@ -1,3 +1,4 @@
+import { type OptionProblem, OptionsInvalidError } from '../kernel/index.ts'
 import type { KafkaOptions } from './options.ts'
 
 /** What {@link eventHubs} needs. */
@@ -12,13 +13,26 @@ export interface EventHubsOptions extends Omit<KafkaOptions, 'brokers' | 'sasl' 
  * Options of {@link kafka} for the Kafka endpoint of Azure Event Hubs: TLS on port 9093, login by connection string, the
  * classic group protocol. Transactions need a tier that has them.
  *
+ * @throws OptionsInvalidError `OPTIONS_INVALID`: no namespace, or no connection string. {@link kafka} checks the others.
+ *
  * @example
  * ```ts
  * const engine = kafka(eventHubs({ namespace: 'shop', connectionString: secret }))
  * ```
  */
 export function eventHubs(options: EventHubsOptions): KafkaOptions {
-  const { namespace, connectionString, ...rest } = options
+  const { namespace, connectionString, ...rest } = options ?? ({} as Partial<EventHubsOptions>)
+  const problems: OptionProblem[] = []
+  if (typeof namespace !== 'string' || namespace === '') {
+    problems.push({ option: 'namespace', problem: 'is no name of a namespace' })
+  }
+  if (!(typeof connectionString === 'function' || (typeof connectionString === 'string' && connectionString !== ''))) {
+    problems.push({
+      option: 'connectionString',
+      problem: 'is neither a connection string nor a function that gets one',
+    })
+  }
+  if (problems.length > 0) throw new OptionsInvalidError('eventHubs()', problems)
   const host = namespace.includes('.') ? namespace : `${namespace}.servicebus.windows.net`
   return {
     groupProtocol: 'classic',

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type Duration, durationMs } from './duration.ts'
+import { type Duration, durationMs, durationText } from './duration.ts'
 
 describe('durationMs', () => {
   it.each([
@@ -33,5 +33,13 @@ describe('durationMs', () => {
     expect(() => durationMs(duration as Duration)).toThrow(
       expect.objectContaining({ code: 'DURATION_INVALID', remedy: expect.stringContaining("'15m'") }),
     )
+  })
+})
+
+describe('durationText', () => {
+  it('says a duration as it can be given again, in the largest unit that takes it whole', () => {
+    const durations = [0, 1, 1500, 30_000, 60_000, 5_400_000, 604_800_000, 31_536_000_000]
+    expect(durations.map(durationText)).toEqual(['0ms', '1ms', '1500ms', '30s', '1m', '90m', '7d', '365d'])
+    expect(durations.map(durationText).map(durationMs)).toEqual(durations)
   })
 })

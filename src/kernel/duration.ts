@@ -29,3 +29,17 @@ function textMs(text: string): number {
   if (match === null) return Number.NaN
   return Number(match[1]) * (unitMs[match[2] as string] as number)
 }
+
+/**
+ * A number of milliseconds as it can be given again: in the largest unit that takes it whole.
+ *
+ * @example
+ * ```ts
+ * durationText(31_536_000_000) // '365d'
+ * durationText(1500) // '1500ms'
+ * ```
+ */
+export function durationText(ms: number): Extract<Duration, string> {
+  const largest = ms === 0 ? undefined : Object.entries(unitMs).findLast(([, one]) => ms % one === 0)
+  return largest === undefined ? `${ms}ms` : (`${ms / largest[1]}${largest[0]}` as Extract<Duration, string>)
+}

@@ -45,6 +45,19 @@ export class OutboxArgumentInvalidError extends MillraceError<
   }
 }
 
+/** What was given as a client does not take statements as one of `pg` does. */
+export class OutboxClientInvalidError extends MillraceError<'OUTBOX_CLIENT_INVALID', { readonly subject: string }> {
+  constructor(subject: string) {
+    super({
+      code: 'OUTBOX_CLIENT_INVALID',
+      problem: `What was given to ${subject} as a client has no function query(text, values).`,
+      remedy:
+        'Give it a Client or PoolClient of pg, or wrap a transaction of Kysely, Drizzle or Prisma with fromStatements(), as docs/outbox.md shows for each.',
+      details: { subject },
+    })
+  }
+}
+
 /** Another relay writes the position of this outbox: this one has stopped publishing. */
 export class OutboxRelayReplacedError extends MillraceError<'OUTBOX_RELAY_REPLACED', { readonly table: string }> {
   constructor(table: string) {

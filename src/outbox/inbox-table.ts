@@ -1,5 +1,5 @@
 import { quoted } from '../sql/index.ts'
-import type { SqlClient } from './sql-client.ts'
+import { checkClient, type SqlClient } from './sql-client.ts'
 import { creationSql, tableId } from './table-format.ts'
 import { onlyTableName, type TableName, type TableOptions } from './table-name.ts'
 
@@ -22,10 +22,11 @@ export function inboxSchemaSql(options: TableOptions = {}): string {
 /**
  * Creates the table of an inbox unless it is there.
  *
- * @throws OptionsInvalidError, OutboxTableMissingError (something else has its name), OutboxTableNewerError, and what the client
- *   throws.
+ * @throws OptionsInvalidError, OutboxTableMissingError (something else has its name), OutboxTableNewerError, OutboxClientInvalidError, and what
+ *   the client throws.
  */
 export async function createInbox(client: SqlClient, options: TableOptions = {}): Promise<void> {
+  checkClient('createInbox()', client)
   const name = onlyTableName('createInbox()', options, usualInbox)
   await client.query(schemaSql(name), [])
   await tableId(client, 'inbox', name)

@@ -1,7 +1,7 @@
 import { type Duration, durationMs } from '../kernel/index.ts'
 import { OutboxArgumentInvalidError } from './errors.ts'
 import { usualInbox } from './inbox-table.ts'
-import type { SqlClient } from './sql-client.ts'
+import { checkClient, type SqlClient } from './sql-client.ts'
 import { onlyTableName, type TableOptions } from './table-name.ts'
 
 /** Names of handlers and ids are bounded by what an index takes. */
@@ -51,7 +51,7 @@ export interface Inbox {
  * The inbox, inside a transaction that your own code has opened: what a consumer makes of a message and the note that it has
  * handled it are one, so the message counts once, however often it comes.
  *
- * @throws OptionsInvalidError
+ * @throws OptionsInvalidError, OutboxClientInvalidError
  * @example
  * ```ts
  * on(OrderPlaced, async (order) => {
@@ -63,6 +63,7 @@ export interface Inbox {
  * ```
  */
 export function inbox(client: SqlClient, options: TableOptions = {}): Inbox {
+  checkClient('inbox()', client)
   const { sql } = onlyTableName('inbox()', options, usualInbox)
   return {
     once: async (handler, message) => {

@@ -5,6 +5,7 @@
  */
 export {
   OutboxArgumentInvalidError,
+  OutboxClientInvalidError,
   OutboxDatabaseSilentError,
   OutboxRelayReplacedError,
   OutboxRowRefusedError,

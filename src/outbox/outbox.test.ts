@@ -1,5 +1,17 @@
-import { describe, expect, it } from 'vitest'
-import { fromStatements, inbox, inboxSchemaSql, outbox, outboxSchemaSql, relayOutbox, templateOf } from './index.ts'
+import { drizzle } from 'drizzle-orm/node-postgres'
+import { describe, expect, it, vi } from 'vitest'
+import { VirtualClock } from '../kernel/index.ts'
+import {
+  createInbox,
+  createOutbox,
+  fromStatements,
+  inbox,
+  inboxSchemaSql,
+  outbox,
+  outboxSchemaSql,
+  relayOutbox,
+  templateOf,
+} from './index.ts'
 
 const pool = { connect: () => Promise.reject(new TypeError('nobody is there')) }
 const engine = { commit: () => Promise.reject(new TypeError('nobody is there')) } as never
@@ -42,7 +54,41 @@ describe('options of a relay', () => {
   })
 })
 
+describe('a relay that cannot go on', () => {
+  /** A database without the table. */
+  const without = {
+    query: () => Promise.resolve({ rows: [] }),
+    on: () => undefined,
+    release: () => undefined,
+  }
+
+  it('says so by finished, and is closed as any other', async () => {
+    const relay = relayOutbox({ pool: { connect: () => Promise.resolve(without) }, engine })
+    await expect(relay.finished).rejects.toMatchObject({ code: 'OUTBOX_TABLE_MISSING' })
+    await relay.close()
+  })
+
+  it('is not one whose database is away, which goes on until it is closed', async () => {
+    let tries = 0
+    const failing = { connect: () => Promise.reject(new TypeError(`nobody is there, ${++tries}`)) }
+    const relay = relayOutbox({ pool: failing, engine, clock: new VirtualClock() })
+    await vi.waitUntil(() => tries > 0)
+    await relay.close()
+    expect(await relay.finished).toBeUndefined()
+  })
+})
+
 describe('clients of other makes', () => {
+  it('are refused as they are, and told what makes clients of them', async () => {
+    const refused = { code: 'OUTBOX_CLIENT_INVALID', message: expect.stringContaining('fromStatements()') }
+    const transaction = drizzle.mock() as never
+    for (const use of [outbox, inbox]) {
+      expect(() => use(transaction)).toThrow(expect.objectContaining(refused))
+      expect(() => use(undefined as never)).toThrow(expect.objectContaining(refused))
+    }
+    for (const create of [createOutbox, createInbox]) await expect(create(transaction)).rejects.toMatchObject(refused)
+  })
+
   it('may answer rows, an object with rows, or nothing', async () => {
     for (const [answer, rows] of [
       [[{ a: 1 }], [{ a: 1 }]],

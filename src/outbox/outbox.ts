@@ -1,6 +1,6 @@
 import { checkMessages, type OutboxMessage, rowOf } from './outbox-row.ts'
 import { usualOutbox } from './outbox-table.ts'
-import type { SqlClient } from './sql-client.ts'
+import { checkClient, type SqlClient } from './sql-client.ts'
 import { onlyTableName, type TableOptions } from './table-name.ts'
 
 /** Where messages wait, in the user's own database, to be published. */
@@ -22,7 +22,7 @@ export interface Outbox {
  *
  * A message goes to the topic of its definition, else to `events`, or to the one that `publish` is told.
  *
- * @throws OptionsInvalidError
+ * @throws OptionsInvalidError, OutboxClientInvalidError
  * @example
  * ```ts
  * await client.query('BEGIN')
@@ -32,6 +32,7 @@ export interface Outbox {
  * ```
  */
 export function outbox(client: SqlClient, options: TableOptions = {}): Outbox {
+  checkClient('outbox()', client)
   const { sql } = onlyTableName('outbox()', options, usualOutbox)
   // One value, whatever the number of messages, and no array: what every client can pass on.
   const text = `INSERT INTO ${sql} (topic, key, message)

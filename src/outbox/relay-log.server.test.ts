@@ -111,6 +111,24 @@ describe.skipIf(!serversWanted)('an outbox that is read from the log', { timeout
     expect(await byKey(engine)).toEqual({ k: [0, 1, 2, 3, 4] })
   })
 
+  it('ends where it has no slot, and where its slot or its table is taken away', { timeout: 60_000 }, async () => {
+    await expect(relay().finished).rejects.toMatchObject({ code: 'CAPTURE_SLOT_MISSING' })
+    await setUp()
+    const running = relay()
+    await put(0)
+    await until(async () => (await waiting()) === 0)
+    await until(async () => (await cut()) > 0)
+    await dropCapture({ connection: database.url, slot })
+    await until(async () => {
+      await cut()
+      return (await describeCapture({ connection: database.url, slot })).slot === null
+    })
+    await expect(running.finished).rejects.toMatchObject({ code: expect.stringMatching(/^CAPTURE_/) })
+    await running.close()
+    await database.pool.query(`DROP TABLE ${table()}`)
+    await expect(relay().finished).rejects.toMatchObject({ code: 'OUTBOX_TABLE_MISSING' })
+  })
+
   it('loses nothing that is put in while its slot is being made', async () => {
     const slow = await database.pool.connect()
     await slow.query('BEGIN')

@@ -6,6 +6,7 @@ import { OutboxRelayReplacedError } from './errors.ts'
 import { LogCarrier, type TableReading } from './log-carrier.ts'
 import { isRefusal, type KnownTopics, OutboxCarrier } from './outbox-carrier.ts'
 import { PublishedRows } from './published-rows.ts'
+import { endsRelay } from './relay-faults.ts'
 import { RelayLedger } from './relay-ledger.ts'
 import { type LogRelayOptions, type ResolvedLogRelayOptions, resolveLogRelayOptions } from './relay-options.ts'
 import { RelaySession } from './relay-session.ts'
@@ -15,6 +16,11 @@ const turnEveryMs = 1_000
 
 /** A relay that reads the server's log. */
 export interface OutboxLogRelay extends AsyncDisposable {
+  /**
+   * Resolves when it is closed. Rejects when it cannot go on, whoever waits: for the reasons of `relayOutbox`, and for
+   * those that end a capture, as that its slot is not there (`CAPTURE_SLOT_MISSING`) or can no longer be used.
+   */
+  readonly finished: Promise<void>
   /** Finishes what is under way, and gives slot, lock and connections back. Idempotent. */
   close(): Promise<void>
 }
@@ -41,22 +47,27 @@ export function relayOutboxLog(options: LogRelayOptions): OutboxLogRelay {
 class LogRelay implements OutboxLogRelay {
   readonly #options: ResolvedLogRelayOptions
   readonly #end = new AbortController()
-  readonly #running: Promise<void>
+  readonly finished: Promise<void>
   readonly #topics: KnownTopics = new Map()
   readonly #published = new PublishedRows()
 
   constructor(options: ResolvedLogRelayOptions) {
     this.#options = options
-    this.#running = persist((onProgress) => this.#work(onProgress), {
+    this.finished = persist((onProgress) => this.#work(onProgress), {
       clock: options.clock,
       signal: this.#end.signal,
-      onFailed: (error, pauseMs) => this.#tell(error, pauseMs),
+      onFailed: (error, pauseMs) => {
+        this.#tell(error, pauseMs)
+        if (endsRelay(error)) throw error
+      },
     })
+    // Who does not look at it need not be stopped by it: the channel tells of it, too.
+    this.finished.catch(() => undefined)
   }
 
   async close(): Promise<void> {
     this.#end.abort()
-    await this.#running
+    await this.finished.catch(() => undefined)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,7 +1,8 @@
-import { ClosedError, persist, sleep } from '../kernel/index.ts'
+import { persist, sleep } from '../kernel/index.ts'
 import { channels } from '../telemetry/index.ts'
 import { OutboxRelayReplacedError } from './errors.ts'
 import { type KnownTopics, OutboxCarrier } from './outbox-carrier.ts'
+import { endsRelay } from './relay-faults.ts'
 import { RelayLedger } from './relay-ledger.ts'
 import { type RelayOptions, type ResolvedRelayOptions, resolveRelayOptions } from './relay-options.ts'
 import { RelaySession } from './relay-session.ts'
@@ -14,6 +15,11 @@ const purgeEveryMs = 1_000
 
 /** A relay that runs. */
 export interface OutboxRelay extends AsyncDisposable {
+  /**
+   * Resolves when it is closed. Rejects when it cannot go on, whoever waits: its table is not there (`OUTBOX_TABLE_MISSING`) or too new
+   * (`OUTBOX_TABLE_NEWER`), or the engine was closed (`CLOSED`).
+   */
+  readonly finished: Promise<void>
   /** Something was just put into the outbox: it is looked at now, instead of with the next poll. */
   wake(): void
   /** Finishes the batch that is under way, and gives the lock and the connection back. Idempotent. */
@@ -30,12 +36,13 @@ export interface OutboxRelay extends AsyncDisposable {
  *   last batch come again after a crash, with the same ids.
  * - A database or an engine that is gone is tried again after a growing pause, at most 10 s. A message that its topic never
  *   takes, for its size for instance, is set aside with the reason (column `refusal`). Both are told on the diagnostics channel
- *   `millrace:relay-failed`.
+ *   `millrace:relay-failed`. What no waiting helps against ends the relay: see {@link OutboxRelay.finished}.
  *
  * @throws OptionsInvalidError
  * @example
  * ```ts
  * await using relay = relayOutbox({ pool: new pg.Pool(), engine })
+ * await relay.finished
  * ```
  */
 export function relayOutbox(options: RelayOptions): OutboxRelay {
@@ -45,7 +52,7 @@ export function relayOutbox(options: RelayOptions): OutboxRelay {
 class Relay implements OutboxRelay {
   readonly #options: ResolvedRelayOptions
   readonly #end = new AbortController()
-  readonly #running: Promise<void>
+  readonly finished: Promise<void>
   readonly #topics: KnownTopics = new Map()
   #isWoken = false
   #wakeUp: () => void = () => undefined
@@ -53,12 +60,18 @@ class Relay implements OutboxRelay {
 
   constructor(options: ResolvedRelayOptions) {
     this.#options = options
-    this.#running = persist((onProgress) => this.#work(onProgress), {
+    this.finished = persist((onProgress) => this.#work(onProgress), {
       clock: options.clock,
       signal: this.#end.signal,
-      // Who was replaced has only to wait for its turn again.
-      onFailed: (error, pauseMs) => error instanceof OutboxRelayReplacedError || this.#tell(error, pauseMs),
+      onFailed: (error, pauseMs) => {
+        // Who was replaced has only to wait for its turn again.
+        if (error instanceof OutboxRelayReplacedError) return
+        this.#tell(error, pauseMs)
+        if (endsRelay(error)) throw error
+      },
     })
+    // Who does not look at it need not be stopped by it: the channel tells of it, too.
+    this.finished.catch(() => undefined)
   }
 
   wake(): void {
@@ -68,7 +81,7 @@ class Relay implements OutboxRelay {
 
   async close(): Promise<void> {
     this.#end.abort()
-    await this.#running
+    await this.finished.catch(() => undefined)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -116,8 +129,9 @@ class Relay implements OutboxRelay {
   }
 
   #tell(error: unknown, delayMs: number): void {
-    if (error instanceof ClosedError || !channels.relayFailed.hasSubscribers) return
-    channels.relayFailed.publish({ topic: this.#options.name.shown, error, delayMs })
+    if (channels.relayFailed.hasSubscribers) {
+      channels.relayFailed.publish({ topic: this.#options.name.shown, error, delayMs })
+    }
   }
 
   /** Sleeps for so long, until it is woken or closed. */

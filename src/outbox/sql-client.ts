@@ -1,3 +1,5 @@
+import { OutboxClientInvalidError } from './errors.ts'
+
 /**
  * What an outbox or inbox uses of the user's own database client, inside the user's own transaction. A `Client` and a
  * `PoolClient` of `pg` are one as they stand.
@@ -5,6 +7,17 @@
 export interface SqlClient {
   /** Runs one statement; `$1`, `$2` … in it stand for `values`. */
   query(text: string, values: unknown[]): Promise<{ readonly rows: readonly unknown[] }>
+}
+
+/**
+ * The transactions of query builders are no clients, though some have a `query` of another kind.
+ *
+ * @throws OutboxClientInvalidError `OUTBOX_CLIENT_INVALID`
+ */
+export function checkClient(subject: string, client: SqlClient): void {
+  if (typeof (client as Partial<SqlClient> | null | undefined)?.query !== 'function') {
+    throw new OutboxClientInvalidError(subject)
+  }
 }
 
 /** Runs one statement on a client of any make; answers its rows, or an object that holds them as `rows`. */

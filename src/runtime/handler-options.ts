@@ -74,6 +74,7 @@ export function handlerFrom(events: Subscribed, given: ErasedOptions, handle: un
       options.bulkhead === undefined
         ? undefined
         : { concurrent: whole('bulkhead.concurrent', options.bulkhead.concurrent, 10_000, problems) },
+    tables: undefined,
   }
   checkChoices(options, problems)
   if (problems.length > 0) throw new OptionsInvalidError(`handler ${JSON.stringify(name)}`, problems)

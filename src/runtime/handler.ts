@@ -181,4 +181,9 @@ export interface Handler {
   readonly requires: 'exactly-once' | undefined
   readonly breaker: { readonly failures: number; readonly openForMs: number } | undefined
   readonly bulkhead: { readonly concurrent: number } | undefined
+  /**
+   * Where it keeps what it makes of messages, if that is a database of the user's own: how that is called, and for how long a
+   * message is noted there in the transaction that applied it, so that it does nothing when it comes again.
+   */
+  readonly tables: { readonly database: string; readonly keepMs: number } | undefined
 }

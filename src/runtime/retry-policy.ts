@@ -1,4 +1,11 @@
-import { type Duration, durationMs, type OptionProblem, OptionsInvalidError, type Random } from '../kernel/index.ts'
+import {
+  type Duration,
+  durationMs,
+  durationText,
+  type OptionProblem,
+  OptionsInvalidError,
+  type Random,
+} from '../kernel/index.ts'
 
 /** One failed attempt, as a retry policy sees it. */
 export interface FailedAttempt {
@@ -105,7 +112,7 @@ function pausing(options: ExponentialOptions, initialName: 'initial' | 'delay'):
       const delayMs = Math.round(pauseMs * (1 - jitter * random.nextFloat()))
       return failed.elapsedMs + delayMs > maxTimeMs ? undefined : delayMs
     },
-    description: `up to ${max} attempts, ${factor === 1 ? `${initialMs} ms apart` : `from ${initialMs} ms up to ${maxDelayMs} ms apart`}`,
+    description: `up to ${max} attempts, ${factor === 1 ? `${durationText(initialMs)} apart` : `from ${durationText(initialMs)} up to ${durationText(maxDelayMs)} apart`}`,
   })
 }
 

@@ -107,7 +107,7 @@ export function tableView<const Events extends readonly [AnyEventDefinition, ...
   const functions = options.on as unknown as Readonly<
     Record<string, (client: Client, event: Message, ctx: TableChangeContext) => unknown>
   >
-  return on(
+  const made = on(
     options.events,
     {
       name: handler,
@@ -123,6 +123,7 @@ export function tableView<const Events extends readonly [AnyEventDefinition, ...
     },
     (event: Message, ctx) => changes.apply(event, (client, told) => functions[event.type]?.(client, event, told), ctx),
   )
+  return Object.freeze({ ...made, tables: { database: options.database.name, keepMs } })
 }
 
 /** Options after their types have done their work. */

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { explain, type HandlerGuarantees } from '../../app/index.ts'
+import { type AppGuarantees, explain, type HandlerGuarantees } from '../../app/index.ts'
 import { embedded } from '../../embedded/index.ts'
 import { loadApp } from '../dev/app-module.ts'
 import { loadEngine } from '../dev/engine-module.ts'
@@ -12,13 +12,13 @@ interface ExplainOptions {
   readonly deployment?: string
 }
 
-/** `millrace explain`: what an app may rely on. */
+/** `millrace explain`: what an app may rely on, and whether it will start. */
 export function explainCommand(program: Command, session: Session): void {
   program
     .command('explain')
     .summary('Tell what each handler of an app may rely on.')
     .description(
-      'Tell, for each handler and view, what one commit holds, how often effects become real, in which order, and what happens to failures; and why. No server is asked: an engine declares what it can do.\n\nExit code 6 if a handler requires more than the deployment gives.',
+      'Tell whether an app will start, and for each handler and view what one commit holds, how often effects become real, in which order, and what happens to failures; and why. No server is asked: an engine declares what it can do.\n\nExit code 7 if the app will not start on the deployment, with all reasons.',
     )
     .argument('<app>', "module that exports the app, as its default or as 'app'; TypeScript or JavaScript")
     .option(
@@ -41,33 +41,46 @@ async function explainApp(invocation: Invocation<ExplainOptions>): Promise<void>
       : await loadEngine(options.deployment, environment.cwd)
   const found = explain(app, ground)
   if (output.isJson) await output.document(found)
-  else {
-    const count = counted(found.handlers.length, 'handler or view', 'handlers and views')
-    await output.line(`${shown(found.app)} on ${shown(found.engine)}: ${count}`)
-    for (const one of found.handlers) await tell(one, output)
+  else await tellApp(found, output)
+  if (found.refusals.length > 0) invocation.exitWith(exitCodes.cannotStart)
+}
+
+async function tellApp(found: AppGuarantees, output: Output): Promise<void> {
+  const count = counted(found.handlers.length, 'handler or view', 'handlers and views')
+  await output.line(`${shown(found.app)} on ${shown(found.engine)}: ${count}`)
+  for (const { problem, remedy } of found.refusals) {
+    await output.line(`${output.styled('red', 'will not start:')} ${shown(problem)} ${shown(remedy)}`)
   }
-  const isMissing = found.handlers.some(
-    ({ requires, delivery, publications }) => requires !== null && (delivery !== requires || publications !== requires),
-  )
-  if (isMissing) invocation.exitWith(exitCodes.refused)
+  for (const one of found.handlers) await tell(one, output)
+  await output.line('')
+  await output.line(found.outside)
 }
 
 async function tell(one: HandlerGuarantees, output: Output): Promise<void> {
-  const { source, commits } = one
+  const { source, refusedBy } = one
+  const from = source.topics.length === 0 ? 'the event store' : source.topics.join(', ')
   const lines: readonly (readonly [word: string, text: string])[] = [
-    ['reads', `${source.events.join(', ')} from ${source.topics.join(', ')} (${source.engine})`],
-    ...commits.map(({ engine, holds }) => ['commits', `${holds.join(', ')}, together, in ${engine}`] as const),
-    ['effects', `${words(one.delivery)}: ${one.deliveryBecause}.`],
-    ['publishes', `${words(one.publications)}: ${one.publicationsBecause}.`],
-    ['order', one.ordering],
-    ['failures', one.retry],
-    ['repeats', one.deduplication],
+    ['reads', `${source.events.join(', ')} from ${from} (${source.engine})`],
+    // What lives on something that is not there has nothing to rely on.
+    ...(refusedBy === null || refusedBy === 'GUARANTEE_MISSING' ? guaranteesIn(one) : []),
     ...(one.requires === null ? [] : [['requires', words(one.requires)] as const]),
   ]
   await output.line('')
   await output.line(output.styled('bold', shown(one.name)))
   for (const [word, text] of lines) await output.line(`  ${word.padEnd(10)} ${shown(text)}`)
+  if (refusedBy !== null) await output.line(`  ${output.styled('red', 'refused'.padEnd(10))} ${refusedBy}`)
   for (const warning of one.warnings) await output.line(`  ${output.styled('yellow', 'warning'.padEnd(10))} ${warning}`)
+}
+
+function guaranteesIn(one: HandlerGuarantees): readonly (readonly [word: string, text: string])[] {
+  return [
+    ...one.commits.map(({ engine, holds }) => ['commits', `${holds.join(', ')}, together, in ${engine}`] as const),
+    ['effects', `${words(one.delivery)}: ${one.deliveryBecause}.`],
+    ['publishes', `${words(one.publications)}: ${one.publicationsBecause}.`],
+    ['order', one.ordering],
+    ['failures', one.retry],
+    ['repeats', one.deduplication],
+  ]
 }
 
 function words(delivery: string): string {

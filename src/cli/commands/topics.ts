@@ -1,12 +1,13 @@
 import { Argument, type Command, Option } from 'commander'
 import type { CleanupPolicy, TopicCompression, TopicConfig, TopicDescription } from '../../engine/index.ts'
+import { durationText } from '../../kernel/index.ts'
 import { type ConfirmationOptions, confirm } from '../confirmation.ts'
 import { withEngine } from '../engine-file.ts'
 import { UsageError } from '../errors.ts'
 import { byteCount, byteCountOrUnlimited, duration, durationOrForever, wholeNumber } from '../option-values.ts'
 import type { Output } from '../output.ts'
 import type { Invocation, Session } from '../session.ts'
-import { counted, shownBytes, shownDuration } from '../text.ts'
+import { counted, shownBytes } from '../text.ts'
 import { groupsOfTopic } from './group-tables.ts'
 import { existingTopic } from './named-things.ts'
 
@@ -151,8 +152,8 @@ async function describeTopic(output: Output, topic: TopicDescription): Promise<v
     ['topic', topic.name],
     ['cleanup', config.cleanup],
     ['retention', retentionText(topic)],
-    ['tombstone retention', shownDuration(config.tombstoneRetentionMs)],
-    ['compaction lag', shownDuration(config.compactionLagMs)],
+    ['tombstone retention', durationText(config.tombstoneRetentionMs)],
+    ['compaction lag', durationText(config.compactionLagMs)],
     ['compression', config.compression],
     ['largest record', shownBytes(config.recordBytesMax)],
   ])
@@ -235,7 +236,7 @@ async function remove(invocation: Invocation<ConfirmationOptions>): Promise<void
 function settingText({ config }: TopicDescription, setting: keyof TopicConfig): string {
   const value = config[setting]
   if (value === null) return setting === 'retentionMs' ? 'forever' : 'unlimited'
-  return setting.endsWith('Ms') ? shownDuration(value as number) : String(value)
+  return setting.endsWith('Ms') ? durationText(value as number) : String(value)
 }
 
 /** Offsets in use; after compaction fewer records may stand there. */
@@ -248,6 +249,6 @@ function bytesOf({ partitions }: TopicDescription): number {
 }
 
 function retentionText({ config: { retentionMs, retentionBytes } }: TopicDescription): string {
-  const time = retentionMs === null ? 'forever' : shownDuration(retentionMs)
+  const time = retentionMs === null ? 'forever' : durationText(retentionMs)
   return retentionBytes === null ? time : `${time}, ${shownBytes(retentionBytes)} a partition`
 }

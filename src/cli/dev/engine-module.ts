@@ -1,8 +1,6 @@
-import { existsSync, statSync } from 'node:fs'
-import { resolve } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import type { EngineSource } from '../../engine/index.ts'
-import { AppUnusableError, NotFoundError } from '../errors.ts'
+import { AppUnusableError } from '../errors.ts'
+import { loadModule, otherExports } from './load-module.ts'
 
 /**
  * Imports the engine that a module exports, as its default or under the name `engine`.
@@ -10,22 +8,12 @@ import { AppUnusableError, NotFoundError } from '../errors.ts'
  * @throws NotFoundError `CLI_NOT_FOUND`, AppUnusableError `CLI_APP_UNUSABLE`
  */
 export async function loadEngine(given: string, cwd: string): Promise<EngineSource> {
-  const path = resolve(cwd, given)
-  if (!existsSync(path) || !statSync(path).isFile()) {
-    throw new NotFoundError('module', path, 'Give the path of the file that exports the engine, with its extension.')
-  }
-  let exported: Readonly<Record<string, unknown>>
-  try {
-    exported = (await import(/* @vite-ignore */ pathToFileURL(path).href)) as Readonly<Record<string, unknown>>
-  } catch (error) {
-    const problem = `it threw while it was loaded: ${error instanceof Error ? error.message : String(error)}`
-    throw new AppUnusableError(path, problem, 'Correct the module; --debug shows where it throws.', { cause: error })
-  }
+  const { path, exported } = await loadModule(given, cwd, 'the engine')
   const engine = [exported['default'], exported['engine']].find(isEngine)
   if (engine !== undefined) return engine
   throw new AppUnusableError(
     path,
-    'none of its exports is an engine',
+    otherExports(exported, 'an engine'),
     "Export what embedded(), deployment() or another engine's function returns: 'export default deployment({ … })'.",
   )
 }
