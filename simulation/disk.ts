@@ -105,9 +105,11 @@ export class SimulatedDisk implements Disk {
     return this.#openStore()
   }
 
-  /** For a planted bug: one batch of a topic is gone. */
+  /** For a planted bug: one batch of a topic is gone, as if compaction had taken it, so that no reader notices it by itself. */
   loseBatch(): void {
-    this.#db.exec('DELETE FROM batch WHERE rowid = (SELECT min(rowid) FROM batch)')
+    this.#db.exec(`UPDATE partition SET gaps_to = last_offset + 1
+        FROM (SELECT partition_id, last_offset FROM batch ORDER BY rowid LIMIT 1) AS lost WHERE partition.id = lost.partition_id;
+      DELETE FROM batch WHERE rowid = (SELECT min(rowid) FROM batch)`)
   }
 
   crash(store: Store, waiting: readonly StoreRequest[], isFailed: boolean): void {

@@ -80,6 +80,9 @@ export function groundFor(
   }
 }
 
+/** Who starts the shop waits for an answer: a server that is not there is told soon. */
+const connectTimeoutMs = 5_000
+
 /** One engine of a ground. */
 interface GroundPart extends Omit<ShopGround, 'place'> {
   readonly place: string | undefined
@@ -87,7 +90,7 @@ interface GroundPart extends Omit<ShopGround, 'place'> {
 
 function postgresPart(url: string, schema: string): GroundPart {
   return {
-    engine: postgres({ connection: url, schema, applicationName: 'millrace-shop' }),
+    engine: postgres({ connection: url, schema, applicationName: 'millrace-shop', connectTimeoutMs }),
     place: `schema ${schema} of the database`,
     remove: () => dropSchema(url, schema),
   }

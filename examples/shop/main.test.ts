@@ -225,14 +225,11 @@ describe('the command line of the shop', () => {
     expect(lasting(await figuresOf(...args, '--afresh', '--stock', '5'))).toMatchObject({ invoices: 1 })
   })
 
-  it.each([
-    ['postgres', 'DATABASE_URL', 'postgres://nobody@127.0.0.1:1/none', 'POSTGRES_UNREACHABLE'],
-    ['kafka', 'KAFKA_BROKERS', '127.0.0.1:1', 'KAFKA_UNREACHABLE'],
-  ])('says that %s is not there, and nothing else', async (deployment, variable, place, code) => {
-    const { stderr, ...exit } = await startShop(['--once', '--deployment', deployment], { [variable]: place }).exit
+  it('says that a server is not there, and nothing else', async () => {
+    const DATABASE_URL = 'postgres://nobody@127.0.0.1:1/none'
+    const { stderr, ...exit } = await startShop(['--once', '--deployment', 'postgres'], { DATABASE_URL }).exit
     expect(exit).toMatchObject({ code: 1, stdout: '' })
-    expect(stderr).toMatch(new RegExp(`^${code}: `))
-    expect(stderr.trim().split('\n')).toHaveLength(1)
+    expect(stderr).toMatch(/^POSTGRES_UNREACHABLE: [^\n]+\n$/)
   })
 
   it('runs until it is stopped, then prints what it did', async () => {
