@@ -9,6 +9,7 @@ import {
   type SagaInput,
   type SagaInstance,
   type SagaOutcome,
+  type SagaPast,
   type SagaSelection,
   sagaNamespace,
 } from '../saga/index.ts'
@@ -67,6 +68,10 @@ export class LiveSaga implements SagaClient<unknown, unknown, Readonly<Record<st
 
   get(key: string): Promise<SagaInstance | undefined> {
     return this.#desk.get(key)
+  }
+
+  past(key: string): Promise<SagaPast | undefined> {
+    return this.#desk.past(key)
   }
 
   list(selection?: SagaSelection): Promise<readonly SagaInstance[]> {

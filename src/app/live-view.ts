@@ -1,17 +1,16 @@
-import {
-  type CommandOutcome,
-  differences,
-  type RebuildOptions,
-  type View,
-  type ViewChange,
-  type ViewCopies,
-  type ViewCopy,
-  type ViewEntry,
-  type ViewReader,
-  type ViewRegister,
+import type {
+  CommandOutcome,
+  RebuildOptions,
+  View,
+  ViewChange,
+  ViewCopies,
+  ViewCopy,
+  ViewEntry,
+  ViewReader,
+  ViewRegister,
 } from '../domain/index.ts'
 import type { Engine, StateRange, TopicPosition } from '../engine/index.ts'
-import type { Json } from '../kernel/index.ts'
+import { differences, type Json } from '../kernel/index.ts'
 import { partitionFor } from '../record/index.ts'
 
 import { placesOf } from './caught-up.ts'

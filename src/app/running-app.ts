@@ -11,6 +11,7 @@ import type {
   Saga,
   SagaInstance,
   SagaOutcome,
+  SagaPast,
   SagaSelection,
   SignalSet,
 } from '../saga/index.ts'
@@ -46,6 +47,17 @@ export interface SagaClient<Input, Result, Signals extends SignalSet, Given = In
   /** Waits until an instance has ended or is parked: now, or once it is started. */
   outcome(key: string, options?: { readonly signal?: AbortSignal }): Promise<SagaOutcome<Result>>
   get(key: string): Promise<SagaInstance<Input, Result> | undefined>
+  /**
+   * What happened to an instance, why, and how it was at any time. `undefined`: there is none.
+   *
+   * @example
+   * ```ts
+   * const past = await running.saga(checkout).past('o1')
+   * past?.at({ time: '2026-03-01T12:00:00Z' })?.status // 'compensating'
+   * for (const { timeMs, what, id, error } of past?.happenings ?? []) console.log(timeMs, what, id, error?.message)
+   * ```
+   */
+  past(key: string): Promise<SagaPast<Input, Result> | undefined>
   /**
    * In the order of their keys. Looks through all instances with the prefix.
    *

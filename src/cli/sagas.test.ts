@@ -61,6 +61,23 @@ describe('reading sagas', () => {
       (one) => `${one.saga} ${one.key}`,
     )
 
+  it('shows what happened, and how one was', async () => {
+    const { stdout } = await run('show', 'good', '--saga', 'checkout', '--past')
+    const happened = stdout.slice(stdout.indexOf('TIME')).trimEnd().split('\n').slice(1)
+    const line = (what: string): unknown => expect.stringMatching(new RegExp(`^\\S+ +${what} +-$`))
+    expect(happened).toEqual(
+      ['started +-', 'asked +charge', 'outcome: done +charge', 'completed +-'].map((what) => line(what)),
+    )
+    const slow = await run('show', 'slow', '--past', '--json')
+    const { happenings, startedMs } = JSON.parse(slow.stdout) as { happenings: { what: string }[]; startedMs: number }
+    expect(happenings.map(({ what }) => what)).toEqual(['started', 'asked'])
+    const then = await run('show', 'odd', '--at-time', String(startedMs + 86_400_000), '--json')
+    expect(JSON.parse(then.stdout)).toMatchObject({ key: 'odd', status: 'parked' })
+    const early = await run('show', 'odd', '--at-time', '2001-01-01')
+    expect([early.exitCode, early.stderr]).toEqual([3, expect.stringContaining('It was started at')])
+    expect((await run('show', 'odd', '--at-time', 'noon')).exitCode).toBe(2)
+  })
+
   it('lists them', async () => {
     const { stdout } = await run('ls')
     expect(stdout.trimEnd().split('\n')).toEqual([

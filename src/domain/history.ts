@@ -1,5 +1,12 @@
 import type { Engine, EventStore, StoredEvent } from '../engine/index.ts'
-import { frozenJson, isoTime, type Json, OptionsInvalidError, parseIsoTime } from '../kernel/index.ts'
+import {
+  type Difference,
+  differences,
+  frozenJson,
+  type Json,
+  OptionsInvalidError,
+  timePointMs,
+} from '../kernel/index.ts'
 import { extensionOf, type Message } from '../message/index.ts'
 import type { ProjectedOf, Projections } from './boundary.ts'
 import { readBoundary } from './boundary-reading.ts'
@@ -7,7 +14,6 @@ import type { Decider } from './decider.ts'
 import { EventTypes } from './desk-setup.ts'
 import { HistoryIncompleteError, StreamBeginningGoneError } from './errors.ts'
 import { causeTypeAttribute } from './event-origin.ts'
-import { type Difference, differences } from './json-difference.ts'
 import { foldStream } from './stream-fold.ts'
 import type { View } from './view.ts'
 
@@ -258,7 +264,7 @@ function pointTest(at: StreamPoint | undefined): (event: StoredEvent) => boolean
     const last = wholeNumber('position', at.position)
     return ({ position }) => position <= last
   }
-  const timeMs = timeOf(at.time)
+  const timeMs = timePointMs(at.time)
   return ({ timestampMs }) => timestampMs <= timeMs
 }
 
@@ -273,15 +279,8 @@ function wholeNumber(option: string, value: number): number {
 async function lastPositionOf(events: EventStore, at: StorePoint | undefined): Promise<number> {
   if (at === undefined) return Number.POSITIVE_INFINITY
   if ('position' in at) return wholeNumber('position', at.position)
-  for await (const event of events.readAll({ direction: 'backward', fromTimeMs: timeOf(at.time), limit: 1 })) {
+  for await (const event of events.readAll({ direction: 'backward', fromTimeMs: timePointMs(at.time), limit: 1 })) {
     return event.position
   }
   return 0
-}
-
-function timeOf(time: string | number): number {
-  const timeMs = typeof time === 'string' ? parseIsoTime(time) : time
-  if (timeMs !== undefined && Number.isFinite(timeMs)) return timeMs
-  const problem = `is ${JSON.stringify(time)}, not RFC 3339 such as "${isoTime(0)}", nor a number of milliseconds since 1970`
-  throw new OptionsInvalidError('a point in history', [{ option: 'time', problem }])
 }

@@ -57,7 +57,6 @@ export {
 export { handOver, InlineCopies } from './inline-copies.ts'
 export { InlineFollower } from './inline-follower.ts'
 export { type InlineNoteEntry, inlineNamespace, noteWrite, readNote } from './inline-notes.ts'
-export { differences } from './json-difference.ts'
 export { type Projection, type ProjectionOptions, projection } from './projection.ts'
 export { isRejection, type Rejection, reject } from './rejection.ts'
 export {

@@ -1,6 +1,5 @@
 import type { Engine, StateEntry, StateOwner } from '../engine/index.ts'
-import type { Json } from '../kernel/index.ts'
-import { differences } from './json-difference.ts'
+import { differences, type Json } from '../kernel/index.ts'
 
 /** A key whose value differs between two copies; a copy without the key is `undefined`. */
 export interface DifferingKey {

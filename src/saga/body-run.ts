@@ -97,7 +97,7 @@ export class BodyRun {
   /** Something that is done at once: answers whether it is the first time. */
   note(question: Question): boolean {
     if (this.#isDeaf(question)) return false
-    return this.book.meet(question, this.#host.clock.nowMs(), () => true)
+    return this.book.meet(question, this.#moment, () => true)
   }
 
   /** What the body says besides what the journal holds: the same each time, for who looks after that. */
@@ -129,7 +129,7 @@ export class BodyRun {
     // A step that has nothing to undo need not be known before it is done; all else has to be there.
     const mustBeKept = (entry: JournalEntry): boolean =>
       entry.op !== 'step' || this.#running.stepOf(entry)?.undo !== undefined
-    this.book.meet(question, this.#host.clock.nowMs(), mustBeKept)
+    this.book.meet(question, this.#moment, mustBeKept)
     this.#wakeUp.ring()
     return promise
   }
@@ -146,6 +146,10 @@ export class BodyRun {
     const problem = this.book.problemOf(question)
     if (problem !== undefined) this.park(problem)
     return problem !== undefined
+  }
+
+  get #moment(): { readonly nowMs: number; readonly toldCount: number } {
+    return { nowMs: this.#host.clock.nowMs(), toldCount: this.#toldCount }
   }
 
   #parked(trouble: Trouble): BodyEnd {

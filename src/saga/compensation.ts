@@ -42,7 +42,10 @@ export async function compensate(host: SagaHost, draft: JournalDraft, effects: E
         alert(host, entry.id, undo.attempts, error, delayMs)
         return
       }
-      draft.entries[index] = { ...entry, undo: { state: 'done', attempts: entry.undo?.attempts ?? 0 } }
+      draft.entries[index] = {
+        ...entry,
+        undo: { state: 'done', attempts: entry.undo?.attempts ?? 0, atMs: host.clock.nowMs() },
+      }
     }
   }
   try {

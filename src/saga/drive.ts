@@ -92,7 +92,7 @@ async function runOn(host: SagaHost, draft: JournalDraft, effects: Effect[]): Pr
       park(draft, end.report)
       break
     case 'threw':
-      beginCompensation(draft, end.failure)
+      beginCompensation(draft, end.failure, host.clock.nowMs())
       break
     case 'returned':
       try {
@@ -123,9 +123,11 @@ export async function replayProblem(host: SagaHost, journal: Journal): Promise<s
 }
 
 /** From here on what was done is undone. */
-export function beginCompensation(draft: JournalDraft, failure: ErrorNote): void {
+export function beginCompensation(draft: JournalDraft, failure: ErrorNote, nowMs: number): void {
+  if (draft.status === 'completed' && draft.endedMs !== undefined) draft.completedMs = draft.endedMs
   draft.status = 'compensating'
   draft.failure = failure
+  draft.failedMs = nowMs
   delete draft.parked
   delete draft.result
   delete draft.endedMs

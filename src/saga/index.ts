@@ -39,6 +39,7 @@ export { checkedInput } from './input-checks.ts'
 export { inputMessage, type SagaInput, sagaTopic } from './inputs.ts'
 export { instanceOf, outcomeOf, type SagaActivity, type SagaInstance, type SagaOutcome } from './instance.ts'
 export { type ErrorNote, type Journal, type ParkReport, type SagaStatus, sagaStatuses } from './journal.ts'
+export { pastOf, type SagaDifference, type SagaHappening, type SagaPast, type SagaPoint } from './past.ts'
 export { type CorrelationPolicy, type ProcessState, type ProcessStatus, processStatuses } from './process.ts'
 export { ProcessDesk, type ProcessInstance, type ProcessSelection } from './process-desk.ts'
 export {

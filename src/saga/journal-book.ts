@@ -76,11 +76,16 @@ export class JournalBook {
   }
 
   /** The body has come by an entry; `true`: it was made for that. `mustBeKept`: what follows relies on it. */
-  meet(question: Question, nowMs: number, mustBeKept: (entry: JournalEntry) => boolean): boolean {
+  meet(
+    question: Question,
+    { nowMs, toldCount }: { readonly nowMs: number; readonly toldCount: number },
+    mustBeKept: (entry: JournalEntry) => boolean,
+  ): boolean {
     const { id } = question
     this.#met.add(id)
     if (this.#index.has(id)) return false
-    const entry = question.make(nowMs)
+    const made = question.make(nowMs)
+    const entry = toldCount === 0 ? made : { ...made, after: toldCount }
     this.#fresh.add(id)
     this.#index.set(id, this.draft.entries.length)
     this.draft.entries.push(entry)

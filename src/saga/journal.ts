@@ -13,6 +13,8 @@ export interface UndoNote {
   readonly error?: ErrorNote
   /** When it is tried again, in milliseconds since 1970. */
   readonly dueMs?: number
+  /** When it was undone, in milliseconds since 1970. */
+  readonly atMs?: number
 }
 
 /** What all entries have. `order` is set when the outcome is known: 1 for the first that the body was told, and so on. */
@@ -21,6 +23,8 @@ interface EntryBase {
   readonly order?: number
   /** When the outcome became known, in milliseconds since 1970. */
   readonly atMs?: number
+  /** How many outcomes the body had been told when it asked. Absent: none, or it is not known. */
+  readonly after?: number
 }
 
 /** A step. `begun`: it may have reached the outside world, nobody knows. `skipped`: by hand. */
@@ -172,6 +176,8 @@ export interface Journal {
   readonly startedMs: number
   readonly changedMs: number
   readonly endedMs?: number
+  /** When it was completed, in milliseconds since 1970, of one that was compensated after that. */
+  readonly completedMs?: number
   /** Outcomes so far. */
   readonly orderCount: number
   readonly entries: readonly JournalEntry[]
@@ -183,6 +189,8 @@ export interface Journal {
   readonly result?: Json
   /** Why it is compensated. */
   readonly failure?: ErrorNote
+  /** When that began, in milliseconds since 1970. */
+  readonly failedMs?: number
   readonly parked?: ParkReport
   /** When it is woken up, in milliseconds since 1970. */
   readonly wakeMs?: number

@@ -58,20 +58,20 @@ export function receive(
     case 'cancel':
       if (!isThere(journal)) return absent
       if (isEnded(journal.status)) return ignored
-      return compensation(journal, { name: 'Cancelled', message: input.reason })
+      return compensation(journal, { name: 'Cancelled', message: input.reason }, nowMs)
     case 'compensate':
       // What a parent has not started itself, it does not undo.
       if (input.parent !== undefined && !isChildOf(journal, input.parent)) return { kind: 'gone' }
       if (!isThere(journal)) return absent
       // It answers once more, in case that its parent has not heard of it.
       if (journal.status === 'compensated') return { kind: 'drives', draft: draftOf(journal) }
-      return compensation(journal, { name: 'Compensated', message: input.reason })
+      return compensation(journal, { name: 'Compensated', message: input.reason }, nowMs)
     case 'retry':
       return retry(journal)
     case 'skip':
       return skip(journal, input.step, input.output, nowMs)
     case 'child':
-      return childEnded(journal, input)
+      return childEnded(journal, input, nowMs)
   }
 }
 
@@ -132,11 +132,11 @@ export function signalAgain(
   return received
 }
 
-function compensation(journal: Journal, failure: ErrorNote): Received {
+function compensation(journal: Journal, failure: ErrorNote, nowMs: number): Received {
   const draft = draftOf(journal)
   const isUnder = journal.status === 'compensating' || journal.parked?.from === 'compensating'
   if (isUnder) return journal.status === 'parked' ? retry(journal) : ignored
-  beginCompensation(draft, failure)
+  beginCompensation(draft, failure, nowMs)
   return { kind: 'drives', draft }
 }
 
@@ -160,7 +160,7 @@ function skip(journal: Journal | null, id: string, output: Json, nowMs: number):
   return draft === undefined ? ignored : { kind: 'drives', draft }
 }
 
-function childEnded(journal: Journal | null, input: SagaInput & { readonly kind: 'child' }): Received {
+function childEnded(journal: Journal | null, input: SagaInput & { readonly kind: 'child' }, nowMs: number): Received {
   const entry = journal?.entries.find((one) => one.id === input.entry)
   // Of an earlier life under the same key, or not of interest any more.
   if (journal === null || journal.id !== input.id || isEnded(journal.status) || entry?.op !== 'child') return ignored
@@ -171,7 +171,7 @@ function childEnded(journal: Journal | null, input: SagaInput & { readonly kind:
   const { status } = input.outcome
   const isUndone = entry.undo !== undefined && (status === 'compensated' || status === 'refused')
   const next: ChildEntry = isUndone
-    ? { ...entry, undo: { state: 'done', attempts: 0 } }
+    ? { ...entry, undo: { state: 'done', attempts: 0, atMs: nowMs } }
     : { ...entry, outcome: input.outcome }
   putEntry(draft, next)
   return { kind: draft.status === 'running' || draft.status === 'compensating' ? 'drives' : 'kept', draft }

@@ -4,6 +4,7 @@ import { SagaSkipRefusedError } from './errors.ts'
 import { inputMessage, type SagaInput, sagaTopic } from './inputs.ts'
 import { instanceOf, type SagaInstance } from './instance.ts'
 import { type Journal, type SagaStatus, sagaStatuses } from './journal.ts'
+import { pastOf, type SagaPast } from './past.ts'
 import { sagaNamespace } from './saga-handler.ts'
 import { type Selection, select } from './selection.ts'
 import { skipProblem } from './skip.ts'
@@ -33,6 +34,12 @@ export class SagaDesk {
   async get(key: string): Promise<SagaInstance | undefined> {
     const journal = await this.journal(key)
     return journal === undefined ? undefined : instanceOf(this.saga, key, journal)
+  }
+
+  /** What happened to an instance, and how it was at any point. */
+  async past(key: string): Promise<SagaPast | undefined> {
+    const journal = await this.journal(key)
+    return journal === undefined ? undefined : pastOf(this.saga, key, journal)
   }
 
   /**

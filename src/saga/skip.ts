@@ -21,7 +21,7 @@ export function skipped(journal: Journal, id: string, output: Json, nowMs: numbe
   const draft = draftOf(journal)
   resume(draft)
   if (draft.status === 'compensating') {
-    putEntry(draft, { ...entry, undo: { state: 'skipped', attempts: entry.undo?.attempts ?? 0 } })
+    putEntry(draft, { ...entry, undo: { state: 'skipped', attempts: entry.undo?.attempts ?? 0, atMs: nowMs } })
     return draft
   }
   const told = { order: ++draft.orderCount, atMs: nowMs }

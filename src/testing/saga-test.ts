@@ -17,11 +17,13 @@ import {
   instanceOf,
   type Journal,
   outcomeOf,
+  pastOf,
   replayProblem,
   type Saga,
   type SagaInput,
   type SagaInstance,
   type SagaOutcome,
+  type SagaPast,
   SagaSkipRefusedError,
   type SignalSet,
   sagaGroup,
@@ -194,6 +196,13 @@ export class SagaTest<Input, Result, Signals extends SignalSet, Given = Input> {
   instance(key: string, saga: AnySaga = this.#saga): SagaInstance<Input, Result> | undefined {
     const journal = this.#worlds.get(sagaTopic(app, saga.name))?.journals.get(key)
     return journal === undefined ? undefined : (instanceOf(saga.name, key, journal) as SagaInstance<Input, Result>)
+  }
+
+  /** What happened to an instance, and how it was at any point. */
+  past(key: string): SagaPast<Input, Result> | undefined {
+    const { name } = this.#saga
+    const journal = this.#worlds.get(sagaTopic(app, name))?.journals.get(key)
+    return journal === undefined ? undefined : (pastOf(name, key, journal) as SagaPast<Input, Result>)
   }
 
   /** How an instance ended, or why it does not; `undefined`: it goes on. */

@@ -1,4 +1,4 @@
-import { mermaid, type SagaInstance } from '../../saga/index.ts'
+import { mermaid, type SagaHappening, type SagaInstance } from '../../saga/index.ts'
 import type { Output } from '../output.ts'
 import { shown, shownJson, shownLines, shownTime } from '../text.ts'
 
@@ -41,6 +41,20 @@ export async function showInstance(output: Output, app: string, instance: SagaIn
           ? '-'
           : shownJson(given)
         : shown(`${error.code ?? error.name}: ${error.message}`),
+    ]),
+  )
+}
+
+/** What happened to an instance, line by line. */
+export async function showPast(output: Output, happenings: readonly SagaHappening[]): Promise<void> {
+  await output.line('')
+  await output.table(
+    [{ title: 'TIME' }, { title: 'HAPPENED' }, { title: 'TO' }, { title: 'PROBLEM' }],
+    happenings.map(({ timeMs, what, id, state, error }) => [
+      shownTime(timeMs),
+      what === 'outcome' ? `outcome: ${state}` : what,
+      id === undefined ? '-' : shown(id),
+      error === undefined ? '-' : shown(`${error.code ?? error.name}: ${error.message}`),
     ]),
   )
 }

@@ -4,11 +4,13 @@ import type { Json } from '../../kernel/index.ts'
 import { type SagaInput, type SagaInstance, type SagaStatus, sagaStatuses } from '../../saga/index.ts'
 import { type ConfirmationOptions, confirm } from '../confirmation.ts'
 import { withEngine } from '../engine-file.ts'
+import { NotFoundError } from '../errors.ts'
 import { duration, several, wholeNumber } from '../option-values.ts'
+import { pointInTime } from '../positions.ts'
 import type { Invocation, Session } from '../session.ts'
 import { clipped, shown, shownTime } from '../text.ts'
 import { sagaDiagram } from './diagrams.ts'
-import { showDiagram, showInstance } from './saga-display.ts'
+import { showDiagram, showInstance, showPast } from './saga-display.ts'
 import { desksOf, findInstance, type SagaFilter } from './saga-names.ts'
 
 interface ListOptions extends SagaFilter {
@@ -22,6 +24,8 @@ interface ListOptions extends SagaFilter {
 
 interface ShowOptions extends SagaFilter {
   readonly mermaid?: boolean
+  readonly past?: boolean
+  readonly atTime?: number
 }
 
 interface SkipOptions extends SagaFilter, ConfirmationOptions {
@@ -56,8 +60,13 @@ export function sagasCommand(program: Command, session: Session): void {
     .description('Show an instance with all that its body has asked for.')
     .argument('<key>', 'key of the instance')
     .option('--mermaid', 'as a Mermaid diagram')
+    .option('--at-time <time>', 'as it was at this time: 2026-01-31, RFC 3339 or milliseconds since 1970', pointInTime)
+    .option('--past', 'what happened to it and why, too')
     .action(session.action(show))
-    .addHelpText('after', '\nExample:\n  $ millrace sagas show o1 --saga checkout --file shop.db')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ millrace sagas show o1 --saga checkout --file shop.db\n  $ millrace sagas show o1 --at-time 2026-03-01T12:00:00Z --past --json',
+    )
   withFilter(sagas.command('retry'))
     .description('Let a parked instance go on, and try at once what waits for its next attempt, when the app starts.')
     .argument('<key>', 'key of the instance')
@@ -167,12 +176,24 @@ function problemOf({ parked, failure, activities }: SagaInstance): string {
 
 async function show(invocation: Invocation<ShowOptions>): Promise<void> {
   const { options, output, args } = invocation
-  const { desk, instance } = await withEngine(invocation, 'read', (engine) =>
-    findInstance(engine, args[0] as string, options),
-  )
+  const key = args[0] as string
+  const { desk, instance, happenings } = await withEngine(invocation, 'read', async (engine) => {
+    const found = await findInstance(engine, key, options)
+    const past = await found.desk.past(key)
+    if (past === undefined || options.atTime === undefined) return { ...found, happenings: past?.happenings ?? [] }
+    const { atTime: time } = options
+    const then = past.at({ time })
+    if (then === undefined) {
+      const hint = `It was started at ${shownTime(found.instance.startedMs)}.`
+      throw new NotFoundError('instance of a saga at that time under key', key, hint)
+    }
+    return { desk: found.desk, instance: then, happenings: past.happenings.filter(({ timeMs }) => timeMs <= time) }
+  })
   if (options.mermaid === true) return showDiagram(output, instance)
-  if (output.isJson) return output.document({ app: desk.app, ...instance })
+  const isPastWanted = options.past === true
+  if (output.isJson) return output.document({ app: desk.app, ...instance, ...(isPastWanted && { happenings }) })
   await showInstance(output, desk.app, instance)
+  if (isPastWanted) await showPast(output, happenings)
 }
 
 function retry(invocation: Invocation<SagaFilter>): Promise<void> {

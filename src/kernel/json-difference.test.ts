@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { Json } from '../kernel/index.ts'
+import type { Json } from './json.ts'
 import { differences } from './json-difference.ts'
 
 describe('differences', () => {

@@ -1,4 +1,4 @@
-import type { Json } from '../kernel/index.ts'
+import type { Json } from './json.ts'
 
 /** One place where two values differ; a side without the place is `undefined`. */
 export interface Difference {
