@@ -100,6 +100,7 @@ export {
   ViewEventFailedError,
   ViewEventsChangedError,
   ViewInUseError,
+  type ViewKeyDifference,
   ViewNeverRunError,
   type ViewOptions,
   ViewPreviousMissingError,

@@ -98,6 +98,30 @@ describe('history', () => {
     expect(await past.state(account, 'account-b', { version: 2 })).toMatchObject(nothing)
   })
 
+  it('tells what changed under a key of a view, and why', async () => {
+    const clock = new VirtualClock(0)
+    await using engine = await memoryEngine({ clock })
+    await using running = await bank.start({ engine, clock })
+    await fill(running, clock)
+    await running.ask(Open({ id: 'b' }))
+    await running.ask(Deposit({ id: 'b', amount: 7 }))
+    const past = history(engine)
+    const { events, ...change } = await past.viewDifference(inlineBalances, 'a', { position: 2 })
+    expect(change).toEqual({ from: 100, to: 120, changes: [{ path: '', before: 100, after: 120 }] })
+    expect(events.map(({ message }) => message.type)).toEqual(['Withdrawn', 'Deposited'])
+    const back = await past.viewDifference(inlineBalances, 'a', { position: 3 }, { time: 60_000 })
+    expect([back.from, back.to, back.events.length]).toEqual([70, 100, 1])
+    expect(await past.viewDifference(inlineBalances, 'nobody', { position: 1 })).toEqual({
+      from: undefined,
+      to: undefined,
+      changes: [],
+      events: [],
+    })
+    const why = await past.whyView(inlineBalances, 'a', { position: 3 })
+    expect(why.map(({ cause }) => cause.type)).toEqual(['Deposit', 'Withdraw'])
+    expect(why[0]?.flow.map(({ message }) => message.type)).toEqual(['Opened'])
+  })
+
   it.each(['deleted', 'closed'])('does not leave the events of a stream out in silence that was %s', async (how) => {
     await using engine = await memoryEngine()
     await using running = await bank.start({ engine })

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { app, service } from '../app/index.ts'
-import { accountDecider, Deposit, Open, Withdraw } from '../domain/account.test-support.ts'
+import { accountDecider, Deposit, inlineBalances, Open, Withdraw } from '../domain/account.test-support.ts'
 import { embedded } from '../embedded/index.ts'
 import { VirtualClock } from '../kernel/index.ts'
 import { cli } from './cli.test-support.ts'
@@ -12,8 +12,8 @@ const supportUrl = new URL('../domain/account.test-support.ts', import.meta.url)
 const appUrl = new URL('../app/index.ts', import.meta.url).href
 
 const module = `import { app, service } from ${JSON.stringify(appUrl)}
-import { accountDecider } from ${JSON.stringify(supportUrl)}
-export default app('bank', { services: [service('accounts', [accountDecider()])] })
+import { accountDecider, inlineBalances } from ${JSON.stringify(supportUrl)}
+export default app('bank', { services: [service('accounts', [accountDecider()])], views: [inlineBalances] })
 `
 
 let cwd = ''
@@ -83,6 +83,38 @@ describe('millrace streams state', () => {
     ['a time that is none', ['apps/bank.ts', 'account-a', '--at-time', 'noon'], 'Give a time: 2026-01-31'],
   ])('refuses %s', async (_what, args, told) => {
     const { exitCode, stderr } = await run(...args)
+    expect(exitCode).not.toBe(0)
+    expect(stderr).toContain(told)
+  })
+})
+
+describe('millrace views state', () => {
+  const view = (...args: string[]) => cli(['views', 'state', ...args, '--file', 'bank.db'], { cwd })
+  const name = inlineBalances.name
+
+  it('shows what a view makes of the store, now and then, what changed and why', async () => {
+    const states = await Promise.all(
+      [[], ['--at-position', '2'], ['--at-time', '1970-01-01T00:01:30Z'], ['--at-position', '0']].map(
+        async (args) =>
+          (JSON.parse((await view('apps/bank.ts', name, 'a', '--json', ...args)).stdout) as { state: unknown }).state,
+      ),
+    )
+    expect(states).toEqual([70, 100, 100, null])
+    const { stdout } = await view('apps/bank.ts', name, 'a', '--since', '2', '--why')
+    expect(stdout).toContain('changed (all): 100 → 70')
+    expect(stdout).toMatch(/1970-01-01T00:01:00\S* 2 account-a Deposited because of Deposit/)
+    const told = JSON.parse((await view('apps/bank.ts', name, 'a', '--why', '--json')).stdout) as object
+    expect(told).toMatchObject({
+      why: [{ stream: 'account-a', cause: { type: 'Deposit' } }, { cause: { type: 'Withdraw' } }],
+    })
+  })
+
+  it.each([
+    ['a view that is not there', ['apps/bank.ts', 'sums', 'a'], name],
+    ['an app without views', ['apps/empty.ts', name, 'a'], 'has: none'],
+    ['two points', ['apps/bank.ts', name, 'a', '--at-position', '1', '--at-time', '2026-01-01'], 'Give one of'],
+  ])('refuses %s', async (_what, args, told) => {
+    const { exitCode, stderr } = await view(...args)
     expect(exitCode).not.toBe(0)
     expect(stderr).toContain(told)
   })

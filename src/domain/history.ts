@@ -48,6 +48,15 @@ export interface StateDifference<State> {
   readonly events: readonly StoredEvent[]
 }
 
+/** What changed under a key of a view between two points; a side is `undefined` where nothing counted under it. */
+export interface ViewKeyDifference<State> {
+  readonly from: State | undefined
+  readonly to: State | undefined
+  readonly changes: readonly Difference[]
+  /** What happened in between. */
+  readonly events: readonly StoredEvent[]
+}
+
 /** An event with what it goes back to. */
 export interface Reason {
   readonly event: StoredEvent
@@ -96,6 +105,29 @@ export interface History {
     at?: StorePoint,
     options?: { readonly gone?: GoneEvents },
   ): Promise<State | undefined>
+  /**
+   * What changed under one key of a view between two points, and by which events. `to` is now by default.
+   *
+   * @throws HistoryIncompleteError `HISTORY_INCOMPLETE`
+   */
+  viewDifference<State>(
+    view: View<State>,
+    key: string,
+    from: StorePoint,
+    to?: StorePoint,
+    options?: { readonly gone?: GoneEvents },
+  ): Promise<ViewKeyDifference<State>>
+  /**
+   * Why one key of a view is as it is at a point: the events that count under it, as {@link History.why} tells those of a stream.
+   *
+   * @throws HistoryIncompleteError `HISTORY_INCOMPLETE`
+   */
+  whyView(
+    view: View,
+    key: string,
+    at?: StorePoint,
+    options?: { readonly gone?: GoneEvents; readonly scanMax?: number },
+  ): Promise<readonly Reason[]>
   /**
    * Why a stream is as it is at a point: its events, with the command that each goes back to and what else happened in the same
    * flow before.
@@ -146,9 +178,24 @@ export function history({ events }: Pick<Engine, 'events'>): History {
     },
     view: async (view, key, at, options) => {
       await refuseIfIncomplete(events, `view ${view.name}`, options?.gone)
-      return (await viewAt(events, view, key, at)) as never
+      return (await viewAt(events, view, key, at)).state as never
     },
-    why: (stream, at, options) => reasons(events, stream, at, options?.scanMax ?? scanMaxDefault),
+    viewDifference: async (view, key, fromPoint, toPoint, options) => {
+      await refuseIfIncomplete(events, `view ${view.name}`, options?.gone)
+      const from = await viewAt(events, view, key, fromPoint)
+      const to = await viewAt(events, view, key, toPoint)
+      const [low, high] = from.counted.length <= to.counted.length ? [from, to] : [to, from]
+      const changes = differences(from.state as Json | undefined, to.state as Json | undefined)
+      const between = high.counted.slice(low.counted.length)
+      return { from: from.state as never, to: to.state as never, changes, events: between }
+    },
+    whyView: async (view, key, at, options) => {
+      await refuseIfIncomplete(events, `view ${view.name}`, options?.gone)
+      const { counted } = await viewAt(events, view, key, at)
+      return reasonsOf(events, counted, options?.scanMax ?? scanMaxDefault)
+    },
+    why: async (stream, at, options) =>
+      reasonsOf(events, await eventsOf(events, stream, at), options?.scanMax ?? scanMaxDefault),
   })
 }
 
@@ -203,31 +250,43 @@ async function refuseIfIncomplete(events: EventStore, what: string, gone: GoneEv
   }
 }
 
-async function viewAt(events: EventStore, view: View, key: string, at: StorePoint | undefined): Promise<unknown> {
+/** What a view keeps under a key, and the events that it is made of. */
+async function viewAt(
+  events: EventStore,
+  view: View,
+  key: string,
+  at: StorePoint | undefined,
+): Promise<{ readonly state: unknown; readonly counted: readonly StoredEvent[] }> {
   const isIncluded = pointTest(at)
   const query = { items: [{ types: view.handler.events.map(({ type }) => type) }] }
   let state: unknown
+  const counted: StoredEvent[] = []
   for await (const event of events.readAll({ query })) {
     if (!isIncluded(event)) break
     const message = view.read(event.message)
     if (view.keyOf(message) !== key) continue
     state = view.apply(state === undefined ? view.initial : state, message)
+    counted.push(event)
   }
-  return state === undefined ? undefined : frozenJson(state, 'state')
+  return { state: state === undefined ? undefined : frozenJson(state, 'state'), counted }
 }
 
-async function reasons(
+async function eventsOf(
   events: EventStore,
   stream: string,
   at: StreamPoint | undefined,
-  scanMax: number,
-): Promise<readonly Reason[]> {
+): Promise<readonly StoredEvent[]> {
   const isIncluded = pointTest(at)
   const own: StoredEvent[] = []
   for await (const event of events.readStream(stream)) {
     if (!isIncluded(event)) break
     own.push(event)
   }
+  return own
+}
+
+/** Events with what they go back to. */
+async function reasonsOf(events: EventStore, own: readonly StoredEvent[], scanMax: number): Promise<readonly Reason[]> {
   const flows = new Map<string, StoredEvent[]>()
   for (const { message } of own) if (message.correlationid !== undefined) flows.set(message.correlationid, [])
   const last = own.at(-1)

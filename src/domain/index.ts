@@ -53,6 +53,7 @@ export {
   type StateDifference,
   type StorePoint,
   type StreamPoint,
+  type ViewKeyDifference,
 } from './history.ts'
 export { handOver, InlineCopies } from './inline-copies.ts'
 export { InlineFollower } from './inline-follower.ts'

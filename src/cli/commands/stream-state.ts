@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { App } from '../../app/index.ts'
-import { type Decider, history, type Reason, type StreamPoint } from '../../domain/index.ts'
+import { type Decider, history, type StreamPoint } from '../../domain/index.ts'
 import { StreamUnknownError } from '../../engine/index.ts'
 import { loadApp } from '../dev/app-module.ts'
 import { withEngine } from '../engine-file.ts'
@@ -9,6 +9,7 @@ import { wholeNumber } from '../option-values.ts'
 import { pointInTime } from '../positions.ts'
 import type { Invocation, Session } from '../session.ts'
 import { shown, shownTime } from '../text.ts'
+import { changesJson, reasonJson, showChanges, showReasons } from './state-display.ts'
 
 interface StateOptions {
   readonly decider?: string
@@ -69,9 +70,7 @@ async function showState(invocation: Invocation<StateOptions>): Promise<void> {
       position: position ?? null,
       time,
       state,
-      ...(told.since !== undefined && {
-        changes: told.since.map(({ path, before, after }) => ({ path, before: before ?? null, after: after ?? null })),
-      }),
+      ...(told.since !== undefined && { changes: changesJson(told.since) }),
       ...(told.why !== undefined && { why: told.why.map(reasonJson) }),
     })
   }
@@ -83,30 +82,8 @@ async function showState(invocation: Invocation<StateOptions>): Promise<void> {
     ['time', time ?? '-'],
     ['state', shown(JSON.stringify(state))],
   ])
-  for (const { path, before, after } of told.since ?? []) {
-    await output.line(`changed ${shown(path || '(all)')}: ${json(before)} → ${json(after)}`)
-  }
-  for (const { event, cause } of told.why ?? []) {
-    const because = `${cause.type ?? 'something'} ${cause.id ?? ''}`.trimEnd()
-    await output.line(
-      `${shownTime(event.timestampMs)} ${event.version} ${output.styled('bold', shown(event.message.type))} because of ${shown(because)}`,
-    )
-  }
-}
-
-function reasonJson({ event, cause, correlationid, flow }: Reason): object {
-  return {
-    version: event.version,
-    position: event.position,
-    type: event.message.type,
-    cause: { type: cause.type ?? null, id: cause.id ?? null },
-    correlationid: correlationid ?? null,
-    flow: flow.map(({ stream, version, message }) => ({ stream, version, type: message.type })),
-  }
-}
-
-function json(value: unknown): string {
-  return value === undefined ? 'nothing' : shown(JSON.stringify(value))
+  await showChanges(output, told.since ?? [])
+  await showReasons(output, told.why ?? [], ({ event }) => String(event.version))
 }
 
 function pointOf({ atVersion, atPosition, atTime }: StateOptions): StreamPoint | undefined {

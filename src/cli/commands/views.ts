@@ -8,6 +8,7 @@ import { shown, shownJson } from '../text.ts'
 import { viewCopyCommands } from './view-copies.ts'
 import { findView, viewsOf } from './view-names.ts'
 import { viewRetireCommand } from './view-retire.ts'
+import { viewStateCommand } from './view-state.ts'
 
 interface RangeOptions {
   readonly prefix?: string
@@ -37,6 +38,7 @@ export function viewsCommand(program: Command, session: Session): void {
     .addHelpText('after', '\nExample:\n  $ millrace views ls --file shop.db')
   viewCopyCommands(views, session)
   viewRetireCommand(views, session)
+  viewStateCommand(views, session)
   views
     .command('get')
     .description('Print the state of one key as JSON.')
