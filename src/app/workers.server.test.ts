@@ -242,6 +242,7 @@ describe.skipIf(!serversWanted)('an app in three processes', () => {
           hopelessCount: hopelessCount(stage),
           lostCount: 0,
           disorder: [],
+          wrongCauses: [],
           counts: [count, count, count, count],
         })
       },
