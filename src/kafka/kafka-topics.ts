@@ -12,13 +12,15 @@ import {
   type Topics,
   TopicUnknownError,
 } from '../engine/index.ts'
+import { OptionsInvalidError } from '../kernel/index.ts'
 import type { Cluster } from './cluster.ts'
 import { errorCode } from './error-codes.ts'
 import { KafkaProducerNumberingError } from './errors.ts'
+import type { KafkaTopicSettings } from './options.ts'
 import type { PartitionExtents } from './partition-extents.ts'
 import type { Topic, TopicCatalog } from './topic-catalog.ts'
 import type { TopicReader } from './topic-reader.ts'
-import { settingsOf } from './topic-settings.ts'
+import { settingsOf, topicSettingsProblem } from './topic-settings.ts'
 
 const topicResource = 2
 const setConfig = 0
@@ -169,6 +171,7 @@ export class KafkaTopics implements Topics {
   ): Promise<boolean> {
     // A record has the time that it was given, also one that lies far ahead.
     const configs = [
+      ...Object.entries(this.#furtherSettings(name)),
       ...settingsOf(config),
       ...settings,
       ['message.timestamp.after.max.ms', String(2n ** 63n - 1n)] as const,
@@ -195,6 +198,16 @@ export class KafkaTopics implements Topics {
       await this.#acceptAdmin('CreateTopics', code, name, errorMessage)
       return true
     })
+  }
+
+  /** @throws OptionsInvalidError `OPTIONS_INVALID` */
+  #furtherSettings(name: string): KafkaTopicSettings {
+    const { topicSettings } = this.#cluster.options
+    if (typeof topicSettings !== 'function') return topicSettings
+    const settings = topicSettings(name)
+    const problem = topicSettingsProblem(settings)
+    if (problem === undefined) return settings
+    throw new OptionsInvalidError('kafka()', [{ option: `topicSettings(${JSON.stringify(name)})`, problem }])
   }
 
   async #alterSettings(name: string, settings: ReadonlyMap<string, string>): Promise<void> {
