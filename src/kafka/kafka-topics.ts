@@ -170,18 +170,18 @@ export class KafkaTopics implements Topics {
     settings: ReadonlyMap<string, string> = new Map(),
   ): Promise<boolean> {
     // A record has the time that it was given, also one that lies far ahead.
-    const configs = [
+    const configs = new Map([
       ...Object.entries(this.#furtherSettings(name)),
       ...settingsOf(config),
       ...settings,
       ['message.timestamp.after.max.ms', String(2n ** 63n - 1n)] as const,
-    ]
+    ])
     const topic = {
       name,
       numPartitions: config.partitions,
       replicationFactor: this.#cluster.options.replicationFactor ?? -1,
       assignments: [],
-      configs: configs.map(([key, value]) => ({ name: key, value })),
+      configs: Array.from(configs, ([key, value]) => ({ name: key, value })),
     }
     let isUncertain = false
     return this.#cluster.persist(async () => {
@@ -201,9 +201,11 @@ export class KafkaTopics implements Topics {
   }
 
   /** @throws OptionsInvalidError `OPTIONS_INVALID` */
-  #furtherSettings(name: string): KafkaTopicSettings {
-    const { topicSettings } = this.#cluster.options
+  #furtherSettings(nameInCluster: string): KafkaTopicSettings {
+    const { topicSettings, prefix } = this.#cluster.options
     if (typeof topicSettings !== 'function') return topicSettings
+    // The prefix is put before names further out; here they stand whole.
+    const name = nameInCluster.startsWith(prefix) ? nameInCluster.slice(prefix.length) : nameInCluster
     const settings = topicSettings(name)
     const problem = topicSettingsProblem(settings)
     if (problem === undefined) return settings
