@@ -45,8 +45,8 @@ export class EventLog implements EventStore {
     this.#core = core
     this.#db = core.reader
     const events = `SELECT ${eventColumns} FROM event WHERE ${inStream}`
-    this.#forward = this.#db.prepare(pageSql(`${events} AND version >= ?1 ORDER BY version LIMIT ?3 + 0`))
-    this.#backward = this.#db.prepare(pageSql(`${events} AND version <= ?1 ORDER BY version DESC LIMIT ?3 + 0`))
+    this.#forward = this.#db.prepare(pageSql(`${events} AND version >= ?1 ORDER BY version LIMIT ?3 + 0`, false))
+    this.#backward = this.#db.prepare(pageSql(`${events} AND version <= ?1 ORDER BY version DESC LIMIT ?3 + 0`, false))
     this.#name = this.#db.prepare('SELECT name FROM stream WHERE id = ?')
     this.#stream = this.#db.prepare(`${streamColumns} WHERE name = ?`)
     this.#last = this.#db.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'event'")
@@ -76,9 +76,8 @@ export class EventLog implements EventStore {
       const page = this.#streamPage(stream, isForward, next, count)
       if (isForward && next !== first && page.versions[0] !== next) await this.#refuseHole(stream, next)
       refuseDisorder(page.versions, next, isForward, true, `stream ${stream}`, this.#core.path)
-      for (let index = 0; index < page.count; index++) {
+      for (let event = page.next(); event !== undefined; event = page.next()) {
         signal?.throwIfAborted()
-        const event = page.event(index)
         if (query !== undefined && !matchesQuery(query, event)) continue
         yield event
         if (--left === 0) return
@@ -109,9 +108,9 @@ export class EventLog implements EventStore {
       signal?.throwIfAborted()
       const count = Math.min(pageEvents, left)
       const page = this.#page(query, isForward, next, count)
-      for (let index = 0; index < page.count; index++) {
+      for (let event = page.next(); event !== undefined; event = page.next()) {
         signal?.throwIfAborted()
-        yield page.event(index)
+        yield event
       }
       left -= page.count
       if (page.count < count) return
@@ -139,9 +138,8 @@ export class EventLog implements EventStore {
         if (pause !== undefined) await pause
         this.#core.refuseIfDone()
         const page = this.#page(query, true, seen + 1, pageEvents)
-        for (let index = 0; index < page.count; index++) {
+        for (let event = page.next(); event !== undefined; event = page.next()) {
           if (signal.aborted) return
-          const event = page.event(index)
           seen = event.position
           isCaughtUp = false
           yield { kind: 'event', ...event }
@@ -264,7 +262,7 @@ export class EventLog implements EventStore {
   #streamPage(stream: string, isForward: boolean, from: number, count: number): EventPage {
     const statement = isForward ? this.#forward : this.#backward
     const row = reading(this.#core.path, () => statement.get(from, stream, count))
-    return new EventPage(row ?? {}, `stream ${stream}`, this.#core.path, () => stream)
+    return new EventPage(row ?? {}, `stream ${stream}`, this.#core.path, stream)
   }
 
   #page(query: EventQuery | undefined, isForward: boolean, from: number, count: number): EventPage {

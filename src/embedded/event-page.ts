@@ -11,39 +11,43 @@ export const eventColumns = 'stream_id, position, version, time_ms, tags, bytes'
  * every row would cost more than SQLite takes to find them.
  *
  * @param rows Selects {@link eventColumns}, in order and with a LIMIT, without which SQLite would not keep the order. A limit
- *   that is a bare parameter would have the statement planned anew whenever it has another value: `LIMIT ? + 0` has not.
+ *   that is a bare parameter would have SQLite plan the statement anew for every read: `LIMIT ? + 0` does not.
+ * @param ofManyStreams Says of which stream each event is.
  */
-export function pageSql(rows: string): string {
-  // Casting there and back leaves bytes as they are; were it otherwise, the checksums of the batches would tell.
-  return `SELECT count(*) AS count, group_concat(stream_id) AS streamIds, group_concat(position) AS positions,
-    group_concat(version) AS versions, group_concat(time_ms) AS timesMs, group_concat(octet_length(bytes)) AS sizes,
-    iif(count(tags) = 0, NULL, group_concat(coalesce(tags, ''), char(10))) AS tags,
-    CAST(group_concat(bytes, '') AS BLOB) AS bytes FROM (${rows})`
+export function pageSql(rows: string, ofManyStreams: boolean): string {
+  // Casting there and back leaves bytes as they are; were it otherwise, the checksums of the batches would tell. Only where
+  // each event has bytes do they lie one behind the other like the events.
+  return `SELECT count(*) AS count, sum(bytes > x'') AS batches, group_concat(position) AS positions,
+    group_concat(version) AS versions, group_concat(time_ms) AS timesMs, group_concat(coalesce(tags, ''), char(10)) AS tags,
+    CAST(group_concat(bytes, '') AS BLOB) AS bytes${ofManyStreams ? ', group_concat(stream_id) AS streamIds' : ''}
+    FROM (${rows})`
 }
 
 const noTags: readonly string[] = Object.freeze([])
 const noBytes = new Uint8Array()
+
+/** The name of the one stream of a page, or what tells the names of many. */
+export type StreamNames = string | ((streamId: number) => string)
 
 /** Events as they stand in the file, decoded one by one when they are asked for. */
 export class EventPage {
   readonly count: number
   readonly positions: readonly number[]
   readonly versions: readonly number[]
+  readonly #streams: StreamNames
   readonly #streamIds: readonly number[]
   readonly #timesMs: readonly number[]
   readonly #tags: readonly string[] | undefined
-  /** Where the batch of each event ends, and the next one begins. */
-  readonly #ends: readonly number[]
   readonly #batches: JoinedBatches
   readonly #path: string
-  readonly #streamName: (streamId: number) => string
+  #next = 0
 
   /**
    * @param row What {@link pageSql} gave.
    * @param where Names the page in errors.
    * @throws FileDamagedError if a column lacks a value, or has one that cannot be.
    */
-  constructor(row: Record<string, unknown>, where: string, path: string, streamName: (streamId: number) => string) {
+  constructor(row: Record<string, unknown>, where: string, path: string, streams: StreamNames) {
     const count = Number(row['count'])
     const damaged = (column: string): FileDamagedError =>
       new FileDamagedError(path, `${where}: the ${column} of ${count} events`)
@@ -55,30 +59,35 @@ export class EventPage {
     this.count = count
     this.positions = numbers('positions')
     this.versions = numbers('versions')
-    this.#streamIds = numbers('streamIds')
     this.#timesMs = numbers('timesMs')
-    let end = 0
-    this.#ends = numbers('sizes').map((size) => (end += size))
-    const bytes = row['bytes'] instanceof Uint8Array ? row['bytes'] : noBytes
-    if (bytes.length !== end) throw damaged('bytes')
-    this.#batches = new JoinedBatches(bytes)
-    this.#tags = (row['tags'] as string | null)?.split('\n')
+    this.#streams = streams
+    this.#streamIds = typeof streams === 'string' ? [] : numbers('streamIds')
+    if (Number(row['batches']) !== count) throw damaged('bytes')
+    this.#batches = new JoinedBatches((row['bytes'] ?? noBytes) as Uint8Array)
+    const tags = (row['tags'] ?? '') as string
+    // Nothing but what stands between them: no event has tags.
+    this.#tags = tags.length < Math.max(count, 1) ? undefined : tags.split('\n')
     if (this.#tags !== undefined && this.#tags.length !== count) throw damaged('tags')
     this.#path = path
-    this.#streamName = streamName
   }
 
-  /** @throws FileDamagedError naming the position, where the stored bytes are not what was written. */
-  event(index: number): StoredEvent {
+  /**
+   * The next event; undefined: there are no more.
+   * @throws FileDamagedError naming the position, where the stored bytes are not what was written.
+   */
+  next(): StoredEvent | undefined {
+    const index = this.#next
+    if (index === this.count) return undefined
+    this.#next++
     const position = this.positions[index] as number
-    const outcome = this.#outcome(index, position)
+    const outcome = this.#outcome(position, index + 1 === this.count)
     if (outcome?.kind !== 'message') {
       const cause = outcome?.kind === 'undecodable' ? outcome.error : undefined
       throw new FileDamagedError(this.#path, `the event at position ${position} is no message`, { cause })
     }
     const tags = this.#tags?.[index] ?? ''
     return {
-      stream: this.#streamName(this.#streamIds[index] as number),
+      stream: typeof this.#streams === 'string' ? this.#streams : this.#streams(this.#streamIds[index] as number),
       version: this.versions[index] as number,
       position,
       timestampMs: this.#timesMs[index] as number,
@@ -87,9 +96,11 @@ export class EventPage {
     }
   }
 
-  #outcome(index: number, position: number): RecordOutcome | undefined {
+  #outcome(position: number, isLast: boolean): RecordOutcome | undefined {
     try {
-      return this.#batches.firstRecord(index === 0 ? 0 : (this.#ends[index - 1] as number), this.#ends[index] as number)
+      const outcome = this.#batches.next()
+      if (isLast && !this.#batches.isAtEnd) throw new RangeError('bytes stand behind it')
+      return outcome
     } catch (cause) {
       const place = `the event at position ${position} (${(cause as Error).message})`
       throw new FileDamagedError(this.#path, place, { cause })

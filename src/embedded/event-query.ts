@@ -15,7 +15,7 @@ export function querySql(query: EventQuery | undefined, isForward: boolean): Que
   const order = isForward ? 'ORDER BY position' : 'ORDER BY position DESC'
   if (items.length === 0 || items.some(isAnything)) {
     return {
-      shape: pageSql(`SELECT ${eventColumns} FROM event WHERE position ${bound} ?1 ${order} LIMIT ?2 + 0`),
+      shape: pageSql(`SELECT ${eventColumns} FROM event WHERE position ${bound} ?1 ${order} LIMIT ?2 + 0`, true),
       values: [],
     }
   }
@@ -28,7 +28,7 @@ export function querySql(query: EventQuery | undefined, isForward: boolean): Que
   )
   const limit = `${order} LIMIT ?${values.length + 2} + 0`
   const found = `${positions.join(' UNION ')} ${limit}`
-  return { shape: pageSql(`SELECT ${eventColumns} FROM event WHERE position IN (${found}) ${limit}`), values }
+  return { shape: pageSql(`SELECT ${eventColumns} FROM event WHERE position IN (${found}) ${limit}`, true), values }
 }
 
 function isAnything(item: EventQueryItem): boolean {

@@ -92,15 +92,15 @@ export function readBatchHeader(batch: Uint8Array): BatchHeader {
   return readHeaderAt(viewOf(batch), 0, batch.length)
 }
 
-/** The same for a batch that lies from `start` to `end` among others. */
-export function readHeaderAt(view: DataView, start: number, end: number): BatchHeader {
-  checkFrame(view, start, end)
+/** The same for a batch that begins at `start`, and ends at `end` or, if nobody else knows that, where it says. */
+export function readHeaderAt(view: DataView, start: number, end?: number): BatchHeader {
+  const batchBytes = checkFrame(view, start, end)
   const attributes = view.getInt16(start + fieldAt.attributes)
   const baseOffset = readInt64(view, start + fieldAt.baseOffset)
   const header: BatchHeader = {
     baseOffset,
     lastOffset: baseOffset + view.getInt32(start + fieldAt.lastOffsetDelta),
-    batchBytes: end - start,
+    batchBytes,
     partitionLeaderEpoch: view.getInt32(start + fieldAt.partitionLeaderEpoch),
     crc: view.getUint32(start + fieldAt.crc),
     compression: compressionOf(attributes),
@@ -119,12 +119,12 @@ export function readHeaderAt(view: DataView, start: number, end: number): BatchH
   return header
 }
 
-/** Length and magic: what must hold before any other field can be trusted to be one. */
-function checkFrame(view: DataView, start: number, end: number): void {
-  const batchBytes = end - start
-  if (batchBytes < batchHeaderBytes) {
-    const finding = `it has ${batchBytes} bytes, and a header alone has ${batchHeaderBytes}`
-    throw new RecordBatchDamagedError('truncated', batchBytes, finding)
+/** Length and magic: what must hold before any other field can be trusted to be one. Returns the length. */
+function checkFrame(view: DataView, start: number, end: number | undefined): number {
+  const bytesMax = (end ?? view.byteLength) - start
+  if (bytesMax < batchHeaderBytes) {
+    const finding = `it has ${bytesMax} bytes, and a header alone has ${batchHeaderBytes}`
+    throw new RecordBatchDamagedError('truncated', bytesMax, finding)
   }
   const magic = view.getInt8(start + fieldAt.magic)
   if (magic === 0 || magic === 1) {
@@ -135,10 +135,11 @@ function checkFrame(view: DataView, start: number, end: number): void {
   }
   if (magic !== 2) throw new RecordBatchDamagedError('magic', fieldAt.magic, `its magic is ${magic}, not 2`)
   const stated = bytesBeforeLengthEnds + view.getInt32(start + fieldAt.batchLength)
-  if (stated !== batchBytes) {
-    const finding = `it says that it has ${stated} bytes, and it has ${batchBytes}`
-    throw new RecordBatchDamagedError(stated > batchBytes ? 'truncated' : 'length', fieldAt.batchLength, finding)
+  if (end === undefined ? stated < batchHeaderBytes || stated > bytesMax : stated !== bytesMax) {
+    const finding = `it says that it has ${stated} bytes, and it has ${bytesMax}`
+    throw new RecordBatchDamagedError(stated > bytesMax ? 'truncated' : 'length', fieldAt.batchLength, finding)
   }
+  return stated
 }
 
 function checkFields(header: BatchHeader): void {

@@ -14,12 +14,13 @@ import { RecordDecoder } from './record-decoder.ts'
  * @example
  * ```ts
  * const batches = new JoinedBatches(bytes)
- * const outcome = batches.firstRecord(0, 538)
+ * while (!batches.isAtEnd) console.log(batches.next())
  * ```
  */
 export class JoinedBatches {
   readonly #bytes: Buffer
   readonly #view: DataView
+  #position = 0
   #decoder: RecordDecoder | undefined
 
   constructor(bytes: Uint8Array) {
@@ -27,15 +28,24 @@ export class JoinedBatches {
     this.#view = viewOf(bytes)
   }
 
+  /** Nothing is left. */
+  get isAtEnd(): boolean {
+    return this.#position === this.#bytes.length
+  }
+
   /**
-   * The first record of the batch that lies from `start` to `end`, as `decodeMessages` would give it out; undefined: it has
-   * none.
+   * The first record of the next batch, as `decodeMessages` would give it out; undefined: it has none.
    *
-   * @throws RecordBatchDamagedError, RecordBatchUnsupportedError, DecompressedTooLargeError: see `decodeMessages`.
+   * Where a batch ends only its own length tells, which no checksum covers: behind a damaged batch nothing can be read.
+   *
+   * @throws RecordBatchDamagedError `RECORD_BATCH_DAMAGED`, also behind the last batch.
+   * @throws RecordBatchUnsupportedError, DecompressedTooLargeError: see `decodeMessages`.
    */
-  firstRecord(start: number, end: number): RecordOutcome | undefined {
-    const header = readHeaderAt(this.#view, start, end)
-    checkCrcAt(this.#view, start, end)
+  next(): RecordOutcome | undefined {
+    const start = this.#position
+    const header = readHeaderAt(this.#view, start)
+    this.#position += header.batchBytes
+    checkCrcAt(this.#view, start, this.#position)
     if (header.isControl) return undefined
     const decoder = this.#decoderOf(sectionOf(this.#bytes, start, header, decompressedBytesMaxDefault))
     return decoder.cursor.next() ? decoder.decode() : undefined
