@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { KafkaConnection } from '../../scripts/servers/index.ts'
-import { TcpProxy } from '../postgres/tcp-proxy.test-support.ts'
+import { TcpProxy } from '../kernel/tcp-proxy.test-support.ts'
 import { type KafkaOptions, kafka } from './index.ts'
 import { eventually, freshName, serversWanted, sharedServer, texts } from './real-server.test-support.ts'
 
