@@ -1,5 +1,6 @@
 import type { ConnectionOptions } from 'node:tls'
 import { type OptionProblem, OptionsInvalidError } from '../kernel/index.ts'
+import { topicSettingsProblem } from './topic-settings.ts'
 
 /** How the engine says who it is. A function is asked for each connection: for secrets that expire. */
 export type KafkaSasl =
@@ -32,6 +33,9 @@ export interface KafkaStateOptions {
   readonly topic?: string
 }
 
+/** Settings of topics by Kafka's names, as text. */
+export type KafkaTopicSettings = Readonly<Record<string, string>>
+
 /** Options of {@link kafka}. */
 export interface KafkaOptions {
   /** Addresses to start from, each `host:port`; the rest of the cluster is learnt from them. */
@@ -61,6 +65,12 @@ export interface KafkaOptions {
   readonly groupProtocol?: KafkaGroupProtocol
   /** Copies of each partition of topics that are created here, 1 to 32,767; `null`: as the brokers say. Default `null`. */
   readonly replicationFactor?: number | null
+  /**
+   * Further settings of topics that are created here, by Kafka's names (kafka.apache.org/documentation, topic configs), such as
+   * `{ 'min.insync.replicas': '2' }`; or a function that is given the name of the topic, without the prefix. What a topic is
+   * declared with is not among them. Default: none.
+   */
+  readonly topicSettings?: KafkaTopicSettings | ((topic: string) => KafkaTopicSettings)
   /**
    * A transaction that is open for longer is undone by the brokers, in milliseconds, 1,000 to 900,000. While one of a
    * process that died is open, nobody reads past it. Default 15,000.
@@ -113,6 +123,7 @@ const defaults = {
   prefix: '',
   groupProtocol: 'auto',
   replicationFactor: null,
+  topicSettings: {},
   transactionTimeoutMs: 15_000,
   heartbeatIntervalMs: 1000,
   groupSessionTimeoutMs: 45_000,
@@ -178,6 +189,9 @@ export function resolveKafkaOptions(options: KafkaOptions): ResolvedKafkaOptions
   if (replicationFactor !== null && !isWhole(replicationFactor, 1, 32_767)) {
     refuse('replicationFactor', 'is neither null nor a whole number from 1 to 32767')
   }
+  const { topicSettings } = resolved
+  const problem = typeof topicSettings === 'function' ? undefined : topicSettingsProblem(topicSettings)
+  if (problem !== undefined) refuse('topicSettings', problem)
   if (reconnectTimeoutMs !== null && !isWhole(reconnectTimeoutMs, 0, Number.MAX_SAFE_INTEGER)) {
     refuse('reconnectTimeoutMs', 'is neither null nor a whole number of milliseconds')
   }
