@@ -48,7 +48,7 @@ export class BrokerLink {
     const { tls, connectTimeoutMs, sasl } = options
     const connection = new library.Connection(options.clientId, {
       connectTimeout: connectTimeoutMs,
-      requestTimeout: Math.max(options.requestTimeoutMs, requestTimeoutMsLeast) + answerMs,
+      requestTimeout: options.requestTimeoutMs + answerMs,
       maxInflights: 1000,
       ...(tls === undefined ? {} : { tls, tlsServerName: tls.servername ?? isName(address.host) }),
       ...(sasl === undefined ? {} : { sasl: saslOf(sasl) }),
@@ -136,7 +136,6 @@ export class BrokerLink {
 }
 
 const apiVersionsKey = 18
-const requestTimeoutMsLeast = 10_000
 
 /** A certificate names hosts, not addresses; and a server name that is an address is not allowed (RFC 6066, section 3). */
 function isName(host: string): boolean {

@@ -53,12 +53,17 @@ export class Cluster {
     return [...this.#addresses.keys()]
   }
 
-  /** Patience of opening, of groups and of administration. */
+  /** Patience of opening, of groups and of administration: at least two requests, so that one dead connection ends nothing. */
   get usual(): Patience {
+    return { limitMs: this.options.callTimeoutMs }
+  }
+
+  /** Patience of those who go: whom they do not tell, their session tells. */
+  get parting(): Patience {
     return { limitMs: this.options.requestTimeoutMs }
   }
 
-  /** Patience of commits and reads: programs that run wait for brokers to come back. */
+  /** Patience of commits and reads, and of what they need to know first: programs that run wait for brokers to come back. */
   get lasting(): Patience {
     return { limitMs: this.options.reconnectTimeoutMs }
   }

@@ -84,11 +84,19 @@ export interface KafkaOptions {
   readonly offsetMetadataBytesMax?: number
   /** How long a connection may take to come about, in milliseconds, 100 to 300,000. Default 5,000. */
   readonly connectTimeoutMs?: number
-  /** How long opening, joining and administration try before they fail, in milliseconds, 1,000 to 3,600,000. Default 30,000. */
+  /**
+   * How long one request is waited for: without an answer its connection is given up and the request is made again on a new
+   * one, in milliseconds, 1,000 to 1,800,000. Default 30,000, as `request.timeout.ms` of other clients.
+   */
   readonly requestTimeoutMs?: number
   /**
-   * How long commits and reads wait for brokers that are gone, in milliseconds; `null`: as long as it takes. Default `null`:
-   * only so it is always known what became of a commit, and a program that runs outlives an outage.
+   * How long opening, joining and administration try before they fail, in milliseconds, 1,000 to 3,600,000. Default: twice
+   * `requestTimeoutMs`, so that one connection that went dead is never the end of a call.
+   */
+  readonly callTimeoutMs?: number
+  /**
+   * How long commits and reads, of topics and of state, wait for brokers that are gone, in milliseconds; `null`: as long as it
+   * takes. Default `null`: only so it is always known what became of a commit, and a program that runs outlives an outage.
    */
   readonly reconnectTimeoutMs?: number | null
   /** Age at which what is known of topics is asked for anew, in milliseconds, 100 to 3,600,000. Default 30,000. */
@@ -134,7 +142,8 @@ const ranges: Readonly<Record<string, readonly [min: number, max: number]>> = {
   groupSessionTimeoutMs: [1000, 3_600_000],
   offsetMetadataBytesMax: [64, 32_767],
   connectTimeoutMs: [100, 300_000],
-  requestTimeoutMs: [1000, 3_600_000],
+  requestTimeoutMs: [1000, 1_800_000],
+  callTimeoutMs: [1000, 3_600_000],
   metadataMaxAgeMs: [100, 3_600_000],
   bufferBytesMax: [64 * 1024, 4 * 1024 ** 3],
 }
@@ -146,6 +155,7 @@ const known: ReadonlySet<string> = new Set([
   'sasl',
   'tls',
   'state',
+  'callTimeoutMs',
   ...Object.keys(defaults),
 ])
 
@@ -155,7 +165,8 @@ export function resolveKafkaOptions(options: KafkaOptions): ResolvedKafkaOptions
     throw new OptionsInvalidError('kafka()', [{ option: 'options', problem: 'is no object' }])
   }
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as KafkaOptions
-  const resolved = { ...defaults, ...given }
+  const { requestTimeoutMs = defaults.requestTimeoutMs } = given
+  const resolved = { ...defaults, callTimeoutMs: 2 * requestTimeoutMs, ...given }
   const problems: OptionProblem[] = []
   const refuse = (option: string, problem: string): number => problems.push({ option, problem })
   for (const option of Object.keys(given)) if (!known.has(option)) refuse(option, 'is no option of kafka()')
@@ -170,6 +181,7 @@ export function resolveKafkaOptions(options: KafkaOptions): ResolvedKafkaOptions
     refuse('prefix', 'is not up to 100 letters, digits, dots, underscores and hyphens')
   }
   for (const [option, [min, max]] of Object.entries(ranges)) {
+    if (!(option in given)) continue
     const value = (resolved as Record<string, unknown>)[option]
     if (!isWhole(value, min, max)) refuse(option, `is ${String(value)}, not a whole number from ${min} to ${max}`)
   }
