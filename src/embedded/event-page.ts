@@ -97,14 +97,16 @@ export class EventPage {
   }
 
   #outcome(position: number, isLast: boolean): RecordOutcome | undefined {
+    const damaged = (finding: string, cause?: unknown): FileDamagedError =>
+      new FileDamagedError(this.#path, `the event at position ${position} (${finding})`, { cause })
+    let outcome: RecordOutcome | undefined
     try {
-      const outcome = this.#batches.next()
-      if (isLast && !this.#batches.isAtEnd) throw new RangeError('bytes stand behind it')
-      return outcome
-    } catch (cause) {
-      const place = `the event at position ${position} (${(cause as Error).message})`
-      throw new FileDamagedError(this.#path, place, { cause })
+      outcome = this.#batches.next()
+    } catch (error) {
+      throw damaged((error as Error).message, error)
     }
+    if (isLast && !this.#batches.isAtEnd) throw damaged('bytes stand behind it')
+    return outcome
   }
 
   #tagsOf(text: string, position: number): readonly string[] {
