@@ -97,16 +97,18 @@ export class EventPage {
   }
 
   #outcome(position: number, isLast: boolean): RecordOutcome | undefined {
-    const damaged = (finding: string, cause?: unknown): FileDamagedError =>
-      new FileDamagedError(this.#path, `the event at position ${position} (${finding})`, { cause })
     let outcome: RecordOutcome | undefined
     try {
       outcome = this.#batches.next()
-    } catch (error) {
-      throw damaged((error as Error).message, error)
+    } catch (cause) {
+      throw this.#damaged(position, (cause as Error).message, cause)
     }
-    if (isLast && !this.#batches.isAtEnd) throw damaged('bytes stand behind it')
+    if (isLast && !this.#batches.isAtEnd) throw this.#damaged(position, 'bytes stand behind it', undefined)
     return outcome
+  }
+
+  #damaged(position: number, finding: string, cause: unknown): FileDamagedError {
+    return new FileDamagedError(this.#path, `the event at position ${position} (${finding})`, { cause })
   }
 
   #tagsOf(text: string, position: number): readonly string[] {
