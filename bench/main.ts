@@ -1,9 +1,7 @@
-// Measures Millrace beside what the machine can do at all. Run it with: npm run bench -- [--json] [--quick] [--only <row>]
-// With --engines it measures the engines on real servers beside their bare clients: npm run bench:engines. With --sagas it
-// measures sagas beside other systems, which it installs: npm run bench:sagas. With --rivals it does the same with logs, queues and
-// event stores: npm run bench:rivals.
+// Measures Millrace beside what the machine can do at all, beside bare clients and beside others. Run it with: npm run bench
 import { execFile } from 'node:child_process'
-import { parseArgs, promisify } from 'node:util'
+import { promisify } from 'node:util'
+import { Command } from 'commander'
 import { type Machine, machineFacts } from './machine.ts'
 import { type Figure, isMet, ratioOf } from './row.ts'
 import { besideRows, rows as embeddedRows, engineRows, rivalRows } from './rows/index.ts'
@@ -11,16 +9,26 @@ import { figureTable, machineLine } from './table.ts'
 
 const run = promisify(execFile)
 
-const { values } = parseArgs({
-  options: {
-    json: { type: 'boolean', default: false },
-    quick: { type: 'boolean', default: false },
-    engines: { type: 'boolean', default: false },
-    sagas: { type: 'boolean', default: false },
-    rivals: { type: 'boolean', default: false },
-    only: { type: 'string', multiple: true, default: [] },
-  },
-})
+const command = new Command('npm run bench --')
+  .description('Measures Millrace beside what the machine can do at all, and says which targets it meets.')
+  .option('--engines', 'the engines on real servers, beside their bare clients (npm run bench:engines)')
+  .option('--sagas', 'sagas beside other systems, which it installs (npm run bench:sagas)')
+  .option('--rivals', 'logs, queues and event stores beside others, which it installs (npm run bench:rivals)')
+  .option('--only <row...>', 'these rows and no others')
+  .option('--quick', 'less of everything: the figures are no more than a hint')
+  .option('--json', 'prints one JSON object, and the progress on stderr')
+  .allowExcessArguments(false)
+  .showHelpAfterError('Add --help for the options.')
+  .parse()
+const values = command.opts<{
+  readonly engines?: boolean
+  readonly sagas?: boolean
+  readonly rivals?: boolean
+  readonly only?: readonly string[]
+  readonly quick?: boolean
+  readonly json?: boolean
+}>()
+const only = values.only ?? []
 
 /** What became of one row. */
 interface RowReport {
@@ -60,11 +68,11 @@ function jsonReport(machine: Machine, reports: readonly RowReport[]): string {
       met: isMet(figure) ?? null,
     })),
   }))
-  return JSON.stringify({ machine, quick: values.quick, rows: withVerdicts }, null, 2)
+  return JSON.stringify({ machine, quick: values.quick === true, rows: withVerdicts }, null, 2)
 }
 
 const rows = values.rivals ? rivalRows : values.sagas ? besideRows : values.engines ? engineRows : embeddedRows
-const unknown = values.only.filter((name) => !rows.some((row) => row.name === name))
+const unknown = only.filter((name) => !rows.some((row) => row.name === name))
 if (unknown.length > 0) {
   process.stderr.write(`No row is named ${unknown.join(', ')}. There are: ${rows.map((row) => row.name).join(', ')}.\n`)
   process.exit(2)
@@ -73,7 +81,7 @@ const machine = machineFacts()
 if (!values.json) process.stdout.write(`${machineLine(machine)}\n`)
 const reports: RowReport[] = []
 for (const { name, title } of rows) {
-  if (values.only.length > 0 && !values.only.includes(name)) continue
+  if (only.length > 0 && !only.includes(name)) continue
   const report = await measure(name, title)
   reports.push(report)
   if (values.json) process.stderr.write(`${name}: ${report.seconds.toFixed(1)} s\n`)

@@ -17,7 +17,8 @@ async function simulate({ seeds, from, json, trace, plant }: SimulateOptions): P
 }
 
 const options = parseOptions(process.argv.slice(2))
-if ('problem' in options) {
+if ('help' in options) console.log(options.help)
+else if ('problem' in options) {
   console.error(options.problem)
   process.exitCode = 2
 } else if (!(await simulate(options))) process.exitCode = 1

@@ -11,6 +11,10 @@ describe('the command line of the simulation', () => {
     expect(parseOptions(['--seeds', '3', '--from', '40', '--json', '--plant', 'no-sync'])).toEqual(options)
   })
 
+  it('says what it takes when it is asked', () => {
+    expect(parseOptions(['--help'])).toEqual({ help: expect.stringContaining('--seeds N') })
+  })
+
   it.each([
     ['--seeds', '0'],
     ['--from', '-1'],

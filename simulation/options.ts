@@ -14,6 +14,7 @@ const usage = `npm run simulate -- [options]
   --seeds N      runs so many seeds; default 200
   --from S       the first of them; default 0
   --json         prints one JSON object and nothing else
+  --help         prints this
   --trace        prints every line of the trace
   --plant FAULT  plants a bug, to see that it is found:
 ${Object.entries(plantedFaults)
@@ -21,7 +22,9 @@ ${Object.entries(plantedFaults)
   .join('\n')}`
 
 /** Options of the command line, or what to print in their place. */
-export function parseOptions(args: readonly string[]): SimulateOptions | { readonly problem: string } {
+export function parseOptions(
+  args: readonly string[],
+): SimulateOptions | { readonly problem: string } | { readonly help: string } {
   try {
     const { values } = parseArgs({
       args: [...args],
@@ -31,9 +34,11 @@ export function parseOptions(args: readonly string[]): SimulateOptions | { reado
         json: { type: 'boolean', default: false },
         trace: { type: 'boolean', default: false },
         plant: { type: 'string' },
+        help: { type: 'boolean', default: false },
       },
     })
     const { json, trace, plant } = values
+    if (values.help) return { help: usage }
     const seeds = wholeNumber('seeds', values.seeds, 1)
     const from = wholeNumber('from', values.from, 0)
     if (plant !== undefined && !isPlantedFault(plant)) return { problem: `There is no fault ${plant}.\n${usage}` }

@@ -1,9 +1,9 @@
-// event-storage, on files. node event-storage.mjs <folder> <sync|default>
+// event-storage, on files. node event-storage.mjs <sync|default> <folder>
 import { createRequire } from 'node:module'
 import { answerTasks, orderOf, rateOf, repeated } from './tasks.mjs'
 
 const EventStore = createRequire(import.meta.url)('event-storage')
-const [folder, durability] = process.argv.slice(2)
+const [durability, folder] = process.argv.slice(2)
 const storageConfig = durability === 'sync' ? { syncOnFlush: true } : {}
 const store = new EventStore('bench', { storageDirectory: folder, storageConfig })
 await new Promise((resolve) => store.once('ready', resolve))

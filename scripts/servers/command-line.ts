@@ -124,8 +124,11 @@ async function downOne(name: ServerName, command: ServersCommand, place: PlaceOp
 /** Runs one command and answers with its exit code. */
 export async function runServers(args: readonly string[]): Promise<number> {
   let command: ServersCommand | undefined
+  let place: PlaceOptions = {}
   try {
     command = parseServersCommand(args)
+    if (command?.portBase !== undefined) place = { portBase: command.portBase }
+    if (command !== undefined) resolveServersRoot(place)
   } catch (error) {
     process.stderr.write(`${errorText(error)}\n${usage}`)
     return exitCodes.usage
@@ -134,14 +137,7 @@ export async function runServers(args: readonly string[]): Promise<number> {
     process.stdout.write(usage)
     return exitCodes.ok
   }
-  const { verb, names, portBase, json } = command
-  const place: PlaceOptions = portBase === undefined ? {} : { portBase }
-  try {
-    resolveServersRoot(place)
-  } catch (error) {
-    process.stderr.write(`${errorText(error)}\n${usage}`)
-    return exitCodes.usage
-  }
+  const { verb, names, json } = command
   const act = { up: upOne, down: downOne, status: undefined }[verb]
   const results = await Promise.allSettled(names.map(async (name) => act?.(name, command, place)))
   const errors = results.filter((result) => result.status === 'rejected').map(({ reason }) => reason as unknown)

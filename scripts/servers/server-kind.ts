@@ -22,6 +22,8 @@ export interface ServerPlace {
   readonly nodes: readonly NodePlace[]
   /** Settings of every node, as the server's own file has them; they go before those of the kind. */
   readonly settings?: Readonly<Record<string, string>>
+  /** Whether the nodes are to start quickly rather than to run fast later. */
+  readonly isBrief?: boolean
 }
 
 /** How the process of a node is started. */

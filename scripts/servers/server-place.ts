@@ -78,6 +78,11 @@ export function placeOf(root: ServersRoot, kind: ServerKind, nodeCount: number):
   return { name: kind.name, folder, installedFolder: root.installedFolder, nodes }
 }
 
+/** The only node of a kind that has one, or that which stands for all. */
+export function firstNode({ nodes }: ServerPlace): NodePlace {
+  return nodes[0] as NodePlace
+}
+
 /** The places of a kind that exist: one for each count of nodes that it was ever started with. */
 export function knownPlaces(root: ServersRoot, kind: ServerKind): ServerPlace[] {
   let names: string[]

@@ -14,6 +14,8 @@ export interface StartOptions extends PlaceOptions {
   readonly nodeCount?: number
   /** Settings in the server's own words, for nodes that do not run yet. Default: none but those that every server has. */
   readonly settings?: Readonly<Record<string, string>>
+  /** It runs for minutes only, so nothing is done at its start that pays off later. Default false. */
+  readonly isBrief?: boolean
   /** Default: says nothing. */
   readonly report?: Report
 }
@@ -83,14 +85,14 @@ export async function startServer<Name extends ServerName>(
   options: StartOptions = {},
 ): Promise<RunningServer<ConnectionOf<Name>>> {
   const kind = kindOf(name)
-  const { nodeCount = 1, settings = {}, report = silent } = options
+  const { nodeCount = 1, settings = {}, isBrief = false, report = silent } = options
   if (!Number.isInteger(nodeCount) || nodeCount < 1 || nodeCount > kind.nodeCountMax)
     throw new ServerUsageError(`${name} can have 1 to ${countText(kind.nodeCountMax)}, not ${nodeCount}.`)
   if (process.platform !== 'linux')
     throw new ServerUsageError(`Real servers are started on Linux only, and this is ${process.platform}.`)
   const root = resolveServersRoot(options)
   provideFolder(root)
-  const place = { ...placeOf(root, kind, nodeCount), settings }
+  const place = { ...placeOf(root, kind, nodeCount), settings, isBrief }
   const other = knownPlaces(root, kind).find((known) => known.nodes.length !== nodeCount && isRunning(kind, known))
   if (other !== undefined) throw new ServerSettingsError(name, countText(other.nodes.length), countText(nodeCount))
   const nodes = nodesOf(kind, place)

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import type { Engine } from '../engine/index.ts'
-import { numbersByKey, Placed } from './app.test-support.ts'
+import type { Message } from '../message/index.ts'
+import { messagesOf, numbersByKey, Placed } from './app.test-support.ts'
 import { crashApp, keyCount, perKey, type ServerAddresses } from './fixtures/crash-handlers.ts'
 
 /** What the processes of an app work on. */
@@ -81,6 +82,8 @@ export interface Ledger {
   readonly lostCount: number
   /** Keys and the counts published for them, where these are not 0, 1, 2 and so on: something was done twice, or in another order. */
   readonly disorder: readonly string[]
+  /** Orders that a handler handled twice, never, or in another order than that of their key, and effects of what is no order. */
+  readonly wrongCauses: readonly string[]
   /** How many messages were published, then how many effects there are: of each handler, and in the view. */
   readonly counts: readonly number[]
 }
@@ -98,11 +101,15 @@ export async function ledgerOf(engine: Engine, workers: readonly Worker[]): Prom
   const hopelessCount = await running.deadLetters.count()
   await running.deadLetters.discard('all')
   await running.idle()
-  const placedCount = Object.values(await numbersByKey(engine, 'orders')).flat().length
+  const placed = await messagesOf(engine, 'orders')
+  const placedCount = placed.length
   const acknowledgedCount = workers.reduce((sum, worker) => sum + worker.acknowledged, keyCount)
   const counts = [placedCount]
   const disorder: string[] = []
+  const wrongCauses: string[] = []
   for (const topic of ['payments', 'shipments']) {
+    const effects = await messagesOf(engine, topic)
+    wrongCauses.push(...wrongCausesOf(topic, effects, placed))
     const byKey = Object.entries(await numbersByKey(engine, topic))
     counts.push(byKey.flatMap(([, numbers]) => numbers).length)
     for (const [key, numbers] of byKey) {
@@ -114,5 +121,27 @@ export async function ledgerOf(engine: Engine, workers: readonly Worker[]): Prom
   for await (const { value } of running.view(perKey).list()) viewedCount += value
   counts.push(viewedCount)
   const lostCount = Math.max(0, acknowledgedCount - placedCount)
-  return { faults: workers.flatMap(({ faults }) => faults), hopelessCount, lostCount, disorder, counts }
+  return { faults: workers.flatMap(({ faults }) => faults), hopelessCount, lostCount, disorder, wrongCauses, counts }
+}
+
+/** How many of them are told: one fault often draws many after it. */
+const toldMax = 10
+
+function wrongCausesOf(topic: string, effects: readonly Message[], placed: readonly Message[]): readonly string[] {
+  const placeById = new Map(placed.map(({ id }, place) => [id, place]))
+  const countById = new Map<string, number>()
+  const lastByKey = new Map<string, number>()
+  const wrong: string[] = []
+  for (const { causationid: id = 'nothing', partitionkey: key = '' } of effects) {
+    const place = placeById.get(id)
+    const count = (countById.get(id) ?? 0) + 1
+    countById.set(id, count)
+    if (place === undefined) wrong.push(`${topic} of ${id}, which is no order`)
+    else if (count > 1) wrong.push(`${topic} of ${id}, order ${place} (${key}), for the ${count}. time`)
+    else if (place < (lastByKey.get(key) ?? -1))
+      wrong.push(`${topic} of ${id}, order ${place} (${key}), after a later one`)
+    lastByKey.set(key, Math.max(lastByKey.get(key) ?? -1, place ?? -1))
+  }
+  for (const { id } of placed) if (!countById.has(id)) wrong.push(`no ${topic} of ${id}, order ${placeById.get(id)}`)
+  return wrong.length > toldMax ? [...wrong.slice(0, toldMax), `and ${wrong.length - toldMax} more`] : wrong
 }

@@ -47,7 +47,7 @@ export class BridgedEngine implements Engine {
     this.capabilities = bridgedCapabilities(topics, store)
     this.#topicsEngine = topics
     this.#store = store
-    this.#desk = new OutboxDesk(topics, store, environment.clock)
+    this.#desk = new OutboxDesk(topics, store, environment)
     this.groups = new BridgedGroups(topics, store, environment, (topic) => this.#desk.backlog(topic))
     this.topics = new BridgedTopics(topics, this.#desk, this.groups)
     this.events = store.events

@@ -48,7 +48,7 @@ export function deployment(parts: DeploymentParts): EngineSource {
 }
 
 async function open(parts: DeploymentParts, given: Partial<EngineEnvironment> = {}): Promise<Engine> {
-  const environment = { clock: given.clock ?? systemClock, random: given.random ?? systemRandom }
+  const environment = { ...given, clock: given.clock ?? systemClock, random: given.random ?? systemRandom }
   const topics = await parts.topics.open(environment)
   try {
     const store = await parts.store.open(environment)

@@ -1,4 +1,10 @@
-import { type Engine, PartitionUnknownError, type PublishWrite, type TopicDescription } from '../engine/index.ts'
+import {
+  type Engine,
+  type EngineEnvironment,
+  PartitionUnknownError,
+  type PublishWrite,
+  type TopicDescription,
+} from '../engine/index.ts'
 import type { Clock, Timer } from '../kernel/index.ts'
 import { CompactedWithoutKeyError } from './errors.ts'
 import { ensureOutbox, outboxOf, topicOfOutbox } from './outbox.ts'
@@ -12,22 +18,25 @@ export class OutboxDesk {
   readonly #topics: Engine
   readonly #store: Engine
   readonly #clock: Clock
+  /** The relays are left to others: one more member would move partitions for a moment, and back. */
+  readonly #visit: EngineEnvironment['visit']
   readonly #known = new Map<string, TopicDescription>()
   readonly #relays = new Map<string, Relay>()
   readonly #opening = new Map<string, Promise<void>>()
   #timer: Timer | undefined
   #isClosed = false
 
-  constructor(topics: Engine, store: Engine, clock: Clock) {
+  constructor(topics: Engine, store: Engine, { clock, visit }: EngineEnvironment) {
     this.#topics = topics
     this.#store = store
     this.#clock = clock
+    this.#visit = visit
   }
 
   /** Takes up what an earlier process left, or another one makes. */
   async open(): Promise<void> {
     await this.#look()
-    this.#lookLater()
+    if (this.#visit === undefined) this.#lookLater()
   }
 
   has(topic: string): boolean {
@@ -110,7 +119,10 @@ export class OutboxDesk {
     for (const { name } of await this.#store.topics.list()) {
       const topic = topicOfOutbox(name)
       if (topic === undefined || this.#known.has(topic) || this.#isClosed) continue
-      if ((await this.#topics.topics.describe(topic)) !== undefined) await this.#ensure(topic)
+      const description = await this.#topics.topics.describe(topic)
+      if (description === undefined) continue
+      if (this.#visit === 'read') this.#known.set(topic, description)
+      else await this.#ensure(topic)
     }
   }
 
@@ -140,7 +152,7 @@ export class OutboxDesk {
 
   async #open(topic: string): Promise<void> {
     const description = await ensureOutbox(this.#topics, this.#store, topic)
-    if (!this.#relays.has(topic) && !this.#isClosed) {
+    if (this.#visit === undefined && !this.#relays.has(topic) && !this.#isClosed) {
       const relay = new Relay(this.#topics, this.#store, topic, this.#clock)
       await relay.start()
       this.#relays.set(topic, relay)

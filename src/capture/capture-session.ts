@@ -12,7 +12,7 @@ import type { ReplicationLink } from './replication-link.ts'
 import { keysOf } from './row-values.ts'
 import type { SnapshotChunk, SnapshotReader } from './snapshot-reader.ts'
 import type { StreamItem } from './stream-frames.ts'
-import { isSameTable } from './table-description.ts'
+import type { TableNews } from './table-news.ts'
 
 /** How long a snapshot that has to wait waits before it is tried again. */
 const snapshotPauseMs = 200
@@ -29,6 +29,7 @@ export interface SessionParts {
   readonly publisher: Publisher
   readonly events: ChangeEvents
   readonly snapshot: SnapshotReader
+  readonly news: TableNews
   readonly clock: Clock
 }
 
@@ -57,6 +58,7 @@ export class CaptureSession {
   /** While it runs, the snapshot waits. */
   #pause: Timer | undefined
   #isReloadDue = false
+  #isLookDue = true
 
   /** `position` was committed already. */
   constructor(parts: SessionParts, position: Position) {
@@ -88,7 +90,11 @@ export class CaptureSession {
         const rest = this.#handle(item)
         if (rest !== undefined) await rest
       }
-      if (link.takeTick()) this.#isHeartbeatDue = true
+      if (link.takeTick()) {
+        this.#isHeartbeatDue = true
+        this.#isLookDue = true
+      }
+      if (this.#isLookDue) await this.#lookForDepartures()
       if (!publisher.isEmpty) await this.#flush()
       if (this.#transaction === undefined) await this.#snapshot()
     }
@@ -123,11 +129,13 @@ export class CaptureSession {
   #end(endLsn: Lsn): Promise<void> | undefined {
     const stamp = this.#transaction
     if (stamp === undefined) throw new CaptureProtocolError('a transaction ends that has not begun')
-    // With a table that has just joined a snapshot becomes due, which has to show this transaction too.
-    if (this.#isReloadDue || this.#parts.snapshot.isPending) this.#parts.snapshot.see(stamp.xid)
+    const { snapshot, news } = this.#parts
+    // With a table that has just joined, or come back, a snapshot becomes due, which has to show this transaction too.
+    if (this.#isReloadDue || snapshot.isPending || news.isWaiting) snapshot.see(stamp.xid)
     this.#transaction = undefined
     this.#advance(endLsn)
-    return this.#isReloadDue || this.#chunk !== undefined ? this.#afterEnd(endLsn) : undefined
+    const isSomethingDue = this.#isReloadDue || this.#chunk !== undefined || news.isWaiting
+    return isSomethingDue ? this.#afterEnd(endLsn) : undefined
   }
 
   async #afterEnd(endLsn: Lsn): Promise<void> {
@@ -223,16 +231,28 @@ export class CaptureSession {
   }
 
   #tell(table: CapturedTable, lsn: Lsn, index: number, time: string): void {
-    const { events, place } = this.#parts
-    const { description } = table
-    const note = place.table(table.fullName)
-    const previous = note?.description ?? null
-    if (previous !== null && isSameTable(previous, description)) return
-    events.described(table, previous, lsn, index, time)
-    if (this.#chunk?.table.fullName === table.fullName) this.#chunk.isStale = true
-    // A table that was made anew under the name has rows of its own.
-    const isSame = (previous?.tableOid ?? description.tableOid) === description.tableOid
-    place.remember(table.fullName, { description, snapshot: (isSame && note?.snapshot) || { kind: 'none' } })
+    const isNew = this.#parts.news.describe(table, lsn, index, time)
+    if (isNew && this.#chunk?.table.fullName === table.fullName) this.#chunk.isStale = true
+  }
+
+  async #lookForDepartures(): Promise<void> {
+    const { news, link } = this.#parts
+    this.#isLookDue = false
+    await news.look()
+    // An idle server says how far it is when it is asked.
+    if (news.isWaiting) link.ask()
+  }
+
+  async #tellDepartures(lsn: Lsn): Promise<void> {
+    const { news, snapshot } = this.#parts
+    const names = await news.leave(lsn)
+    if (names.size === 0) return
+    if (this.#chunk !== undefined && names.has(this.#chunk.table.fullName)) this.#chunk.isStale = true
+    for (const streamed of this.#streamed.values()) {
+      // Should it come back, it is described anew.
+      if (streamed.table !== undefined && names.has(streamed.table.fullName)) streamed.table = undefined
+    }
+    await snapshot.reload()
   }
 
   /** Reads a chunk of the snapshot, if one is due. The stream stands still meanwhile. */
@@ -262,6 +282,7 @@ export class CaptureSession {
 
   /** The stream has come so far: the rows of a chunk that nothing has overtaken are published. */
   async #reached(lsn: Lsn): Promise<void> {
+    if (this.#parts.news.isWaiting) await this.#tellDepartures(lsn)
     const chunk = this.#chunk
     if (chunk === undefined || lsn < chunk.reachedAt) return
     this.#chunk = undefined
@@ -276,7 +297,7 @@ export class CaptureSession {
       const rest = events.found(table, row, startLsn, reachedAt, time)
       if (rest !== undefined) await rest
     }
-    place.remember(table.fullName, { description: table.description, snapshot: progress })
+    place.remember(table, { description: table.description, snapshot: progress })
     this.#isChunkUnderWay = true
     await this.#flush()
     if (progress.kind === 'done') await publisher.settle()

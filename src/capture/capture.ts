@@ -1,7 +1,7 @@
 import { ClosedError, persist, sleep, type Timer } from '../kernel/index.ts'
 import { channels } from '../telemetry/index.ts'
 import { CaptureSession } from './capture-session.ts'
-import { CapturedTables, fullNameOf } from './captured-table.ts'
+import { CapturedTables } from './captured-table.ts'
 import { startReplicationSql } from './catalog.ts'
 import { ChangeEvents } from './change-events.ts'
 import { CaptureReplacedError } from './errors.ts'
@@ -16,6 +16,7 @@ import { ReplicationLink } from './replication-link.ts'
 import { checkPlace, checkServer, checkSlot } from './server-check.ts'
 import { readServerLog, type ServerLog } from './server-log.ts'
 import { SeenTransactions, SnapshotReader } from './snapshot-reader.ts'
+import { TableNews } from './table-news.ts'
 
 /** How often a capture that stands by tries whether it is its turn. */
 const turnEveryMs = 1_000
@@ -178,7 +179,6 @@ class RunningCapture implements Capture {
     const position = await checkPlace(client, slot, state, log, place)
     const seen = await SeenTransactions.load(client)
     const tables = await CapturedTables.load(client, engine, publication, topicOf)
-    this.#forgetTables(place, tables)
     const onCommitted = (lsn: Lsn): void => {
       this.#doneLsn = lsn
       link.confirm(lsn)
@@ -196,7 +196,9 @@ class RunningCapture implements Capture {
     })
     const events = new ChangeEvents(source, publisher, publish)
     const snapshot = new SnapshotReader(client, tables, place, seen, this.#options.snapshot)
-    const session = new CaptureSession({ client, link, tables, place, publisher, events, snapshot, clock }, position)
+    const news = new TableNews({ slot, publication, client, tables, place, events })
+    const parts = { client, link, tables, place, publisher, events, news, snapshot, clock }
+    const session = new CaptureSession(parts, position)
     this.#session = session
     this.#state = 'streaming'
     try {
@@ -207,17 +209,6 @@ class RunningCapture implements Capture {
     } finally {
       session.close()
       await publisher.settle().catch(() => undefined)
-    }
-  }
-
-  /** Of tables that are no longer published nothing is known when they come back. */
-  #forgetTables(place: Place, tables: CapturedTables): void {
-    const names = new Set(tables.published.map(({ relation }) => fullNameOf(relation)))
-    for (const name of place.tableNames) {
-      const note = place.table(name)
-      if (!names.has(name) && note?.snapshot.kind !== 'none') {
-        place.remember(name, { description: note?.description ?? null, snapshot: { kind: 'none' } })
-      }
     }
   }
 

@@ -3,7 +3,7 @@ import { startServer } from '../../scripts/servers/index.ts'
 import type { Engine } from '../engine/index.ts'
 import { sleep, systemClock } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
-import { createCapture, dropCapture, type RowChange, type TableTruncation } from './index.ts'
+import { createCapture, dropCapture, type RowChange, type TableDeparture, type TableTruncation } from './index.ts'
 
 /** Whether tests may use real servers, which are started if they do not run. */
 export const serversWanted: boolean = process.env['MILLRACE_REAL_SERVERS'] === '1'
@@ -93,7 +93,7 @@ export async function flatMessages(engine: Engine, topic: string): Promise<reado
 /** Those of them that tell of a transaction. */
 export async function changeMessages(engine: Engine, topic: string): Promise<readonly Message[]> {
   const messages = await flatMessages(engine, topic)
-  return messages.filter((message) => !['described', 'found'].includes(happening(message)))
+  return messages.filter((message) => !['described', 'found', 'left'].includes(happening(message)))
 }
 
 /** The part of a type that says what happened. */
@@ -123,6 +123,11 @@ export async function folded(engine: Engine, topic: string): Promise<Map<string,
 function fold(rows: Map<string, RowChange['after']>, message: Message): void {
   const what = happening(message)
   if (what === 'described') return
+  if (what === 'left') {
+    const { reason } = message.data as TableDeparture
+    if (reason === 'dropped' || reason === 'replaced') rows.clear()
+    return
+  }
   if (what === 'truncated') {
     if ((message.data as TableTruncation).partitionCount < 1) throw new TypeError('a topic without partitions')
     rows.clear()

@@ -1,6 +1,7 @@
-import type { Engine } from '../engine/index.ts'
+import type { Engine, TopicDescription } from '../engine/index.ts'
 import { attributeTextProblem } from '../message/index.ts'
 import { type PublishedTable, readPublishedTables, readTypeNames, readTypeShapes } from './catalog.ts'
+import type { TableName } from './change-data.ts'
 import { type ReadValue, readerOf, type TypeShape, userTypeOidMin } from './column-values.ts'
 import { CapturePublicationMissingError, CaptureTableKeylessError } from './errors.ts'
 import type { PgClient } from './pg-client.ts'
@@ -34,7 +35,7 @@ export interface CapturedTable {
 }
 
 /** Finds the topic of a table. */
-export type TopicOfTable = (table: { readonly schema: string; readonly name: string }) => string
+export type TopicOfTable = (table: TableName) => string
 
 /** Where nothing of ours is published. */
 const noTopic: TableTopic = { name: '', partitionCount: 0, recordBytesMax: Number.POSITIVE_INFINITY }
@@ -66,13 +67,13 @@ export class CapturedTables {
   ): Promise<CapturedTables> {
     const tables = new CapturedTables(client, engine, publication, topicOf)
     await tables.reload()
+    if (tables.published.length === 0) throw new CapturePublicationMissingError(publication)
     return tables
   }
 
-  /** Looks again which tables are published. */
+  /** Looks again which tables are published. That none is left is told of by the events of those that were. */
   async reload(): Promise<void> {
     const published = await readPublishedTables(this.#client, this.#publication)
-    if (published.length === 0) throw new CapturePublicationMissingError(this.#publication)
     const keyless = published.filter(({ orderedBy }) => orderedBy.length === 0)
     if (keyless.length > 0) throw new CaptureTableKeylessError(keyless.map(({ relation }) => fullNameOf(relation)))
     this.#published = published
@@ -122,20 +123,30 @@ export class CapturedTables {
     for (const oid of unknown) this.#askedTypes.add(oid)
   }
 
-  async #topic(table: { readonly schema: string; readonly name: string }): Promise<TableTopic> {
+  /** Where events of a table went; one that nobody has kept is not made anew. */
+  async topicThatIsThere(table: TableName): Promise<TableTopic> {
+    const name = this.#topicOf?.(table)
+    const found = name === undefined ? undefined : await this.#engine.topics.describe(name)
+    return found === undefined ? noTopic : topicOfDescription(found)
+  }
+
+  async #topic(table: TableName): Promise<TableTopic> {
     const name = this.#topicOf?.(table)
     if (name === undefined) return noTopic
     const known = this.#topics.get(name)
     if (known !== undefined) return known
-    const { partitions, config } = await this.#engine.topics.ensure(name)
-    const topic = { name, partitionCount: partitions.length, recordBytesMax: config.recordBytesMax }
+    const topic = topicOfDescription(await this.#engine.topics.ensure(name))
     this.#topics.set(name, topic)
     return topic
   }
 }
 
+function topicOfDescription({ name, partitions, config }: TopicDescription): TableTopic {
+  return { name, partitionCount: partitions.length, recordBytesMax: config.recordBytesMax }
+}
+
 /** `schema.name`, in a form that attributes of a message can have. */
-export function fullNameOf({ schema, name }: { readonly schema: string; readonly name: string }): string {
+export function fullNameOf({ schema, name }: TableName): string {
   const plain = `${schema}.${name}`
   return attributeTextProblem(plain) === undefined ? plain : `${encodeURIComponent(schema)}.${encodeURIComponent(name)}`
 }

@@ -72,6 +72,32 @@ export async function readPublishedTables(client: PgClient, publication: string)
   return (await client.query(text, [publication])).rows.map(tableOf)
 }
 
+/** A table as the catalog has it now. */
+export interface TableWhereabouts {
+  readonly id: number
+  readonly schema: string
+  readonly name: string
+  readonly isPublished: boolean
+}
+
+/** All tables of a publication, and those of the given ids that are there still. */
+export async function readWhereabouts(
+  client: PgClient,
+  publication: string,
+  oids: readonly number[],
+): Promise<readonly TableWhereabouts[]> {
+  const text = `SELECT c.oid::text AS id, n.nspname AS schema, c.relname AS name, p.tablename IS NOT NULL AS published
+    FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+    LEFT JOIN pg_publication_tables AS p ON p.pubname = $1 AND p.schemaname = n.nspname AND p.tablename = c.relname
+    WHERE p.tablename IS NOT NULL OR c.oid = ANY($2::oid[])`
+  return (await client.query(text, [publication, oids])).rows.map((row) => ({
+    id: Number(row['id']),
+    schema: row['schema'] ?? '',
+    name: row['name'] ?? '',
+    isPublished: row['published'] === 't',
+  }))
+}
+
 interface CatalogColumn {
   readonly name: string
   readonly typeOid: number

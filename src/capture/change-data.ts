@@ -64,6 +64,32 @@ export interface TableTruncation {
   readonly partitionCount: number
 }
 
+/** A table by its name. */
+export interface TableName {
+  readonly schema: string
+  readonly name: string
+}
+
+/** Data of the event `<schema>.<table>.left`: no more changes come under this name; one for each partition of the topic. */
+export interface TableDeparture {
+  readonly schema: string
+  readonly table: string
+  /**
+   * Why: the table was dropped, and its rows with it; it has another name now (`renamedTo`), under which its changes go on if it is
+   * still published; it was taken out of the publication, and its rows are there; or it was dropped, renamed or taken out, and
+   * another table is captured under its name.
+   */
+  readonly reason: 'dropped' | 'renamed' | 'unpublished' | 'replaced'
+  /** Of `renamed`; else `null`. */
+  readonly renamedTo: TableName | null
+  /** Where the server's log was when this was found out. */
+  readonly lsn: string
+  /** What the table looked like. */
+  readonly previous: TableDescription
+  readonly partition: number
+  readonly partitionCount: number
+}
+
 /** Data of the event `<schema>.<table>.described`: what the table looks like from here on; one for each partition. */
 export interface TableSchema extends TableDescription {
   readonly schema: string

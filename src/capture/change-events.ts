@@ -7,6 +7,7 @@ import {
   type ChangeTransaction,
   differences,
   type RowChange,
+  type TableDeparture,
   type TableSchema,
   type TableTruncation,
 } from './change-data.ts'
@@ -161,7 +162,31 @@ export class ChangeEvents {
     }
   }
 
-  #broadcast(table: CapturedTable, what: string, id: string, time: string, data: TableTruncation | TableSchema): void {
+  /** Publishes that no more changes of a table come under its name. */
+  left(
+    table: Pick<CapturedTable, 'schema' | 'name' | 'fullName' | 'topic'>,
+    departure: Pick<TableDeparture, 'reason' | 'renamedTo' | 'previous'>,
+    lsn: Lsn,
+    index: number,
+    time: string,
+  ): void {
+    const { schema, name, topic, fullName } = table
+    const { reason, renamedTo, previous } = departure
+    const { partitionCount } = topic
+    for (let partition = 0; partition < partitionCount; partition++) {
+      const told = { reason, renamedTo, lsn: lsnText(lsn), previous, partition, partitionCount }
+      const id = `${sortableLsn(lsn)}-${index}-left-${fullName}-${partition}`
+      this.#broadcast(table, 'left', id, time, deepFrozen({ schema, table: name, ...told }))
+    }
+  }
+
+  #broadcast(
+    table: Pick<CapturedTable, 'fullName' | 'topic'>,
+    what: string,
+    id: string,
+    time: string,
+    data: TableTruncation | TableSchema | TableDeparture,
+  ): void {
     const attributes = { partitionkey: table.fullName }
     const message = sealMessage(
       `${table.fullName}.${what}`,

@@ -4,7 +4,16 @@
  */
 export { type Capture, type CaptureState, captureChanges } from './capture.ts'
 export type { TopicOfTable } from './captured-table.ts'
-export type { CapturedChange, ChangeTransaction, Row, RowChange, TableSchema, TableTruncation } from './change-data.ts'
+export type {
+  CapturedChange,
+  ChangeTransaction,
+  Row,
+  RowChange,
+  TableDeparture,
+  TableName,
+  TableSchema,
+  TableTruncation,
+} from './change-data.ts'
 export type { PublishChange } from './change-events.ts'
 export {
   CaptureAccessRefusedError,

@@ -34,7 +34,7 @@ export interface CaptureOptions extends CapturePlace {
   readonly commit?: (batch: WriteBatch) => Promise<CommitOutcome>
   /** Whether rows that are there already are published too, as events `found`. Default true. */
   readonly snapshot?: boolean
-  /** How often the server learns how far an idle capture is, 100 ms to 30 s. Default `'10s'`. */
+  /** How often the server learns how far an idle capture is, and it is looked whether tables have left, 100 ms to 30 s. Default `'10s'`. */
   readonly heartbeat?: Duration
   /** `source` of the events. Default `/capture/<slot>`. */
   readonly source?: string

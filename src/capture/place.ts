@@ -1,5 +1,7 @@
 import type { Engine } from '../engine/index.ts'
 import { type Clock, isoTime, type Json } from '../kernel/index.ts'
+import { fullNameOf } from './captured-table.ts'
+import type { TableName } from './change-data.ts'
 import { CaptureProtocolError } from './errors.ts'
 import { type Lsn, lsnText, parseLsn } from './lsn.ts'
 import { type KeptPlace, type PlaceStore, type PlaceWrites, placeStoreOf } from './place-store.ts'
@@ -27,6 +29,8 @@ export type SnapshotProgress =
 
 /** What is remembered of a table. */
 export interface TableNote {
+  readonly schema: string
+  readonly name: string
   /** As it was told last; `null`: never. */
   readonly description: TableDescription | null
   readonly snapshot: SnapshotProgress
@@ -89,9 +93,10 @@ export class Place {
   }
 
   /** Remembers something of a table, with the next commit. */
-  remember(table: string, note: TableNote): void {
-    this.#tables.set(table, note)
-    this.#changed.add(table)
+  remember({ schema, name }: TableName, { description, snapshot }: Omit<TableNote, keyof TableName>): void {
+    const fullName = fullNameOf({ schema, name })
+    this.#tables.set(fullName, { schema, name, description, snapshot })
+    this.#changed.add(fullName)
   }
 
   /** The part of a commit that moves the place. Commits are made in the order in which this is called. */

@@ -1,9 +1,9 @@
-import { isoTime } from '../kernel/index.ts'
-import { quoted, sqlStateOf, TransactionSnapshot } from '../sql/index.ts'
+import { quoted, sqlStateOf, type TransactionSnapshot } from '../sql/index.ts'
 import type { CapturedTable, CapturedTables } from './captured-table.ts'
 import { fullNameOf } from './captured-table.ts'
-import { lsnOf, type PublishedTable, tableSql } from './catalog.ts'
-import { type Lsn, lsnText, writtenUpTo } from './lsn.ts'
+import { type PublishedTable, tableSql } from './catalog.ts'
+import { type Lsn, lsnText } from './lsn.ts'
+import { type Moment, readMoment } from './moment.ts'
 import { literal, type PgClient, type TextRow } from './pg-client.ts'
 import type { Place, SnapshotProgress } from './place.ts'
 import { type FoundRow, foundRow } from './row-values.ts'
@@ -142,8 +142,7 @@ export class SnapshotReader {
     if (this.#isWanted) return
     for (const { relation } of this.#tables.published) {
       const { description = null, snapshot } = this.#place.table(fullNameOf(relation)) ?? {}
-      if (snapshot?.kind !== 'done')
-        this.#place.remember(fullNameOf(relation), { description, snapshot: { kind: 'done' } })
+      if (snapshot?.kind !== 'done') this.#place.remember(relation, { description, snapshot: { kind: 'done' } })
     }
   }
 
@@ -203,26 +202,6 @@ export class SnapshotReader {
     const table = await this.#tables.resolve(relation)
     this.#resolved.set(relation.id, { form, table })
     return table
-  }
-}
-
-/** A moment at which rows are read. */
-interface Moment {
-  readonly sees: TransactionSnapshot
-  /** Everything that it shows was committed before. */
-  readonly lsn: Lsn
-  /** RFC 3339. */
-  readonly time: string
-}
-
-async function readMoment(client: PgClient): Promise<Moment> {
-  const text = `SELECT pg_current_snapshot()::text AS snapshot, pg_current_wal_insert_lsn()::text AS lsn,
-    floor(extract(epoch FROM now()) * 1000)::text AS ms`
-  const [row] = (await client.query(text)).rows
-  return {
-    sees: TransactionSnapshot.parse(row?.['snapshot'] ?? ''),
-    lsn: writtenUpTo(lsnOf(row, 'lsn')),
-    time: isoTime(Number(row?.['ms'])),
   }
 }
 

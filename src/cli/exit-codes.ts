@@ -44,6 +44,7 @@ const byErrorCode: Readonly<Record<string, number>> = {
   RECORD_TOO_LARGE: exitCodes.usage,
   TOPIC_NAME_INVALID: exitCodes.usage,
   ARGUMENT_INVALID: exitCodes.usage,
+  KAFKA_KEEPS_NOT: exitCodes.usage,
   CLI_NOT_FOUND: exitCodes.notFound,
   DEAD_LETTER_UNKNOWN: exitCodes.notFound,
   GROUP_UNKNOWN: exitCodes.notFound,

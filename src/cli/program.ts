@@ -39,7 +39,8 @@ const everyCommand = [
 
 const after = `
 Which file is meant: --file, else the variable MILLRACE_FILE, else "millrace": { "file": "…" } in package.json.
-Commands that read work beside a running app; commands that write need the app to be stopped.
+Commands that read work beside a running app; commands that write need the app of a file to be stopped.
+With --deployment a command works on the engine that a module exports, such as kafka() or postgres().
 
 Exit codes: 0 done, 1 failed, 2 cannot be understood, 3 not found, 4 damaged, 5 in use by another process,
 6 refused or not confirmed, 7 the app does not start on its deployment, 130 stopped by Ctrl-C.
@@ -48,16 +49,21 @@ Examples:
   $ millrace dev app.ts
   $ millrace topics ls --file shop.db
   $ millrace tail orders --follow --file shop.db
-  $ millrace lag --json --file shop.db`
+  $ millrace lag --json --file shop.db
+  $ millrace lag --deployment production.ts`
 
 /** The whole command line. With `isJson` stderr is left to errors as JSON: what is no error stays unsaid there. */
 export function createProgram(session: Session, isJson = false): Command {
   const { environment } = session
   const { stdout, stderr } = environment
   const program = new Command('millrace')
-    .description('Looks into Millrace files, changes them, and runs apps.')
+    .description('Looks into Millrace files and servers, changes what is there, and runs apps.')
     .version(packageVersion(), '-V, --version', 'print the version')
     .option('--file <path>', 'the Millrace file')
+    .option(
+      '--deployment <module>',
+      "in place of a file: module that exports the engine, as its default or as 'engine'",
+    )
     .option('--json', 'data as JSON; errors as one JSON object on stderr')
     .option('--no-color', 'no colours, whatever the terminal can')
     .option('--debug', 'errors with their stack; also by MILLRACE_DEBUG=1')

@@ -6,6 +6,8 @@ import { Output } from './output.ts'
 /** Options that every command takes. */
 export interface GlobalOptions {
   readonly file?: string
+  /** Module that exports the engine to work on, in place of a file. */
+  readonly deployment?: string
   readonly json?: boolean
   /** `false` for `--no-color`. */
   readonly color: boolean

@@ -5,6 +5,7 @@ import {
   frozenJson,
   type Json,
   OptionsInvalidError,
+  pointCount,
   timePointMs,
 } from '../kernel/index.ts'
 import { extensionOf, type Message } from '../message/index.ts'
@@ -316,28 +317,21 @@ function causeTypeOf(message: Message): string | undefined {
 function pointTest(at: StreamPoint | undefined): (event: StoredEvent) => boolean {
   if (at === undefined) return () => true
   if ('version' in at) {
-    const last = wholeNumber('version', at.version)
+    const last = pointCount('version', at.version)
     return ({ version }) => version <= last
   }
   if ('position' in at) {
-    const last = wholeNumber('position', at.position)
+    const last = pointCount('position', at.position)
     return ({ position }) => position <= last
   }
   const timeMs = timePointMs(at.time)
   return ({ timestampMs }) => timestampMs <= timeMs
 }
 
-function wholeNumber(option: string, value: number): number {
-  if (Number.isSafeInteger(value) && value >= 0) return value
-  throw new OptionsInvalidError('a point in history', [
-    { option, problem: `is ${String(value)}, not a whole number from 0` },
-  ])
-}
-
 /** The last position that belongs to the past of a point. Times never fall as positions rise. */
 async function lastPositionOf(events: EventStore, at: StorePoint | undefined): Promise<number> {
   if (at === undefined) return Number.POSITIVE_INFINITY
-  if ('position' in at) return wholeNumber('position', at.position)
+  if ('position' in at) return pointCount('position', at.position)
   for await (const event of events.readAll({ direction: 'backward', fromTimeMs: timePointMs(at.time), limit: 1 })) {
     return event.position
   }

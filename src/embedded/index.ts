@@ -44,10 +44,12 @@ export function embedded(options: EmbeddedOptions): EmbeddedSource {
   return {
     name: 'embedded',
     capabilities: capabilitiesOf(resolved.path),
-    open: (environment = {}) =>
-      EmbeddedEngine.open(resolved, {
-        clock: environment.clock ?? systemClock,
-        random: environment.random ?? systemRandom,
-      }),
+    open: ({ clock = systemClock, random = systemRandom, visit } = {}) =>
+      EmbeddedEngine.open(visit === undefined ? resolved : onVisit(resolved, visit), { clock, random }),
   }
+}
+
+function onVisit(options: Required<EmbeddedOptions>, visit: 'read' | 'write'): Required<EmbeddedOptions> {
+  const isReadOnly = options.readOnly || (visit === 'read' && options.path !== ':memory:')
+  return { ...options, maintenanceIntervalMs: 0, readOnly: isReadOnly }
 }

@@ -44,6 +44,11 @@ export interface Engine extends AsyncDisposable {
 export interface EngineEnvironment {
   readonly clock: Clock
   readonly random: Random
+  /**
+   * Somebody only looks in, beside the programs that work here: what serves all of them, as retention by the clock and relays between
+   * two engines do, is left to those. With `'read'` nothing will be written, so a file may be open in another process. Default: no visit.
+   */
+  readonly visit?: 'read' | 'write'
 }
 
 /** A description of an engine that has not been opened yet, as `embedded({ path })` returns it. */

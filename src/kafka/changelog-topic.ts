@@ -96,8 +96,8 @@ export class ChangelogTopic {
 
   /** Whether there is a partition of this number; the cluster is asked before it is said that there is none. */
   async has(number: number): Promise<boolean> {
-    const { catalog } = this.#access
-    if (!catalog.has(this.name, number)) await catalog.refresh(this.name)
+    const { catalog, cluster } = this.#access
+    if (!catalog.has(this.name, number)) await catalog.refresh(this.name, cluster.lasting)
     return number < this.partitionCount
   }
 
@@ -114,7 +114,8 @@ export class ChangelogTopic {
    */
   async follow(): Promise<void> {
     for (const changelog of this.#changelogs.values()) changelog.refuseFaulty()
-    await this.#access.catalog.resolveTopic(this.name)
+    const { catalog, cluster } = this.#access
+    await catalog.resolveTopic(this.name, cluster.lasting)
     if (this.#followed < this.partitionCount) {
       const before = this.#followed
       this.#followed = this.partitionCount

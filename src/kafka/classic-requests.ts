@@ -90,7 +90,7 @@ export class ClassicRequests {
   }
 
   async leave(): Promise<void> {
-    const { protocol } = this.#cluster
+    const { protocol, parting } = this.#cluster
     const { group, memberId, instanceId } = this.#member
     const members = [{ memberId, groupInstanceId: instanceId, reason: null }]
     await this.#cluster.askCoordinator(
@@ -99,6 +99,7 @@ export class ClassicRequests {
       'offsets',
       (link) => link.call('LeaveGroup', protocol.leaveGroup, group, members),
       (response) => response.errorCode,
+      parting,
     )
   }
 

@@ -237,6 +237,7 @@ export class ConsumerMember implements Membership, MemberIdentity {
           isLeaving ? null : topicPartitions,
         ),
       (response) => response.errorCode,
+      isLeaving ? cluster.parting : cluster.usual,
     )
   }
 

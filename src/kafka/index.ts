@@ -23,7 +23,7 @@ export {
   KafkaTlsError,
   KafkaUnreachableError,
 } from './errors.ts'
-export type { KafkaGroupProtocol, KafkaOptions, KafkaSasl, KafkaStateOptions } from './options.ts'
+export type { KafkaGroupProtocol, KafkaOptions, KafkaSasl, KafkaStateOptions, KafkaTopicSettings } from './options.ts'
 export { type EventHubsOptions, eventHubs, redpanda } from './presets.ts'
 
 /** An {@link EngineSource} that connects to a cluster. */

@@ -237,7 +237,7 @@ export class KafkaEngine implements Engine {
   /** Learns of topics that are not known yet; what is not there at all is found out when the commit is staged. */
   async #learn(batch: WriteBatch): Promise<void> {
     for (const { topic, partition } of batch.publish ?? []) {
-      if (!this.#catalog.has(topic, partition)) await this.#catalog.refresh(topic)
+      if (!this.#catalog.has(topic, partition)) await this.#catalog.refresh(topic, this.#cluster.lasting)
     }
     if (batch.state !== undefined) await this.#state?.prepare(batch.state)
   }

@@ -189,7 +189,7 @@ export class KafkaState implements StateStore {
     const { group, topic: source } = held.claim
     const partitions = this.#access.catalog.find(source)?.partitions.length ?? 1
     const topic = await this.#open(group, Math.max(held.place + 1, partitions))
-    await topic.growTo(held.place)
+    await this.#lasting(() => topic.growTo(held.place))
     this.#owning.delete(held)
     await this.#own(held)
   }
@@ -198,16 +198,17 @@ export class KafkaState implements StateStore {
   async #find(group: string): Promise<ChangelogTopic | undefined> {
     const open = this.#openGroups.get(group)
     if (open !== undefined) return open
-    const { catalog } = this.#access
+    const { catalog, cluster } = this.#access
     const name = this.#topicOf(group)
-    if (catalog.find(name) === undefined) await catalog.refresh(name)
+    if (catalog.find(name) === undefined) await catalog.refresh(name, cluster.lasting)
     return catalog.find(name) === undefined ? undefined : this.#open(group, 1)
   }
 
   #open(group: string, partitions: number): Promise<ChangelogTopic> {
     let opening = this.#groups.get(group)
     if (opening === undefined) {
-      opening = ChangelogTopic.open(this.#access, this.#topicOf(group), partitions).then((topic) => {
+      const open = (): Promise<ChangelogTopic> => ChangelogTopic.open(this.#access, this.#topicOf(group), partitions)
+      opening = this.#lasting(open).then((topic) => {
         this.#openGroups.set(group, topic)
         return topic
       })
@@ -215,6 +216,12 @@ export class KafkaState implements StateStore {
       opening.catch(() => this.#groups.delete(group))
     }
     return opening
+  }
+
+  /** Programs that run wait for brokers to come back; what administers gives up before. */
+  #lasting<T>(administer: () => Promise<T>): Promise<T> {
+    const { cluster } = this.#access
+    return cluster.persist(administer, cluster.lasting)
   }
 
   async *#watchGroup(namespace: string, group: string, options: WatchOptions): AsyncGenerator<StateChange> {

@@ -12,13 +12,15 @@ import {
   type Topics,
   TopicUnknownError,
 } from '../engine/index.ts'
+import { OptionsInvalidError } from '../kernel/index.ts'
 import type { Cluster } from './cluster.ts'
 import { errorCode } from './error-codes.ts'
 import { KafkaProducerNumberingError } from './errors.ts'
+import type { KafkaTopicSettings } from './options.ts'
 import type { PartitionExtents } from './partition-extents.ts'
 import type { Topic, TopicCatalog } from './topic-catalog.ts'
 import type { TopicReader } from './topic-reader.ts'
-import { settingsOf } from './topic-settings.ts'
+import { settingsOf, topicSettingsProblem } from './topic-settings.ts'
 
 const topicResource = 2
 const setConfig = 0
@@ -168,17 +170,18 @@ export class KafkaTopics implements Topics {
     settings: ReadonlyMap<string, string> = new Map(),
   ): Promise<boolean> {
     // A record has the time that it was given, also one that lies far ahead.
-    const configs = [
+    const configs = new Map([
+      ...Object.entries(this.#furtherSettings(name)),
       ...settingsOf(config),
       ...settings,
       ['message.timestamp.after.max.ms', String(2n ** 63n - 1n)] as const,
-    ]
+    ])
     const topic = {
       name,
       numPartitions: config.partitions,
       replicationFactor: this.#cluster.options.replicationFactor ?? -1,
       assignments: [],
-      configs: configs.map(([key, value]) => ({ name: key, value })),
+      configs: Array.from(configs, ([key, value]) => ({ name: key, value })),
     }
     let isUncertain = false
     return this.#cluster.persist(async () => {
@@ -195,6 +198,18 @@ export class KafkaTopics implements Topics {
       await this.#acceptAdmin('CreateTopics', code, name, errorMessage)
       return true
     })
+  }
+
+  /** @throws OptionsInvalidError `OPTIONS_INVALID` */
+  #furtherSettings(nameInCluster: string): KafkaTopicSettings {
+    const { topicSettings, prefix } = this.#cluster.options
+    if (typeof topicSettings !== 'function') return topicSettings
+    // The prefix is put before names further out; here they stand whole.
+    const name = nameInCluster.startsWith(prefix) ? nameInCluster.slice(prefix.length) : nameInCluster
+    const settings = topicSettings(name)
+    const problem = topicSettingsProblem(settings)
+    if (problem === undefined) return settings
+    throw new OptionsInvalidError('kafka()', [{ option: `topicSettings(${JSON.stringify(name)})`, problem }])
   }
 
   async #alterSettings(name: string, settings: ReadonlyMap<string, string>): Promise<void> {

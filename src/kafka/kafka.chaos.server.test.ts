@@ -113,7 +113,7 @@ describe.skipIf(!serversWanted)('a broker that is killed', () => {
 
   it('is waited for no longer than was asked for, and the engine says what it does not know', async () => {
     const { bootstrapBrokers } = server.connection
-    const impatient = await kafka({ brokers: bootstrapBrokers, reconnectTimeoutMs: 500, requestTimeoutMs: 1000 }).open()
+    const impatient = await kafka({ brokers: bootstrapBrokers, reconnectTimeoutMs: 500 }).open()
     const topic = freshName('t')
     await impatient.topics.create(topic, { partitions: 2 })
     await impatient.commit({ publish: [{ topic, partition: 0, records: texts('x') }] })

@@ -1,7 +1,8 @@
+import { Admin, ConfigResourceTypes } from '@platformatic/kafka'
 import { beforeAll, describe, expect, it } from 'vitest'
 import type { Claim, Engine } from '../engine/index.ts'
 import { systemRandom } from '../kernel/index.ts'
-import { kafka } from './index.ts'
+import { type KafkaTopicSettings, kafka } from './index.ts'
 import { serversWanted, sharedServer } from './real-server.test-support.ts'
 
 // Skipped because it needs a real server: `npm run test:engines` runs it.
@@ -13,6 +14,29 @@ describe.skipIf(!serversWanted)('engines with prefixes on one cluster', () => {
 
   const open = (prefix: string): Promise<Engine> => kafka({ brokers, prefix, heartbeatIntervalMs: 100 }).open()
   const record = (value: string) => ({ key: 'k', value })
+
+  it('give the topics that they create what settings they are told', async () => {
+    const mark = systemRandom.nextUint32().toString(36)
+    const topicSettings = (topic: string): KafkaTopicSettings =>
+      topic === 'bad'
+        ? { 'retention.ms': '1' }
+        : topic === 'odd'
+          ? { 'no.such.setting': '1' }
+          : { 'segment.bytes': '2097152' }
+    await using engine = await kafka({ brokers, prefix: `set-${mark}.`, topicSettings }).open()
+    await engine.topics.create('orders', { partitions: 1, retentionMs: 60_000 })
+    const admin = new Admin({ clientId: 'settings', bootstrapBrokers: [...brokers] })
+    try {
+      const resource = { resourceType: ConfigResourceTypes.TOPIC, resourceName: `set-${mark}.orders` }
+      const [found] = await admin.describeConfigs({ resources: [resource] })
+      const values = Object.fromEntries(found?.configs.map(({ name, value }) => [name, value]) ?? [])
+      expect(values).toMatchObject({ 'segment.bytes': '2097152', 'retention.ms': '60000' })
+    } finally {
+      await admin.close()
+    }
+    await expect(engine.topics.create('bad')).rejects.toMatchObject({ code: 'OPTIONS_INVALID' })
+    await expect(engine.topics.create('odd')).rejects.toThrow('no.such.setting')
+  })
 
   it('have topics and groups of their own under the same names', async () => {
     const mark = systemRandom.nextUint32().toString(36)

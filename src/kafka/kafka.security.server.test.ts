@@ -51,7 +51,7 @@ describe.skipIf(!serversWanted)('logging in and encryption', () => {
   })
 
   const refused = (options: KafkaOptions, code: string): Promise<void> =>
-    expect(kafka({ requestTimeoutMs: 2000, connectTimeoutMs: 2000, ...options }).open()).rejects.toMatchObject({ code })
+    expect(kafka({ callTimeoutMs: 2000, connectTimeoutMs: 2000, ...options }).open()).rejects.toMatchObject({ code })
 
   it('tells a wrong password, and does not try it again and again', async () => {
     for (const mechanism of ['PLAIN', 'SCRAM-SHA-256'] as const) {

@@ -11,6 +11,8 @@ describe('options of kafka()', () => {
       transactionalIdPrefix: 'millrace',
       groupProtocol: 'auto',
       reconnectTimeoutMs: null,
+      requestTimeoutMs: 30_000,
+      callTimeoutMs: 60_000,
       tls: undefined,
       sasl: undefined,
     })
@@ -18,6 +20,8 @@ describe('options of kafka()', () => {
       transactionalIdPrefix: 'shop',
       tls: {},
     })
+    expect(resolveKafkaOptions({ brokers, requestTimeoutMs: 5000 }).callTimeoutMs).toBe(10_000)
+    expect(resolveKafkaOptions({ brokers, callTimeoutMs: 5000 }).callTimeoutMs).toBe(5000)
   })
 
   it.each([
@@ -29,7 +33,12 @@ describe('options of kafka()', () => {
     [{ brokers, prefix: 'x'.repeat(101) }, 'prefix'],
     [{ brokers, transactionTimeoutMs: 5 }, 'transactionTimeoutMs'],
     [{ brokers, heartbeatIntervalMs: 0.5 }, 'heartbeatIntervalMs'],
+    [{ brokers, requestTimeoutMs: null }, 'requestTimeoutMs'],
+    [{ brokers, callTimeoutMs: 10 }, 'callTimeoutMs'],
     [{ brokers, replicationFactor: 0 }, 'replicationFactor'],
+    [{ brokers, topicSettings: 'min.insync.replicas=2' }, 'topicSettings'],
+    [{ brokers, topicSettings: { 'min.insync.replicas': 2 } }, 'min.insync.replicas'],
+    [{ brokers, topicSettings: { 'retention.ms': '1' } }, 'retention.ms'],
     [{ brokers, reconnectTimeoutMs: -1 }, 'reconnectTimeoutMs'],
     [{ brokers, groupProtocol: 'newest' }, 'groupProtocol'],
     [{ brokers, sasl: { mechanism: 'GSSAPI' } }, 'sasl.mechanism'],

@@ -1,5 +1,6 @@
 import type { ConnectionOptions } from 'node:tls'
 import { type OptionProblem, OptionsInvalidError } from '../kernel/index.ts'
+import { topicSettingsProblem } from './topic-settings.ts'
 
 /** How the engine says who it is. A function is asked for each connection: for secrets that expire. */
 export type KafkaSasl =
@@ -32,6 +33,9 @@ export interface KafkaStateOptions {
   readonly topic?: string
 }
 
+/** Settings of topics by Kafka's names, as text. */
+export type KafkaTopicSettings = Readonly<Record<string, string>>
+
 /** Options of {@link kafka}. */
 export interface KafkaOptions {
   /** Addresses to start from, each `host:port`; the rest of the cluster is learnt from them. */
@@ -62,6 +66,12 @@ export interface KafkaOptions {
   /** Copies of each partition of topics that are created here, 1 to 32,767; `null`: as the brokers say. Default `null`. */
   readonly replicationFactor?: number | null
   /**
+   * Further settings of topics that are created here, by Kafka's names (kafka.apache.org/documentation, topic configs), such as
+   * `{ 'min.insync.replicas': '2' }`; or a function that is given the name of the topic, without the prefix. What a topic is
+   * declared with is not among them. Default: none.
+   */
+  readonly topicSettings?: KafkaTopicSettings | ((topic: string) => KafkaTopicSettings)
+  /**
    * A transaction that is open for longer is undone by the brokers, in milliseconds, 1,000 to 900,000. While one of a
    * process that died is open, nobody reads past it. Default 15,000.
    */
@@ -74,11 +84,19 @@ export interface KafkaOptions {
   readonly offsetMetadataBytesMax?: number
   /** How long a connection may take to come about, in milliseconds, 100 to 300,000. Default 5,000. */
   readonly connectTimeoutMs?: number
-  /** How long opening, joining and administration try before they fail, in milliseconds, 1,000 to 3,600,000. Default 30,000. */
+  /**
+   * How long one request is waited for: without an answer its connection is given up and the request is made again on a new
+   * one, in milliseconds, 1,000 to 1,800,000. Default 30,000, as `request.timeout.ms` of other clients.
+   */
   readonly requestTimeoutMs?: number
   /**
-   * How long commits and reads wait for brokers that are gone, in milliseconds; `null`: as long as it takes. Default `null`:
-   * only so it is always known what became of a commit, and a program that runs outlives an outage.
+   * How long opening, joining and administration try before they fail, in milliseconds, 1,000 to 3,600,000. Default: twice
+   * `requestTimeoutMs`, so that one connection that went dead is never the end of a call.
+   */
+  readonly callTimeoutMs?: number
+  /**
+   * How long commits and reads, of topics and of state, wait for brokers that are gone, in milliseconds; `null`: as long as it
+   * takes. Default `null`: only so it is always known what became of a commit, and a program that runs outlives an outage.
    */
   readonly reconnectTimeoutMs?: number | null
   /** Age at which what is known of topics is asked for anew, in milliseconds, 100 to 3,600,000. Default 30,000. */
@@ -105,6 +123,7 @@ const defaults = {
   prefix: '',
   groupProtocol: 'auto',
   replicationFactor: null,
+  topicSettings: {},
   transactionTimeoutMs: 15_000,
   heartbeatIntervalMs: 1000,
   groupSessionTimeoutMs: 45_000,
@@ -123,7 +142,8 @@ const ranges: Readonly<Record<string, readonly [min: number, max: number]>> = {
   groupSessionTimeoutMs: [1000, 3_600_000],
   offsetMetadataBytesMax: [64, 32_767],
   connectTimeoutMs: [100, 300_000],
-  requestTimeoutMs: [1000, 3_600_000],
+  requestTimeoutMs: [1000, 1_800_000],
+  callTimeoutMs: [1000, 3_600_000],
   metadataMaxAgeMs: [100, 3_600_000],
   bufferBytesMax: [64 * 1024, 4 * 1024 ** 3],
 }
@@ -135,6 +155,7 @@ const known: ReadonlySet<string> = new Set([
   'sasl',
   'tls',
   'state',
+  'callTimeoutMs',
   ...Object.keys(defaults),
 ])
 
@@ -144,7 +165,8 @@ export function resolveKafkaOptions(options: KafkaOptions): ResolvedKafkaOptions
     throw new OptionsInvalidError('kafka()', [{ option: 'options', problem: 'is no object' }])
   }
   const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as KafkaOptions
-  const resolved = { ...defaults, ...given }
+  const { requestTimeoutMs = defaults.requestTimeoutMs } = given
+  const resolved = { ...defaults, callTimeoutMs: 2 * requestTimeoutMs, ...given }
   const problems: OptionProblem[] = []
   const refuse = (option: string, problem: string): number => problems.push({ option, problem })
   for (const option of Object.keys(given)) if (!known.has(option)) refuse(option, 'is no option of kafka()')
@@ -159,6 +181,7 @@ export function resolveKafkaOptions(options: KafkaOptions): ResolvedKafkaOptions
     refuse('prefix', 'is not up to 100 letters, digits, dots, underscores and hyphens')
   }
   for (const [option, [min, max]] of Object.entries(ranges)) {
+    if (!(option in given)) continue
     const value = (resolved as Record<string, unknown>)[option]
     if (!isWhole(value, min, max)) refuse(option, `is ${String(value)}, not a whole number from ${min} to ${max}`)
   }
@@ -166,6 +189,9 @@ export function resolveKafkaOptions(options: KafkaOptions): ResolvedKafkaOptions
   if (replicationFactor !== null && !isWhole(replicationFactor, 1, 32_767)) {
     refuse('replicationFactor', 'is neither null nor a whole number from 1 to 32767')
   }
+  const { topicSettings } = resolved
+  const problem = typeof topicSettings === 'function' ? undefined : topicSettingsProblem(topicSettings)
+  if (problem !== undefined) refuse('topicSettings', problem)
   if (reconnectTimeoutMs !== null && !isWhole(reconnectTimeoutMs, 0, Number.MAX_SAFE_INTEGER)) {
     refuse('reconnectTimeoutMs', 'is neither null nor a whole number of milliseconds')
   }

@@ -20,7 +20,7 @@ const placeToKill = placeAbove(4000)
 
 /** A server that a test may kill and start, which is no other test's. */
 export function serverToKill(): Promise<RunningServer<KafkaConnection>> {
-  return startServer('kafka', placeToKill)
+  return startServer('kafka', { ...placeToKill, isBrief: true })
 }
 
 /** Stops that server and removes its data. */
@@ -32,7 +32,7 @@ const placeOfNodes = placeAbove(4500)
 
 /** Three brokers of which a test may kill some. */
 export function nodesToKill(): Promise<RunningServer<KafkaConnection>> {
-  return startServer('kafka', { ...placeOfNodes, nodeCount: 3 })
+  return startServer('kafka', { ...placeOfNodes, nodeCount: 3, isBrief: true })
 }
 
 const placeOfClassic = placeAbove(4200)
@@ -41,6 +41,7 @@ const placeOfClassic = placeAbove(4200)
 export function serverOfClassicGroups(): Promise<RunningServer<KafkaConnection>> {
   return startServer('kafka', {
     ...placeOfClassic,
+    isBrief: true,
     settings: { 'group.coordinator.rebalance.protocols': 'classic' },
   })
 }

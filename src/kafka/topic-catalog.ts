@@ -1,6 +1,6 @@
 import { checkTopicName, type PartitionPlace, type PlaceCatalog, type TopicPlace } from '../committing/index.ts'
 import { OffsetSet, PartitionUnknownError, type TopicConfig, TopicUnknownError } from '../engine/index.ts'
-import type { Cluster, TopicMetadata } from './cluster.ts'
+import type { Cluster, Patience, TopicMetadata } from './cluster.ts'
 import { errorCode, isPassing, nameOfCode } from './error-codes.ts'
 import { batchBytesMaxFor, configOf, maxMessageBytesOf } from './topic-settings.ts'
 
@@ -113,28 +113,34 @@ export class TopicCatalog implements PlaceCatalog<Partition> {
   }
 
   /** Like {@link topic}, but asks the cluster before it says that there is none. */
-  async resolveTopic(name: string): Promise<Topic> {
-    if (!this.has(name)) await this.refresh(name)
+  async resolveTopic(name: string, patience?: Patience): Promise<Topic> {
+    if (!this.has(name)) await this.refresh(name, patience)
     return this.topic(name)
   }
 
   /** Like {@link partition}, but asks the cluster before it says that there is none. */
-  async resolvePartition(name: string, number: number): Promise<Partition> {
-    if (!this.has(name, number)) await this.refresh(name)
+  async resolvePartition(name: string, number: number, patience?: Patience): Promise<Partition> {
+    if (!this.has(name, number)) await this.refresh(name, patience)
     return this.partition(name, number)
   }
 
-  /** Learns of a topic as it is now. Calls at the same time share one look. */
-  refresh(name: string): Promise<void> {
+  /**
+   * Learns of a topic as it is now. Calls at the same time share one look.
+   *
+   * @param patience Default: that of administration.
+   */
+  refresh(name: string, patience: Patience = this.#cluster.usual): Promise<void> {
     // What Kafka would not take as a name is the name of nothing, and asking for it would be an error of another kind.
     if (!isTopicName(name)) return Promise.resolve()
-    const running = this.#refreshing.get(name)
+    // Who is to wait for longer must not be told that others have given up.
+    const key = `${patience.limitMs}/${name}`
+    const running = this.#refreshing.get(key)
     if (running !== undefined) return running
     const look = this.#cluster
-      .persist(() => this.#look([name]))
+      .persist(() => this.#look([name]), patience)
       .then(() => undefined)
-      .finally(() => this.#refreshing.delete(name))
-    this.#refreshing.set(name, look)
+      .finally(() => this.#refreshing.delete(key))
+    this.#refreshing.set(key, look)
     return look
   }
 

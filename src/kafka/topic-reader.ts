@@ -41,7 +41,7 @@ export class TopicReader {
   }
 
   async locate(topic: string, partition: number, start: StartPosition): Promise<number> {
-    const place = await this.#catalog.resolvePartition(topic, partition)
+    const place = await this.#catalog.resolvePartition(topic, partition, this.#cluster.lasting)
     if (start === 'earliest' || start === 'latest') {
       const [extent] = await this.#extents.of([place], this.#cluster.lasting)
       return extent?.[start] as number
@@ -71,7 +71,7 @@ export class TopicReader {
     if (signal !== undefined) checkSignal(signal)
     signal?.throwIfAborted()
     const ended = signal === undefined ? this.#cluster.ended : AbortSignal.any([signal, this.#cluster.ended])
-    let place = await this.#catalog.resolvePartition(topic, partition)
+    let place = await this.#catalog.resolvePartition(topic, partition, this.#cluster.lasting)
     const untilMs = this.#cluster.clock.monotonicMs() + waitMs
     let from = offset
     for (;;) {
@@ -80,7 +80,7 @@ export class TopicReader {
       const isPending = from < place.latest
       const answer = await this.fetch(place, from, Math.min(bytesMax, readBytesMaxMost), isPending ? 0 : leftMs, ended)
       if (this.ending !== undefined) await this.ending
-      if (place.isGone) place = await this.#catalog.resolvePartition(topic, partition)
+      if (place.isGone) place = await this.#catalog.resolvePartition(topic, partition, this.#cluster.lasting)
       const found = recordsOf(this.#cluster.library, answer, from, (gapFrom, gapTo) => place.noteGap(gapFrom, gapTo))
       place.advance(answer.lastStableOffset)
       if (found.records.length > 0 || (found.nextOffset > from && leftMs === 0)) {

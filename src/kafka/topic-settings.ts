@@ -37,6 +37,29 @@ const policies: Readonly<Record<CleanupPolicy, string>> = {
   'compact-and-delete': 'compact,delete',
 }
 
+/** Settings that {@link settingsOf} makes of a topic's config, and what Millrace relies on: nobody else may give them. */
+export const ownSettings: ReadonlySet<string> = new Set([
+  'cleanup.policy',
+  'retention.ms',
+  'retention.bytes',
+  'delete.retention.ms',
+  'min.compaction.lag.ms',
+  'compression.type',
+  'max.message.bytes',
+  'message.timestamp.type',
+  'message.timestamp.after.max.ms',
+])
+
+/** Why something cannot be settings of topics; `undefined`: it can. */
+export function topicSettingsProblem(settings: unknown): string | undefined {
+  if (typeof settings !== 'object' || settings === null || Array.isArray(settings)) return 'is no object'
+  for (const [name, value] of Object.entries(settings)) {
+    if (ownSettings.has(name)) return `holds ${name}, which Millrace sets by the config of the topic`
+    if (typeof value !== 'string') return `holds ${name} as ${typeof value}: give it as text, as Kafka does`
+  }
+  return undefined
+}
+
 /** Settings of Kafka for those fields that are given. The number of partitions is none of them. */
 export function settingsOf(config: TopicConfig): ReadonlyMap<string, string> {
   const settings = new Map<string, string>()

@@ -48,10 +48,9 @@ export function postgres(options: PostgresOptions): PostgresSource {
   return {
     name: 'postgres',
     capabilities,
-    open: (environment = {}) =>
-      PostgresEngine.open(resolved, {
-        clock: environment.clock ?? systemClock,
-        random: environment.random ?? systemRandom,
-      }),
+    open: ({ clock = systemClock, random = systemRandom, visit } = {}) => {
+      const own = visit === undefined ? resolved : { ...resolved, maintenanceIntervalMs: 0 }
+      return PostgresEngine.open(own, { clock, random })
+    },
   }
 }

@@ -51,8 +51,9 @@ export class GivingUp {
     const batch: WriteBatch = {
       state: this.#stateWrites(task, letter),
       timers: fired,
-      progress:
-        task.kind === 'record' ? [{ claim: task.reader.claim, done: [{ from: task.from, to: task.offset + 1 }] }] : [],
+      progress: [
+        { claim: task.reader.claim, done: task.kind === 'record' ? [{ from: task.from, to: task.offset + 1 }] : [] },
+      ],
     }
     const commit = (publish: readonly PublishWrite[]): Promise<CommitOutcome> =>
       committer.commitAlone(
@@ -65,7 +66,7 @@ export class GivingUp {
         },
       )
     const outcome = await this.#commitWithEvent(letter, task, commit)
-    if (began !== epoch()) return done
+    if (outcome === undefined || began !== epoch()) return done
     if (task.kind === 'timer') timers.settled(task)
     if (outcome.ok) return done
     if (outcome.conflict.kind === 'fenced') onFenced(task.reader)
@@ -76,14 +77,16 @@ export class GivingUp {
 
   /**
    * The topic of dead letters may have been deleted, or its limit lowered, since it was looked at: then it is made sure of
-   * once more. If it takes the event not even then, the dead letter goes without: it must not stop the app.
+   * once more. If it takes the event not even then, the dead letter goes without: it must not stop the app. `undefined`: it
+   * is of no more interest.
    */
   async #commitWithEvent(
     letter: DeadLetter,
     task: Task,
     commit: (publish: readonly PublishWrite[]) => Promise<CommitOutcome>,
-  ): Promise<CommitOutcome> {
-    const { topics, app } = this.#parts
+  ): Promise<CommitOutcome | undefined> {
+    const { topics, app, epoch } = this.#parts
+    const began = epoch()
     const isContent = (error: unknown): boolean => commitFailureOf(error) === 'content'
     try {
       return await commit(this.#publish(letter, task))
@@ -92,11 +95,12 @@ export class GivingUp {
     }
     try {
       await topics.createDeadLetters(app)
+      if (began !== epoch()) return undefined
       return await commit(this.#publish(letter, task))
     } catch (error) {
       if (!isContent(error)) throw error
     }
-    return commit([])
+    return began === epoch() ? commit([]) : undefined
   }
 
   #letterOf(task: Task, error: unknown): DeadLetter {

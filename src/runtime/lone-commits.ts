@@ -56,7 +56,8 @@ export class LoneCommits {
         ? [{ kind: 'fire', owner: task.timer.owner, id: task.timer.id, revision: task.timer.revision }]
         : []
     const range = { from: task.from, to: task.offset + 1 }
-    const progress = task.kind === 'record' ? [{ claim: task.reader.claim, done: [range] }] : []
+    // Whatever it is, it is the owner of the partition who does it.
+    const progress = [{ claim: task.reader.claim, done: task.kind === 'record' ? [range] : [] }]
     let conflict: Conflict
     try {
       const outcome = await committer.commitAlone(

@@ -29,4 +29,21 @@ describe('what waits behind a dead letter', () => {
     expect((await engine.commit({ state: [parking.enqueueWrite(queue, task(1))] })).ok).toBe(true)
     expect((await parking.waiting(queue, 10)).map(({ value }) => (value as { offset: number }).offset)).toEqual([0, 1])
   })
+
+  it('does not come back once it is forgotten, however late it is looked up', async () => {
+    await using engine = await embedded({ path: ':memory:' }).open()
+    const before = new Parking(engine, 'g')
+    await engine.commit({ state: [before.park('k', reader, 'head')] })
+    const parking = new Parking(engine, 'g')
+    let isCurrent = true
+    const stale = parking.load(reader, () => isCurrent)
+    parking.forget()
+    isCurrent = false
+    await stale
+    expect(parking.size).toBe(0)
+    await parking.load(reader, () => true)
+    expect(parking.behind('k', 'head')).toBe(parking.queueFor('k', reader))
+    parking.unpark(parking.behind('k', 'head') as NonNullable<ReturnType<Parking['behind']>>)
+    expect(parking.size).toBe(0)
+  })
 })

@@ -61,14 +61,19 @@ export class Parking {
     return this.#keys.get(key)?.find((parked) => parked.head === null)
   }
 
-  /** Finds the keys that are parked behind dead letters of a partition; answers those whose dead letter is gone. */
-  async load(reader: PartitionReader): Promise<readonly ParkedKey[]> {
+  /**
+   * Finds the keys that are parked behind dead letters of a partition; answers those whose dead letter is gone.
+   *
+   * @param isCurrent Whether the partition is still to be looked after: what was forgotten must not come back.
+   */
+  async load(reader: PartitionReader, isCurrent: () => boolean): Promise<readonly ParkedKey[]> {
     const prefix = `${reader.topic}/${reader.partition}/`
     const released: ParkedKey[] = []
     let after: string | undefined
     for (;;) {
       const range = { prefix, limit: 1000, ...(after !== undefined && { after }) }
       const page = await this.#engine.state.range(this.#keyNamespace, range, reader.claim)
+      if (!isCurrent()) return []
       for (const entry of page) {
         const key = entry.key.slice(prefix.length)
         const head = (entry.value as { readonly head: string | null }).head

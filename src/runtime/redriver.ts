@@ -50,7 +50,10 @@ export class Redriver {
         ...(after !== undefined && { after }),
       })
       if (began !== epoch()) return
-      for (const entry of page) if (letterOf(entry).requested !== null) await this.#take(reader, entry)
+      for (const entry of page) {
+        if (letterOf(entry).requested !== null) await this.#take(reader, entry)
+        if (began !== epoch()) return
+      }
       if (page.length < pageSize) return
       after = page.at(-1)?.key
     }

@@ -42,7 +42,7 @@ export class Replay {
 
   /** Forgets a dead letter that parks its key, then handles what waited. */
   async discard(task: Task): Promise<TaskOutcome> {
-    const { parking, committer, app, epoch } = this.#parts
+    const { parking, committer, app, epoch, onFenced } = this.#parts
     const began = epoch()
     if (task.dead === undefined) return done
     const { letter, revision } = task.dead
@@ -54,15 +54,18 @@ export class Replay {
         { kind: 'delete', namespace: deadLetterNamespace(app), key: letter.id, expectedRevision: revision },
         ...(parked === undefined ? [] : [parking.releaseWrite(parked)]),
       ],
+      progress: [{ claim: task.reader.claim, done: [] }],
     })
-    if (began !== epoch() || !outcome.ok || parked === undefined) return done
+    if (began !== epoch()) return done
+    if (!outcome.ok && outcome.conflict.kind === 'fenced') onFenced(task.reader)
+    if (!outcome.ok || parked === undefined) return done
     parked.head = null
     return this.replay(parked.key)
   }
 
   /** Handles what waits for a key, one after the other, until nothing is left or one becomes a dead letter itself. */
   async replay(key: string): Promise<TaskOutcome> {
-    const { parking, committer, epoch } = this.#parts
+    const { parking, committer, epoch, onFenced } = this.#parts
     const began = epoch()
     for (;;) {
       const parked = parking.released(key)
@@ -72,8 +75,14 @@ export class Replay {
       const waiting = await parking.waiting(parked, pageSize)
       if (began !== epoch()) return done
       if (waiting.length === 0) {
-        await committer.commitAlone({ state: [parking.unparkWrite(parked)] })
+        const { claim } = parked.reader
+        const state = [parking.unparkWrite(parked)]
+        const outcome = await committer.commitAlone({ state, progress: [{ claim, done: [] }] })
         if (began !== epoch()) return done
+        if (!outcome.ok) {
+          onFenced(parked.reader)
+          return done
+        }
         parking.unpark(parked)
         continue
       }

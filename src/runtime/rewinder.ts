@@ -111,7 +111,7 @@ export class Rewinder {
     parking.forget()
     dedupe?.clear()
     redriver.clear()
-    await chain.reload()
+    chain.forget()
     if (pauseMs > 0) await sleep(pauseMs, clock)
     committer.resume()
   }

@@ -48,10 +48,10 @@ export class SubscriptionCore {
   constructor(setup: SubscriptionSetup, events: CoreEvents) {
     const { engine, app, group, handler, clock } = setup
     this.setup = setup
-    this.chain = new CommitChain(engine, chainNamespace(group))
     const definitions = new Map(handler.events.map((definition) => [definition.type, definition]))
     const topics = topicsOf(handler.events)
     this.together = togetherOf(handler)
+    this.chain = new CommitChain(engine, chainNamespace(group), this.together)
     this.isBulk = setup.haste?.isBulk ?? (() => false)
     const isPerPartition = engine.capabilities.ownedState === true && this.together !== 'all'
     const committer = new Committer(

@@ -57,8 +57,6 @@ export class Subscription {
   async start(): Promise<void> {
     const { engine, handler, clock, sessionTimeoutMs } = this.#core.parts
     const heartbeatMs = sessionTimeoutMs / heartbeatsPerSession
-    await this.#core.chain.open()
-    if (this.#state !== 'running') return this.#core.chain.close()
     this.#joining = engine.groups.join({
       group: this.group,
       topics: topicsOf(handler.events),
@@ -121,7 +119,7 @@ export class Subscription {
     if (this.#state !== 'running') return
     this.#state = 'stopping'
     await this.#rewinder.underWay
-    const { lanes, runner, epoch, readers, parts, chain } = this.#core
+    const { lanes, runner, epoch, readers, parts } = this.#core
     parts.timers.stop()
     const open = [...readers.values()]
     await Promise.all(open.map((reader) => reader.halt()))
@@ -138,7 +136,6 @@ export class Subscription {
     this.#rewinder.stop()
     this.#heartbeat?.cancel()
     await (await this.#joining?.catch(() => undefined))?.leave()
-    chain.close()
     this.#state = 'stopped'
   }
 
@@ -146,13 +143,12 @@ export class Subscription {
   async abandon(): Promise<void> {
     if (this.#state === 'stopped') return
     this.#state = 'stopped'
-    const { lanes, epoch, readers, parts, chain } = this.#core
+    const { lanes, epoch, readers, parts } = this.#core
     this.#rewinder.stop()
     epoch.end()
     parts.timers.stop()
     lanes.clear()
     this.#heartbeat?.cancel()
-    chain.close()
     await Promise.all([...readers.values()].map((reader) => reader.halt()))
     // A join that is under way may be answered late, if at all: nobody waits for it, and its member leaves all the same. The engine that has
     // failed may have nothing to say to either.
@@ -191,12 +187,12 @@ export class Subscription {
     const isCurrent = (): boolean =>
       began === epoch.current && this.#state === 'running' && readers.get(placeOf(reader.claim)) === reader
     const open = async (): Promise<void> => {
-      const load = parts.parking.load(reader)
+      const load = parts.parking.load(reader, isCurrent)
       this.#loading.add(load)
       const released = await load.finally(() => this.#loading.delete(load))
       // A key that is parked on one partition holds back its messages on all: none is read before all are looked up.
       await Promise.allSettled(this.#loading)
-      if (isCurrent()) await chain.openPartition(reader)
+      if (isCurrent()) await chain.open(reader, isCurrent)
       if (isCurrent()) await parts.timers.open(reader)
       if (!isCurrent()) return
       for (const { key } of released) lanes.enqueue(new Task('replay', reader, key, nobody, 0, -1, 0))
@@ -217,7 +213,7 @@ export class Subscription {
   async #onRevoked(claims: readonly Claim[]): Promise<void> {
     this.#report('revoked', claims)
     await this.#rewinder.underWay
-    const { lanes, readers, parts, redriver } = this.#core
+    const { lanes, readers, parts, redriver, chain } = this.#core
     const revoked = this.#readersOf(claims)
     for (const reader of revoked) readers.delete(placeOf(reader.claim))
     await Promise.all(revoked.map((reader) => reader.halt()))
@@ -237,6 +233,7 @@ export class Subscription {
     for (const reader of revoked) {
       parts.parking.forget(reader)
       redriver.forget(reader)
+      chain.forget(reader)
     }
     parts.cache.forgetSettled()
   }

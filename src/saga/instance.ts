@@ -81,7 +81,8 @@ export function outcomeOf(journal: Journal): SagaOutcome<Json> | undefined {
   return status === 'parked' && parked !== undefined ? { status, report: parked } : undefined
 }
 
-function activityOf(entry: JournalEntry): SagaActivity {
+/** What one entry of a journal tells to those who look. */
+export function activityOf(entry: JournalEntry): SagaActivity {
   const { id, op: kind, order } = entry
   const plain = { id, kind, attempts: 0, error: null, dueMs: null, output: null }
   switch (entry.op) {

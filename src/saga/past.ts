@@ -1,5 +1,5 @@
-import { type Difference, differences, type Json, OptionsInvalidError, timePointMs } from '../kernel/index.ts'
-import { instanceOf, type SagaInstance } from './instance.ts'
+import { type Difference, differences, type Json, pointCount, timePointMs } from '../kernel/index.ts'
+import { activityOf, instanceOf, type SagaInstance } from './instance.ts'
 import type { ErrorNote, Journal, JournalEntry, StepEntry } from './journal.ts'
 
 /**
@@ -88,11 +88,7 @@ function isPastOf(journal: Journal, point: SagaPoint): (one: Happened) => boolea
     const timeMs = timePointMs(point.time)
     return (one) => one.timeMs <= timeMs
   }
-  const { outcomes } = point
-  if (!Number.isSafeInteger(outcomes) || outcomes < 0) {
-    const problem = `is ${String(outcomes)}, not a whole number from 0`
-    throw new OptionsInvalidError('a point in the past of a saga', [{ option: 'outcomes', problem }])
-  }
+  const outcomes = pointCount('outcomes', point.outcomes)
   // What comes after the last outcome belongs to it.
   return outcomes >= journal.orderCount ? () => true : ({ told }) => told <= outcomes
 }
@@ -184,8 +180,7 @@ function happeningsOf(journal: Journal): readonly Happened[] {
     const { id, after = 0 } = entry
     found.push({ timeMs: toldAtMs[after] ?? startedMs, what: 'asked', id, told: after })
     if (entry.order !== undefined) {
-      const [activity] = instanceOf('', '', { ...journal, entries: [withoutUndo(entry)] }).activities
-      const { state = '', error = null } = activity ?? {}
+      const { state, error } = activityOf(withoutUndo(entry))
       const timeMs = entry.atMs ?? startedMs
       found.push({ timeMs, what: 'outcome', id, state, told: entry.order, ...(error !== null && { error }) })
     }
@@ -194,7 +189,7 @@ function happeningsOf(journal: Journal): readonly Happened[] {
       found.push({ timeMs: undo.atMs, what: 'undone', id, told: Number.POSITIVE_INFINITY })
     }
   }
-  const ends = { told: Math.max(orderCount, 0) }
+  const ends = { told: orderCount }
   if (completedMs !== undefined) found.push({ timeMs: completedMs, what: 'completed', ...ends })
   if (failedMs !== undefined) {
     const { failure } = journal

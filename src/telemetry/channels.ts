@@ -105,6 +105,18 @@ export interface CaptureFailedReport {
   readonly delayMs: number | null
 }
 
+/** No more changes of a table come under its name. If the commit that tells of it fails, this comes again. */
+export interface CaptureTableLeftReport {
+  /** Replication slot of the capture. */
+  readonly slot: string
+  readonly schema: string
+  readonly table: string
+  /** What became of it: `replaced` if another table is captured under its name. */
+  readonly reason: 'dropped' | 'renamed' | 'unpublished' | 'replaced'
+  /** Of `renamed`; else `null`. */
+  readonly renamedTo: { readonly schema: string; readonly name: string } | null
+}
+
 /** A page of a changelog was read into the local copy of the state, while it is not yet complete. */
 export interface StateRestoredReport {
   readonly topic: string
@@ -225,6 +237,7 @@ export const channels: {
   readonly undoFailed: TypedChannel<UndoFailedReport>
   readonly captured: TypedChannel<CapturedReport>
   readonly captureFailed: TypedChannel<CaptureFailedReport>
+  readonly captureTableLeft: TypedChannel<CaptureTableLeftReport>
   readonly stateRestored: TypedChannel<StateRestoredReport>
 } = Object.freeze({
   published: typed<PublishedReport>('published'),
@@ -245,5 +258,6 @@ export const channels: {
   undoFailed: typed<UndoFailedReport>('undo-failed'),
   captured: typed<CapturedReport>('captured'),
   captureFailed: typed<CaptureFailedReport>('capture-failed'),
+  captureTableLeft: typed<CaptureTableLeftReport>('capture-table-left'),
   stateRestored: typed<StateRestoredReport>('state-restored'),
 })

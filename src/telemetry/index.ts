@@ -6,6 +6,7 @@ export {
   type BreakerReport,
   type CapturedReport,
   type CaptureFailedReport,
+  type CaptureTableLeftReport,
   type CommittedReport,
   type ConsumedReport,
   channels,

@@ -4,7 +4,8 @@ import { installFailure, provideTools } from '../debian-packages.ts'
 import { firstAnswer } from '../first-answer.ts'
 import { partialFolderFor } from '../partial-folder.ts'
 import { tryCommand } from '../run-command.ts'
-import type { NodePlace, Report, ServerKind, ServerPlace } from '../server-kind.ts'
+import type { NodePlace, Report, ServerKind } from '../server-kind.ts'
+import { firstNode } from '../server-place.ts'
 
 /** What it takes to connect to NATS. */
 export interface NatsConnection {
@@ -54,8 +55,6 @@ export function natsConfig({ port, dataFolder }: NodePlace, jetstream: Readonly<
     '',
   ].join('\n')
 }
-
-const firstNode = (place: ServerPlace): NodePlace => place.nodes[0] as NodePlace
 
 /** NATS with JetStream, from the Python package index. Settings of a place are those of JetStream. */
 export const nats: ServerKind<NatsConnection> = {

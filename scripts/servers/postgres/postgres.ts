@@ -15,6 +15,7 @@ import { ServerFolderError } from '../errors.ts'
 import { partialFolderFor } from '../partial-folder.ts'
 import { runCommand, tryCommand } from '../run-command.ts'
 import type { Launch, NodePlace, Report, ServerKind, ServerPlace } from '../server-kind.ts'
+import { firstNode } from '../server-place.ts'
 import { provideTlsFiles, tlsFilesIn } from '../tls-files.ts'
 import { postgresMajor, postgresPrograms, postgresUser, providePostgres } from './postgres-programs.ts'
 
@@ -175,8 +176,6 @@ async function createContents(node: NodePlace): Promise<void> {
     await create('pg_database', 'datname', database, `CREATE DATABASE ${database} OWNER ${owner.user}`)
   })
 }
-
-const firstNode = (place: ServerPlace): NodePlace => place.nodes[0] as NodePlace
 
 /** PostgreSQL, from Debian, with a cluster of its own beside the system's. */
 export const postgres: ServerKind<PostgresConnection> = {

@@ -4,6 +4,7 @@ import { provideTools } from '../debian-packages.ts'
 import { ToolMissingError } from '../errors.ts'
 import { firstAnswer } from '../first-answer.ts'
 import type { Launch, NodePlace, ServerKind, ServerPlace } from '../server-kind.ts'
+import { firstNode } from '../server-place.ts'
 
 /** What it takes to connect to RabbitMQ. */
 export interface RabbitmqConnection {
@@ -65,8 +66,6 @@ function prepareNode(place: ServerPlace, node: NodePlace): void {
   if (!existsSync(cookie)) writeFileSync(cookie, 'MILLRACE')
   chmodSync(cookie, 0o400)
 }
-
-const firstNode = (place: ServerPlace): NodePlace => place.nodes[0] as NodePlace
 
 /** RabbitMQ, from Debian, with data and a name of its own beside the system's. */
 export const rabbitmq: ServerKind<RabbitmqConnection> = {

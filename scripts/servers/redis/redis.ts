@@ -1,7 +1,8 @@
 import { mkdirSync } from 'node:fs'
 import { provideTools } from '../debian-packages.ts'
 import { firstAnswer } from '../first-answer.ts'
-import type { NodePlace, ServerKind, ServerPlace } from '../server-kind.ts'
+import type { NodePlace, ServerKind } from '../server-kind.ts'
+import { firstNode } from '../server-place.ts'
 
 /** What it takes to connect to Redis. */
 export interface RedisConnection {
@@ -29,8 +30,6 @@ export function redisSettings({ port, dataFolder }: NodePlace): Record<string, s
     daemonize: 'no',
   }
 }
-
-const firstNode = (place: ServerPlace): NodePlace => place.nodes[0] as NodePlace
 
 /** Redis, from Debian. */
 export const redis: ServerKind<RedisConnection> = {

@@ -2,8 +2,8 @@ import { existsSync, statSync } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import type { Command } from 'commander'
-import { shownPath, withEngine } from '../engine-file.ts'
 import { NotFoundError, TargetExistsError, UsageError } from '../errors.ts'
+import { refuseDeployment, shownPath, withFile } from '../ground.ts'
 import { ProgressBar } from '../progress-bar.ts'
 import type { Invocation, Session } from '../session.ts'
 import { shownBytes } from '../text.ts'
@@ -22,8 +22,9 @@ export function backupCommand(program: Command, session: Session): void {
 }
 
 async function backup(invocation: Invocation<object>): Promise<void> {
-  const { output, environment, args } = invocation
+  const { options, output, environment, args } = invocation
   const { signal, clock, cwd } = environment
+  refuseDeployment(options, 'millrace backup', 'it copies a file; servers have backups of their own.')
   if (args[0] === '') throw new UsageError('The path of the copy is empty.', 'millrace backup')
   const path = resolve(cwd, args[0] as string)
   if (existsSync(path)) throw new TargetExistsError(path)
@@ -31,7 +32,7 @@ async function backup(invocation: Invocation<object>): Promise<void> {
     throw new NotFoundError('folder', dirname(path), 'Create it first, or give another path.')
   // Only a copy that is whole gets the name that was asked for.
   const partial = `${path}.partial`
-  const bytes = await withEngine(invocation, 'read', async (engine) => {
+  const bytes = await withFile(invocation, 'read', async (engine) => {
     await rm(partial, { force: true })
     try {
       using bar = new ProgressBar(output, clock, 'copying')

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { type ConfirmationOptions, confirm } from '../confirmation.ts'
-import { withEngine } from '../engine-file.ts'
 import { UsageError } from '../errors.ts'
+import { withEngine } from '../ground.ts'
 import { wholeNumber } from '../option-values.ts'
 import { ProgressBar } from '../progress-bar.ts'
 import type { Invocation, Session } from '../session.ts'
@@ -55,7 +55,7 @@ export function deadLettersCommand(program: Command, session: Session): void {
     )
   withSelection(deadLetters.command('redrive'))
     .description(
-      'Hand dead letters to the handler that gave them up, and only to it, when the app starts the next time.',
+      'Hand dead letters to the handler that gave them up, and only to it: when the app starts the next time, or now if it runs on servers.',
     )
     .action(session.action((invocation: Invocation<ChangeOptions>) => change(invocation, 'redrive')))
     .addHelpText(
@@ -145,7 +145,7 @@ async function change(invocation: Invocation<ChangeOptions>, action: 'redrive' |
       await changeAll(invocation, shelves, args.length > 0 ? chosen : selection, action, count)
     }
     if (output.isJson) await output.document({ action, count, done: !isDryRun })
-    else output.note(summaryOf(action, count, isDryRun))
+    else output.note(summaryOf(action, count, isDryRun, options.deployment !== undefined))
   })
 }
 
@@ -182,10 +182,12 @@ async function changeAll(
   }
 }
 
-function summaryOf(action: 'redrive' | 'discard', count: number, isDryRun: boolean): string {
+/** Where other processes work on the same ground, an app may run meanwhile; it watches for what is asked of it. */
+function summaryOf(action: 'redrive' | 'discard', count: number, isDryRun: boolean, mayRun: boolean): string {
   if (count === 0) return 'There are none.'
   if (isDryRun) return `Would ${action} ${counted(count, 'dead letter')}. Nothing was changed.`
+  const when = mayRun ? 'an app that runs does it now' : 'the app does it when it starts'
   return action === 'redrive'
-    ? `Asked for ${counted(count, 'dead letter')} to be handled again; the app does it when it starts.`
-    : `Discarded ${counted(count, 'dead letter')}; what waits behind one is handled when the app starts.`
+    ? `Asked for ${counted(count, 'dead letter')} to be handled again; ${when}.`
+    : `Discarded ${counted(count, 'dead letter')}; what waits behind one is handled ${mayRun ? 'by an app that runs' : 'when the app starts'}.`
 }

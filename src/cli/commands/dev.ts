@@ -7,15 +7,14 @@ import { Activity } from '../dev/activity.ts'
 import { loadApp } from '../dev/app-module.ts'
 import { loadEngine } from '../dev/engine-module.ts'
 import { LiveSummary } from '../dev/live-summary.ts'
-import { namedFile, shownPath } from '../engine-file.ts'
 import { UsageError } from '../errors.ts'
+import { namedFile, shownPath } from '../ground.ts'
 import type { Invocation, Session } from '../session.ts'
 import { shown } from '../text.ts'
 
 interface DevOptions {
   readonly data?: string
   readonly once?: boolean
-  readonly deployment?: string
 }
 
 /** Where the files of apps go that no option names. */
@@ -33,10 +32,6 @@ export function devCommand(program: Command, session: Session): void {
     .option(
       '--data <folder>',
       `folder for the file of the app (default: ${folderDefault}, unless --file or MILLRACE_FILE is given)`,
-    )
-    .option(
-      '--deployment <module>',
-      "module that exports the engine to run on, as its default or as 'engine' (default: the embedded engine)",
     )
     .option('--once', 'stop when everything is handled')
     .action(session.action(dev))

@@ -8,10 +8,6 @@ import type { Output } from '../output.ts'
 import type { Invocation, Session } from '../session.ts'
 import { counted, shown } from '../text.ts'
 
-interface ExplainOptions {
-  readonly deployment?: string
-}
-
 /** `millrace explain`: what an app may rely on, and whether it will start. */
 export function explainCommand(program: Command, session: Session): void {
   program
@@ -21,10 +17,6 @@ export function explainCommand(program: Command, session: Session): void {
       'Tell whether an app will start, and for each handler and view what one commit holds, how often effects become real, in which order, and what happens to failures; and why. No server is asked: an engine declares what it can do.\n\nExit code 7 if the app will not start on the deployment, with all reasons.',
     )
     .argument('<app>', "module that exports the app, as its default or as 'app'; TypeScript or JavaScript")
-    .option(
-      '--deployment <module>',
-      "module that exports the engine, as its default or as 'engine' (default: the embedded engine)",
-    )
     .action(session.action(explainApp))
     .addHelpText(
       'after',
@@ -32,7 +24,7 @@ export function explainCommand(program: Command, session: Session): void {
     )
 }
 
-async function explainApp(invocation: Invocation<ExplainOptions>): Promise<void> {
+async function explainApp(invocation: Invocation<object>): Promise<void> {
   const { args, options, environment, output } = invocation
   const app = await loadApp(args[0] as string, environment.cwd)
   const ground =

@@ -1,10 +1,9 @@
 import { type Command, Option } from 'commander'
 import { viewGroup } from '../../domain/index.ts'
-import type { EmbeddedEngine } from '../../embedded/index.ts'
-import { GroupUnknownError, PartitionUnknownError, TopicUnknownError } from '../../engine/index.ts'
+import { type Engine, GroupUnknownError, PartitionUnknownError, TopicUnknownError } from '../../engine/index.ts'
 import { type ConfirmationOptions, confirm } from '../confirmation.ts'
-import { withEngine } from '../engine-file.ts'
 import { NotFoundError, ViewGroupError } from '../errors.ts'
+import { withEngine } from '../ground.ts'
 import { wholeNumber } from '../option-values.ts'
 import type { Column, Output } from '../output.ts'
 import { offsetOf, type Position, parsePosition, positionHelp, startOf } from '../positions.ts'
@@ -192,7 +191,7 @@ async function showMoves(output: Output, moves: readonly Move[]): Promise<void> 
 }
 
 async function movesOf(
-  engine: EmbeddedEngine,
+  engine: Engine,
   group: string,
   { options, environment }: Invocation<ResetOptions>,
 ): Promise<readonly Move[]> {
@@ -244,7 +243,9 @@ async function remove(invocation: Invocation<ConfirmationOptions>): Promise<void
 }
 
 /** @throws ViewGroupError `CLI_VIEW_GROUP` */
-async function refuseViewGroup(engine: EmbeddedEngine, group: string): Promise<void> {
+async function refuseViewGroup(engine: Engine, group: string): Promise<void> {
+  // Views are where state is; their groups have no progress on an engine without.
+  if (!engine.capabilities.keeps.includes('state')) return
   const view = (await viewsOf(engine)).find((one) => viewGroup(one.app, one) === group)
   if (view !== undefined) throw new ViewGroupError(group, `${view.app}.${view.name}`, view.copy)
 }

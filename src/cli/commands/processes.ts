@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { InvalidArgumentError } from 'commander'
 import { type ProcessInstance, type ProcessStatus, processStatuses } from '../../saga/index.ts'
-import { withEngine } from '../engine-file.ts'
+import { withEngine } from '../ground.ts'
 import { duration, several, wholeNumber } from '../option-values.ts'
 import type { Output } from '../output.ts'
 import type { Invocation, Session } from '../session.ts'

@@ -2,12 +2,11 @@ import { createReadStream } from 'node:fs'
 import { access, constants, stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
-import type { EmbeddedEngine } from '../../embedded/index.ts'
-import type { TopicPosition } from '../../engine/index.ts'
+import type { Engine, TopicPosition } from '../../engine/index.ts'
 import { InvariantError } from '../../kernel/index.ts'
-import { withEngine } from '../engine-file.ts'
 import type { CliEnvironment } from '../environment.ts'
 import { InputInvalidError, NotFoundError, UsageError } from '../errors.ts'
+import { withEngine } from '../ground.ts'
 import { type InputLine, inputLines, type LineTooLong, lineBytesMax } from '../input-lines.ts'
 import { nameAndValue, wholeNumber } from '../option-values.ts'
 import type { Invocation, Session } from '../session.ts'
@@ -219,7 +218,7 @@ function badLine(number: number, reason: string, first: number, count: number, i
 }
 
 async function commit(
-  engine: EmbeddedEngine,
+  engine: Engine,
   { options }: Invocation<PublishOptions>,
   topic: string,
   items: readonly Item[],

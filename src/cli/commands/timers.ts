@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { withEngine } from '../engine-file.ts'
+import { withEngine } from '../ground.ts'
 import { wholeNumber } from '../option-values.ts'
 import type { Invocation, Session } from '../session.ts'
 import { shown, shownAge, shownJson, shownTime } from '../text.ts'

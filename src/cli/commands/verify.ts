@@ -1,8 +1,8 @@
 import type { Command } from 'commander'
 import { type VerifyReport, verifyFile } from '../../embedded/index.ts'
-import { presentFile } from '../engine-file.ts'
 import type { CliEnvironment } from '../environment.ts'
 import { exitCodes } from '../exit-codes.ts'
+import { presentFile, refuseDeployment } from '../ground.ts'
 import type { Output } from '../output.ts'
 import { ProgressBar } from '../progress-bar.ts'
 import type { Invocation, Session } from '../session.ts'
@@ -22,6 +22,7 @@ export function verifyCommand(program: Command, session: Session): void {
 
 async function verify(invocation: Invocation<object>): Promise<void> {
   const { options, output, environment } = invocation
+  refuseDeployment(options, 'millrace verify', 'it reads the bytes of a file.')
   const report = await verified(presentFile(options, environment), output, environment)
   const { damages, batchCount, recordCount, eventCount, isCutShort } = report
   if (output.isJson) await output.document({ ok: damages.length === 0, ...report })

@@ -12,7 +12,7 @@ import {
 import type { Engine } from '../../engine/index.ts'
 import { sleep } from '../../kernel/index.ts'
 import { type ConfirmationOptions, confirm } from '../confirmation.ts'
-import { withEngine } from '../engine-file.ts'
+import { withEngine } from '../ground.ts'
 import { wholeNumber } from '../option-values.ts'
 import type { Invocation, Session } from '../session.ts'
 import { counted, sentenceCase, shown, shownJson } from '../text.ts'

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { Engine, StateEntry, StateRange } from '../../engine/index.ts'
-import { withEngine } from '../engine-file.ts'
 import { NotFoundError } from '../errors.ts'
+import { withEngine } from '../ground.ts'
 import { wholeNumber } from '../option-values.ts'
 import type { Invocation, Session } from '../session.ts'
 import { shown, shownJson } from '../text.ts'

@@ -40,7 +40,7 @@ const kindByOption: Readonly<Record<string, NameKind>> = {
   '--choreography': 'choreography',
 }
 const pathArguments = new Set(['app', 'to'])
-const pathOptions = new Set(['--file', '--input', '--data'])
+const pathOptions = new Set(['--file', '--deployment', '--input', '--data'])
 const positionExamples = ['earliest', 'latest', '@-1h', '@-1d']
 
 /**

@@ -4,16 +4,20 @@ import { firstLetters, shelvesOf } from '../commands/dead-letter-shelves.ts'
 import { desksOf as processDesksOf } from '../commands/process-names.ts'
 import { desksOf as sagaDesksOf } from '../commands/saga-names.ts'
 import { viewsOf } from '../commands/view-names.ts'
-import { namedFile } from '../engine-file.ts'
 import type { CliEnvironment } from '../environment.ts'
+import { namedFile } from '../ground.ts'
 import type { LookUp, NameKind } from './candidates.ts'
 
 /** Names offered at most: more than a person reads. */
 const namesMax = 200
 
-/** Looks names up in the file that the command line names so far. Whatever goes wrong, there are simply no names. */
+/**
+ * Looks names up in the file that the command line names so far. Whatever goes wrong, there are simply no names. A deployment has
+ * none either: nobody who presses a key wants to run a module and wait for servers.
+ */
 export function fileLookUp(words: readonly string[], environment: CliEnvironment): LookUp {
   return async (kind, prefix) => {
+    if (words.some((word) => word === '--deployment' || word.startsWith('--deployment='))) return []
     try {
       const path = namedFile(fileOption(words), environment)
       if (path === undefined || !existsSync(path)) return []

@@ -1,12 +1,14 @@
 import { existsSync, readFileSync, type Stats, statSync } from 'node:fs'
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path'
 import { type EmbeddedEngine, embedded, FileUnusableError, NotADatabaseFileError } from '../embedded/index.ts'
+import type { Engine, EngineSource } from '../engine/index.ts'
+import { loadEngine } from './dev/engine-module.ts'
 import type { CliEnvironment } from './environment.ts'
 import { ConfigInvalidError, FileUnnamedError, NotFoundError, UsageError } from './errors.ts'
 import type { GlobalOptions, Invocation } from './session.ts'
 
-/** How a command uses the file: `'create'` writes and makes it if it is not there. */
-export type FileUse = 'read' | 'write' | 'create'
+/** How a command uses its ground: `'create'` writes, and makes a file that is not there. */
+export type GroundUse = 'read' | 'write' | 'create'
 
 /**
  * Which file is meant: `--file`, else `MILLRACE_FILE`, else `millrace.file` in the nearest package.json that has it, from
@@ -75,26 +77,88 @@ function statsOf(path: string): Stats | undefined {
 }
 
 /**
- * Opens the file for the time of some work.
+ * Opens what a command works on for the time of some work: the engine of `--deployment`, or the file.
+ *
+ * An app may run there meanwhile, except on a file that is written.
+ *
+ * @throws FileUnnamedError `CLI_FILE_UNNAMED`, NotFoundError `CLI_NOT_FOUND`, FileLockedError `FILE_LOCKED`, UsageError `CLI_USAGE`,
+ *   AppUnusableError `CLI_APP_UNUSABLE`, and what the engine throws when it is opened
+ */
+export async function withEngine<Result>(
+  invocation: Pick<Invocation<object>, 'options' | 'environment' | 'output'>,
+  use: GroundUse,
+  work: (engine: Engine) => Promise<Result>,
+): Promise<Result> {
+  const { options, environment } = invocation
+  if (options.deployment === undefined) return await withFile(invocation, use, work)
+  const { clock, random, signal } = environment
+  const source = await loadDeployment(options, environment)
+  signal.throwIfAborted()
+  const opening = source.open({ clock, random, visit: use === 'read' ? 'read' : 'write' })
+  await using engine = await orAborted(opening, signal)
+  return await work(engine)
+}
+
+/** The engine that `--deployment` names. @throws UsageError `CLI_USAGE`, NotFoundError `CLI_NOT_FOUND`, AppUnusableError `CLI_APP_UNUSABLE` */
+async function loadDeployment(
+  { deployment = '', file }: Pick<GlobalOptions, 'file' | 'deployment'>,
+  { cwd }: CliEnvironment,
+): Promise<EngineSource> {
+  if (file !== undefined) {
+    throw new UsageError('--deployment says where everything is kept: leave --file out.', 'millrace')
+  }
+  return await loadEngine(deployment, cwd)
+}
+
+/** A server that does not answer is waited for, but not by somebody who has given up. */
+async function orAborted(opening: Promise<Engine>, signal: AbortSignal): Promise<Engine> {
+  const aborted = Promise.withResolvers<never>()
+  const abort = (): void => aborted.reject(signal.reason as Error)
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    return await Promise.race([opening, aborted.promise])
+  } catch (error) {
+    // Should it open all the same, nobody uses it.
+    if (signal.aborted) {
+      opening.then(
+        (engine) => engine.close(),
+        () => undefined,
+      )
+    }
+    throw error
+  } finally {
+    signal.removeEventListener('abort', abort)
+  }
+}
+
+/**
+ * Opens the file for the time of some work that only a file can do.
  *
  * For reading it may belong to a running app; for writing it must be nobody's.
  *
  * @throws FileUnnamedError `CLI_FILE_UNNAMED`, NotFoundError `CLI_NOT_FOUND`, FileLockedError `FILE_LOCKED` and what
  *   `embedded().open()` throws
  */
-export async function withEngine<Result>(
+export async function withFile<Result>(
   { options, environment, output }: Pick<Invocation<object>, 'options' | 'environment' | 'output'>,
-  use: FileUse,
+  use: GroundUse,
   work: (engine: EmbeddedEngine) => Promise<Result>,
 ): Promise<Result> {
   const path = use === 'create' ? fileMeant(options, environment) : presentFile(options, environment)
   const isNew = !existsSync(path)
   const { clock, random } = environment
-  // A short visit leaves retention and compaction to the app.
-  const source = embedded({ path, ...(use === 'read' ? { readOnly: true } : { maintenanceIntervalMs: 0 }) })
-  await using engine = await source.open({ clock, random })
+  await using engine = await embedded({ path }).open({ clock, random, visit: use === 'read' ? 'read' : 'write' })
   if (isNew) output.note(`Created ${shownPath(path, environment.cwd)}.`)
   return await work(engine)
+}
+
+/** For a command that only a file can do. @throws UsageError `CLI_USAGE` */
+export function refuseDeployment(
+  { deployment }: Pick<GlobalOptions, 'deployment'>,
+  command: string,
+  why: string,
+): void {
+  if (deployment !== undefined) throw new UsageError(`--deployment is not for this command: ${why}`, command)
 }
 
 /** A path as people read it: relative where it lies in the working directory. */
