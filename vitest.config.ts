@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { defineConfig, type ViteUserConfig } from 'vitest/config'
 import { LongFilesFirst } from './scripts/test-order.ts'
 
@@ -14,6 +15,8 @@ const config: ViteUserConfig = defineConfig({
     // servers are few and long, and what a server that was killed leaves open stays in the process of its file.
     isolate: process.env['MILLRACE_REAL_SERVERS'] === '1',
     setupFiles: ['scripts/fresh-modules.ts'],
+    // However vitest was started: threads that strip types again and again meet a fault of V8 now and then.
+    env: { NODE_COMPILE_CACHE: join(import.meta.dirname, '.cache', 'node') },
     // One for each of two cores: vitest by itself would leave one of them idle, while many tests wait for other processes.
     maxWorkers: 2,
     // Crash tests start and kill real processes; on a small, busy machine that takes its time.
