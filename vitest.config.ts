@@ -10,8 +10,9 @@ const config: ViteUserConfig = defineConfig({
     // their own, and a crash of native code must take down one test file only.
     pool: 'forks',
     // Files come one after the other in the same processes: a process and its imports of its own cost each of them more than
-    // half a second of a core. A test takes back what it changes in its process; modules are fresh for each file.
-    isolate: false,
+    // half a second of a core. A test takes back what it changes in its process; modules are fresh for each file. Those on real
+    // servers are few and long, and what a server that was killed leaves open stays in the process of its file.
+    isolate: process.env['MILLRACE_REAL_SERVERS'] === '1',
     setupFiles: ['scripts/fresh-modules.ts'],
     // One for each of two cores: vitest by itself would leave one of them idle, while many tests wait for other processes.
     maxWorkers: 2,

@@ -24,7 +24,11 @@ export const chaos: readonly BreakingCase[] = [
   'connections stay open and nothing comes through any more',
   'members join and leave all the time',
   'there are records that nobody can read',
-].map((row) => ['src/app/workers.server.test.ts', 'loses nothing on … and does nothing twice when $name', row])
+].map((row) => [
+  'src/app/workers-on-ground.test-support.ts',
+  'loses nothing on … and does nothing twice when $name',
+  row,
+])
 export const refusedCommits: BreakingCase = [
   'src/app/refusals.test.ts',
   'each message has its effects once, in the order of its key (seed %i)',

@@ -11,8 +11,16 @@ const claims = [...deliveryClaims, ...handlingClaims]
 
 /** The cases of a file, or of all that each engine is asked that declares what they are about. */
 function casesOf(file: string): readonly TestCase[] {
-  if (file !== conformance) return testCasesIn(readFileSync(new URL(`../../${file}`, import.meta.url), 'utf8'))
-  return conformanceCases.map(({ name }) => ({ title: name, rows: new Set(), skippedBy: null }))
+  if (file === conformance) {
+    return conformanceCases.map(({ name }) => ({ title: name, rows: new Set(), skippedBy: null }))
+  }
+  const place = new URL(`../../${file}`, import.meta.url)
+  const text = readFileSync(place, 'utf8')
+  const supports = [...text.matchAll(/from '(\.\/[^']+\.test-support\.ts)'/g)].map(([, path]) => path as string)
+  return testCasesIn(
+    text,
+    supports.map((path) => readFileSync(new URL(path, place), 'utf8')),
+  )
 }
 
 describe('what explain claims', () => {

@@ -91,16 +91,24 @@ describe.skipIf(!serversWanted)('the command line on servers', { timeout: 120_00
     }
   })
 
-  it.each(['postgres', 'kafka+postgres'])('looks after an app that runs on %s', async (which) => {
+  it.each(['postgres', 'kafka+postgres', 'kafka with state'])('looks after an app that runs on %s', async (which) => {
     const schema = freshName('cli').replaceAll('-', '_')
-    onTestFinished(() => dropSchema(url, schema))
+    if (which.includes('postgres')) onTestFinished(() => dropSchema(url, schema))
     const stored = { connection: url, schema, pollMs: 20 }
     const carried = { brokers, prefix: `${freshName('cli')}.`, heartbeatIntervalMs: 100 }
+    // The app has one folder, and commands another.
+    const [alone, visiting] = [testFolder(), testFolder()].map((folder) => ({ ...carried, state: { folder } }))
     const store = `postgres(${JSON.stringify(stored)})`
-    const both = `deployment({ topics: kafka(${JSON.stringify(carried)}), store: ${store} })`
-    const millrace = commandsOn(which === 'postgres' ? store : both)
-    const ground: EngineSource =
-      which === 'postgres' ? postgres(stored) : deployment({ topics: kafka(carried), store: postgres(stored) })
+    const grounds: Readonly<Record<string, readonly [module: string, ground: EngineSource]>> = {
+      postgres: [store, postgres(stored)],
+      'kafka+postgres': [
+        `deployment({ topics: kafka(${JSON.stringify(carried)}), store: ${store} })`,
+        deployment({ topics: kafka(carried), store: postgres(stored) }),
+      ],
+      'kafka with state': [`kafka(${JSON.stringify(visiting)})`, kafka(alone ?? carried)],
+    }
+    const [module, ground] = grounds[which] as readonly [string, EngineSource]
+    const millrace = commandsOn(module)
     const shop = new Shop()
     const letter = async (): Promise<{ id: string; requested: string | null } | undefined> =>
       (

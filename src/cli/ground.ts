@@ -152,6 +152,11 @@ export async function withFile<Result>(
   return await work(engine)
 }
 
+/** Who does what a command asks of an app, and when: on servers one may run meanwhile, and it watches for what is asked of it. */
+export function doneByApp({ deployment }: Pick<GlobalOptions, 'deployment'>): string {
+  return deployment === undefined ? 'the app does it when it starts' : 'an app that runs does it now'
+}
+
 /** For a command that only a file can do. @throws UsageError `CLI_USAGE` */
 export function refuseDeployment(
   { deployment }: Pick<GlobalOptions, 'deployment'>,

@@ -183,7 +183,7 @@ export class EventLog implements EventStore {
     checkText('after', after)
     checkInteger('limit', limit, 0)
     const sql = `${streamColumns}
-      WHERE name > ?1 AND name >= ?2 AND substr(name, 1, length(?2)) = ?2 ORDER BY name LIMIT ?3`
+      WHERE name > ?1 AND name >= ?2 AND substr(name, 1, length(?2)) = ?2 ORDER BY name LIMIT ?3 + 0`
     return reading(this.#core.path, () => this.#db.prepare(sql).all(after, prefix, limit)).map(streamDescription)
   }
 

@@ -97,14 +97,18 @@ export class EventPage {
   }
 
   #outcome(position: number, isLast: boolean): RecordOutcome | undefined {
+    let outcome: RecordOutcome | undefined
     try {
-      const outcome = this.#batches.next()
-      if (isLast && !this.#batches.isAtEnd) throw new RangeError('bytes stand behind it')
-      return outcome
+      outcome = this.#batches.next()
     } catch (cause) {
-      const place = `the event at position ${position} (${(cause as Error).message})`
-      throw new FileDamagedError(this.#path, place, { cause })
+      throw this.#damaged(position, (cause as Error).message, cause)
     }
+    if (isLast && !this.#batches.isAtEnd) throw this.#damaged(position, 'bytes stand behind it', undefined)
+    return outcome
+  }
+
+  #damaged(position: number, finding: string, cause: unknown): FileDamagedError {
+    return new FileDamagedError(this.#path, `the event at position ${position} (${finding})`, { cause })
   }
 
   #tagsOf(text: string, position: number): readonly string[] {

@@ -1,10 +1,10 @@
 import type { Command } from 'commander'
 import { type ConfirmationOptions, confirm } from '../confirmation.ts'
 import { UsageError } from '../errors.ts'
-import { withEngine } from '../ground.ts'
+import { doneByApp, withEngine } from '../ground.ts'
 import { wholeNumber } from '../option-values.ts'
 import { ProgressBar } from '../progress-bar.ts'
-import type { Invocation, Session } from '../session.ts'
+import type { GlobalOptions, Invocation, Session } from '../session.ts'
 import { clipped, counted, sentenceCase, shown, shownTime } from '../text.ts'
 import { showLetter } from './dead-letter-display.ts'
 import {
@@ -145,7 +145,7 @@ async function change(invocation: Invocation<ChangeOptions>, action: 'redrive' |
       await changeAll(invocation, shelves, args.length > 0 ? chosen : selection, action, count)
     }
     if (output.isJson) await output.document({ action, count, done: !isDryRun })
-    else output.note(summaryOf(action, count, isDryRun, options.deployment !== undefined))
+    else output.note(summaryOf(action, count, isDryRun, options))
   })
 }
 
@@ -182,12 +182,16 @@ async function changeAll(
   }
 }
 
-/** Where other processes work on the same ground, an app may run meanwhile; it watches for what is asked of it. */
-function summaryOf(action: 'redrive' | 'discard', count: number, isDryRun: boolean, mayRun: boolean): string {
+function summaryOf(
+  action: 'redrive' | 'discard',
+  count: number,
+  isDryRun: boolean,
+  options: Pick<GlobalOptions, 'deployment'>,
+): string {
   if (count === 0) return 'There are none.'
-  if (isDryRun) return `Would ${action} ${counted(count, 'dead letter')}. Nothing was changed.`
-  const when = mayRun ? 'an app that runs does it now' : 'the app does it when it starts'
-  return action === 'redrive'
-    ? `Asked for ${counted(count, 'dead letter')} to be handled again; ${when}.`
-    : `Discarded ${counted(count, 'dead letter')}; what waits behind one is handled ${mayRun ? 'by an app that runs' : 'when the app starts'}.`
+  const what = counted(count, 'dead letter')
+  if (isDryRun) return `Would ${action} ${what}. Nothing was changed.`
+  if (action === 'redrive') return `Asked for ${what} to be handled again; ${doneByApp(options)}.`
+  const by = options.deployment === undefined ? 'when the app starts' : 'by an app that runs'
+  return `Discarded ${what}; what waits behind one is handled ${by}.`
 }

@@ -4,7 +4,7 @@ import type { Json } from '../../kernel/index.ts'
 import { type SagaInput, type SagaInstance, type SagaStatus, sagaStatuses } from '../../saga/index.ts'
 import { type ConfirmationOptions, confirm } from '../confirmation.ts'
 import { NotFoundError } from '../errors.ts'
-import { withEngine } from '../ground.ts'
+import { doneByApp, withEngine } from '../ground.ts'
 import { duration, several, wholeNumber } from '../option-values.ts'
 import { pointInTime } from '../positions.ts'
 import type { Invocation, Session } from '../session.ts'
@@ -225,5 +225,5 @@ async function tell(invocation: Invocation<SagaFilter>, input: SagaInput, what: 
     return desk
   })
   if (output.isJson) await output.document({ app, saga, key, ...input })
-  else output.note(`Asked to ${what} ${shown(key)} of saga ${app}.${saga}; the app does it when it starts.`)
+  else output.note(`Asked to ${what} ${shown(key)} of saga ${app}.${saga}; ${doneByApp(options)}.`)
 }

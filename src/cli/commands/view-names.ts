@@ -1,5 +1,13 @@
-import { copiesIn, copyName, isSameCopy, registersOf, type ViewRegister, viewNamespace } from '../../domain/index.ts'
-import type { Engine } from '../../engine/index.ts'
+import {
+  copiesIn,
+  copyName,
+  isSameCopy,
+  registersOf,
+  type ViewRegister,
+  viewGroup,
+  viewNamespace,
+} from '../../domain/index.ts'
+import type { Engine, StateOwner } from '../../engine/index.ts'
 import { NotFoundError, UsageError } from '../errors.ts'
 
 /** What a copy of a view is for. */
@@ -16,6 +24,8 @@ export interface FoundView {
   /** `undefined`: no program that ran on the file says. */
   readonly role: CopyRole | undefined
   readonly namespace: string
+  /** Whose state it is, on an engine where state lives with its owner. */
+  readonly owner: StateOwner
 }
 
 /** Names of apps and views hold no dot. */
@@ -29,7 +39,8 @@ export async function viewsOf(engine: Engine): Promise<readonly FoundView[]> {
     for (const { version, build } of copiesIn(register)) {
       const copy = { version, build }
       const namespace = viewNamespace(app, { name, ...copy })
-      found.set(namespace, { app, name, ...copy, copy: copyName(copy), role: roleOf(register, copy), namespace })
+      const owner = { group: viewGroup(app, { name, ...copy }) }
+      found.set(namespace, { app, name, ...copy, copy: copyName(copy), role: roleOf(register, copy), namespace, owner })
     }
   }
   for (const namespace of await engine.state.namespaces('view:')) {
@@ -37,7 +48,8 @@ export async function viewsOf(engine: Engine): Promise<readonly FoundView[]> {
     if (app === undefined || name === undefined || found.has(namespace)) continue
     const copy = { version: Number(version), build: Number(build) }
     if (viewNamespace(app, { name, ...copy }) !== namespace) continue
-    found.set(namespace, { app, name, ...copy, copy: copyName(copy), role: undefined, namespace })
+    const owner = { group: viewGroup(app, { name, ...copy }) }
+    found.set(namespace, { app, name, ...copy, copy: copyName(copy), role: undefined, namespace, owner })
   }
   return [...found.values()].sort(
     (a, b) => compare(a.app, b.app) || compare(a.name, b.name) || a.version - b.version || a.build - b.build,

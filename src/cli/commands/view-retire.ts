@@ -33,8 +33,10 @@ async function retire(invocation: Invocation<ConfirmationOptions>): Promise<void
     if (!isDryRun) {
       await confirm(invocation, `${sentenceCase(sentence)}?`)
       await retireView(engine, { app, view: name, clock: environment.clock })
-      // Nobody else has the file open for writing, so nobody reads these copies any more.
-      await finishDrops(engine, app, { nowMs: Number.POSITIVE_INFINITY, signal: environment.signal })
+      // Nobody else has a file open for writing, so nobody reads these copies any more. On servers apps keep them for a minute.
+      if (options.deployment === undefined) {
+        await finishDrops(engine, app, { nowMs: Number.POSITIVE_INFINITY, signal: environment.signal })
+      }
     }
     return { app, name, copies, sentence }
   })
@@ -54,7 +56,9 @@ interface CountedCopy extends FoundView {
 
 async function copiesOf(engine: Engine, app: string, name: string): Promise<readonly CountedCopy[]> {
   const copies = (await viewsOf(engine)).filter((one) => one.app === app && one.name === name)
-  return Promise.all(copies.map(async (one) => ({ ...one, keyCount: await engine.state.count(one.namespace) })))
+  return Promise.all(
+    copies.map(async (one) => ({ ...one, keyCount: await engine.state.count(one.namespace, one.owner) })),
+  )
 }
 
 function sentenceOf(app: string, name: string, copies: readonly CountedCopy[]): string {

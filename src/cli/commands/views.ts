@@ -6,7 +6,7 @@ import { wholeNumber } from '../option-values.ts'
 import type { Invocation, Session } from '../session.ts'
 import { shown, shownJson } from '../text.ts'
 import { viewCopyCommands } from './view-copies.ts'
-import { findView, viewsOf } from './view-names.ts'
+import { type FoundView, findView, viewsOf } from './view-names.ts'
 import { viewRetireCommand } from './view-retire.ts'
 import { viewStateCommand } from './view-state.ts'
 
@@ -69,8 +69,8 @@ async function list(invocation: Invocation<object>): Promise<void> {
   const views = await withEngine(invocation, 'read', async (engine) => {
     const found = await viewsOf(engine)
     return Promise.all(
-      found.map(async ({ namespace, role = null, ...view }) => {
-        return { ...view, role, keyCount: await engine.state.count(namespace) }
+      found.map(async ({ namespace, owner, role = null, ...view }) => {
+        return { ...view, role, keyCount: await engine.state.count(namespace, owner) }
       }),
     )
   })
@@ -85,8 +85,8 @@ async function get(invocation: Invocation<object>): Promise<void> {
   const { output, args } = invocation
   const [name, key] = args as [string, string]
   const entry = await withEngine(invocation, 'read', async (engine) => {
-    const { namespace } = await findView(engine, name)
-    return engine.state.get(namespace, key)
+    const { namespace, owner } = await findView(engine, name)
+    return engine.state.get(namespace, key, owner)
   })
   if (entry === undefined) {
     throw new NotFoundError(`key in view ${name}`, key, `List the keys with "millrace views range ${name}".`)
@@ -99,16 +99,16 @@ async function range(invocation: Invocation<RangeOptions>): Promise<void> {
   const { limit, all, ...bounds } = options
   const wanted = boundsOf(bounds)
   await withEngine(invocation, 'read', async (engine) => {
-    const { namespace } = await findView(engine, args[0] as string)
+    const view = await findView(engine, args[0] as string)
     if (all === true) {
-      for await (const entry of everyEntry(engine, namespace, wanted, environment.signal)) {
+      for await (const entry of everyEntry(engine, view, wanted, environment.signal)) {
         if (output.isJson) await output.jsonLine(entry)
         else await output.line(`${shown(entry.key)}  ${shownJson(entry.value)}`)
       }
       return
     }
     const found: StateEntry[] = []
-    for await (const entry of everyEntry(engine, namespace, wanted, environment.signal)) {
+    for await (const entry of everyEntry(engine, view, wanted, environment.signal)) {
       // One more than is shown tells whether there are more.
       if (found.push(entry) > limit) break
     }
@@ -135,18 +135,15 @@ function boundsOf({ prefix, from, to, after, reverse }: Omit<RangeOptions, 'limi
 
 async function* everyEntry(
   engine: Engine,
-  namespace: string,
+  { namespace, owner }: FoundView,
   bounds: StateRange,
   signal: AbortSignal,
 ): AsyncGenerator<StateEntry> {
   let { after } = bounds
   for (;;) {
     signal.throwIfAborted()
-    const page = await engine.state.range(namespace, {
-      ...bounds,
-      limit: pageSize,
-      ...(after !== undefined && { after }),
-    })
+    const range = { ...bounds, limit: pageSize, ...(after !== undefined && { after }) }
+    const page = await engine.state.range(namespace, range, owner)
     yield* page
     if (page.length < pageSize) return
     after = page.at(-1)?.key
