@@ -1,4 +1,5 @@
 import { defineConfig, type ViteUserConfig } from 'vitest/config'
+import { LongFilesFirst } from './scripts/test-order.ts'
 
 const config: ViteUserConfig = defineConfig({
   test: {
@@ -8,6 +9,11 @@ const config: ViteUserConfig = defineConfig({
     // Processes, not threads: tests kill child processes, change the working directory and open worker threads of
     // their own, and a crash of native code must take down one test file only.
     pool: 'forks',
+    // Files come one after the other in the same processes: a process and its imports of its own cost each of them more than
+    // half a second of a core. A test takes back what it changes in its process; modules are fresh for each file. Those on real
+    // servers are few and long, and what a server that was killed leaves open stays in the process of its file.
+    isolate: process.env['MILLRACE_REAL_SERVERS'] === '1',
+    setupFiles: ['scripts/fresh-modules.ts'],
     // One for each of two cores: vitest by itself would leave one of them idle, while many tests wait for other processes.
     maxWorkers: 2,
     // Crash tests start and kill real processes; on a small, busy machine that takes its time.
@@ -16,7 +22,7 @@ const config: ViteUserConfig = defineConfig({
     // Only a failing test ever waits that long; one second is short beside others that keep the machine busy.
     expect: { poll: { timeout: 30_000 } },
     // A test must not lean on what an earlier one left behind.
-    sequence: { shuffle: { files: false, tests: false } },
+    sequence: { shuffle: { files: false, tests: false }, sequencer: LongFilesFirst },
     restoreMocks: true,
     unstubEnvs: true,
     unstubGlobals: true,
@@ -24,7 +30,7 @@ const config: ViteUserConfig = defineConfig({
     typecheck: {
       enabled: true,
       include: ['src/**/*.test-d.ts'],
-      tsconfig: './tsconfig.json',
+      tsconfig: './tsconfig.type-tests.json',
       ignoreSourceErrors: true,
     },
     coverage: {

@@ -32,3 +32,10 @@ it('finds the cases of a file, with their rows and what keeps them from running'
     ['deep inside', [], 'describe.skip'],
   ])
 })
+
+it('knows the rows of a table that the file imports', () => {
+  const [found] = testCasesIn("import { faults } from './faults.ts'\nit.each(faults)('under $name', () => undefined)", [
+    "export const faults = [{ name: 'a cut' }]",
+  ])
+  expect([...(found?.rows ?? [])]).toEqual(['a cut'])
+})

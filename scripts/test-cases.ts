@@ -30,10 +30,15 @@ const cases: ReadonlySet<string> = new Set(['it', 'test'])
 /** The one condition under which cases may be left out: `npm run test:servers` turns it on. */
 const serverSwitch = 'serversWanted'
 
-/** The cases of a test file, by its text. */
-export function testCasesIn(text: string): readonly TestCase[] {
-  const program = parseSync(text, { syntax: 'typescript', target: 'es2024' })
-  const constants = constantsIn(program)
+/**
+ * The cases of a test file, by its text.
+ *
+ * @param imported texts of modules whose constants it imports: tables may stand there
+ */
+export function testCasesIn(text: string, imported: readonly string[] = []): readonly TestCase[] {
+  const parsed = (source: string): unknown => parseSync(source, { syntax: 'typescript', target: 'es2024' })
+  const program = parsed(text)
+  const constants = new Map([...imported.map(parsed), program].flatMap((one) => [...constantsIn(one)]))
   const found: TestCase[] = []
   const visit = (node: unknown, around: Around): void => {
     if (!isNode(node)) return

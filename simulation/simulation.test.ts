@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { type PlantedFault, plantedFaults } from './faults.ts'
 import { failureText, Summary } from './report.ts'
-import { runSeed } from './run-seed.ts'
+import { type RunReport, runSeed } from './run-seed.ts'
 
 /** On a machine that others use too, a minute of one core takes several. */
 const timeoutMs = 600_000
@@ -66,13 +66,20 @@ const noticedBy: Readonly<Record<PlantedFault, string>> = {
 /** By then each planted bug has to be noticed. */
 const plantedSeedsMax = 100
 
+/** Seeds that are run again. */
+const repeatedSeeds = Array.from({ length: 12 }, (_, seed) => seed)
+
 describe('the simulation', () => {
+  /** Of the first test, so that the second need not run its seeds twice. */
+  const firstReports = new Map<number, RunReport>()
+
   it(
     `holds in ${seedCount} seeds, and comes by everything that it is about`,
     async () => {
       const summary = new Summary()
       for (let seed = 0; seed < seedCount; seed++) {
         const report = await runSeed(seed)
+        if (repeatedSeeds.includes(seed)) firstReports.set(seed, report)
         expect.soft(report.violations, failureText(report, undefined)).toEqual([])
         summary.add(report)
       }
@@ -85,13 +92,13 @@ describe('the simulation', () => {
     'is the same for the same seed, and another one for another',
     async () => {
       const hashes = new Set<string>()
-      for (let seed = 0; seed < 12; seed++) {
-        const first = await runSeed(seed)
+      for (const seed of repeatedSeeds) {
+        const first = firstReports.get(seed) ?? (await runSeed(seed))
         const second = await runSeed(seed)
         expect([seed, second.hash, second.tail]).toEqual([seed, first.hash, first.tail])
         hashes.add(first.hash)
       }
-      expect(hashes.size).toBe(12)
+      expect(hashes.size).toBe(repeatedSeeds.length)
     },
     timeoutMs,
   )

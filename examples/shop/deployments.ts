@@ -104,6 +104,8 @@ function kafkaPart(brokers: readonly string[], prefix: string, stateFolder: stri
     // The classic protocol lets a member say how long it may be silent.
     groupProtocol: 'classic',
     groupSessionTimeoutMs: 10_000,
+    // What a process that died left open is in the way no longer than its session.
+    transactionTimeoutMs: 10_000,
     ...(stateFolder !== undefined && { state: { folder: stateFolder } }),
   })
   return { engine, place: `topics ${prefix}* of the brokers`, remove: () => deleteTopics(engine) }

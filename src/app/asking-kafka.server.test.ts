@@ -1,15 +1,11 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { answer } from '../domain/index.ts'
-import type { Engine } from '../engine/index.ts'
-import { kafka } from '../kafka/index.ts'
-import { freshName, sharedServer } from '../kafka/real-server.test-support.ts'
+import { freshName } from '../kafka/real-server.test-support.ts'
 import { query } from '../message/index.ts'
 import { serversWanted } from '../postgres/real-server.test-support.ts'
 import { AskTimeoutError, app, service } from './index.ts'
+import { kafkaGround } from './kafka-ground.test-support.ts'
 
 const GetText = query('GetText', { params: z.object({ length: z.number() }), result: z.string() })
 const bank = app('bank', {
@@ -19,28 +15,17 @@ const front = app('front', { remote: [GetText] })
 
 // Skipped because it needs a real server: `npm run test:engines` runs it.
 describe.skipIf(!serversWanted)('apps in two processes on Kafka', { timeout: 60_000 }, () => {
-  let brokers: readonly string[] = []
-  const folders: string[] = []
-  beforeAll(async () => {
-    brokers = (await sharedServer()).bootstrapBrokers
-  }, 600_000)
-  afterEach(() => {
-    for (const folder of folders.splice(0)) rmSync(folder, { recursive: true })
-  })
-
-  const opened = (prefix: string): Promise<Engine> => {
-    const folder = mkdtempSync(join(tmpdir(), 'millrace-asking-'))
-    folders.push(folder)
-    return kafka({ brokers, prefix, state: { folder }, heartbeatIntervalMs: 100 }).open()
-  }
+  const { open } = kafkaGround()
 
   it('ask each other, also after the topic of replies was deleted and one who asked is gone', async () => {
     const prefix = `${freshName('asking')}.`
-    await using one = await opened(prefix)
-    await using two = await opened(prefix)
+    await using one = await open(prefix)
+    await using two = await open(prefix)
     {
       await using asker = await front.start({ engine: two })
       await expect(asker.query(GetText, { length: 1 }, { timeout: 20 })).rejects.toThrow(AskTimeoutError)
+      // Who asked may give up before the topic of replies is there.
+      await expect.poll(() => two.topics.describe('front.replies')).toBeDefined()
     }
     await two.topics.delete('front.replies')
     await using answerer = await bank.start({ engine: one })

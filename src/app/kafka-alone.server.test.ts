@@ -1,17 +1,14 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { retireView, view } from '../domain/index.ts'
-import type { Engine } from '../engine/index.ts'
 import { kafka } from '../kafka/index.ts'
-import { freshName, sharedServer } from '../kafka/real-server.test-support.ts'
+import { freshName } from '../kafka/real-server.test-support.ts'
 import { type EventDefinition, event } from '../message/index.ts'
 import { serversWanted } from '../postgres/real-server.test-support.ts'
 import { on, publish, schedule, set } from '../runtime/index.ts'
 import { clockAhead, messagesOf, numbersByKey, Paid, Placed, startHandlers } from './app.test-support.ts'
 import { app, service } from './index.ts'
+import { kafkaGround } from './kafka-ground.test-support.ts'
 
 const perKey = view('per-key', {
   events: [Placed],
@@ -28,26 +25,13 @@ const Heard: EventDefinition<'Heard', { readonly n: number }, { readonly n: numb
 
 // Skipped because it needs a real server: `npm run test:engines` runs it.
 describe.skipIf(!serversWanted)('an app on Kafka alone', { timeout: 60_000 }, () => {
-  let brokers: readonly string[] = []
-  const folders: string[] = []
-  beforeAll(async () => {
-    brokers = (await sharedServer()).bootstrapBrokers
-  }, 600_000)
-  afterEach(() => {
-    for (const folder of folders.splice(0)) rmSync(folder, { recursive: true })
-  })
-
-  const opened = (prefix: string): Promise<Engine> => {
-    const folder = mkdtempSync(join(tmpdir(), 'millrace-alone-'))
-    folders.push(folder)
-    return kafka({ brokers, prefix, state: { folder }, heartbeatIntervalMs: 100 }).open()
-  }
+  const ground = kafkaGround()
 
   it('builds a view that any process reads, and builds it anew', async () => {
     const prefix = `${freshName('view')}.`
     const shop = app('test', { views: [perKey] })
-    await using one = await opened(prefix)
-    await using two = await opened(prefix)
+    await using one = await ground.open(prefix)
+    await using two = await ground.open(prefix)
     await using running = await shop.start({ engine: one })
     await running.publish(Array.from({ length: 60 }, (_, n) => Placed({ id: `k${n % 6}`, n })))
     await running.idle()
@@ -66,8 +50,8 @@ describe.skipIf(!serversWanted)('an app on Kafka alone', { timeout: 60_000 }, ()
 
   it('retires a view with all that is kept of its copies', async () => {
     const prefix = `${freshName('retired')}.`
-    await using one = await opened(prefix)
-    await using two = await opened(prefix)
+    await using one = await ground.open(prefix)
+    await using two = await ground.open(prefix)
     {
       await using running = await app('test', { views: [perKey] }).start({ engine: one })
       await running.publish(Array.from({ length: 60 }, (_, n) => Placed({ id: `k${n % 6}`, n })))
@@ -97,8 +81,8 @@ describe.skipIf(!serversWanted)('an app on Kafka alone', { timeout: 60_000 }, ()
         return [set(count + 1), publish(Paid({ id, n: count }))]
       },
     )
-    await using one = await opened(prefix)
-    await using two = await opened(prefix)
+    await using one = await ground.open(prefix)
+    await using two = await ground.open(prefix)
     await using first = await startHandlers([handler], { engine: one })
     await using second = await startHandlers([handler], { engine: two })
     for (let n = 0; n < 6; n++) await first.publish([Placed({ id: 'bad', n }), Placed({ id: 'good', n })])
@@ -120,8 +104,8 @@ describe.skipIf(!serversWanted)('an app on Kafka alone', { timeout: 60_000 }, ()
     const handler = on(Heard, { name: 'h', dedupe: { window: '1h' } }, ({ data }) =>
       publish(Paid({ id: 'a', n: data.n })),
     )
-    await using one = await opened(prefix)
-    await using two = await opened(prefix)
+    await using one = await ground.open(prefix)
+    await using two = await ground.open(prefix)
     await using first = await startHandlers([handler], { engine: one })
     await using second = await startHandlers([handler], { engine: two })
     for (let n = 0; n < 5; n++) {
@@ -137,7 +121,7 @@ describe.skipIf(!serversWanted)('an app on Kafka alone', { timeout: 60_000 }, ()
   it('does not start with timers, and says what it lacks', async () => {
     const timed = on(Placed, { name: 'h', timers: { late: () => undefined } }, () => schedule('late', { after: '1s' }))
     const shop = app('test', { services: [service('s', [timed])] })
-    const engine = kafka({ brokers, state: { folder: 'unused' } })
+    const engine = kafka({ brokers: ground.brokers(), state: { folder: 'unused' } })
     await expect(shop.start({ engine })).rejects.toMatchObject({
       code: 'ENGINE_LACKS',
       details: { missing: [{ kept: 'timers', neededBy: 's.h' }] },

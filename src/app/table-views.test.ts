@@ -4,16 +4,18 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it } from 'vitest'
 import { embedded } from '../embedded/index.ts'
-import { SeededRandom, systemRandom } from '../kernel/index.ts'
+import { type Clock, SeededRandom, systemClock, systemRandom } from '../kernel/index.ts'
 import { fixed, type Handler, none } from '../runtime/index.ts'
 import { sqliteTables, TablesUnavailableError, type TableViewOptions, tableView } from '../tables/index.ts'
 import { channels } from '../telemetry/index.ts'
+import { clockFaster } from './app.test-support.ts'
 import { Counted, countedView } from './counted-table.test-support.ts'
 import { app, type RunningApp, service } from './index.ts'
 import { killAfterLines } from './killed-process.test-support.ts'
 
-function start(handlers: readonly Handler[]): Promise<RunningApp> {
-  return app('shop', { services: [service('reports', handlers)] }).start({ engine: embedded({ path: ':memory:' }) })
+function start(handlers: readonly Handler[], clock: Clock = systemClock): Promise<RunningApp> {
+  const shop = app('shop', { services: [service('reports', handlers)] })
+  return shop.start({ engine: embedded({ path: ':memory:' }), clock })
 }
 
 function countsIn(database: DatabaseSync): Record<string, number> {
@@ -68,10 +70,10 @@ describe('a view in tables of SQLite', () => {
       using database = new DatabaseSync(join(folder, 'tables.db'), { timeout: 0 })
       using other = new DatabaseSync(join(folder, 'tables.db'))
       other.exec('BEGIN IMMEDIATE')
-      await using running = await start([countedView(sqliteTables(database))])
+      await using running = await start([countedView(sqliteTables(database))], clockFaster(20))
       await running.publish(Counted({ key: 'a', id: '1' }))
-      // Longer than the attempts of the usual policy take.
-      await new Promise((resolve) => setTimeout(resolve, 1500))
+      // Longer than the attempts of the usual policy take, by that clock.
+      await new Promise((resolve) => setTimeout(resolve, 1500 / 20))
       expect(await running.deadLetters.count()).toBe(0)
       other.exec('ROLLBACK')
       await running.idle()
@@ -130,7 +132,7 @@ describe('a view in tables of SQLite', () => {
       },
       retry: fixed({ delay: '1ms', max: 3 }),
     })
-    await using running = await start([view])
+    await using running = await start([view], clockFaster(100))
     await running.publish(Counted({ key: 'a', id: '1' }))
     await running.idle()
     expect([awayCount < 0, failCount < 0, await running.deadLetters.count()]).toEqual([true, true, 0])

@@ -2,7 +2,7 @@ import { Producer } from '@platformatic/kafka'
 import type { ServerNode } from '../../scripts/servers/index.ts'
 import type { Engine } from '../engine/index.ts'
 import { SeededRandom, sleep, systemClock, systemRandom } from '../kernel/index.ts'
-import type { TcpProxy } from '../postgres/tcp-proxy.test-support.ts'
+import type { TcpProxy } from '../kernel/tcp-proxy.test-support.ts'
 import { crashApp } from './fixtures/crash-handlers.ts'
 import type { Worker } from './workers.test-support.ts'
 

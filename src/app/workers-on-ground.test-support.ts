@@ -8,8 +8,8 @@ import {
   stopServer,
 } from '../../scripts/servers/index.ts'
 import { sleep, systemClock } from '../kernel/index.ts'
+import { TcpProxy } from '../kernel/tcp-proxy.test-support.ts'
 import { placeAbove, serversWanted } from '../postgres/real-server.test-support.ts'
-import { TcpProxy } from '../postgres/tcp-proxy.test-support.ts'
 import { crashGrounds, stateFolder } from './fixtures/crash-handlers.ts'
 import { faults, type Stage, seed, sessionMs } from './worker-faults.test-support.ts'
 import { ledgerOf, Worker } from './workers.test-support.ts'

@@ -43,12 +43,13 @@ export function canType(shell: Shell): boolean {
   return [shell, 'script'].every((name) => spawnSync(name, ['--version'], { stdio: 'ignore' }).status === 0)
 }
 
-/** Surroundings in which a shell finds `millrace`. */
+/** Surroundings in which a shell finds `millrace`, and Node.js what it compiled before: each completion starts it. */
 export function shellEnvironment(folder: string, file: string): Readonly<Record<string, string>> {
   const bin = join(folder, 'bin')
   mkdirSync(bin)
   symlinkSync(installCommand(folder), join(bin, 'millrace'))
   symlinkSync(process.execPath, join(bin, 'node'))
+  const compileCache = process.env['NODE_COMPILE_CACHE']
   // A dumb terminal of many columns: shells then write lines as they are typed.
   return {
     PATH: `${bin}:${process.env['PATH']}`,
@@ -57,6 +58,7 @@ export function shellEnvironment(folder: string, file: string): Readonly<Record<
     COLUMNS: '500',
     HISTFILE: '',
     MILLRACE_FILE: file,
+    ...(compileCache === undefined ? {} : { NODE_COMPILE_CACHE: compileCache }),
   }
 }
 

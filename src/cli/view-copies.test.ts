@@ -1,10 +1,13 @@
-import { describe, expect, it } from 'vitest'
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
 import { clockAhead } from '../app/app.test-support.ts'
 import { app } from '../app/index.ts'
 import { type View, view } from '../domain/index.ts'
 import { embedded } from '../embedded/index.ts'
 import { type Clock, systemClock } from '../kernel/index.ts'
-import { cli, OrderPlaced, testFile } from './cli.test-support.ts'
+import { cli, OrderPlaced, testFolder } from './cli.test-support.ts'
 
 /** Counts orders by their last digit; version 2 counts double. */
 function counts(version: number): View<number> {
@@ -18,6 +21,34 @@ function counts(version: number): View<number> {
   })
 }
 
+async function startOn(path: string, version: number, clock: Clock = systemClock): Promise<void> {
+  await using running = await app('shop', { views: [counts(version)] }).start({ engine: embedded({ path }), clock })
+  do await running.idle()
+  while (clock !== systemClock && (await running.engine.state.namespaces('dropped-views')).length > 0)
+}
+
+async function publishOn(path: string, ids: readonly string[]): Promise<void> {
+  await using running = await app('shop', { views: [counts(1)] }).start({ engine: embedded({ path }) })
+  await running.publish(ids.map((id) => OrderPlaced({ id })))
+  await running.idle()
+}
+
+const originals = mkdtempSync(join(tmpdir(), 'millrace-view-copies-'))
+afterAll(() => rmSync(originals, { recursive: true, force: true }))
+/** Files by the number of events that they have behind what the second version has seen: made once, and copied for each test. */
+const madeFiles = new Map<number, Promise<string>>()
+
+async function madeFile(unseenCount: number): Promise<string> {
+  const path = join(originals, `${unseenCount}.db`)
+  await publishOn(
+    path,
+    Array.from({ length: 30 }, (_, n) => String(n)),
+  )
+  await startOn(path, 2)
+  if (unseenCount > 0) await publishOn(path, Array<string>(unseenCount).fill('7'))
+  return path
+}
+
 /** A file with a version that is live, and one that is built beside it, but for some events. */
 async function ground(unseenCount = 0): Promise<{
   readonly run: (...args: string[]) => Promise<{ exitCode: number; stdout: string; stderr: string }>
@@ -25,29 +56,17 @@ async function ground(unseenCount = 0): Promise<{
   readonly path: string
   readonly start: (version: number, clock?: Clock) => Promise<void>
 }> {
-  const { path, cwd } = await testFile()
-  const start = async (version: number, clock: Clock = systemClock): Promise<void> => {
-    await using running = await app('shop', { views: [counts(version)] }).start({ engine: embedded({ path }), clock })
-    do await running.idle()
-    while (clock !== systemClock && (await running.engine.state.namespaces('dropped-views')).length > 0)
-  }
-  {
-    await using running = await app('shop', { views: [counts(1)] }).start({ engine: embedded({ path }) })
-    for (let n = 0; n < 30; n++) await running.publish(OrderPlaced({ id: String(n) }))
-    await running.idle()
-  }
-  await start(2)
-  if (unseenCount > 0) {
-    await using running = await app('shop', { views: [counts(1)] }).start({ engine: embedded({ path }) })
-    for (let n = 0; n < unseenCount; n++) await running.publish(OrderPlaced({ id: '7' }))
-    await running.idle()
-  }
+  const made = madeFiles.get(unseenCount) ?? madeFile(unseenCount)
+  madeFiles.set(unseenCount, made)
+  const cwd = testFolder()
+  const path = join(cwd, 'test.db')
+  copyFileSync(await made, path)
   const file = ['--file', path]
   return {
     run: (...args) => cli(['views', ...args, ...file], { cwd }),
     groups: (...args) => cli(['groups', ...args, ...file], { cwd }),
     path,
-    start,
+    start: (version, clock) => startOn(path, version, clock),
   }
 }
 

@@ -15,15 +15,18 @@ import {
 } from '../engine/index.ts'
 import { reading } from './connection.ts'
 import type { EngineCore } from './engine-core.ts'
+import { FileDamagedError } from './errors.ts'
 import { refuseDisorder } from './event-order.ts'
+import { EventPage, eventColumns, pageSql } from './event-page.ts'
 import { matchesQuery, querySql } from './event-query.ts'
-import { decodeEventRow, type EventRow } from './event-row.ts'
 
-/** Events fetched at once: few enough to be quick, many enough that the cost of asking does not show. */
-const pageEvents = 512
+/** Events fetched at once: few enough that they stay in the processor's cache, many enough that the cost of asking does not show. */
+const pageEvents = 128
 /** What a page counts as, beside a look at one thing. */
-const pageWeight = 32
+const pageWeight = 8
 const listLimitDefault = 100
+/** Names of streams that are kept. */
+const namesMax = 10_000
 
 /** The event store of the embedded engine, as readers see it. */
 export class EventLog implements EventStore {
@@ -31,21 +34,20 @@ export class EventLog implements EventStore {
   readonly #db: DatabaseSync
   readonly #forward: StatementSync
   readonly #backward: StatementSync
+  readonly #name: StatementSync
   readonly #stream: StatementSync
   readonly #last: StatementSync
   readonly #waiters = new Set<() => void>()
   readonly #queries = new Map<string, StatementSync>()
+  readonly #names = new Map<number, string>()
 
   constructor(core: EngineCore) {
     this.#core = core
     this.#db = core.reader
-    const columns = `position, version, time_ms, tags, bytes, ?2 AS stream`
-    this.#forward = this.#db.prepare(
-      `SELECT ${columns} FROM event WHERE ${inStream} AND version >= ?1 ORDER BY version LIMIT ?3`,
-    )
-    this.#backward = this.#db.prepare(
-      `SELECT ${columns} FROM event WHERE ${inStream} AND version <= ?1 ORDER BY version DESC LIMIT ?3`,
-    )
+    const events = `SELECT ${eventColumns} FROM event WHERE ${inStream}`
+    this.#forward = this.#db.prepare(pageSql(`${events} AND version >= ?1 ORDER BY version LIMIT ?3 + 0`, false))
+    this.#backward = this.#db.prepare(pageSql(`${events} AND version <= ?1 ORDER BY version DESC LIMIT ?3 + 0`, false))
+    this.#name = this.#db.prepare('SELECT name FROM stream WHERE id = ?')
     this.#stream = this.#db.prepare(`${streamColumns} WHERE name = ?`)
     this.#last = this.#db.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'event'")
   }
@@ -71,28 +73,17 @@ export class EventLog implements EventStore {
       this.#core.refuseIfDone()
       signal?.throwIfAborted()
       const count = query === undefined ? Math.min(pageEvents, left) : pageEvents
-      const page = isForward ? this.#forward : this.#backward
-      const rows = reading(this.#core.path, () => page.all(next, stream, count)) as unknown as EventRow[]
-      if (isForward && next !== first && rows[0]?.version !== next) await this.#refuseHole(stream, next)
-      const place = `stream ${stream}`
-      refuseDisorder(
-        rows.map(({ version }) => Number(version)),
-        next,
-        isForward,
-        true,
-        place,
-        this.#core.path,
-      )
-      for (const row of rows) {
+      const page = this.#streamPage(stream, isForward, next, count)
+      if (isForward && next !== first && page.versions[0] !== next) await this.#refuseHole(stream, next)
+      refuseDisorder(page.versions, next, isForward, true, `stream ${stream}`, this.#core.path)
+      for (let event = page.next(); event !== undefined; event = page.next()) {
         signal?.throwIfAborted()
-        const event = decodeEventRow(row, this.#core.path)
         if (query !== undefined && !matchesQuery(query, event)) continue
         yield event
         if (--left === 0) return
       }
-      const last = rows.at(-1)
-      if (last === undefined || rows.length < count) return
-      next = Number(last.version) + (isForward ? 1 : -1)
+      if (page.count < count) return
+      next = (page.versions.at(-1) as number) + (isForward ? 1 : -1)
     }
   }
 
@@ -116,15 +107,14 @@ export class EventLog implements EventStore {
       this.#core.refuseIfDone()
       signal?.throwIfAborted()
       const count = Math.min(pageEvents, left)
-      const rows = this.#page(query, isForward, next, count)
-      for (const row of rows) {
+      const page = this.#page(query, isForward, next, count)
+      for (let event = page.next(); event !== undefined; event = page.next()) {
         signal?.throwIfAborted()
-        yield decodeEventRow(row, this.#core.path)
+        yield event
       }
-      left -= rows.length
-      const last = rows.at(-1)
-      if (last === undefined || rows.length < count) return
-      next = Number(last.position) + (isForward ? 1 : -1)
+      left -= page.count
+      if (page.count < count) return
+      next = (page.positions.at(-1) as number) + (isForward ? 1 : -1)
     }
   }
 
@@ -147,14 +137,14 @@ export class EventLog implements EventStore {
         const pause = this.#core.breathe(pageWeight)
         if (pause !== undefined) await pause
         this.#core.refuseIfDone()
-        const rows = this.#page(query, true, seen + 1, pageEvents)
-        for (const row of rows) {
+        const page = this.#page(query, true, seen + 1, pageEvents)
+        for (let event = page.next(); event !== undefined; event = page.next()) {
           if (signal.aborted) return
-          seen = Number(row.position)
+          seen = event.position
           isCaughtUp = false
-          yield { kind: 'event', ...decodeEventRow(row, this.#core.path) }
+          yield { kind: 'event', ...event }
         }
-        more = rows.length === pageEvents && seen < end
+        more = page.count === pageEvents && seen < end
       }
       seen = Math.max(seen, end)
       if (!isCaughtUp) {
@@ -193,7 +183,7 @@ export class EventLog implements EventStore {
     checkText('after', after)
     checkInteger('limit', limit, 0)
     const sql = `${streamColumns}
-      WHERE name > ?1 AND name >= ?2 AND substr(name, 1, length(?2)) = ?2 ORDER BY name LIMIT ?3`
+      WHERE name > ?1 AND name >= ?2 AND substr(name, 1, length(?2)) = ?2 ORDER BY name LIMIT ?3 + 0`
     return reading(this.#core.path, () => this.#db.prepare(sql).all(after, prefix, limit)).map(streamDescription)
   }
 
@@ -269,13 +259,32 @@ export class EventLog implements EventStore {
     return isForward ? Math.max(next, low) : Math.min(next, low - 1)
   }
 
-  #page(query: EventQuery | undefined, isForward: boolean, from: number, count: number): EventRow[] {
+  #streamPage(stream: string, isForward: boolean, from: number, count: number): EventPage {
+    const statement = isForward ? this.#forward : this.#backward
+    const row = reading(this.#core.path, () => statement.get(from, stream, count))
+    return new EventPage(row ?? {}, `stream ${stream}`, this.#core.path, stream)
+  }
+
+  #page(query: EventQuery | undefined, isForward: boolean, from: number, count: number): EventPage {
     const { shape, values } = querySql(query, isForward)
     const parameters: SQLInputValue[] = [...values, from, count]
-    const rows = reading(this.#core.path, () => this.#query(shape).all(...parameters)) as unknown as EventRow[]
-    const positions = rows.map(({ position }) => Number(position))
-    refuseDisorder(positions, from, isForward, false, 'the event store', this.#core.path)
-    return rows
+    const row = reading(this.#core.path, () => this.#query(shape).get(...parameters))
+    const page = new EventPage(row ?? {}, 'the event store', this.#core.path, (id) => this.#streamName(id))
+    refuseDisorder(page.positions, from, isForward, false, 'the event store', this.#core.path)
+    return page
+  }
+
+  /** Streams never change their names, and their ids are never used again. */
+  #streamName(id: number): string {
+    let name = this.#names.get(id)
+    if (name === undefined) {
+      const row = reading(this.#core.path, () => this.#name.get(id))
+      if (row === undefined) throw new FileDamagedError(this.#core.path, `the name of the stream with the id ${id}`)
+      name = String(row['name'])
+      if (this.#names.size >= namesMax) this.#names.clear()
+      this.#names.set(id, name)
+    }
+    return name
   }
 
   #prepare(sql: string): StatementSync {

@@ -14,7 +14,8 @@ export function refuseDisorder(
 ): void {
   const step = isForward ? 1 : -1
   let least = from
-  for (const [index, place] of places.entries()) {
+  for (let index = 0; index < places.length; index++) {
+    const place = places[index] as number
     const ahead = (place - least) * step
     if (!(ahead >= 0) || (isWhole && index > 0 && ahead > 0)) {
       throw new FileDamagedError(path, `${where}: ${place} does not follow ${least - step}`)

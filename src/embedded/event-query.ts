@@ -1,21 +1,23 @@
 import type { EventQuery, EventQueryItem, StoredEvent } from '../engine/index.ts'
+import { eventColumns, pageSql } from './event-page.ts'
 import { tagLabel, typeLabel } from './store/label-index.ts'
 
-/** A statement for a query, whose last two parameters are the position to start at and the number of rows. */
+/** A statement for a query, whose last two parameters are the position to start at and the number of events. */
 export interface QuerySql {
   readonly shape: string
   readonly values: readonly string[]
 }
 
-const columns = 'position, version, time_ms, tags, bytes, (SELECT name FROM stream WHERE id = stream_id) AS stream'
-
-/** SQL that finds the events of a query in the order of positions. Labels go in by name, so the shape can be kept. */
+/** SQL for the page of events of a query, in the order of positions. Labels go in by name, so the shape can be kept. */
 export function querySql(query: EventQuery | undefined, isForward: boolean): QuerySql {
   const items = query?.items ?? []
   const bound = isForward ? '>=' : '<='
   const order = isForward ? 'ORDER BY position' : 'ORDER BY position DESC'
   if (items.length === 0 || items.some(isAnything)) {
-    return { shape: `SELECT ${columns} FROM event WHERE position ${bound} ? ${order} LIMIT ?`, values: [] }
+    return {
+      shape: pageSql(`SELECT ${eventColumns} FROM event WHERE position ${bound} ?1 ${order} LIMIT ?2 + 0`, true),
+      values: [],
+    }
   }
   const values: string[] = []
   const arms = items.flatMap((item) => armsOf(item, values))
@@ -24,11 +26,9 @@ export function querySql(query: EventQuery | undefined, isForward: boolean): Que
   const positions = arms.map(
     (arm) => `SELECT one.position AS position FROM event_label AS one WHERE one.${from} AND ${arm}`,
   )
-  return {
-    shape: `SELECT ${columns} FROM event WHERE position IN (
-      ${positions.join(' UNION ')} ${order} LIMIT ?${values.length + 2}) ${order}`,
-    values,
-  }
+  const limit = `${order} LIMIT ?${values.length + 2} + 0`
+  const found = `${positions.join(' UNION ')} ${limit}`
+  return { shape: pageSql(`SELECT ${eventColumns} FROM event WHERE position IN (${found}) ${limit}`, true), values }
 }
 
 function isAnything(item: EventQueryItem): boolean {

@@ -61,7 +61,8 @@ export class StateReader implements StateStore {
     this.#core.refuseIfDone()
     const { conditions, values, order, limit } = rangeConditions(namespace, range)
     const where = ['namespace_id = (SELECT id FROM namespace WHERE name = ?)', ...conditions].join(' AND ')
-    const sql = `SELECT key, revision, value FROM state WHERE ${where} ORDER BY key ${order} LIMIT ?`
+    // A limit that is a bare parameter would have SQLite plan the statement anew for every read.
+    const sql = `SELECT key, revision, value FROM state WHERE ${where} ORDER BY key ${order} LIMIT ? + 0`
     const rows = reading(this.#core.path, () => this.#statement(sql).all(namespace, ...values, limit))
     return rows.map((row) => {
       const key = String(row['key'])

@@ -18,11 +18,12 @@ export class TimerReader implements Timers {
 
   constructor(core: EngineCore) {
     this.#core = core
+    // A limit that is a bare parameter would have SQLite plan the statement anew for every read.
     const columns = 'SELECT owner, id, due_ms, revision, payload FROM timer'
-    this.#due = core.reader.prepare(`${columns} WHERE owner = ? AND due_ms <= ? ORDER BY due_ms, id LIMIT ?`)
+    this.#due = core.reader.prepare(`${columns} WHERE owner = ? AND due_ms <= ? ORDER BY due_ms, id LIMIT ? + 0`)
     this.#next = core.reader.prepare('SELECT due_ms FROM timer WHERE owner = ? ORDER BY due_ms LIMIT 1')
-    this.#ofOwner = core.reader.prepare(`${columns} WHERE owner = ? ORDER BY due_ms, id LIMIT ?`)
-    this.#all = core.reader.prepare(`${columns} ORDER BY due_ms, owner, id LIMIT ?`)
+    this.#ofOwner = core.reader.prepare(`${columns} WHERE owner = ? ORDER BY due_ms, id LIMIT ? + 0`)
+    this.#all = core.reader.prepare(`${columns} ORDER BY due_ms, owner, id LIMIT ? + 0`)
   }
 
   async due(owner: string, nowMs: number, limit: number = limitDefault): Promise<readonly Timer[]> {

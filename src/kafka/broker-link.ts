@@ -1,4 +1,5 @@
 import type { API } from '@platformatic/kafka'
+import type { Clock } from '../kernel/index.ts'
 import type { KafkaConnection, KafkaLibrary, Protocol, ProtocolRequest } from './client-library.ts'
 import { type BrokerAddress, connectionFault } from './connection-faults.ts'
 import { KafkaFeatureMissingError } from './errors.ts'
@@ -12,39 +13,51 @@ interface AnsweredError {
   readonly response?: unknown
 }
 
+/** What connections are opened with. */
+export interface LinkParts {
+  readonly library: KafkaLibrary
+  readonly protocol: Protocol
+  readonly options: ResolvedKafkaOptions
+  readonly clock: Clock
+  /** A request was not answered in time. */
+  readonly onUnanswered: (address: BrokerAddress, sentMs: number) => void
+}
+
 /**
  * One connection to one broker. A broker answers the requests of a connection one after the other, so those that wait for
  * something have connections of their own.
  */
 export class BrokerLink {
   readonly address: BrokerAddress
+  /** Whether the broker takes longer over its requests than over others, because it waits for something. */
+  readonly mayWait: boolean
   readonly #connection: KafkaConnection
-  readonly #options: ResolvedKafkaOptions
+  readonly #parts: LinkParts
   readonly #ranges: VersionRanges
+  /** When something came last, on the monotonic clock. */
+  #heardMs: number
 
   private constructor(
     address: BrokerAddress,
+    mayWait: boolean,
     connection: KafkaConnection,
-    options: ResolvedKafkaOptions,
+    parts: LinkParts,
     ranges: VersionRanges,
   ) {
     this.address = address
+    this.mayWait = mayWait
     this.#connection = connection
-    this.#options = options
+    this.#parts = parts
     this.#ranges = ranges
+    this.#heardMs = parts.clock.monotonicMs()
   }
 
   /**
    * @param answerMs How long the broker may take over a request beside what requests take.
    * @throws KafkaUnreachableError, which trying again may mend; KafkaLoginRefusedError, KafkaTlsError, which it does not
    */
-  static async open(
-    library: KafkaLibrary,
-    protocol: Protocol,
-    address: BrokerAddress,
-    options: ResolvedKafkaOptions,
-    answerMs: number,
-  ): Promise<BrokerLink> {
+  static async open(parts: LinkParts, address: BrokerAddress, answerMs: number): Promise<BrokerLink> {
+    const { library, protocol, options } = parts
     const { tls, connectTimeoutMs, sasl } = options
     const connection = new library.Connection(options.clientId, {
       connectTimeout: connectTimeoutMs,
@@ -57,12 +70,12 @@ export class BrokerLink {
     connection.on('error', () => undefined)
     try {
       await connection.connect(address.host, address.port)
-      const link = new BrokerLink(address, connection, options, new Map([[apiVersionsKey, [0, 3]]]))
+      const link = new BrokerLink(address, answerMs > 0, connection, parts, new Map([[apiVersionsKey, [0, 3]]]))
       const { apiKeys } = await link.call('ApiVersions', protocol.apiVersions, 'millrace', '0')
       const ranges = new Map(
         apiKeys.map(({ apiKey, minVersion, maxVersion }) => [apiKey, [minVersion, maxVersion]] as const),
       )
-      return new BrokerLink(address, connection, options, ranges)
+      return new BrokerLink(address, answerMs > 0, connection, parts, ranges)
     } catch (error) {
       connection.close().catch(() => undefined)
       throw connectionFault(error, address, options)
@@ -71,6 +84,11 @@ export class BrokerLink {
 
   get isOpen(): boolean {
     return this.#connection.isConnected()
+  }
+
+  /** Whether nothing came since a time of the monotonic clock. */
+  isSilentSince(timeMs: number): boolean {
+    return this.#heardMs < timeMs
   }
 
   /** The newest of some versions that the broker takes. */
@@ -120,16 +138,19 @@ export class BrokerLink {
   }
 
   #settle<Response>(start: (callback: (error: Error | null, response?: Response) => void) => void): Promise<Response> {
+    const { library, options, clock, onUnanswered } = this.#parts
+    const sentMs = clock.monotonicMs()
     return new Promise((resolve, reject) => {
       start((error, response) => {
-        if (error === null) {
-          resolve(response as Response)
+        // The library turns error codes into an error, but here each code is judged at its place in the response.
+        const answered = error === null ? response : (error as AnsweredError).response
+        if (error === null || answered !== undefined) {
+          this.#heardMs = clock.monotonicMs()
+          resolve(answered as Response)
           return
         }
-        // The library turns error codes into an error, but here each code is judged at its place in the response.
-        const answered = (error as AnsweredError).response
-        if (answered === undefined) reject(connectionFault(error, this.address, this.#options))
-        else resolve(answered as Response)
+        if (error instanceof library.TimeoutError) onUnanswered(this.address, sentMs)
+        reject(connectionFault(error, this.address, options))
       })
     })
   }

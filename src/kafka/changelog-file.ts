@@ -114,7 +114,8 @@ export class ChangelogFile {
   range(namespace: string, range: StateRange, part?: number): readonly StateEntry[] {
     const { conditions, values, order, limit } = rangeConditions(namespace, range)
     const where = ['namespace = ?', ...conditions, ...(part === undefined ? [] : ['part = ?'])].join(' AND ')
-    const sql = `SELECT key, revision, value FROM state WHERE ${where} ORDER BY key ${order} LIMIT ?`
+    // A limit that is a bare parameter would have SQLite plan the statement anew for every read.
+    const sql = `SELECT key, revision, value FROM state WHERE ${where} ORDER BY key ${order} LIMIT ? + 0`
     const given = [namespace, ...values, ...(part === undefined ? [] : [part]), limit]
     return this.#guard(() => this.#statement(sql).all(...given)).map((row) => ({
       key: String(row['key']),

@@ -1,5 +1,5 @@
 import { type Clock, ClosedError, type Random, sleep } from '../kernel/index.ts'
-import { BrokerLink } from './broker-link.ts'
+import { BrokerLink, type LinkParts } from './broker-link.ts'
 import { type KafkaLibrary, type Protocol, protocolOf, type ResponseOf } from './client-library.ts'
 import type { BrokerAddress } from './connection-faults.ts'
 import { errorCode, isPassing, nameOfCode, refusalOf } from './error-codes.ts'
@@ -31,6 +31,7 @@ export class Cluster {
   readonly random: Random
   readonly #end = new AbortController()
   readonly #links = new Map<string, Promise<BrokerLink>>()
+  readonly #linkParts: LinkParts
   readonly #addresses = new Map<number, BrokerAddress>()
   readonly #coordinators = new Map<string, number>()
   #controllerId = -1
@@ -42,6 +43,11 @@ export class Cluster {
     this.options = options
     this.clock = clock
     this.random = random
+    const onUnanswered = (address: BrokerAddress, sentMs: number): void => {
+      // Whoever asked on another one is told there.
+      this.#distrust(address, sentMs).catch(() => undefined)
+    }
+    this.#linkParts = { library, protocol: this.protocol, options, clock, onUnanswered }
   }
 
   /** Aborts when the engine closes. */
@@ -245,7 +251,7 @@ export class Cluster {
       this.#links.delete(key)
     }
     this.ended.throwIfAborted()
-    const opening = BrokerLink.open(this.library, this.protocol, address, this.options, answerMs)
+    const opening = BrokerLink.open(this.#linkParts, address, answerMs)
     this.#links.set(key, opening)
     try {
       const link = await opening
@@ -257,6 +263,22 @@ export class Cluster {
       if (this.#links.get(key) === opening) this.#links.delete(key)
       throw error
     }
+  }
+
+  /**
+   * Closes the connections to a broker on which nothing came since a time: what has taken one of them away without a word has
+   * taken them all, and each would be found out by a request that waits in vain. Those on which somebody waits for long are left.
+   */
+  async #distrust({ host, port }: BrokerAddress, sinceMs: number): Promise<void> {
+    await Promise.all(
+      [...this.#links].map(async ([key, opening]) => {
+        const link = await opening.catch(() => undefined)
+        if (link === undefined || link.mayWait || !link.isSilentSince(sinceMs)) return
+        if (link.address.host !== host || link.address.port !== port) return
+        if (this.#links.get(key) === opening) this.#links.delete(key)
+        await link.close()
+      }),
+    )
   }
 
   #learn(nodeId: number, { host, port }: BrokerAddress): void {

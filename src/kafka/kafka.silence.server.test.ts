@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { KafkaConnection } from '../../scripts/servers/index.ts'
-import { TcpProxy } from '../postgres/tcp-proxy.test-support.ts'
+import { TcpProxy } from '../kernel/tcp-proxy.test-support.ts'
 import { type KafkaOptions, kafka } from './index.ts'
-import { freshName, serversWanted, sharedServer, texts } from './real-server.test-support.ts'
+import { eventually, freshName, serversWanted, sharedServer, texts } from './real-server.test-support.ts'
 
 // Skipped because it needs a real server: `npm run test:engines` runs it.
 describe.skipIf(!serversWanted)(
@@ -35,8 +35,15 @@ describe.skipIf(!serversWanted)(
       await using engine = await kafka(throughProxy({ requestTimeoutMs: 2000, callTimeoutMs: 60_000 })).open()
       const topic = freshName('t')
       await engine.topics.create(topic, { partitions: 2 })
+      const publish = [0, 1].map((partition) => ({ topic, partition, records: texts('x') }))
+      await engine.commit({ publish })
+      await engine.topics.read({ topic, partition: 0, offset: 0 })
+      const connectionCount = proxy.connectionCount
       proxy.silence()
       expect((await engine.topics.describe(topic))?.partitions).toHaveLength(2)
+      // The others went the same way: they are not found out one by one.
+      expect(connectionCount).toBeGreaterThan(2)
+      await eventually('all are closed', () => proxy.connectionCount <= connectionCount - 2)
     })
 
     it('ends no program that runs, only what is administered in it', async () => {

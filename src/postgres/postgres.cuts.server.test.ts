@@ -1,6 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { CommitOutcome, Engine } from '../engine/index.ts'
+import { TcpProxy } from '../kernel/tcp-proxy.test-support.ts'
 import { type PostgresOptions, postgres } from './index.ts'
 import { codeOf, message, numbered } from './messages.test-support.ts'
 import {
@@ -11,7 +12,6 @@ import {
   serverToKill,
   serverUrl,
 } from './real-server.test-support.ts'
-import { TcpProxy } from './tcp-proxy.test-support.ts'
 
 const schema = `cuts_${process.pid}`
 

@@ -1,5 +1,5 @@
 import { type Compression, compressionOf } from './compression.ts'
-import { crc32c } from './crc32c.ts'
+import { crc32c, crc32cOf } from './crc32c.ts'
 import { RecordArgumentInvalidError, RecordBatchDamagedError, RecordBatchUnsupportedError } from './errors.ts'
 import { readInt64, writeInt64 } from './varint.ts'
 
@@ -89,39 +89,44 @@ export function batchBytesAt(bytes: Uint8Array, start = 0): number | undefined {
  * @throws RecordBatchUnsupportedError `RECORD_BATCH_UNSUPPORTED` for magic 0 or 1, snappy and lz4.
  */
 export function readBatchHeader(batch: Uint8Array): BatchHeader {
-  const view = viewOf(batch)
-  checkFrame(batch, view)
-  const attributes = view.getInt16(fieldAt.attributes)
-  const baseOffset = readInt64(view, fieldAt.baseOffset)
+  return readHeaderAt(viewOf(batch), 0, batch.length)
+}
+
+/** The same for a batch that begins at `start`, and ends at `end` or, if nobody else knows that, where it says. */
+export function readHeaderAt(view: DataView, start: number, end?: number): BatchHeader {
+  const batchBytes = checkFrame(view, start, end)
+  const attributes = view.getInt16(start + fieldAt.attributes)
+  const baseOffset = readInt64(view, start + fieldAt.baseOffset)
   const header: BatchHeader = {
     baseOffset,
-    lastOffset: baseOffset + view.getInt32(fieldAt.lastOffsetDelta),
-    batchBytes: batch.length,
-    partitionLeaderEpoch: view.getInt32(fieldAt.partitionLeaderEpoch),
-    crc: view.getUint32(fieldAt.crc),
+    lastOffset: baseOffset + view.getInt32(start + fieldAt.lastOffsetDelta),
+    batchBytes,
+    partitionLeaderEpoch: view.getInt32(start + fieldAt.partitionLeaderEpoch),
+    crc: view.getUint32(start + fieldAt.crc),
     compression: compressionOf(attributes),
     timestampType: attributes & attributeBits.logAppendTime ? 'log-append' : 'create',
     isTransactional: (attributes & attributeBits.transactional) !== 0,
     isControl: (attributes & attributeBits.control) !== 0,
     hasDeleteHorizon: (attributes & attributeBits.deleteHorizon) !== 0,
-    baseTimestampMs: readInt64(view, fieldAt.baseTimestamp),
-    maxTimestampMs: readInt64(view, fieldAt.maxTimestamp),
-    producerId: readInt64(view, fieldAt.producerId),
-    producerEpoch: view.getInt16(fieldAt.producerEpoch),
-    baseSequence: view.getInt32(fieldAt.baseSequence),
-    recordCount: view.getInt32(fieldAt.recordCount),
+    baseTimestampMs: readInt64(view, start + fieldAt.baseTimestamp),
+    maxTimestampMs: readInt64(view, start + fieldAt.maxTimestamp),
+    producerId: readInt64(view, start + fieldAt.producerId),
+    producerEpoch: view.getInt16(start + fieldAt.producerEpoch),
+    baseSequence: view.getInt32(start + fieldAt.baseSequence),
+    recordCount: view.getInt32(start + fieldAt.recordCount),
   }
   checkFields(header)
   return header
 }
 
-/** Length and magic: what must hold before any other field can be trusted to be one. */
-function checkFrame(batch: Uint8Array, view: DataView): void {
-  if (batch.length < batchHeaderBytes) {
-    const finding = `it has ${batch.length} bytes, and a header alone has ${batchHeaderBytes}`
-    throw new RecordBatchDamagedError('truncated', batch.length, finding)
+/** Length and magic: what must hold before any other field can be trusted to be one. Returns the length. */
+function checkFrame(view: DataView, start: number, end: number | undefined): number {
+  const bytesMax = (end ?? view.byteLength) - start
+  if (bytesMax < batchHeaderBytes) {
+    const finding = `it has ${bytesMax} bytes, and a header alone has ${batchHeaderBytes}`
+    throw new RecordBatchDamagedError('truncated', bytesMax, finding)
   }
-  const magic = view.getInt8(fieldAt.magic)
+  const magic = view.getInt8(start + fieldAt.magic)
   if (magic === 0 || magic === 1) {
     throw new RecordBatchUnsupportedError(
       `the message format with magic ${magic}`,
@@ -129,11 +134,12 @@ function checkFrame(batch: Uint8Array, view: DataView): void {
     )
   }
   if (magic !== 2) throw new RecordBatchDamagedError('magic', fieldAt.magic, `its magic is ${magic}, not 2`)
-  const stated = bytesBeforeLengthEnds + view.getInt32(fieldAt.batchLength)
-  if (stated !== batch.length) {
-    const finding = `it says that it has ${stated} bytes, and it has ${batch.length}`
-    throw new RecordBatchDamagedError(stated > batch.length ? 'truncated' : 'length', fieldAt.batchLength, finding)
+  const stated = bytesBeforeLengthEnds + view.getInt32(start + fieldAt.batchLength)
+  if (end === undefined ? stated < batchHeaderBytes || stated > bytesMax : stated !== bytesMax) {
+    const finding = `it says that it has ${stated} bytes, and it has ${bytesMax}`
+    throw new RecordBatchDamagedError(stated > bytesMax ? 'truncated' : 'length', fieldAt.batchLength, finding)
   }
+  return stated
 }
 
 function checkFields(header: BatchHeader): void {
@@ -161,8 +167,13 @@ export function checkCrc(batch: Uint8Array): void {
   if (batch.length < batchHeaderBytes) {
     throw new RecordBatchDamagedError('truncated', batch.length, 'it ends within its header')
   }
-  const stored = viewOf(batch).getUint32(fieldAt.crc)
-  const actual = crc32c(batch, fieldAt.attributes)
+  checkCrcAt(viewOf(batch), 0, batch.length)
+}
+
+/** The same for a batch that lies from `start` to `end` among others, and has a header at least. */
+export function checkCrcAt(view: DataView, start: number, end: number): void {
+  const stored = view.getUint32(start + fieldAt.crc)
+  const actual = crc32cOf(view, start + fieldAt.attributes, end)
   if (stored === actual) return
   const finding = `its checksum is ${hex(stored)}, but its bytes give ${hex(actual)}`
   throw new RecordBatchDamagedError('checksum', fieldAt.crc, finding)

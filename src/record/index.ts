@@ -18,6 +18,7 @@ export {
 } from './errors.ts'
 export { filterBatch } from './filter-batch.ts'
 export { decompressForeign } from './foreign-compression.ts'
+export { JoinedBatches } from './joined-batches.ts'
 export { KeyCompaction } from './key-compaction.ts'
 export { decodeMessages } from './message-decoder.ts'
 export { partitionFor } from './murmur2.ts'

@@ -33,7 +33,8 @@ export class RecordBatchReader implements Iterable<RawRecord> {
   constructor(batch: Uint8Array, options: ReadBatchOptions = {}) {
     this.header = readBatchHeader(batch)
     if (options.verifyCrc ?? true) checkCrc(batch)
-    this.#section = sectionOf(batch, this.header, options.decompressedBytesMax ?? decompressedBytesMaxDefault)
+    const stored = Buffer.from(batch.buffer, batch.byteOffset, batch.length)
+    this.#section = sectionOf(stored, 0, this.header, options.decompressedBytesMax ?? decompressedBytesMaxDefault)
   }
 
   /** A fresh walk over the records. */
@@ -83,17 +84,23 @@ function bytesAt(bytes: Buffer, start: number, length: number): Uint8Array | nul
   return length < 0 ? null : bytes.subarray(start, start + length)
 }
 
-function sectionOf(batch: Uint8Array, header: BatchHeader, decompressedBytesMax: number): RecordSection {
+/** Where the records of a batch are that begins at `at`; compressed ones come into memory of their own. */
+export function sectionOf(
+  stored: Buffer,
+  at: number,
+  header: BatchHeader,
+  decompressedBytesMax: number,
+): RecordSection {
   const { compression } = header
-  const stored = Buffer.from(batch.buffer, batch.byteOffset, batch.length)
+  const [start, end] = [at + batchHeaderBytes, at + header.batchBytes]
   const isCompressed = compression !== 'none'
   const bytes = isCompressed
-    ? decompress(stored.subarray(batchHeaderBytes), compression, checkedBound(decompressedBytesMax))
+    ? decompress(stored.subarray(start, end), compression, checkedBound(decompressedBytesMax))
     : stored
   return {
     bytes,
-    start: isCompressed ? 0 : batchHeaderBytes,
-    end: bytes.length,
+    start: isCompressed ? 0 : start,
+    end: isCompressed ? bytes.length : end,
     baseOffset: header.baseOffset,
     lastOffset: header.lastOffset,
     baseTimestampMs: header.baseTimestampMs,

@@ -22,7 +22,7 @@ export interface RecordSection {
  * better.
  */
 export class RecordCursor {
-  readonly section: RecordSection
+  section: RecordSection
   offset = -1
   timestampMs = 0
   recordStart = 0
@@ -34,11 +34,17 @@ export class RecordCursor {
   headersStart = 0
   headerCount = 0
   readonly #varints: VarintCursor
-  #remaining: number
+  #remaining = 0
 
   constructor(section: RecordSection) {
     this.section = section
     this.#varints = new VarintCursor(section.bytes, section.start, section.end)
+    this.enter(section)
+  }
+
+  /** Goes before the first record of a section, which lies in the same bytes as the one before. */
+  enter(section: RecordSection): void {
+    this.section = section
     this.#remaining = section.recordCount
     this.offset = section.baseOffset - 1
     this.recordEnd = section.start

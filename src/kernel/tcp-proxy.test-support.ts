@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
-import { sleep, systemClock } from '../kernel/index.ts'
+import { sleep, systemClock } from './index.ts'
 
 interface Pair {
   readonly client: Socket
