@@ -92,6 +92,11 @@ export const rows: readonly NamedRow[] = [
     load: async () => (await import('./read-from-disk.ts')).readFromDisk,
   },
   {
+    name: 'streams',
+    title: 'Read streams of the event store',
+    load: async () => (await import('./read-streams.ts')).readStreams,
+  },
+  {
     name: 'handler',
     title: 'Handler with state and one published event each, exactly once',
     load: async () => (await import('./handler-throughput.ts')).handlerThroughput,
