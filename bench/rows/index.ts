@@ -67,6 +67,16 @@ export const rivalRows: readonly NamedRow[] = [
     title: 'Beside event stores: append, read',
     load: async () => (await import('./rivals-stores.ts')).rivalsStores,
   },
+  {
+    name: 'rivals-conditional',
+    title: 'Beside functions on PostgreSQL: append under a condition over tags',
+    load: async () => (await import('./rivals-conditional.ts')).rivalsConditional,
+  },
+  {
+    name: 'rivals-rebuild',
+    title: 'Beside event stores: build a view over 1,000,000 events',
+    load: async () => (await import('./rivals-rebuild.ts')).rivalsRebuild,
+  },
 ]
 
 /** All rows of the embedded engine, in the order in which they are run. */
