@@ -66,6 +66,10 @@ const eventStorageAsItComes: Contender = inFolder('event-storage as it comes', '
 ])
 const emmett: Contender = emmettNamed('Emmett on PostgreSQL', 'sql')
 
+/** Said where it is asked for. */
+export const emmettOnSqlite =
+  'Emmett on SQLite is not measured: its client sqlite3 has no code for any machine until a script of its downloads or compiles it'
+
 /** Logs and queues. */
 export const brokers: readonly Contender[] = [
   millrace,
@@ -87,6 +91,9 @@ export const brokers: readonly Contender[] = [
 
 /** Event stores that keep streams. */
 export const stores: readonly Contender[] = [millrace, millraceOnPostgres, eventStorage, emmett, eventStorageAsItComes]
+
+/** All that take an event in, one by one. */
+export const publishers: readonly Contender[] = [...brokers, ...stores.filter((store) => !brokers.includes(store))]
 
 /** Event stores that keep views. */
 export const viewKeepers: readonly Contender[] = [

@@ -1,8 +1,6 @@
 // Millrace, with its engine in a file or on PostgreSQL. node millrace.mjs <embedded|postgres> <file or database URL>
 import { z } from 'zod'
-import { embedded } from '../../src/embedded/index.ts'
 import { app, event, on, service, view } from '../../src/index.ts'
-import { postgres } from '../../src/postgres/index.ts'
 import {
   Awaited,
   answerTasks,
@@ -16,8 +14,13 @@ import {
 } from './tasks.mjs'
 
 const [kind, place] = process.argv.slice(2)
-const source = kind === 'postgres' ? postgres({ connection: place, schema: 'bench' }) : embedded({ path: place })
-const engine = await source.open()
+const engine = await (await engineOf(kind)).open()
+
+/** A program loads the one engine that it runs on. */
+async function engineOf(name) {
+  if (name === 'embedded') return (await import('../../src/embedded/index.ts')).embedded({ path: place })
+  return (await import('../../src/postgres/index.ts')).postgres({ connection: place, schema: 'bench' })
+}
 
 const data = z.object({
   orderId: z.string(),

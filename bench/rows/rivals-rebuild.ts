@@ -1,4 +1,4 @@
-import { viewKeepers } from '../contenders.ts'
+import { emmettOnSqlite, viewKeepers } from '../contenders.ts'
 import { Rivals } from '../rivals.ts'
 import type { BenchRow, Figure, RowSettings } from '../row.ts'
 
@@ -20,6 +20,7 @@ async function run({ quick, folder }: RowSettings): Promise<readonly Figure[]> {
   await rivals.prepare('prepareView', settings)
   const notes = (name: string): readonly string[] => [
     ...kept.filter(([beginning]) => name.startsWith(beginning)).map(([, note]) => `kept: ${note}`),
+    ...(name.endsWith('rows by SQL') ? [emmettOnSqlite] : []),
     ...(countOf(name) === full ? [] : [`over ${countOf(name).toLocaleString('en-US')} events only`]),
   ]
   const what = `view of 1,000 counts over ${full.toLocaleString('en-US')} events`

@@ -1,4 +1,4 @@
-import { stores } from '../contenders.ts'
+import { emmettOnSqlite, stores } from '../contenders.ts'
 import { type Contest, Rivals } from '../rivals.ts'
 import type { BenchRow, Figure, RowSettings } from '../row.ts'
 
@@ -24,6 +24,7 @@ async function run({ quick, folder }: RowSettings): Promise<readonly Figure[]> {
       unit: 'events/s',
       task: 'read',
       settings: () => ({ count: 1000, times: quick ? 20 : 100 }),
+      notes: (name) => (name.startsWith('Emmett') ? [emmettOnSqlite] : []),
     },
   ]
   const figures: Figure[] = []

@@ -75,6 +75,8 @@ export const nats: ServerKind<NatsConnection> = {
 
   install: provideNats,
 
+  installation: (installedFolder) => Promise.resolve({ folders: [folderOf(installedFolder)], programs: [] }),
+
   async prepare(place) {
     for (const node of place.nodes) {
       mkdirSync(node.dataFolder, { recursive: true })
