@@ -56,7 +56,7 @@ const millraceOnPostgres: Contender = onPostgres('Millrace on PostgreSQL', 'mill
   'postgres',
   url,
 ])
-const eventStorage: Contender = inFolder('event-storage, syncOnFlush', 'event-storage.mjs', 'rival', [
+const eventStorage: Contender = inFolder('event-storage, syncOnFlush, one file', 'event-storage.mjs', 'rival', [
   'sync',
   'durable',
 ])

@@ -19,9 +19,13 @@ async function freshQueue({ name = `orders-${process.pid}-${queues++}`, notify =
   await boss.createQueue(name, { notify })
   const consume = (handle) =>
     // Where nobody wakes it, it looks as often as it lets anybody ask for, and at once while there is more.
-    boss.work(name, { batchSize: 500, pollingIntervalSeconds: 0.5, burstWhenBatchFull: true }, async (jobs) => {
-      for (const { data } of jobs) handle(data)
-    })
+    boss.work(
+      name,
+      { batchSize: 500, pollingIntervalSeconds: 0.5, burstWhenBatchFull: true, localConcurrency: 4 },
+      async (jobs) => {
+        for (const { data } of jobs) handle(data)
+      },
+    )
   return { name, publish: (n) => boss.send(name, orderOf(n)), consume }
 }
 
