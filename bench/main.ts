@@ -18,6 +18,7 @@ const command = new Command('npm run bench --')
   .option('--quick', 'less of everything: the figures are no more than a hint')
   .option('--json', 'prints one JSON object, and the progress on stderr')
   .allowExcessArguments(false)
+  .addHelpText('after', () => `\n${rowList()}`)
   .showHelpAfterError('Add --help for the options.')
   .parse()
 const values = command.opts<{
@@ -29,6 +30,19 @@ const values = command.opts<{
   readonly json?: boolean
 }>()
 const only = values.only ?? []
+
+/** The rows of each choice, with what they measure. */
+function rowList(): string {
+  const groups = [
+    { title: 'Rows', list: embeddedRows },
+    { title: 'Rows of --engines', list: engineRows },
+    { title: 'Rows of --sagas', list: besideRows },
+    { title: 'Rows of --rivals', list: rivalRows },
+  ]
+  const lines = (list: typeof embeddedRows): string =>
+    list.map(({ name, title }) => `  ${name.padEnd(20)}${title}`).join('\n')
+  return groups.map(({ title, list }) => `${title}:\n${lines(list)}`).join('\n\n')
+}
 
 /** What became of one row. */
 interface RowReport {

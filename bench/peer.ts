@@ -35,15 +35,26 @@ export class Peer implements AsyncDisposable {
     this.#gone.catch(() => undefined)
   }
 
-  /** @param program A file in `bench/peers`. */
-  static async start(program: string, args: readonly string[]): Promise<Peer> {
+  /**
+   * @param program A file in `bench/peers`.
+   * @param env In addition to the environment of this process.
+   */
+  static async start(
+    program: string,
+    args: readonly string[],
+    env: Readonly<Record<string, string>> = {},
+  ): Promise<Peer> {
     const child = fork(join(folder, program), args, {
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-      env: { ...process.env, RESTATE_LOGGING: 'ERROR', NODE_NO_WARNINGS: '1' },
+      env: { ...process.env, RESTATE_LOGGING: 'ERROR', NODE_NO_WARNINGS: '1', ...env },
     })
     const peer = new Peer(child)
     await peer.#answer()
     return peer
+  }
+
+  get pid(): number {
+    return this.#child.pid as number
   }
 
   async run(concurrent: number, count: number): Promise<PeerRound> {

@@ -6,6 +6,20 @@ export function residentBytesOf(pid: number): number | undefined {
 }
 
 /**
+ * Memory of some processes together, in bytes: the pages that each has alone, and the shared ones of the process that has most
+ * of them. Of a single process, its resident set.
+ */
+export function residentBytesTogether(pids: readonly number[]): number {
+  const found = pids.map((pid) => {
+    const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')
+    const bytesOf = (name: string): number => Number(new RegExp(`^${name}: +(\\d+) kB`, 'm').exec(text)?.[1]) * 1024
+    const own = bytesOf('Private_Clean') + bytesOf('Private_Dirty')
+    return { own, shared: bytesOf('Rss') - own }
+  })
+  return found.reduce((sum, { own }) => sum + own, 0) + Math.max(...found.map(({ shared }) => shared))
+}
+
+/**
  * Largest resident set that this process ever had, in bytes. Where the kernel states none: what `getrusage` says, which on
  * some systems counts the process that started this one too.
  */

@@ -1,21 +1,8 @@
-import { join } from 'node:path'
-import { startServer, stopServer } from '../scripts/servers/index.ts'
+import { comparisonOf } from './comparison.ts'
+import type { Contender } from './contenders.ts'
 import { installPeers, Peer } from './peer.ts'
 import type { Figure } from './row.ts'
 import { alternate, median } from './statistics.ts'
-
-/** Servers of their own, which are removed with their data: as durable as Millrace, and as they come. */
-const places = { durable: { portBase: 23_000 }, weaker: { portBase: 23_500 } } as const
-const servers = ['postgres', 'kafka', 'rabbitmq', 'nats', 'redis'] as const
-
-/** What a system is measured as. */
-interface Contender {
-  readonly name: string
-  readonly program: string
-  readonly args: Args
-  /** `own`: Millrace. `rival`: as durable as Millrace. `weaker`: acknowledges what a power cut may take. */
-  readonly part: 'own' | 'rival' | 'weaker'
-}
 
 /** What a program answers to a task. */
 interface Answer {
@@ -32,6 +19,8 @@ export interface Contest {
   readonly settings: (name: string) => Readonly<Record<string, number>>
   /** Also told are the latencies; of those the middle is what counts. */
   readonly counts?: 'rate' | 'latency'
+  /** What one has to know to read the figure of a system. */
+  readonly notes?: (name: string) => readonly string[]
 }
 
 /** The systems that stand beside Millrace, each in a process of its own, with the servers that they need. */
@@ -42,16 +31,18 @@ export class Rivals implements AsyncDisposable {
 
   private constructor(contenders: readonly Contender[]) {
     this.#contenders = contenders
-    this.#open.defer(stopServers)
+    this.#open.defer(() => removeServers(contenders))
   }
 
-  /** @param choose Which of all there are take part, by their programs. */
-  static async open(folder: string, choose: (program: string) => boolean): Promise<Rivals> {
+  /** Starts all of them. Fails if one is not set up as it says. */
+  static async open(folder: string, contenders: readonly Contender[]): Promise<Rivals> {
     await installPeers()
-    const rivals = new Rivals(contenders.filter(({ program }) => choose(program)))
+    const rivals = new Rivals(contenders)
     try {
-      for (const { name, program, args } of rivals.#contenders) {
-        rivals.#peers.set(name, rivals.#open.use(await Peer.start(program, await args(folder))))
+      for (const contender of contenders) {
+        const peer = rivals.#open.use(await Peer.start(contender.program, await contender.args(folder)))
+        rivals.#peers.set(contender.name, peer)
+        await requireSettings(contender, peer)
       }
       return rivals
     } catch (error) {
@@ -64,124 +55,55 @@ export class Rivals implements AsyncDisposable {
     await this.#open.disposeAsync()
   }
 
+  /** Lets each of them do something once, of which nothing is measured. */
+  async prepare(task: string, settings: Contest['settings']): Promise<void> {
+    for (const [name, peer] of this.#peers) await peer.ask({ task, ...settings(name) })
+  }
+
   /** Lets all of them do it in turn, so often. */
-  async measure({ what, unit, task, settings, counts = 'rate' }: Contest, rounds: number): Promise<readonly Figure[]> {
+  async measure(contest: Contest, rounds: number): Promise<readonly Figure[]> {
+    const { what, unit, task, settings, counts = 'rate', notes } = contest
     const latencies = new Map<string, { readonly p50: number[]; readonly p99: number[] }>()
-    const rates = await alternate(
-      rounds,
-      Object.fromEntries(
-        this.#contenders.map(({ name }) => {
-          const seen = { p50: [] as number[], p99: [] as number[] }
-          latencies.set(name, seen)
-          return [
-            name,
-            async () => {
-              const answer = (await this.#peers.get(name)?.ask({ task, ...settings(name) })) as Answer
-              if (answer.p50Ms !== undefined) seen.p50.push(answer.p50Ms)
-              if (answer.p99Ms !== undefined) seen.p99.push(answer.p99Ms)
-              return answer.rate
-            },
-          ]
-        }),
-      ),
-    )
-    const p50 = (name: string): number => median(latencies.get(name)?.p50 ?? [])
-    const figureOf = (name: string): number => (counts === 'rate' ? (rates[name] as number) : p50(name))
-    const best = this.#contenders
-      .filter(({ part }) => part === 'rival')
-      .map(({ name }) => name)
-      .sort((a, b) => (counts === 'rate' ? figureOf(b) - figureOf(a) : figureOf(a) - figureOf(b)))[0] as string
-    return this.#contenders.map(({ name, part }, index) => ({
-      what: `${what}: ${name}`,
-      value: figureOf(name),
-      unit,
-      limit:
-        index === 0
-          ? { what: `${best}, the best as durable`, value: figureOf(best) }
-          : { what: 'Millrace', value: figureOf('Millrace') },
-      ...(index === 0 && { target: counts === 'rate' ? { of: 'ratio', atLeast: 1 } : { of: 'ratio', atMost: 1 } }),
-      ...notesOf(part, latencies.get(name), counts),
-    }))
+    const measures = [...this.#peers].map(([name, peer]) => {
+      const seen = { p50: [] as number[], p99: [] as number[] }
+      latencies.set(name, seen)
+      const measure = async (): Promise<number> => {
+        const answer = (await peer.ask({ task, ...settings(name) })) as Answer
+        if (answer.p50Ms !== undefined) seen.p50.push(answer.p50Ms)
+        if (answer.p99Ms !== undefined) seen.p99.push(answer.p99Ms)
+        return answer.rate
+      }
+      return [name, measure] as const
+    })
+    const rates = await alternate(rounds, Object.fromEntries(measures))
+    const entries = this.#contenders.map(({ name, part }) => {
+      const { p50, p99 } = latencies.get(name) ?? { p50: [], p99: [] }
+      return {
+        name,
+        part,
+        value: counts === 'rate' ? (rates[name] as number) : median(p50),
+        notes: [...latencyNotes(p50, p99, counts), ...(notes?.(name) ?? [])],
+      }
+    })
+    return comparisonOf({ what, unit, better: counts === 'rate' ? 'more' : 'less' }, entries)
   }
 }
 
-function notesOf(
-  part: Contender['part'],
-  seen: { readonly p50: readonly number[]; readonly p99: readonly number[] } | undefined,
-  counts: 'rate' | 'latency',
-): { readonly notes?: readonly string[] } {
-  const notes: string[] = []
-  if (seen !== undefined && seen.p99.length > 0) {
-    const p50 = counts === 'rate' ? `p50 ${median(seen.p50).toFixed(2)} ms, ` : ''
-    notes.push(`${p50}p99 ${median(seen.p99).toFixed(2)} ms`)
-  }
-  if (part === 'weaker') notes.push('a power cut may take what it acknowledged')
-  return notes.length > 0 ? { notes } : {}
+function latencyNotes(p50: readonly number[], p99: readonly number[], counts: 'rate' | 'latency'): readonly string[] {
+  if (p99.length === 0) return []
+  return [`${counts === 'rate' ? `p50 ${median(p50).toFixed(2)} ms, ` : ''}p99 ${median(p99).toFixed(2)} ms`]
 }
 
-/** Those who take part; `args` starts the server that the program needs, if it does not run yet. */
-const contenders: readonly Contender[] = [
-  { name: 'Millrace', program: 'millrace.mjs', part: 'own', args: fileIn('embedded', 'millrace.db') },
-  { name: 'Millrace on PostgreSQL', program: 'millrace.mjs', part: 'own', args: onPostgres('postgres') },
-  { name: 'Kafka, flush.messages=1', program: 'kafka.mjs', part: 'rival', args: onKafka('durable', '1') },
-  { name: 'RabbitMQ quorum queue', program: 'rabbitmq.mjs', part: 'rival', args: onRabbitmq },
-  { name: 'NATS JetStream, sync always', program: 'nats.mjs', part: 'rival', args: onNats('durable') },
-  { name: 'Redis Streams, appendfsync always', program: 'redis-streams.mjs', part: 'rival', args: onRedis('durable') },
-  { name: 'BullMQ, appendfsync always', program: 'bullmq.mjs', part: 'rival', args: onRedis('durable') },
-  { name: 'pg-boss', program: 'pg-boss.mjs', part: 'rival', args: onPostgres() },
-  { name: 'event-storage, syncOnFlush', program: 'event-storage.mjs', part: 'rival', args: fileIn('sync', 'durable') },
-  { name: 'Emmett on PostgreSQL', program: 'emmett.mjs', part: 'rival', args: onPostgres() },
-  { name: 'Kafka as it comes', program: 'kafka.mjs', part: 'weaker', args: onKafka('weaker', '') },
-  { name: 'NATS JetStream as it comes', program: 'nats.mjs', part: 'weaker', args: onNats('weaker') },
-  { name: 'Redis Streams, Redis as it comes', program: 'redis-streams.mjs', part: 'weaker', args: onRedis('weaker') },
-  { name: 'BullMQ, Redis as it comes', program: 'bullmq.mjs', part: 'weaker', args: onRedis('weaker') },
-  {
-    name: 'event-storage as it comes',
-    program: 'event-storage.mjs',
-    part: 'weaker',
-    args: fileIn('default', 'weaker'),
-  },
-]
-
-type Args = (folder: string) => Promise<readonly string[]>
-
-function fileIn(kind: string, name: string): Args {
-  return (folder) => Promise.resolve([kind, join(folder, name)])
+/** Fails if a contender, or its server, does not say of itself what makes it as durable as its name tells. */
+export async function requireSettings({ name, settings }: Contender, peer: Peer): Promise<void> {
+  const found = (await peer.ask({ task: 'settings' })) as Readonly<Record<string, string>>
+  const wrong = Object.entries(settings).filter(([setting, value]) => found[setting] !== value)
+  if (wrong.length === 0) return
+  const told = wrong.map(([setting, value]) => `${setting} is ${found[setting] ?? 'not told'}, not ${value}`)
+  throw new Error(`${name} is not set up as it is to be: ${told.join('; ')}.`)
 }
 
-function onPostgres(...kind: readonly string[]): Args {
-  return async () => [...kind, (await startServer('postgres', places.durable)).connection.url]
-}
-
-function onKafka(place: keyof typeof places, flushMessages: string): Args {
-  return async () => {
-    const { bootstrapBrokers } = (await startServer('kafka', places[place])).connection
-    return [bootstrapBrokers[0] as string, flushMessages]
-  }
-}
-
-async function onRabbitmq(): Promise<readonly string[]> {
-  return [(await startServer('rabbitmq', places.durable)).connection.url]
-}
-
-function onNats(place: keyof typeof places): Args {
-  return async () => {
-    const settings = place === 'weaker' ? { settings: { sync_interval: '"2m"' } } : {}
-    const { port, user, password } = (await startServer('nats', { ...places[place], ...settings })).connection
-    return [String(port), user, password]
-  }
-}
-
-function onRedis(place: keyof typeof places): Args {
-  return async () => {
-    const asItComes = { appendonly: 'no', appendfsync: 'everysec', save: '3600 1 300 100 60 10000' }
-    const settings = place === 'weaker' ? { settings: asItComes } : {}
-    return [(await startServer('redis', { ...places[place], ...settings })).connection.url]
-  }
-}
-
-async function stopServers(): Promise<void> {
-  for (const place of Object.values(places)) {
-    for (const name of servers) await stopServer(name, { ...place, deleteData: true })
-  }
+/** Stops the servers of contenders, and removes their data. */
+export async function removeServers(contenders: readonly Contender[]): Promise<void> {
+  for (const { server } of contenders) await server?.remove()
 }

@@ -21,6 +21,16 @@ export const longFiles: readonly string[] = [
   'src/app/command-crash.test.ts',
   'src/cli/dev.test.ts',
   'src/embedded/embedded.model.test.ts',
+  // On real servers, which is a run of its own.
+  'examples/shop/killed-deployments.server.test.ts',
+  'src/app/workers.kafka.server.test.ts',
+  'src/app/workers.bridged.server.test.ts',
+  'examples/shop/deployments.server.test.ts',
+  'src/app/workers.postgres.server.test.ts',
+  'src/kafka/kafka.conformance.server.test.ts',
+  'src/kafka/kafka.chaos.server.test.ts',
+  'src/capture/capture.crash.server.test.ts',
+  'src/bridge/bridge.conformance.server.test.ts',
 ]
 
 /** Where a file comes among {@link longFiles}; behind them all if it is none. */

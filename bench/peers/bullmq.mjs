@@ -1,14 +1,13 @@
 // BullMQ, on Redis. node bullmq.mjs <url>
 import { Queue, Worker } from 'bullmq'
 import { Redis } from 'ioredis'
-import { Awaited, answerTasks, Countdown, fill, orderOf, rateOf, repeated } from './tasks.mjs'
+import { Awaited, answerTasks, Countdown, fill, orderOf, rateOf, redisSettings, repeated } from './tasks.mjs'
 
 const connection = new Redis(process.argv[2], { maxRetriesPerRequest: null })
 const concurrency = 64
 let queues = 0
 
-function freshQueue() {
-  const name = `orders-${process.pid}-${queues++}`
+function freshQueue(name = `orders-${process.pid}-${queues++}`) {
   const queue = new Queue(name, { connection, defaultJobOptions: { removeOnComplete: true } })
   const consume = async (handle) => {
     const worker = new Worker(name, async ({ data }) => handle(data), { connection, concurrency })
@@ -20,6 +19,17 @@ function freshQueue() {
 
 answerTasks(
   {
+    settings: () => redisSettings(connection),
+    async hold({ count, inFlight }) {
+      const { queue, publish } = freshQueue('held')
+      await fill(count, publish, inFlight)
+      await queue.close()
+    },
+    async first() {
+      const { queue, publish } = freshQueue('held')
+      await publish(0)
+      await queue.close()
+    },
     async publish(settings) {
       const { queue, publish } = freshQueue()
       const figures = await repeated(settings, publish)

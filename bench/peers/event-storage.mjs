@@ -1,10 +1,11 @@
 // event-storage, on files. node event-storage.mjs <sync|default> <folder>
 import { createRequire } from 'node:module'
-import { answerTasks, orderOf, rateOf, repeated } from './tasks.mjs'
+import { answerTasks, checkCounts, fill, orderOf, rateOf, repeated } from './tasks.mjs'
 
 const EventStore = createRequire(import.meta.url)('event-storage')
 const [durability, folder] = process.argv.slice(2)
-const storageConfig = durability === 'sync' ? { syncOnFlush: true } : {}
+// As it comes each stream has a file: one for all of them is synced once for all that wait, which is some 25 times as fast.
+const storageConfig = durability === 'sync' ? { syncOnFlush: true, partitioner: () => 'all' } : {}
 const store = new EventStore('bench', { storageDirectory: folder, storageConfig })
 await new Promise((resolve) => store.once('ready', resolve))
 let rounds = 0
@@ -15,8 +16,49 @@ const append = (stream, events, version) =>
     store.commit(stream, events, version, resolve)
   })
 
+/** Appends whatever the stream's version is. */
+const add = (stream, events) => append(stream, events, EventStore.ExpectedVersion.Any)
+
 answerTasks(
   {
+    async settings() {
+      await add('settings', [eventOf(0)])
+      const found = Object.values(store.storage.partitions).map(({ syncOnFlush }) => String(syncOnFlush))
+      return { syncOnFlush: [...new Set(found)].join(' and ') }
+    },
+    hold: ({ count, inFlight }) => fill(count, (n, worker) => add(`held-${worker}`, [eventOf(n)]), inFlight),
+    first: () => add('held-0', [eventOf(0)]).then(() => undefined),
+    async prepareView({ count }) {
+      for (let n = 0; n < count; n += 500) {
+        const length = Math.min(500, count - n)
+        await add(
+          'projected',
+          Array.from({ length }, (_, i) => eventOf(n + i)),
+        )
+      }
+    },
+    async project({ count }) {
+      const figures = {}
+      const name = `counts-${process.pid}-${rounds++}`
+      // Not by getConsumer of the store: what that answers cannot set the state, which its own documentation shows.
+      const consumer = new EventStore.Consumer(store.storage, 'stream-projected', name, { counts: {} })
+      Object.assign(
+        figures,
+        await rateOf(count, () => {
+          const counts = {}
+          consumer.on('data', ({ payload: { customerId } }) => {
+            counts[customerId] = (counts[customerId] ?? 0) + 1
+            consumer.setState({ counts })
+          })
+          return new Promise((resolve) => consumer.once('caught-up', resolve))
+        }),
+      )
+      consumer.stop()
+      // What is in its file, not what is in memory.
+      const kept = new EventStore.Consumer(store.storage, 'stream-projected', name)
+      checkCounts('event-storage', count, Object.values(kept.state.counts))
+      return figures
+    },
     async append(settings) {
       const round = rounds++
       const versions = new Map()
@@ -30,10 +72,9 @@ answerTasks(
     async read({ count, times }) {
       const stream = `long-${process.pid}-${rounds++}`
       for (let n = 0; n < count; n += 100) {
-        await append(
+        await add(
           stream,
           Array.from({ length: 100 }, (_, i) => eventOf(n + i)),
-          EventStore.ExpectedVersion.Any,
         )
       }
       return await rateOf(count * times, () => {

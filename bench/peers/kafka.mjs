@@ -1,5 +1,12 @@
 // Kafka, by @platformatic/kafka, which Millrace uses as well. node kafka.mjs <broker> <flush.messages or "">
-import { Admin, Consumer, Producer, stringDeserializers, stringSerializers } from '@platformatic/kafka'
+import {
+  Admin,
+  ConfigResourceTypes,
+  Consumer,
+  Producer,
+  stringDeserializers,
+  stringSerializers,
+} from '@platformatic/kafka'
 import { Awaited, answerTasks, Countdown, fill, orderOf, rateOf, repeated } from './tasks.mjs'
 
 const [broker, flushMessages] = process.argv.slice(2)
@@ -8,8 +15,7 @@ const admin = new Admin(base)
 const producer = new Producer({ ...base, serializers: stringSerializers, idempotent: true, acks: -1 })
 let topics = 0
 
-async function freshTopic() {
-  const topic = `orders-${process.pid}-${topics++}`
+async function freshTopic(topic = `orders-${process.pid}-${topics++}`) {
   const configs = flushMessages ? [{ name: 'flush.messages', value: flushMessages }] : []
   await admin.createTopics({ topics: [topic], partitions: 4, replicas: 1, configs })
   return topic
@@ -53,6 +59,16 @@ async function consume(topic, handle) {
 
 answerTasks(
   {
+    async settings() {
+      const resource = { resourceType: ConfigResourceTypes.TOPIC, resourceName: await freshTopic() }
+      const configurationKeys = ['flush.messages', 'flush.ms']
+      const [{ configs }] = await admin.describeConfigs({ resources: [{ ...resource, configurationKeys }] })
+      return Object.fromEntries(configs.map(({ name, value }) => [name, value]))
+    },
+    async hold({ count, inFlight }) {
+      await fill(count, batching(await freshTopic('held')), inFlight)
+    },
+    first: () => batching('held')(0),
     async publish(settings) {
       return await repeated(settings, batching(await freshTopic()))
     },

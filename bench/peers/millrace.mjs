@@ -1,13 +1,26 @@
 // Millrace, with its engine in a file or on PostgreSQL. node millrace.mjs <embedded|postgres> <file or database URL>
 import { z } from 'zod'
-import { embedded } from '../../src/embedded/index.ts'
 import { app, event, on, service, view } from '../../src/index.ts'
-import { postgres } from '../../src/postgres/index.ts'
-import { Awaited, answerTasks, Countdown, fill, orderOf, rateOf, repeated } from './tasks.mjs'
+import {
+  Awaited,
+  answerTasks,
+  Countdown,
+  checkCounts,
+  fill,
+  orderOf,
+  postgresSettings,
+  rateOf,
+  repeated,
+} from './tasks.mjs'
 
 const [kind, place] = process.argv.slice(2)
-const source = kind === 'postgres' ? postgres({ connection: place, schema: 'bench' }) : embedded({ path: place })
-const engine = await source.open()
+const engine = await (await engineOf(kind)).open()
+
+/** A program loads the one engine that it runs on. */
+async function engineOf(name) {
+  if (name === 'embedded') return (await import('../../src/embedded/index.ts')).embedded({ path: place })
+  return (await import('../../src/postgres/index.ts')).postgres({ connection: place, schema: 'bench' })
+}
 
 const data = z.object({
   orderId: z.string(),
@@ -22,13 +35,20 @@ const key = ({ customerId }) => customerId
 let rounds = 0
 const fresh = (name) => `${name}-${process.pid}-${rounds++}`
 
-async function freshEvent(name) {
-  const topic = fresh(name)
+const eventOn = (topic) => event('OrderPlaced', { topic, data, key })
+
+async function eventOnNew(topic) {
   await engine.topics.create(topic, { partitions })
-  return event('OrderPlaced', { topic, data, key })
+  return eventOn(topic)
 }
 
-const publish = (made, n) => engine.commit({ publish: [{ topic: made.topic, messages: [made(orderOf(n))] }] })
+const freshEvent = (name) => eventOnNew(fresh(name))
+
+async function publish(made, ...numbers) {
+  const messages = numbers.map((n) => made(orderOf(n)))
+  const outcome = await engine.commit({ publish: [{ topic: made.topic, messages }] })
+  if (!outcome.ok) throw new Error(`Events were refused: ${JSON.stringify(outcome.conflict)}`)
+}
 
 /** Starts an app with one handler, which begins with the first event that there is. */
 function handling(made, handle) {
@@ -38,6 +58,12 @@ function handling(made, handle) {
 
 answerTasks(
   {
+    settings: () => (kind === 'postgres' ? postgresSettings(place) : {}),
+    async hold({ count, inFlight }) {
+      const made = await eventOnNew('held')
+      await fill(count, (n) => publish(made, n), inFlight)
+    },
+    first: () => publish(eventOn('held'), 0),
     async publish(settings) {
       const made = await freshEvent('published')
       return await repeated(settings, (n) => publish(made, n))
@@ -91,9 +117,14 @@ answerTasks(
         }
       })
     },
+    async prepareView({ count }) {
+      const made = await eventOnNew('projected')
+      for (let n = 0; n < count; n += 500) {
+        await publish(made, ...Array.from({ length: Math.min(500, count - n) }, (_, i) => n + i))
+      }
+    },
     async project({ count }) {
-      const made = await freshEvent('projected')
-      await fill(count, (n) => publish(made, n))
+      const made = eventOn('projected')
       const counts = view('counts', {
         events: [made],
         key: (message) => message.data.customerId,
@@ -105,8 +136,25 @@ answerTasks(
         running = await app(fresh('bench'), { views: [counts] }).start({ engine })
         await running.idle()
       })
+      const found = []
+      for await (const { value } of running.view(counts).list()) found.push(value.count)
       await running.stop()
+      checkCounts('Millrace', count, found)
       return figures
+    },
+    async conditional(settings) {
+      const made = event('OrderPlaced', { topic: 'none', data, key })
+      const round = fresh('order')
+      const positions = new Map()
+      return await repeated(settings, async (n, worker) => {
+        const tags = [`${round}-${worker}`, `customer:${n % 1000}`]
+        const query = { items: [{ types: ['OrderPlaced'], tags: [tags[0]] }] }
+        const condition = { query, after: positions.get(worker) ?? 0 }
+        const append = [{ stream: tags[0], expected: 'any', condition, events: [{ message: made(orderOf(n)), tags }] }]
+        const outcome = await engine.commit({ append })
+        if (!outcome.ok) throw new Error(`An append was refused: ${JSON.stringify(outcome.conflict)}`)
+        positions.set(worker, outcome.appended[0].lastPosition)
+      })
     },
   },
   () => engine.close(),

@@ -1,31 +1,48 @@
 // pg-boss, on PostgreSQL. node pg-boss.mjs <database URL>
 import { PgBoss } from 'pg-boss'
-import { Awaited, answerTasks, Countdown, orderOf, rateOf, repeated } from './tasks.mjs'
+import { Awaited, answerTasks, Countdown, fill, orderOf, postgresSettings, rateOf, repeated } from './tasks.mjs'
 
-const boss = new PgBoss({ connectionString: process.argv[2], max: 20, schedule: false, supervise: false })
+const [url] = process.argv.slice(2)
+const boss = new PgBoss({
+  connectionString: url,
+  max: 20,
+  schedule: false,
+  supervise: false,
+  useListenNotify: true,
+})
 boss.on('error', (error) => process.stderr.write(`pg-boss: ${error.message}\n`))
 await boss.start()
 let queues = 0
 
-async function freshQueue() {
-  const name = `orders-${process.pid}-${queues++}`
-  await boss.createQueue(name)
+/** @param notify Wakes who works the moment that a job is there: each commit of a job then waits for its turn to tell it. */
+async function freshQueue({ name = `orders-${process.pid}-${queues++}`, notify = false } = {}) {
+  await boss.createQueue(name, { notify })
   const consume = (handle) =>
-    // It looks as often as it lets anybody ask for.
-    boss.work(name, { batchSize: 500, pollingIntervalSeconds: 0.5 }, async (jobs) => {
-      for (const { data } of jobs) handle(data)
-    })
+    // Where nobody wakes it, it looks as often as it lets anybody ask for, and at once while there is more.
+    boss.work(
+      name,
+      { batchSize: 500, pollingIntervalSeconds: 0.5, burstWhenBatchFull: true, localConcurrency: 4 },
+      async (jobs) => {
+        for (const { data } of jobs) handle(data)
+      },
+    )
   return { name, publish: (n) => boss.send(name, orderOf(n)), consume }
 }
 
 answerTasks(
   {
+    settings: () => postgresSettings(url),
+    async hold({ count, inFlight }) {
+      const { publish } = await freshQueue({ name: 'held' })
+      await fill(count, publish, inFlight)
+    },
+    first: () => boss.send('held', orderOf(0)).then(() => undefined),
     async publish(settings) {
       const { publish } = await freshQueue()
       return await repeated(settings, publish)
     },
     async handled(settings) {
-      const { name, publish, consume } = await freshQueue()
+      const { name, publish, consume } = await freshQueue({ notify: true })
       const awaited = new Awaited()
       await consume(({ orderId }) => awaited.tell(orderId))
       const figures = await repeated(settings, (n) => awaited.handled(orderOf(n).orderId, () => publish(n)))

@@ -5,9 +5,8 @@ import { Awaited, answerTasks, Countdown, fill, orderOf, rateOf, repeated } from
 const connection = await connect(process.argv[2], { noDelay: true })
 let queues = 0
 
-async function freshQueue() {
+async function freshQueue(queue = `orders-${process.pid}-${queues++}`) {
   const channel = await connection.createConfirmChannel()
-  const queue = `orders-${process.pid}-${queues++}`
   await channel.assertQueue(queue, { durable: true, arguments: { 'x-queue-type': 'quorum' } })
   const publish = (n) =>
     new Promise((resolve, reject) => {
@@ -23,11 +22,35 @@ async function freshQueue() {
     })
     return reader
   }
-  return { publish, consume }
+  return { queue, publish, consume }
+}
+
+/** Asks for the same queue as one of another type, which the server refuses with the type that it has. */
+async function typeOf(queue) {
+  const channel = await connection.createChannel()
+  channel.on('error', () => undefined)
+  const answer = channel.assertQueue(queue, { durable: true, arguments: { 'x-queue-type': 'classic' } })
+  const { message } = await answer.then(
+    () => ({ message: '' }),
+    (error) => error,
+  )
+  return /current is '(\w+)'/.exec(message)?.[1] ?? `not told: ${message}`
 }
 
 answerTasks(
   {
+    async settings() {
+      const { queue } = await freshQueue()
+      return { 'x-queue-type': await typeOf(queue) }
+    },
+    async hold({ count, inFlight }) {
+      const { publish } = await freshQueue('held')
+      await fill(count, publish, inFlight)
+    },
+    async first() {
+      const { publish } = await freshQueue('held')
+      await publish(0)
+    },
     async publish(settings) {
       const { publish } = await freshQueue()
       return await repeated(settings, publish)

@@ -1,6 +1,6 @@
 // Redis Streams: one stream and one consumer group. node redis-streams.mjs <url>
 import { Redis } from 'ioredis'
-import { Awaited, answerTasks, Countdown, fill, orderOf, rateOf, repeated } from './tasks.mjs'
+import { Awaited, answerTasks, Countdown, fill, orderOf, rateOf, redisSettings, repeated } from './tasks.mjs'
 
 const [url] = process.argv.slice(2)
 const client = new Redis(url)
@@ -31,6 +31,9 @@ async function consume(name, handle) {
 
 answerTasks(
   {
+    settings: () => redisSettings(client),
+    hold: ({ count, inFlight }) => fill(count, (n) => publish('held', n), inFlight),
+    first: () => publish('held', 0).then(() => undefined),
     async publish(settings) {
       const name = `orders-${process.pid}-${streams++}`
       return await repeated(settings, (n) => publish(name, n))

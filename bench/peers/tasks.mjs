@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs'
-
 /** An event of about 250 bytes of JSON. */
 export function orderOf(n) {
   return {
@@ -36,12 +34,12 @@ export async function repeated({ inFlight, seconds }, one) {
 }
 
 /** Does something so often, many times at once. */
-export async function fill(count, one) {
+export async function fill(count, one, inFlight = 512) {
   let next = 0
-  const work = async () => {
-    while (next < count) await one(next++)
+  const work = async (worker) => {
+    while (next < count) await one(next++, worker)
   }
-  await Promise.all(Array.from({ length: 512 }, work))
+  await Promise.all(Array.from({ length: inFlight }, (_, worker) => work(worker)))
 }
 
 /** Messages that somebody waits for until they are handled. */
@@ -87,22 +85,57 @@ export async function rateOf(count, work) {
   return { rate: (count * 1000) / (performance.now() - startMs) }
 }
 
+/** Customers of the orders. */
+export const customerCount = 1000
+
+/** Fails if a view that counts the orders of each customer does not say what was published. */
+export function checkCounts(system, eventCount, counts) {
+  const each = eventCount / customerCount
+  const right = [...counts].filter((count) => Number(count) === each).length
+  if (right !== customerCount || counts.length !== customerCount)
+    throw new Error(
+      `${system} counted ${counts.length} customers, ${right} of them right, instead of ${customerCount}.`,
+    )
+}
+
+/** What PostgreSQL says of its durability to whoever connects as the system does. */
+export async function postgresSettings(connectionString) {
+  // Only where it is asked for: what is measured of a process must not be somebody else's client.
+  const { default: pg } = await import('pg')
+  const client = new pg.Client({ connectionString })
+  await client.connect()
+  const names = ['fsync', 'synchronous_commit', 'full_page_writes']
+  const found = {}
+  for (const name of names) found[name] = (await client.query(`SHOW ${name}`)).rows[0][name]
+  await client.end()
+  return found
+}
+
+/** What Redis says of its durability. */
+export async function redisSettings(client) {
+  const found = {}
+  for (const name of ['appendonly', 'appendfsync', 'save']) found[name] = (await client.config('GET', name))[1]
+  return found
+}
+
 /**
  * Answers the benchmark, over the channel to its parent, one question at a time: `{ task, ...}` with what the task of that name
- * answers. Each program knows `memory` by itself: of this process, in bytes.
+ * answers. Each program has
+ * - `settings`: what of its durability it found to be so, asked of its server, as text by name
+ * - `hold`: publishes `count` events, so many in flight, into a place that is kept
+ * - `first`: publishes one more to it
  *
  * @param {Record<string, (settings: any) => unknown>} tasks
  * @param {() => unknown} close
  */
 export function answerTasks(tasks, close = () => undefined) {
-  const all = { memory: () => ({ bytes: residentBytes('self') }), ...tasks }
   const answer = async (question) => {
     if (question === 'end') {
       await close()
       process.exit(0)
     }
     const { task, ...settings } = question
-    process.send(await all[task](settings))
+    process.send((await tasks[task](settings)) ?? {})
   }
   process.on('message', (question) => {
     answer(question).catch((error) => {
@@ -113,8 +146,4 @@ export function answerTasks(tasks, close = () => undefined) {
   // Whoever asks is gone.
   process.on('disconnect', () => process.exit(1))
   process.send('ready')
-}
-
-function residentBytes(pid) {
-  return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * 1024
 }

@@ -67,6 +67,31 @@ export const rivalRows: readonly NamedRow[] = [
     title: 'Beside event stores: append, read',
     load: async () => (await import('./rivals-stores.ts')).rivalsStores,
   },
+  {
+    name: 'rivals-conditional',
+    title: 'Beside functions on PostgreSQL: append under a condition over tags',
+    load: async () => (await import('./rivals-conditional.ts')).rivalsConditional,
+  },
+  {
+    name: 'rivals-rebuild',
+    title: 'Beside event stores: build a view over 1,000,000 events',
+    load: async () => (await import('./rivals-rebuild.ts')).rivalsRebuild,
+  },
+  {
+    name: 'rivals-start',
+    title: 'Beside all: from nothing that runs to the first event acknowledged',
+    load: async () => (await import('./rivals-start.ts')).rivalsStart,
+  },
+  {
+    name: 'rivals-memory',
+    title: 'Beside all: memory of client and server after 100,000 events',
+    load: async () => (await import('./rivals-memory.ts')).rivalsMemory,
+  },
+  {
+    name: 'rivals-size',
+    title: 'Beside all: what an installation takes on disk',
+    load: async () => (await import('./rivals-size.ts')).rivalsSize,
+  },
 ]
 
 /** All rows of the embedded engine, in the order in which they are run. */
@@ -90,6 +115,11 @@ export const rows: readonly NamedRow[] = [
     name: 'read',
     title: 'Read and decode, one group, from disk',
     load: async () => (await import('./read-from-disk.ts')).readFromDisk,
+  },
+  {
+    name: 'streams',
+    title: 'Read streams of the event store',
+    load: async () => (await import('./read-streams.ts')).readStreams,
   },
   {
     name: 'handler',

@@ -1,13 +1,12 @@
+import { brokers } from '../contenders.ts'
 import { type Contest, Rivals } from '../rivals.ts'
 import type { BenchRow, Figure, RowSettings } from '../row.ts'
 
-const stores: ReadonlySet<string> = new Set(['event-storage.mjs', 'emmett.mjs'])
-
 async function run({ quick, folder }: RowSettings): Promise<readonly Figure[]> {
-  await using rivals = await Rivals.open(folder, (program) => !stores.has(program))
+  await using rivals = await Rivals.open(folder, brokers)
   const seconds = quick ? 1 : 4
   // Whoever works jobs off one by one would take minutes for what others read in a second.
-  const countOf = (name: string): number => (/BullMQ|pg-boss/.test(name) ? 5_000 : 50_000) / (quick ? 5 : 1)
+  const countOf = (name: string): number => (/BullMQ/.test(name) ? 5_000 : 50_000) / (quick ? 5 : 1)
   const contests: readonly Contest[] = [
     { what: 'publish, 256 in flight', unit: 'events/s', task: 'publish', settings: () => ({ inFlight: 256, seconds }) },
     {

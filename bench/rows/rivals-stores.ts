@@ -1,10 +1,9 @@
+import { emmettOnSqlite, stores } from '../contenders.ts'
 import { type Contest, Rivals } from '../rivals.ts'
 import type { BenchRow, Figure, RowSettings } from '../row.ts'
 
-const stores: ReadonlySet<string> = new Set(['millrace.mjs', 'event-storage.mjs', 'emmett.mjs'])
-
 async function run({ quick, folder }: RowSettings): Promise<readonly Figure[]> {
-  await using rivals = await Rivals.open(folder, (program) => stores.has(program))
+  await using rivals = await Rivals.open(folder, stores)
   const seconds = quick ? 1 : 4
   const contests: readonly Contest[] = [
     {
@@ -25,6 +24,7 @@ async function run({ quick, folder }: RowSettings): Promise<readonly Figure[]> {
       unit: 'events/s',
       task: 'read',
       settings: () => ({ count: 1000, times: quick ? 20 : 100 }),
+      notes: (name) => (name.startsWith('Emmett') ? [emmettOnSqlite] : []),
     },
   ]
   const figures: Figure[] = []

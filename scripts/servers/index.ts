@@ -3,10 +3,12 @@
  * tests. `npm run servers` is the same for people.
  * @module
  */
+export { type InstalledSize, installedSize } from './installed-size.ts'
 export type { KafkaConnection } from './kafka/kafka.ts'
 export { type ConnectionOf, type ServerName, serverNames } from './kinds.ts'
 export type { NatsConnection } from './nats/nats.ts'
 export type { PostgresConnection } from './postgres/postgres.ts'
+export { descendantsOf } from './processes.ts'
 export type { RabbitmqConnection } from './rabbitmq/rabbitmq.ts'
 export type { RedisConnection } from './redis/redis.ts'
 export {

@@ -59,7 +59,7 @@ export function stateOf(record: ProcessRecord | undefined): 'running' | 'paused'
 }
 
 /** The processes below one, nearest first, itself not included. */
-function descendantsOf(pid: number): number[] {
+export function descendantsOf(pid: number): number[] {
   const childrenOf = new Map<number, number[]>()
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue

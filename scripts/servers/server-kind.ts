@@ -26,6 +26,14 @@ export interface ServerPlace {
   readonly isBrief?: boolean
 }
 
+/** What was brought to this machine to run a server. */
+export interface Installation {
+  /** Folders of what was downloaded. */
+  readonly folders: readonly string[]
+  /** Programs whose Debian packages, and what these depend on, belong to it too. */
+  readonly programs: readonly string[]
+}
+
 /** How the process of a node is started. */
 export interface Launch {
   readonly command: string
@@ -57,6 +65,8 @@ export interface ServerKind<Connection extends object = object> {
   readonly stopTimeoutMs: number
   /** Brings the programs. Called before each start, with a lock on all that is installed: quick if all is there. */
   install(installedFolder: string, report: Report): Promise<void>
+  /** What {@link install} brought, or found. */
+  installation(installedFolder: string): Promise<Installation>
   /** Writes settings and, once, the empty data of each node. Called before each start of stopped nodes. */
   prepare(place: ServerPlace, report: Report): Promise<void>
   launch(place: ServerPlace, node: NodePlace): Promise<Launch>

@@ -19,7 +19,8 @@ describe.skipIf(!serversWanted)('sagas in three processes', () => {
   const names = ['postgres', 'kafka+postgres'].map((ground, n) => ({ ground, name: `sagas_${process.pid}_${n}` }))
   beforeAll(async () => {
     const [DATABASE_URL, { bootstrapBrokers }] = await Promise.all([serverUrl(), sharedServer()])
-    servers = { DATABASE_URL, KAFKA_BROKERS: bootstrapBrokers.join(',') }
+    // A session of the brokers that tests share lasts 45 s by itself.
+    servers = { DATABASE_URL, KAFKA_BROKERS: bootstrapBrokers.join(','), KAFKA_GROUP_PROTOCOL: 'classic' }
   }, 600_000)
   afterAll(async () => {
     for (const one of processes) one.kill('SIGKILL')

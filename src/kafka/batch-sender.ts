@@ -82,7 +82,7 @@ export class BatchSender {
         ),
       ).catch(async (error: unknown) => {
         // The leader may be another one by now.
-        for (const { partition } of open) await this.#catalog.refresh(partition.topic)
+        for (const { partition } of open) await this.#refresh(partition.topic)
         throw error
       })
       return stops.find((stop) => stop !== undefined)
@@ -119,6 +119,11 @@ export class BatchSender {
     return bad.length === 0 ? undefined : this.#judge('Produce', bad)
   }
 
+  /** Looks where the leaders are now, for no longer than is to be tried at all. */
+  #refresh(topic: string): Promise<void> {
+    return this.#catalog.refresh(topic, this.#cluster.within(this.#patience))
+  }
+
   /** What codes for some batches come to: units that are refused, or an obstacle that passes. */
   async #judge(
     request: string,
@@ -128,7 +133,7 @@ export class BatchSender {
     for (const { code, message, batches } of bad) {
       for (const { partition, parts } of batches) {
         const isMissing = code === errorCode.unknownTopicOrPartition || isPassing(code)
-        if (isMissing) await this.#catalog.refresh(partition.topic)
+        if (isMissing) await this.#refresh(partition.topic)
         if (isMissing && !partition.isGone) continue
         const answer = partition.isGone
           ? goneAnswer(partition.id)

@@ -74,6 +74,12 @@ export class Cluster {
     return { limitMs: this.options.reconnectTimeoutMs }
   }
 
+  /** Patience of a look in the middle of something that is tried for so long: no more than administration has. */
+  within({ limitMs }: Patience): Patience {
+    const { callTimeoutMs } = this.options
+    return { limitMs: limitMs === null ? callTimeoutMs : Math.min(limitMs, callTimeoutMs) }
+  }
+
   /**
    * Tries until it is done. An attempt that meets an obstacle that may pass throws KafkaUnreachableError; everything else that
    * it throws goes to the caller at once.

@@ -61,7 +61,8 @@ export class PartitionExtents {
           }),
         ),
       ).catch(async (error: unknown) => {
-        for (const topic of moved) await this.#catalog.refresh(topic)
+        for (const topic of moved)
+          await this.#catalog.refresh(topic, this.#cluster.within(patience ?? this.#cluster.usual))
         for (const partition of open) if (partition.isGone) throw new TopicUnknownError(partition.topic)
         throw error
       })

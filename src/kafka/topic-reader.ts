@@ -131,7 +131,7 @@ export class TopicReader {
         } catch (error) {
           signal.throwIfAborted()
           if ((error as { code?: unknown }).code !== 'KAFKA_UNREACHABLE') throw error
-          await this.#catalog.refresh(place.topic)
+          await this.#catalog.refresh(place.topic, this.#cluster.within(this.#cluster.lasting))
           if (place.isGone) throw new TopicUnknownError(place.topic)
           throw error
         }

@@ -122,6 +122,9 @@ export const kafka: ServerKind<KafkaConnection> = {
     await provideTlsFiles(installedFolder)
   },
 
+  installation: (installedFolder) =>
+    Promise.resolve({ folders: [kafkaFolderIn(installedFolder)], programs: [javaCommand()] }),
+
   async prepare(place, report) {
     writeFileSync(join(place.folder, 'log4j2.properties'), loggingProperties)
     clusterIdOf(place)

@@ -11,6 +11,8 @@ import { firstNode } from '../server-place.ts'
 export interface NatsConnection {
   readonly host: string
   readonly port: number
+  /** Where it tells of itself by HTTP, its settings among it (`/varz`). */
+  readonly monitorPort: number
   readonly user: string
   readonly password: string
 }
@@ -20,6 +22,9 @@ const user = 'millrace'
 const password = 'millrace-secret'
 /** From the Python package index: Debian's 2.9 cannot sync each message, and that is what there is to compare. */
 const release = '2.15.1'
+
+/** Distance of the port of its monitoring from the first one. */
+const monitor = 1
 
 const folderOf = (installedFolder: string): string => join(installedFolder, `nats-${release}`)
 
@@ -48,6 +53,7 @@ export function natsConfig({ port, dataFolder }: NodePlace, jetstream: Readonly<
   }
   return [
     `listen: "${host}:${port}"`,
+    `http: "${host}:${port + monitor}"`,
     `authorization { user: ${user}, password: ${password} }`,
     'jetstream {',
     ...Object.entries(settings).map(([name, value]) => `  ${name}: ${value}`),
@@ -60,13 +66,15 @@ export function natsConfig({ port, dataFolder }: NodePlace, jetstream: Readonly<
 export const nats: ServerKind<NatsConnection> = {
   name: 'nats',
   portOffset: 300,
-  portsUsed: [0],
+  portsUsed: [0, monitor],
   nodeCountMax: 1,
   startTimeoutMs: 60_000,
   stopSignal: 'SIGTERM',
   stopTimeoutMs: 60_000,
 
   install: provideNats,
+
+  installation: (installedFolder) => Promise.resolve({ folders: [folderOf(installedFolder)], programs: [] }),
 
   async prepare(place) {
     for (const node of place.nodes) {
@@ -88,10 +96,14 @@ export const nats: ServerKind<NatsConnection> = {
 
   complete: () => Promise.resolve(),
 
-  connection: (place) => ({ host, port: firstNode(place).port, user, password }),
+  connection(place) {
+    const { port } = firstNode(place)
+    return { host, port, monitorPort: port + monitor, user, password }
+  },
 
   describe: (connection) => [
     `connect        nats://${connection.host}:${connection.port}`,
     `log in         ${connection.user} / ${connection.password}`,
+    `monitoring     http://${connection.host}:${connection.monitorPort}`,
   ],
 }

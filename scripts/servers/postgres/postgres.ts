@@ -193,6 +193,10 @@ export const postgres: ServerKind<PostgresConnection> = {
     await provideTlsFiles(installedFolder)
   },
 
+  async installation() {
+    return { folders: [], programs: [join(await postgresPrograms(), 'postgres')] }
+  },
+
   async prepare(place, report) {
     for (const node of place.nodes) await prepareNode(place, node, report)
   },

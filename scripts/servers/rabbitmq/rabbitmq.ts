@@ -82,6 +82,8 @@ export const rabbitmq: ServerKind<RabbitmqConnection> = {
     if (!existsSync(program)) throw new ToolMissingError(['rabbitmq-server'], `There is no ${program}.`)
   },
 
+  installation: () => Promise.resolve({ folders: [], programs: [program] }),
+
   async prepare(place) {
     for (const node of place.nodes) prepareNode(place, node)
   },

@@ -45,6 +45,8 @@ export const redis: ServerKind<RedisConnection> = {
     await provideTools([{ program: 'redis-server', debianPackage: 'redis-server' }], report)
   },
 
+  installation: () => Promise.resolve({ folders: [], programs: ['redis-server'] }),
+
   async prepare(place) {
     for (const { dataFolder } of place.nodes) mkdirSync(dataFolder, { recursive: true })
   },
