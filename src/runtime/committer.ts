@@ -187,10 +187,17 @@ export class Committer {
     const batch = this.open
     this.open = new CommitBatch(batch.sequence + 1)
     this.#urgent = false
-    if (batch.holdsEffects) for (const link of this.#chain.links(batch.readers)) batch.addOtherState(link)
+    let sealed: WriteBatch
+    try {
+      if (batch.holdsEffects) for (const link of this.#chain.links(batch.readers)) batch.addOtherState(link)
+      sealed = batch.seal()
+    } catch (error) {
+      this.#failed({ kind: 'error', error }, batch)
+      return
+    }
     this.#inFlightCount++
     const startMs = this.#clock.monotonicMs()
-    this.#engine.commit(batch.seal()).then(
+    this.#engine.commit(sealed).then(
       (outcome) => {
         this.#inFlightCount--
         if (outcome.ok) this.#succeeded(batch, startMs)

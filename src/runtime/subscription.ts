@@ -143,9 +143,10 @@ export class Subscription {
   async abandon(): Promise<void> {
     if (this.#state === 'stopped') return
     this.#state = 'stopped'
-    const { lanes, epoch, readers, parts } = this.#core
+    const { lanes, runner, epoch, readers, parts } = this.#core
     this.#rewinder.stop()
     epoch.end()
+    runner.attempts.abort(new DOMException('The app has failed.', 'AbortError'))
     parts.timers.stop()
     lanes.clear()
     this.#heartbeat?.cancel()
