@@ -40,7 +40,7 @@ const versions = []
  * Appends, each worker to a stream of its own. The streams are made before anything is measured: a new one costs some systems a
  * look at all that they hold.
  *
- * @param {(worker: number, version: unknown, n: number) => unknown} append Answers the version that the stream then has;
+ * @param {(worker: number, version: any, n: number) => unknown} append Answers the version that the stream then has;
  *   `undefined` stands for that of a stream that is not there.
  */
 export async function repeatedAppends(settings, append) {
