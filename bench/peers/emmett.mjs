@@ -8,7 +8,7 @@ import {
   rebuildPostgreSQLProjections,
 } from '@event-driven-io/emmett-postgresql'
 import pg from 'pg'
-import { answerTasks, checkCounts, fill, orderOf, postgresSettings, rateOf, repeated } from './tasks.mjs'
+import { answerTasks, checkCounts, fill, orderOf, postgresSettings, rateOf, repeatedAppends } from './tasks.mjs'
 
 const [url, views] = process.argv.slice(2)
 const pool = new pg.Pool({ connectionString: url, max: 20 })
@@ -70,18 +70,12 @@ answerTasks(
       checkCounts('Emmett', count, await countsIn(name))
       return figures
     },
-    async append(settings) {
-      const round = rounds++
-      const versions = new Map()
-      return await repeated(settings, async (n, worker) => {
-        const stream = `order-${process.pid}-${round}-${worker}`
-        const expectedStreamVersion = versions.get(stream) ?? 'STREAM_DOES_NOT_EXIST'
-        const { nextExpectedStreamVersion } = await store.appendToStream(stream, [eventOf(n)], {
-          expectedStreamVersion,
-        })
-        versions.set(stream, nextExpectedStreamVersion)
-      })
-    },
+    append: (settings) =>
+      repeatedAppends(settings, async (worker, version, n) => {
+        const options = { expectedStreamVersion: version ?? 'STREAM_DOES_NOT_EXIST' }
+        const stream = `order-${process.pid}-${worker}`
+        return (await store.appendToStream(stream, [eventOf(n)], options)).nextExpectedStreamVersion
+      }),
     async read({ count, times }) {
       const stream = `long-${process.pid}-${rounds++}`
       for (let n = 0; n < count; n += 100) {

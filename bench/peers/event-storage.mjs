@@ -1,6 +1,6 @@
 // event-storage, on files. node event-storage.mjs <sync|default> <folder>
 import { createRequire } from 'node:module'
-import { answerTasks, checkCounts, fill, orderOf, rateOf, repeated } from './tasks.mjs'
+import { answerTasks, checkCounts, fill, orderOf, rateOf, repeatedAppends } from './tasks.mjs'
 
 const EventStore = createRequire(import.meta.url)('event-storage')
 const [durability, folder] = process.argv.slice(2)
@@ -59,16 +59,11 @@ answerTasks(
       checkCounts('event-storage', count, Object.values(kept.state.counts))
       return figures
     },
-    async append(settings) {
-      const round = rounds++
-      const versions = new Map()
-      return await repeated(settings, async (n, worker) => {
-        const stream = `order-${process.pid}-${round}-${worker}`
-        const version = versions.get(stream) ?? 0
-        await append(stream, [eventOf(n)], version)
-        versions.set(stream, version + 1)
-      })
-    },
+    append: (settings) =>
+      repeatedAppends(settings, async (worker, version = 0, n) => {
+        await append(`order-${process.pid}-${worker}`, [eventOf(n)], version)
+        return version + 1
+      }),
     async read({ count, times }) {
       const stream = `long-${process.pid}-${rounds++}`
       for (let n = 0; n < count; n += 100) {

@@ -24,6 +24,13 @@ async function freshTopic(topic = `orders-${process.pid}-${topics++}`) {
 const recordOf = (topic, n) => ({ topic, key: `customer-${n % 1000}`, value: JSON.stringify(orderOf(n)) })
 const send = (messages) => producer.send({ messages, acks: -1 })
 
+/** A topic whose partitions are led: what comes earlier may be refused, and is sent again only a second later. */
+async function ledTopic() {
+  const topic = await freshTopic()
+  await send(Array.from({ length: 64 }, (_, n) => recordOf(topic, -1 - n)))
+  return topic
+}
+
 /** What waits while a batch is on its way is the next one, as producers of Kafka do it. */
 function batching(topic) {
   let waiting = []
@@ -70,10 +77,10 @@ answerTasks(
     },
     first: () => batching('held')(0),
     async publish(settings) {
-      return await repeated(settings, batching(await freshTopic()))
+      return await repeated(settings, batching(await ledTopic()))
     },
     async handled(settings) {
-      const topic = await freshTopic()
+      const topic = await ledTopic()
       const publish = batching(topic)
       const awaited = new Awaited()
       const stop = await consume(topic, ({ orderId }) => awaited.tell(orderId))

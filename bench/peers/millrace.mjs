@@ -11,6 +11,7 @@ import {
   postgresSettings,
   rateOf,
   repeated,
+  repeatedAppends,
 } from './tasks.mjs'
 
 const [kind, place] = process.argv.slice(2)
@@ -91,15 +92,12 @@ answerTasks(
     },
     async append(settings) {
       const made = event('OrderPlaced', { topic: 'none', data, key })
-      const round = fresh('order')
-      const versions = new Map()
-      return await repeated(settings, async (n, worker) => {
-        const stream = `${round}-${worker}`
-        const expected = versions.get(stream) ?? 'none'
+      return await repeatedAppends(settings, async (worker, expected = 'none', n) => {
+        const stream = `order-${process.pid}-${worker}`
         const append = [{ stream, expected, events: [{ message: made(orderOf(n)) }] }]
         const outcome = await engine.commit({ append })
         if (!outcome.ok) throw new Error(`An append was refused: ${JSON.stringify(outcome.conflict)}`)
-        versions.set(stream, outcome.appended[0].lastVersion)
+        return outcome.appended[0].lastVersion
       })
     },
     async read({ count, times }) {

@@ -33,6 +33,23 @@ export async function repeated({ inFlight, seconds }, one) {
   return { rate, p50Ms: at(0.5), p99Ms: at(0.99) }
 }
 
+const streamCount = 64
+const versions = []
+
+/**
+ * Appends, each worker to a stream of its own. The streams are made before anything is measured: a new one costs some systems a
+ * look at all that they hold.
+ *
+ * @param {(worker: number, version: any, n: number) => unknown} append Answers the version that the stream then has;
+ *   `undefined` stands for that of a stream that is not there.
+ */
+export async function repeatedAppends(settings, append) {
+  while (versions.length < streamCount) versions.push(await append(versions.length, undefined, versions.length))
+  return await repeated(settings, async (n, worker) => {
+    versions[worker] = await append(worker, versions[worker], n)
+  })
+}
+
 /** Does something so often, many times at once. */
 export async function fill(count, one, inFlight = 512) {
   let next = 0
