@@ -69,8 +69,8 @@ describe('what the runtime keeps', () => {
       Object.entries(state).map(([namespace, entries]) => [namespace, Object.keys(entries)]),
     )
     expect(keys).toEqual({
-      'chain:test.s.h': ['0'],
-      'chain:test.view:totals.v1': ['0'],
+      'chain:test.s.h': ['all'],
+      'chain:test.view:totals.v1': ['all'],
       'dead-letters:test': [
         'test.s.h/orders/0/0000000000000001',
         expect.stringMatching(/^test\.s\.h\/orders\/0\/timer\/soon%252Fer%2Fother\/\d+\/1800000000\d{3}$/),

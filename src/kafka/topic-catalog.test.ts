@@ -27,6 +27,7 @@ function clusterWith(topics: ReadonlySet<string>, allAnswered: Promise<void>): C
       }),
     }),
     protocol: {},
+    usual: { limitMs: 1000 },
     metadata: async (names: readonly string[] | null) => {
       const answer = (names ?? [...topics]).filter((name) => topics.has(name)).map(metadataOf)
       if (names === null) await allAnswered
