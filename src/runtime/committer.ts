@@ -187,17 +187,15 @@ export class Committer {
     const batch = this.open
     this.open = new CommitBatch(batch.sequence + 1)
     this.#urgent = false
-    let sealed: WriteBatch
     try {
       if (batch.holdsEffects) for (const link of this.#chain.links(batch.readers)) batch.addOtherState(link)
-      sealed = batch.seal()
     } catch (error) {
       this.#failed({ kind: 'error', error }, batch)
       return
     }
     this.#inFlightCount++
     const startMs = this.#clock.monotonicMs()
-    this.#engine.commit(sealed).then(
+    this.#engine.commit(batch.seal()).then(
       (outcome) => {
         this.#inFlightCount--
         if (outcome.ok) this.#succeeded(batch, startMs)
