@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Worker } from 'node:worker_threads'
@@ -93,6 +93,18 @@ describe.skipIf(smallDisk === undefined && process.env['CI'] === undefined)('a d
     await engine.topics.create('orders')
     await engine.close()
     for (const name of readdirSync(smallDisk as string)) rmSync(join(smallDisk as string, name))
+  })
+
+  it.each([20, 60, 82, 100])('that is full says so when the room for a new file ends after %d pages', async (pages) => {
+    const disk = smallDisk as string
+    const { bavail, bsize } = statfsSync(disk)
+    writeFileSync(join(disk, 'ballast'), Buffer.alloc((bavail - pages) * bsize))
+    expect(await codeOf(openEngine(join(disk, 'new.db')))).toBe('DISK_FULL')
+    rmSync(join(disk, 'ballast'))
+    await using engine = await openEngine(join(disk, 'new.db'))
+    await engine.topics.create('orders')
+    await engine.close()
+    for (const name of readdirSync(disk)) rmSync(join(disk, name))
   })
 
   it('that is mounted for reading only is refused, and left as it is', async () => {

@@ -5,6 +5,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { InvariantError } from '../kernel/index.ts'
 import { openForWriting } from './connection.ts'
+import { DiskFullError } from './errors.ts'
 import { Store } from './store/store.ts'
 import { faultOf, type WriterMessage } from './store-client.ts'
 import { answerMessage, buffersOf, type RequestMessage, requestOf } from './thread-messages.ts'
@@ -13,17 +14,31 @@ const port = parentPort
 if (port === null) throw new InvariantError('the writer thread is started by the engine')
 const { path } = workerData as { readonly path: string }
 
-const store = new Store(openForWriting(path))
 const answer = (message: WriterMessage, buffers: ArrayBuffer[] = []): void => port.postMessage(message, buffers)
 
-port.on('message', (message: RequestMessage) => {
+/** `undefined`: SQLite could not, and whoever opens has been told. */
+function openStore(): Store | undefined {
   try {
-    const request = requestOf(message)
-    const result = answerMessage(request, store.handle(request))
-    const buffers = message.kind === 'commit-text' ? buffersOf(message) : []
-    answer({ kind: 'answer', answer: result, buffers }, buffers)
+    return new Store(openForWriting(path))
   } catch (error) {
-    answer({ kind: 'fault', fault: faultOf(error) })
+    const fault = faultOf(error instanceof DiskFullError ? error.cause : error)
+    if (fault.errcode === null) throw error
+    answer({ kind: 'fault', fault })
+    return undefined
   }
-})
-answer({ kind: 'ready' })
+}
+
+const store = openStore()
+if (store !== undefined) {
+  port.on('message', (message: RequestMessage) => {
+    try {
+      const request = requestOf(message)
+      const result = answerMessage(request, store.handle(request))
+      const buffers = message.kind === 'commit-text' ? buffersOf(message) : []
+      answer({ kind: 'answer', answer: result, buffers }, buffers)
+    } catch (error) {
+      answer({ kind: 'fault', fault: faultOf(error) })
+    }
+  })
+  answer({ kind: 'ready' })
+}

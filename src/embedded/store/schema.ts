@@ -152,7 +152,8 @@ export function migrate(db: DatabaseSync, fromVersion: number, steps: readonly M
     db.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${steps.length}`)
     db.exec('COMMIT')
   } catch (error) {
-    db.exec('ROLLBACK')
+    // A full disk has ended it already.
+    if (db.isTransaction) db.exec('ROLLBACK')
     throw error
   }
 }
