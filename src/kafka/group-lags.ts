@@ -31,11 +31,11 @@ export class GroupLags {
       const partition = this.#catalog.find(topic)?.partitions[number]
       if (partition !== undefined) there.push({ partition, progress })
     }
-    const extents = await this.#extents.of(there.map(({ partition }) => partition))
+    const extents = await this.#extents.ofPresent(there.map(({ partition }) => partition))
     const lags = await Promise.all(
-      there.map(({ partition, progress }, i) => {
-        const { earliest, latest } = extents[i] as { earliest: number; latest: number }
-        return this.#of(partition, progress, earliest, latest)
+      there.flatMap(({ partition, progress }) => {
+        const extent = extents.get(partition)
+        return extent === undefined ? [] : [this.#of(partition, progress, extent.earliest, extent.latest)]
       }),
     )
     return lags.sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1))

@@ -17,7 +17,7 @@ import type { Cluster } from './cluster.ts'
 import { errorCode } from './error-codes.ts'
 import { KafkaProducerNumberingError } from './errors.ts'
 import type { KafkaTopicSettings } from './options.ts'
-import type { PartitionExtents } from './partition-extents.ts'
+import type { Extent, PartitionExtents } from './partition-extents.ts'
 import type { Topic, TopicCatalog } from './topic-catalog.ts'
 import type { TopicReader } from './topic-reader.ts'
 import { settingsOf, topicSettingsProblem } from './topic-settings.ts'
@@ -115,7 +115,7 @@ export class KafkaTopics implements Topics {
 
   async list(): Promise<readonly TopicDescription[]> {
     this.#door.refuseIfDone()
-    return this.#describeAll(await this.#catalog.refreshAll())
+    return this.#describeAll(await this.#catalog.refreshAll(this.#cluster.options.prefix))
   }
 
   async locate(topic: string, partition: number, start: StartPosition): Promise<number> {
@@ -269,15 +269,17 @@ export class KafkaTopics implements Topics {
     })
   }
 
+  /** Those that are still there. */
   async #describeAll(topics: readonly Topic[]): Promise<TopicDescription[]> {
     const partitions = topics.flatMap((topic) => topic.partitions)
-    const [extents, sizes] = await Promise.all([this.#extents.of(partitions), this.#sizes(topics)])
-    let at = 0
-    return topics.map(({ name, config, partitions: own }) => ({
+    const [extents, sizes] = await Promise.all([this.#extents.ofPresent(partitions), this.#sizes(topics)])
+    const present = topics.filter((topic) => topic.partitions.every((partition) => extents.has(partition)))
+    return present.map(({ name, config, partitions: own }) => ({
       name,
       config,
-      partitions: own.map(({ number }): PartitionDescription => {
-        const { earliest, latest } = extents[at++] ?? { earliest: 0, latest: 0 }
+      partitions: own.map((partition): PartitionDescription => {
+        const { earliest, latest } = extents.get(partition) as Extent
+        const { number } = partition
         return { partition: number, earliest, latest, bytes: sizes.get(`${name}/${number}`) ?? 0 }
       }),
     }))

@@ -36,6 +36,19 @@ export class PartitionExtents {
     })
   }
 
+  /** The same for those that are still there: of a topic that is deleted meanwhile nobody needs to know anything. */
+  async ofPresent(partitions: readonly Partition[]): Promise<ReadonlyMap<Partition, Extent>> {
+    for (;;) {
+      const present = partitions.filter(({ isGone }) => !isGone)
+      try {
+        const extents = await this.of(present)
+        return new Map(present.map((partition, i) => [partition, extents[i] as Extent]))
+      } catch (error) {
+        if (!(error instanceof TopicUnknownError && present.some(({ isGone }) => isGone))) throw error
+      }
+    }
+  }
+
   /**
    * Offset of the first record with that time or a later one, or what {@link atTime} stands for; -1: there is none.
    *

@@ -144,15 +144,16 @@ export class TopicCatalog implements PlaceCatalog<Partition> {
     return look
   }
 
-  /** Learns of all topics but those that the cluster keeps for itself. */
-  async refreshAll(): Promise<readonly Topic[]> {
+  /** Learns of all topics whose names begin with a prefix, but for those that the cluster keeps for itself. */
+  async refreshAll(prefix = ''): Promise<readonly Topic[]> {
     return this.#cluster.persist(async () => {
       // What somebody made while the question was under way may be missing in the answer.
       const known = [...this.#topics.keys()]
       const { topics } = await this.#cluster.metadata(null)
-      const names = topics.flatMap(({ name, isInternal }) => (isInternal || !name ? [] : [name]))
+      const named = topics.flatMap(({ name, isInternal }) => (isInternal || !name ? [] : [name]))
+      const names = named.filter((name) => name.startsWith(prefix))
       const found = names.length === 0 ? [] : await this.#look(names)
-      for (const name of known) if (!names.includes(name)) this.#drop(name)
+      for (const name of known) if (!named.includes(name)) this.#drop(name)
       return found.sort((a, b) => (a.name < b.name ? -1 : 1))
     })
   }
