@@ -49,6 +49,13 @@ describe('the catalogue of topics', () => {
     expect([catalog.find('new')?.name, partitions[0]?.isGone]).toEqual(['new', false])
   })
 
+  it('looks at those of one program only, and forgets none of the others', async () => {
+    const catalog = new TopicCatalog(clusterWith(new Set(['a.x', 'a.y', 'b.x']), Promise.resolve()))
+    await catalog.resolveTopic('b.x')
+    expect((await catalog.refreshAll('a.')).map(({ name }) => name)).toEqual(['a.x', 'a.y'])
+    expect(catalog.find('b.x')?.name).toBe('b.x')
+  })
+
   it('forgets a topic that is gone', async () => {
     const topics = new Set(['old', 'gone'])
     const catalog = new TopicCatalog(clusterWith(topics, Promise.resolve()))
