@@ -84,6 +84,8 @@ export interface Ledger {
   readonly disorder: readonly string[]
   /** Orders that a handler handled twice, never, or in another order than that of their key, and effects of what is no order. */
   readonly wrongCauses: readonly string[]
+  /** Orders that stand in their topic more than once. */
+  readonly publishedTwice: readonly string[]
   /** How many messages were published, then how many effects there are: of each handler, and in the view. */
   readonly counts: readonly number[]
 }
@@ -105,6 +107,7 @@ export async function ledgerOf(engine: Engine, workers: readonly Worker[]): Prom
   const placedCount = placed.length
   const acknowledgedCount = workers.reduce((sum, worker) => sum + worker.acknowledged, keyCount)
   const counts = [placedCount]
+  const publishedTwice = repeatedIn(placed)
   const disorder: string[] = []
   const wrongCauses: string[] = []
   for (const topic of ['payments', 'shipments']) {
@@ -121,27 +124,44 @@ export async function ledgerOf(engine: Engine, workers: readonly Worker[]): Prom
   for await (const { value } of running.view(perKey).list()) viewedCount += value
   counts.push(viewedCount)
   const lostCount = Math.max(0, acknowledgedCount - placedCount)
-  return { faults: workers.flatMap(({ faults }) => faults), hopelessCount, lostCount, disorder, wrongCauses, counts }
+  return {
+    faults: workers.flatMap(({ faults }) => faults),
+    hopelessCount,
+    lostCount,
+    disorder,
+    wrongCauses,
+    publishedTwice,
+    counts,
+  }
+}
+
+function repeatedIn(messages: readonly Message[]): readonly string[] {
+  const seen = new Set<string>()
+  return messages.flatMap(({ id }) => (seen.size === seen.add(id).size ? [id] : []))
 }
 
 /** How many of them are told: one fault often draws many after it. */
 const toldMax = 10
 
 function wrongCausesOf(topic: string, effects: readonly Message[], placed: readonly Message[]): readonly string[] {
-  const placeById = new Map(placed.map(({ id }, place) => [id, place]))
+  const placesById = new Map<string, number[]>()
+  for (const [place, { id }] of placed.entries()) placesById.set(id, [...(placesById.get(id) ?? []), place])
   const countById = new Map<string, number>()
   const lastByKey = new Map<string, number>()
   const wrong: string[] = []
   for (const { causationid: id = 'nothing', partitionkey: key = '' } of effects) {
-    const place = placeById.get(id)
+    const places = placesById.get(id)
     const count = (countById.get(id) ?? 0) + 1
+    const place = places?.[Math.min(count, places.length) - 1]
     countById.set(id, count)
-    if (place === undefined) wrong.push(`${topic} of ${id}, which is no order`)
-    else if (count > 1) wrong.push(`${topic} of ${id}, order ${place} (${key}), for the ${count}. time`)
+    if (places === undefined || place === undefined) wrong.push(`${topic} of ${id}, which is no order`)
+    else if (count > places.length) wrong.push(`${topic} of ${id}, order ${place} (${key}), for the ${count}. time`)
     else if (place < (lastByKey.get(key) ?? -1))
       wrong.push(`${topic} of ${id}, order ${place} (${key}), after a later one`)
     lastByKey.set(key, Math.max(lastByKey.get(key) ?? -1, place ?? -1))
   }
-  for (const { id } of placed) if (!countById.has(id)) wrong.push(`no ${topic} of ${id}, order ${placeById.get(id)}`)
+  for (const [id, places] of placesById) {
+    if ((countById.get(id) ?? 0) < places.length) wrong.push(`no ${topic} of ${id}, order ${places.join()}`)
+  }
   return wrong.length > toldMax ? [...wrong.slice(0, toldMax), `and ${wrong.length - toldMax} more`] : wrong
 }
