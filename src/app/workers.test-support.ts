@@ -107,12 +107,13 @@ export async function ledgerOf(engine: Engine, workers: readonly Worker[]): Prom
   const placedCount = placed.length
   const acknowledgedCount = workers.reduce((sum, worker) => sum + worker.acknowledged, keyCount)
   const counts = [placedCount]
-  const publishedTwice = repeatedIn(placed)
+  const placesById = placesOf(placed)
+  const publishedTwice = [...placesById].flatMap(([id, { length }]) => (length > 1 ? [id] : []))
   const disorder: string[] = []
   const wrongCauses: string[] = []
   for (const topic of ['payments', 'shipments']) {
     const effects = await messagesOf(engine, topic)
-    wrongCauses.push(...wrongCausesOf(topic, effects, placed))
+    wrongCauses.push(...wrongCausesOf(topic, effects, placesById))
     const byKey = Object.entries(await numbersByKey(engine, topic))
     counts.push(byKey.flatMap(([, numbers]) => numbers).length)
     for (const [key, numbers] of byKey) {
@@ -135,17 +136,19 @@ export async function ledgerOf(engine: Engine, workers: readonly Worker[]): Prom
   }
 }
 
-function repeatedIn(messages: readonly Message[]): readonly string[] {
-  const seen = new Set<string>()
-  return messages.flatMap(({ id }) => (seen.size === seen.add(id).size ? [id] : []))
+/** Where messages stand among all, by their ids. */
+type Places = ReadonlyMap<string, readonly number[]>
+
+function placesOf(messages: readonly Message[]): Places {
+  const placesById = new Map<string, number[]>()
+  for (const [place, { id }] of messages.entries()) placesById.set(id, [...(placesById.get(id) ?? []), place])
+  return placesById
 }
 
 /** How many of them are told: one fault often draws many after it. */
 const toldMax = 10
 
-function wrongCausesOf(topic: string, effects: readonly Message[], placed: readonly Message[]): readonly string[] {
-  const placesById = new Map<string, number[]>()
-  for (const [place, { id }] of placed.entries()) placesById.set(id, [...(placesById.get(id) ?? []), place])
+function wrongCausesOf(topic: string, effects: readonly Message[], placesById: Places): readonly string[] {
   const countById = new Map<string, number>()
   const lastByKey = new Map<string, number>()
   const wrong: string[] = []

@@ -11,6 +11,7 @@ export {
   type OptionProblem,
   OptionsInvalidError,
 } from './errors.ts'
+export { pointCount, timePointMs } from './history-point.ts'
 export { formatUuidv7, isUuid, uuidTimeText, uuidv7 } from './ids.ts'
 export { isoTime, parseIsoTime } from './iso-time.ts'
 export { freezeParsedJson, frozenJson, type Json } from './json.ts'
@@ -19,4 +20,3 @@ export { optionMs, unknownOptions } from './option-problems.ts'
 export { persist } from './persistence.ts'
 export { type Random, SeededRandom, systemRandom } from './random.ts'
 export { isThenable } from './thenable.ts'
-export { pointCount, timePointMs } from './time-point.ts'

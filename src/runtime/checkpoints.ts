@@ -66,8 +66,7 @@ export class Checkpoints {
     const batch = new CommitBatch(0)
     this.#merge(task, plan, batch)
     try {
-      const message = { reader: undefined, onDurable: () => batch.committed() }
-      const outcome = await committer.commitAlone(batch.seal(), message, plan.within)
+      const outcome = await committer.commitAlone(task.reader, batch.seal(), () => batch.committed(), plan.within)
       if (outcome.ok) return
       if (outcome.conflict.kind === 'fenced') onFenced(task.reader)
       if (began !== epoch()) return await never()

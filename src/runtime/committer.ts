@@ -20,14 +20,6 @@ const bulkWeightMax = 65_536
 const laterMs = 50
 const skippedMax = 8192
 
-/** The message of a commit that concerns one only; without it a commit is no more than upkeep. */
-export interface LoneMessage {
-  /** Whose progress is in it; `undefined`: it makes none. */
-  readonly reader: PartitionReader | undefined
-  /** Runs before anybody can see that it is settled. */
-  readonly onDurable: () => void
-}
-
 /** What becomes of a commit that was not made. */
 export type Refusal =
   | { readonly kind: 'conflict'; readonly conflict: Conflict }
@@ -136,18 +128,31 @@ export class Committer {
     await this.#changed.until(() => this.#refused || (this.#inFlightCount === 0 && this.#aloneCount === 0))
   }
 
-  /** Commits something by itself, beside what is merged. */
-  async commitAlone(batch: WriteBatch, message?: LoneMessage, within?: CommitWithin): Promise<CommitOutcome> {
+  /**
+   * Commits something by itself, beside what is merged. Whatever it is, it carries the claim of the partition: a member that was
+   * replaced, and does not know, changes nothing.
+   *
+   * @param onDurable Runs before anybody can see that it is settled. Without it the commit is no more than upkeep, and not reported.
+   */
+  async commitAlone(
+    reader: PartitionReader,
+    writes: WriteBatch,
+    onDurable?: () => void,
+    within?: CommitWithin,
+  ): Promise<CommitOutcome> {
+    const { progress = [] } = writes
+    const batch = progress.length > 0 ? writes : { ...writes, progress: [{ claim: reader.claim, done: [] }] }
     this.#aloneCount++
     const startMs = this.#clock.monotonicMs()
-    const commit: Parameters<CommitWithin>[0] = (writes) =>
-      this.#engine.commit({ ...batch, state: [...(batch.state ?? []), ...writes] })
+    const commit: Parameters<CommitWithin>[0] = (more) =>
+      this.#engine.commit({ ...batch, state: [...(batch.state ?? []), ...more] })
     try {
       const outcome = await (within === undefined ? this.#engine.commit(batch) : within(commit))
-      if (outcome.ok && message !== undefined) {
-        message.onDurable()
+      if (outcome.ok && onDurable !== undefined) {
+        onDurable()
         const durationMs = this.#clock.monotonicMs() - startMs
-        reportDurable(this.#app, this.#group, factsOfLone(batch, message.reader, durationMs))
+        const advanced = progress.some(({ done }) => done.length > 0) ? [reader] : []
+        reportDurable(this.#app, this.#group, factsOfLone(batch, advanced, durationMs))
       }
       return outcome
     } finally {

@@ -14,10 +14,10 @@ export interface DurableFacts {
 }
 
 /** Facts of a commit that concerns one message. */
-export function factsOfLone(batch: WriteBatch, reader: PartitionReader | undefined, durationMs: number): DurableFacts {
+export function factsOfLone(batch: WriteBatch, readers: readonly PartitionReader[], durationMs: number): DurableFacts {
   const publishedCount = (batch.publish ?? []).reduce((sum, { messages }) => sum + (messages?.length ?? 0), 0)
   const stateCount = batch.state?.length ?? 0
-  return { messageCount: 1, publishedCount, stateCount, durationMs, readers: reader === undefined ? [] : [reader] }
+  return { messageCount: 1, publishedCount, stateCount, durationMs, readers }
 }
 
 /** Tells the channels `committed`, `published` and `lag`. */

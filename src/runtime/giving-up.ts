@@ -51,20 +51,13 @@ export class GivingUp {
     const batch: WriteBatch = {
       state: this.#stateWrites(task, letter),
       timers: fired,
-      progress: [
-        { claim: task.reader.claim, done: task.kind === 'record' ? [{ from: task.from, to: task.offset + 1 }] : [] },
-      ],
+      progress:
+        task.kind === 'record' ? [{ claim: task.reader.claim, done: [{ from: task.from, to: task.offset + 1 }] }] : [],
     }
     const commit = (publish: readonly PublishWrite[]): Promise<CommitOutcome> =>
-      committer.commitAlone(
-        { ...batch, publish },
-        {
-          reader: task.kind === 'record' ? task.reader : undefined,
-          onDurable: () => {
-            if (task.kind === 'record') task.reader.committed.add(task.from, task.offset + 1)
-          },
-        },
-      )
+      committer.commitAlone(task.reader, { ...batch, publish }, () => {
+        if (task.kind === 'record') task.reader.committed.add(task.from, task.offset + 1)
+      })
     const outcome = await this.#commitWithEvent(letter, task, commit)
     if (outcome === undefined || began !== epoch()) return done
     if (task.kind === 'timer') timers.settled(task)

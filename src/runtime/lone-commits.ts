@@ -56,19 +56,16 @@ export class LoneCommits {
         ? [{ kind: 'fire', owner: task.timer.owner, id: task.timer.id, revision: task.timer.revision }]
         : []
     const range = { from: task.from, to: task.offset + 1 }
-    // Whatever it is, it is the owner of the partition who does it.
-    const progress = [{ claim: task.reader.claim, done: task.kind === 'record' ? [range] : [] }]
+    const progress = task.kind === 'record' ? [{ claim: task.reader.claim, done: [range] }] : []
     let conflict: Conflict
     try {
       const outcome = await committer.commitAlone(
+        task.reader,
         { ...sealed, timers: [...fired, ...(sealed.timers ?? [])], progress },
-        {
-          reader: task.kind === 'record' ? task.reader : undefined,
-          onDurable: () => {
-            batch.committed()
-            if (task.kind === 'record') task.reader.committed.add(range.from, range.to)
-            if (released !== undefined) released.head = null
-          },
+        () => {
+          batch.committed()
+          if (task.kind === 'record') task.reader.committed.add(range.from, range.to)
+          if (released !== undefined) released.head = null
         },
         plan.within,
       )

@@ -49,12 +49,11 @@ export class Replay {
     const parked = parking.behind(task.key, letter.id)
     await committer.settled()
     if (began !== epoch()) return done
-    const outcome = await committer.commitAlone({
+    const outcome = await committer.commitAlone(task.reader, {
       state: [
         { kind: 'delete', namespace: deadLetterNamespace(app), key: letter.id, expectedRevision: revision },
         ...(parked === undefined ? [] : [parking.releaseWrite(parked)]),
       ],
-      progress: [{ claim: task.reader.claim, done: [] }],
     })
     if (began !== epoch()) return done
     if (!outcome.ok && outcome.conflict.kind === 'fenced') onFenced(task.reader)
@@ -75,9 +74,7 @@ export class Replay {
       const waiting = await parking.waiting(parked, pageSize)
       if (began !== epoch()) return done
       if (waiting.length === 0) {
-        const { claim } = parked.reader
-        const state = [parking.unparkWrite(parked)]
-        const outcome = await committer.commitAlone({ state, progress: [{ claim, done: [] }] })
+        const outcome = await committer.commitAlone(parked.reader, { state: [parking.unparkWrite(parked)] })
         if (began !== epoch()) return done
         if (!outcome.ok) {
           onFenced(parked.reader)

@@ -37,19 +37,15 @@ export async function viewsOf(engine: Engine): Promise<readonly FoundView[]> {
   for (const [key, register] of await registersOf(engine)) {
     const [app, name] = key.split('.') as [string, string]
     for (const { version, build } of copiesIn(register)) {
-      const copy = { version, build }
-      const namespace = viewNamespace(app, { name, ...copy })
-      const owner = { group: viewGroup(app, { name, ...copy }) }
-      found.set(namespace, { app, name, ...copy, copy: copyName(copy), role: roleOf(register, copy), namespace, owner })
+      const view = foundView(app, name, { version, build }, roleOf(register, { version, build }))
+      found.set(view.namespace, view)
     }
   }
   for (const namespace of await engine.state.namespaces('view:')) {
     const [, app, name, version, build = '1'] = pattern.exec(namespace) ?? []
     if (app === undefined || name === undefined || found.has(namespace)) continue
-    const copy = { version: Number(version), build: Number(build) }
-    if (viewNamespace(app, { name, ...copy }) !== namespace) continue
-    const owner = { group: viewGroup(app, { name, ...copy }) }
-    found.set(namespace, { app, name, ...copy, copy: copyName(copy), role: undefined, namespace, owner })
+    const view = foundView(app, name, { version: Number(version), build: Number(build) }, undefined)
+    if (view.namespace === namespace) found.set(namespace, view)
   }
   return [...found.values()].sort(
     (a, b) => compare(a.app, b.app) || compare(a.name, b.name) || a.version - b.version || a.build - b.build,
@@ -81,10 +77,16 @@ export async function findView(engine: Engine, given: string): Promise<FoundView
   return found
 }
 
-function roleOf(
-  { live, previous }: ViewRegister,
-  copy: { readonly version: number; readonly build: number },
-): CopyRole {
+/** Which copy of a view it is. */
+type CopyNumbers = Pick<FoundView, 'version' | 'build'>
+
+function foundView(app: string, name: string, copy: CopyNumbers, role: CopyRole | undefined): FoundView {
+  const one = { name, ...copy }
+  const owner = { group: viewGroup(app, one) }
+  return { app, ...one, copy: copyName(copy), role, namespace: viewNamespace(app, one), owner }
+}
+
+function roleOf({ live, previous }: ViewRegister, copy: CopyNumbers): CopyRole {
   if (isSameCopy(live, copy)) return 'live'
   return isSameCopy(previous, copy) ? 'previous' : 'next'
 }
