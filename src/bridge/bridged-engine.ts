@@ -1,6 +1,5 @@
 import type {
   Capabilities,
-  Claim,
   CommitOutcome,
   Engine,
   EngineEnvironment,
@@ -128,7 +127,7 @@ export class BridgedEngine implements Engine {
     const ledgers: ClaimLedger[] = []
     for (const { claim } of progress) {
       const ledger = this.groups.ledgerOf(claim)
-      if (ledger === undefined) return { ok: false, conflict: fenced(claim) }
+      if (ledger === undefined) return { ok: false, conflict: { kind: 'fenced', claim } }
       ledgers.push(ledger)
     }
     const outcome = await this.#store.commit(
@@ -152,7 +151,7 @@ export class BridgedEngine implements Engine {
     if (conflict.kind !== 'revision') return outcome
     const claims = progress.map(({ claim }) => claim)
     const claim = this.groups.fencedBy(claims, conflict.namespace, conflict.key)
-    return claim === undefined ? outcome : { ok: false, conflict: fenced(claim) }
+    return claim === undefined ? outcome : { ok: false, conflict: { kind: 'fenced', claim } }
   }
 }
 
@@ -182,8 +181,4 @@ function isObject(value: unknown): value is object {
 
 function progressWrites(ledgers: readonly ClaimLedger[], progress: readonly ProgressWrite[]): readonly StateWrite[] {
   return ledgers.flatMap((ledger, i) => ledger.writes((progress[i] as ProgressWrite).done))
-}
-
-function fenced({ group, topic, partition }: Claim): Extract<CommitOutcome, { ok: false }>['conflict'] {
-  return { kind: 'fenced', group, topic, partition }
 }

@@ -20,7 +20,7 @@ describe('progress in another engine', () => {
       progress: [{ claim, done: [{ from: 0, to }] }],
     })
     const late = await one.commit({ ...set('zombie', 1), ...done(first.claim, 5) })
-    expect(late).toEqual({ ok: false, conflict: { kind: 'fenced', group: 'g', topic: 'in', partition: 0 } })
+    expect(late).toEqual({ ok: false, conflict: { kind: 'fenced', claim: first.claim } })
     expect(await one.state.get('n', 'zombie')).toBeUndefined()
     expect(await other.commit({ ...set('owner', 1), ...done(second.claim, 3) })).toMatchObject({ ok: true })
     expect((await other.groups.describe('g'))?.lag[0]).toMatchObject({ next: 3, lagMessages: 7 })

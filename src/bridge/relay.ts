@@ -159,7 +159,7 @@ export class Relay {
     const outcome = await this.#topics.commit({ publish: [...publish, ...marks], progress })
     if (!outcome.ok) {
       // Somebody else works on a partition now; the others are carried over in the next round.
-      if (outcome.conflict.kind === 'fenced') this.#lanes.delete(outcome.conflict.partition)
+      if (outcome.conflict.kind === 'fenced') this.#drop([outcome.conflict.claim])
       return count
     }
     for (const [i, { lane, to }] of moved.entries()) {

@@ -113,9 +113,7 @@ export class EmbeddedEngine implements Engine {
       return Promise.reject(error)
     }
     for (const { claim } of batch.progress ?? noProgress) {
-      if (this.groups.isCurrent(claim)) continue
-      const { group, topic, partition } = claim
-      return Promise.resolve({ ok: false, conflict: { kind: 'fenced', group, topic, partition } })
+      if (!this.groups.isCurrent(claim)) return Promise.resolve({ ok: false, conflict: { kind: 'fenced', claim } })
     }
     return queue.commit(batch, options?.signal)
   }

@@ -166,5 +166,5 @@ export type Conflict =
       readonly actual: number
     }
   | { readonly kind: 'timer'; readonly owner: string; readonly id: string }
-  /** The claim was taken away: another member owns the partition now. */
-  | { readonly kind: 'fenced'; readonly group: string; readonly topic: string; readonly partition: number }
+  /** The claim was taken away: another member owns the partition now, or the same one under a later claim. */
+  | { readonly kind: 'fenced'; readonly claim: Claim }

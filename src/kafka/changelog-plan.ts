@@ -162,7 +162,7 @@ class Layers {
         continue
       }
       const [changelog] = changelogs
-      if (changelog === undefined) return { conflict: { kind: 'fenced', ...placeOf(owner as Claim) } }
+      if (changelog === undefined) return { conflict: { kind: 'fenced', claim: owner as Claim } }
       const { key, expected } = command
       const actual = this.#revision(changelog, namespace, key, own)
       if (expected !== anyRevision && expected !== actual) {
@@ -193,10 +193,6 @@ class Layers {
     }
     return [...keys]
   }
-}
-
-function placeOf({ group, topic, partition }: Claim): { group: string; topic: string; partition: number } {
-  return { group, topic, partition }
 }
 
 function putIn(

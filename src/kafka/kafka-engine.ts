@@ -219,9 +219,7 @@ export class KafkaEngine implements Engine {
 
   #enter(batch: WriteBatch, signal: AbortSignal | undefined): Promise<CommitOutcome> {
     for (const claim of claimsOf(batch)) {
-      if (this.#groups.isCurrent(claim)) continue
-      const { group, topic, partition } = claim
-      return Promise.resolve({ ok: false, conflict: { kind: 'fenced', group, topic, partition } })
+      if (!this.#groups.isCurrent(claim)) return Promise.resolve({ ok: false, conflict: { kind: 'fenced', claim } })
     }
     return this.#queue.commit(batch, signal)
   }

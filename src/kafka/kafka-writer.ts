@@ -1,4 +1,5 @@
 import type { CommitGroup, GroupWriter, UnitCommand, UnitResult } from '../committing/index.ts'
+import type { Claim } from '../engine/index.ts'
 import type { MillraceError } from '../kernel/index.ts'
 import { BatchBufferPool } from '../record/index.ts'
 import { BatchSender, goneAnswer } from './batch-sender.ts'
@@ -266,8 +267,8 @@ function isEmpty({ batches, state, progress }: UnitCommand): boolean {
   return batches.length === 0 && state.length === 0 && progress.every(({ done }) => done.length === 0)
 }
 
-function fenced({ group, topic, partition }: { group: string; topic: string; partition: number }): UnitResult {
-  return { kind: 'conflict', conflict: { kind: 'fenced', group, topic, partition } }
+function fenced(claim: Claim): UnitResult {
+  return { kind: 'conflict', conflict: { kind: 'fenced', claim } }
 }
 
 function isTooLargeError(error: Error): boolean {

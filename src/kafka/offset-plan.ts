@@ -124,7 +124,8 @@ export class OffsetPlan {
     }))
     const { group, memberId, instanceId } = member
     return this.#cluster.persist(async () => {
-      if (planned.some(({ held }) => !held.isHeld)) return fencedStop(planned)
+      const lost = planned.filter(({ held }) => !held.isHeld)
+      if (lost.length > 0) return fencedStop(lost)
       const answer = await this.#cluster.askCoordinator(
         'group',
         group,
@@ -148,12 +149,10 @@ export class OffsetPlan {
       const code = codeOf(answer)
       if (code === errorCode.none) return undefined
       if (endsSession(code)) return { kind: 'session-over', code } as const
-      if (isOutdated(code)) {
-        // The member moved on while this was on its way; what it still holds it may still commit.
+      if (isOfMember(code)) {
         await member.epochChanged()
         throw this.#cluster.obstacle(`TxnOffsetCommit was answered ${nameOfCode(code)}`)
       }
-      if (isFencing(code)) return fencedStop(planned)
       return refusedWith(planned, refusalOf('TxnOffsetCommit', code, group))
     }, patience)
   }
@@ -167,17 +166,15 @@ function codeOf(answer: {
   return bad.find((code) => !isPassing(code)) ?? bad[0] ?? errorCode.none
 }
 
-/** A member that is still in may have a newer epoch by now; one that is out hears of it when it asks, and lets its claims go. */
-function isOutdated(code: number): boolean {
+/**
+ * The coordinator does not take the member for what it says it is. What that means the member is told when it asks: it moved on
+ * while this was on its way, and may still commit what it still holds; or it is out, and lets its claims go.
+ */
+function isOfMember(code: number): boolean {
   return (
     code === errorCode.staleMemberEpoch ||
     code === errorCode.illegalGeneration ||
-    code === errorCode.rebalanceInProgress
-  )
-}
-
-function isFencing(code: number): boolean {
-  return (
+    code === errorCode.rebalanceInProgress ||
     code === errorCode.unknownMemberId ||
     code === errorCode.fencedInstanceId ||
     code === errorCode.fencedMemberEpoch ||
@@ -185,13 +182,12 @@ function isFencing(code: number): boolean {
   )
 }
 
+/** Only what was to be done under these claims is refused. */
 function fencedStop(planned: readonly PlannedClaim[]): Stop {
   const answers = new Map<number, UnitResult>()
   for (const { held, units } of planned) {
-    const { group, topic, partition } = held.claim
-    for (const index of units) {
-      answers.set(index, { kind: 'conflict', conflict: { kind: 'fenced', group, topic, partition } })
-    }
+    const { claim } = held
+    for (const index of units) answers.set(index, { kind: 'conflict', conflict: { kind: 'fenced', claim } })
   }
   return { kind: 'refused', answers }
 }

@@ -78,7 +78,7 @@ class Names {
 
   #conflictOutside(conflict: Conflict): Conflict {
     if (conflict.kind !== 'fenced') return conflict
-    return { ...conflict, group: this.outside(conflict.group), topic: this.outside(conflict.topic) }
+    return { ...conflict, claim: this.claimOutside(conflict.claim) }
   }
 }
 

@@ -237,10 +237,8 @@ function refusalOf(unit: UnitCommand, [kind, place, found = 0]: readonly [string
   const { partitionId, producer } = (unit.batches[place] ?? {}) as BatchCommand
   const { producerId = 0, epoch = 0, sequence = 0 } = producer ?? {}
   switch (kind) {
-    case 'fenced': {
-      const { group, topic, partition } = (unit.progress[place] as UnitCommand['progress'][number]).claim
-      return conflict({ kind, group, topic, partition })
-    }
+    case 'fenced':
+      return conflict({ kind, claim: (unit.progress[place] as UnitCommand['progress'][number]).claim })
     case 'revision': {
       const { namespace, key, expected } = unit.state[place] as Extract<StateCommand, { kind: 'set' }>
       return conflict({ kind, namespace, key, expected, actual: found })

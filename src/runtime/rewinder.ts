@@ -52,9 +52,10 @@ export class Rewinder {
     if (refusal.kind === 'conflict') {
       const { conflict } = refusal
       if (conflict.kind === 'fenced') {
-        const reader = this.#core.readers.get(placeOf(conflict))
-        if (reader === undefined) this.begin('a partition was taken away', 0, 0)
-        else this.onFenced(reader)
+        const reader = this.#core.readers.get(placeOf(conflict.claim))
+        // It may have come back meanwhile: under a later claim there is nothing to be given up.
+        if (reader?.claim.epoch === conflict.claim.epoch) this.onFenced(reader)
+        else this.begin('a partition was taken away', 0, 0)
       } else {
         const isolatedCount = conflict.kind === 'revision' ? 0 : weightOf(batch)
         this.begin(`conflict: ${conflict.kind}`, isolatedCount, 0)
