@@ -44,6 +44,21 @@ describe('the outbox', () => {
     expect(direct.ok && direct.published[0]?.partition).toBe(place)
   })
 
+  it('goes on with a partition that it was given anew before it heard that its earlier claim is over', async () => {
+    await using ground = await grounds()
+    await ground.topics.topics.create('out', { partitions: 1 })
+    let refusedCount = 0
+    const commit = (batch: WriteBatch): Promise<CommitOutcome> => {
+      const claim = batch.progress?.[0]?.claim
+      if (claim === undefined || refusedCount++ > 0) return ground.topics.commit(batch)
+      return Promise.resolve({ ok: false, conflict: { kind: 'fenced', claim: { ...claim, epoch: claim.epoch - 1 } } })
+    }
+    await using engine = await ground.both({ commit })
+    await engine.commit({ ...set('k', 1), ...publish('out', message('late')) })
+    await eventually(async () => (await dataOf(ground.topics, 'out')).length > 0)
+    expect(refusedCount).toBeGreaterThan(1)
+  })
+
   it('takes up what was left when everything stopped, and repeats nothing', async () => {
     await using ground = await grounds()
     await ground.topics.topics.create('out', { partitions: 1 })
