@@ -48,15 +48,6 @@ export class ChangelogPlan {
     return this.#perUnit.every(({ changes }) => changes.length === 0)
   }
 
-  /** Where a record of it landed; `undefined`: it changes nothing. */
-  get landed(): { readonly changelog: Changelog; readonly offset: number } | undefined {
-    for (const [changelog, { batches }] of this.#shares) {
-      const [first] = batches
-      if (first !== undefined) return { changelog, offset: first.baseOffset }
-    }
-    return undefined
-  }
-
   /**
    * The changes as batches, in rounds: within a round each partition stands once, and the rounds keep the order.
    *

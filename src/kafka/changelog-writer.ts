@@ -9,8 +9,13 @@ import type { OpenUnit } from './open-unit.ts'
 import { ProducerSession } from './producer-session.ts'
 import type { TopicCatalog } from './topic-catalog.ts'
 
-/** Processes that take the changelog from each other wait longer each time, at random, so that one gets through. */
-const pauseMs = 10
+/**
+ * Processes that take the changelog from each other wait at random, among twice as many moments each time: whoever writes is not
+ * disturbed for about as long as writing takes (as stations on an Ethernet do, IEEE 802.3, 4.2.3.2.5).
+ */
+const pauseDoublingsMax = 5
+/** What an attempt is taken to last, in milliseconds, however soon it was fenced or however long it waited for a broker. */
+const [attemptMsMin, attemptMsMax] = [20, 200]
 
 /**
  * Writes state. What is written under a claim is fenced as progress is, by group, member and generation (KIP-447). For what
@@ -70,14 +75,11 @@ export class ChangelogWriter {
     })
   }
 
-  /** Whether the transaction with these changes was made, although its end was answered with a newer epoch. */
-  async wasMade({ landed }: ChangelogPlan): Promise<boolean> {
-    return landed?.changelog.holds(landed.offset) ?? false
-  }
-
-  /** Waits after having been fenced so often in a row. */
-  async pauseAfter(times: number): Promise<void> {
+  /** Waits after having been fenced so often in a row, the last time after an attempt that took so long. */
+  async pauseAfter(times: number, attemptMs: number): Promise<void> {
     const { clock, random, ended } = this.#cluster
-    await sleep(pauseMs * times * random.nextFloat(), clock, ended)
+    const momentCount = 2 ** Math.min(times, pauseDoublingsMax)
+    const momentMs = Math.min(attemptMsMax, Math.max(attemptMsMin, attemptMs))
+    await sleep(momentMs * momentCount * random.nextFloat(), clock, ended)
   }
 }

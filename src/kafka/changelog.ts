@@ -130,21 +130,6 @@ export class Changelog {
     this.#parts.onChanged(changes)
   }
 
-  /** Whether the record at an offset was committed; resolves when that is decided. */
-  async holds(offset: number): Promise<boolean> {
-    const { cluster, reader } = this.#parts
-    await cluster.persist(async () => {
-      const [, end] = await this.#extent()
-      if (end <= offset) throw cluster.obstacle('a transaction is not decided yet')
-    }, cluster.lasting)
-    const answer = await reader.fetch(this.partition, offset, pageBytesMax, 0, cluster.ended)
-    let isThere = false
-    rawRecordsOf(cluster.library, answer, offset, (record) => {
-      isThere ||= record.offset === offset
-    })
-    return isThere
-  }
-
   /** Reads no more. */
   async close(): Promise<void> {
     this.#end.abort()

@@ -81,6 +81,7 @@ export class KafkaWriter implements GroupWriter {
       if (open.length === 0) break
       const [only, ...more] = open as [OpenUnit, ...OpenUnit[]]
       const { batches, progress, state } = only.unit
+      const startMs = this.#cluster.clock.monotonicMs()
       const isAlone = more.length === 0 && progress.length === 0 && state.length === 0 && batches.length === 1
       const stop = isAlone ? await this.#publish(only, answers) : await this.#transact(open, answers, isMerging)
       if (stop === undefined) continue
@@ -93,7 +94,7 @@ export class KafkaWriter implements GroupWriter {
         if (isMerging && isTooLarge && stop.answers.size > 1) isMerging = false
         else for (const [index, answer] of stop.answers) answers.set(index, answer)
       } else if (++sessions <= sessionsMax) {
-        await this.#state?.pauseAfter(sessions)
+        await this.#state?.pauseAfter(sessions, this.#cluster.clock.monotonicMs() - startMs)
       } else {
         const error = refusalOf('a transaction', stop.code, this.#transactional.transactionalId ?? '')
         for (const { index } of open) answers.set(index, { kind: 'refused', refusal: { kind: 'engine', error } })
@@ -165,7 +166,7 @@ export class KafkaWriter implements GroupWriter {
           ])
           stop = stops.find((one) => one !== undefined)
         }
-        stop ??= await this.#made(session, changes)
+        stop ??= await this.#made(session, changes, rounds.flat())
       }
     } catch (error) {
       // Unless its end was asked for, the brokers undo it at the latest when its time is over.
@@ -200,12 +201,16 @@ export class KafkaWriter implements GroupWriter {
   }
 
   /** Ends a transaction, and takes its state over before anybody can read what stands beside it. */
-  async #made(session: ProducerSession, changes: ChangelogPlan | undefined): Promise<Stop | undefined> {
-    if (changes === undefined) return this.#end(session, undefined)
+  async #made(
+    session: ProducerSession,
+    changes: ChangelogPlan | undefined,
+    batches: readonly OutgoingBatch[],
+  ): Promise<Stop | undefined> {
+    if (changes === undefined) return this.#end(session, batches)
     const ended = Promise.withResolvers<void>()
     this.#reader.ending = ended.promise
     try {
-      const stop = await this.#end(session, changes)
+      const stop = await this.#end(session, batches)
       if (stop === undefined) await changes.apply()
       return stop
     } finally {
@@ -215,7 +220,7 @@ export class KafkaWriter implements GroupWriter {
   }
 
   /** From the first time that its end is asked for, a transaction may be made: asked again until the answer is known. */
-  async #end(session: ProducerSession, changes: ChangelogPlan | undefined): Promise<Stop | undefined> {
+  async #end(session: ProducerSession, batches: readonly OutgoingBatch[]): Promise<Stop | undefined> {
     const id = session.transactionalId as string
     const startMs = this.#cluster.clock.monotonicMs()
     try {
@@ -229,9 +234,9 @@ export class KafkaWriter implements GroupWriter {
       )
       if (code === errorCode.none) return undefined
       // An id that nobody else uses has its epoch moved only when the brokers undo what took too long: it was not made.
-      // That of the changelog is taken over by others, also after an end whose answer was lost; the changelog knows.
+      // That of the changelog is taken over by others, also after an end whose answer was lost; the log knows.
       if (endsSession(code)) {
-        if (changes === undefined || !(await this.#state?.wasMade(changes))) return { kind: 'session-over', code }
+        if (session !== this.#state?.session || !(await this.#hold(batches))) return { kind: 'session-over', code }
         session.reset(true)
         return undefined
       }
@@ -240,6 +245,11 @@ export class KafkaWriter implements GroupWriter {
       session.reset()
       throw this.#unlessKnown(error, startMs)
     }
+  }
+
+  /** Whether the batches of a transaction are there. One that only commits offsets does no harm when it is made twice. */
+  async #hold([first]: readonly OutgoingBatch[]): Promise<boolean> {
+    return first !== undefined && this.#reader.isCommitted(first.partition, first.baseOffset)
   }
 
   /** Without an answer, whether by lost connections or because the engine closed, the outcome is not known. */

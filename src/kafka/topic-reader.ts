@@ -10,7 +10,7 @@ import {
 import { sleep } from '../kernel/index.ts'
 import type { Cluster } from './cluster.ts'
 import { errorCode, isPassing, nameOfCode, refusalOf } from './error-codes.ts'
-import { recordsOf } from './fetched-records.ts'
+import { rawRecordsOf, recordsOf } from './fetched-records.ts'
 import { Fetcher } from './fetcher.ts'
 import { atTime, type PartitionExtents } from './partition-extents.ts'
 import type { FetchAnswer } from './raw-requests.ts'
@@ -138,6 +138,21 @@ export class TopicReader {
       },
       { limitMs: reconnectTimeoutMs === null ? null : reconnectTimeoutMs + waitMs, signal },
     )
+  }
+
+  /** Whether the record at an offset was committed; resolves when that is decided. */
+  async isCommitted(place: Partition, offset: number): Promise<boolean> {
+    const { lasting, library, ended } = this.#cluster
+    await this.#cluster.persist(async () => {
+      const [end] = await this.#extents.offsets([place], atTime.latest, 'decided', lasting)
+      if ((end ?? 0) <= offset) throw this.#cluster.obstacle('a transaction is not decided yet')
+    }, lasting)
+    const answer = await this.fetch(place, offset, readBytesMaxDefault, 0, ended)
+    let isThere = false
+    rawRecordsOf(library, answer, offset, (record) => {
+      isThere ||= record.offset === offset
+    })
+    return isThere
   }
 
   async #refuseOutside(place: Partition, offset: number): Promise<void> {

@@ -72,7 +72,8 @@ function clusterIdOf(place: ServerPlace): string {
 async function prepareNode(place: ServerPlace, node: NodePlace, report: Report): Promise<void> {
   mkdirSync(node.folder, { recursive: true })
   writeFileSync(propertiesPath(node), propertiesText(serverSettings(place, node)))
-  const formattedPath = join(node.folder, 'formatted')
+  // Kafka reads what an earlier version wrote, not what a later one did; these data are worth no difference.
+  const formattedPath = join(node.folder, `formatted-${kafkaVersion}`)
   if (existsSync(formattedPath)) return
   rmSync(node.dataFolder, { recursive: true, force: true })
   report(`formatting the data folder of node ${node.number}`)
