@@ -15,6 +15,8 @@ export class ClaimHolder {
   /** Resolves when every commit made so far is answered. */
   readonly #settled: () => Promise<void>
   readonly #held = new Map<Partition, HeldClaim>()
+  /** Given back, while commits under way may still be of them. */
+  readonly #parting = new Set<Partition>()
 
   constructor(options: JoinOptions, member: MemberIdentity, offsets: GroupOffsets, settled: () => Promise<void>) {
     this.#options = options
@@ -29,6 +31,11 @@ export class ClaimHolder {
 
   get partitions(): readonly Partition[] {
     return [...this.#held.keys()]
+  }
+
+  /** What the coordinator must not give to anybody else yet. */
+  get occupied(): ReadonlySet<Partition> {
+    return new Set([...this.#held.keys(), ...this.#parting])
   }
 
   holding({ topic, partition, epoch }: Claim): HeldClaim | undefined {
@@ -51,11 +58,13 @@ export class ClaimHolder {
         () => 'late' as const,
       )
     const outcome = await Promise.race([given, isLate.then(() => 'late' as const)])
+    for (const { partition } of leaving) this.#parting.add(partition)
     const ended = leaving.filter((held) => this.#end(held))
     if (outcome === 'late' && ended.length > 0) {
       tell(() => this.#options.onLost(ended.map(({ claim }) => claim)))
     }
     await this.#settled()
+    for (const { partition } of leaving) this.#parting.delete(partition)
   }
 
   /** Takes partitions on from where the group stands on them. */

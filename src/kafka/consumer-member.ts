@@ -42,6 +42,8 @@ export class ConsumerMember implements Membership, MemberIdentity {
   #isOver = false
   #reconciling: Promise<void> = Promise.resolve()
   #target: Assigned | undefined
+  /** What is being brought about; `undefined` again when the member loses everything meanwhile. */
+  #inHand: Assigned | undefined
   #wake: (() => void) | undefined
   #answered = Promise.withResolvers<void>()
   #leaving: Promise<void> | undefined
@@ -185,8 +187,7 @@ export class ConsumerMember implements Membership, MemberIdentity {
       // The coordinator gave up on it: it comes back as somebody who has nothing.
       this.#holder.lose()
       if (this.#isLeaving) this.#isOver = true
-      this.#epoch = joiningEpoch
-      this.#target = undefined
+      this.#beginAnew()
       this.#signalAnswered()
       this.#moving()
       return
@@ -211,11 +212,6 @@ export class ConsumerMember implements Membership, MemberIdentity {
 
   #ask(epoch: number) {
     const { cluster, options } = this.#parts
-    const owned = Map.groupBy(this.#holder.partitions, ({ topic }) => topic)
-    const topicPartitions = [...owned].flatMap(([topic, partitions]) => {
-      const topicId = this.#parts.catalog.find(topic)?.topicId
-      return topicId === undefined ? [] : [{ topicId, partitions: partitions.map(({ number }) => number) }]
-    })
     const isLeaving = epoch === leavingEpoch || epoch === leavingStaticEpoch
     return cluster.askCoordinator(
       'group',
@@ -234,11 +230,37 @@ export class ConsumerMember implements Membership, MemberIdentity {
           isLeaving ? null : [...options.topics],
           null,
           null,
-          isLeaving ? null : topicPartitions,
+          isLeaving ? null : this.#occupied(epoch),
         ),
       (response) => response.errorCode,
       isLeaving ? cluster.parting : cluster.usual,
     )
+  }
+
+  /**
+   * What it has, and what it was told to take and is about to: the coordinator gives a partition to somebody else as soon as
+   * a heartbeat does not name it, and commits are not checked against that (KIP-848, "Member Reconciliation").
+   */
+  #occupied(epoch: number): { topicId: string; partitions: number[] }[] {
+    if (epoch === joiningEpoch) return []
+    const byTopic = new Map<string, Set<number>>()
+    const add = (topicId: string, numbers: Iterable<number>): void =>
+      void byTopic.set(topicId, new Set([...(byTopic.get(topicId) ?? []), ...numbers]))
+    for (const { topic, number } of this.#holder.occupied) {
+      const topicId = this.#parts.catalog.find(topic)?.topicId
+      if (topicId !== undefined) add(topicId, [number])
+    }
+    for (const assigned of [this.#inHand, this.#target]) {
+      for (const { topicId, partitions } of assigned ?? []) add(topicId, partitions)
+    }
+    return [...byTopic].map(([topicId, numbers]) => ({ topicId, partitions: [...numbers] }))
+  }
+
+  /** It has nothing any more, and is nobody the coordinator knows. */
+  #beginAnew(): void {
+    this.#epoch = joiningEpoch
+    this.#target = undefined
+    this.#inHand = undefined
   }
 
   /** Brings what is held to what is meant to be, one assignment after the other. */
@@ -246,13 +268,15 @@ export class ConsumerMember implements Membership, MemberIdentity {
     const isRunning = this.#target !== undefined
     this.#target = target
     if (isRunning) return
-    this.#reconciling = this.#reconcileAll()
+    this.#reconciling = this.#reconciling
+      .then(() => this.#reconcileAll())
       .catch((error: unknown) => {
         // Tried again with the next heartbeat, which tells the assignment once more.
         if (!(error instanceof KafkaUnreachableError || error instanceof ClosedError)) queueMicrotask(() => this.end())
       })
       .finally(() => {
         this.#target = undefined
+        this.#inHand = undefined
       })
   }
 
@@ -260,6 +284,7 @@ export class ConsumerMember implements Membership, MemberIdentity {
     let done: Assigned | undefined
     while (this.#target !== undefined && this.#target !== done && !this.#isLeaving && !this.#isOver) {
       done = this.#target
+      this.#inHand = done
       const wanted = await this.#partitionsOf(done)
       const surplus = this.#holder.partitions.filter((partition) => !wanted.includes(partition))
       const gained = wanted.filter((partition) => !this.#holder.partitions.includes(partition))
@@ -268,16 +293,9 @@ export class ConsumerMember implements Membership, MemberIdentity {
       if (surplus.length > 0) {
         await this.#holder.revoke(surplus, this.#lateAfterSession())
       }
-      const epoch = this.#epoch
-      await this.#holder.assign(
-        gained,
-        () =>
-          !this.#isLeaving &&
-          !this.#isOver &&
-          !this.#watch.isSilent &&
-          this.#epoch >= epoch &&
-          this.#epoch > joiningEpoch,
-      )
+      const isStillWanted = (): boolean =>
+        this.#inHand === done && !this.#isLeaving && !this.#isOver && !this.#watch.isSilent
+      await this.#holder.assign(gained, isStillWanted)
       this.nudge()
       this.#parts.changed()
     }
@@ -315,8 +333,7 @@ export class ConsumerMember implements Membership, MemberIdentity {
   /** Lets others have its share, until its owner is heard of again; then it joins anew. */
   async #stayAside(): Promise<void> {
     await this.#ask(leavingEpoch).catch(() => undefined)
-    this.#epoch = joiningEpoch
-    this.#target = undefined
+    this.#beginAnew()
     this.#signalAnswered()
     this.#parts.changed()
     await this.#watch.heardAgain()
