@@ -19,6 +19,8 @@ const kafkaSettings = {
   'group.consumer.session.timeout.ms': String(sessionMs),
   'group.consumer.heartbeat.interval.ms': '200',
 }
+/** Longer than anything takes here, also where many tests run at once. */
+const overdueMs = 120_000
 const pause = (ms: number): Promise<void> => sleep(ms, systemClock)
 
 /** Where an app is harmed. */
@@ -99,11 +101,11 @@ export function testWorkers({ ground, portDistance }: HarmedGround): void {
       `loses nothing on ${ground} and does nothing twice when $name`,
       async ({ inflict, hopelessCount = () => 0 }) => {
         const stage = await set(`workers_${process.pid}_${cases++}`)
-        await goesOn(stage)
+        await inTime('did not begin', stage, goesOn(stage))
         await inflict(stage)
-        await goesOn(stage)
+        await inTime('did not go on', stage, goesOn(stage))
         await Promise.all(stage.workers.map((worker) => worker.kill()))
-        const ledger = await ledgerOf(stage.engine, stage.workers)
+        const ledger = await inTime('did not finish', stage, ledgerOf(stage.engine, stage.workers))
         const [count = 0] = ledger.counts
         expect(count).toBeGreaterThan(0)
         expect(ledger, `seed ${seed}, ${JSON.stringify(ledger)}`).toEqual({
@@ -119,4 +121,17 @@ export function testWorkers({ ground, portDistance }: HarmedGround): void {
       400_000,
     )
   })
+}
+
+/** What does not come about is told with how everything stands. */
+async function inTime<T>(what: string, { engine, workers }: Stage, work: Promise<T>): Promise<T> {
+  const over = new AbortController()
+  const overdue = sleep(overdueMs, systemClock, over.signal).then(async () => {
+    const groups = await Promise.all((await engine.groups.list()).map((group) => engine.groups.describe(group)))
+    const published = workers.map(({ acknowledged }) => acknowledged)
+    const standing = { published, isSettled: await engine.isSettled?.(), groups }
+    throw new Error(`seed ${seed}: ${what}: ${JSON.stringify(standing)}`)
+  })
+  overdue.catch(() => undefined)
+  return Promise.race([work, overdue]).finally(() => over.abort())
 }
