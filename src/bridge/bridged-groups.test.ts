@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import type { Assignment, Claim, JoinOptions, Member } from '../engine/index.ts'
-import { grounds, join, message, over, publish, set } from './bridge.test-support.ts'
+import type { Assignment, Claim, Engine, JoinOptions, Member } from '../engine/index.ts'
+import { environment, grounds, join, memory, message, over, publish, set, staysOpen } from './bridge.test-support.ts'
+import { BridgedEngine } from './bridged-engine.ts'
 
 describe('progress in another engine', () => {
   it('refuses the commits of an owner that was replaced, whatever the topics say', async () => {
@@ -24,6 +25,30 @@ describe('progress in another engine', () => {
     expect(await one.state.get('n', 'zombie')).toBeUndefined()
     expect(await other.commit({ ...set('owner', 1), ...done(second.claim, 3) })).toMatchObject({ ok: true })
     expect((await other.groups.describe('g'))?.lag[0]).toMatchObject({ next: 3, lagMessages: 7 })
+  })
+
+  it('is taken over from the owner before where the topics count epochs from the beginning again', async () => {
+    await using ground = await grounds()
+    const begin = async (topics: Engine): Promise<Engine> => {
+      const engine = await BridgedEngine.open(topics, over(ground.store, staysOpen), environment)
+      await engine.topics.create('in', { partitions: 1 })
+      await engine.commit(publish('in', message(1), message(2), message(3)))
+      return engine
+    }
+    await using before = await begin(await memory())
+    // Others came and went: the claim is of a later epoch than the first one of a group.
+    for (let times = 0; times < 3; times++) await (await join(before)).member.leave()
+    const { got: old, member } = await join(before)
+    const handled = await before.commit({ progress: [{ claim: old.claim, done: [{ from: 0, to: 2 }] }] })
+    expect(handled.ok).toBe(true)
+    await member.leave()
+    // These know nothing of the group, as brokers that nobody asked for it for a while.
+    await using anew = await begin(await memory())
+    const { got } = await join(anew)
+    expect(got.claim.epoch).toBeLessThan(old.claim.epoch)
+    expect(got.progress.next).toBe(2)
+    const last = await anew.commit({ progress: [{ claim: got.claim, done: [{ from: 2, to: 3 }] }] })
+    expect(last.ok).toBe(true)
   })
 
   it('keeps thousands of commits in few keys, and a refused one takes nothing along', async () => {

@@ -61,7 +61,7 @@ export class BridgedGroups implements ConsumerGroups {
     // Who has no ears is told so by the engine that would have to speak to them.
     if (callbacks.some((name) => typeof options?.[name] !== 'function')) return this.#topics.groups.join(options)
     const bridge = new MemberBridge(options, this.#environment.clock, {
-      take: (assignment) => this.#take(assignment),
+      take: (assignment, isOurs) => this.#take(assignment, isOurs),
       drop: (claim) => this.#ledgers.delete(nameOf(claim)),
     })
     return bridge.join(this.#topics.groups)
@@ -162,10 +162,10 @@ export class BridgedGroups implements ConsumerGroups {
     }
   }
 
-  async #take({ claim, progress }: Assignment): Promise<Assignment | undefined> {
+  async #take({ claim, progress }: Assignment, isOurs: () => Promise<boolean>): Promise<Assignment | undefined> {
     const earliest = await this.#topics.topics.locate(claim.topic, claim.partition, 'earliest')
     const nowMs = this.#environment.clock.nowMs()
-    const ledger = await ClaimLedger.take(this.#store, claim, progress, this.#nextId(), nowMs)
+    const ledger = await ClaimLedger.take(this.#store, claim, progress, this.#nextId(), nowMs, isOurs)
     if (ledger === undefined) return undefined
     this.#ledgers.set(nameOf(claim), ledger)
     return { claim, progress: notBefore(ledger.progress, earliest) }

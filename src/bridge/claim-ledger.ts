@@ -144,6 +144,8 @@ export class ClaimLedger {
    *
    * @param start Where a group without progress begins.
    * @param owner Unique for this ownership.
+   * @param isOurs Whether the claim is still the owner's, now. Asked where one of a later epoch stands: epochs begin anew when
+   * the engine that counts them has forgotten the group, as Kafka does with one that nobody was in for a while.
    */
   static async take(
     store: Engine,
@@ -151,12 +153,14 @@ export class ClaimLedger {
     start: Progress,
     owner: string,
     nowMs: number,
+    isOurs: () => Promise<boolean>,
   ): Promise<ClaimLedger | undefined> {
     const { group, topic, partition, epoch } = claim
     const place = new ProgressPlace(group, topic, partition)
     for (;;) {
       const before = await readProgress(store, place)
-      if (before !== undefined && before.epoch > epoch) return undefined
+      // Should the answer be out of date by the time of the commit, what stands there has changed, and is looked at again.
+      if (before !== undefined && before.epoch > epoch && !(await isOurs())) return undefined
       const base = { owner, epoch }
       if (before === undefined) {
         const done = start.done.map(({ from, to }): [number, number] => [from, to])

@@ -7,8 +7,12 @@ const retryMaxMs = 5000
 
 /** What a member needs to know of the store. */
 export interface Takeover {
-  /** Makes an assignment's progress ours; `undefined`: a later owner was there before. */
-  readonly take: (assignment: Assignment) => Promise<Assignment | undefined>
+  /**
+   * Makes an assignment's progress ours; `undefined`: another owner is there, and the claim about to be lost.
+   *
+   * @param isOurs Asks the engine that gives claims.
+   */
+  readonly take: (assignment: Assignment, isOurs: () => Promise<boolean>) => Promise<Assignment | undefined>
   readonly drop: (claim: Claim) => void
 }
 
@@ -28,6 +32,7 @@ export class MemberBridge {
   readonly #passed = new Map<string, Claim>()
   /** Claims on their way. */
   readonly #coming = new Map<string, Coming>()
+  readonly #joined = Promise.withResolvers<{ readonly member: Member; readonly groups: ConsumerGroups }>()
 
   constructor(options: JoinOptions, clock: Clock, takeover: Takeover) {
     this.#options = options
@@ -42,6 +47,7 @@ export class MemberBridge {
       onRevoked: (claims) => this.#onRevoked(claims),
       onLost: (claims) => this.#onLost(claims),
     })
+    this.#joined.resolve({ member, groups })
     const passed = this.#passed
     return {
       id: member.id,
@@ -79,12 +85,20 @@ export class MemberBridge {
 
   async #takeUntilItWorks(assignment: Assignment, stop: AbortSignal): Promise<Assignment | undefined> {
     for (let delayMs = retryMinMs; !stop.aborted; delayMs = Math.min(retryMaxMs, delayMs * 2)) {
-      const taken = await this.#takeover.take(assignment).catch(() => 'failed' as const)
-      if (taken !== 'failed') return stop.aborted ? undefined : taken
-      // The store is away; whoever owns the claim meanwhile can do nothing either.
+      const { claim } = assignment
+      const taken = await this.#takeover.take(assignment, () => this.#isOurs(claim)).catch(() => undefined)
+      if (taken !== undefined) return stop.aborted ? undefined : taken
+      // The store is away, and whoever owns the claim meanwhile can do nothing either; or it is another's, of which will be heard.
       await sleep(delayMs, this.#clock, stop).catch(() => undefined)
     }
     return undefined
+  }
+
+  /** Whether the engine that gives claims has this one down as ours. */
+  async #isOurs({ group, topic, partition }: Claim): Promise<boolean> {
+    const { member, groups } = await this.#joined.promise
+    const own = (await groups.describe(group))?.members.find(({ id }) => id === member.id)
+    return own?.claims.some((claim) => claim.topic === topic && claim.partition === partition) ?? false
   }
 
   async #onRevoked(claims: readonly Claim[]): Promise<void> {

@@ -28,6 +28,7 @@ export {
   checkInteger,
   checkJoin,
   checkList,
+  checkMessage,
   checkName,
   checkOptions,
   checkOwner,

@@ -54,8 +54,9 @@ export class ClassicMember implements Membership, MemberIdentity {
   }
 
   /** Known here before the coordinator gives the other one. */
+  /** As the coordinator calls it, once it does. */
   get id(): string {
-    return this.#parts.memberId
+    return this.#memberId === '' ? this.#parts.memberId : this.#memberId
   }
 
   get memberId(): string {

@@ -8,6 +8,7 @@ import { KafkaEngine, kafkaCapabilities, kafkaStateCapabilities } from './kafka-
 import { type KafkaOptions, resolveKafkaOptions } from './options.ts'
 import { prefixedEngine } from './prefixed-engine.ts'
 
+export type { KafkaContentMode } from './content-mode.ts'
 export {
   KafkaChangelogUnfitError,
   KafkaClientMissingError,

@@ -17,6 +17,7 @@ import { type ChangelogAccess, ChangelogTopic } from './changelog-topic.ts'
 import { ChangelogWriter } from './changelog-writer.ts'
 import { loadKafkaLibrary } from './client-library.ts'
 import { Cluster } from './cluster.ts'
+import { inStructuredMode } from './content-mode.ts'
 import { KafkaChangelogUnfitError, KafkaKeepsNotError } from './errors.ts'
 import { GroupLags } from './group-lags.ts'
 import { GroupOffsets } from './group-offsets.ts'
@@ -221,7 +222,12 @@ export class KafkaEngine implements Engine {
     for (const claim of claimsOf(batch)) {
       if (!this.#groups.isCurrent(claim)) return Promise.resolve({ ok: false, conflict: { kind: 'fenced', claim } })
     }
-    return this.#queue.commit(batch, signal)
+    if (this.#cluster.options.contentMode === 'binary') return this.#queue.commit(batch, signal)
+    try {
+      return this.#queue.commit(inStructuredMode(batch), signal)
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   #areKnown(batch: WriteBatch): boolean {

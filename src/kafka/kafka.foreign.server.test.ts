@@ -78,6 +78,43 @@ describe.skipIf(!serversWanted)('beside other clients', () => {
     120_000,
   )
 
+  it('writes CloudEvents in structured mode if it is told to, and reads them', async () => {
+    const topic = await topicOf()
+    const message: Message = {
+      specversion: '1.0',
+      id: 'e1',
+      source: '/shop',
+      type: 'Placed',
+      time: '2026-01-01T00:00:00.000Z',
+      datacontenttype: 'application/json',
+      dataversion: 2,
+      partitionkey: 'k1',
+      data: { total: 7 },
+    }
+    await using structured = await kafka({ brokers, contentMode: 'structured' }).open()
+    const publish = [{ topic, messages: [message], records: texts('beside') }]
+    expect(await structured.commit({ publish })).toMatchObject({ ok: true })
+    await expect(structured.commit({ publish: [{ topic, messages: [{} as Message] }] })).rejects.toMatchObject({
+      code: 'ARGUMENT_INVALID',
+    })
+    const { records } = await engine.topics.read({ topic, partition: 0, offset: 0 })
+    expect(records.map((record) => record.kind)).toEqual(['message', 'undecodable'])
+    expect(records[0]).toMatchObject({ key: 'k1', message })
+    const consumer = kafkajs().consumer({ groupId: freshName('group') })
+    await consumer.connect()
+    await consumer.subscribe({ topic, fromBeginning: true })
+    const seen: [type: string | undefined, document: Record<string, unknown>][] = []
+    await consumer.run({
+      eachMessage: async ({ message: { key, headers, value } }) => {
+        if (key === null) return
+        seen.push([headers?.['content-type']?.toString(), JSON.parse(String(value)) as Record<string, unknown>])
+      },
+    })
+    await eventually('it is there', () => seen.length > 0)
+    await consumer.disconnect()
+    expect(seen).toEqual([['application/cloudevents+json; charset=utf-8', expect.objectContaining({ ...message })]])
+  })
+
   it('reads CloudEvents in structured mode and in binary mode', async () => {
     const topic = await topicOf()
     const producer = kafkajs().producer()

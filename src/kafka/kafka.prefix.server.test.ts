@@ -76,7 +76,7 @@ describe.skipIf(!serversWanted)('engines with prefixes on one cluster', () => {
     await member.leave()
     expect(await one.commit({ progress: [{ claim, done: [{ from: 0, to: 1 }] }] })).toEqual({
       ok: false,
-      conflict: { kind: 'fenced', group: 'workers', topic: 'orders', partition: 0 },
+      conflict: { kind: 'fenced', claim },
     })
 
     await one.topics.alter('orders', { partitions: 2 })

@@ -1,5 +1,6 @@
 import type { ConnectionOptions } from 'node:tls'
 import { type OptionProblem, OptionsInvalidError } from '../kernel/index.ts'
+import type { KafkaContentMode } from './content-mode.ts'
 import { topicSettingsProblem } from './topic-settings.ts'
 
 /** How the engine says who it is. A function is asked for each connection: for secrets that expire. */
@@ -72,6 +73,11 @@ export interface KafkaOptions {
    */
   readonly topicSettings?: KafkaTopicSettings | ((topic: string) => KafkaTopicSettings)
   /**
+   * How messages are written: `'binary'`, with attributes as headers, which any consumer can skip and read; or `'structured'`, as
+   * one JSON document each, for consumers that expect that. Both are read. Default `'binary'`.
+   */
+  readonly contentMode?: KafkaContentMode
+  /**
    * A transaction that is open for longer is undone by the brokers, in milliseconds, 1,000 to 900,000. While one of a
    * process that died is open, nobody reads past it. Default 15,000.
    */
@@ -124,6 +130,7 @@ const defaults = {
   groupProtocol: 'auto',
   replicationFactor: null,
   topicSettings: {},
+  contentMode: 'binary',
   transactionTimeoutMs: 15_000,
   heartbeatIntervalMs: 1000,
   groupSessionTimeoutMs: 45_000,
@@ -198,6 +205,7 @@ export function resolveKafkaOptions(options: KafkaOptions): ResolvedKafkaOptions
   if (!['auto', 'consumer', 'classic'].includes(groupProtocol)) {
     refuse('groupProtocol', "is not 'auto', 'consumer' or 'classic'")
   }
+  if (!['binary', 'structured'].includes(resolved.contentMode)) refuse('contentMode', "is not 'binary' or 'structured'")
   checkSasl(resolved.sasl, refuse)
   const { tls = false } = resolved
   if (typeof tls !== 'boolean' && (typeof tls !== 'object' || tls === null))

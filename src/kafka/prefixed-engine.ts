@@ -149,7 +149,9 @@ function prefixedGroups(groups: ConsumerGroups, names: Names): ConsumerGroups {
     join: async (options) => {
       const member = await groups.join(joinInside(options, names))
       return {
-        id: member.id,
+        get id() {
+          return member.id
+        },
         get claims() {
           return member.claims.map((claim) => names.claimOutside(claim))
         },

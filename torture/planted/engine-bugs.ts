@@ -208,8 +208,8 @@ export const engineBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: 'src/embedded/embedded-engine.ts',
-        from: '      if (this.groups.isCurrent(claim)) continue\n',
-        to: '      if (claim !== undefined) continue\n',
+        from: '      if (!this.groups.isCurrent(claim)) return',
+        to: '      if (claim === undefined) return',
       },
     ],
   },
