@@ -43,11 +43,17 @@ export class CommandFailedError extends MillraceError<'SERVER_COMMAND_FAILED', {
   constructor(command: string, outcome: string, output: string) {
     super({
       code: 'SERVER_COMMAND_FAILED',
-      problem: `\`${command}\` ${outcome}.`,
+      problem: `\`${command}\` ${outcome}${lastLineOf(output)}.`,
       remedy: 'Read what it said below; once that is mended, run the same command again.',
       details: { output },
     })
   }
+}
+
+/** For those who are shown the message only. */
+function lastLineOf(output: string): string {
+  const last = output.trimEnd().split('\n').at(-1) ?? ''
+  return last === '' ? '' : `; last it said "${last.replace(/\.$/, '')}"`
 }
 
 /** Something else listens where a server has to. */

@@ -59,11 +59,19 @@ function javaArgs(place: ServerPlace, mainClass: string): string[] {
   return [logging, '-Djava.awt.headless=true', '-cp', classPath, mainClass]
 }
 
+/** It is given on a command line, where what begins with a hyphen would be taken for an option. */
+function freshClusterId(): string {
+  for (;;) {
+    const id = randomBytes(clusterIdBytes).toString('base64url')
+    if (!id.startsWith('-')) return id
+  }
+}
+
 /** Nodes find each other by it, so all have the same, and keep it as long as their data. */
 function clusterIdOf(place: ServerPlace): string {
   const path = join(place.folder, 'cluster-id')
   if (!existsSync(path)) {
-    writeFileSync(`${path}.partial`, randomBytes(clusterIdBytes).toString('base64url'))
+    writeFileSync(`${path}.partial`, freshClusterId())
     renameSync(`${path}.partial`, path)
   }
   return readFileSync(path, 'utf8')
