@@ -8,7 +8,7 @@ import {
   NotADatabaseFileError,
   SqliteTooOldError,
 } from './errors.ts'
-import { checkFormat, formatVersion, migrate, pragmaNumber } from './store/schema.ts'
+import { checkDefinitions, checkFormat, formatVersion, migrate, pragmaNumber } from './store/schema.ts'
 
 /** A database that lives in memory and goes with the engine. */
 export const memoryPath = ':memory:'
@@ -58,6 +58,7 @@ export function openForWriting(path: string): DatabaseSync {
       PRAGMA journal_size_limit = ${checkpointPages * pageBytes * 4}; PRAGMA cache_size = -${writerCacheKib};
       PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF`)
     migrate(db, version)
+    if (!isNew && path !== memoryPath) checkDefinitions(db, path)
     if (isNew) syncFolder(dirname(path))
     return db
   } catch (error) {
@@ -78,6 +79,7 @@ export function openForReading(path: string): DatabaseSync {
       )
     }
     db.exec(`PRAGMA cache_size = -${readerCacheKib}; PRAGMA trusted_schema = OFF`)
+    checkDefinitions(db, path)
     return db
   } catch (error) {
     db.close()

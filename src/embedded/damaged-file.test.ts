@@ -106,6 +106,22 @@ describe('a damaged file', () => {
     expect(readFileSync(path).equals(bytes)).toBe(true)
   })
 
+  it.each([
+    ['a column of a table', 'value TEXT NOT NULL', 'valUe TEXT NOT NULL', 'state'],
+    ['a column of an index', 'ON timer (owner, due_ms)', 'ON timer (due_ms, owner)', 'timer_by_due'],
+  ])('with %s in another definition is refused, though SQLite takes it', async (_, from, to, name) => {
+    const path = await copy('defined.db', true)
+    const bytes = readFileSync(path)
+    const at = bytes.indexOf(from)
+    expect(at).toBeGreaterThan(0)
+    bytes.write(to, at, 'latin1')
+    writeFileSync(path, bytes)
+    await expect(openEngine(path)).rejects.toMatchObject({
+      code: 'FILE_DAMAGED',
+      message: expect.stringContaining(`the definition of "${name}" is not that of format 2`),
+    })
+  })
+
   it('can be locked and opened again after a refusal', async () => {
     const path = await copy('refused.db', true)
     const bytes = readFileSync(path)

@@ -1,5 +1,5 @@
-import type { DatabaseSync } from 'node:sqlite'
-import { FormatNewerError, NotADatabaseFileError } from '../errors.ts'
+import { DatabaseSync } from 'node:sqlite'
+import { FileDamagedError, FormatNewerError, NotADatabaseFileError } from '../errors.ts'
 
 /** "MRAC" in ASCII: marks the file as Millrace's, in SQLite's application_id. */
 export const applicationId = 0x4d524143
@@ -156,4 +156,39 @@ export function migrate(db: DatabaseSync, fromVersion: number, steps: readonly M
     if (db.isTransaction) db.exec('ROLLBACK')
     throw error
   }
+}
+
+/** Columns of the tables and of the indexes, a line each. */
+function definitionsOf(db: DatabaseSync): ReadonlySet<string> {
+  const rows = db
+    .prepare(
+      `SELECT m.name || '.' || c.name || ' ' || c.type || ' ' || c."notnull" || ' ' || c.pk AS line
+       FROM sqlite_schema AS m, pragma_table_info(m.name) AS c WHERE m.type = 'table' AND m.name NOT GLOB 'sqlite_*'
+       UNION ALL
+       SELECT m.name || ' of ' || m.tbl_name || ' ' || c.seqno || ' ' || coalesce(c.name, '') || ' ' || c."desc" || ' ' || c.coll
+       FROM sqlite_schema AS m, pragma_index_xinfo(m.name) AS c WHERE m.type = 'index'`,
+    )
+    .all()
+  return new Set(rows.map(({ line }) => String(line)))
+}
+
+let expected: ReadonlySet<string> | undefined
+
+/**
+ * Holds what tables and indexes are made of against what this format has: SQLite takes their definitions as it finds them, and a
+ * single bit makes another column of one.
+ * @throws FileDamagedError
+ */
+export function checkDefinitions(db: DatabaseSync, path: string): void {
+  if (expected === undefined) {
+    const fresh = new DatabaseSync(':memory:')
+    migrate(fresh, 0)
+    expected = definitionsOf(fresh)
+    fresh.close()
+  }
+  const found = definitionsOf(db)
+  const odd = [...expected].find((line) => !found.has(line)) ?? [...found].find((line) => expected?.has(line) !== true)
+  if (odd === undefined) return
+  const [name] = odd.split(/[. ]/)
+  throw new FileDamagedError(path, `the definition of "${name}" is not that of format ${formatVersion}`)
 }
