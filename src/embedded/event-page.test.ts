@@ -1,8 +1,7 @@
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it } from 'vitest'
 import type { StoredEvent } from '../engine/index.ts'
-import { codeOf, commit, message, openEngine, temporaryFolder } from './file.test-support.ts'
+import { alter, codeOf, commit, emptied, message, openEngine, temporaryFolder } from './file.test-support.ts'
 
 const folder = temporaryFolder()
 const eventCount = 300
@@ -19,13 +18,6 @@ async function filled(name: string): Promise<string> {
   await using engine = await openEngine(path)
   await commit(engine, { append: appended.map(({ stream, ...event }) => ({ stream, events: [event] })) })
   return path
-}
-
-/** Changes the file behind the engine's back. */
-function alter(path: string, sql: string): void {
-  const intruder = new DatabaseSync(path)
-  intruder.exec(sql)
-  intruder.close()
 }
 
 function contentOf({ stream, message, tags }: Pick<StoredEvent, 'stream' | 'message' | 'tags'>): unknown {
@@ -73,14 +65,8 @@ describe('pages of events', () => {
     ],
     ['an event that is none', `UPDATE event SET bytes = x'' WHERE position = 7`],
     ['tags of two lines', `UPDATE event SET tags = '[' || char(10) || ']' WHERE position = 7`],
-    [
-      'bytes that are not there',
-      'ALTER TABLE event RENAME COLUMN bytes TO lost; ALTER TABLE event ADD COLUMN bytes BLOB',
-    ],
-    [
-      'times that are not there',
-      'ALTER TABLE event RENAME COLUMN time_ms TO lost; ALTER TABLE event ADD COLUMN time_ms INTEGER',
-    ],
+    ['bytes that are not there', emptied('event', 'bytes', 'BLOB')],
+    ['times that are not there', emptied('event', 'time_ms', 'INTEGER')],
   ])('are damage where there is %s', async (name, sql) => {
     const path = await filled(name.replaceAll(' ', '-'))
     alter(path, sql)

@@ -1,8 +1,17 @@
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import { describe, expect, it } from 'vitest'
 import type { EmbeddedEngine } from './embedded-engine.ts'
-import { codeOf, commit, dataOf, message, numbered, openEngine, temporaryFolder } from './file.test-support.ts'
+import {
+  alter,
+  codeOf,
+  commit,
+  dataOf,
+  emptied,
+  message,
+  numbered,
+  openEngine,
+  temporaryFolder,
+} from './file.test-support.ts'
 
 const folder = temporaryFolder()
 
@@ -84,7 +93,7 @@ it('says so of a stream that misses a version', async () => {
 })
 
 /** The schema allows none; a page that was damaged may hold one all the same. */
-const without = `ALTER TABLE batch RENAME COLUMN bytes TO lost; ALTER TABLE batch ADD COLUMN bytes BLOB`
+const without = emptied('batch', 'bytes', 'BLOB')
 
 describe('records that are not all there', () => {
   /** Six batches of one record each, and what somebody did to the file. */
@@ -126,10 +135,3 @@ describe('records that are not all there', () => {
     expect((await engine.verify()).damages).toEqual([])
   })
 })
-
-/** Changes the file behind the engine's back. */
-function alter(path: string, sql: string): void {
-  const intruder = new DatabaseSync(path)
-  intruder.exec(sql)
-  intruder.close()
-}

@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { afterAll } from 'vitest'
 import type { CommitOutcome, Engine, WriteBatch } from '../engine/index.ts'
 import { SeededRandom, systemRandom, uuidv7, VirtualClock } from '../kernel/index.ts'
@@ -72,4 +73,20 @@ export async function codeOf(promise: Promise<unknown>): Promise<unknown> {
   } catch (error) {
     return (error as { readonly code?: unknown }).code ?? error
   }
+}
+
+/** Changes the file behind the engine's back. */
+export function alter(path: string, sql: string): void {
+  const intruder = new DatabaseSync(path)
+  intruder.enableDefensive(false)
+  intruder.exec(sql)
+  intruder.close()
+}
+
+/** SQL that leaves nothing in a column where something has to be, as a page that lost its bytes does; its definition stays. */
+export function emptied(table: string, column: string, type: string): string {
+  const define = (from: string, to: string): string => `PRAGMA writable_schema = ON;
+    UPDATE sqlite_schema SET sql = replace(sql, '${from}', '${to}') WHERE name = '${table}'; PRAGMA writable_schema = RESET;`
+  const [strict, lax] = [`${column} ${type} NOT NULL`, `${column} ${type} /*nothing*/`]
+  return `${define(strict, lax)} UPDATE ${table} SET ${column} = NULL; ${define(lax, strict)}`
 }
