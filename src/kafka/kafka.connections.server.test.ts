@@ -4,9 +4,18 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { KafkaConnection } from '../../scripts/servers/index.ts'
 import type { Engine } from '../engine/index.ts'
+import { SeededRandom, sleep, systemClock } from '../kernel/index.ts'
 import { TcpProxy } from '../kernel/tcp-proxy.test-support.ts'
 import { type KafkaOptions, kafka } from './index.ts'
-import { eventually, freshName, joining, serversWanted, sharedServer, texts } from './real-server.test-support.ts'
+import {
+  eventually,
+  freshName,
+  joining,
+  serversWanted,
+  sharedServer,
+  texts,
+  valuesOf,
+} from './real-server.test-support.ts'
 
 // Skipped because it needs a real server: `npm run test:engines` runs it.
 describe.skipIf(!serversWanted)('what comes between a program and its brokers', { timeout: 120_000 }, () => {
@@ -65,6 +74,31 @@ describe.skipIf(!serversWanted)('what comes between a program and its brokers', 
       const [entry, page, outcome] = await running
       expect([entry, page.records.length, outcome.ok]).toEqual([undefined, 1, true])
     })
+  })
+
+  it('may lose the answer to a commit, which is not made twice, whoever writes shared state by then', async () => {
+    const [topic, changelog] = [freshName('t'), freshName('state')]
+    const stateOf = (name: string): Partial<KafkaOptions> => ({
+      state: { folder: join(folder, name), topic: changelog },
+    })
+    await using other = await kafka({ brokers: server.bootstrapBrokers, ...stateOf('other') }).open()
+    await using cut = await kafka(throughProxy(stateOf('cut'))).open()
+    await other.topics.create(topic, { partitions: 1 })
+    const values = Array.from({ length: 60 }, (_, n) => String(n))
+    const random = new SeededRandom(1)
+    for (const value of values) {
+      // It asks for something of shared state, and changes nothing.
+      const state = [{ kind: 'delete', namespace: 'n', key: 'absent' }] as const
+      const committed = cut.commit({ publish: [{ topic, records: texts(value) }], state })
+      await sleep(random.nextFloat() * 30, systemClock)
+      // What is on its way is done, and nobody is told.
+      proxy.swallowAnswers()
+      await sleep(10, systemClock)
+      proxy.cut()
+      await other.commit({ state: [{ kind: 'set', namespace: 'n', key: 'k', value }] })
+      expect((await committed).ok).toBe(true)
+    }
+    expect(await valuesOf(other, topic)).toEqual(values)
   })
 
   describe.each(['consumer', 'classic'] as const)('slow answers, in the %s group protocol', (groupProtocol) => {
