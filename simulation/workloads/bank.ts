@@ -32,6 +32,8 @@ const account = decider('account', {
     Withdrawn: (state, { data }) => ({ balance: state.balance - data.amount }),
   },
   snapshot: { everyEvents: 5 },
+  // A life may be idle for longer than what is usual, and clients ask once more in the next one.
+  remember: '1d',
 })
 
 interface Balance {

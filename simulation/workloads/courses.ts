@@ -40,6 +40,8 @@ const subscribe = boundary('subscribe', {
     if (taken >= seatCount) return reject('COURSE_FULL')
     return courses >= coursesPerStudent ? reject('TOO_MANY_COURSES') : Subscribed(data)
   },
+  // A life may be idle for longer than what is usual, and clients ask once more in the next one.
+  remember: '1d',
 })
 
 /** Students compete for seats: a rule over two things, each of which many commands are about at once. */
