@@ -50,7 +50,9 @@ export class MemberBridge {
     this.#joined.resolve({ member, groups })
     const passed = this.#passed
     return {
-      id: member.id,
+      get id() {
+        return member.id
+      },
       get claims(): readonly Claim[] {
         return [...passed.values()]
       },

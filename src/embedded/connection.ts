@@ -58,7 +58,7 @@ export function openForWriting(path: string): DatabaseSync {
       PRAGMA journal_size_limit = ${checkpointPages * pageBytes * 4}; PRAGMA cache_size = -${writerCacheKib};
       PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF`)
     migrate(db, version)
-    if (!isNew && path !== memoryPath) checkDefinitions(db, path)
+    if (version > 0) checkDefinitions(db, path)
     if (isNew) syncFolder(dirname(path))
     return db
   } catch (error) {

@@ -21,7 +21,7 @@ export function inStructuredMode(batch: WriteBatch): WriteBatch {
 function writeInStructuredMode(write: PublishWrite): PublishWrite {
   const { messages, records = [], ...rest } = write
   // What is no list is refused with everything else that is wrong with a batch.
-  if (!Array.isArray(messages)) return write
+  if (!Array.isArray(messages) || !Array.isArray(records)) return write
   const encoded = messages.map((message): RawRecord => {
     checkMessage(message)
     return encodeKafkaStructured(message)
