@@ -16,7 +16,7 @@ async function run({ quick, folder }: RowSettings): Promise<readonly Figure[]> {
   const counting = app('bench', {
     services: [
       service('counting', [
-        on(OrderPlaced, { name: 'count', state: { initial: { count: 0 } } }, (_order, state) =>
+        on(OrderPlaced, { name: 'count', early: process.env['EARLY']==='1', state: { initial: { count: 0 } } }, (_order, state) =>
           set({ count: state.count + 1 }),
         ),
       ]),

@@ -10,6 +10,8 @@ export function bridgedCapabilities(topics: Describable, store: Describable): Ca
   const one = topics.capabilities
   const other = store.capabilities
   const kept = keptByStore.filter((kind) => other.keeps.includes(kind))
+  // Progress goes to another engine than what was read early, so nothing could tie the two together.
+  const { early: _early, ...topicsOfOne } = one.topics
   const isAtomic = one.atomic.some((domain) => domain.includes('topics') && domain.includes('progress'))
   return {
     keeps: ['topics', 'progress', ...kept],
@@ -21,7 +23,7 @@ export function bridgedCapabilities(topics: Describable, store: Describable): Ca
         .map((domain): Kept[] => ['progress', ...kept.filter((kind) => domain.includes(kind))]),
     ],
     durability: one.durability === 'synced' && other.durability === 'synced' ? 'synced' : 'memory',
-    topics: { ...one.topics, outOfOrderProgress: true },
+    topics: { ...topicsOfOne, outOfOrderProgress: true },
     events: other.events,
     members: one.members === 'network' && other.members === 'network' ? 'network' : 'process',
     bridge: { topics: topics.name, store: store.name, delivery: isAtomic ? 'exactly-once' : 'at-least-once' },

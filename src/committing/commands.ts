@@ -72,6 +72,8 @@ export interface ProgressCommand {
   readonly partitionId: number
   /** Pairs: from, to (exclusive). */
   readonly done: readonly number[]
+  /** It rests on what was not written yet: how often such a thing was taken back on this partition, as far as was known. */
+  readonly rollbackCount?: number
 }
 
 /** What is committed or refused as a whole; several units share one transaction and one sync. */

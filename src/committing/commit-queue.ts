@@ -1,5 +1,6 @@
 import {
   ArgumentInvalidError,
+  type Claim,
   type CommitOutcome,
   OutOfSequenceError,
   ProducerFencedError,
@@ -11,8 +12,9 @@ import { ByteBudget, type Clock, ClosedError, InvariantError } from '../kernel/i
 import type { BatchBufferPool } from '../record/index.ts'
 import type { AppendCommand, CommitGroup, Refusal, UnitResult } from './commands.ts'
 import { CommitStager, isUnconditional, packAppends } from './commit-stager.ts'
-import type { PlaceCatalog } from './places.ts'
-import { type BatchDraft, positionsOf, UnitDraft } from './unit-draft.ts'
+import type { PartitionPlace, PlaceCatalog } from './places.ts'
+import { type BatchDraft, positionsOf, type Slot, UnitDraft } from './unit-draft.ts'
+import type { UnsyncedTail } from './unsynced-tail.ts'
 import { WaitingLine } from './waiting-line.ts'
 
 /** Groups on their way to the writer: while it syncs one, the next one already waits at its door. */
@@ -52,6 +54,8 @@ export interface CommitQueueParts {
   readonly isProgressFenced?: boolean
   /** State may live with the owner of a partition. */
   readonly ownsState?: boolean
+  /** Whether a claim is known to be over. Asked when a commit is let in, which may be long after it was made. */
+  readonly isOver?: (claim: Claim) => boolean
 }
 
 /** What the queue tells the rest of the engine, after the sync and before the commit's promise resolves. */
@@ -60,6 +64,10 @@ export interface CommitListener {
   published(draft: BatchDraft, baseOffset: number): void
   /** Everything else of the unit stands there too. */
   unitCommitted(unit: UnitDraft): void
+  /** More can be read early of a partition. */
+  staged?(partition: PartitionPlace): void
+  /** What was on its way to a partition will never stand there, so whoever has read it early is wrong. */
+  rolledBack?(partition: PartitionPlace): void
   /** The engine stopped for good: whoever waits for something to come must be told. */
   failed(): void
 }
@@ -76,6 +84,7 @@ export class CommitQueue {
   readonly #stager: CommitStager
   readonly #listener: CommitListener
   readonly #isProgressFenced: boolean
+  readonly #isOver: (claim: Claim) => boolean
   #units: UnitDraft[] = []
   /** Back-pressure: calls that found the budget spent. */
   readonly #line: WaitingLine
@@ -97,6 +106,7 @@ export class CommitQueue {
     this.#stager = new CommitStager(parts.catalog, parts.writer.pool, parts.ownsState ?? false)
     this.#listener = parts.listener
     this.#isProgressFenced = parts.isProgressFenced ?? false
+    this.#isOver = parts.isOver ?? (() => false)
   }
 
   /** Why the engine stopped, if it did. */
@@ -155,11 +165,18 @@ export class CommitQueue {
   }
 
   #enter(batch: WriteBatch, resolve: (outcome: CommitOutcome) => void, reject: (error: Error) => void): void {
-    const shared = isUnconditional(batch, this.#isProgressFenced)
-    const last = this.#units.at(-1)
-    const open = shared && last?.shared === true && last.bytes < groupBytesMax ? last : undefined
-    const unit = open ?? new UnitDraft(shared)
+    const over = batch.progress?.find(({ claim }) => this.#isOver(claim))
+    if (over !== undefined) {
+      this.#budget.release(admissionBytes)
+      resolve({ ok: false, conflict: { kind: 'fenced', claim: over.claim } })
+      return
+    }
+    let open: UnitDraft | undefined
     try {
+      const shared = isUnconditional(batch, this.#isProgressFenced) && !this.#stager.restsOnUnsynced(batch)
+      const last = this.#units.at(-1)
+      open = shared && last?.shared === true && last.bytes < groupBytesMax ? last : undefined
+      const unit = open ?? new UnitDraft(shared)
       const staged = this.#stager.stage(batch, unit, this.#clock.nowMs())
       unit.commits.push({ slots: staged.slots, appendCount: batch.append?.length ?? 0, resolve, reject })
       this.#budget.overdraw(staged.bytes)
@@ -169,6 +186,7 @@ export class CommitQueue {
         this.#units.push(unit)
         this.#waitingWeight += unitWeight
       }
+      this.#tellStaged(unit, staged.slots)
     } catch (error) {
       this.#budget.release(admissionBytes)
       // What cannot even be walked over has another shape than the compiler was told.
@@ -177,6 +195,17 @@ export class CommitQueue {
     }
     if (this.#waitingWeight >= groupWeightWorthwhile && this.#groupsInFlight < groupsInFlightMax) this.#sendGroup()
     else this.#scheduleFlush()
+  }
+
+  /** Before the flush is scheduled: what is read early in this turn can be handled and committed with the same group. */
+  #tellStaged({ shared }: UnitDraft, slots: readonly Slot[]): void {
+    let last: BatchDraft | undefined
+    for (const { draft } of slots) {
+      if (draft === last || draft.partition.unsynced === undefined) continue
+      last = draft
+      draft.partition.unsynced.staged(draft, shared)
+      if (shared) this.#listener.staged?.(draft.partition)
+    }
   }
 
   #scheduleFlush(): void {
@@ -254,11 +283,13 @@ export class CommitQueue {
   }
 
   #answerUnit(unit: UnitDraft, drafts: readonly BatchDraft[], result: UnitResult): void {
+    for (const draft of drafts) draft.partition.unsynced?.settled(draft)
     if (result.kind === 'conflict') {
       for (const { resolve } of unit.commits) resolve({ ok: false, conflict: result.conflict })
       return
     }
     if (result.kind === 'refused') {
+      if (result.refusal.kind === 'partition-gone') this.#rolledBack(drafts)
       for (const { reject } of unit.commits) reject(this.#refusalError(result.refusal))
       return
     }
@@ -277,12 +308,23 @@ export class CommitQueue {
   #failed(units: readonly UnitDraft[], error: Error): void {
     this.#groupsInFlight--
     this.#noteFailure(error)
+    if (this.#failure === undefined) this.#rolledBack(units.flatMap(({ drafts }) => drafts))
     for (const unit of units) {
       this.#budget.release(unit.bytes)
       for (const { reject } of unit.commits) reject(error)
     }
     this.#line.admit()
     if (this.#units.length > 0) this.#scheduleFlush()
+  }
+
+  /** Counted once for each partition of what was taken back together, as the writer does. */
+  #rolledBack(drafts: readonly BatchDraft[]): void {
+    for (const { partition, unsynced } of unsyncedOf(drafts)) {
+      for (const draft of drafts) unsynced.settled(draft)
+      const wasSeen = unsynced.seenBeyond(partition.latest) !== undefined
+      unsynced.rolledBack()
+      if (wasSeen) this.#listener.rolledBack?.(partition)
+    }
   }
 
   /**
@@ -311,6 +353,13 @@ export class CommitQueue {
     const { producerId, expected, sequence } = refusal
     return new OutOfSequenceError(producerId, partition?.topic ?? '', partition?.number ?? -1, expected, sequence)
   }
+}
+
+/** The partitions that drafts are for, each once. */
+function unsyncedOf(drafts: readonly BatchDraft[]): readonly { partition: PartitionPlace; unsynced: UnsyncedTail }[] {
+  return [...new Set(drafts.map(({ partition }) => partition))].flatMap((partition) =>
+    partition.unsynced === undefined ? [] : [{ partition, unsynced: partition.unsynced }],
+  )
 }
 
 const noPositions: readonly [] = Object.freeze([])

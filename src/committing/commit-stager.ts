@@ -73,6 +73,16 @@ export class CommitStager {
     this.#eventBuilder = new RecordBatchBuilder({ pool, recordBytesMax: eventBytesMax })
   }
 
+  /** Whether a commit rests on what is not acknowledged, so that it is refused should that fail. */
+  restsOnUnsynced({ progress }: WriteBatch): boolean {
+    return (
+      progress?.some(({ claim }) => {
+        const { unsynced, latest } = this.#catalog.partition(claim.topic, claim.partition)
+        return unsynced?.seenBeyond(latest) !== undefined
+      }) ?? false
+    )
+  }
+
   /** Adds a commit to a unit. On an error the unit is as before. */
   stage(batch: WriteBatch, unit: UnitDraft, nowMs: number): Staged {
     // What can be wrong without touching a shared draft comes first.
@@ -123,12 +133,13 @@ export class CommitStager {
 
   #progress({ claim, done }: ProgressWrite, place: string): ProgressCommand {
     const partition = this.#catalog.partition(claim.topic, claim.partition)
+    const seenEnd = partition.unsynced?.seenBeyond(partition.latest)
     const pairs: number[] = []
     for (const [i, { from, to }] of done.entries()) {
       checkInteger(`${place}.done[${i}].from`, from, 0)
       checkInteger(`${place}.done[${i}].to`, to, from)
       // What is not written yet would be passed over once it is.
-      if (to > partition.latest) {
+      if (to > (seenEnd ?? partition.latest)) {
         throw new ArgumentInvalidError(
           `${place}.done[${i}].to`,
           `is ${to}, beyond the last record: ${partition.latest}`,
@@ -137,7 +148,8 @@ export class CommitStager {
       pairs.push(from, to)
     }
     const { group, topic, partition: number, epoch } = claim
-    return { claim: { group, topic, partition: number, epoch }, partitionId: partition.id, done: pairs }
+    const command = { claim: { group, topic, partition: number, epoch }, partitionId: partition.id, done: pairs }
+    return seenEnd === undefined ? command : { ...command, rollbackCount: partition.unsynced?.rollbackCount as number }
   }
 
   #target(write: PublishWrite): Target {

@@ -1,4 +1,5 @@
 import type { TopicConfig } from '../engine/index.ts'
+import type { UnsyncedTail } from './unsynced-tail.ts'
 
 /** One partition, as an engine's catalogue has it. */
 export interface PartitionPlace {
@@ -7,6 +8,8 @@ export interface PartitionPlace {
   readonly number: number
   /** Offset that the next record gets, as far as is known here. */
   readonly latest: number
+  /** Where the engine lets handlers read what it has not acknowledged yet. */
+  readonly unsynced?: UnsyncedTail
   /** What was committed here reaches up to `latest` now. */
   advance(latest: number): void
 }

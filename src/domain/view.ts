@@ -112,6 +112,7 @@ export function view<const Events extends readonly [AnyEventDefinition, ...AnyEv
       state: { initial: initialState },
       retry: none,
       onDeadLetter: options.onDeadLetter ?? 'park-key',
+      early: true,
     },
     (event, state) => {
       const next = apply(state, event)

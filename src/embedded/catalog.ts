@@ -1,4 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
+import { UnsyncedTail } from '../committing/index.ts'
 import { PartitionUnknownError, type TopicConfig, TopicUnknownError } from '../engine/index.ts'
 import { memoryPath } from './connection.ts'
 import { FileDamagedError } from './errors.ts'
@@ -12,8 +13,11 @@ export class Partition {
   readonly number: number
   earliest: number
   latest: number
+  readonly unsynced: UnsyncedTail = new UnsyncedTail()
   /** Called once, when something is appended or the partition goes away. */
   readonly #waiters = new Set<() => void>()
+  /** The same, of those who do not wait for the disk: also when something is on its way there. */
+  readonly #earlyWaiters = new Set<() => void>()
 
   constructor(topic: string, row: PartitionRow) {
     this.topic = topic
@@ -34,9 +38,24 @@ export class Partition {
     return () => this.#waiters.delete(waiter)
   }
 
+  onStaged(waiter: () => void): () => void {
+    this.#earlyWaiters.add(waiter)
+    return () => this.#earlyWaiters.delete(waiter)
+  }
+
+  get isAwaitedEarly(): boolean {
+    return this.#earlyWaiters.size > 0
+  }
+
   wake(): void {
     for (const waiter of this.#waiters) waiter()
     this.#waiters.clear()
+    this.wakeEarly()
+  }
+
+  wakeEarly(): void {
+    for (const waiter of this.#earlyWaiters) waiter()
+    this.#earlyWaiters.clear()
   }
 }
 

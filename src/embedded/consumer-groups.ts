@@ -97,9 +97,16 @@ export class EmbeddedGroups implements ConsumerGroups {
     await this.#core.request({ kind: 'delete-group', group })
   }
 
-  /** Whether a claim still stands: what a commit under it may rely on. */
-  isCurrent(claim: Claim): boolean {
-    return this.#coordinators.get(claim.group)?.isCurrent(claim) ?? false
+  /** Whether a claim stands no more, so that no commit may rely on it. When the engine closes, nobody takes a partition over. */
+  isOver(claim: Claim): boolean {
+    return !this.#isClosed && this.#coordinators.get(claim.group)?.isCurrent(claim) !== true
+  }
+
+  /** Ends all claims on a partition and gives out new ones: its owners have read what will never stand there. */
+  takeBack({ topic, number }: { readonly topic: string; readonly number: number }): void {
+    const partition = this.#core.catalog.find(topic)?.partitions[number]
+    if (partition === undefined) return
+    for (const coordinator of this.#coordinators.values()) coordinator.takeBack(partition)
   }
 
   /** Shares a topic anew after it got more partitions or was deleted. */

@@ -4,7 +4,7 @@ import type { Capabilities, CommitOutcome, Engine, EngineEnvironment, WriteBatch
 import { ClosedError, type Timer } from '../kernel/index.ts'
 import { backupTo } from './backup.ts'
 import { BatchReader } from './batch-reader.ts'
-import { Catalog } from './catalog.ts'
+import { Catalog, type Partition } from './catalog.ts'
 import { checkSqliteVersion, memoryPath, opened } from './connection.ts'
 import { EmbeddedGroups } from './consumer-groups.ts'
 import { EngineCore } from './engine-core.ts'
@@ -47,6 +47,8 @@ export class EmbeddedEngine implements Engine {
   readonly path: string
   readonly #core: EngineCore
   readonly #parts: Parts
+  /** Partitions of which somebody waits to read early what was published in this turn. */
+  readonly #stagedPartitions = new Set<Partition>()
   #maintenance: Timer | undefined
   /** Long work that goes over its own connection, and what makes it stop when the engine closes. */
   readonly #longWork = new Set<Promise<unknown>>()
@@ -73,7 +75,10 @@ export class EmbeddedEngine implements Engine {
               published: (draft, baseOffset) => this.#published(draft, baseOffset, recent),
               unitCommitted: (unit) => this.#unitCommitted(unit),
               failed: () => this.#core.wake(),
+              staged: (partition) => this.#staged(catalog.partitionById(partition.id)),
+              rolledBack: (partition) => this.groups.takeBack(partition),
             },
+            isOver: (claim) => this.groups.isOver(claim),
           })
     this.#core = new EngineCore({ path: options.path, clock: environment.clock, reader, catalog, queue, client })
     const batches = new BatchReader(reader, options.path)
@@ -111,9 +116,6 @@ export class EmbeddedEngine implements Engine {
       if (options !== undefined) checkOptions('options', options)
     } catch (error) {
       return Promise.reject(error)
-    }
-    for (const { claim } of batch.progress ?? noProgress) {
-      if (!this.groups.isCurrent(claim)) return Promise.resolve({ ok: false, conflict: { kind: 'fenced', claim } })
     }
     return queue.commit(batch, options?.signal)
   }
@@ -194,6 +196,18 @@ export class EmbeddedEngine implements Engine {
     }
   }
 
+  /** Who waits early is woken once for all that a turn publishes, before the turn's group is sent. */
+  #staged(partition: Partition | undefined): void {
+    if (partition === undefined || !partition.isAwaitedEarly) return
+    if (this.#stagedPartitions.size === 0) {
+      setImmediate(() => {
+        for (const one of this.#stagedPartitions) one.wakeEarly()
+        this.#stagedPartitions.clear()
+      })
+    }
+    this.#stagedPartitions.add(partition)
+  }
+
   #unitCommitted(unit: UnitDraft): void {
     if (unit.state.length > 0) this.state.notify(unit.state)
     if (unit.timers.length > 0) this.timers.notify(unit.timers)
@@ -215,8 +229,6 @@ export class EmbeddedEngine implements Engine {
   }
 }
 
-const noProgress: readonly [] = []
-
 /** What an engine on this path can do. */
 export function capabilitiesOf(path: string): Capabilities {
   return {
@@ -230,6 +242,7 @@ export function capabilitiesOf(path: string): Capabilities {
       retention: true,
       compression: ['none', 'gzip', 'zstd'],
       outOfOrderProgress: true,
+      early: true,
     },
     events: { conditions: true, multiStream: true, idempotentById: true },
     members: 'process',

@@ -133,6 +133,18 @@ export class GroupCoordinator {
     if (this.#members.some((member) => member.options.topics.includes(topic))) await this.#rebalance()
   }
 
+  /** Ends the claim on a partition, if there is one, and gives out a new one. */
+  takeBack(partition: Partition): void {
+    for (const member of this.#members) {
+      const claim = member.owned.get(partition)
+      if (claim === undefined) continue
+      member.owned.delete(partition)
+      tell(() => member.options.onLost([claim]))
+      // Nobody waits for it: what cuts it short is met again when sessions are looked at.
+      this.#rebalance().catch(() => undefined)
+    }
+  }
+
   isCurrent(claim: Claim): boolean {
     const partition = this.#core.catalog.find(claim.topic)?.partitions[claim.partition]
     if (partition === undefined) return false

@@ -133,16 +133,17 @@ export class TopicLog implements Topics {
     if (pause !== undefined) await pause
     this.#core.refuseIfDone()
     checkOptions('the request', request)
-    const { topic, partition, offset, bytesMax = readBytesMaxDefault, waitMs = 0, signal } = request
+    const { topic, partition, offset, bytesMax = readBytesMaxDefault, waitMs = 0, early = false, signal } = request
     this.#core.refresh()
     checkInteger('offset', offset, 0)
     checkInteger('bytesMax', bytesMax, 1)
     if (typeof waitMs !== 'number' || !(waitMs >= 0)) throw new ArgumentInvalidError('waitMs', 'is no time to wait')
     signal?.throwIfAborted()
     const place = this.#catalog.partition(topic, partition)
-    if (offset === place.latest && waitMs > 0) {
+    if (typeof early !== 'boolean') throw new ArgumentInvalidError('early', 'is neither true nor false')
+    if (offset === endOf(place, early) && waitMs > 0) {
       await this.#core.waitForChange(
-        (waiter) => place.onChange(waiter),
+        (waiter) => (early ? place.onStaged(waiter) : place.onChange(waiter)),
         waitMs,
         signal,
         // A deleted topic has nothing more to wait for: in another process nobody says so but the catalogue.
@@ -150,7 +151,7 @@ export class TopicLog implements Topics {
       )
       this.#core.refuseIfDone()
     }
-    return this.#read(place, offset, bytesMax)
+    return early && offset >= place.latest ? readEarly(place, offset) : this.#read(place, offset, bytesMax)
   }
 
   async truncate(topic: string, partition: number, beforeOffset: number): Promise<void> {
@@ -237,6 +238,20 @@ export class TopicLog implements Topics {
       })),
     }
   }
+}
+
+/** So many records at once, and the rest of the batch that they end in: what waits for the disk is bounded in bytes anyway. */
+const earlyRecordsMax = 1024
+
+function endOf(place: Partition, early: boolean): number {
+  return early ? place.unsynced.endAfter(place.latest) : place.latest
+}
+
+function readEarly(place: Partition, offset: number): ReadResult {
+  const latest = endOf(place, true)
+  if (offset > latest) throw outOfRange(place, offset)
+  const records = place.unsynced.read(place.latest, offset, earlyRecordsMax)
+  return { records, nextOffset: (records.at(-1)?.offset ?? offset - 1) + 1, latest }
 }
 
 function outOfRange(place: Partition, offset: number): OffsetOutOfRangeError {

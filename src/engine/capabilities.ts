@@ -18,6 +18,8 @@ export interface Capabilities {
     readonly outOfOrderProgress: boolean
     /** Commits may leave offsets that hold no record, as markers of transactions do. Absent: only compaction leaves gaps. */
     readonly offsetGaps?: boolean
+    /** What is published can be read before it is durable, and a commit that rests on it is real only if it is. Absent: it cannot. */
+    readonly early?: true
   }
   readonly events: {
     readonly conditions: boolean

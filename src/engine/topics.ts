@@ -56,6 +56,12 @@ export interface ReadRequest {
   readonly bytesMax?: number
   /** When nothing is there yet, wait up to this long for the next record, in milliseconds. Default 0. */
   readonly waitMs?: number
+  /**
+   * Also answers what was published and is not acknowledged yet, where the engine can (`capabilities.topics.early`). A commit under a
+   * claim on the partition then becomes real after what was read, or, should that never become real, is refused like one
+   * whose claim is over. Default `false`.
+   */
+  readonly early?: boolean
   readonly signal?: AbortSignal
 }
 
@@ -64,7 +70,7 @@ export interface ReadResult {
   readonly records: readonly RecordOutcome[]
   /** Where to read on: after the last record, or further where compaction or retention left a gap. */
   readonly nextOffset: number
-  /** The partition's end at the time of the read. */
+  /** The partition's end at the time of the read: for an early one that of what it can answer. */
   readonly latest: number
 }
 

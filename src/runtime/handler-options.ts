@@ -25,6 +25,7 @@ const knownOptions: Readonly<Record<keyof ErasedOptions, true>> = {
   dedupe: true,
   timeout: true,
   concurrency: true,
+  early: true,
   from: true,
   requires: true,
   breaker: true,
@@ -67,6 +68,7 @@ export function handlerFrom(events: Subscribed, given: ErasedOptions, handle: un
       options.dedupe === undefined ? undefined : optionMs('dedupe.window', options.dedupe.window, 1, problems),
     timeoutMs: optionMs('timeout', options.timeout ?? '30s', 1, problems),
     concurrency: whole('concurrency', options.concurrency ?? 64, 10_000, problems),
+    early: options.early ?? false,
     from: options.from ?? 'earliest',
     requires: options.requires,
     breaker: options.breaker === undefined ? undefined : breakerOf(options.breaker, problems),
@@ -119,6 +121,9 @@ function checkChoices(options: ErasedOptions, problems: OptionProblem[]): void {
   }
   if (!['exactly-once', undefined].includes(options.requires)) {
     problems.push({ option: 'requires', problem: `is ${String(options.requires)}, not exactly-once` })
+  }
+  if (!['boolean', 'undefined'].includes(typeof options.early)) {
+    problems.push({ option: 'early', problem: `is ${String(options.early)}, not true or false` })
   }
   if (!['earliest', 'latest', undefined].includes(options.from)) {
     problems.push({ option: 'from', problem: `is ${String(options.from)}, not earliest or latest` })

@@ -124,6 +124,13 @@ export interface HandlerOptions<M extends Message> {
   readonly timeout?: Duration
   /** How many keys are handled at once when the handler is asynchronous, 1 to 10,000. Default 64. */
   readonly concurrency?: number
+  /**
+   * Whether it is handed messages while they are on their way to the disk, where the engine can (`capabilities.topics.early`): then message
+   * and effects take one sync instead of two. Its effects become real only with the message or after it, but if the
+   * power fails, or the disk is full, it has seen a message that never was. So choose it for handlers that touch nothing
+   * outside. Views and choreographies, which are functions of their events, always work so. Default `false`.
+   */
+  readonly early?: boolean
   /** Where the handler starts on a topic that it has never read. Default `'earliest'`. */
   readonly from?: 'earliest' | 'latest'
   /**
@@ -177,6 +184,7 @@ export interface Handler {
   readonly dedupeWindowMs: number | undefined
   readonly timeoutMs: number
   readonly concurrency: number
+  readonly early: boolean
   readonly from: 'earliest' | 'latest'
   readonly requires: 'exactly-once' | undefined
   readonly breaker: { readonly failures: number; readonly openForMs: number } | undefined

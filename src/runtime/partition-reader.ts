@@ -21,6 +21,8 @@ const waitMs = 5000
 /** What a reader needs. */
 export interface ReaderOptions {
   readonly engine: Engine
+  /** Whether it reads what is not durable yet. */
+  readonly early: boolean
   /** Handles what was read, in order; resolves when it wants more. */
   readonly dispatch: (reader: PartitionReader, result: ReadResult) => Promise<void>
   /** Notified after each commit. */
@@ -127,10 +129,10 @@ export class PartitionReader {
   /** `undefined`: look again. */
   async #read(signal: AbortSignal): Promise<ReadResult | undefined> {
     const { topic, partition, readOffset: offset } = this
-    const { engine, changed } = this.#options
+    const { engine, early, changed } = this.#options
     try {
       // The first read waits for nothing: a reader of an empty partition has to know that it is caught up.
-      return await engine.topics.read({ topic, partition, offset, waitMs: this.isCaughtUp ? waitMs : 0, signal })
+      return await engine.topics.read({ topic, partition, offset, waitMs: this.isCaughtUp ? waitMs : 0, early, signal })
     } catch (error) {
       if (signal.aborted) return undefined
       if (!(error instanceof OffsetOutOfRangeError)) throw error

@@ -42,6 +42,8 @@ export class SubscriptionCore {
   readonly readers: Map<string, PartitionReader> = new Map()
   /** Which partitions belong to one member. */
   readonly together: Together | undefined
+  /** Whether messages are handled while they are on their way to the disk. */
+  readonly readsEarly: boolean
   /** Whether commits are to be few and large. */
   readonly isBulk: () => boolean
 
@@ -52,6 +54,8 @@ export class SubscriptionCore {
     const topics = topicsOf(handler.events)
     this.together = togetherOf(handler)
     this.chain = new CommitChain(engine, chainNamespace(group), this.together)
+    // What the handler keeps in a database of its own is real whatever becomes of the message.
+    this.readsEarly = handler.early && handler.tables === undefined && engine.capabilities.topics.early === true
     this.isBulk = setup.haste?.isBulk ?? (() => false)
     const isPerPartition = engine.capabilities.ownedState === true && this.together !== 'all'
     const committer = new Committer(

@@ -102,6 +102,7 @@ export function choreography<const Events extends readonly [AnyEventDefinition, 
       name,
       ...(keyOf !== undefined && { key: keyOf as never }),
       state: { initial: null as ProcessState | null },
+      early: true,
       retry: byError([{ on: ['CORRELATION_MISSING', 'CORRELATION_LATE'], use: none }], retry ?? exponential()),
       timers: {
         look: (timer, state, ctx) => {

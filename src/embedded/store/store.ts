@@ -37,6 +37,8 @@ export class Store {
   readonly #progress: ProgressWriter
   #maintenance: Generator<void, MaintenanceTotals> | undefined
   #failure: { readonly error: unknown } | undefined
+  /** How often what was on its way to a partition was taken back; see {@link UnsyncedTail}. */
+  readonly #rollbackCounts = new Map<number, number>()
 
   constructor(db: DatabaseSync) {
     this.#db = db
@@ -62,6 +64,7 @@ export class Store {
     } catch (error) {
       if (!(error instanceof Error && 'errcode' in error && isFullCode(Number(error.errcode))))
         this.#failure = { error }
+      if (request.kind === 'commit') this.#countRollback(request.units)
       throw error
     }
   }
@@ -129,8 +132,17 @@ export class Store {
     for (const batch of unit.batches) {
       const plan = this.#topics.check(batch, ahead)
       if (plan.kind === 'duplicate') duplicates.set(batch, plan.baseOffset)
-      else if (plan.kind !== 'write') return { kind: 'refused', refusal: plan }
+      else if (plan.kind !== 'write') {
+        if (plan.kind === 'partition-gone') this.#countRollback([unit])
+        return { kind: 'refused', refusal: plan }
+      }
     }
+    // What it rests on was taken back, and whoever sent it did not know yet.
+    const baseless = unit.progress.find(
+      ({ partitionId, rollbackCount = this.#rollbackCountOf(partitionId) }) =>
+        rollbackCount !== this.#rollbackCountOf(partitionId),
+    )
+    if (baseless !== undefined) return { kind: 'conflict', conflict: { kind: 'fenced', claim: baseless.claim } }
     const conflict = this.#state.check(unit.state) ?? this.#timers.check(unit.timers)
     if (conflict !== undefined) return { kind: 'conflict', conflict }
     const plans = this.#events.check(unit.appends)
@@ -146,6 +158,16 @@ export class Store {
     for (const command of unit.timers) this.#timers.apply(command)
     for (const command of unit.progress) this.#progress.advance(command)
     return { kind: 'committed', baseOffsets, appended }
+  }
+
+  /** Counted once for each partition of what is taken back together, as the sender does. */
+  #countRollback(units: readonly UnitCommand[]): void {
+    const partitions = new Set(units.flatMap(({ batches }) => batches.map(({ partitionId }) => partitionId)))
+    for (const id of partitions) this.#rollbackCounts.set(id, this.#rollbackCountOf(id) + 1)
+  }
+
+  #rollbackCountOf(partitionId: number): number {
+    return this.#rollbackCounts.get(partitionId) ?? 0
   }
 
   /** A few steps of maintenance; `null` as long as more is to be done. */
