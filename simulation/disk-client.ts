@@ -1,3 +1,4 @@
+import type { UnitCommand, UnitResult } from '../src/committing/commands.ts'
 import type { StoreAnswer, StoreRequest } from '../src/embedded/store/protocol.ts'
 import type { Store } from '../src/embedded/store/store.ts'
 import { errorOf, faultOf, type StoreClient } from '../src/embedded/store-client.ts'
@@ -118,6 +119,7 @@ export class DiskClient implements StoreClient {
       const result = this.#disk.carryOut(this.#store, given, isKept ? 'stored' : fate)
       if (isKept) throw Object.assign(new Error('database or disk is full'), { errcode: 13 })
       this.#disk.storeAgain(this.#store, this.#saboteur.repeated(given))
+      if (request.kind === 'commit') this.#noteBaseless(request.units, result as readonly UnitResult[])
       const told = answerOf(request.kind, answerMessage(request, this.#saboteur.answer(request, result)))
       this.#reply(() => answer(told))
     } catch (error) {
@@ -126,6 +128,15 @@ export class DiskClient implements StoreClient {
       this.#disk.history.reach(fate === 'disk-full' ? 'a full disk' : 'a failed sync')
       this.#disk.history.trace.write(`disk ${this.#disk.name}: ${fate}, ${reason.message}`)
       this.#reply(() => fail(reason))
+    }
+  }
+
+  #noteBaseless(units: readonly UnitCommand[], results: readonly UnitResult[]): void {
+    const isBaseless = (unit: UnitCommand, i: number): boolean =>
+      unit.progress.some(({ rollbackCount }) => rollbackCount !== undefined) && results[i]?.kind === 'conflict'
+    if (units.some(isBaseless)) this.#disk.history.reach('what was read early was taken back')
+    if (units.some(({ progress }) => progress.some(({ rollbackCount }) => rollbackCount !== undefined))) {
+      this.#disk.history.reach('a message was handled before it was durable')
     }
   }
 

@@ -12,6 +12,7 @@ export const plantedFaults = {
   'commits-swapped': 'two commits that wait for the disk change places',
   'progress-lost': 'a commit is stored without the progress of the consumer group',
   'state-lost': 'a commit is stored without the state that belongs to it',
+  'baseless-kept': 'what rests on a message that a full disk refused is stored all the same',
   'condition-unchecked': 'appends are stored whatever their conditions say',
   'revision-unchecked': 'state is stored whatever revision it expects',
   'timer-early': 'timers are stored as due two seconds earlier',

@@ -45,7 +45,7 @@ export function drawPlan(draw: Draw): Plan {
     disk: {
       syncMsMax: draw.pick([1, 10, 300]),
       syncFailureChance: draw.chance(0.3) ? 0.01 : 0,
-      fullChance: draw.chance(0.3) ? 0.03 : 0,
+      fullChance: draw.chance(0.3) ? draw.pick([0.03, 0.2]) : 0,
     },
     outside: {
       failureChance: draw.chance(0.6) ? 0.15 : 0,

@@ -70,6 +70,11 @@ export class Saboteur {
       case 'state-lost':
         // Without the state of the runtime itself nothing would ever drain, and the search for that takes long.
         return !this.#isHealing && this.#draw.chance(strikeChance) ? { ...unit, state: [] } : unit
+      case 'baseless-kept':
+        return {
+          ...unit,
+          progress: unit.progress.map(({ claim, partitionId, done }) => ({ claim, partitionId, done })),
+        }
       case 'condition-unchecked':
         return { ...unit, appends: unit.appends.map(({ stream, events }) => ({ stream, events, expected: 'any' })) }
       case 'revision-unchecked':

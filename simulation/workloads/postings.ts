@@ -25,6 +25,7 @@ export class Postings implements Workload {
   readonly #repeats: boolean
   readonly #isAsync: boolean
   readonly #hasPoison: boolean
+  readonly #isEarly: boolean
   readonly #next = new Map<string, number>()
   /** What each producer posted last, and in one life had no answer for. */
   readonly #open = new Map<string, Message[]>()
@@ -35,6 +36,7 @@ export class Postings implements Workload {
     this.#repeats = setting.draw.chance(0.5)
     this.#isAsync = setting.draw.chance(0.5)
     this.#hasPoison = setting.draw.chance(0.5)
+    this.#isEarly = setting.draw.chance(0.5)
   }
 
   parts(life: Life): Parts {
@@ -44,6 +46,7 @@ export class Postings implements Workload {
       Posted,
       {
         name: 'ledger',
+        early: this.#isEarly,
         state: { initial: { n: -1, count: 0, sum: 0 } },
         onDeadLetter: 'park-key',
         retry: fixed({ delay: 15, max: 2 }),

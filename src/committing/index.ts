@@ -22,8 +22,8 @@ export { ReadPace } from './read-pace.ts'
 export { rangeConditions } from './state-range.ts'
 export { StateWatchers, type WatchOptions } from './state-watchers.ts'
 export { checkTopicName, resolveTopicConfig, topicConfigDefaults } from './topic-config.ts'
-export { UnsyncedTail } from './unsynced-tail.ts'
 export type { BatchDraft, UnitDraft } from './unit-draft.ts'
+export { UnsyncedTail } from './unsynced-tail.ts'
 export {
   checkBatch,
   checkInteger,

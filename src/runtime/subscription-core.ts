@@ -54,8 +54,7 @@ export class SubscriptionCore {
     const topics = topicsOf(handler.events)
     this.together = togetherOf(handler)
     this.chain = new CommitChain(engine, chainNamespace(group), this.together)
-    // What the handler keeps in a database of its own is real whatever becomes of the message.
-    this.readsEarly = handler.early && handler.tables === undefined && engine.capabilities.topics.early === true
+    this.readsEarly = handler.early && engine.capabilities.topics.early === true
     this.isBulk = setup.haste?.isBulk ?? (() => false)
     const isPerPartition = engine.capabilities.ownedState === true && this.together !== 'all'
     const committer = new Committer(

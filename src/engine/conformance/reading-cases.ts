@@ -31,6 +31,22 @@ export const readingCases: readonly ConformanceCase[] = [
     },
   },
   {
+    name: 'reading: an early read answers at least what is acknowledged',
+    async run(f) {
+      const topic = await f.topic()
+      await f.publish(topic, f.numbered(3))
+      const plain = await f.engine.topics.read({ topic, partition: 0, offset: 0 })
+      assert.deepEqual(await f.engine.topics.read({ topic, partition: 0, offset: 0, early: true }), plain)
+      const waiting = f.engine.topics.read({ topic, partition: 0, offset: 3, waitMs: 60_000, early: true })
+      const last = f.publish(topic, f.numbered(1))
+      assert.deepEqual(
+        (await waiting).records.map(({ offset }) => offset),
+        [3],
+      )
+      await last
+    },
+  },
+  {
     name: 'reading: offsets outside the partition are errors that name its bounds',
     async run(f) {
       const topic = await f.topic()
