@@ -208,8 +208,8 @@ export const engineBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: 'src/embedded/embedded-engine.ts',
-        from: '      if (!this.groups.isCurrent(claim)) return',
-        to: '      if (claim === undefined) return',
+        from: 'isOver: (claim) => this.groups.isOver(claim),',
+        to: 'isOver: () => false,',
       },
     ],
   },
