@@ -44,8 +44,9 @@ async function run({ quick, folder }: RowSettings): Promise<readonly Figure[]> {
   // Without memory for recent messages every read goes to the file.
   await using engine = await embedded({ path, recentBytesMax: 0 }).open()
   const messages = orderMessages(20_000)
-  const texts = messages.map((message) => JSON.stringify(message.data))
-  const whole = messages.map((message) => Buffer.from(JSON.stringify(message)))
+  const texts = messages.map((message) => JSON.stringify(message))
+  const bytes = texts.map((text) => Buffer.from(text))
+  const dataTexts = messages.map((message) => JSON.stringify(message.data))
   const times = eventCount / texts.length
   const found = await alternate(quick ? 3 : 7, {
     read: (round) =>
@@ -55,13 +56,19 @@ async function run({ quick, folder }: RowSettings): Promise<readonly Figure[]> {
       }),
     parse: () =>
       rateOf(eventCount, () => {
-        for (let i = 0; i < times; i++) for (const text of texts) see((JSON.parse(text) as OrderData).quantity)
+        for (let i = 0; i < times; i++) {
+          for (const text of texts) see((JSON.parse(text) as { data: OrderData }).data.quantity)
+        }
       }),
     decode: () =>
       rateOf(eventCount, () => {
         for (let i = 0; i < times; i++) {
-          for (const one of whole) see((JSON.parse(one.toString('utf8')) as { data: OrderData }).data.quantity)
+          for (const one of bytes) see((JSON.parse(one.toString('utf8')) as { data: OrderData }).data.quantity)
         }
+      }),
+    parseData: () =>
+      rateOf(eventCount, () => {
+        for (let i = 0; i < times; i++) for (const text of dataTexts) see((JSON.parse(text) as OrderData).quantity)
       }),
   })
   return [
@@ -69,15 +76,21 @@ async function run({ quick, folder }: RowSettings): Promise<readonly Figure[]> {
       what: 'throughput',
       value: found.read,
       unit: 'events/s',
-      limit: { what: "JSON.parse of the events' data, text in memory", value: found.parse },
+      limit: { what: 'JSON.parse of the events, text in memory', value: found.parse },
       target: { of: 'ratio', atLeast: 0.6 },
       notes: ['messages come out frozen, with 10 attributes each; the checksum of each batch is verified'],
     },
     {
-      what: '  against a loop that yields the same: whole events, and from bytes, as a file has them',
+      what: '  against a loop that begins with bytes, as a file has them',
       value: found.read,
       unit: 'events/s',
-      limit: { what: 'JSON.parse(bytes.toString()) of whole events', value: found.decode },
+      limit: { what: 'JSON.parse(bytes.toString()) of the events', value: found.decode },
+    },
+    {
+      what: '  against a loop that leaves the envelope out',
+      value: found.read,
+      unit: 'events/s',
+      limit: { what: "JSON.parse of the events' data, text in memory", value: found.parseData },
     },
   ]
 }
