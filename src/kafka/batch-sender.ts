@@ -76,16 +76,21 @@ export class BatchSender {
     for (const { partition, bytes } of batches) number(session, partition, bytes)
     const open = new Set(batches)
     return this.#cluster.persist(async () => {
-      const stops = await Promise.all(
+      // All of them, before any is tried again: what is still under way would be answered twice, and counted twice.
+      const outcomes = await Promise.allSettled(
         [...Map.groupBy(open, ({ partition }) => partition.leaderId)].map(([leaderId, led]) =>
           this.#produceTo(session, leaderId, led, open),
         ),
-      ).catch(async (error: unknown) => {
+      )
+      const failed = outcomes.find((outcome) => outcome.status === 'rejected')
+      if (failed !== undefined) {
         // The leader may be another one by now.
         for (const { partition } of open) await this.#refresh(partition.topic)
-        throw error
-      })
-      return stops.find((stop) => stop !== undefined)
+        throw failed.reason
+      }
+      return outcomes
+        .map((outcome) => (outcome.status === 'fulfilled' ? outcome.value : undefined))
+        .find((stop) => stop !== undefined)
     }, this.#patience)
   }
 
