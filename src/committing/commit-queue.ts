@@ -12,9 +12,9 @@ import { ByteBudget, type Clock, ClosedError, InvariantError } from '../kernel/i
 import type { BatchBufferPool } from '../record/index.ts'
 import type { AppendCommand, CommitGroup, Refusal, UnitResult } from './commands.ts'
 import { CommitStager, isUnconditional, packAppends } from './commit-stager.ts'
-import type { PartitionPlace, PlaceCatalog } from './places.ts'
-import { type BatchDraft, positionsOf, type Slot, UnitDraft } from './unit-draft.ts'
-import type { UnsyncedTail } from './unsynced-tail.ts'
+import type { PlaceCatalog } from './places.ts'
+import { type BatchDraft, positionsOf, UnitDraft } from './unit-draft.ts'
+import { type EarlyListener, UnsyncedTails } from './unsynced-tails.ts'
 import { WaitingLine } from './waiting-line.ts'
 
 /** Groups on their way to the writer: while it syncs one, the next one already waits at its door. */
@@ -59,15 +59,11 @@ export interface CommitQueueParts {
 }
 
 /** What the queue tells the rest of the engine, after the sync and before the commit's promise resolves. */
-export interface CommitListener {
+export interface CommitListener extends EarlyListener {
   /** One batch stands in the log from `baseOffset` on. */
   published(draft: BatchDraft, baseOffset: number): void
   /** Everything else of the unit stands there too. */
   unitCommitted(unit: UnitDraft): void
-  /** More can be read early of a partition. */
-  staged?(partition: PartitionPlace): void
-  /** What was on its way to a partition will never stand there, so whoever has read it early is wrong. */
-  rolledBack?(partition: PartitionPlace): void
   /** The engine stopped for good: whoever waits for something to come must be told. */
   failed(): void
 }
@@ -83,6 +79,7 @@ export class CommitQueue {
   readonly #budget: ByteBudget
   readonly #stager: CommitStager
   readonly #listener: CommitListener
+  readonly #tails: UnsyncedTails
   readonly #isProgressFenced: boolean
   readonly #isOver: (claim: Claim) => boolean
   #units: UnitDraft[] = []
@@ -105,6 +102,7 @@ export class CommitQueue {
     this.#line = new WaitingLine(this.#budget)
     this.#stager = new CommitStager(parts.catalog, parts.writer.pool, parts.ownsState ?? false)
     this.#listener = parts.listener
+    this.#tails = new UnsyncedTails(parts.listener)
     this.#isProgressFenced = parts.isProgressFenced ?? false
     this.#isOver = parts.isOver ?? (() => false)
   }
@@ -186,7 +184,8 @@ export class CommitQueue {
         this.#units.push(unit)
         this.#waitingWeight += unitWeight
       }
-      this.#tellStaged(unit, staged.slots)
+      // Before the flush is scheduled: what is read early in this turn can be handled and committed with the same group.
+      this.#tails.staged(unit, staged.slots)
     } catch (error) {
       this.#budget.release(admissionBytes)
       // What cannot even be walked over has another shape than the compiler was told.
@@ -195,17 +194,6 @@ export class CommitQueue {
     }
     if (this.#waitingWeight >= groupWeightWorthwhile && this.#groupsInFlight < groupsInFlightMax) this.#sendGroup()
     else this.#scheduleFlush()
-  }
-
-  /** Before the flush is scheduled: what is read early in this turn can be handled and committed with the same group. */
-  #tellStaged({ shared }: UnitDraft, slots: readonly Slot[]): void {
-    let last: BatchDraft | undefined
-    for (const { draft } of slots) {
-      if (draft === last || draft.partition.unsynced === undefined) continue
-      last = draft
-      draft.partition.unsynced.staged(draft, shared)
-      if (shared) this.#listener.staged?.(draft.partition)
-    }
   }
 
   #scheduleFlush(): void {
@@ -283,13 +271,12 @@ export class CommitQueue {
   }
 
   #answerUnit(unit: UnitDraft, drafts: readonly BatchDraft[], result: UnitResult): void {
-    for (const draft of drafts) draft.partition.unsynced?.settled(draft)
+    this.#tails.answered(unit, result)
     if (result.kind === 'conflict') {
       for (const { resolve } of unit.commits) resolve({ ok: false, conflict: result.conflict })
       return
     }
     if (result.kind === 'refused') {
-      if (result.refusal.kind === 'partition-gone') this.#rolledBack(drafts)
       for (const { reject } of unit.commits) reject(this.#refusalError(result.refusal))
       return
     }
@@ -308,23 +295,13 @@ export class CommitQueue {
   #failed(units: readonly UnitDraft[], error: Error): void {
     this.#groupsInFlight--
     this.#noteFailure(error)
-    if (this.#failure === undefined) this.#rolledBack(units.flatMap(({ drafts }) => drafts))
+    if (this.#failure === undefined) this.#tails.failed(units)
     for (const unit of units) {
       this.#budget.release(unit.bytes)
       for (const { reject } of unit.commits) reject(error)
     }
     this.#line.admit()
     if (this.#units.length > 0) this.#scheduleFlush()
-  }
-
-  /** Counted once for each partition of what was taken back together, as the writer does. */
-  #rolledBack(drafts: readonly BatchDraft[]): void {
-    for (const { partition, unsynced } of unsyncedOf(drafts)) {
-      for (const draft of drafts) unsynced.settled(draft)
-      const wasSeen = unsynced.seenBeyond(partition.latest) !== undefined
-      unsynced.rolledBack()
-      if (wasSeen) this.#listener.rolledBack?.(partition)
-    }
   }
 
   /**
@@ -353,13 +330,6 @@ export class CommitQueue {
     const { producerId, expected, sequence } = refusal
     return new OutOfSequenceError(producerId, partition?.topic ?? '', partition?.number ?? -1, expected, sequence)
   }
-}
-
-/** The partitions that drafts are for, each once. */
-function unsyncedOf(drafts: readonly BatchDraft[]): readonly { partition: PartitionPlace; unsynced: UnsyncedTail }[] {
-  return [...new Set(drafts.map(({ partition }) => partition))].flatMap((partition) =>
-    partition.unsynced === undefined ? [] : [{ partition, unsynced: partition.unsynced }],
-  )
 }
 
 const noPositions: readonly [] = Object.freeze([])

@@ -24,6 +24,7 @@ export { StateWatchers, type WatchOptions } from './state-watchers.ts'
 export { checkTopicName, resolveTopicConfig, topicConfigDefaults } from './topic-config.ts'
 export type { BatchDraft, UnitDraft } from './unit-draft.ts'
 export { UnsyncedTail } from './unsynced-tail.ts'
+export { isExpected } from './unsynced-tails.ts'
 export {
   checkBatch,
   checkInteger,

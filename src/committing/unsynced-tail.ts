@@ -12,12 +12,12 @@ export interface UnsyncedBatch {
  * The end of one partition that has not reached the disk: what was published and is not acknowledged, for handlers that need
  * not wait for it.
  *
- * What nothing can refuse has its offset as soon as it is staged: it stands behind what was staged before it. So it can be
- * read up to the first batch that may still be refused. Only a group that fails as a whole proves that wrong, when the disk
- * is full: then whatever rests on it is refused by the writer, which counts such failures as they are counted here.
+ * What nothing can refuse, or is expected to, has its offset as soon as it is staged: it stands behind what was staged before it.
+ * So the tail can be read up to the first batch of which nobody knows. If it is taken back after all, because the disk is full or a
+ * claim was lost, whatever rests on it is refused by the writer, which counts what is taken back as it is counted here.
  */
 export class UnsyncedTail {
-  /** In the order in which they were staged; with each, whether nothing but a failure of its group keeps it from the log. */
+  /** In the order in which they were staged; with each, whether it may be read. */
   readonly #batches = new Map<UnsyncedBatch, boolean>()
   /** How far it was read. */
   #seenEnd = 0
@@ -28,9 +28,9 @@ export class UnsyncedTail {
     return this.#rollbackCount
   }
 
-  /** A commit added to a batch; `isCertain`: nothing can refuse it. */
-  staged(batch: UnsyncedBatch, isCertain: boolean): void {
-    if (!this.#batches.has(batch)) this.#batches.set(batch, isCertain)
+  /** A commit added to a batch; `isReadable`: nothing can refuse it, or is expected to. */
+  staged(batch: UnsyncedBatch, isReadable: boolean): void {
+    if (!this.#batches.has(batch)) this.#batches.set(batch, isReadable)
   }
 
   /** It stands in the log, or was refused. */
@@ -38,7 +38,7 @@ export class UnsyncedTail {
     this.#batches.delete(batch)
   }
 
-  /** The group of a batch failed: whatever was read here is void. */
+  /** A batch will never stand in the log: whatever was read here is void. */
   rolledBack(): void {
     this.#rollbackCount++
     this.#seenEnd = 0
@@ -79,8 +79,8 @@ export class UnsyncedTail {
   }
 
   *#readable(): Iterable<UnsyncedBatch> {
-    for (const [batch, isCertain] of this.#batches) {
-      if (!isCertain) return
+    for (const [batch, isReadable] of this.#batches) {
+      if (!isReadable) return
       yield batch
     }
   }

@@ -109,6 +109,13 @@ export class EmbeddedGroups implements ConsumerGroups {
     for (const coordinator of this.#coordinators.values()) coordinator.takeBack(partition)
   }
 
+  /** The same for one claim, unless it is over. */
+  endClaim(claim: Claim): void {
+    const coordinator = this.#coordinators.get(claim.group)
+    const partition = this.#core.catalog.find(claim.topic)?.partitions[claim.partition]
+    if (partition !== undefined && coordinator?.isCurrent(claim) === true) coordinator.takeBack(partition)
+  }
+
   /** Shares a topic anew after it got more partitions or was deleted. */
   async rebalance(topic: string): Promise<void> {
     await Promise.all([...this.#coordinators.values()].map((coordinator) => coordinator.topicChanged(topic)))

@@ -205,6 +205,40 @@ describe('early reading', () => {
     expect(await codeOf(engine.topics.read(odd))).toBe('ARGUMENT_INVALID')
   })
 
+  it('goes on over what handlers publish, and takes it back when their claim is over', async () => {
+    await using place = await ground()
+    const { engine, disk } = place
+    const firstClaims: Claim[] = []
+    await engine.groups.join({
+      group: 'first',
+      topics: ['others'],
+      onAssigned: (assignments) => firstClaims.push(...assignments.map(({ claim }) => claim)),
+      onRevoked: () => Promise.resolve(),
+      onLost: () => undefined,
+    })
+    const told = await member(engine)
+    await commit(engine, {
+      publish: [{ topic: 'others', messages: numbered(1) }],
+      state: [{ kind: 'set', namespace: 'n', key: 'k', value: 0 }],
+    })
+    const [claim, next] = [firstClaims[0] as Claim, told.assigned[0]?.claim as Claim]
+    const step = (expectedRevision: number): WriteBatch => ({
+      publish: [{ topic: 'orders', messages: numbered(1) }],
+      state: [{ kind: 'set', namespace: 'n', key: 'k', value: 1, expectedRevision }],
+      progress: [{ claim, done: [{ from: 0, to: 1 }] }],
+    })
+    disk.isHeld = true
+    const good = engine.commit(step(1))
+    expect(offsetsOf(await early(engine, 0))).toEqual([0])
+    const bad = engine.commit(step(7))
+    expect(offsetsOf(await early(engine, 1))).toEqual([1])
+    const both = engine.commit(handled(next, 2))
+    await disk.letAll()
+    expect([(await good).ok, (await bad).ok]).toEqual([true, false])
+    expect(await both).toEqual({ ok: false, conflict: { kind: 'fenced', claim: next } })
+    expect(told.lost).toEqual([next])
+  })
+
   it('lets nobody make progress beyond what was read', async () => {
     await using place = await ground()
     const { engine, disk } = place
@@ -256,6 +290,32 @@ describe('what was read early and finds no room on the disk', () => {
     expect(next.epoch).toBeGreaterThan(claim.epoch)
     await commit(engine, published(numbered(1)))
     await commit(engine, handled(next, 1))
+  })
+
+  it('takes back what rested on what is stored by now, if it could not be told apart any more', async () => {
+    await using place = await ground()
+    const { engine, disk, db } = place
+    const told = await member(engine)
+    const claim = told.assigned[0]?.claim as Claim
+    disk.isHeld = true
+    const first = engine.commit(published(numbered(1)))
+    await turns()
+    await early(engine, 0)
+    const lost = codeOf(engine.commit(published([large()])))
+    await turns()
+    const made = engine.commit(handled(claim, 1))
+    await turns()
+    await disk.letOne()
+    expect((await first).ok).toBe(true)
+    fill(db)
+    await disk.letOne()
+    empty(db)
+    await disk.letAll()
+    expect(await lost).toBe('DISK_FULL')
+    expect(await made).toEqual({ ok: false, conflict: { kind: 'fenced', claim } })
+    expect(told.lost).toEqual([claim])
+    await turns()
+    await commit(engine, handled(told.assigned.at(-1)?.claim as Claim, 1))
   })
 
   it('leaves alone who has read another partition, or only what is stored', async () => {

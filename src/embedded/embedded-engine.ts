@@ -76,6 +76,7 @@ export class EmbeddedEngine implements Engine {
               unitCommitted: (unit) => this.#unitCommitted(unit),
               failed: () => this.#core.wake(),
               staged: (partition) => this.#staged(catalog.partitionById(partition.id)),
+              fenced: (claim) => this.groups.endClaim(claim),
               rolledBack: (partition) => this.groups.takeBack(partition),
             },
             isOver: (claim) => this.groups.isOver(claim),

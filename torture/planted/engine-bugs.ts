@@ -34,7 +34,7 @@ export const engineBugs: readonly PlantedBug[] = [
     name: 'acknowledged before the commit',
     net: 'power-loss',
     edits: [
-      { file: store, from: 'arena)),\n        )\n      case', to: 'arena)),\n          true,\n        )\n      case' },
+      { file: store, from: 'request.arena)))\n      case', to: 'request.arena)), true)\n      case' },
       {
         file: store,
         from: '#transaction<T>(work: () => T): T {',
@@ -110,10 +110,10 @@ export const engineBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: store,
-        from: '          request.units.map((unit) => this.#commitUnit(unit, request.timeMs, request.arena)),',
-        to: `          request.units
+        from: 'request.units.map((unit) => this.#answerTo(unit, request.timeMs, request.arena)))',
+        to: `request.units
             .map((unit) => [unit, this.#events.check(unit.appends)] as const)
-            .map(([unit, early]) => this.#commitUnit(unit, request.timeMs, request.arena, early)),`,
+            .map(([unit, early]) => this.#commitUnit(unit, request.timeMs, request.arena, early)))`,
       },
       {
         file: store,

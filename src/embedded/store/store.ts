@@ -1,5 +1,5 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import type { BatchCommand, UnitCommand, UnitResult } from '../../committing/index.ts'
+import { type BatchCommand, isExpected, type UnitCommand, type UnitResult } from '../../committing/index.ts'
 import type { Appended } from '../../engine/index.ts'
 import { EventWriter } from './event-writer.ts'
 import { maintenanceOf } from './maintenance.ts'
@@ -72,9 +72,7 @@ export class Store {
   #dispatch(request: StoreRequest): unknown {
     switch (request.kind) {
       case 'commit':
-        return this.#transaction(() =>
-          request.units.map((unit) => this.#commitUnit(unit, request.timeMs, request.arena)),
-        )
+        return this.#transaction(() => request.units.map((unit) => this.#answerTo(unit, request.timeMs, request.arena)))
       case 'create-topic':
         return this.#transaction(() => this.#topics.createTopic(request.name, request.config))
       case 'alter-topic':
@@ -125,6 +123,15 @@ export class Store {
     }
   }
 
+  /** Commits a unit or refuses it, and counts what is taken back thereby. */
+  #answerTo(unit: UnitCommand, ...at: [timeMs: number, arena: Uint8Array]): UnitResult {
+    const result = this.#commitUnit(unit, ...at)
+    const isGone = result.kind === 'refused' && result.refusal.kind === 'partition-gone'
+    if (isGone || (result.kind === 'conflict' && isExpected(unit.progress, unit.appends, unit.batches)))
+      this.#countRollback([unit])
+    return result
+  }
+
   /** Checks the whole unit, then writes it: a unit that is refused leaves no trace among its neighbours. */
   #commitUnit(unit: UnitCommand, timeMs: number, arena: Uint8Array): UnitResult {
     const duplicates = new Map<BatchCommand, number>()
@@ -132,10 +139,7 @@ export class Store {
     for (const batch of unit.batches) {
       const plan = this.#topics.check(batch, ahead)
       if (plan.kind === 'duplicate') duplicates.set(batch, plan.baseOffset)
-      else if (plan.kind !== 'write') {
-        if (plan.kind === 'partition-gone') this.#countRollback([unit])
-        return { kind: 'refused', refusal: plan }
-      }
+      else if (plan.kind !== 'write') return { kind: 'refused', refusal: plan }
     }
     // What it rests on was taken back, and whoever sent it did not know yet.
     const baseless = unit.progress.find(
