@@ -8,10 +8,10 @@ import {
   Open,
   Withdraw,
 } from '../domain/account.test-support.ts'
-import { history, view } from '../domain/index.ts'
+import { history, type View, view } from '../domain/index.ts'
 import { SeededRandom } from '../kernel/index.ts'
 import { topic } from '../runtime/index.ts'
-import { engineWith } from './app.test-support.ts'
+import { engineWith, withCommits } from './app.test-support.ts'
 import type { AppGround } from './app-ground.test-support.ts'
 import { app, service } from './index.ts'
 
@@ -40,22 +40,27 @@ const bank = app('bank', { services, views: [inlineBalances] })
 const shared = app('bank', { services, views: [total] })
 const forgetfulBank = app('bank', { services, views: [forgetful] })
 
+/** Cannot take a deposit of thirteen until it is mended. */
+function fragileUntil(isMended: () => boolean): View<number> {
+  return view('fragile', {
+    events: [Deposited],
+    key: ({ data }) => data.id,
+    initial: 0,
+    on: {
+      Deposited: (sum, { data }) => {
+        if (data.amount === 13 && !isMended()) throw new RangeError('not thirteen')
+        return sum + data.amount
+      },
+    },
+    inline: true,
+  })
+}
+
 /** Views in the commits of events. */
 export function testInlineViews(ground: AppGround): void {
   describe('inline views', () => {
     it('fail a command that they cannot take in, and nothing else', async () => {
-      const fragile = view('fragile', {
-        events: [Deposited],
-        key: ({ data }) => data.id,
-        initial: 0,
-        on: {
-          Deposited: (sum, { data }) => {
-            if (data.amount === 13) throw new RangeError('not thirteen')
-            return sum + data.amount
-          },
-        },
-        inline: true,
-      })
+      const fragile = fragileUntil(() => false)
       await using engine = await ground.open()
       await using running = await app('bank', { services, views: [inlineBalances, fragile] }).start({ engine })
       await Promise.all(['a', 'b'].map((id) => running.ask(Open({ id }))))
@@ -74,6 +79,30 @@ export function testInlineViews(ground: AppGround): void {
       expect([await running.view(fragile).get('b'), await running.deadLetters.count()]).toEqual([3, 0])
       const amounts = await Array.fromAsync(engine.events.readStream('account/a'), ({ message }) => message.data)
       expect(JSON.stringify(amounts)).not.toContain('13')
+    })
+
+    it('let a command be redriven while another process changes what it changes', async () => {
+      let isMended = false
+      await using engine = await ground.open()
+      let redrivenCount = 0
+      const overtaken = withCommits(engine, async ({ append: appended = [], state = [] }) => {
+        const isRedriven = state.some(({ kind, namespace }) => kind === 'delete' && namespace === 'dead-letters:bank')
+        if (!isRedriven || appended.length === 0 || ++redrivenCount > 1) return
+        const value = { count: 10, sum: 10 }
+        await engine.commit({ state: [{ kind: 'set', namespace: 'view:bank.total:v1', key: 'all', value }] })
+      })
+      const one = app('bank', { services, views: [fragileUntil(() => isMended), total] })
+      await using running = await one.start({ engine: overtaken })
+      await running.ask(Open({ id: 'a' }))
+      await running.send(Deposit({ id: 'a', amount: 13 }))
+      await running.idle()
+      expect(await running.deadLetters.count()).toBe(1)
+      isMended = true
+      await running.deadLetters.redrive('all')
+      await running.idle()
+      expect(await running.deadLetters.count()).toBe(0)
+      expect(await running.view(total).get('all')).toEqual({ count: 11, sum: 23 })
+      expect(redrivenCount).toBe(2)
     })
 
     it('take nothing of what is published', async () => {
