@@ -9,7 +9,7 @@ import {
   inlineBalances,
   Open,
 } from '../domain/account.test-support.ts'
-import { decider, type View, view } from '../domain/index.ts'
+import { decider, history, type View, view } from '../domain/index.ts'
 import type { Engine } from '../engine/index.ts'
 import { command } from '../message/index.ts'
 import { append, on } from '../runtime/index.ts'
@@ -73,6 +73,9 @@ export function testInlineCounting(ground: AppGround): void {
       await running.publish(Placed({ id: 'a', n: 1 }))
       await running.idle()
       expect(await engine.events.describeStream('audit-a')).toMatchObject({ version: 1 })
+      expect(await running.view(counted).get('a')).toBe(3)
+      // The past goes by what stands in the store, whoever appended it.
+      expect(await history(engine).view(counted, 'a')).toBe(4)
       expect(await rebuilt(running)).toEqual({ a: 3 })
       expect(await rebuilt(elsewhere)).toEqual({ b: 5 })
     })
