@@ -27,6 +27,8 @@ export const longFiles: readonly string[] = [
   'src/app/workers.bridged.server.test.ts',
   'examples/shop/deployments.server.test.ts',
   'src/app/workers.postgres.server.test.ts',
+  'src/app/features.bridged.server.test.ts',
+  'src/app/features.postgres.server.test.ts',
   'src/kafka/kafka.conformance.server.test.ts',
   'src/kafka/kafka.chaos.server.test.ts',
   'src/capture/capture.crash.server.test.ts',

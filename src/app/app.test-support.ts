@@ -91,9 +91,9 @@ export async function numbersByKey(engine: Engine, topic: string): Promise<Recor
 
 /** The engine, with other answers of some of its readers. */
 export function engineWith<Name extends 'topics' | 'state' | 'groups'>(
-  engine: EmbeddedEngine,
+  engine: Engine,
   name: Name,
-  over: Partial<EmbeddedEngine[Name]>,
+  over: Partial<Engine[Name]>,
 ): Engine {
   const bound = <T extends object>(target: T, replaced: object): T =>
     new Proxy(target, {
@@ -121,7 +121,7 @@ export function clockFaster(times: number): Clock {
 }
 
 /** The engine, with a look at each commit before it is made. */
-export function withCommits(engine: EmbeddedEngine, before: (batch: WriteBatch) => Promise<void> | void): Engine {
+export function withCommits(engine: Engine, before: (batch: WriteBatch) => Promise<void> | void): Engine {
   const commit: Engine['commit'] = async (batch, options) => {
     await before(batch)
     return engine.commit(batch, options)

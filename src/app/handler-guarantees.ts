@@ -91,6 +91,9 @@ function ofInlineView({ name, handler }: View, app: AppParts, ground: Ground): W
   const engine = ground.capabilities.bridge?.store ?? ground.name
   const isOneCommit = commitsTogether(ground, ['events', 'state'])
   const idle = 'No decider of this app appends its events, so it stays as it is.'
+  const apart =
+    'Events that handlers append by themselves do not change it: a handler that sends a command to a decider does.'
+  const hasHandlers = app.services.some(({ handlers }) => handlers.some(({ tables }) => tables === undefined))
   return {
     name: `view ${name}`,
     source: { events: handler.events.map(({ type }) => type), topics: [], engine },
@@ -107,7 +110,7 @@ function ofInlineView({ name, handler }: View, app: AppParts, ground: Ground): W
     dedupeWindowMs: null,
     deduplication: 'An event changes it once: in the commit that appends it.',
     requires: null,
-    warnings: [...memoryWarnings(ground), ...(writers.length > 0 ? [] : [idle])],
+    warnings: [...memoryWarnings(ground), ...(writers.length > 0 ? [] : [idle]), ...(hasHandlers ? [apart] : [])],
   }
 }
 

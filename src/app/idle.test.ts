@@ -1,7 +1,17 @@
 import { describe, expect, it } from 'vitest'
 import type { Assignment, Claim } from '../engine/index.ts'
 import { deadLettersOf, type Handler, none, on, publish } from '../runtime/index.ts'
-import { engineWith, gate, memoryEngine, messagesOf, Paid, Placed, startHandlers } from './app.test-support.ts'
+import {
+  engineWith,
+  gate,
+  memoryEngine,
+  messagesOf,
+  Paid,
+  Placed,
+  placedCounts,
+  startHandlers,
+} from './app.test-support.ts'
+import { app } from './index.ts'
 
 const count = 40
 const orders = Array.from({ length: count }, (_, n) => Placed({ id: `k${n}`, n }))
@@ -45,6 +55,30 @@ describe('an app that is idle', () => {
     await first.idle()
     expect(await first.deadLetters.count()).toBe(0)
     expect(await messagesOf(memory, 'payments')).toHaveLength(count)
+  })
+
+  it('has taken in what a resumed build lacks, however long it takes to begin', async () => {
+    await using memory = await memoryEngine()
+    let isSlow = false
+    const engine = engineWith(memory, 'topics', {
+      describe: async (topic) => {
+        if (isSlow) await new Promise((resolve) => setTimeout(resolve, 60))
+        return memory.topics.describe(topic)
+      },
+    })
+    await using before = await app('shop', { views: [placedCounts(1)] }).start({ engine })
+    await before.idle()
+    await before.stop()
+    const declared = placedCounts(2)
+    await using running = await app('shop', { views: [declared] }).start({ engine })
+    const { copies } = running.view(declared)
+    await copies.pause()
+    await running.publish(orders)
+    await running.idle()
+    isSlow = true
+    await copies.resume()
+    await running.idle()
+    expect((await copies.status()).next).toMatchObject({ eventsBehind: 0, memberCount: 1 })
   })
 
   it('has nothing to redrive either while partitions move from one of its starts to another', async () => {

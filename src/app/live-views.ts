@@ -79,9 +79,9 @@ export class LiveViews {
     return [...this.#atWork.values()].flatMap(({ worker }) => worker.groups)
   }
 
-  /** Whether no copy is on its way to being swapped in by this process. */
+  /** Whether copies are at work as their registers say, and none is on its way to being swapped in by this process. */
   get isSettled(): boolean {
-    return ![...this.#atWork.values()].some(({ worker }) => worker.isSwapPending)
+    return [...this.#atWork.values()].every(({ worker }) => worker.isSettled)
   }
 
   async start(): Promise<void> {

@@ -51,6 +51,8 @@ export class ViewWorker {
   /** Groups of builds that have not caught up yet. */
   readonly #bulk = new Set<string>()
   #turn: Promise<void> = Promise.resolve()
+  /** Turns that are not over. */
+  #turnCount = 0
   /** The build that is being watched. */
   #watched: ViewBuild | undefined
   #watching: Promise<void> = Promise.resolve()
@@ -123,8 +125,12 @@ export class ViewWorker {
     return this.#settle()
   }
 
-  /** Whether a build is on its way to being swapped in by this process. */
-  get isSwapPending(): boolean {
+  /** Whether copies are at work here as the register says, and none is on its way to being swapped in by this process. */
+  get isSettled(): boolean {
+    return this.#turnCount === 0 && !this.#isSwapPending
+  }
+
+  get #isSwapPending(): boolean {
     const { directory, view } = this.#options
     const { next } = directory.registerOf(view.name)
     if (next === null || next.version !== view.version || next.paused || this.#isHeldBack) return false
@@ -160,7 +166,13 @@ export class ViewWorker {
 
   /** One after the other: starts and ends what the register as it stands then asks for. */
   #settle(): Promise<void> {
-    this.#turn = this.#turn.catch(() => undefined).then(() => this.#apply())
+    this.#turnCount++
+    this.#turn = this.#turn
+      .catch(() => undefined)
+      .then(() => this.#apply())
+      .finally(() => {
+        this.#turnCount--
+      })
     return this.#turn
   }
 

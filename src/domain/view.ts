@@ -38,8 +38,8 @@ export interface ViewOptions<Events extends readonly AnyEventDefinition[], State
   readonly adapt?: (value: Json, version: number) => State
   /**
    * `true`: it is kept up to date in the commits of the deciders that append its events, so whoever asked reads their own
-   * writes. It takes events of deciders only, not what is published, and its functions forget no key. Default `false`: it
-   * follows the topics of its events.
+   * writes. It takes events of deciders only, neither what is published nor what handlers append by themselves, and its functions
+   * forget no key. Default `false`: it follows the topics of its events.
    */
   readonly inline?: boolean
   /** What happens to later events of a key when one cannot be applied. Default `'park-key'`: they wait behind it. */

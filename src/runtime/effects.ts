@@ -149,7 +149,10 @@ export function within(commit: CommitWithin): WithinEffect {
  * tags of its definition, unless it is given as `{ message, tags }`.
  *
  * If it does not, the handler runs again, up to 10 times at once, then by its retry policy: read what has changed and
- * decide anew.
+ * decide anew. When its message comes again, the same events are recognised by their ids, and nothing is written.
+ *
+ * They are not published: return `publish(…)` beside it if handlers and views shall have them. Inline views take events of deciders
+ * only; to change one, send a command.
  *
  * @example
  * ```ts

@@ -4,7 +4,7 @@ import { commitFailureOf } from './commit-failure.ts'
 import type { EffectPlan } from './effect-plan.ts'
 import { AppendConflictError } from './errors.ts'
 import { mergePlan } from './merge-plan.ts'
-import { deadLetterNamespace } from './namespaces.ts'
+import { deadLetterNamespace, parkedKeyNamespace, parkedNamespace } from './namespaces.ts'
 import type { ParkedKey } from './parking.ts'
 import type { CachedState } from './state-cache.ts'
 import type { SubscriptionParts } from './subscription-parts.ts'
@@ -94,13 +94,19 @@ export class LoneCommits {
     return writes
   }
 
+  /** Whether it is about what a task is taken from, and not about what its effects change. */
+  #isTaken(namespace: string): boolean {
+    const { app, group } = this.#parts
+    return [deadLetterNamespace(app), parkedKeyNamespace(group), parkedNamespace(group)].includes(namespace)
+  }
+
   /** What waits behind the dead letter that is redriven. */
   #queueBehind({ dead }: Task): ParkedKey | undefined {
     return dead === undefined ? undefined : this.#parts.parking.behind(dead.letter.key ?? undefined, dead.letter.id)
   }
 
   async #refused(task: Task, conflict: Conflict): Promise<TaskOutcome> {
-    const { onFenced, stateNamespace, timers, group, dedupe, epoch } = this.#parts
+    const { onFenced, timers, group, dedupe, epoch } = this.#parts
     if (conflict.kind === 'fenced') {
       onFenced(task.reader)
       return done
@@ -113,7 +119,7 @@ export class LoneCommits {
       if (began !== epoch()) return done
     }
     const foreign =
-      (conflict.kind === 'revision' && conflict.namespace !== stateNamespace && task.kind !== 'record') ||
+      (conflict.kind === 'revision' && task.kind !== 'record' && this.#isTaken(conflict.namespace)) ||
       (conflict.kind === 'timer' && task.kind === 'timer')
     if (foreign) {
       // Somebody else has redriven, discarded or fired it: there is nothing left to do.

@@ -1,0 +1,39 @@
+import type { AppGround } from './app-ground.test-support.ts'
+import { testChoreographies } from './choreographies-cases.test-support.ts'
+import { testDecisions } from './decisions-cases.test-support.ts'
+import { testDelayedCommands } from './delayed-commands-cases.test-support.ts'
+import { testDeletedStreams } from './deleted-streams-cases.test-support.ts'
+import { testHistory } from './history-cases.test-support.ts'
+import { testInlineCounting } from './inline-counting-cases.test-support.ts'
+import { testInlineRebuild } from './inline-rebuild-cases.test-support.ts'
+import { testInlineStops } from './inline-stops-cases.test-support.ts'
+import { testInlineViews } from './inline-views-cases.test-support.ts'
+import { testProcesses } from './processes-cases.test-support.ts'
+import { testTimers } from './timers-cases.test-support.ts'
+import { testViewCopies } from './view-copies-cases.test-support.ts'
+import { testViewDifference } from './view-difference-cases.test-support.ts'
+import { testViewFold } from './view-fold-cases.test-support.ts'
+import { testViewRebuild } from './view-rebuild-cases.test-support.ts'
+import { testViews } from './views-cases.test-support.ts'
+import { testWaiting } from './waiting-cases.test-support.ts'
+
+/** All that is promised on every engine that keeps topics, events, state and timers: cases that the embedded engine runs too. */
+export function testFeatures(ground: AppGround): void {
+  testHistory(ground)
+  testDeletedStreams(ground)
+  testChoreographies(ground)
+  testProcesses(ground)
+  testTimers(ground)
+  testDelayedCommands(ground)
+  testDecisions(ground)
+  testViews(ground)
+  testViewDifference(ground)
+  testViewCopies(ground)
+  testViewRebuild(ground)
+  testViewFold(ground)
+  testWaiting(ground)
+  testInlineViews(ground)
+  testInlineCounting(ground)
+  testInlineRebuild(ground)
+  testInlineStops(ground)
+}
