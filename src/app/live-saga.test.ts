@@ -54,7 +54,7 @@ describe('who waits for the outcome of a saga', () => {
     for (const found of outcomes) {
       for (const [n, outcome] of found.entries()) {
         expect(outcome).toEqual({ status: 'completed', result: { list: [n, 1] } })
-        if (outcome.status === 'completed') outcome.result.list.sort()
+        if (outcome.status === 'completed') outcome.result.list.reverse()
       }
     }
     expect(await second.saga(listing).outcome('k7')).toEqual({ status: 'completed', result: { list: [7, 1] } })
