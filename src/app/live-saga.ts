@@ -5,6 +5,7 @@ import {
   checkedInput,
   type Journal,
   outcomeOf,
+  outcomesOf,
   SagaDesk,
   type SagaInput,
   type SagaInstance,
@@ -18,6 +19,9 @@ import type { SagaClient } from './running-app.ts'
 /** Made once: it says nothing about where. */
 const nobodyWaits: DOMException = new DOMException('Nobody waits any more.', 'AbortError')
 
+/** Somebody who waits for the outcome of an instance. */
+type Waiter = PromiseWithResolvers<SagaOutcome<unknown>>
+
 /** Talks to the instances of a saga of a running app. */
 export class LiveSaga implements SagaClient<unknown, unknown, Readonly<Record<string, never>>> {
   readonly #engine: Engine
@@ -26,6 +30,7 @@ export class LiveSaga implements SagaClient<unknown, unknown, Readonly<Record<st
   readonly #check: () => void
   /** Aborts when the app stops or has failed; then the check says why. */
   readonly #end: AbortSignal
+  readonly #waiters = new Set<Waiter>()
   readonly #namespace: string
 
   constructor(engine: Engine, app: string, saga: AnySaga, check: () => void, end: AbortSignal) {
@@ -35,6 +40,9 @@ export class LiveSaga implements SagaClient<unknown, unknown, Readonly<Record<st
     this.#namespace = sagaNamespace(app, saga.name)
     this.#check = check
     this.#end = end
+    // In a turn of its own: a stop is under way only when the call that aborts has returned.
+    const onEnd = (): void => queueMicrotask(() => this.#refuseAll())
+    end.addEventListener('abort', onEnd, { once: true })
   }
 
   start(key: string, input: unknown): Promise<void> {
@@ -81,36 +89,36 @@ export class LiveSaga implements SagaClient<unknown, unknown, Readonly<Record<st
   async outcome(key: string, { signal }: { readonly signal?: AbortSignal } = {}): Promise<SagaOutcome<unknown>> {
     this.#check()
     signal?.throwIfAborted()
-    const over = Promise.withResolvers<SagaOutcome<unknown>>()
-    const look = (journal: Journal): void => {
-      const outcome = outcomeOf(journal)
-      if (outcome !== undefined) over.resolve(outcome)
-    }
-    const abort = (): void => over.reject(signal?.reason)
+    const waiter: Waiter = Promise.withResolvers()
+    const abort = (): void => waiter.reject(signal?.reason)
     signal?.addEventListener('abort', abort, { once: true })
-    const end = (): void => over.reject(this.#whyEnded())
-    // In a turn of its own: a stop is under way only when the call that aborts has returned.
-    const onEnd = (): void => queueMicrotask(end)
-    this.#end.addEventListener('abort', onEnd, { once: true })
+    this.#waiters.add(waiter)
+    // Outcomes are told from here on: what was before is read.
+    const stopFollowing = this.#follow(key, waiter)
+    const read = async (): Promise<void> => look(await this.#desk.journal(key), waiter)
+    read().catch(waiter.reject)
+    try {
+      return await waiter.promise
+    } finally {
+      signal?.removeEventListener('abort', abort)
+      this.#waiters.delete(waiter)
+      stopFollowing()
+    }
+  }
+
+  /** Has a waiter told of what becomes of an instance from now on; the function returned ends that. */
+  #follow(key: string, waiter: Waiter): () => void {
+    // Where all members are in this process, whoever brings the instance to its outcome says so.
+    if (this.#engine.capabilities.members === 'process') {
+      return outcomesOf(this.#engine, this.#namespace).listen(key, waiter.resolve)
+    }
     const watch = new AbortController()
     const changes = this.#engine.state.watch(this.#namespace, { key, signal: watch.signal })
     const follow = async (): Promise<void> => {
-      for await (const { value } of changes) if (value !== undefined) look(value as unknown as Journal)
+      for await (const { value } of changes) look(value as unknown as Journal | undefined, waiter)
     }
-    // Changes are told from here on: what was before is read.
-    const read = async (): Promise<void> => {
-      const journal = await this.#desk.journal(key)
-      if (journal !== undefined) look(journal)
-    }
-    follow().catch(over.reject)
-    read().catch(over.reject)
-    try {
-      return await over.promise
-    } finally {
-      signal?.removeEventListener('abort', abort)
-      this.#end.removeEventListener('abort', onEnd)
-      watch.abort(nobodyWaits)
-    }
+    follow().catch(waiter.reject)
+    return () => watch.abort(nobodyWaits)
   }
 
   async #tell(key: string, input: SagaInput): Promise<void> {
@@ -120,7 +128,12 @@ export class LiveSaga implements SagaClient<unknown, unknown, Readonly<Record<st
     await this.#desk.tell(key, input)
   }
 
-  /** Nobody learns anything more: the app says why. */
+  /** Nobody learns anything more. */
+  #refuseAll(): void {
+    for (const { reject } of this.#waiters) reject(this.#whyEnded())
+  }
+
+  /** The app says why. */
   #whyEnded(): unknown {
     try {
       this.#check()
@@ -129,4 +142,10 @@ export class LiveSaga implements SagaClient<unknown, unknown, Readonly<Record<st
     }
     return this.#end.reason
   }
+}
+
+/** Tells a waiter the outcome of an instance, if it has come to one. */
+function look(journal: Journal | undefined, { resolve }: Waiter): void {
+  const outcome = journal === undefined ? undefined : outcomeOf(journal)
+  if (outcome !== undefined) resolve(outcome)
 }

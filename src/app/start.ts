@@ -12,7 +12,7 @@ import {
   systemRandom,
 } from '../kernel/index.ts'
 import { handlerNamespace, TopicResolver, topicsOf } from '../runtime/index.ts'
-import { sagaGroup, sagaHandler, sagaNamespace } from '../saga/index.ts'
+import { outcomesOf, sagaGroup, sagaHandler, sagaNamespace } from '../saga/index.ts'
 import { type CommandDesks, commandDesks } from './command-desks.ts'
 import { handledTypes } from './command-handlers.ts'
 import { LiveApp } from './live-app.ts'
@@ -57,7 +57,7 @@ export async function startApp(app: AppParts, options: StartOptions): Promise<Ru
     const topics = new TopicResolver(engine)
     topics.knowCommands(handledTypes(app.services, app.remote))
     const desks = commandDesks(app, { engine, clock, random })
-    const parts = partsOf(app, { desks, clock, random })
+    const parts = partsOf(app, { desks, engine, clock, random })
     await createTopics(app, parts, topics)
     const running = new LiveApp({
       app,
@@ -105,7 +105,12 @@ function checkStart(options: Partial<StartOptions> | undefined): void {
 /** Group, state and handler of each handler, decider and saga. Those of views are found as they are built. */
 function partsOf(
   app: AppParts,
-  { desks, clock, random }: { readonly desks: CommandDesks; readonly clock: Clock; readonly random: Random },
+  {
+    desks,
+    engine,
+    clock,
+    random,
+  }: { readonly desks: CommandDesks; readonly engine: Engine; readonly clock: Clock; readonly random: Random },
 ): readonly Part[] {
   const parts: Part[] = []
   for (const service of app.services) {
@@ -121,8 +126,9 @@ function partsOf(
   }
   for (const saga of app.sagas) {
     const group = sagaGroup(app.name, saga.name)
-    const handler = sagaHandler(saga, { app: app.name, clock, random })
     const stateNamespace = sagaNamespace(app.name, saga.name)
+    const outcomes = outcomesOf(engine, stateNamespace)
+    const handler = sagaHandler(saga, { app: app.name, clock, random, outcomes })
     parts.push({ group, handler, source: `/${app.name}/saga/${saga.name}`, stateNamespace })
   }
   return parts

@@ -8,7 +8,7 @@ import {
   type StateOwner,
   type WriteBatch,
 } from '../engine/index.ts'
-import { frozenJson } from '../kernel/index.ts'
+import { jsonText } from '../kernel/index.ts'
 import { type Message, messageProblem } from '../message/index.ts'
 
 /** Names of streams, namespaces, keys, owners, groups and tags: long enough for any use, short enough for an index. */
@@ -165,7 +165,7 @@ export function checkQuery(place: string, query: EventQuery): void {
  * @throws JsonInvalidError naming the path; ArgumentInvalidError beyond 64 Mi characters
  */
 export function encodeJson(place: string, value: unknown): string {
-  const text = JSON.stringify(frozenJson(value, place))
+  const text = jsonText(value, place)
   if (text.length > jsonLengthMax) {
     throw new ArgumentInvalidError(place, `takes ${text.length} characters as JSON, more than ${jsonLengthMax}`)
   }

@@ -36,8 +36,16 @@ const commit: StoreRequest = {
           condition: { query: { items: [{ types: ['T'] }] }, after: 0 },
         },
       ],
-      state: [],
-      timers: [],
+      state: [
+        { kind: 'delete', namespace: 'n', key: 'k', expected: 2 },
+        { kind: 'set', namespace: 'n', key: '1', value: '1', expected: 0 },
+        { kind: 'clear', namespace: 'm' },
+        { kind: 'set', namespace: 'n', key: '2', value: '2', expected: 0 },
+      ],
+      timers: [
+        { kind: 'cancel', owner: 'o', id: 't' },
+        { kind: 'schedule', owner: 'o', id: 'u', dueMs: 1, payload: '{"data":3}' },
+      ],
       progress: [],
     },
   ],

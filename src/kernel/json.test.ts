@@ -1,7 +1,7 @@
 import vm from 'node:vm'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { freezeParsedJson, frozenJson, jsonDepthMax } from './json.ts'
+import { freezeParsedJson, frozenJson, jsonDepthMax, jsonText } from './json.ts'
 
 function isDeepFrozen(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return true
@@ -93,6 +93,48 @@ describe('frozenJson', () => {
 
   it('allows as many levels as it states', () => {
     expect(isDeepFrozen(frozenJson(nested(jsonDepthMax)))).toBe(true)
+  })
+})
+
+describe('jsonText', () => {
+  const outcomeOf = (run: () => string): unknown => {
+    try {
+      return run()
+    } catch (error) {
+      return (error as Error).message
+    }
+  }
+
+  it('is the text of the frozen copy, and refuses what that refuses', () => {
+    const value = fc.anything({
+      withBigInt: true,
+      withDate: true,
+      withMap: true,
+      withNullPrototype: true,
+      withSparseArray: true,
+    })
+    fc.assert(
+      fc.property(value, (one) => {
+        const text = outcomeOf(() => jsonText(one, 'state'))
+        expect(text).toBe(outcomeOf(() => JSON.stringify(frozenJson(one, 'state'))))
+      }),
+    )
+  })
+
+  it('leaves out what is undefined, and refuses keys that are symbols, cycles and too many levels', () => {
+    expect(jsonText({ a: undefined, b: [{ c: undefined, d: -0 }] })).toBe('{"b":[{"d":0}]}')
+    expect(() => jsonText({ [Symbol('s')]: 1 })).toThrow('has a symbol as a key')
+    const cyclic: unknown[] = []
+    cyclic.push(cyclic)
+    expect(() => jsonText(cyclic)).toThrow('refers back')
+    expect(JSON.parse(jsonText(nested(jsonDepthMax)))).toEqual(nested(jsonDepthMax))
+    expect(() => jsonText(nested(jsonDepthMax + 1))).toThrow('levels deep')
+  })
+
+  it('leaves the value as it was', () => {
+    const value = { a: [1] }
+    jsonText(value)
+    expect(Object.isFrozen(value) || Object.isFrozen(value.a)).toBe(false)
   })
 })
 

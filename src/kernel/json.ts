@@ -39,6 +39,17 @@ export function frozenJson<Value>(value: Value, root = 'data'): Value {
 }
 
 /**
+ * The JSON text of a value, which is checked as {@link frozenJson} checks it, without a copy of it.
+ *
+ * @param root Name of the value in errors. Default `data`.
+ * @throws JsonInvalidError `JSON_INVALID`, with the path, such as `data.lines[2].price`.
+ */
+export function jsonText(value: unknown, root = 'data'): string {
+  // What the plain look does not take is copied, which tells what is wrong with it.
+  return JSON.stringify(isPlainJson(value, 0) ? value : frozenJson(value, root))
+}
+
+/**
  * Deep-freezes, in place, a value that `JSON.parse` just made, and returns it.
  *
  * Such a value is a tree of plain things already, so only its depth and its keys are checked.
@@ -77,8 +88,7 @@ function copyValue(value: unknown, depth: number, finding: Finding): unknown {
 }
 
 function copyArray(value: readonly unknown[], depth: number, finding: Finding): unknown {
-  // The prototype of plain arrays, of any realm, is an array itself; that of a subclass is not.
-  if (!Array.isArray(Object.getPrototypeOf(value))) return refuse(finding, instanceReason(value))
+  if (!isPlainArray(value)) return refuse(finding, instanceReason(value))
   const copy: unknown[] = []
   for (let index = 0; index < value.length; index++) {
     const item = copyValue(value[index], depth, finding)
@@ -92,11 +102,7 @@ function copyArray(value: readonly unknown[], depth: number, finding: Finding): 
 }
 
 function copyObject(value: object, depth: number, finding: Finding): unknown {
-  const prototype: unknown = Object.getPrototypeOf(value)
-  // Plain objects of other realms have another Object.prototype, which has no prototype itself.
-  if (prototype !== objectPrototype && prototype !== null && Object.getPrototypeOf(prototype) !== null) {
-    return refuse(finding, instanceReason(value))
-  }
+  if (!isPlainObject(value)) return refuse(finding, instanceReason(value))
   const source = value as Readonly<Record<string, unknown>>
   const copy: Record<string, unknown> = {}
   for (const key of Object.keys(value)) {
@@ -111,6 +117,36 @@ function copyObject(value: object, depth: number, finding: Finding): unknown {
   }
   if (Object.getOwnPropertySymbols(value).length > 0) return refuse(finding, 'has a symbol as a key')
   return Object.freeze(copy)
+}
+
+/** The prototype of plain arrays, of any realm, is an array itself; that of a subclass is not. */
+function isPlainArray(value: readonly unknown[]): boolean {
+  return Array.isArray(Object.getPrototypeOf(value))
+}
+
+/** Plain objects of other realms have another Object.prototype, which has no prototype itself. */
+function isPlainObject(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === objectPrototype || prototype === null || Object.getPrototypeOf(prototype) === null
+}
+
+/** Whether `JSON.stringify` writes a value down as it is. */
+function isPlainJson(value: unknown, depth: number): boolean {
+  if (typeof value === 'number') return Number.isFinite(value)
+  if (typeof value !== 'object') return typeof value === 'string' || typeof value === 'boolean'
+  if (value === null) return true
+  if (depth >= jsonDepthMax) return false
+  if (Array.isArray(value)) {
+    if (!isPlainArray(value)) return false
+    for (let index = 0; index < value.length; index++) if (!isPlainJson(value[index], depth + 1)) return false
+    return true
+  }
+  if (!isPlainObject(value)) return false
+  const source = value as Readonly<Record<string, unknown>>
+  for (const key of Object.keys(value)) {
+    if (isPrototypeKey(key) || !isPlainJson(source[key], depth + 1)) return false
+  }
+  return Object.getOwnPropertySymbols(value).length === 0
 }
 
 function freezeTree(value: object, depth: number, finding: Finding): unknown {

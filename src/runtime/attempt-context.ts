@@ -21,6 +21,8 @@ export class AttemptContext implements HandlerContext {
   #isOver = false
   #controller: AbortController | undefined
   #abortedBy: { readonly reason: unknown } | undefined
+  /** Checkpoints that are under way: nobody may find out by waiting for ever that the attempt is of no more interest. */
+  readonly #checkpointing = new Set<PromiseWithResolvers<void>>()
 
   constructor(
     task: Task,
@@ -85,16 +87,14 @@ export class AttemptContext implements HandlerContext {
   get checkpoint(): HandlerContext['checkpoint'] {
     return async (effects) => {
       if (this.#isOver) throw new CheckpointRefusedError(this.#group, 'the handler had returned')
-      const { signal } = this
-      signal.throwIfAborted()
-      // Nobody may find out by waiting for ever that the attempt is of no more interest.
-      const over = Promise.withResolvers<never>()
-      const abort = (): void => over.reject(signal.reason)
-      signal.addEventListener('abort', abort, { once: true })
+      if (this.#abortedBy !== undefined) throw this.#abortedBy.reason
+      const durable: PromiseWithResolvers<void> = Promise.withResolvers()
+      this.#checkpointing.add(durable)
       try {
-        await Promise.race([this.#checkpoints.take(this.#task, effects), over.promise])
+        this.#checkpoints.take(this.#task, effects).then(durable.resolve, durable.reject)
+        await durable.promise
       } finally {
-        signal.removeEventListener('abort', abort)
+        this.#checkpointing.delete(durable)
       }
     }
   }
@@ -108,5 +108,6 @@ export class AttemptContext implements HandlerContext {
   abort(reason: unknown): void {
     this.#abortedBy ??= { reason }
     this.#controller?.abort(reason)
+    for (const { reject } of this.#checkpointing) reject(this.#abortedBy.reason)
   }
 }

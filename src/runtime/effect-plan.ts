@@ -30,6 +30,8 @@ export interface EffectPlan {
   readonly delayed: readonly TimerWrite[]
   /** What the commit is made inside of. */
   readonly within: CommitWithin | undefined
+  /** Runs once all is durable. */
+  readonly afterwards: readonly (() => void)[]
   /** An append or a write expects something, so its conflict must concern nobody else. */
   readonly expects: boolean
   /** Topics that must be made sure of first. */
@@ -71,6 +73,7 @@ export const emptyPlan: EffectPlan = Object.freeze({
   appends: nothing,
   writes: nothing,
   within: undefined,
+  afterwards: nothing,
   delayed: nothing,
   expects: false,
   unready: nothing,
@@ -107,6 +110,7 @@ class Planner implements EffectPlan {
   appends: AppendWrite[] = nothing as unknown as AppendWrite[]
   writes: readonly StateWrite[] = nothing
   within: CommitWithin | undefined = undefined
+  afterwards: (() => void)[] = nothing as unknown as (() => void)[]
   delayed: TimerWrite[] = nothing as unknown as TimerWrite[]
   expects = false
   unready: PlannedPublish[] = nothing as unknown as PlannedPublish[]
@@ -150,6 +154,12 @@ class Planner implements EffectPlan {
       case 'within':
         this.within = effect.commit
         this.expects = true
+        break
+      case 'afterwards':
+        if (this.afterwards === (nothing as unknown)) this.afterwards = []
+        this.afterwards.push(effect.run)
+        // Nothing becomes real by it.
+        this.effectCount--
         break
       case 'schedule':
         this.#schedule(effect)

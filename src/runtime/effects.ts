@@ -76,6 +76,12 @@ export interface WithinEffect {
   readonly commit: CommitWithin
 }
 
+/** Run something once the effects are durable: of Millrace's own handlers only. Made by {@link afterwards}. */
+export interface AfterwardsEffect {
+  readonly kind: 'afterwards'
+  readonly run: () => void
+}
+
 /** Commits by the function that it is given, once, with some state besides. */
 export type CommitWithin = (commit: (writes: readonly StateWrite[]) => Promise<CommitOutcome>) => Promise<CommitOutcome>
 
@@ -89,6 +95,7 @@ export type Effect<State = never> =
   | AppendEffect
   | WriteEffect
   | WithinEffect
+  | AfterwardsEffect
   | SetEffect<State>
   | RemoveEffect
   | ScheduleEffect
@@ -142,6 +149,14 @@ export function write(writes: readonly StateWrite[]): WriteEffect {
  */
 export function within(commit: CommitWithin): WithinEffect {
   return { kind: 'within', commit }
+}
+
+/**
+ * Runs something in this process once the effects are durable; never if they are refused. For handlers that Millrace itself makes. It
+ * must not throw, and nothing may depend on it: a process that dies in between does not run it.
+ */
+export function afterwards(run: () => void): AfterwardsEffect {
+  return { kind: 'afterwards', run }
 }
 
 /**

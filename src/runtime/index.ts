@@ -11,6 +11,7 @@ export { dueTime } from './effect-plan.ts'
 export {
   type AppendCondition,
   type AppendEffect,
+  afterwards,
   append,
   type CancelEffect,
   type CommitWithin,

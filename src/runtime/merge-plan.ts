@@ -20,4 +20,5 @@ export function mergePlan(
   for (const write of plan.appends) batch.addAppend(write)
   for (const write of plan.writes) batch.addOtherState(write)
   for (const write of plan.delayed) batch.addTimer(write)
+  for (const run of plan.afterwards) batch.afterCommit.push(run)
 }

@@ -80,7 +80,7 @@ export class BodyRun {
       this.#effects = []
       return this.#parked(this.#trouble)
     } finally {
-      this.#isOver = true
+      this.#over()
     }
   }
 
@@ -90,8 +90,14 @@ export class BodyRun {
       await this.#replay()
       return this.#trouble === undefined ? (this.#end ?? { kind: 'waits' }) : this.#parked(this.#trouble)
     } finally {
-      this.#isOver = true
+      this.#over()
     }
+  }
+
+  /** Nobody listens to the body any more. */
+  #over(): void {
+    this.#isOver = true
+    this.#wakeUp.end()
   }
 
   /** Something that is done at once: answers whether it is the first time. */

@@ -56,4 +56,5 @@ export {
 export { saga, step } from './saga.ts'
 export { SagaDesk, type SagaSelection } from './saga-desk.ts'
 export { sagaGroup, sagaHandler, sagaNamespace } from './saga-handler.ts'
+export { outcomesOf } from './saga-outcomes.ts'
 export { skipProblem } from './skip.ts'

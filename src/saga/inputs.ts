@@ -2,7 +2,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Json } from '../kernel/index.ts'
 import { type EventDefinition, event, type Message } from '../message/index.ts'
 import { type PublishEffect, publish } from '../runtime/index.ts'
-import type { ChildOutcome, SagaParent } from './journal.ts'
+import { type ChildOutcome, isChildOf, type Journal, type SagaParent } from './journal.ts'
 
 /** What an instance can be told by a message of its own topic. */
 export type SagaInput =
@@ -60,4 +60,21 @@ export function inputMessage(app: string, saga: string, key: string, input: Saga
 /** Publishes a message to an instance. */
 export function inputEffect(app: string, saga: string, key: string, input: SagaInput): PublishEffect {
   return publish(inputMessage(app, saga, key, input), { topic: sagaTopic(app, saga) })
+}
+
+/** What an input tells, for people. */
+export function toldBy(input: SagaInput): string {
+  return input.kind === 'signal' ? `signal ${input.name}` : input.kind
+}
+
+/** Whether an input that is on its way wants a running instance compensated. */
+export function callsOff(journal: Journal, data: unknown): boolean {
+  const input = data as SagaInput | null
+  if (input?.kind === 'cancel') return true
+  return input?.kind === 'compensate' && (input.parent === undefined || isChildOf(journal, input.parent))
+}
+
+/** Who waits for an answer to an input. */
+export function parentOf(input: SagaInput | null): SagaParent | undefined {
+  return input?.kind === 'start' || input?.kind === 'compensate' ? input.parent : undefined
 }

@@ -31,6 +31,8 @@ export class JournalBook {
   readonly #shownBefore: Json | undefined
   /** Characters that the input and the entries take, about. */
   #size: number
+  /** Those of each entry. */
+  readonly #sizes = new Map<string, number>()
 
   constructor(draft: JournalDraft) {
     this.draft = draft
@@ -38,7 +40,7 @@ export class JournalBook {
     this.#size = sizeOf(draft.input)
     for (const [index, entry] of draft.entries.entries()) {
       this.#index.set(entry.id, index)
-      this.#size += sizeOf(entry)
+      this.#measure(entry)
     }
   }
 
@@ -89,21 +91,28 @@ export class JournalBook {
     this.#fresh.add(id)
     this.#index.set(id, this.draft.entries.length)
     this.draft.entries.push(entry)
-    this.#size += sizeOf(entry)
+    this.#measure(entry)
     if (mustBeKept(entry)) this.isDirty = true
     return true
   }
 
   replace(entry: JournalEntry): void {
     const index = this.#index.get(entry.id) as number
-    this.#size += sizeOf(entry) - sizeOf(this.draft.entries[index])
     this.draft.entries[index] = entry
+    this.#measure(entry)
     this.isDirty = true
   }
 
   /** The outcome of an entry is known. */
   complete(entry: JournalEntry, nowMs: number): void {
     this.replace({ ...entry, order: ++this.draft.orderCount, atMs: nowMs })
+  }
+
+  /** An entry is new, or another than before. */
+  #measure(entry: JournalEntry): void {
+    const size = sizeOf(entry)
+    this.#size += size - (this.#sizes.get(entry.id) ?? 0)
+    this.#sizes.set(entry.id, size)
   }
 
   /** More than one journal takes. */

@@ -1,6 +1,7 @@
 import { type Clock, type Json, type Random, systemClock, systemRandom } from '../kernel/index.ts'
 import type { AnyEventDefinition, Message } from '../message/index.ts'
 import {
+  afterwards,
   byError,
   type CallContext,
   cancel,
@@ -18,13 +19,13 @@ import type { AnySaga, SagaDefinition } from './definition.ts'
 import { drive } from './drive.ts'
 import { InboxFullError, SagaKeyTakenError, SagaLateError, SagaNotStartedError } from './errors.ts'
 import { checkedInput, isEvent } from './input-checks.ts'
-import { inputDefinition, inputEffect, inputType, type SagaInput } from './inputs.ts'
+import { callsOff, inputDefinition, inputEffect, inputType, parentOf, type SagaInput, toldBy } from './inputs.ts'
+import { outcomeOf } from './instance.ts'
 import {
   type ChildOutcome,
   draftOf,
   errorNote,
   type InboxItem,
-  isChildOf,
   isEnded,
   isThere,
   type Journal,
@@ -33,6 +34,7 @@ import {
   type SagaParent,
 } from './journal.ts'
 import { type Received, receive, signalAgain } from './receive.ts'
+import type { SagaOutcomes } from './saga-outcomes.ts'
 import { waitingCountMax } from './waiting.ts'
 
 /** Where a saga runs. */
@@ -42,6 +44,8 @@ export interface SagaGround {
   readonly random?: Random
   /** Hears what bodies say besides what their journals hold. Default: nobody does. */
   readonly witness?: (key: string, life: string, id: string, said: unknown) => void
+  /** Who waits for outcomes in this process. Default: nobody does. */
+  readonly outcomes?: SagaOutcomes
 }
 
 type Effects = readonly Effect<Journal | null>[]
@@ -112,14 +116,17 @@ class SagaWorker {
   readonly #clock: Clock
   readonly #random: Random
   readonly #witness: SagaGround['witness']
+  readonly #outcomes: SagaOutcomes | undefined
 
-  constructor(definition: SagaDefinition, { app, clock = systemClock, random = systemRandom, witness }: SagaGround) {
+  constructor(definition: SagaDefinition, ground: SagaGround) {
+    const { app, clock = systemClock, random = systemRandom, witness, outcomes } = ground
     this.#definition = definition
     this.#app = app
     this.#group = sagaGroup(app, definition.name)
     this.#clock = clock
     this.#random = random
     this.#witness = witness
+    this.#outcomes = outcomes
   }
 
   handle(message: Message, journal: Journal | null, ctx: CallContext): Effects | Promise<Effects> {
@@ -208,7 +215,8 @@ class SagaWorker {
       isAgain: ctx.attempt > 1,
       ...(witness !== undefined && { witness: witness.bind(undefined, key) }),
       isCalledOff: () => ctx.waitsBehind((message) => message.type === inputType && callsOff(draft, message.data)),
-      checkpoint: (next: Journal, effects: readonly Effect[]) => ctx.checkpoint([set(next), ...effects]),
+      checkpoint: (next: Journal, effects: readonly Effect[]) =>
+        ctx.checkpoint([set(next), ...effects, ...this.#tell(key, next)]),
     }
     const { journal, effects, isCalledOff } = await drive(host, draft)
     const after = draftOf(journal)
@@ -241,7 +249,14 @@ class SagaWorker {
         problem,
       })
     }
-    return [set(draft), ...effects, ...(timer === undefined ? [] : [timer])]
+    return [set(draft), ...effects, ...(timer === undefined ? [] : [timer]), ...this.#tell(key, draft)]
+  }
+
+  /** Who waits for the outcome is told as soon as it is durable. */
+  #tell(key: string, journal: Journal): Effects {
+    const outcomes = this.#outcomes
+    const outcome = outcomes === undefined ? undefined : outcomeOf(journal)
+    return outcome === undefined ? [] : [afterwards(() => outcomes?.tell(key, outcome))]
   }
 
   #expiryMs({ endedMs, changedMs }: Journal): number {
@@ -274,23 +289,6 @@ class SagaWorker {
     const { saga, key, entry, id } = parent
     return [inputEffect(this.#app, saga, key, { kind: 'child', entry, id, outcome })]
   }
-}
-
-/** What an input tells, for people. */
-function toldBy(input: SagaInput): string {
-  return input.kind === 'signal' ? `signal ${input.name}` : input.kind
-}
-
-/** Whether an input that is on its way wants a running instance compensated. */
-function callsOff(journal: Journal, data: unknown): boolean {
-  const input = data as SagaInput | null
-  if (input?.kind === 'cancel') return true
-  return input?.kind === 'compensate' && (input.parent === undefined || isChildOf(journal, input.parent))
-}
-
-/** Who waits for an answer to an input. */
-function parentOf(input: SagaInput | null): SagaParent | undefined {
-  return input?.kind === 'start' || input?.kind === 'compensate' ? input.parent : undefined
 }
 
 /** Nothing will happen to it any more, but that it is forgotten. */

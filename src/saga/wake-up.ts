@@ -7,11 +7,15 @@ export class WakeUp {
 
   constructor(host: SagaHost) {
     this.#host = host
+    host.signal.addEventListener('abort', this.ring, { once: true })
   }
 
   /** Something has changed. */
-  ring(): void {
-    this.#changed.resolve()
+  readonly ring = (): void => this.#changed.resolve()
+
+  /** Nobody rests any more. */
+  end(): void {
+    this.#host.signal.removeEventListener('abort', this.ring)
   }
 
   /**
@@ -22,17 +26,14 @@ export class WakeUp {
   async rest(untilMs: number | undefined): Promise<boolean> {
     const { clock, signal } = this.#host
     let isInTime = true
-    const ring = (): void => this.ring()
     const late = (): void => {
       isInTime = false
-      ring()
+      this.ring()
     }
     const timer =
       untilMs === undefined ? undefined : clock.setTimer(late, Math.max(0, untilMs - clock.nowMs()), { unref: true })
-    signal.addEventListener('abort', ring, { once: true })
     await this.#changed.promise
     this.#changed = Promise.withResolvers()
-    signal.removeEventListener('abort', ring)
     timer?.cancel()
     signal.throwIfAborted()
     return isInTime

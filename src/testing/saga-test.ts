@@ -292,6 +292,7 @@ export class SagaTest<Input, Result, Signals extends SignalSet, Given = Input> {
         case 'append':
         case 'write':
         case 'within':
+        case 'afterwards':
           break
       }
     }
