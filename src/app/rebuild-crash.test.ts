@@ -6,15 +6,19 @@ import { killAfterLines } from './killed-process.test-support.ts'
 import { checkRebuilt, rebuiltBank } from './rebuilt-bank.test-support.ts'
 
 const killCount = 6
+/** How fast builds go is the machine's affair: it may take more kills to meet two of them at work. */
+const killCountMax = 24
 
 describe.each(['one engine', 'two engines'])('views on %s that are built anew and killed on the way', (ground) => {
-  it('go on where they were, and count each event once', { timeout: 120_000 }, async () => {
+  it('go on where they were, and count each event once', { timeout: 240_000 }, async () => {
     const seed = 20_261_122
     const random = new SeededRandom(seed)
     using folder = temporaryFolder()
     const path = folder.path('bank.db')
     let killedBuilding = 0
-    for (let run = 1; run <= killCount; run++) {
+    let run = 0
+    while (run < killCount || (killedBuilding < 2 && run < killCountMax)) {
+      run++
       const output = await killAfterLines(
         'rebuilt-app.ts',
         [path, String(run), ground],
@@ -22,7 +26,7 @@ describe.each(['one engine', 'two engines'])('views on %s that are built anew an
       )
       if (/building \d+\n[^\n]*$/.test(output)) killedBuilding++
     }
-    const version = Math.ceil(killCount / 2) + 1
+    const version = Math.ceil(run / 2) + 1
     const { bank, followed, inline } = rebuiltBank(version)
     await using engine = await crashGrounds[ground]?.(path).open()
     if (engine === undefined) throw new Error(`there is no ground ${ground}`)
