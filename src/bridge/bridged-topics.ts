@@ -57,7 +57,8 @@ export class BridgedTopics implements Topics {
   }
 
   async read(request: ReadRequest): Promise<ReadResult> {
-    const result = await this.#engine.topics.read(request)
+    // Progress on what is read stands in another engine: it must not be ahead of the record.
+    const result = await this.#engine.topics.read({ ...request, early: false })
     this.#groups.noteEnd(request.topic, request.partition, result.latest)
     return result
   }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { message } from '../embedded/file.test-support.ts'
 import { embedded } from '../embedded/index.ts'
 import type { EngineSource } from '../engine/index.ts'
 import { kafka } from '../kafka/index.ts'
@@ -22,6 +23,17 @@ describe('deployment()', () => {
     )
     const { capabilities } = deployment({ topics: store, store: topics })
     expect(capabilities.ownedState).toBeUndefined()
+  })
+
+  it('answers no early read before its record is acknowledged: nothing ties the two engines together', async () => {
+    const source = deployment({ topics: embedded({ path: ':memory:' }), store: embedded({ path: ':memory:' }) })
+    expect(source.capabilities.topics.early).toBeUndefined()
+    await using engine = await source.open()
+    await engine.topics.create('orders', { partitions: 1 })
+    const answer = engine.commit({ publish: [{ topic: 'orders', messages: [message('Placed')] }] })
+    const early = await engine.topics.read({ topic: 'orders', partition: 0, offset: 0, early: true })
+    expect([early.records, early.latest]).toEqual([[], 0])
+    expect((await answer).ok).toBe(true)
   })
 
   it('refuses topics that are a deployment, and takes no deployment as a store', () => {

@@ -117,8 +117,8 @@ export const engineBugs: readonly PlantedBug[] = [
       },
       {
         file: store,
-        from: 'timeMs: number, arena: Uint8Array): UnitResult {',
-        to: 'timeMs: number, arena: Uint8Array, early?: any): UnitResult {',
+        from: '#commitUnit(unit: UnitCommand, timeMs: number, arena: Uint8Array): UnitResult {',
+        to: '#commitUnit(unit: UnitCommand, timeMs: number, arena: Uint8Array, early?: any): UnitResult {',
       },
       {
         file: store,

@@ -124,8 +124,8 @@ export class Store {
   }
 
   /** Commits a unit or refuses it, and counts what is taken back thereby. */
-  #answerTo(unit: UnitCommand, ...at: [timeMs: number, arena: Uint8Array]): UnitResult {
-    const result = this.#commitUnit(unit, ...at)
+  #answerTo(unit: UnitCommand, timeMs: number, arena: Uint8Array): UnitResult {
+    const result = this.#commitUnit(unit, timeMs, arena)
     const isGone = result.kind === 'refused' && result.refusal.kind === 'partition-gone'
     if (isGone || (result.kind === 'conflict' && isExpected(unit.progress, unit.appends, unit.batches)))
       this.#countRollback([unit])
