@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest'
 import { VirtualClock } from '../kernel/index.ts'
 import { BatchReader } from './batch-reader.ts'
 import { codeOf, commit, dataOf, message, numbered, openEngine, temporaryFolder } from './file.test-support.ts'
+import { FileReads } from './file-reads.ts'
 
 const folder = temporaryFolder()
 
@@ -36,7 +37,7 @@ describe('reading from the file', () => {
     await engine.topics.create('t', { partitions: 1 })
     for (const first of [0, 2, 4]) await commit(engine, { publish: [{ topic: 't', messages: numbered(2, first) }] })
     const db = new DatabaseSync(path, { readOnly: true })
-    const reader = new BatchReader(db, path)
+    const reader = new BatchReader(db, new FileReads(path))
     expect(reader.read(1, 0, 1_000_000, 4)).toMatchObject({ records: { length: 4 }, nextOffset: 4 })
     expect(reader.read(1, 4, 1_000_000, 4)).toMatchObject({ records: { length: 0 }, nextOffset: 4 })
     db.close()

@@ -1,8 +1,8 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { crc32 } from 'node:zlib'
 import { decodeMessages, RecordBatchReader, type RecordOutcome } from '../record/index.ts'
-import { reading } from './connection.ts'
 import { FileDamagedError } from './errors.ts'
+import type { FileReads } from './file-reads.ts'
 
 /** A stretch of records as read from the file. */
 export interface Stretch {
@@ -15,15 +15,15 @@ const trusted = { verifyCrc: false } as const
 
 /** Reads record batches from the file and decodes them. */
 export class BatchReader {
-  readonly #path: string
+  readonly #reads: FileReads
   readonly #holding: StatementSync
   readonly #after: StatementSync
   readonly #timeAt: StatementSync
   readonly #size: StatementSync
   readonly #wholeFrom: StatementSync
 
-  constructor(db: DatabaseSync, path: string) {
-    this.#path = path
+  constructor(db: DatabaseSync, reads: FileReads) {
+    this.#reads = reads
     // The first batch may begin before the offset that is asked for.
     this.#holding = db.prepare(`SELECT base_offset, last_offset, checksum, bytes FROM batch
       WHERE partition_id = ? AND base_offset <= ? ORDER BY base_offset DESC LIMIT 1`)
@@ -40,7 +40,7 @@ export class BatchReader {
    * stand what is committed but not acknowledged yet, of which a reader must not know.
    */
   read(partitionId: number, offset: number, bytesMax: number, end: number): Stretch {
-    return reading(this.#path, () => this.#read(partitionId, offset, bytesMax, end))
+    return this.#reads.run(() => this.#read(partitionId, offset, bytesMax, end))
   }
 
   #read(partitionId: number, offset: number, bytesMax: number, end: number): Stretch {
@@ -71,7 +71,7 @@ export class BatchReader {
     const [base, last] = [Number(row['base_offset']), Number(row['last_offset'])]
     if (!(last >= expected) || (isNext && base < expected)) {
       throw new FileDamagedError(
-        this.#path,
+        this.#reads.path,
         `the record batch at offset ${base} of partition id ${partitionId} (order)`,
       )
     }
@@ -83,12 +83,12 @@ export class BatchReader {
     const wholeFrom = Number(this.#wholeFrom.get(partitionId)?.['n'] ?? to)
     if (Math.max(from, wholeFrom) >= to) return
     const place = `the records at offsets ${from} to ${to - 1} of partition id ${partitionId}, which are missing`
-    throw new FileDamagedError(this.#path, place)
+    throw new FileDamagedError(this.#reads.path, place)
   }
 
   /** Time of the first record at or after `offset`, in milliseconds since the epoch; undefined: there is none. */
   timeOf(partitionId: number, offset: number): number | undefined {
-    return reading(this.#path, () => this.#timeOf(partitionId, offset))
+    return this.#reads.run(() => this.#timeOf(partitionId, offset))
   }
 
   #timeOf(partitionId: number, offset: number): number | undefined {
@@ -102,7 +102,7 @@ export class BatchReader {
 
   /** Offset of the first record whose time is `timestampMs` or later, undefined if there is none. */
   offsetAtTime(partitionId: number, from: number, timestampMs: number): number | undefined {
-    return reading(this.#path, () => this.#offsetAtTime(partitionId, from, timestampMs))
+    return this.#reads.run(() => this.#offsetAtTime(partitionId, from, timestampMs))
   }
 
   #offsetAtTime(partitionId: number, from: number, timestampMs: number): number | undefined {
@@ -121,7 +121,7 @@ export class BatchReader {
 
   /** Bytes of all batches of a partition. */
   bytesOf(partitionId: number): number {
-    return reading(this.#path, () => Number(this.#size.get(partitionId)?.['n']))
+    return this.#reads.run(() => Number(this.#size.get(partitionId)?.['n']))
   }
 
   #baseOf(partitionId: number, offset: number): number {
@@ -134,7 +134,7 @@ export class BatchReader {
     const { bytes } = row
     if (bytes instanceof Uint8Array && crc32(bytes) === row['checksum']) return bytes
     const place = `the record batch at offset ${Number(row['base_offset'])} of partition id ${partitionId} (checksum)`
-    throw new FileDamagedError(this.#path, place)
+    throw new FileDamagedError(this.#reads.path, place)
   }
 
   #decode(partitionId: number, baseOffset: number, blob: Uint8Array, fromOffset: number, into: RecordOutcome[]): void {
@@ -142,7 +142,7 @@ export class BatchReader {
       decodeMessages(blob, (outcome) => into.push(outcome), { fromOffset, verifyCrc: false })
     } catch (error) {
       const place = `the record batch at offset ${baseOffset} of partition id ${partitionId} (${(error as Error).message})`
-      throw new FileDamagedError(this.#path, place, { cause: error })
+      throw new FileDamagedError(this.#reads.path, place, { cause: error })
     }
   }
 }

@@ -129,15 +129,6 @@ export function databaseBytes(db: DatabaseSync): number {
   return pragmaNumber(db, 'page_count') * pragmaNumber(db, 'page_size')
 }
 
-/** Runs a read and says in Millrace's words why it failed. @throws FileDamagedError, FileUnusableError */
-export function reading<T>(path: string, work: () => T): T {
-  try {
-    return work()
-  } catch (error) {
-    throw opened(path, error)
-  }
-}
-
 /** SQLite takes an empty file for a new database and throws away the log beside it, with what was acknowledged. */
 function refuseEmptied(path: string): void {
   const log = statSync(`${path}-wal`, { throwIfNoEntry: false })

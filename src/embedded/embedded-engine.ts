@@ -82,9 +82,9 @@ export class EmbeddedEngine implements Engine {
             isOver: (claim) => this.groups.isOver(claim),
           })
     this.#core = new EngineCore({ path: options.path, clock: environment.clock, reader, catalog, queue, client })
-    const batches = new BatchReader(reader, options.path)
+    const batches = new BatchReader(reader, this.#core.reads)
     this.topics = new TopicLog(this.#core, batches, recent, (topic) => this.groups.rebalance(topic))
-    this.groups = new EmbeddedGroups(this.#core, this.topics, batches, new ProgressTable(reader, options.path))
+    this.groups = new EmbeddedGroups(this.#core, this.topics, batches, new ProgressTable(reader, this.#core.reads))
     this.events = new EventLog(this.#core)
     this.state = new StateReader(this.#core)
     this.timers = new TimerReader(this.#core)

@@ -2,8 +2,8 @@ import type { DatabaseSync } from 'node:sqlite'
 import { type CommitQueue, ReadPace } from '../committing/index.ts'
 import { type Clock, ClosedError } from '../kernel/index.ts'
 import type { Catalog } from './catalog.ts'
-import { reading } from './connection.ts'
 import { ReadOnlyError } from './errors.ts'
+import { FileReads } from './file-reads.ts'
 import type { StoreAnswers, StoreRequest } from './store/protocol.ts'
 import type { StoreClient } from './store-client.ts'
 
@@ -15,6 +15,8 @@ export class EngineCore {
   readonly path: string
   readonly clock: Clock
   readonly reader: DatabaseSync
+  /** All that is asked of `reader` runs in these. */
+  readonly reads: FileReads
   readonly catalog: Catalog
   /** Undefined in an engine that only reads. */
   readonly queue: CommitQueue | undefined
@@ -38,6 +40,7 @@ export class EngineCore {
     this.path = path
     this.clock = clock
     this.reader = reader
+    this.reads = new FileReads(path)
     this.catalog = catalog
     this.queue = queue
     this.#client = client
@@ -76,11 +79,11 @@ export class EngineCore {
   refresh(): boolean {
     this.refuseIfDone()
     if (!this.isReadOnly) return false
-    const version = reading(this.path, () => Number(this.reader.prepare('PRAGMA data_version').get()?.['data_version']))
+    const version = this.reads.run(() => Number(this.reader.prepare('PRAGMA data_version').get()?.['data_version']))
     if (version === this.#dataVersion) return false
     this.#dataVersion = version
     this.#changeCount++
-    reading(this.path, () => this.catalog.refresh(this.reader))
+    this.reads.run(() => this.catalog.refresh(this.reader))
     return true
   }
 
@@ -92,7 +95,7 @@ export class EngineCore {
   /** Runs reads that must see one moment; they must not wait for anything in between. */
   atOneMoment<T>(work: () => T): T {
     if (this.reader.isTransaction) return work()
-    reading(this.path, () => this.reader.exec('BEGIN'))
+    this.reads.run(() => this.reader.exec('BEGIN'))
     try {
       return work()
     } finally {

@@ -13,7 +13,6 @@ import {
   StreamTruncatedError,
   StreamUnknownError,
 } from '../engine/index.ts'
-import { reading } from './connection.ts'
 import type { EngineCore } from './engine-core.ts'
 import { FileDamagedError } from './errors.ts'
 import { refuseDisorder } from './event-order.ts'
@@ -167,7 +166,7 @@ export class EventLog implements EventStore {
     if (pause !== undefined) await pause
     this.#core.refuseIfDone()
     checkName('stream', stream)
-    const row = reading(this.#core.path, () => this.#stream.get(stream))
+    const row = this.#core.reads.run(() => this.#stream.get(stream))
     return row === undefined ? undefined : streamDescription(row)
   }
 
@@ -184,7 +183,7 @@ export class EventLog implements EventStore {
     checkInteger('limit', limit, 0)
     const sql = `${streamColumns}
       WHERE name > ?1 AND name >= ?2 AND substr(name, 1, length(?2)) = ?2 ORDER BY name LIMIT ?3 + 0`
-    return reading(this.#core.path, () => this.#db.prepare(sql).all(after, prefix, limit)).map(streamDescription)
+    return this.#core.reads.run(() => this.#db.prepare(sql).all(after, prefix, limit)).map(streamDescription)
   }
 
   async lastPosition(): Promise<number> {
@@ -227,7 +226,7 @@ export class EventLog implements EventStore {
   }
 
   #lastPosition(): number {
-    return reading(this.#core.path, () => Number(this.#last.get()?.['seq'] ?? 0))
+    return this.#core.reads.run(() => Number(this.#last.get()?.['seq'] ?? 0))
   }
 
   /**
@@ -252,7 +251,7 @@ export class EventLog implements EventStore {
     let high = this.#lastPosition() + 1
     while (low < high) {
       const middle = Math.floor((low + high) / 2)
-      const row = reading(this.#core.path, () => find(middle))
+      const row = this.#core.reads.run(() => find(middle))
       if (row === undefined || Number(row['time_ms']) >= fromMs) high = middle
       else low = Number(row['place']) + 1
     }
@@ -261,14 +260,14 @@ export class EventLog implements EventStore {
 
   #streamPage(stream: string, isForward: boolean, from: number, count: number): EventPage {
     const statement = isForward ? this.#forward : this.#backward
-    const row = reading(this.#core.path, () => statement.get(from, stream, count))
+    const row = this.#core.reads.run(() => statement.get(from, stream, count))
     return new EventPage(row ?? {}, `stream ${stream}`, this.#core.path, stream)
   }
 
   #page(query: EventQuery | undefined, isForward: boolean, from: number, count: number): EventPage {
     const { shape, values } = querySql(query, isForward)
     const parameters: SQLInputValue[] = [...values, from, count]
-    const row = reading(this.#core.path, () => this.#query(shape).get(...parameters))
+    const row = this.#core.reads.run(() => this.#query(shape).get(...parameters))
     const page = new EventPage(row ?? {}, 'the event store', this.#core.path, (id) => this.#streamName(id))
     refuseDisorder(page.positions, from, isForward, false, 'the event store', this.#core.path)
     return page
@@ -278,7 +277,7 @@ export class EventLog implements EventStore {
   #streamName(id: number): string {
     let name = this.#names.get(id)
     if (name === undefined) {
-      const row = reading(this.#core.path, () => this.#name.get(id))
+      const row = this.#core.reads.run(() => this.#name.get(id))
       if (row === undefined) throw new FileDamagedError(this.#core.path, `the name of the stream with the id ${id}`)
       name = String(row['name'])
       if (this.#names.size >= namesMax) this.#names.clear()
@@ -288,7 +287,7 @@ export class EventLog implements EventStore {
   }
 
   #prepare(sql: string): StatementSync {
-    return reading(this.#core.path, () => this.#db.prepare(sql))
+    return this.#core.reads.run(() => this.#db.prepare(sql))
   }
 
   #query(shape: string): StatementSync {

@@ -10,7 +10,6 @@ import {
 } from '../committing/index.ts'
 import type { StateChange, StateEntry, StateRange, StateStore } from '../engine/index.ts'
 import type { Json } from '../kernel/index.ts'
-import { reading } from './connection.ts'
 import type { EngineCore } from './engine-core.ts'
 import { storedJson } from './stored-json.ts'
 
@@ -63,7 +62,7 @@ export class StateReader implements StateStore {
     const where = ['namespace_id = (SELECT id FROM namespace WHERE name = ?)', ...conditions].join(' AND ')
     // A limit that is a bare parameter would have SQLite plan the statement anew for every read.
     const sql = `SELECT key, revision, value FROM state WHERE ${where} ORDER BY key ${order} LIMIT ? + 0`
-    const rows = reading(this.#core.path, () => this.#statement(sql).all(namespace, ...values, limit))
+    const rows = this.#core.reads.run(() => this.#statement(sql).all(namespace, ...values, limit))
     return rows.map((row) => {
       const key = String(row['key'])
       return { key, value: this.#value(namespace, key, String(row['value'])), revision: Number(row['revision']) }
@@ -76,7 +75,7 @@ export class StateReader implements StateStore {
     this.#core.refuseIfDone()
     checkName('namespace', namespace)
     const sql = 'SELECT count(*) AS n FROM state WHERE namespace_id = (SELECT id FROM namespace WHERE name = ?)'
-    return reading(this.#core.path, () => Number(this.#statement(sql).get(namespace)?.['n']))
+    return this.#core.reads.run(() => Number(this.#statement(sql).get(namespace)?.['n']))
   }
 
   async namespaces(prefix = ''): Promise<readonly string[]> {
@@ -86,7 +85,7 @@ export class StateReader implements StateStore {
     checkText('prefix', prefix)
     const sql = `SELECT name FROM namespace WHERE substr(name, 1, length(?1)) = ?1
       AND EXISTS (SELECT 1 FROM state WHERE namespace_id = namespace.id) ORDER BY name`
-    const rows = reading(this.#core.path, () => this.#statement(sql).all(prefix))
+    const rows = this.#core.reads.run(() => this.#statement(sql).all(prefix))
     return rows.map((row) => String(row['name']))
   }
 
@@ -106,7 +105,7 @@ export class StateReader implements StateStore {
   ): readonly { readonly key: string; readonly revision: number }[] {
     const which = key === undefined ? 'substr(key, 1, length(?2)) = ?2' : 'key = ?2'
     const sql = `SELECT key, revision FROM state WHERE namespace_id = (SELECT id FROM namespace WHERE name = ?1) AND ${which}`
-    const rows = reading(this.#core.path, () => this.#statement(sql).all(namespace, key ?? prefix))
+    const rows = this.#core.reads.run(() => this.#statement(sql).all(namespace, key ?? prefix))
     return rows.map((row) => ({ key: String(row['key']), revision: Number(row['revision']) }))
   }
 
@@ -117,7 +116,7 @@ export class StateReader implements StateStore {
   }
 
   #row(namespace: string, key: string): { readonly revision: number; readonly value: string } | undefined {
-    const row = reading(this.#core.path, () => this.#get.get(namespace, key))
+    const row = this.#core.reads.run(() => this.#get.get(namespace, key))
     return row === undefined ? undefined : { revision: Number(row['revision']), value: String(row['value']) }
   }
 

@@ -1,7 +1,6 @@
 import type { StatementSync } from 'node:sqlite'
 import { checkInteger, checkName, checkOptions, type TimerCommand } from '../committing/index.ts'
 import { ArgumentInvalidError, type Timer, type Timers } from '../engine/index.ts'
-import { reading } from './connection.ts'
 import type { EngineCore } from './engine-core.ts'
 import { storedJson } from './stored-json.ts'
 
@@ -33,7 +32,7 @@ export class TimerReader implements Timers {
     checkName('owner', owner)
     checkInteger('nowMs', nowMs, 0)
     checkInteger('limit', limit, 0)
-    const rows = reading(this.#core.path, () => this.#due.all(owner, nowMs, limit))
+    const rows = this.#core.reads.run(() => this.#due.all(owner, nowMs, limit))
     return rows.map((row) => timerOf(row, this.#core.path))
   }
 
@@ -42,7 +41,7 @@ export class TimerReader implements Timers {
     if (pause !== undefined) await pause
     this.#core.refuseIfDone()
     checkName('owner', owner)
-    const row = reading(this.#core.path, () => this.#next.get(owner))
+    const row = this.#core.reads.run(() => this.#next.get(owner))
     return row === undefined ? undefined : Number(row['due_ms'])
   }
 
@@ -54,7 +53,7 @@ export class TimerReader implements Timers {
     const { owner, limit = limitDefault } = options
     checkInteger('limit', limit, 0)
     if (owner !== undefined) checkName('owner', owner)
-    const rows = reading(this.#core.path, () =>
+    const rows = this.#core.reads.run(() =>
       owner === undefined ? this.#all.all(limit) : this.#ofOwner.all(owner, limit),
     )
     return rows.map((row) => timerOf(row, this.#core.path))

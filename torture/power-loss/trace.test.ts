@@ -45,6 +45,12 @@ describe('the log of system calls', () => {
     expect(killed).toMatchObject({ exit: Number.POSITIVE_INFINITY })
   })
 
+  it('leaves out calls that were never made, as their thread was killed before', async () => {
+    expect(
+      await read('7  ??? ( <unfinished ...>', '7  <... ??? resumed>) = ?', '7  +++ killed by SIGKILL +++'),
+    ).toEqual([])
+  })
+
   it('is refused with data cut short, and with calls that the model of the disk does not know', async () => {
     await expect(read(`7  pwrite64(21, "${hex('hel')}"..., 5, 0) = 5`)).rejects.toThrow(/all data/)
     await expect(read(`7  fallocate(21, 0, 0, 4096) = 0`)).rejects.toThrow(/fallocate/)

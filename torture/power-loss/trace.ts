@@ -106,10 +106,10 @@ export async function readTrace(path: string): Promise<TracedCall[]> {
     const at = line++
     const thread = text.slice(0, text.indexOf(' '))
     const rest = text.slice(thread.length).trimStart()
-    // Ends of threads and signals.
-    if (rest.startsWith('+++') || rest.startsWith('---')) continue
+    // Ends of threads, signals, and calls that strace could not ask after: the thread was killed before it made them.
+    if (['+++', '---', '???'].some((mark) => rest.startsWith(mark))) continue
     const result = Number(/ = (-?\d+)(?: |$)[^"]*$/.exec(rest.slice(-200))?.[1] ?? Number.NaN)
-    const resumed = /^<\.\.\. \w+ resumed>/.test(rest)
+    const resumed = /^<\.\.\. \S+ resumed>/.test(rest)
     if (resumed) {
       const before = begun.get(thread)
       begun.delete(thread)

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { OffsetSet } from '../../engine/index.ts'
 import { openForWriting } from '../connection.ts'
+import { FileReads } from '../file-reads.ts'
 import { ProgressTable } from '../progress-table.ts'
 import { ProgressWriter } from './progress-writer.ts'
 
@@ -31,7 +32,7 @@ describe('the writer of progress', () => {
         const db = openForWriting(':memory:')
         try {
           const writer = new ProgressWriter(db)
-          const table = new ProgressTable(db, ':memory:')
+          const table = new ProgressTable(db, new FileReads(':memory:'))
           let model = new Map<string, OffsetSet>()
           for (const { steps, isRolledBack } of transactions) {
             const next = new Map([...model].map(([key, set]) => [key, new OffsetSet(set.snapshot())]))
