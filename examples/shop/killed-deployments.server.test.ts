@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startServer } from '../../scripts/servers/index.ts'
 import { SeededRandom, systemRandom } from '../../src/kernel/index.ts'
-import { type DeploymentName, deploymentNames, groundFor } from './deployments.ts'
+import { type DeploymentName, deploymentNames, groundFor, type ShopGround } from './deployments.ts'
 import { expectedFigures } from './reference.test-support.ts'
 import type { SagaKind } from './saga-kind.ts'
 import { figuresIn, startShop } from './shop-process.test-support.ts'
@@ -13,6 +13,9 @@ const bundled = join(import.meta.dirname, 'data', 'online-retail.csv')
 const onServers = deploymentNames.filter((name) => name !== 'embedded')
 const options = { repeat: 3, stock: 300, decline: 0.2, flaky: 0.3 }
 const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)])
+
+/** The shop takes half a minute by itself, and several beside other tests that keep the machine busy; then something is wrong. */
+const overdueMs = 300_000
 
 const folder = mkdtempSync(join(tmpdir(), 'millrace-shop-servers-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
@@ -41,6 +44,13 @@ async function killedShop(
   }
 }
 
+/** Tells how far each service is. */
+async function standing({ engine }: ShopGround): Promise<string> {
+  await using ground = await engine.open()
+  const groups = await Promise.all((await ground.groups.list()).map((group) => ground.groups.describe(group)))
+  return `The shop has still not ended: ${JSON.stringify({ isSettled: await ground.isSettled?.(), groups })}\n`
+}
+
 /** Kills workers of a shop with three processes, one after the other; tells how many, and what the shop came to. */
 async function shopOfKilledWorkers(
   deployment: DeploymentName,
@@ -49,7 +59,9 @@ async function shopOfKilledWorkers(
 ): Promise<{ figures: ReturnType<typeof figuresIn>; killed: number }> {
   const random = new SeededRandom(systemRandom.nextUint32())
   process.stderr.write(`Seed of the kills: ${random.seed}\n`)
-  const command = ['--once', '--json', ...args, '--deployment', deployment, '--workers', '3', '--saga', saga]
+  const data = join(folder, `${deployment}-${saga}`)
+  const place = ['--data', data, '--deployment', deployment]
+  const command = ['--once', '--json', ...args, ...place, '--workers', '3', '--saga', saga]
   const { child, exit } = startShop(command, environment)
   let killed = 0
   const kill = (): void => {
@@ -63,10 +75,18 @@ async function shopOfKilledWorkers(
   const timer = setInterval(() => {
     if (killed < 4 && child.exitCode === null) kill()
   }, 1_500)
+  const overdue = setTimeout(() => {
+    standing(groundFor(deployment, data, environment, 3)).then(
+      process.stderr.write.bind(process.stderr),
+      () => undefined,
+    )
+  }, overdueMs)
   try {
     return { figures: figuresIn(await exit), killed }
   } finally {
     clearInterval(timer)
+    clearTimeout(overdue)
+    await groundFor(deployment, data, environment).remove()
   }
 }
 
@@ -87,7 +107,7 @@ describe.skipIf(process.env['MILLRACE_REAL_SERVERS'] !== '1')(
       ['postgres', 'orchestration'],
     ] as const)(
       'has the figures of the data with three processes of which two are killed: %s, %s',
-      { timeout: 180_000 },
+      { timeout: overdueMs + 60_000 },
       async (deployment, saga) => {
         const { figures, killed } = await shopOfKilledWorkers(deployment, saga, environment)
         expect(killed).toBeGreaterThan(0)
@@ -95,7 +115,7 @@ describe.skipIf(process.env['MILLRACE_REAL_SERVERS'] !== '1')(
       },
     )
 
-    it.each(onServers)('has them with one process: %s', { timeout: 180_000 }, async (deployment) => {
+    it.each(onServers)('has them with one process: %s', { timeout: overdueMs + 60_000 }, async (deployment) => {
       const { figures, killed } = await killedShop(deployment, environment)
       expect(killed).toBeGreaterThan(2)
       expect(figures).toMatchObject({ ...expectedFigures(bundled, options), openOrders: 0, stockViolations: 0 })
