@@ -61,6 +61,7 @@ export {
   DecisionInvalidError,
   type DifferingKey,
   decider,
+  EventIdTakenError,
   type GoneEvents,
   type History,
   HistoryIncompleteError,

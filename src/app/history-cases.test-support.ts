@@ -292,6 +292,25 @@ export function testHistory(ground: AppGround): void {
       })
     })
 
+    it('is finished, and not done again, under the id of an event that stands there', async () => {
+      const clock = ground.clock()
+      await using engine = await ground.open({ clock })
+      await using running = await bank.start({ engine, clock })
+      await fill(running, clock)
+      const monthly = ({ balance }: AccountState) => CarriedForward({ id: 'a', amount: balance }, { id: 'a-2026-01' })
+      const first = await running.closeBooks(account, 'account-a', monthly)
+      for (const earlier of [0, 1]) {
+        if (earlier > 0) await running.ask(Withdraw({ id: 'a', amount: 20 }))
+        expect(await running.closeBooks(account, 'account-a', monthly)).toEqual(first)
+        expect((await eventsOf(engine)).length).toBe(1 + earlier)
+      }
+      expect((await history(engine).state(account, 'account-a')).state).toEqual({ isOpen: true, balance: 100 })
+      await running.ask(Open({ id: 'b' }))
+      await expect(
+        running.closeBooks(account, 'account-b', () => CarriedForward({ id: 'b', amount: 0 }, { id: 'a-2026-01' })),
+      ).rejects.toMatchObject({ code: 'EVENT_ID_TAKEN' })
+    })
+
     it('counts in inline views too, if they take the event', async () => {
       const openings = view('openings', {
         events: [Opened, CarriedForward],

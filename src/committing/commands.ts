@@ -32,6 +32,8 @@ export interface AppendCommand {
   readonly expected: ExpectedVersion
   readonly events: readonly EventCommand[]
   readonly condition?: { readonly query: EventQuery; readonly after: number }
+  /** Events that all stand there already are a conflict. */
+  readonly refusesRepeated?: true
 }
 
 export type StateCommand =

@@ -196,7 +196,7 @@ export class CommitStager {
 
   #append(write: AppendWrite, place: string, nowMs: number): AppendDraft {
     checkName(`${place}.stream`, write.stream)
-    const { expected = 'any', condition } = write
+    const { expected = 'any', condition, repeated = 'accept' } = write
     checkExpected(`${place}.expected`, expected)
     if (condition !== undefined) {
       if (typeof condition !== 'object' || condition === null) {
@@ -204,6 +204,9 @@ export class CommitStager {
       }
       checkQuery(`${place}.condition.query`, condition.query)
       checkInteger(`${place}.condition.after`, condition.after, 0)
+    }
+    if (repeated !== 'accept' && repeated !== 'refuse') {
+      throw new ArgumentInvalidError(`${place}.repeated`, `is ${String(repeated)}, not 'accept' or 'refuse'`)
     }
     checkList(`${place}.events`, write.events)
     if (write.events.length === 0) throw new ArgumentInvalidError(place, 'has no events')
@@ -213,6 +216,7 @@ export class CommitStager {
       expected,
       events,
       condition: condition && { query: copyOf(condition.query), after: condition.after },
+      refusesRepeated: repeated === 'refuse',
     }
   }
 
@@ -308,15 +312,20 @@ export function packAppends(
   const arena = size === 0 ? noBytes : pool.acquire(size)
   let at = 0
   const appends = units.map((unit) =>
-    unit.appends.map(({ stream, expected, events, condition }): AppendCommand => {
+    unit.appends.map(({ stream, expected, events, condition, refusesRepeated }): AppendCommand => {
       const commands = events.map(({ identity, type, tags, bytes }) => {
         const start = at
         arena.set(bytes, start)
         at += bytes.length
         return { identity, type, tags, start, end: at }
       })
-      const command = { stream, expected, events: commands }
-      return condition === undefined ? command : { ...command, condition }
+      return {
+        stream,
+        expected,
+        events: commands,
+        ...(condition !== undefined && { condition }),
+        ...(refusesRepeated && { refusesRepeated }),
+      }
     }),
   )
   return { arena, appends }

@@ -92,6 +92,7 @@ export interface AppendDraft {
   readonly expected: ExpectedVersion
   readonly events: readonly EventDraft[]
   readonly condition: { readonly query: EventQuery; readonly after: number } | undefined
+  readonly refusesRepeated: boolean
 }
 
 /** Place of one record of a commit: a draft and the number of the record in it. */

@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Conflict, WriteBatch } from '../engine/index.ts'
-import { currentContext, type Message, runInContext } from '../message/index.ts'
+import { currentContext, identityOf, type Message, runInContext } from '../message/index.ts'
 import { evolved, settledState } from './decide.ts'
 import type { Decider } from './decider.ts'
 import { beforeRetry, type DeskSetup, EventTypes } from './desk-setup.ts'
-import { BooksUnbalancedError } from './errors.ts'
+import { BooksUnbalancedError, EventIdTakenError } from './errors.ts'
 import { commitWithViews, type InlineWriter } from './inline-views.ts'
 import { foldStream } from './stream-fold.ts'
 
@@ -23,11 +23,15 @@ export interface ClosedBooks {
  * them first, up to 10 seconds; for the previous copy of a view only 2 seconds, then that is marked as lacking them. It does not wait
  * for one that is begun later.
  *
+ * Without an id of its own the event gets a new one, and closing again closes anew. Under an id that was given before, closing again
+ * only finishes what was begun: it answers the event that stands in the stream.
+ *
  * The event is checked first: evolving it from nothing, and from the state that it closes, must give that state. A crash in between
  * leaves the earlier events in place; closing the books again removes them.
  *
  * @param parts `carry` makes the event of the state; it runs again if the stream is changed meanwhile.
- * @throws BooksUnbalancedError `BOOKS_UNBALANCED`, BooksNeededError `BOOKS_NEEDED`, CommandConflictError `COMMAND_CONFLICT`
+ * @throws BooksUnbalancedError `BOOKS_UNBALANCED`, BooksNeededError `BOOKS_NEEDED`, CommandConflictError `COMMAND_CONFLICT`, EventIdTakenError
+ *   `EVENT_ID_TAKEN`
  */
 export async function closeBooks(
   setup: DeskSetup,
@@ -56,7 +60,7 @@ export async function closeBooks(
     checkBalance(setup, decider, types, { stream, state, version, event })
     const notes = await parts.views.takenIn(stream, types.names)
     const batch: WriteBatch = {
-      append: [{ stream, expected: version, events: [types.tagged(setup.app, event)] }],
+      append: [{ stream, expected: version, events: [types.tagged(setup.app, event)], repeated: 'refuse' }],
       ...(decider.publish && { publish: types.published([event]) }),
       ...(notes.length > 0 && { state: notes }),
     }
@@ -66,7 +70,27 @@ export async function closeBooks(
       return { event, version: version + 1 }
     }
     conflict = outcome.conflict
+    if (conflict.kind !== 'event-id') continue
+    const closed = await closedBefore(setup, decider, stream, event)
+    if (notes.length > 0 && !(await engine.commit({ state: notes })).ok) continue
+    await engine.events.truncateStream(stream, closed.version)
+    return closed
   }
+}
+
+/** The closing under that very id, after which what came before it may still stand there. @throws EventIdTakenError `EVENT_ID_TAKEN` */
+async function closedBefore(
+  { engine, group }: DeskSetup,
+  decider: Decider,
+  stream: string,
+  event: Message,
+): Promise<ClosedBooks> {
+  for await (const { message, version } of engine.events.readStream(stream, { direction: 'backward' })) {
+    if (identityOf(message) !== identityOf(event)) continue
+    if (message.type !== decider.carriesForward) break
+    return { event: message, version }
+  }
+  throw new EventIdTakenError(group, stream, event.id)
 }
 
 function checkBalance(

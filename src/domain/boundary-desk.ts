@@ -6,6 +6,8 @@ import type { CommandMemory } from './command-memory.ts'
 import { accepted, type CommandOutcome, rejected, rejectedByTombstone } from './command-outcome.ts'
 import { checkedDecision } from './decide.ts'
 import { beforeRetry, type DeskSetup, EventTypes, inContextOf } from './desk-setup.ts'
+import { earlierDecision } from './earlier-decision.ts'
+import { EventIdTakenError } from './errors.ts'
 import type { Gates } from './gates.ts'
 import { commitWithViews, type InlineWriter } from './inline-views.ts'
 import { isRejection, type Rejection } from './rejection.ts'
@@ -75,6 +77,7 @@ export class BoundaryDesk {
         stream,
         events: events.map((event) => this.types.tagged(this.#setup.app, event)),
         ...(hasCondition && { condition: reading.condition }),
+        repeated: 'refuse',
       })),
       ...(boundary.publish && answer.length > 0 && { publish: this.types.published(answer) }),
       state: this.memory.writes(command, { events: answer }),
@@ -95,6 +98,13 @@ export class BoundaryDesk {
       }
       conflict = outcome.conflict
       if (conflict.kind === 'stream-deleted') return rejectedByTombstone(conflict.stream)
+      if (conflict.kind === 'event-id') {
+        const { stream, id } = conflict
+        const streams = batch.append?.map((one) => one.stream) ?? []
+        const earlier = await earlierDecision(this.#setup.engine.events, command, events, streams, id)
+        if (earlier !== undefined) return earlier
+        throw new EventIdTakenError(this.#setup.group, stream, id)
+      }
       if (this.memory.about(conflict, waiting) === undefined) continue
       const known = await this.memory.recall(command)
       if (known !== undefined) return known

@@ -1,4 +1,4 @@
-import type { Engine, WriteBatch } from '../engine/index.ts'
+import type { Conflict, Engine, WriteBatch } from '../engine/index.ts'
 import { InvariantError } from '../kernel/index.ts'
 import { identityOf, type Message } from '../message/index.ts'
 import {
@@ -19,7 +19,8 @@ import { CommandMemory } from './command-memory.ts'
 import { accepted, type CommandOutcome, rejected, rejectedByTombstone } from './command-outcome.ts'
 import type { Decider } from './decider.ts'
 import type { DeskSetup, WaitingCommand } from './desk-setup.ts'
-import { ReplyNotCommittedError } from './errors.ts'
+import { earlierDecision } from './earlier-decision.ts'
+import { EventIdTakenError, ReplyNotCommittedError } from './errors.ts'
 import type { Gates } from './gates.ts'
 import type { InlineWriter } from './inline-views.ts'
 import { isRejection, type Rejection } from './rejection.ts'
@@ -150,7 +151,7 @@ function reporting(
         if (channels.decided.hasSubscribers) report(command, planned.outcome, startMs)
         return planned
       },
-      { views, engine },
+      { views, engine, group },
     ),
   }
 }
@@ -166,12 +167,26 @@ function planner(memory: CommandMemory, plan: Plan): Plan {
 function queueHandler(
   decider: Decider | Boundary,
   plan: Plan,
-  parts?: { readonly views: InlineWriter; readonly engine: Engine },
+  parts?: { readonly views: InlineWriter; readonly engine: Engine; readonly group: string },
 ): Handler {
+  /** Commands that were refused because of the id of an event: decided anew they would be refused again. */
+  const idTaken = new WeakMap<Message, Extract<Conflict, { kind: 'event-id' }>>()
+  const decide = async (command: Message): Promise<Planned> => {
+    const planned = await plan(command)
+    const conflict = idTaken.get(command)
+    if (conflict === undefined || parts === undefined) return planned
+    idTaken.delete(command)
+    const { events, batch } = planned
+    if (!events.some(({ id }) => id === conflict.id)) return planned
+    const streams = batch.append?.map(({ stream }) => stream) ?? []
+    const earlier = await earlierDecision(parts.engine.events, command, events, streams, conflict.id)
+    if (earlier === undefined) throw new EventIdTakenError(parts.group, conflict.stream, conflict.id)
+    return { outcome: earlier, batch: {}, events: [] }
+  }
   const handle = async (command: Message, { attempt }: HandlerContext): Promise<readonly Effect[]> => {
     const isAwaited = parts !== undefined && (await isReplyWanted(parts.engine, command, attempt))
     try {
-      const { outcome, batch, events } = await plan(command)
+      const { outcome, batch, events } = await decide(command)
       if (isAwaited && attempt > askedAttemptsMax && !outcome.repeated) {
         throw new ReplyNotCommittedError(command.type, command.id)
       }
@@ -180,7 +195,13 @@ function queueHandler(
         const { views } = parts
         // Once the reply is on its way nobody can be told any more that a view throws.
         if (isAwaited) await views.rehearse(events)
-        effects.push(within((commit) => views.commit(events, commit)))
+        effects.push(
+          within(async (commit) => {
+            const committed = await views.commit(events, commit)
+            if (!committed.ok && committed.conflict.kind === 'event-id') idTaken.set(command, committed.conflict)
+            return committed
+          }),
+        )
       }
       const reply = isAwaited ? replyTo(command, replyOfOutcome(outcome)) : undefined
       return reply === undefined ? effects : [...effects, reply]
@@ -196,10 +217,11 @@ function queueHandler(
 
 function effectsOf(batch: WriteBatch): readonly Effect[] {
   return [
-    ...(batch.append ?? []).map(({ stream, events, expected, condition }) =>
+    ...(batch.append ?? []).map(({ stream, events, expected, condition, repeated }) =>
       append(stream, events, {
         ...(expected !== undefined && { expected }),
         ...(condition !== undefined && { condition }),
+        ...(repeated !== undefined && { repeated }),
       }),
     ),
     ...(batch.publish ?? []).map(({ topic, messages = [] }) => publish(messages, { topic })),

@@ -16,6 +16,21 @@ export class CommandConflictError extends MillraceError<
   }
 }
 
+/** An event under an id that another event has already. */
+export class EventIdTakenError extends MillraceError<
+  'EVENT_ID_TAKEN',
+  { readonly handler: string; readonly stream: string; readonly id: string }
+> {
+  constructor(handler: string, stream: string, id: string) {
+    super({
+      code: 'EVENT_ID_TAKEN',
+      problem: `${handler} made an event for stream "${stream}" whose id, ${JSON.stringify(id)}, another event has. Nothing was appended.`,
+      remedy: 'Give each event an id of its own, made of what caused it; or leave it to Millrace, by naming none.',
+      details: { handler, stream, id },
+    })
+  }
+}
+
 /** A decision that is neither events of the decider nor a rejection. */
 export class DecisionInvalidError extends MillraceError<
   'DECISION_INVALID',

@@ -27,6 +27,7 @@ export {
   BooksUnbalancedError,
   CommandConflictError,
   DecisionInvalidError,
+  EventIdTakenError,
   HistoryIncompleteError,
   InlineViewForgetsError,
   ReplyNotCommittedError,

@@ -12,6 +12,8 @@ import { accepted, type CommandOutcome, rejected, rejectedByTombstone } from './
 import { checkedDecision, evolved, settledState } from './decide.ts'
 import type { Decider } from './decider.ts'
 import { beforeRetry, type DeskSetup, EventTypes, inContextOf, type WaitingCommand } from './desk-setup.ts'
+import { earlierDecision } from './earlier-decision.ts'
+import { EventIdTakenError } from './errors.ts'
 import { commitWithViews, type InlineWriter } from './inline-views.ts'
 import { isRejection, type Rejection } from './rejection.ts'
 import { type StreamState, StreamStates } from './stream-states.ts'
@@ -121,7 +123,12 @@ export class StreamDesk {
     const batch: WriteBatch = {
       ...(events.length > 0 && {
         append: [
-          { stream, expected: from.version, events: events.map((event) => this.types.tagged(this.#setup.app, event)) },
+          {
+            stream,
+            expected: from.version,
+            events: events.map((event) => this.types.tagged(this.#setup.app, event)),
+            repeated: 'refuse',
+          },
         ],
       }),
       ...(events.length > 0 && this.#decider.publish && { publish: this.types.published(events) }),
@@ -172,6 +179,8 @@ export class StreamDesk {
       }
       const outcome = await commitWithViews(this.#setup.engine, this.#views, decision.batch, decision.events)
       if (outcome.ok) return this.#resolve(stream, waiting, decision, outcome)
+      if (outcome.conflict.kind === 'event-id')
+        return this.#idTaken(stream, waiting, decision.events, outcome.conflict.id)
       // One less is no reason to wait.
       if (await this.#repeated(outcome.conflict, waiting)) conflictCount = 0
       else await beforeRetry(this.#setup, ++conflictCount, outcome.conflict)
@@ -193,9 +202,7 @@ export class StreamDesk {
     decision: StreamDecision,
     { appended, published }: Extract<CommitOutcome, { ok: true }>,
   ): void {
-    // Events that stood there already, of a command that was forgotten: the state is not what was made of them here.
-    if (appended[0]?.duplicate === true) this.states.forget(stream)
-    else this.states.put(stream, decision.after)
+    this.states.put(stream, decision.after)
     // With one command in the commit, which is the rule, all that was published is its own.
     const places = waiting.length === 1 ? undefined : placesById(decision.batch, published)
     for (const [index, one] of waiting.entries()) {
@@ -207,6 +214,19 @@ export class StreamDesk {
       const own = places === undefined ? published : answer.flatMap(({ id }) => places.get(id) ?? [])
       one.resolve(accepted(answer, answer.length === 0 ? [] : appended, own))
     }
+  }
+
+  /** An event has an id that stands in the store already. */
+  async #idTaken(stream: string, waiting: readonly Waiting[], events: readonly Message[], id: string): Promise<void> {
+    const { engine, group } = this.#setup
+    const taken = new EventIdTakenError(group, stream, id)
+    const [one] = waiting
+    // Whose it is, is found out with each by itself.
+    if (one === undefined || waiting.length > 1) throw taken
+    const earlier = await earlierDecision(engine.events, one.command, events, [stream], id)
+    if (earlier === undefined) throw taken
+    this.states.forget(stream)
+    one.resolve(earlier)
   }
 
   /** A command that had been handled before gets its outcome; the others are decided anew. */

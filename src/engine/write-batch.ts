@@ -58,7 +58,7 @@ export interface NewEvent {
 
 /**
  * Append events to one stream of the event store. An append whose events all stand there already, by their ids, is a success
- * that writes nothing, whatever is expected.
+ * that writes nothing, whatever is expected; unless it says `repeated: 'refuse'`.
  */
 export interface AppendWrite {
   readonly stream: string
@@ -71,6 +71,11 @@ export interface AppendWrite {
    * earlier appends of the commit leave.
    */
   readonly condition?: { readonly query: EventQuery; readonly after: number }
+  /**
+   * What becomes of the commit if all events stand in the stream already: `'accept'` writes the rest of it, `'refuse'` makes that a
+   * conflict `event-id`. For commits whose other parts would count the events once more. Default `'accept'`.
+   */
+  readonly repeated?: 'accept' | 'refuse'
 }
 
 /**
@@ -155,7 +160,10 @@ export type Conflict =
     }
   /** An event matching the append condition stands at `position`. */
   | { readonly kind: 'condition'; readonly stream: string; readonly position: number }
-  /** Only a part of the appended events stands already under these ids, or stands elsewhere. */
+  /**
+   * Only a part of the appended events stands already under these ids, or they stand elsewhere; or all of them stand there, and the
+   * append refuses that.
+   */
   | { readonly kind: 'event-id'; readonly stream: string; readonly id: string }
   | { readonly kind: 'stream-deleted'; readonly stream: string }
   | {

@@ -235,6 +235,10 @@ function checkAppend(schema: string): string {
       IF FOUND THEN
         SELECT * INTO o_refusal, o_duplicate
           FROM ${schema}.plan_repeated(p_index, v_stream.id, v_identities, (p_item->>4)::integer);
+        IF o_duplicate IS NOT NULL AND p_item->6 IS NOT NULL THEN
+          o_duplicate := NULL;
+          o_refusal := jsonb_build_array('event-id', p_index, 0);
+        END IF;
         RETURN;
       END IF;
       IF p_item->>4 IS NOT NULL THEN o_refusal := jsonb_build_array('event-id', p_index, p_item->4); RETURN; END IF;

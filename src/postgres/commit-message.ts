@@ -159,7 +159,8 @@ class UnitEncoder {
   }
 
   /** `seen` holds the identities of earlier events of the unit: the place of the first one that comes again is told. */
-  #append({ stream, expected, events, condition }: AppendCommand, seen: Set<string>): Item {
+  #append(command: AppendCommand, seen: Set<string>): Item {
+    const { stream, expected, events, condition, refusesRepeated } = command
     let again: number | null = null
     for (const [i, { identity }] of events.entries()) {
       if (seen.has(identity)) again ??= i
@@ -167,7 +168,8 @@ class UnitEncoder {
     }
     const after = condition === undefined ? null : condition.after
     const items = condition === undefined ? null : queryLabels(condition.query)
-    return [stream, String(expected), after, items, again, events.map((event) => this.#event(event))]
+    const item = [stream, String(expected), after, items, again, events.map((event) => this.#event(event))]
+    return refusesRepeated ? [...item, true] : item
   }
 
   #event({ identity, type, tags, start, end }: EventCommand): Item {

@@ -20,6 +20,8 @@ export const migrations: readonly Migration[] = [
   // A stream that was deleted says at which version; of those that were deleted before nobody knows.
   (schema) =>
     `ALTER TABLE ${schema}.stream ADD COLUMN IF NOT EXISTS deleted_at bigint NOT NULL DEFAULT 0;\n${functionsSql(schema)}`,
+  // Appends that refuse what stands there already.
+  functionsSql,
 ]
 
 /**

@@ -220,7 +220,9 @@ class Planner implements EffectPlan {
       if (!isMessage(event?.message)) throw this.#invalid(`append of ${describe(event)}, which is no event`)
     }
     const expectsSomething =
-      (effect.expected !== undefined && effect.expected !== 'any') || effect.condition !== undefined
+      (effect.expected !== undefined && effect.expected !== 'any') ||
+      effect.condition !== undefined ||
+      effect.repeated === 'refuse'
     if (expectsSomething) this.expects = true
     if (this.appends === (nothing as unknown)) this.appends = []
     this.appends.push({
@@ -228,6 +230,7 @@ class Planner implements EffectPlan {
       events: effect.events,
       ...(effect.expected !== undefined && { expected: effect.expected }),
       ...(effect.condition !== undefined && { condition: effect.condition }),
+      ...(effect.repeated !== undefined && { repeated: effect.repeated }),
     })
   }
 

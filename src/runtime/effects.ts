@@ -17,6 +17,7 @@ export interface AppendEffect {
   readonly events: readonly TaggedEvent[]
   readonly expected?: ExpectedVersion
   readonly condition?: AppendCondition
+  readonly repeated?: 'accept' | 'refuse'
 }
 
 /** An event for the event store with the tags by which conditions and queries find it. */
@@ -181,6 +182,8 @@ export function append(
     /** Default `'any'`. */
     readonly expected?: ExpectedVersion
     readonly condition?: AppendCondition
+    /** `'refuse'`: events that stand there already, by their ids, are a conflict like any other. Default `'accept'`. */
+    readonly repeated?: 'accept' | 'refuse'
   } = {},
 ): AppendEffect {
   const list = Array.isArray(events)

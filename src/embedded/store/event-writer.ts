@@ -171,7 +171,7 @@ export class EventWriter {
     return { kind: 'write' }
   }
 
-  /** An append whose events all stand there already is a success that writes nothing; one with only some is a conflict. */
+  /** An append whose events all stand there already is a success that writes nothing, if it may be; one with only some is a conflict. */
   #planRepeated(command: AppendCommand, seen: Set<string>): AppendPlan | undefined {
     const found: FoundEvent[] = []
     for (const [index, event] of command.events.entries()) {
@@ -186,7 +186,7 @@ export class EventWriter {
     const last = found.at(-1)
     if (first === undefined || last === undefined) return undefined
     const inOrder = found.every(({ stream, version }, i) => stream === command.stream && version === first.version + i)
-    if (!inOrder) return idConflict(command, command.events[0] as EventCommand)
+    if (!inOrder || command.refusesRepeated) return idConflict(command, command.events[0] as EventCommand)
     return {
       kind: 'duplicate',
       appended: {

@@ -296,6 +296,26 @@ export const appendCases: readonly ConformanceCase[] = [
     },
   },
   {
+    name: 'append: events that all stand there already are a conflict where that is wanted, and nothing else is written',
+    requires: idempotentById,
+    async run(f) {
+      const [stream, namespace] = [f.name('stream'), f.name('namespace')]
+      const messages = f.numbered(2)
+      const refusing = appending(stream, messages, { repeated: 'refuse' })
+      const state = [{ kind: 'set', namespace, key: 'k', value: 1 }] as const
+      const isKept = f.engine.capabilities.atomic.some((parts) => parts.includes('events') && parts.includes('state'))
+      assert.equal((await f.commit({ append: [refusing] })).appended[0]?.duplicate, false)
+      for (const expected of ['any', 0, 2] as const) {
+        const append = [{ ...refusing, expected }]
+        const conflict = await f.conflict({ append, ...(isKept && { state }) }, 'event-id')
+        assert.deepEqual([conflict.stream, conflict.id], [stream, messages[0]?.id])
+      }
+      assert.equal((await f.stream(stream)).length, 2)
+      if (isKept) assert.equal(await f.engine.state.get(namespace, 'k'), undefined)
+      await f.commit({ append: [appending(stream, f.numbered(1), { repeated: 'refuse', expected: 2 })] })
+    },
+  },
+  {
     name: 'append: ids that stand there only in part, in another order or elsewhere are a conflict',
     requires: idempotentById,
     async run(f) {
