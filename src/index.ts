@@ -96,6 +96,7 @@ export {
   type ViewChange,
   type ViewCopies,
   type ViewCopy,
+  ViewDeadLettersError,
   type ViewDifference,
   type ViewEntry,
   ViewEventFailedError,

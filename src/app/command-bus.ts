@@ -104,6 +104,8 @@ export class CommandBus {
     work: (signal: AbortSignal) => Promise<Result>,
   ): Promise<Result> {
     const timeoutMs = durationMs(timeout)
+    // Who had given up before shall find nothing done.
+    signal?.throwIfAborted()
     const over = new AbortController()
     const ended = AbortSignal.any(signal === undefined ? [over.signal] : [over.signal, signal])
     const late = sleep(timeoutMs, this.#options.clock, ended).then(() => {

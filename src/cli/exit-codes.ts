@@ -66,6 +66,7 @@ const byErrorCode: Readonly<Record<string, number>> = {
   GROUP_ACTIVE: exitCodes.refused,
   TOPIC_EXISTS: exitCodes.refused,
   VIEW_BEHIND: exitCodes.refused,
+  VIEW_DEAD_LETTERS: exitCodes.refused,
   VIEW_BUILD_UNDER_WAY: exitCodes.refused,
   VIEW_EVENTS_CHANGED: exitCodes.refused,
   VIEW_IN_USE: exitCodes.refused,

@@ -11,8 +11,8 @@ export class BatchDraft {
   readonly partition: PartitionPlace
   readonly producer: ProducerSequence | undefined
   readonly builder: RecordBatchBuilder
-  /** Messages as they were given, for readers that keep up; `undefined` once a raw record or an unfrozen message is among them. */
-  messages: Message[] | undefined = []
+  /** Messages as they were given, for readers that keep up: those before the first raw record or unfrozen message. */
+  readonly messages: Message[] = []
   readonly timesMs: number[] = []
   /** Size of the batch once it is sealed, before compression. */
   sealedBytes = 0
@@ -35,15 +35,13 @@ export class BatchDraft {
 
   addMessage(message: Message, nowMs: number): number {
     const bytes = this.builder.appendMessage(message, nowMs)
-    if (isShareable(message)) this.messages?.push(message)
-    else this.messages = undefined
+    if (this.messages.length === this.timesMs.length && isShareable(message)) this.messages.push(message)
     this.timesMs.push(nowMs)
     return bytes
   }
 
   addRecord(record: RecordInput): number {
     const bytes = this.builder.appendRaw(record)
-    this.messages = undefined
     this.timesMs.push(record.timestampMs)
     return bytes
   }
@@ -65,7 +63,7 @@ export class BatchDraft {
     this.#mark = undefined
     this.builder.rewind(mark)
     this.timesMs.length = mark.recordCount
-    if (this.messages !== undefined) this.messages.length = Math.min(this.messages.length, mark.recordCount)
+    this.messages.length = Math.min(this.messages.length, mark.recordCount)
   }
 
   seal(): BatchCommand {

@@ -3,8 +3,8 @@ import type { MessageRecord } from '../record/index.ts'
 
 /** A batch on its way to the disk. More may still be added to it. */
 export interface UnsyncedBatch {
-  /** `undefined`: it holds what cannot be handed out as it is. */
-  readonly messages: readonly Message[] | undefined
+  /** Fewer than there are times: what comes next cannot be handed out as it is. They never become fewer than were handed out. */
+  readonly messages: readonly Message[]
   readonly timesMs: readonly number[]
 }
 
@@ -53,9 +53,8 @@ export class UnsyncedTail {
   endAfter(latest: number): number {
     let end = latest
     for (const { messages, timesMs } of this.#readable()) {
-      // Whatever stands in it, what is behind it can be told only once all of it is handed out.
-      if (messages === undefined) break
-      end += timesMs.length
+      end += messages.length
+      if (messages.length !== timesMs.length) break
     }
     return end
   }
@@ -65,13 +64,14 @@ export class UnsyncedTail {
     const records: MessageRecord[] = []
     let base = latest
     for (const { messages, timesMs } of this.#readable()) {
-      if (messages === undefined || records.length >= recordCountMax) break
+      if (records.length >= recordCountMax) break
       for (let i = Math.max(0, offset - base); i < messages.length; i++) {
         const message = messages[i] as Message
         const timestampMs = timesMs[i] as number
         records.push({ kind: 'message', offset: base + i, timestampMs, key: message.partitionkey ?? null, message })
       }
       base += messages.length
+      if (messages.length !== timesMs.length) break
     }
     const last = records.at(-1)
     if (last !== undefined) this.#seenEnd = Math.max(this.#seenEnd, last.offset + 1)

@@ -95,10 +95,29 @@ export function boundary<
     publish: options.publish ?? true,
     rememberMs,
     stream: options.stream ?? (() => name),
-    reads: options.reads,
+    reads: (command: MessageOf<Command>) => checkedReads(name, options.reads(command)),
     decide: options.decide,
   }
   return Object.freeze(declared) as unknown as ReturnType<typeof boundary<Command, Events, Read, Code>>
+}
+
+/** Without a check, what is no projection would leave the decision without a condition. @throws OptionsInvalidError `OPTIONS_INVALID` */
+function checkedReads(name: string, read: Projections): Projections {
+  const refuse = (problem: string): never => {
+    throw new OptionsInvalidError(`boundary ${JSON.stringify(name)}`, [{ option: 'reads', problem }])
+  }
+  if (typeof read !== 'object' || read === null) return refuse(`answers ${String(read)}, not projections by name`)
+  if (typeof (read as { then?: unknown }).then === 'function') {
+    // Nobody awaits it, and its failure would otherwise end the process.
+    Promise.resolve(read).catch(() => undefined)
+    return refuse('answers a promise: it has to name its projections at once')
+  }
+  for (const [key, one] of Object.entries(read)) {
+    if (typeof one !== 'object' || one === null || typeof one.apply !== 'function' || one.item === undefined) {
+      refuse(`answers under ${JSON.stringify(key)} what projection() has not made`)
+    }
+  }
+  return read
 }
 
 const boundaryOptions = ['command', 'events', 'reads', 'decide', 'stream', 'publish', 'remember']

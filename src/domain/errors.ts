@@ -210,6 +210,22 @@ export class ViewBehindError extends MillraceError<'VIEW_BEHIND', ViewBehindDeta
   }
 }
 
+/** A copy that was to serve reads without events that its functions could not take. */
+export class ViewDeadLettersError extends MillraceError<
+  'VIEW_DEAD_LETTERS',
+  { readonly view: string; readonly copy: string; readonly deadLetterCount: number }
+> {
+  constructor(view: string, copy: string, deadLetterCount: number) {
+    super({
+      code: 'VIEW_DEAD_LETTERS',
+      problem: `Copy ${copy} of view "${view}" lacks what stands in ${deadLetterCount} dead ${deadLetterCount === 1 ? 'letter' : 'letters'}. The live copy stays.`,
+      remedy:
+        'Mend the view and build it anew, or redrive them (millrace dead-letters); or accept that: { deadLetters: "accept" }, --accept-dead-letters.',
+      details: { view, copy, deadLetterCount },
+    })
+  }
+}
+
 /** A view without a previous copy that was to be rolled back. */
 export class ViewPreviousMissingError extends MillraceError<'VIEW_PREVIOUS_MISSING', { readonly view: string }> {
   constructor(view: string) {

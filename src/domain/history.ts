@@ -216,15 +216,21 @@ async function stateAt(
   const types = new EventTypes(decider.events)
   const begin = { state: decider.initialState, version: 0 }
   const folded = await foldStream({ events, decider, types, handler: decider.name, stream, from: begin, until })
-  if (at !== undefined && last === undefined) await refuseIfGone(events, decider.name, stream, at)
+  if (last === undefined) await refuseIfGone(events, decider.name, stream, at)
   return { ...folded, position: last?.position, timeMs: last?.timestampMs }
 }
 
 /** No event is left of the past of a point: that is nothing only if there never was one, or the deletion belongs to it. */
-async function refuseIfGone(events: EventStore, handler: string, stream: string, at: StreamPoint): Promise<void> {
+async function refuseIfGone(
+  events: EventStore,
+  handler: string,
+  stream: string,
+  at: StreamPoint | undefined,
+): Promise<void> {
   const found = await events.describeStream(stream)
   if (found === undefined || Math.max(found.truncatedBefore - 1, found.deletedAt) === 0) return
-  if ('version' in at && (at.version === 0 || at.version >= found.version)) return
+  if (at === undefined && found.deletedAt === found.version) return
+  if (at !== undefined && 'version' in at && (at.version === 0 || at.version >= found.version)) return
   throw new StreamBeginningGoneError(handler, stream, found.truncatedBefore)
 }
 

@@ -37,6 +37,7 @@ export {
   ViewBehindError,
   ViewBuildMissingError,
   ViewBuildUnderWayError,
+  ViewDeadLettersError,
   ViewEventFailedError,
   ViewEventsChangedError,
   ViewInUseError,

@@ -1,10 +1,11 @@
-import type { Engine, StateOwner, StateWrite } from '../engine/index.ts'
+import { ArgumentInvalidError, type Engine, type StateOwner, type StateWrite } from '../engine/index.ts'
 import { type Clock, type Duration, durationMs, OptionsInvalidError, sleep } from '../kernel/index.ts'
 import {
   type ViewBehindDetails,
   ViewBehindError,
   ViewBuildMissingError,
   ViewBuildUnderWayError,
+  ViewDeadLettersError,
   ViewNeverRunError,
   ViewPreviousMissingError,
 } from './errors.ts'
@@ -177,13 +178,20 @@ export class ViewCopies {
    * Makes the copy that was built live, once it has taken in all that was published before the call. The copy that was live
    * is kept as the previous one; what was that before is dropped.
    *
-   * @throws ViewBuildMissingError `VIEW_BUILD_MISSING`, ViewBehindError `VIEW_BEHIND`: it did not catch up in time; the live copy stays.
+   * @throws ViewBuildMissingError `VIEW_BUILD_MISSING`, ViewBehindError `VIEW_BEHIND`: it did not catch up in time; ViewDeadLettersError
+   *   `VIEW_DEAD_LETTERS`: its functions could not take all events, and `deadLetters` does not say that this is accepted. The live copy stays.
    */
-  async swap(options: SwapOptions = {}): Promise<void> {
+  async swap(options: SwapOptions & { readonly deadLetters?: 'accept' | 'refuse' } = {}): Promise<void> {
     await this.#changeFor(
       (register) => this.#nextOf(register),
       { ...options, operation: 'swap' },
-      (before, next) => this.swapNow(before, next),
+      async (before, next) => {
+        const { deadLetterCount } = await this.progress(next)
+        if (deadLetterCount > 0 && options.deadLetters !== 'accept') {
+          throw new ViewDeadLettersError(this.#options.view, copyName(next), deadLetterCount)
+        }
+        return this.swapNow(before, next)
+      },
     )
   }
 
@@ -207,6 +215,9 @@ export class ViewCopies {
    * @throws ViewBuildMissingError `VIEW_BUILD_MISSING`, ViewPreviousMissingError `VIEW_PREVIOUS_MISSING`
    */
   async drop(which: 'next' | 'previous'): Promise<void> {
+    if (which !== 'next' && which !== 'previous') {
+      throw new ArgumentInvalidError('which', `is ${String(which)}, not 'next' or 'previous'`)
+    }
     await this.change((register) => {
       if (which === 'next') {
         this.#nextOf(register)

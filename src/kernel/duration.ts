@@ -6,8 +6,11 @@ export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 const pattern = /^(\d{1,16}(?:\.\d{1,9})?)(ms|s|m|h|d)$/
 
+/** The longest there is, 100,000,000 days: a time that is so much later than another one is still a number of whole milliseconds. */
+const durationMsMax = 8_640_000_000_000_000
+
 /**
- * Milliseconds of a {@link Duration}: a whole number from 0 to 2⁵³ − 1.
+ * Milliseconds of a {@link Duration}: a whole number from 0 to those of 100,000,000 days.
  *
  * @throws DurationInvalidError `DURATION_INVALID` for anything else, fractions of a millisecond included.
  *
@@ -20,7 +23,8 @@ export function durationMs(duration: Duration): number {
   const exact = typeof duration === 'number' ? duration : textMs(duration)
   const ms = Math.round(exact)
   // '1.005s' is 1004.9999999999999 in binary; only what is further off was meant as a fraction.
-  if (!Number.isSafeInteger(ms) || ms < 0 || Math.abs(exact - ms) > 1e-6) throw new DurationInvalidError(duration)
+  if (!Number.isSafeInteger(ms) || ms < 0 || ms > durationMsMax || Math.abs(exact - ms) > 1e-6)
+    throw new DurationInvalidError(duration)
   return ms
 }
 

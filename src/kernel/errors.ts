@@ -93,7 +93,8 @@ export class DurationInvalidError extends MillraceError<'DURATION_INVALID', { re
     super({
       code: 'DURATION_INVALID',
       problem: `${shown} is not a duration.`,
-      remedy: "Give whole milliseconds as a number, or a number with its unit: '250ms', '15s', '15m', '1h', '7d'.",
+      remedy:
+        "Give whole milliseconds as a number, or a number with its unit: '250ms', '15s', '15m', '1h', '7d'; at most 100,000,000 days.",
       details: { given: shown },
     })
   }

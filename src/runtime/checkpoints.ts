@@ -2,15 +2,10 @@ import { CommitBatch } from './commit-batch.ts'
 import { commitFailureOf } from './commit-failure.ts'
 import { type EffectPlan, planEffects } from './effect-plan.ts'
 import { CheckpointRefusedError } from './errors.ts'
+import type { Isolation } from './isolation.ts'
 import { mergePlan } from './merge-plan.ts'
 import type { SubscriptionParts } from './subscription-parts.ts'
 import type { Task } from './task.ts'
-
-/** How messages are being committed now. */
-export interface Isolation {
-  /** Takes a place among those that are committed one by one; `false`: there is none to take. */
-  readonly take: () => boolean
-}
 
 /**
  * Makes effects of a handler real while it is still running, without any progress: what happens outside after that may
@@ -37,7 +32,7 @@ export class Checkpoints {
     const plan = planEffects(effects, task, this.#parts)
     for (const { topic, partition } of plan.unready) await topics.ensure(topic, partition)
     if (began !== epoch()) return never()
-    if (this.#isolation.take() || task.isRefused || plan.expects) return this.#alone(task, plan, began)
+    if (this.#isolation.covers(task) || task.isRefused || plan.expects) return this.#alone(task, plan, began)
     const batch = committer.open
     this.#merge(task, plan, batch)
     const durable = new Promise<void>((resolve) => batch.afterCommit.push(resolve))
@@ -55,7 +50,7 @@ export class Checkpoints {
       plan,
     )
     batch.addClaim(task.reader)
-    batch.checkpointCount++
+    batch.checkpoints.push(task)
   }
 
   /** By itself, so that a refusal concerns nobody else. */
@@ -78,7 +73,10 @@ export class Checkpoints {
         onFatal(error)
         return never()
       }
-      if (commitFailureOf(error) === 'content') task.isRefused = true
+      if (commitFailureOf(error) === 'content') {
+        task.isRefused = true
+        this.#isolation.found(task)
+      }
       await this.#undo(task)
       throw error
     }

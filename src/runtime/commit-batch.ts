@@ -12,6 +12,7 @@ import type { Message } from '../message/index.ts'
 import type { PlannedPublish, PlannedState } from './effect-plan.ts'
 import type { PartitionReader } from './partition-reader.ts'
 import type { CachedState, PendingWrite } from './state-cache.ts'
+import type { Task } from './task.ts'
 
 type MutableRange = { from: number; to: number }
 
@@ -32,8 +33,8 @@ export class CommitBatch {
   /** Messages whose effects are in it. 0: nothing but progress over messages that nobody wanted. */
   messageCount = 0
   publishedCount = 0
-  /** Checkpoints of handlers that are still running. */
-  checkpointCount = 0
+  /** Checkpoints of handlers that are still running, by their tasks. */
+  readonly checkpoints: Task[] = []
   /** From the call of commit to durable, in milliseconds. */
   durationMs = 0
   /** Offsets that were skipped. */
@@ -59,7 +60,7 @@ export class CommitBatch {
 
   /** Whether somebody waits for it: it is more than progress over messages that nobody wanted. */
   get holdsEffects(): boolean {
-    return this.messageCount > 0 || this.checkpointCount > 0
+    return this.messageCount > 0 || this.checkpoints.length > 0
   }
 
   get stateCount(): number {
@@ -73,7 +74,7 @@ export class CommitBatch {
 
   /** How much it holds, in things to write. */
   get weight(): number {
-    return this.messageCount + this.checkpointCount + this.publishedCount
+    return this.messageCount + this.checkpoints.length + this.publishedCount
   }
 
   addPublish(planned: PlannedPublish): void {

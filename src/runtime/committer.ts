@@ -42,6 +42,7 @@ export class Committer {
   readonly #changed = new Condition()
   readonly #onCommitted: (batch: CommitBatch) => void
   readonly #onRefused: (refusal: Refusal, batch: CommitBatch) => void
+  readonly #onLone: () => void
   #inFlightCount = 0
   #aloneCount = 0
   #doneSequence = 0
@@ -61,6 +62,7 @@ export class Committer {
     },
     onCommitted: (batch: CommitBatch) => void,
     onRefused: (refusal: Refusal, batch: CommitBatch) => void,
+    onLone: () => void,
   ) {
     this.#engine = options.engine
     this.#app = options.app
@@ -70,6 +72,7 @@ export class Committer {
     this.#isBulk = options.isBulk
     this.#onCommitted = onCommitted
     this.#onRefused = onRefused
+    this.#onLone = onLone
   }
 
   /** Messages must wait before more is merged. */
@@ -153,6 +156,7 @@ export class Committer {
         const durationMs = this.#clock.monotonicMs() - startMs
         const advanced = progress.some(({ done }) => done.length > 0) ? [reader] : []
         reportDurable(this.#app, this.#group, factsOfLone(batch, advanced, durationMs))
+        this.#onLone()
       }
       return outcome
     } finally {

@@ -74,6 +74,7 @@ export {
   parkedNamespace,
 } from './namespaces.ts'
 export { on } from './on.ts'
+export { orderingKeyProblem } from './ordering-key.ts'
 export { onRequests } from './request-listeners.ts'
 export {
   byError,

@@ -3,6 +3,7 @@ import { CommitBatch } from './commit-batch.ts'
 import { commitFailureOf } from './commit-failure.ts'
 import type { EffectPlan } from './effect-plan.ts'
 import { AppendConflictError } from './errors.ts'
+import type { Isolation } from './isolation.ts'
 import { mergePlan } from './merge-plan.ts'
 import { deadLetterNamespace, parkedKeyNamespace, parkedNamespace } from './namespaces.ts'
 import type { ParkedKey } from './parking.ts'
@@ -31,10 +32,12 @@ export interface AfterRefusal {
  */
 export class LoneCommits {
   readonly #parts: SubscriptionParts
+  readonly #isolation: Isolation
   readonly #after: AfterRefusal
 
-  constructor(parts: SubscriptionParts, after: AfterRefusal) {
+  constructor(parts: SubscriptionParts, isolation: Isolation, after: AfterRefusal) {
     this.#parts = parts
+    this.#isolation = isolation
     this.#after = after
   }
 
@@ -111,6 +114,7 @@ export class LoneCommits {
       onFenced(task.reader)
       return done
     }
+    this.#isolation.found(task)
     if (!(await this.#forget(task))) return done
     if (task.kind === 'record' && dedupe?.isAbout(conflict) === true) {
       // It runs once more, and is then found to be known.

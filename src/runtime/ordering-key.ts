@@ -27,7 +27,7 @@ export function orderingKeyOf(
   if (key === undefined && (keyOf === undefined || skipsWithoutKey)) return undefined
   if (typeof key !== 'string') throw new KeyMissingError(group, message.id)
   if (state === undefined && onDeadLetter !== 'park-key') return key
-  const problem = problemOf(key)
+  const problem = orderingKeyProblem(key)
   if (problem !== undefined) throw new KeyInvalidError(group, message.id, problem)
   return key
 }
@@ -49,7 +49,9 @@ export function keyOfUndecodable(handler: Handler, group: string, record: Undeco
   }
 }
 
-function problemOf(key: string): string | undefined {
+/** Why nothing can be kept under a key; `undefined`: something can. */
+export function orderingKeyProblem(key: string): string | undefined {
+  if (typeof key !== 'string') return 'is no text'
   if (key.length === 0) return 'is empty'
   if (key.includes('\0')) return 'holds a NUL character'
   if (!key.isWellFormed()) return 'holds half of a surrogate pair'

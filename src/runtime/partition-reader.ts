@@ -6,7 +6,7 @@ import {
   type Progress,
   type ReadResult,
 } from '../engine/index.ts'
-import type { Condition } from './condition.ts'
+import { type Condition, nextTurn } from './condition.ts'
 
 /** Offsets between the first that is not done and the last that was read: a bound on what waits in lanes. */
 const spanMax = 10_000
@@ -140,7 +140,11 @@ export class PartitionReader {
       const earliest = await engine.topics.locate(topic, partition, 'earliest')
       if (signal.aborted) return undefined
       if (earliest > offset) this.#options.onGone(this, offset, earliest)
-      else this.committed = new OffsetSet({ next: earliest, done: [] })
+      else if (early) {
+        // What was read early was taken back, and the claim with it: it begins anew with the next one.
+        await nextTurn()
+        return undefined
+      } else this.committed = new OffsetSet({ next: earliest, done: [] })
       this.readOffset = earliest
       changed.notify()
       return undefined

@@ -48,7 +48,7 @@ export function fixed(
   } = {},
 ): RetryPolicy {
   const { delay = '1s', ...bounds } = options
-  return pausing({ ...bounds, initial: delay, factor: 1, jitter: 0, maxDelay: Number.MAX_SAFE_INTEGER }, 'delay')
+  return pausing({ ...bounds, initial: delay, factor: 1, jitter: 0, maxDelay: delay }, 'delay')
 }
 
 /** Options of {@link exponential}. */

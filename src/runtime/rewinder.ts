@@ -48,6 +48,11 @@ export class Rewinder {
     if (batch.holdsEffects) this.#refusalCount = 0
   }
 
+  /** A task was committed by itself: what is refused stands in nobody else's way. */
+  onLone(): void {
+    this.#refusalCount = 0
+  }
+
   onRefused(refusal: Refusal, batch: CommitBatch): void {
     if (refusal.kind === 'conflict') {
       const { conflict } = refusal
@@ -55,10 +60,10 @@ export class Rewinder {
         const reader = this.#core.readers.get(placeOf(conflict.claim))
         // It may have come back meanwhile: under a later claim there is nothing to be given up.
         if (reader?.claim.epoch === conflict.claim.epoch) this.onFenced(reader)
-        else this.begin('a partition was taken away', 0, 0)
+        else this.begin('a partition was taken away')
       } else {
-        const isolatedCount = conflict.kind === 'revision' ? 0 : weightOf(batch)
-        this.begin(`conflict: ${conflict.kind}`, isolatedCount, 0)
+        if (conflict.kind !== 'revision') this.#core.isolation.suspect(batch)
+        this.begin(`conflict: ${conflict.kind}`)
       }
       return
     }
@@ -68,7 +73,8 @@ export class Rewinder {
       return
     }
     const isFull = failure === 'disk-full'
-    this.begin(String(refusal.error), isFull ? 0 : weightOf(batch), isFull ? diskFullMs : 0)
+    if (!isFull) this.#core.isolation.suspect(batch)
+    this.begin(String(refusal.error), isFull ? diskFullMs : 0)
   }
 
   /** Another member owns the partition: what was under way for it must not become real, and cannot. */
@@ -77,14 +83,13 @@ export class Rewinder {
     if (this.#core.readers.get(place) !== reader) return
     this.#core.readers.delete(place)
     reader.halt().catch(this.#core.parts.onFatal)
-    this.begin(`partition ${reader.partition} of topic "${reader.topic}" belongs to another member now`, 0, 0)
+    this.begin(`partition ${reader.partition} of topic "${reader.topic}" belongs to another member now`)
   }
 
   /** Begins a rewind, unless one is under way: see {@link Rewinder.underWay}. */
-  begin(reason: string, isolatedCount: number, pauseMs: number): void {
+  begin(reason: string, pauseMs = 0): void {
     if (this.#isStopped) return
-    const { runner, setup, parts } = this.#core
-    runner.isolatedCount = Math.max(runner.isolatedCount, isolatedCount)
+    const { setup, parts } = this.#core
     if (this.#underWay !== undefined) return
     if (channels.rewound.hasSubscribers) channels.rewound.publish({ handler: setup.group, reason })
     this.#underWay = this.#rewind(pauseMs)
@@ -92,7 +97,7 @@ export class Rewinder {
       .finally(() => {
         this.#underWay = undefined
         // Nothing is merged before this point; should a commit be refused nevertheless, it is not forgotten.
-        if (parts.committer.isRefused) this.begin('a commit was refused during a rewind', 0, 0)
+        if (parts.committer.isRefused) this.begin('a commit was refused during a rewind')
         else this.#reopen()
         this.#core.lanes.changed.notify()
       })
@@ -116,9 +121,4 @@ export class Rewinder {
     if (pauseMs > 0) await sleep(pauseMs, clock)
     committer.resume()
   }
-}
-
-/** How much of what comes up again is to be committed one by one. */
-function weightOf(batch: CommitBatch): number {
-  return batch.messageCount + batch.checkpointCount
 }

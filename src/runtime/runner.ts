@@ -7,6 +7,7 @@ import { commitFailureOf } from './commit-failure.ts'
 import { type EffectPlan, planEffects } from './effect-plan.ts'
 import { BreakerOpenError, KeyMissingError } from './errors.ts'
 import { GivingUp } from './giving-up.ts'
+import type { Isolation } from './isolation.ts'
 import { LoneCommits } from './lone-commits.ts'
 import { mergePlan } from './merge-plan.ts'
 import { Replay } from './replay.ts'
@@ -31,14 +32,14 @@ export class Runner {
   #pausedUntilMs = 0
   /** Whether many tasks are being submitted in one go, after which the submitter flushes. */
   isBulk = false
-  /** How many messages are still to be committed one by one, to find the one that the engine refuses. */
-  isolatedCount = 0
+  readonly #isolation: Isolation
 
-  constructor(parts: SubscriptionParts) {
+  constructor(parts: SubscriptionParts, isolation: Isolation) {
     this.#parts = parts
-    this.attempts = new Attempts(parts, new Checkpoints(parts, { take: () => this.#takesIsolation() }))
+    this.#isolation = isolation
+    this.attempts = new Attempts(parts, new Checkpoints(parts, isolation))
     this.#givingUp = new GivingUp(parts)
-    this.#lone = new LoneCommits(parts, {
+    this.#lone = new LoneCommits(parts, isolation, {
       rerun: (task) => this.#begin(task),
       failed: (task, error) => this.#failed(task, error),
       repeated: (task) => this.#skip(task),
@@ -177,7 +178,7 @@ export class Runner {
       const durationMs = this.#parts.clock.monotonicMs() - startMs
       channels.handled.publish({ ...reportOf(this.#parts.group, task), durationMs, effectCount: plan.effectCount })
     }
-    if (this.#takesIsolation() || task.isRefused || task.kind !== 'record' || plan.expects) {
+    if (this.#isolation.covers(task) || task.isRefused || task.kind !== 'record' || plan.expects) {
       return this.#guard(this.#lone.commit(task, entry, plan))
     }
     const batch = this.#parts.committer.open
@@ -200,13 +201,6 @@ export class Runner {
       return began === this.#parts.epoch() ? this.#failed(task, error) : done
     }
     return began === this.#parts.epoch() ? this.#settle(task, entry, result, startMs) : done
-  }
-
-  /** Whether it is to be committed by itself, to find out what it is that the engine refuses. */
-  #takesIsolation(): boolean {
-    if (this.isolatedCount === 0) return false
-    this.isolatedCount--
-    return true
   }
 
   #isRepeated(task: Task): boolean {
@@ -237,6 +231,7 @@ export class Runner {
       return Math.max(1, Math.ceil(this.#pausedUntilMs - clock.monotonicMs()))
     }
     if (this.#isRepeated(task)) return this.#skip(task)
+    this.#isolation.found(task)
     if (task.firstFailureMs === 0) task.firstFailureMs = clock.nowMs()
     if (channels.failed.hasSubscribers) channels.failed.publish({ ...reportOf(group, task), error })
     task.retryCounts ??= new Map()
@@ -248,13 +243,14 @@ export class Runner {
     } catch (policyError) {
       return this.#giveUp(task, policyError)
     }
-    if (delayMs === undefined || !(delayMs >= 0)) return this.#giveUp(task, error)
-    if (channels.retried.hasSubscribers) channels.retried.publish({ ...reportOf(group, task), error, delayMs })
-    return delayMs
+    // A policy may be anybody's: what is no length of time gives up.
+    if (!Number.isFinite(delayMs) || (delayMs as number) < 0) return this.#giveUp(task, error)
+    if (channels.retried.hasSubscribers) channels.retried.publish({ ...reportOf(group, task), error, delayMs: delayMs as number })
+    return delayMs as number
   }
 
   #giveUp(task: Task, error: unknown): TaskOutcome | Promise<TaskOutcome> {
-    if (this.#takesIsolation() || task.kind !== 'record') {
+    if (this.#isolation.covers(task) || task.kind !== 'record') {
       return this.#guard(this.#givingUp.alone(task, error))
     }
     const batch = this.#parts.committer.open

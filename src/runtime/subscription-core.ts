@@ -8,6 +8,7 @@ import { Dedupe } from './dedupe.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { Epoch } from './epoch.ts'
 import type { Handler } from './handler.ts'
+import { Isolation } from './isolation.ts'
 import { Lanes } from './lanes.ts'
 import { chainNamespace } from './namespaces.ts'
 import { OutsideCalls } from './outside-calls.ts'
@@ -24,6 +25,8 @@ import { TimerService } from './timer-service.ts'
 export interface CoreEvents {
   readonly onCommitted: (batch: CommitBatch) => void
   readonly onRefused: (refusal: Refusal, batch: CommitBatch) => void
+  /** A task was committed by itself. */
+  readonly onLone: () => void
   readonly onFenced: (reader: PartitionReader) => void
   readonly onFatal: (error: unknown) => void
 }
@@ -36,6 +39,7 @@ export class SubscriptionCore {
   readonly chain: CommitChain
   readonly lanes: Lanes
   readonly runner: Runner
+  readonly isolation: Isolation
   readonly redriver: Redriver
   readonly dispatcher: Dispatcher
   /** The partitions that this member owns, by topic and partition. */
@@ -61,6 +65,7 @@ export class SubscriptionCore {
       { engine, app, group, chain: this.chain, clock, isBulk: this.isBulk },
       (batch) => events.onCommitted(batch),
       (refusal, batch) => events.onRefused(refusal, batch),
+      () => events.onLone(),
     )
     this.parts = {
       ...setup,
@@ -88,7 +93,8 @@ export class SubscriptionCore {
       onFenced: events.onFenced,
       current: (message) => currentMessage(definitions, message),
     }
-    this.runner = new Runner(this.parts)
+    this.isolation = new Isolation(this.readers)
+    this.runner = new Runner(this.parts, this.isolation)
     this.lanes = new Lanes({
       run: (task) => this.#run(task),
       mayRun: () => !committer.isFull && !this.runner.isPaused && committer.open.stateCount < this.parts.cache.capacity,

@@ -40,6 +40,7 @@ export class Subscription {
     this.#core = new SubscriptionCore(setup, {
       onCommitted: (batch) => this.#onCommitted(batch),
       onRefused: (refusal, batch) => this.#rewinder.onRefused(refusal, batch),
+      onLone: () => this.#rewinder.onLone(),
       onFenced: (reader) => this.#rewinder.onFenced(reader),
       onFatal,
     })
@@ -225,7 +226,7 @@ export class Subscription {
     }
     const finished = lanes.changed.until(() => !revoked.some((reader) => lanes.holds(reader)))
     if (!(await happensWithin(finished, revokeMs, parts.clock))) {
-      this.#rewinder.begin('handlers did not finish before their partition was taken away', 0, 0)
+      this.#rewinder.begin('handlers did not finish before their partition was taken away')
       await this.#rewinder.underWay
     }
     // Nothing joins a queue of theirs behind what is drained here: its next owner could not know of it.

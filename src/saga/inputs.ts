@@ -1,7 +1,8 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
+import { ArgumentInvalidError } from '../engine/index.ts'
 import type { Json } from '../kernel/index.ts'
 import { type EventDefinition, event, type Message } from '../message/index.ts'
-import { type PublishEffect, publish } from '../runtime/index.ts'
+import { orderingKeyProblem, type PublishEffect, publish } from '../runtime/index.ts'
 import { type ChildOutcome, isChildOf, type Journal, type SagaParent } from './journal.ts'
 
 /** What an instance can be told by a message of its own topic. */
@@ -52,8 +53,10 @@ export function inputDefinition(app: string, saga: string): InputDefinition {
   return definition
 }
 
-/** A message to an instance. */
+/** A message to an instance. @throws ArgumentInvalidError `ARGUMENT_INVALID`: no instance can have such a key */
 export function inputMessage(app: string, saga: string, key: string, input: SagaInput): Message {
+  const problem = orderingKeyProblem(key)
+  if (problem !== undefined) throw new ArgumentInvalidError(`the key of an instance of saga ${saga}`, problem)
   return inputDefinition(app, saga)(input, { partitionkey: key })
 }
 

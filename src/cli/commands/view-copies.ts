@@ -28,6 +28,10 @@ interface RebuildOptions extends ConfirmationOptions {
   readonly manual?: boolean
 }
 
+interface SwapOptions extends ConfirmationOptions {
+  readonly acceptDeadLetters?: boolean
+}
+
 interface RollBackOptions extends ConfirmationOptions {
   readonly acceptBehind?: boolean
 }
@@ -56,6 +60,7 @@ export function viewCopyCommands(views: Command, session: Session): void {
     .option('--manual', 'swap it in by hand')
     .action(session.action(rebuild))
   command('swap', 'Let the copy that was built serve reads. The one that did so is kept.', ' --yes')
+    .option('--accept-dead-letters', 'also if it could not take all events')
     .option('--dry-run', 'only show what would be done')
     .option('-y, --yes', 'do not ask')
     .action(session.action(swap))
@@ -210,9 +215,11 @@ async function rebuild(invocation: Invocation<RebuildOptions>): Promise<void> {
   })
 }
 
-async function swap(invocation: Invocation<ConfirmationOptions>): Promise<void> {
+async function swap(invocation: Invocation<SwapOptions>): Promise<void> {
   const what = (copy: string, live: string): string => `let ${copy} of the view serve reads in place of ${live}`
-  await changeAsked(invocation, 'next', what, 'swapped', (copies) => copies.swap({ timeout: 0 }))
+  await changeAsked(invocation, 'next', what, 'swapped', (copies) =>
+    copies.swap({ deadLetters: invocation.options.acceptDeadLetters === true ? 'accept' : 'refuse', timeout: 0 }),
+  )
 }
 
 async function rollBack(invocation: Invocation<RollBackOptions>): Promise<void> {
