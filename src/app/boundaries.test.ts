@@ -146,6 +146,25 @@ describe('course subscriptions', () => {
     expect(await running.deadLetters.list()).toEqual([])
   })
 
+  it.each([
+    ['a promise', async () => ({})],
+    ['nothing', () => undefined],
+    ['what is no projection', () => ({ seats: { tags: ['course:c'] } })],
+  ])('are not decided on %s', async (_what, reads) => {
+    await using engine = await memoryEngine()
+    const wrong = boundary('wrong', {
+      command: Subscribe,
+      events: [StudentSubscribed],
+      reads: reads as unknown as () => Record<string, ReturnType<typeof countOf>>,
+      decide: () => [],
+    })
+    await using running = await app('wrong', { services: [service('s', [wrong])] }).start({ engine })
+    await expect(running.ask(join('c', 's'))).rejects.toMatchObject({
+      code: 'OPTIONS_INVALID',
+      details: { problems: [{ option: 'reads' }] },
+    })
+  })
+
   it('repeat their outcome for the same command', async () => {
     await using engine = await memoryEngine()
     await using running = await school.start({ engine })

@@ -82,6 +82,14 @@ describe('ask', () => {
     await expect(running.ask(Open({ id: 'late' }))).rejects.toMatchObject({ code: 'APP_STOPPED' })
   })
 
+  it('does nothing for somebody who had given up before', async () => {
+    await using engine = await memoryEngine()
+    await using running = await bank.start({ engine })
+    const asked = running.ask(Open({ id: 'a' }), { signal: AbortSignal.abort() })
+    await expect(asked).rejects.toMatchObject({ name: 'AbortError' })
+    expect(await eventsOf(engine, 'account-a')).toEqual([])
+  })
+
   it('leaves a command to its end when nobody waits any longer', async () => {
     await using engine = await memoryEngine()
     await using running = await bank.start({ engine })

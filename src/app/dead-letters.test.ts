@@ -51,6 +51,32 @@ describe('dead letters', () => {
     expect(event).toMatchObject({ type: 'millrace.dead-lettered', causationid: messages[3]?.id, data: letter })
   })
 
+  it.each([
+    ['redriven again', 'redrive', 1],
+    ['discarded', 'discard', 0],
+  ] as const)('may be %s while they are being handled', async (_what, door, effects) => {
+    await using engine = await memoryEngine()
+    const { opened, open } = gate()
+    let isBroken = true
+    const handler = on(Placed, { retry: none, onDeadLetter: 'park-key' }, async (message) => {
+      if (isBroken) throw new Error('broken')
+      await opened
+      return publish(Paid(message.data))
+    })
+    await using running = await startHandlers([handler], { engine })
+    await running.publish([1, 2, 3].map((n) => Placed({ id: 'a', n })))
+    await running.idle()
+    isBroken = false
+    const [letter] = await running.deadLetters.list()
+    await running.deadLetters.redrive('all')
+    await running.deadLetters[door](letter?.id ?? '')
+    open()
+    await running.idle()
+    expect(await running.deadLetters.list()).toEqual([])
+    // What waited behind it goes on either way.
+    expect(await messagesOf(engine, 'payments')).toHaveLength(effects + 2)
+  })
+
   it('can be gone through page by page, and dealt with as a list of which all is known', async () => {
     await using engine = await memoryEngine()
     const refusing = (name: string): Handler =>

@@ -339,6 +339,18 @@ export function testHistory(ground: AppGround): void {
       expect(await eventsOf(engine)).toHaveLength(2)
     })
 
+    it('does not take a stream of which nothing is left for one that never was', async () => {
+      await using engine = await ground.open()
+      await using running = await bank.start({ engine })
+      await running.ask(Open({ id: 'a' }))
+      await running.ask(Open({ id: 'b' }))
+      await engine.events.truncateStream('account-a', 2)
+      await engine.events.deleteStream('account-b')
+      await expect(history(engine).state(account, 'account-a')).rejects.toMatchObject({ code: 'STREAM_BEGINNING_GONE' })
+      // What was deleted may begin anew.
+      expect((await history(engine).state(account, 'account-b')).state).toEqual({ isOpen: false, balance: 0 })
+    })
+
     it('does not make up a state when the beginning of a stream is gone without it', async () => {
       await using engine = await ground.open()
       await using running = await bank.start({ engine })

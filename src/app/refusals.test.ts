@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { DiskFullError, type EmbeddedEngine } from '../embedded/index.ts'
 import type { CommitOutcome, WriteBatch } from '../engine/index.ts'
 import { SeededRandom, VirtualClock } from '../kernel/index.ts'
-import { append, fixed, on, publish, schedule, set } from '../runtime/index.ts'
+import { append, fixed, none, on, publish, schedule, set } from '../runtime/index.ts'
 import {
   gate,
   memoryEngine,
@@ -129,6 +129,49 @@ describe('a member that gave no sign of life', () => {
     expect(await messagesOf(engine, 'shipments')).toEqual([])
     await second.stop()
   })
+})
+
+describe('a backlog of which a part is refused', () => {
+  const tooLarge = 'x'.repeat(1_100_000)
+
+  it.each([
+    ['each second message', 2],
+    ['each tenth message', 10],
+    ['all', 1],
+  ])('ends in dead letters, and everything else is done: %s', async (_what, every) => {
+    await using engine = await memoryEngine()
+    const handler = on(Placed, { retry: none }, ({ data: { id, n } }) =>
+      publish(Paid({ id: n % every === 0 ? tooLarge : id, n })),
+    )
+    await using running = await startHandlers([handler], { engine })
+    const count = 300
+    await running.publish(Array.from({ length: count }, (_, n) => Placed({ id: `k${n}`, n })))
+    await running.idle()
+    const refused = Math.ceil(count / every)
+    expect(await running.deadLetters.count()).toBe(refused)
+    expect(await messagesOf(engine, 'payments')).toHaveLength(count - refused)
+    // What is right is merged again.
+    await running.publish(
+      Array.from({ length: 50 }, (_, n) => Placed({ id: `l${n}`, n: n * every + (every > 1 ? 1 : 0) })),
+    )
+    await running.idle()
+    expect(await messagesOf(engine, 'payments')).toHaveLength(count - refused + (every > 1 ? 50 : 0))
+  })
+
+  it.each([[null], ['5'], [Number.POSITIVE_INFINITY], [-1], [{}]])(
+    'is given up by a retry policy whose answer is no length of time: %s',
+    async (delay) => {
+      await using engine = await memoryEngine()
+      const retry = { description: 'of somebody', delayMs: () => delay as unknown as number }
+      const handler = on(Placed, { retry }, () => {
+        throw new Error('refused')
+      })
+      await using running = await startHandlers([handler], { engine })
+      await running.publish(Placed({ id: 'a', n: 1 }))
+      await running.idle()
+      expect(await running.deadLetters.list()).toMatchObject([{ attempts: 1, error: { message: 'refused' } }])
+    },
+  )
 })
 
 describe('timers', () => {

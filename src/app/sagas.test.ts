@@ -135,6 +135,25 @@ describe('a saga of a running app', () => {
     expect(await client.outcome('a')).toEqual({ status: 'completed', result: [12, ['now']] })
   })
 
+  it('has no key under which nothing can be kept, and neither has a child', async () => {
+    const child = saga('child', { start: z.null(), steps: {} }, async () => 1)
+    const parent = saga(
+      'parent',
+      { start: z.object({ key: z.string() }), steps: {}, children: { child } },
+      (one, { key }) => one.child('child', null, { key }),
+    )
+    await using engine = await memoryEngine()
+    await using running = await app('family', { sagas: [parent, child] }).start({ engine })
+    const sagas = running.saga(parent)
+    for (const key of ['k'.repeat(701), '', undefined as unknown as string]) {
+      await expect(sagas.run(key, { key: 'child' })).rejects.toMatchObject({ code: 'ARGUMENT_INVALID' })
+    }
+    expect(await sagas.run('right', { key: 'child' })).toEqual({ status: 'completed', result: 1 })
+    const wrong = await sagas.run('wrong', { key: 'k'.repeat(701) })
+    expect([wrong.status, JSON.stringify(wrong)]).toEqual(['compensated', expect.stringContaining('700 bytes')])
+    expect(await running.deadLetters.list()).toEqual([])
+  })
+
   it('is cancelled between two steps, though its body never waits', async () => {
     const log: number[] = []
     const begun = gate()

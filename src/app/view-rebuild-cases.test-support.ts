@@ -287,6 +287,26 @@ export function testViewRebuild(ground: AppGround): void {
       expect(await running.view(first).get('k1')).toEqual({ placed: 3, by: 2 })
     })
 
+    it('are not swapped in if they could not take all events, unless that is accepted', async () => {
+      await using engine = await engineWithFirst()
+      const broken = counts(2, {
+        rebuild: 'manual',
+        on: {
+          Placed: () => {
+            throw new Error('broken')
+          },
+        },
+      })
+      await using running = await shopOf(broken).start({ engine })
+      await running.idle()
+      const { copies } = running.view(broken)
+      await expect(copies.swap()).rejects.toMatchObject({ code: 'VIEW_DEAD_LETTERS', details: { copy: 'v2' } })
+      expect((await copies.status()).live.copy).toBe('v1')
+      await expect(copies.drop('live' as 'next')).rejects.toMatchObject({ code: 'ARGUMENT_INVALID' })
+      await copies.swap({ deadLetters: 'accept' })
+      expect((await copies.status()).live.copy).toBe('v2')
+    })
+
     it('pause a build, which nobody goes on with until it is resumed', async () => {
       await using engine = await engineWithFirst()
       {

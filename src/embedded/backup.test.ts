@@ -52,6 +52,23 @@ describe('a backup', () => {
     expect((await copy.state.get('n', 'k'))?.value).toBe(1)
   })
 
+  it('is whole or refused where several are made to one place at once', async () => {
+    const target = join(folder, 'contended-copy.db')
+    {
+      await using engine = await openEngine(join(folder, 'contended.db'))
+      for (let n = 0; n < 20; n++) {
+        const events = Array.from({ length: 500 }, () => ({ message: message('N', filling) }))
+        await commit(engine, { append: [{ stream: 's', events }] })
+      }
+      writeFileSync(`${target}-partial-999999999-1`, 'of a process that is gone')
+      const codes = await Promise.all(Array.from({ length: 4 }, () => codeOf(engine.backup(target))))
+      expect(codes.filter((code) => code === 'OPTIONS_INVALID')).toHaveLength(3)
+    }
+    await using copy = await openEngine(target)
+    expect((await copy.events.describeStream('s'))?.version).toBe(10_000)
+    expect(readdirSync(folder).filter((name) => name.includes('contended-copy.db-partial'))).toEqual([])
+  })
+
   it('overwrites nothing, and goes where it can', async () => {
     await using engine = await openEngine(join(folder, 'source.db'))
     const taken = join(folder, 'taken.db')

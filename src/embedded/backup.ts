@@ -1,11 +1,23 @@
-import { closeSync, existsSync, fsyncSync, openSync, renameSync, rmSync } from 'node:fs'
-import { dirname, resolve } from 'node:path'
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  linkSync,
+  openSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  unlinkSync,
+} from 'node:fs'
+import { basename, dirname, join, resolve } from 'node:path'
 import { backup, type DatabaseSync } from 'node:sqlite'
 import { OptionsInvalidError } from '../kernel/index.ts'
 import { databaseBytes, opened, syncFolder } from './connection.ts'
 
 /** Copied between two looks at the signal: about 8 MiB. */
 const pagesPerStep = 1_000
+
+let backupCount = 0
 
 /**
  * Copies the database as `db` sees it. It is written beside its place first, and takes its name when it is complete and
@@ -17,12 +29,11 @@ export async function backupTo(
   onProgress: (progress: { readonly done: number; readonly total: number }) => void,
   signal: AbortSignal,
 ): Promise<{ readonly bytes: number }> {
-  if (typeof toPath !== 'string' || toPath === '' || toPath.includes('\0') || existsSync(toPath)) {
-    throw new OptionsInvalidError('backup()', [{ option: 'toPath', problem: 'is no path or exists already' }])
-  }
+  if (typeof toPath !== 'string' || toPath === '' || toPath.includes('\0') || existsSync(toPath)) throw pathRefused()
   const target = resolve(toPath)
-  const partial = `${target}-partial`
-  rmSync(partial, { force: true })
+  // Of each backup by itself: somebody else may make one of the same name at the same time.
+  const partial = `${target}-partial-${process.pid}-${++backupCount}`
+  removeLeftovers(target)
   try {
     if (isInMemory(db)) copyAtOnce(db, partial, onProgress)
     else {
@@ -36,13 +47,51 @@ export async function backupTo(
       })
     }
     signal.throwIfAborted()
-    renameSync(partial, target)
+    nameOnce(partial, target)
     syncFolder(dirname(target))
   } catch (error) {
     rmSync(partial, { force: true })
-    throw opened(toPath, error)
+    throw error instanceof OptionsInvalidError ? error : opened(toPath, error)
   }
   return { bytes: databaseBytes(db) }
+}
+
+function pathRefused(): OptionsInvalidError {
+  return new OptionsInvalidError('backup()', [{ option: 'toPath', problem: 'is no path or exists already' }])
+}
+
+/** Removes what backups to this place have left whose process is gone. */
+function removeLeftovers(target: string): void {
+  const begin = `${basename(target)}-partial-`
+  const folder = dirname(target)
+  if (!existsSync(folder)) return
+  for (const name of readdirSync(folder)) {
+    const [, processId] = name.startsWith(begin) ? (/^(\d+)-\d+$/.exec(name.slice(begin.length)) ?? []) : []
+    if (processId !== undefined && !isAlive(Number(processId))) rmSync(join(folder, name), { force: true })
+  }
+}
+
+function isAlive(processId: number): boolean {
+  try {
+    return process.kill(processId, 0)
+  } catch (error) {
+    // Somebody else's is alive too.
+    return (error as { readonly code?: unknown }).code !== 'ESRCH'
+  }
+}
+
+/** Gives a complete file its name, unless there is one of that name by now. */
+function nameOnce(partial: string, target: string): void {
+  try {
+    linkSync(partial, target)
+  } catch (error) {
+    // Either that, or a file system without links.
+    if (existsSync(target)) throw pathRefused()
+    if (!(error instanceof Error && 'syscall' in error)) throw error
+    renameSync(partial, target)
+    return
+  }
+  unlinkSync(partial)
 }
 
 function isInMemory(db: DatabaseSync): boolean {

@@ -32,6 +32,8 @@ export class EmbeddedGroups implements ConsumerGroups {
   readonly #coordinators = new Map<string, GroupCoordinator>()
   /** Epochs of this opening of the file are greater than those of all before it. */
   readonly #firstEpoch: number
+  /** Groups whose progress is being put elsewhere. */
+  readonly #resets = new Map<string, Promise<void>>()
   #isClosed = false
 
   constructor(core: EngineCore, topics: TopicLog, batches: BatchReader, progress: ProgressTable) {
@@ -47,6 +49,7 @@ export class EmbeddedGroups implements ConsumerGroups {
     this.#refuseIfDone()
     checkJoin(options)
     for (const topic of options.topics) this.#core.catalog.topic(topic)
+    await this.#resets.get(options.group)
     return this.#coordinator(options.group).join(options)
   }
 
@@ -88,7 +91,19 @@ export class EmbeddedGroups implements ConsumerGroups {
         next: await this.#topics.locate(topic, number, to),
       })),
     )
-    await this.#core.request({ kind: 'put-progress', entries })
+    // Somebody may have joined meanwhile; who comes now waits to be told where it begins.
+    this.#refuseActive(group)
+    const done = this.#core.request({ kind: 'put-progress', entries })
+    const settled = done.then(
+      () => undefined,
+      () => undefined,
+    )
+    this.#resets.set(group, settled)
+    try {
+      await done
+    } finally {
+      if (this.#resets.get(group) === settled) this.#resets.delete(group)
+    }
   }
 
   async delete(group: string): Promise<void> {

@@ -151,6 +151,13 @@ describe('freezeParsedJson', () => {
   })
 
   it('refuses prototype keys with their place, and depth that would exhaust the stack', () => {
+    for (const [text, path] of [
+      ['1e999', 'value'],
+      ['{"a":[1,-1e999]}', 'value.a[1]'],
+      ['{"a":{"b":1e999}}', 'value.a.b'],
+    ] as const) {
+      expect(() => freezeParsedJson<unknown>(JSON.parse(text), 'value')).toThrow(`${path} is a number beyond`)
+    }
     expect(() => freezeParsedJson<unknown>(JSON.parse('{"a":[{"__proto__":1}]}'), 'value')).toThrow(
       /^value\.a\[0]\.__proto__ has/,
     )

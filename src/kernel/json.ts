@@ -13,6 +13,7 @@ interface Finding {
 }
 
 const tooDeep = `is nested more than ${jsonDepthMax} levels deep`
+const beyondRange = 'is a number beyond what can be kept'
 const prototypeKey = 'has a name that could reach into prototypes'
 
 const refused: unique symbol = Symbol('refused')
@@ -56,12 +57,14 @@ export function jsonText(value: unknown, root = 'data'): string {
  *
  * @param root Name of the value in errors. Default `data`.
  * @throws JsonInvalidError `JSON_INVALID` if it is nested more than {@link jsonDepthMax} levels deep, or has a key
- *   `__proto__`.
+ *   `__proto__` or a number that is too large.
  */
 export function freezeParsedJson<Value>(value: Value, root = 'data'): Value {
-  if (typeof value !== 'object' || value === null) return value
   const finding: Finding = { reason: '', path: [] }
-  if (freezeTree(value, 0, finding) !== refused) return value
+  if (typeof value !== 'object' || value === null) {
+    if (!isBeyondRange(value)) return value
+    finding.reason = beyondRange
+  } else if (freezeTree(value, 0, finding) !== refused) return value
   throw new JsonInvalidError(pathText(root, finding.path), finding.reason)
 }
 
@@ -154,21 +157,31 @@ function freezeTree(value: object, depth: number, finding: Finding): unknown {
   if (Array.isArray(value)) {
     for (let index = 0; index < value.length; index++) {
       const item: unknown = value[index]
-      if (typeof item === 'object' && item !== null && freezeTree(item, depth + 1, finding) === refused) {
-        finding.path.push(index)
-        return refused
-      }
+      if (typeof item !== 'object' || item === null) {
+        if (!isBeyondRange(item)) continue
+        refuse(finding, beyondRange)
+      } else if (freezeTree(item, depth + 1, finding) !== refused) continue
+      finding.path.push(index)
+      return refused
     }
   } else {
     for (const key in value) {
       const item = (value as Readonly<Record<string, unknown>>)[key]
       if (isPrototypeKey(key)) refuse(finding, prototypeKey)
-      else if (typeof item !== 'object' || item === null || freezeTree(item, depth + 1, finding) !== refused) continue
+      else if (typeof item !== 'object' || item === null) {
+        if (!isBeyondRange(item)) continue
+        refuse(finding, beyondRange)
+      } else if (freezeTree(item, depth + 1, finding) !== refused) continue
       finding.path.push(key)
       return refused
     }
   }
   return Object.freeze(value)
+}
+
+/** What `JSON.parse` makes of a number such as 1e999, which it would write as `null`. */
+function isBeyondRange(value: unknown): boolean {
+  return value === Number.POSITIVE_INFINITY || value === Number.NEGATIVE_INFINITY
 }
 
 function isPrototypeKey(key: string): boolean {

@@ -10,7 +10,8 @@ const pageSize = 32
 
 /** What a call does with one dead letter. */
 interface Change {
-  readonly state: StateWrite
+  /** Absent: it is so already. */
+  readonly state?: StateWrite
   readonly timers?: readonly TimerWrite[]
 }
 
@@ -74,7 +75,7 @@ class DeadLetterStore implements DeadLetters {
     const requested: string[] = []
     const noted = (entry: StateEntry): Change => {
       const made = change(entry)
-      if (made.state.kind === 'set' && requested.length <= pageSize) requested.push(entry.key)
+      if (made.state?.kind !== 'delete' && requested.length <= pageSize) requested.push(entry.key)
       return made
     }
     const count = await this.#forEach(which, noted)
@@ -85,7 +86,10 @@ class DeadLetterStore implements DeadLetters {
 
   #request(entry: StateEntry, requested: 'redrive' | 'discard'): Change {
     const { key, revision: expectedRevision } = entry
-    const value = { ...letterOf(entry), requested } as unknown as Json
+    const letter = letterOf(entry)
+    // Whoever carries it out shall not find it changed.
+    if (letter.requested === requested) return {}
+    const value = { ...letter, requested } as unknown as Json
     return { state: { kind: 'set', namespace: this.#namespace, key, value, expectedRevision } }
   }
 
@@ -147,7 +151,8 @@ class DeadLetterStore implements DeadLetters {
 
   #commit(changes: readonly Change[]): Promise<CommitOutcome> {
     const timers = changes.flatMap((one) => one.timers ?? [])
-    return this.#engine.commit({ state: changes.map(({ state }) => state), ...(timers.length > 0 && { timers }) })
+    const state = changes.flatMap((one) => one.state ?? [])
+    return this.#engine.commit({ state, ...(timers.length > 0 && { timers }) })
   }
 
   #page(handler: string | undefined, after: string | undefined, limit: number): Promise<readonly StateEntry[]> {

@@ -22,19 +22,25 @@ export class Redriver {
   readonly #giveUpAgain: (task: Task, error: unknown) => Promise<unknown>
   /** Ids that are on their way: bounded by the dead letters for which a request stands. */
   readonly #inFlight = new Set<string>()
+  /** Those of which something was asked meanwhile. */
+  readonly #askedAgain = new Set<string>()
+  readonly #onLooked: () => void
+  #lookCount = 0
 
   constructor(
     parts: SubscriptionParts,
     enqueue: (task: Task) => void,
     giveUpAgain: (task: Task, error: unknown) => Promise<unknown>,
+    onLooked: () => void,
   ) {
+    this.#onLooked = onLooked
     this.#parts = parts
     this.#enqueue = enqueue
     this.#giveUpAgain = giveUpAgain
   }
 
   get isIdle(): boolean {
-    return this.#inFlight.size === 0
+    return this.#inFlight.size === 0 && this.#lookCount === 0
   }
 
   /** Looks for requests on a partition. */
@@ -69,11 +75,15 @@ export class Redriver {
   }
 
   finished(task: Task): void {
-    if (task.dead !== undefined) this.#inFlight.delete(task.dead.letter.id)
+    if (task.dead === undefined) return
+    const { id } = task.dead.letter
+    this.#inFlight.delete(id)
+    if (this.#askedAgain.delete(id)) this.#lookAgain(task.reader, id)
   }
 
   clear(): void {
     this.#inFlight.clear()
+    this.#askedAgain.clear()
   }
 
   /** Another member may look after the dead letters of this partition now, and they may come back. */
@@ -84,7 +94,10 @@ export class Redriver {
 
   async #take(reader: PartitionReader, entry: StateEntry): Promise<void> {
     const letter = letterOf(entry)
-    if (this.#inFlight.has(letter.id)) return
+    if (this.#inFlight.has(letter.id)) {
+      this.#askedAgain.add(letter.id)
+      return
+    }
     this.#inFlight.add(letter.id)
     const began = this.#parts.epoch()
     const kind = letter.requested === 'discard' ? 'discard' : 'redrive'
@@ -104,8 +117,19 @@ export class Redriver {
       const task = taskOf(messageOfLetter(letter) ?? nobody)
       task.attempt = 1
       await this.#giveUpAgain(task, error)
-      this.#inFlight.delete(letter.id)
+      this.finished(task)
     }
+  }
+
+  /** What was asked for while it was under way may have kept that from being committed. */
+  #lookAgain(reader: PartitionReader, id: string): void {
+    this.#lookCount++
+    this.check(reader, id)
+      .catch(this.#parts.onFatal)
+      .finally(() => {
+        this.#lookCount--
+        this.#onLooked()
+      })
   }
 
   async #messageOf(letter: DeadLetter): Promise<Message> {

@@ -245,7 +245,8 @@ export class Runner {
     }
     // A policy may be anybody's: what is no length of time gives up.
     if (!Number.isFinite(delayMs) || (delayMs as number) < 0) return this.#giveUp(task, error)
-    if (channels.retried.hasSubscribers) channels.retried.publish({ ...reportOf(group, task), error, delayMs: delayMs as number })
+    if (channels.retried.hasSubscribers)
+      channels.retried.publish({ ...reportOf(group, task), error, delayMs: delayMs as number })
     return delayMs as number
   }
 

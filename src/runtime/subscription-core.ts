@@ -106,6 +106,7 @@ export class SubscriptionCore {
       this.parts,
       (task) => this.lanes.enqueue(task),
       (task, error) => this.runner.giveUpAgain(task, error),
+      () => this.lanes.changed.notify(),
     )
     const pace = setup.haste?.pace
     this.dispatcher = new Dispatcher(this.parts, this.lanes, this.runner, {
