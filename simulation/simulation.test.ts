@@ -28,6 +28,7 @@ const wanted = [
   'a message was handled before it was durable',
   'what was read early was taken back',
   'a dead letter was handled again',
+  'the engine refused what a handler asked for',
   'a command was accepted',
   'a command was rejected',
   'a command was asked again',

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { event, fixed, type Message, on, publish, service, set } from '../../src/index.ts'
+import { append, event, fixed, type Message, on, publish, service, set } from '../../src/index.ts'
 import type { Life } from '../life.ts'
 import { OutsideError } from '../outside.ts'
 import { PublishLog } from '../publishing.ts'
@@ -13,10 +13,13 @@ const Tallied = event('Tallied', { topic: 'tallies', data: tally, key: (data) =>
 const accountCount = 5
 const batchMax = 4
 const poisonPeriod = 11
+/** No engine takes a stream of such a name. */
+const impossibleStream = 's'.repeat(2_000)
 
 /**
- * Producers post to accounts; a handler with state keeps a ledger and publishes each step of it. Some attempts fail, some
- * messages become dead letters and hold back their keys, and what a producer has no answer for it posts again.
+ * Producers post to accounts; a handler with state keeps a ledger and publishes each step of it. Some attempts fail, by themselves or
+ * because the engine refuses what they ask for, some messages become dead letters and hold back their keys, and what a producer has
+ * no answer for it posts again.
  */
 export class Postings implements Workload {
   readonly #setting: Setting
@@ -26,6 +29,10 @@ export class Postings implements Workload {
   readonly #isAsync: boolean
   readonly #hasPoison: boolean
   readonly #isEarly: boolean
+  /** Whether some messages come as other programs make them, such as a queue of their own: whole, but not frozen. */
+  readonly #isForeign: boolean
+  /** Whether it is the engine that refuses poison. */
+  readonly #isRefused: boolean
   readonly #next = new Map<string, number>()
   /** What each producer posted last, and in one life had no answer for. */
   readonly #open = new Map<string, Message[]>()
@@ -37,6 +44,8 @@ export class Postings implements Workload {
     this.#isAsync = setting.draw.chance(0.5)
     this.#hasPoison = setting.draw.chance(0.5)
     this.#isEarly = setting.draw.chance(0.5)
+    this.#isForeign = setting.draw.chance(0.5)
+    this.#isRefused = setting.draw.chance(0.5)
   }
 
   parts(life: Life): Parts {
@@ -59,9 +68,15 @@ export class Postings implements Workload {
         const next = { n, count: state.count + 1, sum: state.sum + amount }
         const effects = [set(next), publish(Tallied({ account, ...next }))]
         // Some fail now and then, and some as long as this process lives.
-        const fails = draw.chance(0.03) || (this.#hasPoison && n % poisonPeriod === life.index % poisonPeriod)
-        if (!this.#isAsync) return mayFail(life, fails, effects)
-        return life.pause(20).then(() => mayFail(life, fails, effects))
+        const isPoison = this.#hasPoison && n % poisonPeriod === life.index % poisonPeriod
+        const fails = draw.chance(0.03) || isPoison
+        const settled = () => {
+          if (!fails || life.isHealing) return effects
+          if (!isPoison || !this.#isRefused) throw new OutsideError('The handler fails.')
+          history.reach('the engine refused what a handler asked for')
+          return [...effects, append(impossibleStream, posted)]
+        }
+        return this.#isAsync ? life.pause(20).then(settled) : settled()
       },
     )
     return { services: [service('postings', [keep])] }
@@ -125,7 +140,10 @@ export class Postings implements Workload {
   async #post(process: Process, account: string, batch: readonly Message[]): Promise<boolean> {
     const open = this.#open.get(account) as Message[]
     open.push(...batch)
-    const outcome = await this.#log.publish(batch, () => process.app().publish(batch))
+    const given = batch.map((message) =>
+      this.#isForeign && process.life.draw.chance(0.3) ? structuredClone(message) : message,
+    )
+    const outcome = await this.#log.publish(batch, () => process.app().publish(given))
     // One that was refused must not come after later ones.
     if (outcome !== 'unknown') for (const message of batch) open.splice(open.indexOf(message), 1)
     return outcome !== 'unknown'
@@ -136,11 +154,6 @@ export class Postings implements Workload {
     this.#next.set(account, n + 1)
     return Posted({ account, n, amount: life.draw.int(1, 100) })
   }
-}
-
-function mayFail<T>(life: Life, fails: boolean, effects: T): T {
-  if (fails && !life.isHealing) throw new OutsideError('The handler fails.')
-  return effects
 }
 
 /** The first record of each id: what was posted again stands there again. */

@@ -1,5 +1,5 @@
 import type { View } from '../domain/index.ts'
-import { type OptionProblem, OptionsInvalidError } from '../kernel/index.ts'
+import { type OptionProblem, OptionsInvalidError, unknownOptions } from '../kernel/index.ts'
 import type { AnyCommandDefinition, AnyQueryDefinition } from '../message/index.ts'
 import type { TopicDeclaration } from '../runtime/index.ts'
 import type { AnySaga } from '../saga/index.ts'
@@ -90,7 +90,7 @@ const partMarks = {
 } as const
 
 function checkApp(name: string, options: AppOptions): void {
-  const problems: OptionProblem[] = []
+  const problems: OptionProblem[] = unknownOptions(options ?? {}, Object.keys(partMarks))
   for (const [option, mark] of Object.entries(partMarks) as [keyof AppOptions, string][]) {
     const parts: unknown = options[option] ?? []
     if (!Array.isArray(parts)) problems.push({ option, problem: 'is no list' })

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { embedded } from '../embedded/index.ts'
 import { VirtualClock } from '../kernel/index.ts'
-import { fixed, on, publish, set } from '../runtime/index.ts'
+import { exponential, fixed, on, publish, set } from '../runtime/index.ts'
 import { type CommittedReport, channels, type HandledReport } from '../telemetry/index.ts'
 import { gate, memoryEngine, messagesOf, Paid, Placed, startHandlers, temporaryFolder } from './app.test-support.ts'
 import { app, service } from './index.ts'
@@ -267,6 +267,29 @@ describe('declarations', () => {
         details: expect.objectContaining({ problems: expect.objectContaining({ length: 3 }) }),
       }),
     )
+  })
+
+  it('report misspelt options wherever there are some', async () => {
+    await using engine = await memoryEngine()
+    const handler = (options: object): unknown => on(Placed, options as never, () => undefined)
+    const wrong: readonly (readonly [option: string, make: () => unknown])[] = [
+      ['service', () => app('a', { service: [] } as never)],
+      ['maxAttempts', () => exponential({ maxAttempts: 3 } as never)],
+      ['initial', () => fixed({ initial: '1s' } as never)],
+      ['state.default', () => handler({ state: { initial: 0, default: 1 } })],
+      ['dedupe.for', () => handler({ dedupe: { window: '1h', for: '1h' } })],
+      ['breaker.after', () => handler({ breaker: { after: 3 } })],
+      ['bulkhead', () => handler({ bulkhead: null })],
+      ['stopTimout', () => app('a', {}).start({ engine, stopTimout: '1s' } as never)],
+      ['signal', () => app('a', {}).start({ engine, signal: 5 } as never)],
+      ['clock', () => app('a', {}).start({ engine, clock: {} } as never)],
+    ]
+    for (const [option, make] of wrong) {
+      await expect((async () => make())(), option).rejects.toMatchObject({
+        code: 'OPTIONS_INVALID',
+        details: { problems: [{ option }] },
+      })
+    }
   })
 
   it('report a misspelt option of a handler', () => {

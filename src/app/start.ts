@@ -10,6 +10,7 @@ import {
   type Random,
   systemClock,
   systemRandom,
+  unknownOptions,
 } from '../kernel/index.ts'
 import { handlerNamespace, TopicResolver, topicsOf } from '../runtime/index.ts'
 import { outcomesOf, sagaGroup, sagaHandler, sagaNamespace } from '../saga/index.ts'
@@ -82,11 +83,22 @@ export async function startApp(app: AppParts, options: StartOptions): Promise<Ru
 const sessionMsMin = 1000
 const sessionMsMax = 30 * 60 * 1000
 
+const startOptions = ['engine', 'signal', 'clock', 'random', 'stopTimeout', 'sessionTimeout']
+
 function checkStart(options: Partial<StartOptions> | undefined): void {
-  const problems: OptionProblem[] = []
-  const { engine } = options ?? {}
+  const problems: OptionProblem[] = unknownOptions(options ?? {}, startOptions)
+  const { engine, signal, clock, random } = options ?? {}
   if (typeof engine !== 'object' || engine === null || !('commit' in engine || 'open' in engine)) {
     problems.push({ option: 'engine', problem: 'is no engine, such as embedded({ path }) makes' })
+  }
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    problems.push({ option: 'signal', problem: 'is no AbortSignal' })
+  }
+  if (clock !== undefined && typeof clock?.setTimer !== 'function') {
+    problems.push({ option: 'clock', problem: 'is no clock, such as systemClock' })
+  }
+  if (random !== undefined && typeof random?.nextFloat !== 'function') {
+    problems.push({ option: 'random', problem: 'is no source of randomness, such as systemRandom' })
   }
   for (const option of ['stopTimeout', 'sessionTimeout'] as const) {
     const given = options?.[option]

@@ -1,5 +1,12 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import { frozenJson, MillraceError, type OptionProblem, OptionsInvalidError, optionMs } from '../kernel/index.ts'
+import {
+  frozenJson,
+  MillraceError,
+  type OptionProblem,
+  OptionsInvalidError,
+  optionMs,
+  unknownOptions,
+} from '../kernel/index.ts'
 import type { AnyDefinition } from '../message/index.ts'
 import type { BreakerOptions, Handler, HandlerOptions, StateOptions, Subscribed } from './handler.ts'
 import { escapedSegment } from './namespaces.ts'
@@ -64,18 +71,20 @@ export function handlerFrom(events: Subscribed, given: ErasedOptions, handle: un
     timers: timersOf(options, handlerState !== undefined, problems),
     retry: options.retry ?? defaultRetry,
     onDeadLetter: options.onDeadLetter ?? 'continue',
-    dedupeWindowMs:
-      options.dedupe === undefined ? undefined : optionMs('dedupe.window', options.dedupe.window, 1, problems),
+    dedupeWindowMs: isGiven(options, 'dedupe', ['window'], problems)
+      ? optionMs('dedupe.window', options.dedupe.window, 1, problems)
+      : undefined,
     timeoutMs: optionMs('timeout', options.timeout ?? '30s', 1, problems),
     concurrency: whole('concurrency', options.concurrency ?? 64, 10_000, problems),
     early: options.early ?? false,
     from: options.from ?? 'earliest',
     requires: options.requires,
-    breaker: options.breaker === undefined ? undefined : breakerOf(options.breaker, problems),
-    bulkhead:
-      options.bulkhead === undefined
-        ? undefined
-        : { concurrent: whole('bulkhead.concurrent', options.bulkhead.concurrent, 10_000, problems) },
+    breaker: isGiven(options, 'breaker', ['failures', 'openFor'], problems)
+      ? breakerOf(options.breaker, problems)
+      : undefined,
+    bulkhead: isGiven(options, 'bulkhead', ['concurrent'], problems)
+      ? { concurrent: whole('bulkhead.concurrent', options.bulkhead.concurrent, 10_000, problems) }
+      : undefined,
     tables: undefined,
   }
   checkChoices(options, problems)
@@ -130,12 +139,25 @@ function checkChoices(options: ErasedOptions, problems: OptionProblem[]): void {
   }
 }
 
-function stateOf(options: ErasedOptions, problems: OptionProblem[]): Handler['state'] {
-  if (options.state === undefined) return undefined
-  if (typeof options.state !== 'object' || options.state === null) {
-    problems.push({ option: 'state', problem: 'is no object with an initial state' })
-    return undefined
+/** Whether an option that is an object itself is there, with no option of its own that is none. */
+function isGiven<Option extends 'state' | 'dedupe' | 'breaker' | 'bulkhead'>(
+  options: ErasedOptions,
+  option: Option,
+  known: readonly string[],
+  problems: OptionProblem[],
+): options is ErasedOptions & { readonly [Name in Option]: NonNullable<ErasedOptions[Name]> } {
+  const given: unknown = options[option]
+  if (given === undefined) return false
+  if (typeof given !== 'object' || given === null) {
+    problems.push({ option, problem: `is no object with ${known.join(' or ')}` })
+    return false
   }
+  problems.push(...unknownOptions(given, known).map((one) => ({ ...one, option: `${option}.${one.option}` })))
+  return true
+}
+
+function stateOf(options: ErasedOptions, problems: OptionProblem[]): Handler['state'] {
+  if (!isGiven(options, 'state', ['initial', 'schema'], problems)) return undefined
   const schema: StandardSchemaV1 | undefined = options.state.schema
   if (schema !== undefined && typeof schema['~standard']?.validate !== 'function') {
     problems.push({ option: 'state.schema', problem: 'is not a Standard Schema validator' })

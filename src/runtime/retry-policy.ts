@@ -5,6 +5,7 @@ import {
   type OptionProblem,
   OptionsInvalidError,
   type Random,
+  unknownOptions,
 } from '../kernel/index.ts'
 
 /** One failed attempt, as a retry policy sees it. */
@@ -47,8 +48,10 @@ export function fixed(
     readonly maxTime?: Duration
   } = {},
 ): RetryPolicy {
-  const { delay = '1s', ...bounds } = options
-  return pausing({ ...bounds, initial: delay, factor: 1, jitter: 0, maxDelay: delay }, 'delay')
+  const { delay = '1s', max, maxTime } = options
+  const bounds = { ...(max !== undefined && { max }), ...(maxTime !== undefined && { maxTime }) }
+  const problems = unknownOptions(options, ['delay', 'max', 'maxTime'])
+  return pausing({ ...bounds, initial: delay, factor: 1, jitter: 0, maxDelay: longest }, 'delay', problems)
 }
 
 /** Options of {@link exponential}. */
@@ -78,12 +81,19 @@ export interface ExponentialOptions {
  * ```
  */
 export function exponential(options: ExponentialOptions = {}): RetryPolicy {
-  return pausing(options, 'initial')
+  return pausing(options, 'initial', unknownOptions(options, exponentialOptions))
 }
 
+const exponentialOptions = ['initial', 'factor', 'max', 'maxDelay', 'maxTime', 'jitter']
+/** No pause is longer. */
+const longest = '100000000d'
+
 /** @param initialName What the caller calls the first pause. */
-function pausing(options: ExponentialOptions, initialName: 'initial' | 'delay'): RetryPolicy {
-  const problems: OptionProblem[] = []
+function pausing(
+  options: ExponentialOptions,
+  initialName: 'initial' | 'delay',
+  problems: OptionProblem[],
+): RetryPolicy {
   const ms = (option: string, value: Duration): number => {
     try {
       return durationMs(value)

@@ -31,6 +31,7 @@ import {
   sagaTopic,
   skipProblem,
 } from '../saga/index.ts'
+import { anotherMoment } from './another-moment.ts'
 import { SagaNotDeterministicError } from './errors.ts'
 import { type Interruption, SagaLane, type SagaTask } from './saga-lane.ts'
 import { SagaWitness } from './saga-witness.ts'
@@ -335,6 +336,7 @@ export class SagaTest<Input, Result, Signals extends SignalSet, Given = Input> {
       isCalledOff: () => false,
       checkpoint: () => Promise.resolve(),
     }
+    anotherMoment()
     const problem = await replayProblem(host, journal)
     if (problem !== undefined) this.#fail(saga, key, problem)
   }

@@ -120,6 +120,17 @@ describe('a specification of a decider', () => {
     ).toThrow('differently')
   })
 
+  it('finds out a decision that depends on the time, each time', () => {
+    const timely = { ...account, decide: () => Deposited({ id: 'a', amount: Date.now() }) }
+    for (let n = 0; n < 50; n++) {
+      expect(() =>
+        specification(timely)
+          .given([])
+          .when(Deposit({ id: 'a', amount: 1 })),
+      ).toThrow('differently')
+    }
+  })
+
   it('finds out a state that is changed in place', () => {
     const careless = {
       ...account,

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { type Boundary, type Decider, decideCommand, isRejection, type Rejection, type View } from '../domain/index.ts'
 import { frozenJson } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
+import { anotherMoment } from './another-moment.ts'
 import { SpecificationFailedError } from './errors.ts'
 
 /** What a specification of a decider or boundary says next. */
@@ -76,6 +77,7 @@ function decisionExpectation(
     throw new SpecificationFailedError(name, 'it does not handle this command', types, command?.type)
   }
   const decision = decideCommand(subject, given, command)
+  anotherMoment()
   const again = decideCommand(subject, given, command)
   if (!isDeepStrictEqual(shown(decision), shown(again))) {
     const what =
