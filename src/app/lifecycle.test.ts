@@ -285,7 +285,7 @@ describe('declarations', () => {
       ['clock', () => app('a', {}).start({ engine, clock: {} } as never)],
     ]
     for (const [option, make] of wrong) {
-      await expect((async () => make())(), option).rejects.toMatchObject({
+      await expect((async () => make())()).rejects.toMatchObject({
         code: 'OPTIONS_INVALID',
         details: { problems: [{ option }] },
       })

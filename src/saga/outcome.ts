@@ -16,7 +16,7 @@ export function tellOutcome(entry: JournalEntry, ask: Ask): void {
       } else if (entry.state === 'rejected') {
         ask.reject(new StepRejectedError(entry.error?.message ?? '', entry.output ?? null))
       } else {
-        ask.resolve(entry.output ?? null)
+        ask.resolve(entry.output)
       }
       return
     case 'signal':

@@ -61,8 +61,10 @@ export class RunningSteps {
       this.#running.delete(id)
       const entry = this.#book.entry(id) as StepEntry
       const { dueMs: _due, error: _error, ...rest } = entry
-      if (outcome.kind === 'done') completed.push({ ...rest, state: 'done', output: outcome.output })
-      else if (outcome.kind === 'rejected') {
+      if (outcome.kind === 'done') {
+        const { output } = outcome
+        completed.push(output === undefined ? { ...rest, state: 'done' } : { ...rest, state: 'done', output })
+      } else if (outcome.kind === 'rejected') {
         const isUnsure = entry.attempts > 0 || !this.#book.isFresh(id)
         const refused = { ...rest, state: 'rejected', error: outcome.note, output: outcome.facts } as const
         completed.push(isUnsure ? { ...refused, isUnsure } : refused)

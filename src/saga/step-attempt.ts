@@ -13,7 +13,8 @@ const undoPauseMs = 5 * 60 * 1000
 
 /** How an attempt ended. */
 export type StepOutcome =
-  | { readonly kind: 'done'; readonly output: Json }
+  /** `undefined`: it answered nothing. */
+  | { readonly kind: 'done'; readonly output: Json | undefined }
   | { readonly kind: 'rejected'; readonly note: ErrorNote; readonly facts: Json }
   | { readonly kind: 'failed'; readonly error: unknown; readonly isFinal: boolean }
 
@@ -32,7 +33,8 @@ export async function attemptStep(host: SagaHost, id: string, step: AnyStep, ent
     return { kind: 'failed', error, isFinal: false }
   }
   try {
-    return { kind: 'done', output: frozenJson((output ?? null) as Json, `the output of step ${id}`) }
+    const kept = output === undefined ? undefined : frozenJson(output as Json, `the output of step ${id}`)
+    return { kind: 'done', output: kept }
   } catch (error) {
     // To run it again would do again what it has done.
     return { kind: 'failed', error, isFinal: true }

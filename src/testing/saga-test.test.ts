@@ -32,6 +32,19 @@ describe('a saga', () => {
     })
   })
 
+  it('is told what its steps answered, nothing and null too, whenever it runs', async () => {
+    const steps = { nothing: step({ run: () => undefined }), none: step({ run: () => null }) }
+    const s = saga('s', { start: anything, steps }, async (saga) => {
+      const answers = [await saga.step('nothing'), await saga.step('none')]
+      await saga.sleep('a while', '1m')
+      return answers.map((one) => (one === undefined ? 'nothing' : one))
+    })
+    const trial = sagaTest(s)
+    await trial.start('k', null)
+    await trial.advance('1m')
+    expect(trial.outcome('k')).toEqual({ status: 'completed', result: ['nothing', null] })
+  })
+
   it('undoes a step that was refused when an earlier attempt may have had an effect', async () => {
     const { log, act } = world()
     const run = (_input: unknown, { attempt }: { readonly attempt: number }): never => {
