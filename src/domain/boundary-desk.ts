@@ -7,7 +7,6 @@ import { accepted, type CommandOutcome, rejected, rejectedByTombstone } from './
 import { checkedDecision } from './decide.ts'
 import { beforeRetry, type DeskSetup, EventTypes, inContextOf } from './desk-setup.ts'
 import { earlierDecision } from './earlier-decision.ts'
-import { EventIdTakenError } from './errors.ts'
 import type { Gates } from './gates.ts'
 import { commitWithViews, type InlineWriter } from './inline-views.ts'
 import { isRejection, type Rejection } from './rejection.ts'
@@ -99,11 +98,8 @@ export class BoundaryDesk {
       conflict = outcome.conflict
       if (conflict.kind === 'stream-deleted') return rejectedByTombstone(conflict.stream)
       if (conflict.kind === 'event-id') {
-        const { stream, id } = conflict
-        const streams = batch.append?.map((one) => one.stream) ?? []
-        const earlier = await earlierDecision(this.#setup.engine.events, command, events, streams, id)
-        if (earlier !== undefined) return earlier
-        throw new EventIdTakenError(this.#setup.group, stream, id)
+        const streams = batch.append?.map(({ stream }) => stream) ?? []
+        return earlierDecision(this.#setup, command, { events, streams }, conflict)
       }
       if (this.memory.about(conflict, waiting) === undefined) continue
       const known = await this.memory.recall(command)

@@ -1,4 +1,4 @@
-import type { Conflict, Engine, WriteBatch } from '../engine/index.ts'
+import type { Engine, WriteBatch } from '../engine/index.ts'
 import { InvariantError } from '../kernel/index.ts'
 import { identityOf, type Message } from '../message/index.ts'
 import {
@@ -19,8 +19,8 @@ import { CommandMemory } from './command-memory.ts'
 import { accepted, type CommandOutcome, rejected, rejectedByTombstone } from './command-outcome.ts'
 import type { Decider } from './decider.ts'
 import type { DeskSetup, WaitingCommand } from './desk-setup.ts'
-import { earlierDecision } from './earlier-decision.ts'
-import { EventIdTakenError, ReplyNotCommittedError } from './errors.ts'
+import { type EventIdConflict, earlierDecision } from './earlier-decision.ts'
+import { ReplyNotCommittedError } from './errors.ts'
 import type { Gates } from './gates.ts'
 import type { InlineWriter } from './inline-views.ts'
 import { isRejection, type Rejection } from './rejection.ts'
@@ -170,7 +170,7 @@ function queueHandler(
   parts?: { readonly views: InlineWriter; readonly engine: Engine; readonly group: string },
 ): Handler {
   /** Commands that were refused because of the id of an event: decided anew they would be refused again. */
-  const idTaken = new WeakMap<Message, Extract<Conflict, { kind: 'event-id' }>>()
+  const idTaken = new WeakMap<Message, EventIdConflict>()
   const decide = async (command: Message): Promise<Planned> => {
     const planned = await plan(command)
     const conflict = idTaken.get(command)
@@ -179,9 +179,8 @@ function queueHandler(
     const { events, batch } = planned
     if (!events.some(({ id }) => id === conflict.id)) return planned
     const streams = batch.append?.map(({ stream }) => stream) ?? []
-    const earlier = await earlierDecision(parts.engine.events, command, events, streams, conflict.id)
-    if (earlier === undefined) throw new EventIdTakenError(parts.group, conflict.stream, conflict.id)
-    return { outcome: earlier, batch: {}, events: [] }
+    const outcome = await earlierDecision(parts, command, { events, streams }, conflict)
+    return { outcome, batch: {}, events: [] }
   }
   const handle = async (command: Message, { attempt }: HandlerContext): Promise<readonly Effect[]> => {
     const isAwaited = parts !== undefined && (await isReplyWanted(parts.engine, command, attempt))

@@ -1,25 +1,31 @@
-import type { EventStore, StoredEvent } from '../engine/index.ts'
+import type { Conflict, EventStore, StoredEvent } from '../engine/index.ts'
 import { identityOf, type Message } from '../message/index.ts'
 import type { CommandAccepted } from './command-outcome.ts'
+import type { DeskSetup } from './desk-setup.ts'
+import { EventIdTakenError } from './errors.ts'
+
+/** An event stands in the store already under the id that a decision gave it. */
+export type EventIdConflict = Extract<Conflict, { readonly kind: 'event-id' }>
 
 /**
  * What a command had led to before it was forgotten, if an event of its decision stands in the store because of itself: events whose
  * ids the decider chooses are the same whenever the command is decided.
  *
- * @param decided What was decided now, of which the event `id` stands in one of the streams.
- * @returns `undefined`: somebody else had appended that event.
+ * @param decision What was decided now, and refused by `conflict`.
+ * @throws EventIdTakenError `EVENT_ID_TAKEN`: somebody else had appended that event.
  */
 export async function earlierDecision(
-  events: EventStore,
+  { engine, group }: Pick<DeskSetup, 'engine' | 'group'>,
   command: Message,
-  decided: readonly Message[],
-  streams: readonly string[],
-  id: string,
-): Promise<CommandAccepted | undefined> {
-  const identities = new Set(decided.filter((event) => event.id === id).map(identityOf))
+  decision: { readonly events: readonly Message[]; readonly streams: readonly string[] },
+  { stream: refused, id }: EventIdConflict,
+): Promise<CommandAccepted> {
+  const identities = new Set(decision.events.filter((event) => event.id === id).map(identityOf))
   const found: StoredEvent[] = []
-  for (const stream of streams) found.push(...(await eventsCausedBy(events, stream, command, identities)))
-  if (!found.some(({ message }) => identities.has(identityOf(message)))) return undefined
+  for (const stream of decision.streams) {
+    found.push(...(await eventsCausedBy(engine.events, stream, command, identities)))
+  }
+  if (!found.some(({ message }) => identities.has(identityOf(message)))) throw new EventIdTakenError(group, refused, id)
   found.sort((a, b) => a.position - b.position)
   const position = found.at(-1)?.position
   return { kind: 'accepted', events: found.map(({ message }) => message), position, published: [], repeated: true }

@@ -12,7 +12,7 @@ import { accepted, type CommandOutcome, rejected, rejectedByTombstone } from './
 import { checkedDecision, evolved, settledState } from './decide.ts'
 import type { Decider } from './decider.ts'
 import { beforeRetry, type DeskSetup, EventTypes, inContextOf, type WaitingCommand } from './desk-setup.ts'
-import { earlierDecision } from './earlier-decision.ts'
+import { type EventIdConflict, earlierDecision } from './earlier-decision.ts'
 import { EventIdTakenError } from './errors.ts'
 import { commitWithViews, type InlineWriter } from './inline-views.ts'
 import { isRejection, type Rejection } from './rejection.ts'
@@ -179,8 +179,7 @@ export class StreamDesk {
       }
       const outcome = await commitWithViews(this.#setup.engine, this.#views, decision.batch, decision.events)
       if (outcome.ok) return this.#resolve(stream, waiting, decision, outcome)
-      if (outcome.conflict.kind === 'event-id')
-        return this.#idTaken(stream, waiting, decision.events, outcome.conflict.id)
+      if (outcome.conflict.kind === 'event-id') return this.#idTaken(stream, waiting, decision.events, outcome.conflict)
       // One less is no reason to wait.
       if (await this.#repeated(outcome.conflict, waiting)) conflictCount = 0
       else await beforeRetry(this.#setup, ++conflictCount, outcome.conflict)
@@ -217,14 +216,16 @@ export class StreamDesk {
   }
 
   /** An event has an id that stands in the store already. */
-  async #idTaken(stream: string, waiting: readonly Waiting[], events: readonly Message[], id: string): Promise<void> {
-    const { engine, group } = this.#setup
-    const taken = new EventIdTakenError(group, stream, id)
+  async #idTaken(
+    stream: string,
+    waiting: readonly Waiting[],
+    events: readonly Message[],
+    conflict: EventIdConflict,
+  ): Promise<void> {
     const [one] = waiting
     // Whose it is, is found out with each by itself.
-    if (one === undefined || waiting.length > 1) throw taken
-    const earlier = await earlierDecision(engine.events, one.command, events, [stream], id)
-    if (earlier === undefined) throw taken
+    if (one === undefined || waiting.length > 1) throw new EventIdTakenError(this.#setup.group, stream, conflict.id)
+    const earlier = await earlierDecision(this.#setup, one.command, { events, streams: [stream] }, conflict)
     this.states.forget(stream)
     one.resolve(earlier)
   }

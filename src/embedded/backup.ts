@@ -11,13 +11,11 @@ import {
 } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { backup, type DatabaseSync } from 'node:sqlite'
-import { OptionsInvalidError } from '../kernel/index.ts'
+import { OptionsInvalidError, systemRandom } from '../kernel/index.ts'
 import { databaseBytes, opened, syncFolder } from './connection.ts'
 
 /** Copied between two looks at the signal: about 8 MiB. */
 const pagesPerStep = 1_000
-
-let backupCount = 0
 
 /**
  * Copies the database as `db` sees it. It is written beside its place first, and takes its name when it is complete and
@@ -32,7 +30,7 @@ export async function backupTo(
   if (typeof toPath !== 'string' || toPath === '' || toPath.includes('\0') || existsSync(toPath)) throw pathRefused()
   const target = resolve(toPath)
   // Of each backup by itself: somebody else may make one of the same name at the same time.
-  const partial = `${target}-partial-${process.pid}-${++backupCount}`
+  const partial = `${target}-partial-${process.pid}-${systemRandom.nextUint32()}`
   removeLeftovers(target)
   try {
     if (isInMemory(db)) copyAtOnce(db, partial, onProgress)

@@ -33,7 +33,7 @@ export class EmbeddedGroups implements ConsumerGroups {
   /** Epochs of this opening of the file are greater than those of all before it. */
   readonly #firstEpoch: number
   /** Groups whose progress is being put elsewhere. */
-  readonly #resets = new Map<string, Promise<void>>()
+  readonly #resets = new Map<string, Promise<unknown>>()
   #isClosed = false
 
   constructor(core: EngineCore, topics: TopicLog, batches: BatchReader, progress: ProgressTable) {
@@ -49,7 +49,9 @@ export class EmbeddedGroups implements ConsumerGroups {
     this.#refuseIfDone()
     checkJoin(options)
     for (const topic of options.topics) this.#core.catalog.topic(topic)
-    await this.#resets.get(options.group)
+    for (let reset = this.#resets.get(options.group); reset !== undefined; reset = this.#resets.get(options.group)) {
+      await reset.catch(() => undefined)
+    }
     return this.#coordinator(options.group).join(options)
   }
 
@@ -94,15 +96,11 @@ export class EmbeddedGroups implements ConsumerGroups {
     // Somebody may have joined meanwhile; who comes now waits to be told where it begins.
     this.#refuseActive(group)
     const done = this.#core.request({ kind: 'put-progress', entries })
-    const settled = done.then(
-      () => undefined,
-      () => undefined,
-    )
-    this.#resets.set(group, settled)
+    this.#resets.set(group, done)
     try {
       await done
     } finally {
-      if (this.#resets.get(group) === settled) this.#resets.delete(group)
+      if (this.#resets.get(group) === done) this.#resets.delete(group)
     }
   }
 

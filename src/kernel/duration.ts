@@ -7,7 +7,7 @@ const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h:
 const pattern = /^(\d{1,16}(?:\.\d{1,9})?)(ms|s|m|h|d)$/
 
 /** The longest there is, 100,000,000 days: a time that is so much later than another one is still a number of whole milliseconds. */
-const durationMsMax = 8_640_000_000_000_000
+export const durationMsMax = 8_640_000_000_000_000
 
 /**
  * Milliseconds of a {@link Duration}: a whole number from 0 to those of 100,000,000 days.

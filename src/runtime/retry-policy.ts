@@ -1,6 +1,7 @@
 import {
   type Duration,
   durationMs,
+  durationMsMax,
   durationText,
   type OptionProblem,
   OptionsInvalidError,
@@ -48,10 +49,9 @@ export function fixed(
     readonly maxTime?: Duration
   } = {},
 ): RetryPolicy {
-  const { delay = '1s', max, maxTime } = options
-  const bounds = { ...(max !== undefined && { max }), ...(maxTime !== undefined && { maxTime }) }
+  const { delay = '1s', ...bounds } = options
   const problems = unknownOptions(options, ['delay', 'max', 'maxTime'])
-  return pausing({ ...bounds, initial: delay, factor: 1, jitter: 0, maxDelay: longest }, 'delay', problems)
+  return pausing({ ...bounds, initial: delay, factor: 1, jitter: 0, maxDelay: durationMsMax }, 'delay', problems)
 }
 
 /** Options of {@link exponential}. */
@@ -85,8 +85,6 @@ export function exponential(options: ExponentialOptions = {}): RetryPolicy {
 }
 
 const exponentialOptions = ['initial', 'factor', 'max', 'maxDelay', 'maxTime', 'jitter']
-/** No pause is longer. */
-const longest = '100000000d'
 
 /** @param initialName What the caller calls the first pause. */
 function pausing(

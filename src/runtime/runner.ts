@@ -244,10 +244,9 @@ export class Runner {
       return this.#giveUp(task, policyError)
     }
     // A policy may be anybody's: what is no length of time gives up.
-    if (!Number.isFinite(delayMs) || (delayMs as number) < 0) return this.#giveUp(task, error)
-    if (channels.retried.hasSubscribers)
-      channels.retried.publish({ ...reportOf(group, task), error, delayMs: delayMs as number })
-    return delayMs as number
+    if (delayMs === undefined || !Number.isFinite(delayMs) || delayMs < 0) return this.#giveUp(task, error)
+    if (channels.retried.hasSubscribers) channels.retried.publish({ ...reportOf(group, task), error, delayMs })
+    return delayMs
   }
 
   #giveUp(task: Task, error: unknown): TaskOutcome | Promise<TaskOutcome> {
