@@ -5,9 +5,10 @@ import { checkCrashed } from '../src/app/fixtures/crash-check.ts'
 import { audit } from '../src/embedded/fixtures/crash-audit.ts'
 import { Journal } from '../src/embedded/fixtures/crash-journal.ts'
 import { crashNames } from '../src/embedded/fixtures/crash-load.ts'
-import { embedded } from '../src/embedded/index.ts'
+import { type EmbeddedEngine, type EmbeddedOptions, embedded } from '../src/embedded/index.ts'
 import { InvariantError, MillraceError } from '../src/kernel/index.ts'
 import { type Dump, differences, dumpOf } from './flips/content-dump.ts'
+import { openInSameThread } from './same-thread.ts'
 
 /** What is asked of a file. */
 export type AuditQuestion =
@@ -42,6 +43,15 @@ type HarmNote = 'refused' | 'foundByVerify' | 'unprotected' | 'harmless'
 
 type Question<K extends AuditQuestion['kind']> = Extract<AuditQuestion, { readonly kind: K }>
 
+/** One file in so many is opened as programs do, with a thread that writes. */
+const inThreadEvery = 16
+let openCount = 0
+
+function openToLook(options: EmbeddedOptions): Promise<EmbeddedEngine> {
+  const given = { ...options, maintenanceIntervalMs: 0 }
+  return openCount++ % inThreadEvery === 0 ? embedded(given).open() : openInSameThread(given)
+}
+
 /** After the audit the file must take more, from where it stands, and keep it. */
 const after = { topic: 'after', owner: 'after' } as const
 
@@ -55,7 +65,7 @@ async function lookAtApp({ path, acknowledged }: Question<'app'>): Promise<void>
 async function lookAtLoad({ path, journalPath, goesOn }: Question<'load'>): Promise<void> {
   const journal = Journal.read(journalPath)
   {
-    await using engine = await embedded({ path, maintenanceIntervalMs: 0 }).open()
+    await using engine = await (goesOn ? embedded({ path, maintenanceIntervalMs: 0 }).open() : openToLook({ path }))
     // A program that starts makes what is not there yet.
     for (const [topic, partitions] of crashNames.topics) {
       await engine.topics.ensure(topic, { partitions, cleanup: topic === crashNames.latest ? 'compact' : 'delete' })
@@ -91,7 +101,7 @@ async function dump({ path, referencePath }: Question<'dump'>): Promise<void> {
 async function lookAtHarmed({ path, referencePath }: Question<'harmed'>): Promise<AuditAnswer> {
   const reference = JSON.parse(readFileSync(referencePath, 'utf8')) as Dump
   return detecting(async () => {
-    await using engine = await embedded({ path, maintenanceIntervalMs: 0, recentBytesMax: 0 }).open()
+    await using engine = await openToLook({ path, recentBytesMax: 0 })
     const found = await dumpOf(engine)
     const { altered, incomplete, unprotected } = differences(found, reference)
     const isDetected = (await engine.verify()).damages.length > 0
@@ -112,7 +122,7 @@ function lookAtHarmedLog({ path, journalPath }: Question<'harmed-log'>): Promise
   // A log that ends early and one that was harmed look the same to SQLite.
   journal.acknowledged.clear()
   return detecting(async () => {
-    await using engine = await embedded({ path, maintenanceIntervalMs: 0 }).open()
+    await using engine = await openToLook({ path })
     await audit(engine, journal, new Map())
     return { problem: null, note: 'harmless' }
   })

@@ -10,11 +10,13 @@ import { type Fates, TracedDisk, type Tree } from './traced-disk.ts'
 
 /** Images of one recording; then what one of them holds is loaded on, and recorded again. */
 const imagesPerRecording = 250
-const recordingLimits = { loadMs: 1500, logBytesMax: 48 * 1024 * 1024 }
+/** How long each recording of a row lasts: what a power cut can leave of a few commits differs as much, and is looked at sooner. */
+const loadsMs = [100, 200, 400, 1500]
+const logBytesMax = 48 * 1024 * 1024
 /** Images that wait for an auditor, in memory. */
 const imagesWaitingMax = 4
 /** One in so many is written to after the audit and opened again. */
-const goesOnEvery = 8
+const goesOnEvery = 16
 
 const nameFates = ['dropped', 'kept', 'prefix', 'subset'] as const
 
@@ -44,8 +46,9 @@ class PowerLoss {
     let start: { before: Tree; history: readonly string[] } = { before: new Map(), history: [] }
     for (let run = 0; goesOn(budget, this.#caseCount, this.#failures.length); run++) {
       // Now and then from nothing: making a file is a moment of its own.
-      if (run % 4 === 0) start = { before: new Map(), history: [] }
-      const recording = await record(scratch, run, start, recordingLimits)
+      const loadMs = loadsMs[run % loadsMs.length] as number
+      if (run % loadsMs.length === 0) start = { before: new Map(), history: [] }
+      const recording = await record(scratch, run, start, { loadMs, logBytesMax })
       this.#count(recording)
       await this.#checkImages(recording, audits, run)
       start = this.#nextStart(recording)
