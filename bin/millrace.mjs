@@ -12,6 +12,15 @@ if (major < versionMin) {
   )
   process.exitCode = 1
 } else {
-  const { main } = await import('../dist/cli/main.js')
-  process.exitCode = await main(process.argv.slice(2))
+  const program = new URL('../dist/cli/main.js', import.meta.url)
+  const { existsSync } = await import('node:fs')
+  if (existsSync(program)) {
+    const { main } = await import(program.href)
+    process.exitCode = await main(process.argv.slice(2))
+  } else {
+    process.stderr.write(
+      'millrace is not built: dist/cli/main.js is missing. In a clone of its sources, run: npm run build\n',
+    )
+    process.exitCode = 1
+  }
 }

@@ -9,6 +9,7 @@ import {
 } from '../domain/account.test-support.ts'
 import { type CommandOutcome, history, type StateAt } from '../domain/index.ts'
 import { type Message, query } from '../message/index.ts'
+import { publish, send } from '../runtime/index.ts'
 import type { RunningApp } from './index.ts'
 
 declare const running: RunningApp
@@ -19,6 +20,35 @@ const GetBalance = query('GetBalance', {
   result: z.object({ balance: z.number() }),
 })
 const CountAll = query('CountAll', { result: z.number() })
+
+describe('buses', () => {
+  it('take what they are for', async () => {
+    const deposit = Deposit({ id: 'a', amount: 1 })
+    const event = CarriedForward({ id: 'a', amount: 1 })
+    await running.send(deposit)
+    await running.publish([event])
+    publish(event)
+    send(deposit)
+    // @ts-expect-error an event is not sent
+    await running.send(event)
+    // @ts-expect-error nor asked
+    await running.ask(event)
+    // @ts-expect-error a command is not published
+    await running.publish(deposit)
+    // @ts-expect-error nor is one among events
+    await running.publish([event, deposit])
+    // @ts-expect-error nor by a handler
+    publish(deposit)
+    // @ts-expect-error which sends no events either
+    send(event)
+  })
+
+  it('take what is of unknown kind, such as what was read from elsewhere', async () => {
+    const foreign = {} as Message
+    await running.publish(foreign)
+    await running.send(foreign)
+  })
+})
 
 describe('ask and query', () => {
   it('know events and codes of the decider that is named', async () => {

@@ -1,5 +1,5 @@
 import type { CommandOutcome } from '../domain/index.ts'
-import type { Engine, TopicPosition } from '../engine/index.ts'
+import { ArgumentInvalidError, type Engine, type TopicPosition } from '../engine/index.ts'
 import { hasBegun } from './quiet.ts'
 
 /** What waiting for a group needs. */
@@ -14,8 +14,28 @@ export interface CaughtUpWait {
   readonly isOver?: () => boolean
 }
 
+/** @throws ArgumentInvalidError `ARGUMENT_INVALID` */
+function checkPlaces(what: unknown): void {
+  if (Array.isArray(what)) {
+    for (const [i, place] of what.entries()) {
+      const { topic, partition, offset } = (place ?? {}) as Partial<TopicPosition>
+      const isPlace = typeof topic === 'string' && isCount(partition) && isCount(offset)
+      if (!isPlace) throw new ArgumentInvalidError(`place ${i}`, 'is not a topic, a partition and an offset')
+    }
+  } else {
+    const { kind, events } = (what ?? {}) as { readonly kind?: unknown; readonly events?: unknown }
+    if (kind === 'rejected' || (kind === 'accepted' && Array.isArray(events))) return
+    throw new ArgumentInvalidError('what is waited for', 'is neither the outcome of a command nor a list of places')
+  }
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0
+}
+
 /** What there is to wait for; `undefined`: nothing. None: all that was published. */
 export function placesOf(what: CommandOutcome | readonly TopicPosition[]): readonly TopicPosition[] | undefined {
+  checkPlaces(what)
   if (!('kind' in what)) return what.length === 0 ? undefined : what
   // What changed nothing is taken in already.
   return what.kind === 'rejected' || what.events.length === 0 ? undefined : what.published
@@ -27,6 +47,8 @@ const lookMaxMs = 250
 /**
  * Waits until a group has done everything up to these places; without any, everything that was published before the call.
  * Places on topics that the group does not read do not count.
+ *
+ * @throws TopicUnknownError `TOPIC_UNKNOWN`, PartitionUnknownError `PARTITION_UNKNOWN`
  */
 export async function caughtUp(
   { engine, group, topics, pause, isOver = () => false }: CaughtUpWait,
@@ -39,6 +61,8 @@ export async function caughtUp(
   }
   if (places.length === 0) while ((await engine.isSettled?.()) === false) await wait()
   let wanted = places.length === 0 ? undefined : places.filter(({ topic }) => topics.includes(topic))
+  // What will never be there is not waited for.
+  for (const { topic, partition } of wanted ?? []) await engine.topics.locate(topic, partition, 'latest')
   for (;;) {
     const { lag = [] } = (await engine.groups.describe(group)) ?? {}
     if (wanted === undefined && (await hasBegun(engine, topics, lag))) {

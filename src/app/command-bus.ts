@@ -1,6 +1,6 @@
 import type { CommandDesk, CommandOutcome, ViewReader } from '../domain/index.ts'
 import { checkedResult, outcomeOfReply, type View } from '../domain/index.ts'
-import type { Engine } from '../engine/index.ts'
+import { ArgumentInvalidError, type Engine } from '../engine/index.ts'
 import { type Clock, durationMs, OptionsInvalidError, sleep } from '../kernel/index.ts'
 import type { AnyQueryDefinition, Message } from '../message/index.ts'
 import { delayedSend, dueTime, type TimerTime, type TopicResolver } from '../runtime/index.ts'
@@ -72,6 +72,9 @@ export class CommandBus {
 
   async query(definition: AnyQueryDefinition, params: unknown, options: AskOptions = {}): Promise<unknown> {
     const { app, clock } = this.#options
+    if (definition?.messageKind !== 'query') {
+      throw new ArgumentInvalidError('the query', 'is not the definition of one, as query() makes it')
+    }
     const create = definition as unknown as (params: unknown) => Message
     const query = create(params)
     const own = app.services.flatMap(({ answers }) => answers).find(({ name }) => name === definition.type)

@@ -171,6 +171,24 @@ describe('the same command again', () => {
     expect(await typesOf(engine, 'account-b')).toEqual(['Opened'])
   })
 
+  it('is of the same type: another command under its id is refused, also beside it', async () => {
+    await using engine = await memoryEngine()
+    await using running = await bank.start({ engine })
+    await running.ask(Open({ id: 'a' }))
+    const deposit = Deposit({ id: 'a', amount: 5 })
+    const other = Withdraw({ id: 'a', amount: 5 }, { id: deposit.id, source: deposit.source })
+    const beside = await Promise.allSettled([running.ask(deposit), running.ask(other), running.ask(deposit)])
+    expect(beside.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+    await expect(running.ask(other)).rejects.toMatchObject({
+      code: 'COMMAND_ID_TAKEN',
+      details: { type: 'Withdraw', id: deposit.id, earlierType: 'Deposit' },
+    })
+    await running.send(other)
+    await running.idle()
+    expect(await running.deadLetters.list()).toMatchObject([{ error: { code: 'COMMAND_ID_TAKEN' } }])
+    expect(await typesOf(engine, 'account-a')).toEqual(['Opened', 'Deposited'])
+  })
+
   it('takes effect once when it is asked many times at once, beside others', async () => {
     await using engine = await memoryEngine()
     await using running = await bank.start({ engine })

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
 import {
   type Account,
   type AccountState,
@@ -13,6 +14,7 @@ import {
 import { history, view } from '../domain/index.ts'
 import type { Engine, EngineSource } from '../engine/index.ts'
 import { sleep, systemClock, type VirtualClock } from '../kernel/index.ts'
+import { event } from '../message/index.ts'
 import type { AppGround } from './app-ground.test-support.ts'
 import { type App, app, type RunningApp, service } from './index.ts'
 
@@ -72,11 +74,35 @@ export function testHistory(ground: AppGround): void {
       await expect(balanceAt({ time: 'yesterday' })).rejects.toMatchObject({ code: 'OPTIONS_INVALID' })
     })
 
+    it('of a view whose events were published and never appended is not told, instead of being nothing', async () => {
+      await using engine = await ground.open()
+      const Heard = event('Heard', { topic: 'heard', data: z.object({ id: z.string() }), key: (d) => d.id })
+      const counted = view('counted', {
+        events: [Heard],
+        key: ({ data }) => data.id,
+        initial: 0,
+        on: { Heard: (sum) => sum + 1 },
+      })
+      const past = history(engine)
+      expect(await past.view(counted, 'a')).toBeUndefined()
+      await using running = await app('ears', { views: [counted] }).start({ engine })
+      await running.publish(Heard({ id: 'a' }))
+      await running.idle()
+      const missing = { code: 'VIEW_HISTORY_MISSING', details: { view: 'counted', topic: 'heard', type: 'Heard' } }
+      await expect(past.view(counted, 'a')).rejects.toMatchObject(missing)
+      await expect(past.viewDifference(counted, 'a', { position: 0 })).rejects.toMatchObject(missing)
+      await expect(past.whyView(counted, 'a')).rejects.toMatchObject(missing)
+      expect(await past.view(counted, 'a', undefined, { gone: 'pass-over' })).toBeUndefined()
+    })
+
     const noPlaces = [
       { position: -1 },
       { position: undefined as unknown as number },
       { time: Number.NaN },
       { time: '' },
+      null as never,
+      7 as never,
+      {} as never,
     ]
 
     it.each([{ version: -1 }, { version: Number.NaN }, { version: 1.5 }, ...noPlaces])(

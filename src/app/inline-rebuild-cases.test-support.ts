@@ -220,7 +220,7 @@ export function testInlineRebuild(ground: AppGround): void {
       )
     })
 
-    it('goes over from a view that follows its topics to an inline one, and back', async () => {
+    it('goes over from a view that follows its topics to an inline one', async () => {
       await using engine = await engineWithFirst()
       const following = sums(2, { inline: false })
       {
@@ -236,6 +236,25 @@ export function testInlineRebuild(ground: AppGround): void {
       await running.idle()
       await deposit(running, 5)
       expect(await running.view(inline).get('a')).toEqual({ count: 30, by: 3 })
+    })
+
+    it('goes over to the other way of writing and back under one version, also after a rebuild', async () => {
+      await using engine = await engineWithFirst()
+      let count = 20
+      for (const inline of [false, true, true, false, false, true]) {
+        const own = sums(2, { inline })
+        await using running = await bankOf(own).start({ engine })
+        await running.idle()
+        await deposit(running, 4)
+        const asked = await running.ask(Deposit({ id: 'a', amount: 1 }))
+        count += 5
+        await running.view(own).waitFor(asked, { signal: AbortSignal.timeout(20_000) })
+        expect(await running.view(own).get('a')).toEqual({ count, by: 2 })
+        expect((await running.view(own).copies.status()).live.inline).toBe(inline)
+        await running.view(own).rebuild()
+        await running.idle()
+        expect(await running.view(own).get('a')).toEqual({ count, by: 2 })
+      }
     })
   })
 

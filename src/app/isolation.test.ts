@@ -2,7 +2,7 @@ import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { event, type Message } from '../message/index.ts'
-import { append, byError, exponential, fixed, none, on, publish, set } from '../runtime/index.ts'
+import { append, byError, exponential, fixed, none, on, publish, send, set } from '../runtime/index.ts'
 import { channels, type RewoundReport } from '../telemetry/index.ts'
 import { memoryEngine, messagesOf, numbersByKey, Paid, Placed, Shipped, startHandlers } from './app.test-support.ts'
 
@@ -131,6 +131,14 @@ describe('one bad message never fails its neighbours', () => {
   it('that publishes a hand-made message which no engine can write', async () => {
     const error = await poisoned((message) => publish({ ...message, data: { n: 10n } }))
     expect(error.code ?? error.name).toMatch(/JSON_INVALID|ARGUMENT_INVALID|TypeError/)
+  })
+
+  it.each<[string, (message: never) => unknown]>([
+    ['that appends no events', () => append('s', [])],
+    ['that publishes to a partition that cannot be', (message) => publish(message, { partition: 1.5 })],
+    ['that sends to nobody', (message) => send(message)],
+  ])('%s', async (_, effects) => {
+    expect((await poisoned(effects as never)).code).toBe('EFFECT_INVALID')
   })
 
   it('that appends to a stream without a name', async () => {

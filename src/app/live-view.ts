@@ -9,7 +9,7 @@ import type {
   ViewReader,
   ViewRegister,
 } from '../domain/index.ts'
-import type { Engine, StateRange, TopicPosition } from '../engine/index.ts'
+import { ArgumentInvalidError, type Engine, type StateRange, type TopicPosition } from '../engine/index.ts'
 import { differences, type Json } from '../kernel/index.ts'
 import { partitionFor } from '../record/index.ts'
 
@@ -27,8 +27,30 @@ export interface LiveViewParts {
   readonly rebuild: (options?: RebuildOptions) => Promise<void>
   /** Waits until the live copy has taken in what an outcome led to, or what stands at these places. */
   readonly caughtUp: (what: CommandOutcome | readonly TopicPosition[], signal?: AbortSignal) => Promise<void>
+  /** Aborts when the app stops or fails; then `check` throws why. */
+  readonly ended: AbortSignal
+  readonly check: () => void
   /** Resolves when another copy may be live. */
   readonly moved: (signal: AbortSignal) => Promise<void>
+}
+
+/** What a watcher wants to be told, and until when. */
+interface WatchOptions {
+  readonly key?: string
+  readonly prefix?: string
+  readonly signal: AbortSignal
+}
+
+/** A copy that is being watched. */
+interface WatchedCopy {
+  readonly changes: AsyncIterable<{ readonly key: string; readonly value: Json | undefined }>
+  readonly version: number
+  end(): void
+}
+
+function checkSignal(options: Partial<WatchOptions> | undefined): void {
+  if (options?.signal instanceof AbortSignal) return
+  throw new ArgumentInvalidError('signal', 'is missing: without it nothing would ever end the watch')
 }
 
 /** Reads a view from the state store: the copy that is live, whatever version has made it. */
@@ -77,29 +99,35 @@ export class LiveView<State> implements ViewReader<State> {
     return this.#engine.state.count(namespace, owner)
   }
 
-  async *watch(options: {
-    readonly key?: string
-    readonly prefix?: string
-    readonly signal: AbortSignal
-  }): AsyncGenerator<ViewChange<State>, void, void> {
-    while (!options.signal.aborted) {
-      const { live } = this.#parts.register()
-      const { namespace, owner } = this.copies.standOf(live)
-      const moved = new AbortController()
-      const signal = AbortSignal.any([options.signal, moved.signal])
-      this.#parts.moved(signal).then(
-        () => moved.abort(),
-        () => undefined,
-      )
+  watch(options: WatchOptions): AsyncIterable<ViewChange<State>> {
+    checkSignal(options)
+    // Begun here, not when somebody asks for the first change: what changes until then is told.
+    return this.#follow(options, this.#watchLive(options))
+  }
+
+  async *#follow(options: WatchOptions, first: WatchedCopy): AsyncGenerator<ViewChange<State>, void, void> {
+    for (let watched = first; !options.signal.aborted; watched = this.#watchLive(options)) {
       try {
-        const watched = { ...options, signal, ...(owner !== undefined && { owner }) }
-        for await (const { key, value } of this.#engine.state.watch(namespace, watched)) {
-          yield { key, value: value === undefined ? undefined : this.#view.adapt(value, live.version) }
+        for await (const { key, value } of watched.changes) {
+          yield { key, value: value === undefined ? undefined : this.#view.adapt(value, watched.version) }
         }
       } finally {
-        moved.abort()
+        watched.end()
       }
     }
+  }
+
+  /** Watches the copy that is live now, until another one may be. */
+  #watchLive(options: WatchOptions): WatchedCopy {
+    this.#parts.check()
+    const { live } = this.#parts.register()
+    const { namespace, owner } = this.copies.standOf(live)
+    const moved = new AbortController()
+    const end = (): void => moved.abort()
+    const signal = AbortSignal.any([options.signal, moved.signal, this.#parts.ended])
+    this.#parts.moved(signal).then(end, () => undefined)
+    const changes = this.#engine.state.watch(namespace, { ...options, signal, ...(owner !== undefined && { owner }) })
+    return { changes, version: live.version, end }
   }
 
   async waitFor(

@@ -128,6 +128,8 @@ export class LiveViews {
         await found.worker.rebuild(options)
       },
       caughtUp: (what, signal) => this.#caughtUp(name, what, signal),
+      ended: this.#options.signal,
+      check: this.#options.check,
       moved: (signal) => this.#directory.moved(name, signal),
     })
   }

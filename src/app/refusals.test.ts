@@ -158,6 +158,22 @@ describe('a backlog of which a part is refused', () => {
     expect(await messagesOf(engine, 'payments')).toHaveLength(count - refused + (every > 1 ? 50 : 0))
   })
 
+  it('is given up by a retry policy that throws, which says what it failed with', async () => {
+    await using engine = await memoryEngine()
+    const delayMs = (): number => {
+      throw new TypeError('no policy')
+    }
+    const handler = on(Placed, { retry: { description: 'of somebody', delayMs } }, () => {
+      throw new Error('no handler')
+    })
+    await using running = await startHandlers([handler], { engine })
+    await running.publish(Placed({ id: 'a', n: 1 }))
+    await running.idle()
+    const [letter] = await running.deadLetters.list()
+    expect(letter).toMatchObject({ attempts: 1, error: { code: 'RETRY_POLICY_FAILED' } })
+    expect(letter?.error.message).toMatch(/no policy.*no handler/)
+  })
+
   it.each([[null], ['5'], [Number.POSITIVE_INFINITY], [-1], [{}]])(
     'is given up by a retry policy whose answer is no length of time: %s',
     async (delay) => {

@@ -1,7 +1,7 @@
 import type { Boundary, ClosedBooks, CommandOutcome, Decider, View, ViewReader } from '../domain/index.ts'
 import type { Engine, TopicPosition } from '../engine/index.ts'
 import type { Duration } from '../kernel/index.ts'
-import type { AnyQueryDefinition, Message, QueryResult } from '../message/index.ts'
+import type { AnyQueryDefinition, CommandMessage, EventMessage, Message, QueryResult } from '../message/index.ts'
 import type { DeadLetters, Handler, Lag, TimerTime } from '../runtime/index.ts'
 import type {
   Choreography,
@@ -67,7 +67,8 @@ export interface SagaClient<Input, Result, Signals extends SignalSet, Given = In
   /** Lets an instance go on that is parked, and tries at once what waits for its next attempt. */
   retry(key: string): Promise<void>
   /**
-   * Pretends that a step is done, with this output; once the instance is being compensated, that it is undone.
+   * Pretends that a step is done, with this output, so that it is undone should the instance be compensated; once that has begun,
+   * that it is undone.
    *
    * @throws SagaSkipRefusedError `SAGA_SKIP_REFUSED`: as the instance is now, that would change nothing
    */
@@ -92,7 +93,7 @@ export interface RunningApp extends AsyncDisposable {
   readonly name: string
   readonly engine: Engine
   /** Publishes to the topics of the messages' definitions; resolves when it is durable. All of them in one commit. */
-  publish(messages: Message | readonly Message[]): Promise<readonly TopicPosition[]>
+  publish(messages: EventMessage | readonly EventMessage[]): Promise<readonly TopicPosition[]>
   /**
    * Sends a command to its one handler: fire and forget. Resolves when it is durable. A rejection of it is reported on the
    * channel `decided` and to nobody else.
@@ -100,7 +101,7 @@ export interface RunningApp extends AsyncDisposable {
    * @param when Not before this time, by a durable timer. Default: at once.
    * @throws HandlerMissingError `HANDLER_MISSING`: neither this app nor one that it names under `remote` handles it.
    */
-  send(command: Message, when?: TimerTime): Promise<void>
+  send(command: CommandMessage, when?: TimerTime): Promise<void>
   /**
    * Has a command handled and answers what became of it, once that is durable. Where a decider of this app handles it, at once and
    * in this process; where another app does, by request and reply.
@@ -109,13 +110,14 @@ export interface RunningApp extends AsyncDisposable {
    * types.
    *
    * @throws HandlerMissingError `HANDLER_MISSING`, AskTimeoutError `ASK_TIMEOUT`, AskFailedError `ASK_FAILED`: the handler in
-   *   the other app failed; here what the decider throws, and CommandConflictError `COMMAND_CONFLICT`.
+   *   the other app failed; here what the decider throws, CommandConflictError `COMMAND_CONFLICT`, and CommandIdTakenError `COMMAND_ID_TAKEN`:
+   *   a command of another type was handled under that id.
    */
   ask<Command extends Message, Event extends Message, Code extends string>(
     command: Command,
     options: AskOptions & { readonly of: Decider<Command, Event, unknown, Code> | Boundary<Command, Event, Code> },
   ): Promise<CommandOutcome<Event, Code>>
-  ask(command: Message, options?: AskOptions): Promise<CommandOutcome>
+  ask(command: CommandMessage, options?: AskOptions): Promise<CommandOutcome>
   /**
    * Asks a query of its one handler, in this app or another one.
    *
@@ -149,7 +151,8 @@ export interface RunningApp extends AsyncDisposable {
    * of yours, so that the next query shows it. Where nobody could tell the places (through an outbox, or in a reply from
    * another process), when it has handled all that was published before the call.
    *
-   * @throws HandlerUnknownError `HANDLER_UNKNOWN`, the reason of the signal, AppStoppedError `APP_STOPPED`
+   * @throws HandlerUnknownError `HANDLER_UNKNOWN`, the reason of the signal, AppStoppedError `APP_STOPPED`, ArgumentInvalidError
+   *   `ARGUMENT_INVALID`, PartitionUnknownError `PARTITION_UNKNOWN`
    */
   waitFor(
     handler: Handler,

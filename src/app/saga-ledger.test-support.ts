@@ -3,11 +3,38 @@ import type { LedgerLine } from './fixtures/saga-crash.ts'
 
 const refusedStep = 'ship'
 
+/** Counts the effects that have reached the outside world so far, each once, however often it was attempted. */
+export class LedgerWatch {
+  readonly #ledger: string
+  readonly #effects = new Set<string>()
+  #bytesRead = 0
+
+  constructor(ledger: string) {
+    this.#ledger = ledger
+  }
+
+  /** Reads what has come since it was asked before. */
+  effectCount(): number {
+    if (!existsSync(this.#ledger)) return 0
+    const bytes = readFileSync(this.#ledger).subarray(this.#bytesRead)
+    // A line may be under way.
+    const whole = bytes.subarray(0, bytes.lastIndexOf(10) + 1)
+    this.#bytesRead += whole.length
+    for (const line of linesOf(whole.toString())) this.#effects.add(`${line.instance} ${line.step} ${line.what}`)
+    return this.#effects.size
+  }
+}
+
+function linesOf(text: string): readonly LedgerLine[] {
+  return text
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as LedgerLine)
+}
+
 /** All effects that reached the outside world, in order. */
 export function ledgerLines(ledger: string): readonly LedgerLine[] {
-  const text = existsSync(ledger) ? readFileSync(ledger, 'utf8') : ''
-  const lines = text.split('\n').filter((line) => line !== '')
-  return lines.map((line) => JSON.parse(line) as LedgerLine)
+  return linesOf(existsSync(ledger) ? readFileSync(ledger, 'utf8') : '')
 }
 
 /** Steps of an instance in the order in which the outside world saw them first: the same key has its effect once. */

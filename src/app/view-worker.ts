@@ -298,8 +298,10 @@ function registerWith(register: ViewRegister, view: View, nowMs: number): ViewRe
   const copy = copyOf(view)
   const isOther = live.version === view.version && live.inline !== view.inline
   if (view.version < live.version || (live.version === view.version && !isOther)) return undefined
-  // It was rolled back from, or is being built, or something newer is.
-  if (previous?.version === view.version || (next !== null && next.version >= view.version)) return undefined
+  // It was rolled back from; but what is written the other way nobody here could write.
+  if (previous?.version === view.version && !isOther) return undefined
+  // It is being built, or something newer is.
+  if (next !== null && (next.version > view.version || isSameKind(next, view))) return undefined
   return withBuild(register, copy, {
     swap: view.rebuild,
     eventsPerSecond: null,
@@ -307,6 +309,10 @@ function registerWith(register: ViewRegister, view: View, nowMs: number): ViewRe
     problem: null,
     sinceMs: nowMs,
   })
+}
+
+function isSameKind(copy: ViewCopy, view: View): boolean {
+  return copy.version === view.version && copy.inline === view.inline
 }
 
 /**
@@ -317,7 +323,7 @@ function registerWith(register: ViewRegister, view: View, nowMs: number): ViewRe
 function checkEvents(view: View, register: ViewRegister): void {
   const declared = sourcesOf(copyOf(view))
   for (const copy of copiesIn(register)) {
-    if (copy.version !== view.version || copy.inline !== view.inline) continue
+    if (!isSameKind(copy, view)) continue
     const built = sourcesOf(copy)
     const added = declared.filter((one) => !built.includes(one))
     const removed = built.filter((one) => !declared.includes(one))

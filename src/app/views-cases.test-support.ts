@@ -89,6 +89,35 @@ export function testViews(ground: AppGround): void {
       expect((await watching.next()).done).toBe(true)
     })
 
+    it('tell whoever watches all that changes from the call on, also before he looks', async () => {
+      await using engine = await ground.open()
+      await using running = await shop.start({ engine })
+      const { signal } = new AbortController()
+      const watching = running.view(totals).watch({ signal })
+      await running.publish(Placed({ id: 'a', n: 1 }))
+      await running.idle()
+      for await (const { key } of watching) {
+        expect(key).toBe('k1')
+        break
+      }
+      expect(() => running.view(totals).watch({} as never)).toThrow(
+        expect.objectContaining({ code: 'ARGUMENT_INVALID' }),
+      )
+    })
+
+    it('end what watches them when the app stops', async () => {
+      await using engine = await ground.open()
+      const running = await shop.start({ engine })
+      const { signal } = new AbortController()
+      const watching = running.view(totals).watch({ signal })[Symbol.asyncIterator]()
+      const next = watching.next()
+      await running.publish(Placed({ id: 'a', n: 1 }))
+      expect((await next).done).toBe(false)
+      const after = watching.next()
+      await running.stop()
+      await expect(after).rejects.toMatchObject({ code: 'APP_STOPPED' })
+    })
+
     it('are rebuilt from zero, exactly once', async () => {
       await using engine = await ground.open()
       await using running = await shop.start({ engine })

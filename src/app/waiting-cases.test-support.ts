@@ -95,6 +95,27 @@ export function testWaiting(ground: AppGround): void {
       })
     })
 
+    it.each<[string, unknown, string]>([
+      ['a partition that is not there', [{ topic: 'orders', partition: 99, offset: 0 }], 'PARTITION_UNKNOWN'],
+      ['an offset that is none', [{ topic: 'orders', partition: 0, offset: Number.NaN }], 'ARGUMENT_INVALID'],
+      ['nothing at all', undefined, 'ARGUMENT_INVALID'],
+      ['something else', { kind: 'other' }, 'ARGUMENT_INVALID'],
+    ])('for %s is refused, for handlers and for views', async (_, what, code) => {
+      await using engine = await ground.open()
+      const handler = on(Placed, () => undefined)
+      const counted = view('counted', {
+        events: [Placed],
+        key: () => 'all',
+        initial: 0,
+        on: { Placed: (sum) => sum + 1 },
+      })
+      const counting = app('test', { services: [service('s', [handler])], views: [counted] })
+      await using running = await counting.start({ engine })
+      await running.publish(Placed({ id: 'a', n: 1 }))
+      await expect(running.waitFor(handler, what as never)).rejects.toMatchObject({ code })
+      await expect(running.view(counted).waitFor(what as never)).rejects.toMatchObject({ code })
+    })
+
     it('ends with the reason of its signal when it takes too long, and harms nothing', async () => {
       await using engine = await ground.open()
       const go = gate()

@@ -1,6 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import type { EventQuery, ExpectedVersion, WriteBatch } from '../engine/index.ts'
-import { checkBatch, checkExpected, checkInteger, checkName, checkQuery, encodeJson } from './write-checks.ts'
+import {
+  checkBatch,
+  checkExpected,
+  checkInteger,
+  checkName,
+  checkQuery,
+  checkRecord,
+  encodeJson,
+} from './write-checks.ts'
 
 const invalid = expect.objectContaining({ code: 'ARGUMENT_INVALID' })
 const notJson = expect.objectContaining({ code: 'JSON_INVALID' })
@@ -60,6 +68,22 @@ describe('queries', () => {
     { items: [{ tags, types: tags }, { types: ['one more'] }] },
   ])('%j is refused', (query) => {
     expect(() => checkQuery('query', query as unknown as EventQuery)).toThrow(invalid)
+  })
+})
+
+describe('records', () => {
+  it.each([-1, 1.5, Number.NaN, Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER, '2026'])(
+    'of the time %s are refused, before they share a batch with others',
+    (timestampMs) => {
+      const record = { key: null, value: 'a', timestampMs: timestampMs as number }
+      expect(() => checkRecord(record)).toThrow(invalid)
+    },
+  )
+
+  it.each([undefined, 0, 8_640_000_000_000_000])('of the time %s are taken', (timestampMs) => {
+    expect(() =>
+      checkRecord({ key: null, value: 'a', ...(timestampMs !== undefined && { timestampMs }) }),
+    ).not.toThrow()
   })
 })
 

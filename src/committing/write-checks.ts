@@ -20,6 +20,9 @@ const queryLabelsMax = 500
 /** Largest value of state or payload of a timer, as JSON: as large as a record can be. */
 const jsonLengthMax = 64 * 1024 * 1024
 
+/** The last time that a `Date` can tell: two times of one batch may not be further apart than a number can say. */
+const timestampMsMax = 8_640_000_000_000_000
+
 /** A batch with a misspelt part would be acknowledged without it. */
 const partNames: ReadonlySet<string> = new Set(['publish', 'append', 'state', 'timers', 'progress'])
 const noPart = `is none of its parts: ${[...partNames].join(', ')}`
@@ -94,10 +97,14 @@ export function isShareable(message: Message): boolean {
   return Object.isFrozen(message) && (typeof data !== 'object' || data === null || Object.isFrozen(data))
 }
 
-export function checkRecord({ key, value, headers = [] }: RawRecord): void {
+export function checkRecord({ key, value, headers = [], timestampMs = 0 }: RawRecord): void {
   if (!isContent(key)) throw new ArgumentInvalidError('the key of a record', `is ${describe(key)}, not text or bytes`)
   if (!isContent(value))
     throw new ArgumentInvalidError('the value of a record', `is ${describe(value)}, not text or bytes`)
+  checkInteger('the timestampMs of a record', timestampMs, 0)
+  if (timestampMs > timestampMsMax) {
+    throw new ArgumentInvalidError('the timestampMs of a record', `is ${timestampMs}, after ${timestampMsMax}`)
+  }
   checkList('the headers of a record', headers)
   for (const header of headers) {
     checkList('a header of a record', header)

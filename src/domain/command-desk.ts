@@ -121,7 +121,8 @@ function reporting(
   /** Commands that are being handled: whoever asks for the same one again meanwhile gets its outcome. */
   const underWay = new Map<string, Promise<CommandOutcome>>()
   const once = async (command: Message): Promise<CommandOutcome> => {
-    const key = identityOf(command)
+    // One of another type is no repetition: it is refused for its id once the first is remembered.
+    const key = `${command.type} ${identityOf(command)}`
     const earlier = underWay.get(key)
     if (earlier !== undefined) return { ...(await earlier), repeated: true }
     const outcome = desk.execute(command)

@@ -2,6 +2,7 @@ import type { Conflict, Engine, StateWrite } from '../engine/index.ts'
 import type { Clock, Json } from '../kernel/index.ts'
 import { identityOf, type Message } from '../message/index.ts'
 import type { CommandOutcome, RememberedOutcome } from './command-outcome.ts'
+import { CommandIdTakenError } from './errors.ts'
 
 /**
  * Remembers what became of the commands of one decider, by id and source, for at least one window of time and at most two.
@@ -13,6 +14,7 @@ import type { CommandOutcome, RememberedOutcome } from './command-outcome.ts'
  */
 export class CommandMemory {
   readonly #engine: Engine
+  readonly #group: string
   readonly #prefix: string
   readonly #windowMs: number
   readonly #clock: Pick<Clock, 'nowMs'>
@@ -20,6 +22,7 @@ export class CommandMemory {
 
   constructor(engine: Engine, group: string, windowMs: number, clock: Pick<Clock, 'nowMs'>) {
     this.#engine = engine
+    this.#group = group
     this.#prefix = `commands:${group}:`
     this.#windowMs = windowMs
     this.#clock = clock
@@ -31,7 +34,7 @@ export class CommandMemory {
     const windows = this.#clock.nowMs() / this.#windowMs
     const bucket = Math.floor(windows)
     if (bucket > this.#clearedBefore) this.#clearOld(bucket)
-    const value = outcome as unknown as Json
+    const value = { ...outcome, command: command.type } as unknown as Json
     const writes: StateWrite[] = [
       { kind: 'set', namespace: this.#prefix + bucket, key, value, expectedRevision: 0 },
       { kind: 'delete', namespace: this.#prefix + (bucket - 1), key, expectedRevision: 0 },
@@ -51,13 +54,22 @@ export class CommandMemory {
     return waiting.find(({ command }) => identityOf(command) === conflict.key)
   }
 
-  /** What became of a command; `undefined`: nobody has handled it within the window. */
+  /**
+   * What became of a command; `undefined`: nobody has handled it within the window.
+   *
+   * @throws CommandIdTakenError `COMMAND_ID_TAKEN`: what was handled under its id is a command of another type.
+   */
   async recall(command: Message): Promise<CommandOutcome | undefined> {
     const key = identityOf(command)
     const bucket = this.#bucket()
     for (const one of [bucket, bucket - 1, bucket + 1]) {
       const entry = await this.#engine.state.get(this.#prefix + one, key)
-      if (entry !== undefined) return this.#again(entry.value as unknown as RememberedOutcome)
+      if (entry === undefined) continue
+      const remembered = entry.value as unknown as RememberedOutcome & { readonly command?: string }
+      // Without a type it was written by an earlier version.
+      const { command: type = command.type } = remembered
+      if (type !== command.type) throw new CommandIdTakenError(this.#group, command, type)
+      return this.#again(remembered)
     }
     return undefined
   }

@@ -1,5 +1,6 @@
 import type { Conflict } from '../engine/index.ts'
 import { MillraceError } from '../kernel/index.ts'
+import type { Message } from '../message/index.ts'
 
 /** A command that met others again and again: each time what it had read was changed before its events were appended. */
 export class CommandConflictError extends MillraceError<
@@ -27,6 +28,21 @@ export class EventIdTakenError extends MillraceError<
       problem: `${handler} made an event for stream "${stream}" whose id, ${JSON.stringify(id)}, another event has. Nothing was appended.`,
       remedy: 'Give each event an id of its own, made of what caused it; or leave it to Millrace, by naming none.',
       details: { handler, stream, id },
+    })
+  }
+}
+
+/** A command under an id that a command of another type has already. */
+export class CommandIdTakenError extends MillraceError<
+  'COMMAND_ID_TAKEN',
+  { readonly handler: string; readonly type: string; readonly id: string; readonly earlierType: string }
+> {
+  constructor(handler: string, { type, id }: Message, earlierType: string) {
+    super({
+      code: 'COMMAND_ID_TAKEN',
+      problem: `${handler} was given a ${type} under the id ${JSON.stringify(id)}, under which it has handled a ${earlierType}. It did nothing.`,
+      remedy: 'Give each command an id of its own; one that comes again keeps its id, its type and its data.',
+      details: { handler, type, id, earlierType },
     })
   }
 }
@@ -88,6 +104,22 @@ export class HistoryIncompleteError extends MillraceError<
       problem: `The past of ${what} cannot be told: events of stream "${stream}" are gone, by a deletion or because its books were closed.`,
       remedy: "Read the view as it is now, or pass { gone: 'pass-over' } to make it of the events that are left.",
       details: { what, stream },
+    })
+  }
+}
+
+/** A view whose events were published and never appended: no store holds its past. */
+export class ViewHistoryMissingError extends MillraceError<
+  'VIEW_HISTORY_MISSING',
+  { readonly view: string; readonly topic: string; readonly type: string }
+> {
+  constructor(view: string, topic: string, type: string) {
+    super({
+      code: 'VIEW_HISTORY_MISSING',
+      problem: `The past of view "${view}" cannot be told: none of its events stands in the event store, but ${type} was published to topic "${topic}".`,
+      remedy:
+        'Ask for the past of views over events of deciders, or of events that handlers append as well as publish: append(…) beside publish(…).',
+      details: { view, topic, type },
     })
   }
 }

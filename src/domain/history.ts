@@ -1,4 +1,4 @@
-import type { Engine, EventStore, StoredEvent } from '../engine/index.ts'
+import type { Engine, EventQuery, EventStore, StoredEvent, Topics } from '../engine/index.ts'
 import {
   type Difference,
   differences,
@@ -9,11 +9,12 @@ import {
   timePointMs,
 } from '../kernel/index.ts'
 import { extensionOf, type Message } from '../message/index.ts'
+import { topicsOf } from '../runtime/index.ts'
 import type { ProjectedOf, Projections } from './boundary.ts'
 import { readBoundary } from './boundary-reading.ts'
 import type { Decider } from './decider.ts'
 import { EventTypes } from './desk-setup.ts'
-import { HistoryIncompleteError, StreamBeginningGoneError } from './errors.ts'
+import { HistoryIncompleteError, StreamBeginningGoneError, ViewHistoryMissingError } from './errors.ts'
 import { causeTypeAttribute } from './event-origin.ts'
 import { foldStream } from './stream-fold.ts'
 import type { View } from './view.ts'
@@ -98,7 +99,8 @@ export interface History {
    * One key of a view at a point, made anew of the events in the store: of views over events of deciders. It reads all events of
    * its types up to there: what was published and never appended is not among them.
    *
-   * @throws HistoryIncompleteError `HISTORY_INCOMPLETE`: events of a stream were deleted, or its books were closed
+   * @throws HistoryIncompleteError `HISTORY_INCOMPLETE`: events of a stream were deleted, or its books were closed;
+   *   ViewHistoryMissingError `VIEW_HISTORY_MISSING`: its events were published and never appended
    */
   view<State>(
     view: View<State>,
@@ -109,7 +111,7 @@ export interface History {
   /**
    * What changed under one key of a view between two points, and by which events. `to` is now by default.
    *
-   * @throws HistoryIncompleteError `HISTORY_INCOMPLETE`
+   * @throws HistoryIncompleteError `HISTORY_INCOMPLETE`, ViewHistoryMissingError `VIEW_HISTORY_MISSING`
    */
   viewDifference<State>(
     view: View<State>,
@@ -153,7 +155,7 @@ const streamPageSize = 1000
  * }
  * ```
  */
-export function history({ events }: Pick<Engine, 'events'>): History {
+export function history({ events, topics }: Pick<Engine, 'events' | 'topics'>): History {
   const state: History['state'] = async (decider, stream, at) => {
     const found = await stateAt(events, decider, stream, at)
     return found as never
@@ -178,11 +180,11 @@ export function history({ events }: Pick<Engine, 'events'>): History {
       return values as never
     },
     view: async (view, key, at, options) => {
-      await refuseIfIncomplete(events, `view ${view.name}`, options?.gone)
+      await refuseIfUntold({ events, topics }, view, options?.gone)
       return (await viewAt(events, view, key, at)).state as never
     },
     viewDifference: async (view, key, fromPoint, toPoint, options) => {
-      await refuseIfIncomplete(events, `view ${view.name}`, options?.gone)
+      await refuseIfUntold({ events, topics }, view, options?.gone)
       const from = await viewAt(events, view, key, fromPoint)
       const to = await viewAt(events, view, key, toPoint)
       const [low, high] = from.counted.length <= to.counted.length ? [from, to] : [to, from]
@@ -191,7 +193,7 @@ export function history({ events }: Pick<Engine, 'events'>): History {
       return { from: from.state as never, to: to.state as never, changes, events: between }
     },
     whyView: async (view, key, at, options) => {
-      await refuseIfIncomplete(events, `view ${view.name}`, options?.gone)
+      await refuseIfUntold({ events, topics }, view, options?.gone)
       const { counted } = await viewAt(events, view, key, at)
       return reasonsOf(events, counted, options?.scanMax ?? scanMaxDefault)
     },
@@ -257,6 +259,41 @@ async function refuseIfIncomplete(events: EventStore, what: string, gone: GoneEv
   }
 }
 
+/** @throws HistoryIncompleteError `HISTORY_INCOMPLETE`, ViewHistoryMissingError `VIEW_HISTORY_MISSING` */
+async function refuseIfUntold(
+  { events, topics }: Pick<Engine, 'events' | 'topics'>,
+  view: View,
+  gone: GoneEvents | undefined,
+): Promise<void> {
+  await refuseIfIncomplete(events, `view ${view.name}`, gone)
+  if (gone === 'pass-over') return
+  for await (const _event of events.readAll({ query: queryOf(view), limit: 1 })) return
+  const types = new Set(view.handler.events.map(({ type }) => type))
+  for (const topic of topicsOf(view.handler.events)) {
+    const type = await typePublished(topics, topic, types)
+    if (type !== undefined) throw new ViewHistoryMissingError(view.name, topic, type)
+  }
+}
+
+/** The first of these types that a topic holds. */
+async function typePublished(topics: Topics, topic: string, types: ReadonlySet<string>): Promise<string | undefined> {
+  const { partitions = [] } = (await topics.describe(topic)) ?? {}
+  for (const { partition, earliest, latest } of partitions) {
+    for (let offset = earliest; offset < latest; ) {
+      const { records, nextOffset } = await topics.read({ topic, partition, offset })
+      for (const record of records) {
+        if (record.kind === 'message' && types.has(record.message.type)) return record.message.type
+      }
+      offset = nextOffset
+    }
+  }
+  return undefined
+}
+
+function queryOf(view: View): EventQuery {
+  return { items: [{ types: view.handler.events.map(({ type }) => type) }] }
+}
+
 /** What a view keeps under a key, and the events that it is made of. */
 async function viewAt(
   events: EventStore,
@@ -265,7 +302,7 @@ async function viewAt(
   at: StorePoint | undefined,
 ): Promise<{ readonly state: unknown; readonly counted: readonly StoredEvent[] }> {
   const isIncluded = pointTest(at)
-  const query = { items: [{ types: view.handler.events.map(({ type }) => type) }] }
+  const query = queryOf(view)
   let state: unknown
   const counted: StoredEvent[] = []
   for await (const event of events.readAll({ query })) {
@@ -319,9 +356,17 @@ function causeTypeOf(message: Message): string | undefined {
   return typeof type === 'string' ? type : undefined
 }
 
+/** @throws OptionsInvalidError `OPTIONS_INVALID` */
+function checkPoint(at: StreamPoint): void {
+  if (typeof at === 'object' && at !== null && ('version' in at || 'position' in at || 'time' in at)) return
+  const problem = `is ${JSON.stringify(at)}, not an object with a version, a position or a time`
+  throw new OptionsInvalidError('history', [{ option: 'at', problem }])
+}
+
 /** Whether an event belongs to the past of a point. */
 function pointTest(at: StreamPoint | undefined): (event: StoredEvent) => boolean {
   if (at === undefined) return () => true
+  checkPoint(at)
   if ('version' in at) {
     const last = pointCount('version', at.version)
     return ({ version }) => version <= last
@@ -337,6 +382,7 @@ function pointTest(at: StreamPoint | undefined): (event: StoredEvent) => boolean
 /** The last position that belongs to the past of a point. Times never fall as positions rise. */
 async function lastPositionOf(events: EventStore, at: StorePoint | undefined): Promise<number> {
   if (at === undefined) return Number.POSITIVE_INFINITY
+  checkPoint(at)
   if ('position' in at) return pointCount('position', at.position)
   for await (const event of events.readAll({ direction: 'backward', fromTimeMs: timePointMs(at.time), limit: 1 })) {
     return event.position

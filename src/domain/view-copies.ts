@@ -367,8 +367,8 @@ export class ViewCopies {
 }
 
 function checkPace(eventsPerSecond: number | null): void {
-  if (eventsPerSecond === null || eventsPerSecond > 0) return
+  if (eventsPerSecond === null || (Number.isFinite(eventsPerSecond) && eventsPerSecond > 0)) return
   throw new OptionsInvalidError('the pace of a build', [
-    { option: 'eventsPerSecond', problem: `is ${eventsPerSecond}, neither above 0 nor null` },
+    { option: 'eventsPerSecond', problem: `is ${eventsPerSecond}, neither a number above 0 nor null` },
   ])
 }

@@ -25,7 +25,9 @@ export interface ViewReader<State> {
   count(): Promise<number>
   /**
    * Changes of keys of the live copy after the call, until `signal` aborts. A slow watcher sees the latest state of each key. A swap
-   * is no change: what the other copy holds otherwise is not told until its key changes.
+   * is no change: what the other copy holds otherwise is not told until its key changes. It ends with the app.
+   *
+   * @throws AppStoppedError `APP_STOPPED`
    */
   watch(options: {
     readonly key?: string
@@ -39,7 +41,8 @@ export interface ViewReader<State> {
    * has taken in all that was published before the call. An event that became a dead letter, or waits behind one, counts as
    * taken in: see `deadLetters`.
    *
-   * @throws the reason of the signal, AppStoppedError `APP_STOPPED`
+   * @throws the reason of the signal, AppStoppedError `APP_STOPPED`, ArgumentInvalidError `ARGUMENT_INVALID`, PartitionUnknownError
+   *   `PARTITION_UNKNOWN`
    */
   waitFor(what: CommandOutcome | readonly TopicPosition[], options?: { readonly signal?: AbortSignal }): Promise<void>
   /**

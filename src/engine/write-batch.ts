@@ -24,7 +24,7 @@ export interface RawRecord {
   /** `null` is a tombstone: on a compacted topic it deletes what stands under the key. */
   readonly value: string | Uint8Array | null
   readonly headers?: readonly (readonly [name: string, value: string | Uint8Array | null])[]
-  /** Milliseconds since the epoch; default: the engine's clock. */
+  /** Milliseconds since 1970, from 0 to 8,640,000,000,000,000; default: the engine's clock. */
   readonly timestampMs?: number
 }
 

@@ -1,5 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import type { Extensions, Message } from './envelope.ts'
+import type { Extensions, Message, MessageKind } from './envelope.ts'
 
 /** Whom an event is for: the own domain, other systems, or the machinery itself. */
 export type EventKind = 'domain' | 'integration' | 'system'
@@ -54,7 +54,7 @@ export type CreateArguments<Input> = undefined extends Input
  *
  * `Input` is what the schema takes, `Data` what it makes of it and what messages hold.
  */
-export interface MessageDefinition<Type extends string, Input, Data> {
+export interface MessageDefinition<Type extends string, Input, Data, Kind extends MessageKind = MessageKind> {
   /**
    * Creates a message: validates the data, freezes a copy of it and fills in the envelope.
    *
@@ -63,8 +63,8 @@ export interface MessageDefinition<Type extends string, Input, Data> {
    * @throws AttributeInvalidError `ATTRIBUTE_INVALID`: an attribute is not what CloudEvents allows.
    * @throws SchemaAsyncError `SCHEMA_ASYNC`: the schema validates asynchronously.
    */
-  (...args: CreateArguments<Input>): Message<Type, Data>
-  readonly messageKind: 'event' | 'command' | 'query'
+  (...args: CreateArguments<Input>): Message<Type, Data, Kind>
+  readonly messageKind: Kind
   /** Name of the type, the attribute `type` of its messages. */
   readonly type: Type
   /** Version of the schema, an integer from 1. */
@@ -89,7 +89,7 @@ export interface MessageDefinition<Type extends string, Input, Data> {
    * @throws UpcastFailedError `UPCAST_FAILED`: a step threw, or the schema refused the result.
    * @throws DataInvalidError `DATA_INVALID`, JsonInvalidError `JSON_INVALID`: with `validate`, of the current version.
    */
-  read(message: Message, options?: ReadOptions): Message<Type, Data>
+  read(message: Message, options?: ReadOptions): Message<Type, Data, Kind>
 }
 
 /** How a notification event names the query that fetches the rest. */
@@ -101,8 +101,7 @@ export interface ThinLink<Query extends AnyQueryDefinition, Data> {
 
 /** An event: something that happened. Made by {@link event}. */
 export interface EventDefinition<Type extends string, Input, Data, Thin = unknown>
-  extends MessageDefinition<Type, Input, Data> {
-  readonly messageKind: 'event'
+  extends MessageDefinition<Type, Input, Data, 'event'> {
   readonly kind: EventKind
   /** Topic that it is published to. */
   readonly topic: string
@@ -113,16 +112,15 @@ export interface EventDefinition<Type extends string, Input, Data, Thin = unknow
 }
 
 /** A command: something that one receiver is told to do. Made by {@link command}. */
-export interface CommandDefinition<Type extends string, Input, Data> extends MessageDefinition<Type, Input, Data> {
-  readonly messageKind: 'command'
+export interface CommandDefinition<Type extends string, Input, Data>
+  extends MessageDefinition<Type, Input, Data, 'command'> {
   /** Queue that it is sent to: today a topic of that name. */
   readonly queue: string
 }
 
 /** A query: a question that one receiver answers. Its data are its parameters. Made by {@link query}. */
 export interface QueryDefinition<Type extends string, Input, Data, Result>
-  extends MessageDefinition<Type, Input, Data> {
-  readonly messageKind: 'query'
+  extends MessageDefinition<Type, Input, Data, 'query'> {
   /** Schema of the answer. */
   readonly result: StandardSchemaV1<unknown, Result>
 }
@@ -134,7 +132,9 @@ export type AnyDefinition = AnyEventDefinition | AnyCommandDefinition | AnyQuery
 
 /** The messages of a definition: `MessageOf<typeof OrderPlaced>`. */
 export type MessageOf<Definition> =
-  Definition extends MessageDefinition<infer Type, infer _Input, infer Data> ? Message<Type, Data> : never
+  Definition extends MessageDefinition<infer Type, infer _Input, infer Data, infer Kind>
+    ? Message<Type, Data, Kind>
+    : never
 
 /** The data in the messages of a definition: `DataOf<typeof OrderPlaced>`. */
 export type DataOf<Definition> = Definition extends MessageDefinition<string, infer _Input, infer Data> ? Data : never

@@ -1,14 +1,27 @@
 /** What the value of an attribute can be (CloudEvents 1.0.2 §3.1, without the types that are written as text anyway). */
 export type AttributeValue = string | number | boolean
 
+/** What a message is for: what happened, what one receiver is told to do, or what it is asked. */
+export type MessageKind = 'event' | 'command' | 'query'
+
+/** Where types note the kind of a message. No message has such a property. */
+declare const kindOfMessage: unique symbol
+
 /**
  * A message in its envelope: an event in the sense of CloudEvents 1.0.2, frozen through and through.
  *
  * Attributes that are not there are absent, never `undefined`, with one exception: `data` of a foreign message that has
  * none is `undefined`. Extension attributes that Millrace does not know stand beside the known ones; read them with
  * {@link extensionOf}.
+ *
+ * `Kind` is known of messages that a definition made; others, such as those that were read, pass for any kind.
  */
-export interface Message<Type extends string = string, Data = unknown> {
+export interface Message<Type extends string = string, Data = unknown, Kind extends MessageKind = MessageKind> {
+  /**
+   * For types only: an event cannot be sent as a command, nor a command be published. A method, so that a message of any kind
+   * goes where one of them does.
+   */
+  [kindOfMessage]?(kind: Kind): void
   readonly specversion: '1.0'
   /** Unique with its source. A UUID of version 7 if Millrace made it. */
   readonly id: string
@@ -43,6 +56,12 @@ export interface Message<Type extends string = string, Data = unknown> {
   /** How sensitive `data` is, such as `confidential`. CloudEvents extension “data classification”. */
   readonly dataclassification?: string
 }
+
+/** An event of any type, or a message of unknown kind: what can be published. */
+export type EventMessage = Message<string, unknown, 'event'>
+
+/** A command of any type, or a message of unknown kind: what can be sent. */
+export type CommandMessage = Message<string, unknown, 'command'>
 
 /** The attributes of a {@link Message} that may be missing, in the order in which they follow `data`. */
 export interface OptionalAttributes {

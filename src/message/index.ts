@@ -62,9 +62,12 @@ export type {
 } from './definition.ts'
 export {
   type AttributeValue,
+  type CommandMessage,
+  type EventMessage,
   type Extensions,
   extensionOf,
   type Message,
+  type MessageKind,
   type OptionalAttributes,
   sealMessage,
 } from './envelope.ts'

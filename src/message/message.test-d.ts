@@ -5,8 +5,10 @@ import { z } from 'zod'
 import {
   type AnyDefinition,
   type AnyEventDefinition,
+  type CommandMessage,
   command,
   type DataOf,
+  type EventMessage,
   event,
   type Message,
   type MessageOf,
@@ -27,6 +29,18 @@ const OrderPlaced = event('OrderPlaced', {
 const GetOrder = query('GetOrder', {
   params: z.object({ orderId: z.string() }),
   result: z.object({ orderId: z.string(), total: z.string() }),
+})
+
+describe('messages', () => {
+  it('know what they are for, and pass for messages of unknown kind', () => {
+    const placed = OrderPlaced({ orderId: '1', lines: [] })
+    expectTypeOf(placed).toExtend<EventMessage>()
+    expectTypeOf(placed).not.toExtend<CommandMessage>()
+    expectTypeOf(placed).toExtend<Message>()
+    expectTypeOf<Message>().toExtend<EventMessage>()
+    expectTypeOf<Message>().toExtend<CommandMessage>()
+    expectTypeOf<MessageOf<typeof OrderPlaced>>().not.toExtend<CommandMessage>()
+  })
 })
 
 describe('definitions', () => {

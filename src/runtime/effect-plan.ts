@@ -177,6 +177,10 @@ class Planner implements EffectPlan {
   #publish(effect: PublishEffect): void {
     const messages = effect.messages
     if (!Array.isArray(messages)) throw this.#invalid('publish without messages')
+    const { partition = 0 } = effect
+    if (!Number.isSafeInteger(partition) || partition < 0) {
+      throw this.#invalid(`publish to partition ${partition}, which is no whole number from 0`)
+    }
     const topics = this.#context.topics
     if (this.publishes === (nothing as unknown)) this.publishes = []
     for (const message of messages as readonly Message[]) {
@@ -216,6 +220,7 @@ class Planner implements EffectPlan {
     if (typeof effect.stream !== 'string' || effect.stream === '' || !Array.isArray(effect.events)) {
       throw this.#invalid('append without a stream or events')
     }
+    if (effect.events.length === 0) throw this.#invalid(`append of no events to stream ${effect.stream}`)
     for (const event of effect.events) {
       if (!isMessage(event?.message)) throw this.#invalid(`append of ${describe(event)}, which is no event`)
     }
@@ -300,12 +305,15 @@ function issueText(issue: StandardSchemaV1.Issue): string {
   return path === '' ? issue.message : `${path}: ${issue.message}`
 }
 
+/** The last time that a `Date` can tell. */
+const lastTimeMs = 8_640_000_000_000_000
+
 /** When that is, in milliseconds since 1970; `undefined`: it is no time. */
 export function dueTime(when: TimerTime | undefined, nowMs: number): number | undefined {
   if (typeof when !== 'object' || when === null) return undefined
   if ('after' in when) return nowMs + durationMs(when.after)
   const atMs = typeof when.at === 'string' ? parseIsoTime(when.at) : when.at
-  return Number.isFinite(atMs) ? Math.ceil(atMs as number) : undefined
+  return atMs !== undefined && atMs >= 0 && atMs <= lastTimeMs ? Math.ceil(atMs) : undefined
 }
 
 function describe(value: unknown): string {

@@ -1,6 +1,6 @@
 import type { CommitOutcome, EventQuery, ExpectedVersion, StateWrite } from '../engine/index.ts'
 import type { Duration } from '../kernel/index.ts'
-import { type Message, tagsOfEvent } from '../message/index.ts'
+import { type CommandMessage, type EventMessage, type Message, tagsOfEvent } from '../message/index.ts'
 
 /** Publish messages. Made by {@link publish}. */
 export interface PublishEffect {
@@ -111,7 +111,7 @@ export type Effect<State = never> =
  * ```
  */
 export function publish(
-  messages: Message | readonly Message[],
+  messages: EventMessage | readonly EventMessage[],
   options: {
     /** Default: the topic of the message's definition, else `events`. It must exist or be declared. */
     readonly topic?: string
@@ -119,7 +119,7 @@ export function publish(
     readonly partition?: number
   } = {},
 ): PublishEffect {
-  const list = Array.isArray(messages) ? (messages as readonly Message[]) : [messages as Message]
+  const list = Array.isArray(messages) ? (messages as readonly EventMessage[]) : [messages as EventMessage]
   if (options.topic === undefined && options.partition === undefined) return { kind: 'publish', messages: list }
   return Object.freeze({ kind: 'publish', messages: list, ...options })
 }
@@ -135,7 +135,7 @@ export function publish(
  * return [publish(OrderPlaced({ orderId })), send(CancelUnpaid({ orderId }), { after: '15m' })]
  * ```
  */
-export function send(command: Message, when?: TimerTime): SendEffect {
+export function send(command: CommandMessage, when?: TimerTime): SendEffect {
   return Object.freeze({ kind: 'send', command, ...(when !== undefined && { when }) })
 }
 

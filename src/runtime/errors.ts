@@ -27,6 +27,30 @@ export class HandlerTimeoutError extends MillraceError<
   }
 }
 
+/** A retry policy that threw instead of saying what follows. */
+export class RetryPolicyFailedError extends MillraceError<
+  'RETRY_POLICY_FAILED',
+  { readonly problem: string; readonly failure: string }
+> {
+  constructor(policyError: unknown, failure: unknown) {
+    const said = { problem: sayOf(policyError), failure: sayOf(failure) }
+    super(
+      {
+        code: 'RETRY_POLICY_FAILED',
+        problem: `An attempt failed, and the retry policy threw when it was asked what follows: ${said.problem}. What the attempt failed with: ${said.failure}.`,
+        remedy:
+          'Correct the function delayMs of the policy, or take one of none, fixed(), exponential() and byError(). Then redrive.',
+        details: said,
+      },
+      { cause: failure },
+    )
+  }
+}
+
+function sayOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
 /** Something that a handler returned and that is no effect. */
 export class EffectInvalidError extends MillraceError<
   'EFFECT_INVALID',

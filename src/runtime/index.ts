@@ -43,6 +43,7 @@ export {
   KeyInvalidError,
   KeyMissingError,
   RecordGoneError,
+  RetryPolicyFailedError,
   StateInvalidError,
   TimerUnknownError,
   TopicRedeclaredError,
@@ -84,6 +85,7 @@ export {
   exponential,
   type FailedAttempt,
   fixed,
+  nextAttempt,
   none,
   type RetryPolicy,
 } from './retry-policy.ts'

@@ -8,6 +8,7 @@ import {
   type Random,
   unknownOptions,
 } from '../kernel/index.ts'
+import { RetryPolicyFailedError } from './errors.ts'
 
 /** One failed attempt, as a retry policy sees it. */
 export interface FailedAttempt {
@@ -29,6 +30,26 @@ export interface RetryPolicy {
   delayMs(failed: FailedAttempt, random: Random): number | undefined
   /** In words, for people. */
   readonly description: string
+}
+
+/** What follows a failed attempt. */
+export interface NextAttempt {
+  /** Milliseconds until the next one; `undefined`: there is none. */
+  readonly delayMs: number | undefined
+  /** Why: what the attempt failed with, or that the policy itself did. */
+  readonly error: unknown
+}
+
+/** What a policy says about a failed attempt. It may be anybody's: one that throws, or answers no length of time, gives up. */
+export function nextAttempt(policy: RetryPolicy, failed: FailedAttempt, random: Random): NextAttempt {
+  const { error } = failed
+  try {
+    const delayMs = policy.delayMs(failed, random)
+    const isTime = delayMs !== undefined && Number.isFinite(delayMs) && delayMs >= 0
+    return { delayMs: isTime ? delayMs : undefined, error }
+  } catch (policyError) {
+    return { delayMs: undefined, error: new RetryPolicyFailedError(policyError, error) }
+  }
 }
 
 /** Never try again. */

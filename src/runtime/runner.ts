@@ -11,6 +11,7 @@ import type { Isolation } from './isolation.ts'
 import { LoneCommits } from './lone-commits.ts'
 import { mergePlan } from './merge-plan.ts'
 import { Replay } from './replay.ts'
+import { nextAttempt } from './retry-policy.ts'
 import type { CachedState } from './state-cache.ts'
 import { reportOf, type SubscriptionParts } from './subscription-parts.ts'
 import { done, type Task, type TaskOutcome } from './task.ts'
@@ -237,14 +238,8 @@ export class Runner {
     task.retryCounts ??= new Map()
     const elapsedMs = clock.monotonicMs() - task.firstAttemptMs
     const failed = { error, attempt: task.attempt, elapsedMs, counts: task.retryCounts }
-    let delayMs: number | undefined
-    try {
-      delayMs = handler.retry.delayMs(failed, random)
-    } catch (policyError) {
-      return this.#giveUp(task, policyError)
-    }
-    // A policy may be anybody's: what is no length of time gives up.
-    if (delayMs === undefined || !Number.isFinite(delayMs) || delayMs < 0) return this.#giveUp(task, error)
+    const { delayMs, error: reason } = nextAttempt(handler.retry, failed, random)
+    if (delayMs === undefined) return this.#giveUp(task, reason)
     if (channels.retried.hasSubscribers) channels.retried.publish({ ...reportOf(group, task), error, delayMs })
     return delayMs
   }

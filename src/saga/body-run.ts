@@ -4,14 +4,17 @@ import { AskedPromise } from './asked-promise.ts'
 import {
   type ErrorNote,
   errorNote,
+  type InboxItem,
   type JournalDraft,
   type JournalEntry,
   nextDueMs,
   type ParkReport,
+  type SignalEntry,
   type StepEntry,
   takesTime,
 } from './journal.ts'
 import { JournalBook, type Question, shownJson, type Trouble } from './journal-book.ts'
+import { currentData } from './kept-data.ts'
 import { type Ask, tellOutcome } from './outcome.ts'
 import { RunningSteps } from './running-steps.ts'
 import type { SagaHost } from './saga-host.ts'
@@ -308,7 +311,7 @@ export class BodyRun {
       } else if (entry.op === 'signal') {
         const index = draft.inbox.findIndex(({ name }) => name === entry.name)
         const [item] = index < 0 ? [] : draft.inbox.splice(index, 1)
-        if (item !== undefined) this.#complete({ ...entry, data: { value: item.data } })
+        if (item !== undefined) this.#complete({ ...entry, data: keptIn(item) })
         else if (entry.dueMs !== undefined && entry.dueMs <= nowMs) this.#complete(entry)
       }
     }
@@ -346,14 +349,25 @@ export class BodyRun {
     this.park({ reason: 'stalled', problem, remedy })
   }
 
+  /** A signal may have been kept by an older program. */
+  #asOfNow(entry: JournalEntry): JournalEntry {
+    if (entry.op !== 'signal' || entry.data?.version === undefined) return entry
+    const { value, version } = entry.data
+    return { ...entry, data: { value: currentData(this.#host.definition.signals[entry.name], value, version) } }
+  }
+
   #tell(id: string): void {
     const entry = this.book.entry(id) as JournalEntry
     const ask = this.#asked.get(id)
     this.nowMs = entry.atMs ?? this.nowMs
     if (ask === undefined) return
     this.#toldCount++
-    tellOutcome(entry, ask)
+    tellOutcome(this.#asOfNow(entry), ask)
   }
+}
+
+function keptIn({ data, version }: InboxItem): NonNullable<SignalEntry['data']> {
+  return { value: data, ...(version !== undefined && { version }) }
 }
 
 function never(): Promise<never> {

@@ -6,6 +6,7 @@ import type { AnySaga, SagaScope } from './definition.ts'
 import { CompensatedEffectsError } from './errors.ts'
 import { inputEffect } from './inputs.ts'
 import { type ChildEntry, errorNote, type JournalDraft, type SagaOrigin } from './journal.ts'
+import { currentInput } from './kept-data.ts'
 import type { SagaHost } from './saga-host.ts'
 
 /** Runs the body with its scope, so that the messages it makes inherit from the start and have the same ids each time. */
@@ -14,7 +15,7 @@ export function runBody(host: SagaHost, run: BodyRun): Promise<unknown> {
   const scope = new BodyScope(host, run)
   return runInContext(
     contextOf(host, draft, host.key, () => run.nowMs),
-    async () => host.definition.body(scope as unknown as SagaScope, draft.input as never),
+    async () => host.definition.body(scope as unknown as SagaScope, currentInput(host.definition, draft) as never),
   )
 }
 
@@ -26,7 +27,8 @@ export function effectsOfCompensated(host: SagaHost, draft: JournalDraft): reado
   const nowMs = clock.nowMs()
   const ctx = { key, failure: draft.failure ?? errorNote('unknown'), shown: draft.shown, nowMs }
   const context = contextOf(host, draft, `${key}:compensated`, () => nowMs)
-  const given: readonly unknown[] = runInContext(context, () => [compensated(draft.input as never, ctx)].flat())
+  const input = currentInput(definition, draft) as never
+  const given: readonly unknown[] = runInContext(context, () => [compensated(input, ctx)].flat())
   const effects = given.filter((effect) => effect !== undefined && effect !== false)
   for (const effect of effects) {
     // A promise that fails later would end the process if nobody listened.

@@ -1,4 +1,11 @@
-import { type Duration, type Json, type OptionProblem, OptionsInvalidError, optionMs } from '../kernel/index.ts'
+import {
+  type Duration,
+  type Json,
+  type OptionProblem,
+  OptionsInvalidError,
+  optionMs,
+  unknownOptions,
+} from '../kernel/index.ts'
 import type { AnyEventDefinition, Message, MessageOf } from '../message/index.ts'
 import {
   byError,
@@ -118,7 +125,7 @@ export function choreography<const Events extends readonly [AnyEventDefinition, 
     },
     (event: Message, state, ctx) => {
       const key = keyed === undefined ? event.partitionkey : keyed(event)
-      const held = { type: event.type, data: event.data as Json }
+      const held = { type: event.type, data: event.data as Json, version: event.dataversion }
       const nowMs = ctx.nowMs()
       return effectsOf(process, onEvent(process, state, held, key as string, nowMs), state ?? undefined, nowMs)
     },
@@ -147,13 +154,16 @@ function lookedAt({ lookMs: _before, ...state }: ProcessState, lookMs: number | 
   return lookMs === undefined ? state : { ...state, lookMs }
 }
 
+const choreographyOptions = ['events', 'starts', 'rules', 'key', 'missing', 'late', 'hold', 'keep', 'retry']
+
 const policies: ReadonlySet<unknown> = new Set(['redeliver', 'dead-letter', 'ignore'])
 
 function processOf(name: string, options: ChoreographyOptions<readonly AnyEventDefinition[]>): ProcessRules {
-  const problems: OptionProblem[] = []
   const given: Partial<ChoreographyOptions<readonly AnyEventDefinition[]>> = options ?? {}
+  const problems: OptionProblem[] = unknownOptions(given, choreographyOptions)
   const { events = [], starts = [], rules = [], missing = 'redeliver', late = 'ignore' } = given
   if (starts.length === 0) problems.push({ option: 'starts', problem: 'is empty' })
+  if (rules.length === 0) problems.push({ option: 'rules', problem: 'is empty: nothing would ever follow' })
   for (const start of starts) {
     if (!events.includes(start))
       problems.push({ option: 'starts', problem: `holds ${start?.type}, which is none of its events` })
@@ -174,6 +184,7 @@ function processOf(name: string, options: ChoreographyOptions<readonly AnyEventD
   const process = {
     name,
     starts: new Set(starts.map((start) => start?.type)),
+    definitions: new Map(events.map((definition) => [definition?.type, definition])),
     rules,
     missing,
     late,

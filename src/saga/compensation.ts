@@ -37,9 +37,9 @@ export async function compensate(host: SagaHost, draft: JournalDraft, effects: E
       isSaved = false
       const error = await attemptUndo(host, step, entry)
       if (error !== undefined) {
-        const { undo, delayMs } = undoAfterFailure(host, step.undoRetry, entry.undo, error)
-        draft.entries[index] = { ...entry, undo }
-        alert(host, entry.id, undo.attempts, error, delayMs)
+        const after = undoAfterFailure(host, step.undoRetry, entry.undo, error)
+        draft.entries[index] = { ...entry, undo: after.undo }
+        alert(host, entry.id, after.undo.attempts, after.error, after.delayMs)
         return
       }
       draft.entries[index] = {
@@ -58,7 +58,7 @@ export async function compensate(host: SagaHost, draft: JournalDraft, effects: E
 }
 
 function needsUndo({ state, isUnsure, undo }: StepEntry): boolean {
-  if (undo?.state === 'done' || undo?.state === 'skipped' || state === 'skipped') return false
+  if (undo?.state === 'done' || undo?.state === 'skipped') return false
   return state !== 'rejected' || isUnsure === true
 }
 

@@ -1,6 +1,13 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { Duration, Json } from '../kernel/index.ts'
-import type { AnyEventDefinition, DataOf, EventDefinition, Message } from '../message/index.ts'
+import type {
+  AnyEventDefinition,
+  CommandMessage,
+  DataOf,
+  EventDefinition,
+  EventMessage,
+  Message,
+} from '../message/index.ts'
 import type { PublishEffect, RetryPolicy, SendEffect, TimerTime } from '../runtime/index.ts'
 import type { ErrorNote } from './journal.ts'
 
@@ -150,9 +157,9 @@ export interface SagaScope<
     },
   ): Promise<ResultOfSaga<Children[Name]>>
   /** Publishes messages, exactly once: with the next commit of the journal. */
-  publish(messages: Message | readonly Message[], options?: { readonly topic?: string }): void
+  publish(messages: EventMessage | readonly EventMessage[], options?: { readonly topic?: string }): void
   /** Sends a command to its one handler, exactly once: with the next commit of the journal; not before `when`, if it is given. */
-  send(command: Message, when?: TimerTime): void
+  send(command: CommandMessage, when?: TimerTime): void
   /** Shows something to those who look at the instance, from the next commit on. JSON. */
   show(value: unknown): void
   /**

@@ -1,7 +1,7 @@
 import type { Choreography } from './choreography.ts'
 import type { AnySaga } from './definition.ts'
-import { isEvent } from './input-checks.ts'
 import type { SagaActivity, SagaInstance } from './instance.ts'
+import { isEvent } from './kept-data.ts'
 
 /**
  * A Mermaid flowchart: of a saga as it is declared (what its body may ask for), of one instance (what its body has asked for, in

@@ -8,6 +8,7 @@ import { inputEffect } from './inputs.ts'
 import { outcomeOf } from './instance.ts'
 import { draftOf, type ErrorNote, errorNote, isEnded, type Journal, type JournalDraft, park } from './journal.ts'
 import { shownJson } from './journal-book.ts'
+import { checkKept } from './kept-data.ts'
 import type { SagaHost } from './saga-host.ts'
 
 /** A journal and what is to become real with it. */
@@ -77,6 +78,17 @@ async function runOn(host: SagaHost, draft: JournalDraft, effects: Effect[]): Pr
       reason: 'version-unknown',
       problem: `It started under version ${draft.version} of saga ${name}, this program has version ${version}.`,
       remedy: 'Run it with the newer program, or raise the version. Then retry.',
+      from: 'running',
+    })
+    return 'parked'
+  }
+  try {
+    checkKept(host.definition, draft)
+  } catch (error) {
+    park(draft, {
+      reason: 'data-unreadable',
+      problem: `What it was told under another version of an event cannot be read: ${errorNote(error).message}`,
+      remedy: 'Run it with the newer program, or give the event an upcast. Then retry.',
       from: 'running',
     })
     return 'parked'

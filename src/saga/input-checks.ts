@@ -1,38 +1,37 @@
-import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { frozenJson, type Json, JsonInvalidError } from '../kernel/index.ts'
-import type { AnyEventDefinition } from '../message/index.ts'
 import type { SagaDefinition } from './definition.ts'
 import { SagaInputInvalidError } from './errors.ts'
 import type { SagaInput } from './inputs.ts'
+import { currentData, type DataSource, isEvent, versionOf } from './kept-data.ts'
 
 const kinds: ReadonlySet<unknown> = new Set(['start', 'signal', 'cancel', 'compensate', 'retry', 'skip', 'child'])
-
-/** Whether what carries data is an event, not a schema. */
-export function isEvent(source: AnyEventDefinition | StandardSchemaV1): source is AnyEventDefinition {
-  return 'messageKind' in source
-}
 
 /**
  * An input with its data as the schema makes it.
  *
- * @throws SagaInputInvalidError `SAGA_INPUT_INVALID`
+ * @throws SagaInputInvalidError `SAGA_INPUT_INVALID`, and what keeps data of another version from being read
  */
 export function checkedInput(definition: SagaDefinition, input: SagaInput): SagaInput {
   const { name, signals, start } = definition
   if (!kinds.has(input?.kind)) throw new SagaInputInvalidError(name, 'it is no input of a saga')
   if (input.kind === 'signal') {
     if (!Object.hasOwn(signals, input.name)) throw new SagaInputInvalidError(name, `it has no signal ${input.name}`)
-    return { ...input, data: valid(name, signals[input.name], input.data, `the data of signal ${input.name}`) }
+    const source = signals[input.name]
+    const data = currentData(source, input.data, input.dataversion)
+    return stamped({ ...input, data: valid(name, source, data, `the data of signal ${input.name}`) }, source)
   }
-  return input.kind === 'start' ? { ...input, input: valid(name, start, input.input, 'the input') } : input
+  if (input.kind !== 'start') return input
+  const given = currentData(start, input.input, input.dataversion)
+  return stamped({ ...input, input: valid(name, start, given, 'the input') }, start)
 }
 
-function valid(
-  saga: string,
-  source: AnyEventDefinition | StandardSchemaV1 | undefined,
-  data: Json,
-  what: string,
-): Json {
+/** With the version of the event that it is. */
+export function stamped<Input extends object>(input: Input, source: DataSource | undefined): Input {
+  const dataversion = versionOf(source)
+  return dataversion === undefined ? input : { ...input, dataversion }
+}
+
+function valid(saga: string, source: DataSource | undefined, data: Json, what: string): Json {
   const schema = source === undefined ? undefined : isEvent(source) ? source.schema : source
   if (schema === undefined) return data
   const result = schema['~standard'].validate(data)

@@ -7,8 +7,8 @@ import { type ChildOutcome, isChildOf, type Journal, type SagaParent } from './j
 
 /** What an instance can be told by a message of its own topic. */
 export type SagaInput =
-  | { readonly kind: 'start'; readonly input: Json; readonly parent?: SagaParent }
-  | { readonly kind: 'signal'; readonly name: string; readonly data: Json }
+  | { readonly kind: 'start'; readonly input: Json; readonly dataversion?: number; readonly parent?: SagaParent }
+  | { readonly kind: 'signal'; readonly name: string; readonly data: Json; readonly dataversion?: number }
   /** Stop it if it is running, and undo what it has done. */
   | { readonly kind: 'cancel'; readonly reason: string }
   /** Undo what it has done, also if it has ended. */

@@ -58,7 +58,7 @@ export interface SignalEntry extends EntryBase {
   readonly op: 'signal'
   readonly name: string
   readonly dueMs?: number
-  readonly data?: { readonly value: Json }
+  readonly data?: { readonly value: Json; readonly version?: number }
 }
 
 /** A child saga. */
@@ -126,6 +126,7 @@ export interface ParkReport {
     | 'not-json'
     | 'not-stored'
     | 'version-unknown'
+    | 'data-unreadable'
     | 'child-gone'
     | 'compensated-threw'
   /** A sentence that says what is wrong. */
@@ -140,6 +141,8 @@ export interface ParkReport {
 export interface InboxItem {
   readonly name: string
   readonly data: Json
+  /** By which version of the event that it is; absent where it is none. */
+  readonly version?: number
 }
 
 /** From which message it began: what its own messages inherit from. */
@@ -171,6 +174,8 @@ export interface Journal {
   readonly version: number
   readonly status: SagaStatus
   readonly input: Json
+  /** By which version of the event that starts it; absent where no event does. */
+  readonly inputVersion?: number
   readonly origin: SagaOrigin | null
   readonly parent?: SagaParent
   readonly startedMs: number

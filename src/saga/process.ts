@@ -1,6 +1,8 @@
 import { durationMs, type Json } from '../kernel/index.ts'
+import type { AnyEventDefinition } from '../message/index.ts'
 import type { PublishEffect, SendEffect } from '../runtime/index.ts'
 import { CorrelationLateError, CorrelationMissingError, InboxFullError } from './errors.ts'
+import { currentData } from './kept-data.ts'
 import type { Rule, RuleContext } from './rules.ts'
 import { hasRoom, waitingCountMax } from './waiting.ts'
 
@@ -11,6 +13,8 @@ export type CorrelationPolicy = 'redeliver' | 'dead-letter' | 'ignore'
 export interface HeldEvent {
   readonly type: string
   readonly data: Json
+  /** Version of its definition by which the data was made. */
+  readonly version?: number
 }
 
 /**
@@ -41,6 +45,8 @@ export interface ProcessState {
   readonly status: ProcessStatus
   /** Data of the last event of each type. */
   readonly seen: Readonly<Record<string, Json>>
+  /** Versions of the definitions by which that data was made, by type. */
+  readonly versions?: Readonly<Record<string, number>>
   /** When the first event of each type came, in milliseconds since 1970. */
   readonly cameMs: Readonly<Record<string, number>>
   /** Names of the rules that have applied. */
@@ -59,6 +65,8 @@ export interface ProcessRules {
   readonly name: string
   /** Types of events that begin a process. */
   readonly starts: ReadonlySet<string>
+  /** Its events, by type. */
+  readonly definitions: ReadonlyMap<string, AnyEventDefinition>
   readonly rules: readonly Rule[]
   readonly missing: CorrelationPolicy
   readonly late: CorrelationPolicy
@@ -166,10 +174,12 @@ function policyFor(rules: ProcessRules, state: ProcessState | null, type: string
 function apply(rules: ProcessRules, state: ProcessState | null, event: HeldEvent, key: string, nowMs: number): Reacted {
   const isNew = state?.status !== 'open'
   const base = isNew ? { ...blank, startedMs: nowMs, changedMs: nowMs } : state
-  const { type, data } = event
+  const { type, data, version } = event
   const seen = { ...base.seen, [type]: data }
+  const versions = version === undefined ? base.versions : { ...base.versions, [type]: version }
   const cameMs = Object.hasOwn(base.cameMs, type) ? base.cameMs : { ...base.cameMs, [type]: nowMs }
-  const first = settle(rules, { ...base, seen, cameMs }, key, nowMs)
+  const next = { ...base, seen, cameMs, ...(versions !== undefined && { versions }) }
+  const first = settle(rules, next, key, nowMs)
   return isNew && state !== null ? redeliver(rules, first, state.held, key, nowMs) : first
 }
 
@@ -207,7 +217,7 @@ function settle(rules: ProcessRules, start: ProcessState, key: string, nowMs: nu
     if (!holds(rule, state, nowMs)) continue
     state = { ...state, applied: [...state.applied, rule.name] }
     const ctx: RuleContext = { key, nowMs: dueMs(rule, start) ?? nowMs, startedMs: state.startedMs }
-    for (const effect of [rule.react(seenBy(rule, state), ctx)].flat()) {
+    for (const effect of [rule.react(seenBy(rules, rule, state), ctx)].flat()) {
       if (effect === undefined || effect === false) continue
       if (effect.kind === 'end') state = { ...state, status: 'ended', outcome: effect.outcome, changedMs: nowMs }
       else effects.push(effect)
@@ -230,7 +240,17 @@ function dueMs({ kind, name, since, after, types }: Rule, state: ProcessState): 
   return (state.cameMs[since] as number) + durationMs(after ?? 0)
 }
 
-function seenBy({ kind, types, since }: Rule, { seen }: ProcessState): Readonly<Record<string, unknown>> {
-  const wanted = kind === 'timeout' ? [since as string] : types
-  return Object.fromEntries(wanted.filter((type) => Object.hasOwn(seen, type)).map((type) => [type, seen[type]]))
+/** What a rule is told: data that has been kept for a while as the program at hand knows it. */
+function seenBy(
+  { definitions }: ProcessRules,
+  { kind, types, since }: Rule,
+  { seen, versions = {} }: ProcessState,
+): Readonly<Record<string, unknown>> {
+  const wanted = (kind === 'timeout' ? [since as string] : types).filter((type) => Object.hasOwn(seen, type))
+  return Object.fromEntries(
+    wanted.map((type) => {
+      const version = Object.hasOwn(versions, type) ? versions[type] : undefined
+      return [type, currentData(definitions.get(type), seen[type] as Json, version)]
+    }),
+  )
 }

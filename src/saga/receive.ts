@@ -52,9 +52,9 @@ export function receive(
   if (journal?.taken?.includes(message.id) === true) return { kind: 'drives', draft: draftOf(journal) }
   switch (input.kind) {
     case 'start':
-      return start(journal, input.input, input.parent, message, version, nowMs)
+      return start(journal, input, message, version, nowMs)
     case 'signal':
-      return signal(journal, input.name, input.data, nowMs)
+      return signal(journal, itemOf(input), nowMs)
     case 'cancel':
       if (!isThere(journal)) return absent
       if (isEnded(journal.status)) return ignored
@@ -77,8 +77,7 @@ export function receive(
 
 function start(
   journal: Journal | null,
-  input: Json,
-  parent: Journal['parent'],
+  { input, dataversion, parent }: Extract<SagaInput, { readonly kind: 'start' }>,
   message: Message,
   version: number,
   nowMs: number,
@@ -91,6 +90,7 @@ function start(
     version,
     status: 'running',
     input,
+    ...(dataversion !== undefined && { inputVersion: dataversion }),
     origin: originOf(message),
     ...(parent !== undefined && { parent }),
     startedMs: nowMs,
@@ -99,15 +99,18 @@ function start(
   return { kind: 'drives', draft }
 }
 
-function signal(journal: Journal | null, name: string, data: Json, nowMs: number): Received {
+function itemOf({ name, data, dataversion }: Extract<SagaInput, { readonly kind: 'signal' }>): InboxItem {
+  return { name, data, ...(dataversion !== undefined && { version: dataversion }) }
+}
+
+function signal(journal: Journal | null, item: InboxItem, nowMs: number): Received {
   if (journal !== null && (isEnded(journal.status) || journal.status === 'compensating')) return late
   const draft = draftOf(journal ?? expectedJournal(nowMs))
-  const item: InboxItem = { name, data }
   if (!hasRoom(draft.inbox, item)) return { kind: 'inbox-full' }
   draft.inbox.push(item)
   draft.changedMs = nowMs
   const isAwaited = draft.entries.some(
-    (entry) => entry.op === 'signal' && entry.order === undefined && entry.name === name,
+    (entry) => entry.op === 'signal' && entry.order === undefined && entry.name === item.name,
   )
   return { kind: draft.status === 'running' && isAwaited ? 'drives' : 'kept', draft }
 }
@@ -123,8 +126,8 @@ export function signalAgain(
   if (journal.taken?.includes(id) === true) return { kind: 'drives', draft: draftOf(journal) }
   let received: Received = ignored
   let current: Journal = journal
-  for (const { name, data } of signals) {
-    const next = signal(current, name, data, nowMs)
+  for (const one of signals) {
+    const next = signal(current, one, nowMs)
     if (next.kind !== 'kept' && next.kind !== 'drives') return next
     received = received.kind === 'drives' ? { ...received, draft: next.draft } : next
     current = next.draft

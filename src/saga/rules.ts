@@ -1,4 +1,4 @@
-import type { Duration } from '../kernel/index.ts'
+import { type Duration, type OptionProblem, OptionsInvalidError, optionMs, unknownOptions } from '../kernel/index.ts'
 import type { AnyEventDefinition, DataOf } from '../message/index.ts'
 import type { PublishEffect, SendEffect } from '../runtime/index.ts'
 
@@ -50,10 +50,16 @@ export function end(outcome = 'ended'): EndEffect {
   return Object.freeze({ kind: 'end', outcome })
 }
 
+function isEvents(given: unknown): boolean {
+  return Array.isArray(given) && given.every((one) => one?.messageKind === 'event')
+}
+
 type Definitions = readonly [AnyEventDefinition, ...AnyEventDefinition[]]
 
 /**
  * When all of these have come, in any order: once in a process.
+ *
+ * @throws OptionsInvalidError `OPTIONS_INVALID`, as the other rules do
  *
  * @example
  * ```ts
@@ -97,6 +103,12 @@ export function timeout<const Since extends AnyEventDefinition>(
   react: (seen: SeenOf<readonly [Since]>, ctx: RuleContext) => Reaction,
 ): Rule {
   const { after, since, unless = [] } = options
+  const problems = unknownOptions(options, ['after', 'since', 'unless'])
+  if (since?.messageKind !== 'event') problems.push({ option: 'since', problem: 'is not the definition of an event' })
+  if (!isEvents(unless)) problems.push({ option: 'unless', problem: 'is not a list of definitions of events' })
+  optionMs('after', after, 0, problems)
+  if (typeof react !== 'function') problems.push({ option: 'react', problem: 'is not a function' })
+  if (problems.length > 0) throw new OptionsInvalidError('timeout()', problems)
   const types = unless.map(({ type }) => type)
   return Object.freeze({
     kind: 'timeout',
@@ -110,6 +122,12 @@ export function timeout<const Since extends AnyEventDefinition>(
 }
 
 function ruleOf(kind: 'all-of' | 'any-of', definitions: Definitions, react: Rule['react']): Rule {
+  const problems: OptionProblem[] = []
+  if (!isEvents(definitions) || definitions.length === 0) {
+    problems.push({ option: 'events', problem: 'is not a list of definitions of events, at least one' })
+  }
+  if (typeof react !== 'function') problems.push({ option: 'react', problem: 'is not a function' })
+  if (problems.length > 0) throw new OptionsInvalidError(kind === 'all-of' ? 'allOf()' : 'anyOf()', problems)
   const types = definitions.map(({ type }) => type)
   const name = `${kind === 'all-of' ? 'all' : 'any'} of ${types.join(', ')}`
   return Object.freeze({ kind, name, types, since: undefined, after: undefined, definitions, react })

@@ -1,5 +1,5 @@
 import type { AnyStep } from './definition.ts'
-import { errorNote, type StepEntry } from './journal.ts'
+import type { StepEntry } from './journal.ts'
 import type { JournalBook } from './journal-book.ts'
 import type { SagaHost } from './saga-host.ts'
 import { afterFailure, attemptStep, type StepOutcome } from './step-attempt.ts'
@@ -69,10 +69,9 @@ export class RunningSteps {
         const refused = { ...rest, state: 'rejected', error: outcome.note, output: outcome.facts } as const
         completed.push(isUnsure ? { ...refused, isUnsure } : refused)
       } else {
-        const { error, isFinal } = outcome
-        const later = isFinal ? undefined : afterFailure(this.#host, this.stepOf(entry) as AnyStep, entry, error)
-        if (later !== undefined) retrying.push(later)
-        else completed.push({ ...rest, state: 'failed', attempts: entry.attempts + 1, error: errorNote(error) })
+        const after = afterFailure(this.#host, this.stepOf(entry) as AnyStep, entry, outcome)
+        if (after.state === 'retrying') retrying.push(after)
+        else completed.push(after)
       }
     }
     return { completed, retrying }

@@ -18,7 +18,7 @@ import { channels } from '../telemetry/index.ts'
 import type { AnySaga, SagaDefinition } from './definition.ts'
 import { drive } from './drive.ts'
 import { InboxFullError, SagaKeyTakenError, SagaLateError, SagaNotStartedError } from './errors.ts'
-import { checkedInput, isEvent } from './input-checks.ts'
+import { checkedInput, stamped } from './input-checks.ts'
 import { callsOff, inputDefinition, inputEffect, inputType, parentOf, type SagaInput, toldBy } from './inputs.ts'
 import { outcomeOf } from './instance.ts'
 import {
@@ -33,6 +33,7 @@ import {
   nextDueMs,
   type SagaParent,
 } from './journal.ts'
+import { type DataSource, isEvent } from './kept-data.ts'
 import { type Received, receive, signalAgain } from './receive.ts'
 import type { SagaOutcomes } from './saga-outcomes.ts'
 import { waitingCountMax } from './waiting.ts'
@@ -280,8 +281,9 @@ class SagaWorker {
     const signal = Object.entries(signals).find(([, source]) => isEvent(source) && source.type === message.type)
     const isStart = isEvent(start) && start.type === message.type
     if (isStart && (signal === undefined || !isThere(journal) || journal.id === message.id))
-      return { kind: 'start', input: data }
-    return { kind: 'signal', name: (signal as [string, unknown])[0], data }
+      return stamped({ kind: 'start', input: data }, start)
+    const [name, source] = signal as [string, DataSource]
+    return stamped({ kind: 'signal', name, data }, source)
   }
 
   #answer(parent: SagaParent | undefined, outcome: ChildOutcome): Effects {

@@ -13,7 +13,7 @@ import type {
   StepOptions,
   StepSet,
 } from './definition.ts'
-import { isEvent } from './input-checks.ts'
+import { isEvent } from './kept-data.ts'
 
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$/
 

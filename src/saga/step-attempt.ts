@@ -1,5 +1,5 @@
 import { durationMs, frozenJson, type Json } from '../kernel/index.ts'
-import { exponential, type RetryPolicy } from '../runtime/index.ts'
+import { exponential, nextAttempt, none, type RetryPolicy } from '../runtime/index.ts'
 import type { AnyStep, StepContext } from './definition.ts'
 import { StepRejectedError, StepTimeoutError } from './errors.ts'
 import type { ErrorNote, StepEntry, UndoNote } from './journal.ts'
@@ -57,13 +57,21 @@ export async function attemptUndo(host: SagaHost, step: AnyStep, entry: StepEntr
   }
 }
 
-/** The entry of a step after an attempt that failed; `undefined`: it has failed for good. */
-export function afterFailure(host: SagaHost, step: AnyStep, entry: StepEntry, error: unknown): StepEntry | undefined {
+/** The entry of a step after an attempt that failed: it is tried again, or has failed for good. */
+export function afterFailure(
+  host: SagaHost,
+  step: AnyStep,
+  { dueMs: _due, ...entry }: StepEntry,
+  { error: failure, isFinal }: { readonly error: unknown; readonly isFinal: boolean },
+): StepEntry {
   const nowMs = host.clock.nowMs()
   const attempts = entry.attempts + 1
-  const delayMs = delayOf(step.retry ?? defaultRetry, host, error, attempts, nowMs - entry.firstMs)
-  if (delayMs === undefined) return undefined
-  return { ...entry, state: 'retrying', attempts, error: errorNote(error), dueMs: nowMs + delayMs }
+  const failed = { error: failure, attempt: attempts, elapsedMs: nowMs - entry.firstMs }
+  const policy = isFinal ? none : (step.retry ?? defaultRetry)
+  const { delayMs, error } = nextAttempt(policy, failed, host.random)
+  const after = { ...entry, attempts, error: errorNote(error) }
+  if (delayMs === undefined) return { ...after, state: 'failed' }
+  return { ...after, state: 'retrying', dueMs: nowMs + Math.ceil(delayMs) }
 }
 
 /** How the undoing of an entry stands after an attempt that failed. */
@@ -71,23 +79,15 @@ export function undoAfterFailure(
   host: SagaHost,
   policy: RetryPolicy | undefined,
   undo: UndoNote | undefined,
-  error: unknown,
-): { readonly undo: UndoNote; readonly delayMs: number } {
+  failure: unknown,
+): { readonly undo: UndoNote; readonly delayMs: number; readonly error: unknown } {
   const attempts = (undo?.attempts ?? 0) + 1
-  const delayMs = delayOf(policy ?? defaultUndoRetry, host, error, attempts, 0) ?? undoPauseMs
+  const failed = { error: failure, attempt: attempts, elapsedMs: 0 }
+  const next = nextAttempt(policy ?? defaultUndoRetry, failed, host.random)
+  const { error } = next
+  const delayMs = Math.ceil(next.delayMs ?? undoPauseMs)
   const dueMs = host.clock.nowMs() + delayMs
-  return { undo: { state: 'retrying', attempts, error: errorNote(error), dueMs }, delayMs }
-}
-
-function delayOf(
-  policy: RetryPolicy,
-  host: SagaHost,
-  error: unknown,
-  attempt: number,
-  elapsedMs: number,
-): number | undefined {
-  const delayMs = policy.delayMs({ error, attempt, elapsedMs }, host.random)
-  return delayMs === undefined || !(delayMs >= 0) ? undefined : Math.ceil(delayMs)
+  return { undo: { state: 'retrying', attempts, error: errorNote(error), dueMs }, delayMs, error }
 }
 
 /** Tells apart all steps of all lives of all instances. */

@@ -314,3 +314,32 @@ describe('an event type', () => {
     expect(test.process('o2')?.outcome).toBe('built')
   })
 })
+
+describe('what a choreography cannot be', () => {
+  const rule = anyOf([Placed], () => end())
+  const base = { events: [Placed], starts: [Placed], rules: [rule] } as const
+
+  it.each<[string, object, string]>([
+    ['an option that there is none of', { lat: 'ignore' }, 'lat is no option'],
+    ['no rules', { rules: [] }, 'rules is empty'],
+  ])('%s', (_, wrong, problem) => {
+    expect(() => choreography('c', { ...base, ...wrong })).toThrow(problem)
+  })
+
+  it.each<[string, () => unknown, string]>([
+    ['a rule of no events', () => allOf([] as never, () => end()), 'at least one'],
+    ['a rule of no definitions', () => anyOf(['Placed'] as never, () => end()), 'definitions of events'],
+    ['a rule without a function', () => anyOf([Placed], undefined as never), 'react is not a function'],
+    ['a time-out without an event', () => timeout({ after: '1m' } as never, () => end()), 'since is not'],
+    [
+      'a time-out with another option',
+      () => timeout({ after: '1m', since: Placed, until: 1 } as never, () => end()),
+      'until is no option',
+    ],
+    ['a time-out without a time', () => timeout({ after: 'soon' as never, since: Placed }, () => end()), 'after'],
+  ])('%s', (_, make, problem) => {
+    expect(make).toThrow(
+      expect.objectContaining({ code: 'OPTIONS_INVALID', message: expect.stringContaining(problem) }),
+    )
+  })
+})

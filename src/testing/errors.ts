@@ -32,6 +32,18 @@ function brief(value: unknown): string {
   return text.length <= charactersMax ? text : `${text.slice(0, charactersMax)}…`
 }
 
+/** A saga whose child is not part of its test. */
+export class SagaNotUnderTestError extends MillraceError<'SAGA_NOT_UNDER_TEST', { readonly saga: string }> {
+  constructor(saga: string) {
+    super({
+      code: 'SAGA_NOT_UNDER_TEST',
+      problem: `Something was told to saga "${saga}", which is not part of the test: whoever waits for it would wait for ever.`,
+      remedy: 'Name it in the test: sagaTest(parent, { others: [child] }).',
+      details: { saga },
+    })
+  }
+}
+
 /** The body of a saga does not ask for the same things when it runs again. */
 export class SagaNotDeterministicError extends MillraceError<
   'SAGA_NOT_DETERMINISTIC',

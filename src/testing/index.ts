@@ -5,7 +5,7 @@
  * @module
  */
 export { type ChoreographyTest, choreographyTest, type GivenUp } from './choreography-test.ts'
-export { SagaNotDeterministicError, SpecificationFailedError } from './errors.ts'
+export { SagaNotDeterministicError, SagaNotUnderTestError, SpecificationFailedError } from './errors.ts'
 export type { Interruption } from './saga-lane.ts'
 export { type SagaTest, type SagaTestOptions, sagaTest } from './saga-test.ts'
 export {

@@ -39,6 +39,14 @@ describe('children', () => {
     expect(trial.instance('k/child', child)?.status).toBe('completed')
   })
 
+  it('that are not part of the test fail it', async () => {
+    const trial = sagaTest(parent)
+    await expect(trial.start('k', { bad: false, late: false })).rejects.toMatchObject({
+      code: 'SAGA_NOT_UNDER_TEST',
+      details: { saga: 'child' },
+    })
+  })
+
   it('that fail make it fail', async () => {
     const trial = await run({ bad: true, late: false })
     expect(trial.outcome('k')).toMatchObject({ status: 'compensated', failure: { code: 'SAGA_CHILD_FAILED' } })

@@ -45,6 +45,47 @@ describe('to skip', () => {
   })
 })
 
+describe('a retry policy that throws', () => {
+  const policy = {
+    description: 'of somebody',
+    delayMs: (): number => {
+      throw new TypeError('no policy')
+    },
+  }
+
+  it('gives up the step, and says so', async () => {
+    const trial = sagaTest(
+      saga('thrown', { start: anything, steps: { b: act('b', { run: broken, retry: policy }) } }, (scope) =>
+        scope.step('b'),
+      ),
+    )
+    await trial.start('k', null)
+    const failure = { code: 'SAGA_STEP_FAILED', message: expect.stringContaining('no policy') }
+    expect(trial.outcome('k')).toMatchObject({ status: 'compensated', failure })
+  })
+
+  it('does not keep an undo from being tried again', async () => {
+    let isDown = true
+    const undo = (): void => {
+      if (isDown) throw new RangeError('down')
+    }
+    const one = saga(
+      'thrown',
+      { start: anything, steps: { a: act('a', { undo, undoRetry: policy }) } },
+      async (scope) => {
+        await scope.step('a')
+        throw new RangeError('no')
+      },
+    )
+    const trial = sagaTest(one)
+    await trial.start('k', null)
+    expect(trial.instance('k')?.status).toBe('compensating')
+    isDown = false
+    await trial.advance('1h')
+    expect(trial.outcome('k')?.status).toBe('compensated')
+  })
+})
+
 describe('a signal that comes late', () => {
   const body = (scope: { signal(name: 'go'): Promise<unknown> }): Promise<unknown> => scope.signal('go')
 

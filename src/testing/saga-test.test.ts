@@ -332,6 +332,25 @@ describe('a saga', () => {
 })
 
 describe('by hand', () => {
+  it('a step that is skipped counts as done, and is undone as one', async () => {
+    const log: unknown[] = []
+    const flaky = step({
+      run: (): string => {
+        log.push('charged, and no answer came')
+        throw new RangeError('down')
+      },
+      undo: ({ output, outcome }) => void log.push([output, outcome]),
+      retry: fixed({ delay: '1h', max: 9 }),
+    })
+    const s = saga('s', { start: anything, steps: { flaky } }, (scope) => scope.step('flaky'))
+    const trial = sagaTest(s)
+    await trial.start('k', null)
+    await trial.skip('k', 'flaky', 'by hand')
+    await trial.compensate('k')
+    expect(trial.outcome('k')?.status).toBe('compensated')
+    expect(log).toEqual(['charged, and no answer came', ['by hand', 'done']])
+  })
+
   it('a step that fails is retried at once, or skipped with an output', async () => {
     let runs = 0
     const flaky = step({

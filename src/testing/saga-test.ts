@@ -32,7 +32,7 @@ import {
   skipProblem,
 } from '../saga/index.ts'
 import { anotherMoment } from './another-moment.ts'
-import { SagaNotDeterministicError } from './errors.ts'
+import { SagaNotDeterministicError, SagaNotUnderTestError } from './errors.ts'
 import { type Interruption, SagaLane, type SagaTask } from './saga-lane.ts'
 import { SagaWitness } from './saga-witness.ts'
 
@@ -303,9 +303,15 @@ export class SagaTest<Input, Result, Signals extends SignalSet, Given = Input> {
   #publish(messages: readonly Message[], topic: string | undefined): void {
     const world = topic === undefined ? undefined : this.#worlds.get(topic)
     for (const message of messages) {
-      if (world === undefined) this.published.push(message)
+      if (world === undefined) this.#publishOutside(message, topic)
       else this.#push(world, message.partitionkey as string, { kind: 'message', message })
     }
+  }
+
+  #publishOutside(message: Message, topic = ''): void {
+    const ofSagas = sagaTopic(app, '')
+    if (topic.startsWith(ofSagas)) this.#failures.push(new SagaNotUnderTestError(topic.slice(ofSagas.length)))
+    else this.published.push(message)
   }
 
   #schedule(world: World, key: string, { id, when, data }: ScheduleEffect): void {

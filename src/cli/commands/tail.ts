@@ -74,7 +74,9 @@ async function tail(invocation: Invocation<TailOptions>): Promise<void> {
     const feeds = new Map<string, PartitionFeed>()
     for (const name of names) await addFeeds(topics, await existingTopic({ topics }, name), feeds, invocation)
     const view = new TailView(invocation)
-    if (!(await view.showWhatIsThere([...feeds.values()])) || follow !== true) return
+    const isOver = !(await view.showWhatIsThere([...feeds.values()]))
+    if (follow !== true && view.isEmpty) invocation.output.note('There are no such records.')
+    if (isOver || follow !== true) return
     await followAll(topics, names, feeds, view, invocation)
   })
 }
@@ -144,6 +146,8 @@ async function followAll(
 
 /** Filters records, counts them and shows them. */
 class TailView {
+  /** Whether nothing was shown. */
+  isEmpty = true
   readonly #options: TailOptions
   readonly #output: Output
   #left: number
@@ -174,10 +178,8 @@ class TailView {
       // Now and then, because taking from the front moves all the rest.
       if (kept.push(record) >= 2 * count + 1000) kept.splice(0, kept.length - count)
     }
-    const all = [...newest.values()]
-      .flatMap((kept) => kept.slice(Math.max(0, kept.length - count)))
-      .sort((a, b) => a.outcome.timestampMs - b.outcome.timestampMs)
-    for (const record of all) if (!(await this.show(record))) return false
+    const kept = [...newest.values()].map((records) => records.slice(Math.max(0, records.length - count)))
+    for (const record of mergedByTime(kept)) if (!(await this.show(record))) return false
     return true
   }
 
@@ -186,6 +188,7 @@ class TailView {
     if (!this.#isWanted(record)) return true
     if (this.#output.isJson) await this.#output.jsonLine(recordJson(record))
     else await this.#output.line(recordLine(record, this.#output))
+    this.isEmpty = false
     this.#left--
     return this.#left > 0
   }
@@ -194,6 +197,24 @@ class TailView {
     const { key, type } = this.#options
     if (key !== undefined && outcome.key !== key) return false
     return type === undefined || (outcome.kind === 'message' && type.includes(outcome.message.type))
+  }
+}
+
+/** Records of several topics in one list: each topic in the order that it has, whatever its clock did; between them, by time. */
+function mergedByTime(topics: readonly (readonly PlacedRecord[])[]): readonly PlacedRecord[] {
+  const heads = topics.filter((records) => records.length > 0).map((records) => ({ records, next: 0 }))
+  const merged: PlacedRecord[] = []
+  const timeOf = ({ records, next }: (typeof heads)[number]): number => records[next]?.outcome.timestampMs ?? Infinity
+  for (;;) {
+    let earliest: (typeof heads)[number] | undefined
+    for (const head of heads) {
+      if (head.next === head.records.length) continue
+      if (earliest === undefined || timeOf(head) < timeOf(earliest)) earliest = head
+    }
+    const record = earliest?.records[earliest.next]
+    if (earliest === undefined || record === undefined) return merged
+    earliest.next++
+    merged.push(record)
   }
 }
 
