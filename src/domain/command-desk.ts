@@ -58,7 +58,7 @@ export function commandDesk(
   decider: Decider | Boundary,
   parts: { readonly views: InlineWriter; readonly gates: Gates },
 ): CommandDesk {
-  const memory = new CommandMemory(setup.engine, setup.group, decider.rememberMs, setup.clock)
+  const memory = new CommandMemory(setup.engine, setup.group, decider.rememberMs, setup.clock, decider.events)
   if (decider.kind === 'boundary') {
     const desk = new BoundaryDesk(setup, decider, { memory, ...parts })
     const plan = async (command: Message): Promise<Planned> => {
@@ -120,7 +120,10 @@ function reporting(
     })
   /** Commands that are being handled: whoever asks for the same one again meanwhile gets its outcome. */
   const underWay = new Map<string, Promise<CommandOutcome>>()
-  const once = async (command: Message): Promise<CommandOutcome> => {
+  const commands = new Map(decider.commands.map((definition) => [definition.type, definition]))
+  const once = async (given: Message): Promise<CommandOutcome> => {
+    // It may have been made by another program; what is sent was read on its way here.
+    const command = commands.get(given.type)?.read(given) ?? given
     // One of another type is no repetition: it is refused for its id once the first is remembered.
     const key = `${command.type} ${identityOf(command)}`
     const earlier = underWay.get(key)

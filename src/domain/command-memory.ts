@@ -1,6 +1,6 @@
 import type { Conflict, Engine, StateWrite } from '../engine/index.ts'
 import type { Clock, Json } from '../kernel/index.ts'
-import { identityOf, type Message } from '../message/index.ts'
+import { type AnyEventDefinition, identityOf, isCurrent, type Message } from '../message/index.ts'
 import type { CommandOutcome, RememberedOutcome } from './command-outcome.ts'
 import { CommandIdTakenError } from './errors.ts'
 
@@ -18,14 +18,23 @@ export class CommandMemory {
   readonly #prefix: string
   readonly #windowMs: number
   readonly #clock: Pick<Clock, 'nowMs'>
+  readonly #events: ReadonlyMap<string, AnyEventDefinition>
   #clearedBefore = Number.NEGATIVE_INFINITY
 
-  constructor(engine: Engine, group: string, windowMs: number, clock: Pick<Clock, 'nowMs'>) {
+  /** @param events What the commands lead to: remembered events are told as the program at hand knows them. */
+  constructor(
+    engine: Engine,
+    group: string,
+    windowMs: number,
+    clock: Pick<Clock, 'nowMs'>,
+    events: readonly AnyEventDefinition[] = [],
+  ) {
     this.#engine = engine
     this.#group = group
     this.#prefix = `commands:${group}:`
     this.#windowMs = windowMs
     this.#clock = clock
+    this.#events = new Map(events.map((definition) => [definition.type, definition]))
   }
 
   /** Remembers an outcome, and expects that none is there. */
@@ -80,7 +89,9 @@ export class CommandMemory {
       return { kind: 'rejected', code, reason, details, repeated: true }
     }
     const again = { kind: 'accepted', published: [], repeated: true } as const
-    if ('events' in remembered) return { ...again, events: remembered.events, position: undefined }
+    if ('events' in remembered) {
+      return { ...again, events: remembered.events.map((event) => this.#asOfNow(event)), position: undefined }
+    }
     const { stream, from, count } = remembered
     const events: Message[] = []
     let position: number | undefined
@@ -88,11 +99,16 @@ export class CommandMemory {
       for await (const event of this.#engine.events.readStream(stream, { fromVersion: from, limit: count })) {
         // Where the stream was truncated, what is found first comes later than these.
         if (event.version >= from + count) break
-        events.push(event.message)
+        events.push(this.#asOfNow(event.message))
         position = event.position
       }
     }
     return { ...again, events, position }
+  }
+
+  #asOfNow(event: Message): Message {
+    const definition = this.#events.get(event.type)
+    return definition === undefined || isCurrent(definition, event) ? event : definition.read(event)
   }
 
   /**

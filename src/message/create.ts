@@ -11,6 +11,7 @@ export interface CreationRules {
   readonly type: string
   readonly version: number
   readonly schema: StandardSchemaV1 | undefined
+  readonly validateOnRead: boolean
   readonly key: ((data: unknown) => string) | undefined
   readonly subject: ((data: unknown) => string) | undefined
   readonly dataschema: string | undefined

@@ -30,6 +30,12 @@ interface DefinitionOptions<S extends Schema, Version extends number> {
   readonly version?: Version
   /** How data of older versions becomes data of this one. Default: older versions cannot be read. */
   readonly upcast?: UpcastChain<NoInfer<Version>, InputOf<NoInfer<S>>>
+  /**
+   * Validate messages of this version again when handlers, views, sagas and deciders read them: for topics to which programs write
+   * that do not use this definition. What does not fit becomes a dead letter: `DATA_INVALID`. Not for schemas that change the type of what
+   * they parse. Default `false`: they were validated when they were made.
+   */
+  readonly validateOnRead?: boolean
   /** Partition key: messages with the same key keep their order. Not empty. Default: none. */
   readonly key?: (data: HeldBy<NoInfer<S>>) => string
   /** What the message is about within its source, such as an order id. Not empty. Default: none. */
@@ -196,6 +202,7 @@ export function query<
 /** Options of any definition, after their types have done their work. */
 interface ErasedOptions {
   readonly version?: number
+  readonly validateOnRead?: boolean
   readonly upcast?: unknown
   readonly key?: unknown
   readonly subject?: unknown
@@ -220,6 +227,7 @@ function build(
     type,
     version,
     schema,
+    validateOnRead: options.validateOnRead ?? false,
     key: options.key as ((data: unknown) => string) | undefined,
     subject: options.subject as ((data: unknown) => string) | undefined,
     dataschema: options.dataschema,
@@ -233,6 +241,7 @@ function build(
       version,
       schema,
       doc: options.doc,
+      validateOnRead: rules.validateOnRead,
       dataschema: options.dataschema,
       dataclassification: options.dataclassification,
       oldestVersion: chain?.from ?? version,

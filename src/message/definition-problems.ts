@@ -4,7 +4,16 @@ import { attributeTextProblem, uriReferenceProblem } from './attributes.ts'
 import type { UpcastChain } from './upcast.ts'
 
 /** Options that events, commands and queries have in common. */
-const commonOptions = ['version', 'upcast', 'key', 'subject', 'doc', 'dataschema', 'dataclassification']
+const commonOptions = [
+  'version',
+  'upcast',
+  'validateOnRead',
+  'key',
+  'subject',
+  'doc',
+  'dataschema',
+  'dataclassification',
+]
 
 export const notASchema = 'is not a Standard Schema validator, such as those of zod, valibot or arktype'
 
@@ -39,6 +48,7 @@ export function definitionProblems(
   chain: UpcastChain<number, unknown> | undefined,
   options: {
     readonly schema: unknown
+    readonly validateOnRead?: unknown
     readonly key?: unknown
     readonly subject?: unknown
     readonly doc?: unknown
@@ -65,6 +75,9 @@ export function definitionProblems(
   if (subject !== undefined && typeof subject !== 'function') {
     add('subject', 'is not a function that makes a text of the data')
   }
+  const { validateOnRead } = options
+  if (validateOnRead !== undefined && typeof validateOnRead !== 'boolean')
+    add('validateOnRead', 'is neither true nor false')
   if (doc !== undefined && typeof doc !== 'string') add('doc', 'is not a string')
   if (dataschema !== undefined) add('dataschema', uriReferenceProblem(dataschema))
   if (dataclassification !== undefined) add('dataclassification', attributeTextProblem(dataclassification))

@@ -36,8 +36,8 @@ export interface MessageOverrides {
 /** How {@link MessageDefinition.read} reads. */
 export interface ReadOptions {
   /**
-   * Validate messages of the current version too. They were validated when they were written, so the default is `false`;
-   * set it for messages of foreign producers.
+   * Validate messages of the current version too. They were validated when they were written; set it for messages of foreign
+   * producers. Default: `validateOnRead` of the definition, which is `false` unless it says otherwise.
    *
    * Not for schemas that change the type of what they parse (`z.string().transform(Number)`): messages hold the result.
    */
@@ -70,6 +70,8 @@ export interface MessageDefinition<Type extends string, Input, Data, Kind extend
   /** Version of the schema, an integer from 1. */
   readonly version: number
   readonly schema: StandardSchemaV1 | undefined
+  /** Whether messages of the current version are validated again when they are read. */
+  readonly validateOnRead: boolean
   readonly doc: string | undefined
   readonly dataschema: string | undefined
   readonly dataclassification: string | undefined

@@ -84,5 +84,6 @@ export {
 } from './errors.ts'
 export { identityOf } from './identity.ts'
 export { messageProblem } from './message-problem.ts'
+export { isCurrent } from './read.ts'
 export { TopicAmbiguousError, tagsOfEvent, topicOfDefinition, topicOfType } from './topics.ts'
 export { type Successor, UpcastChain, type UpcastResult, upcastFrom } from './upcast.ts'

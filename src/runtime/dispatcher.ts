@@ -1,5 +1,5 @@
 import type { ReadResult } from '../engine/index.ts'
-import type { AnyDefinition, Message } from '../message/index.ts'
+import { type AnyDefinition, isCurrent, type Message } from '../message/index.ts'
 import type { RecordOutcome } from '../record/index.ts'
 import { channels } from '../telemetry/index.ts'
 import { nextTurn } from './condition.ts'
@@ -107,7 +107,7 @@ export class Dispatcher {
     const definition = this.#definitions.get(original.type)
     if (definition === undefined) return undefined
     try {
-      const read = original.dataversion === definition.version ? original : definition.read(original)
+      const read = isCurrent(definition, original) ? original : definition.read(original)
       const key = orderingKeyOf(handler, group, read)
       if (key === undefined && handler.skipsWithoutKey) return undefined
       if (read === original) return new Task('record', reader, key, read, from, offset, timestampMs)

@@ -1,6 +1,6 @@
 import type { Together } from '../engine/index.ts'
 import { type Clock, sleep } from '../kernel/index.ts'
-import { type AnyDefinition, type Message, topicOfDefinition } from '../message/index.ts'
+import { type AnyDefinition, isCurrent, type Message, topicOfDefinition } from '../message/index.ts'
 import type { CommitBatch } from './commit-batch.ts'
 import { CommitChain } from './commit-chain.ts'
 import { Committer, type Refusal } from './committer.ts'
@@ -191,5 +191,5 @@ export async function happensWithin(what: Promise<void>, limitMs: number, clock:
 
 function currentMessage(definitions: ReadonlyMap<string, AnyDefinition>, message: Message): Message {
   const definition = definitions.get(message.type)
-  return definition === undefined || definition.version === message.dataversion ? message : definition.read(message)
+  return definition === undefined || isCurrent(definition, message) ? message : definition.read(message)
 }
