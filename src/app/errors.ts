@@ -147,7 +147,7 @@ export class AskFailedError extends MillraceError<
   constructor(type: string, id: string, error: string, problem: string) {
     super({
       code: 'ASK_FAILED',
-      problem: `The app that handles ${type} failed with ${error}: ${problem}`,
+      problem: `The app that handles ${type} failed with ${error}: ${problem.replace(/[.!?]?$/, (end) => end || '.')}`,
       remedy: 'Correct what it says, then ask again.',
       details: { type, id, error, problem },
     })

@@ -315,6 +315,8 @@ export class LiveApp implements RunningApp {
       random,
       topics,
       sessionTimeoutMs,
+      query: (query: AnyQueryDefinition, params: unknown, signal: AbortSignal) =>
+        this.#bus.query(query, params, { signal }),
     }
     const subscription = new Subscription(setup, (error) => void this.#abandon(error))
     this.#subscriptions.set(part.group, subscription)

@@ -29,6 +29,7 @@ for (const [how, end] of [
         clock: systemClock,
         random: systemRandom,
         topics,
+        query: () => Promise.reject(new Error('nobody asks')),
         sessionTimeoutMs: 45_000,
       },
       (error) => {

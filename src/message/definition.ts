@@ -145,6 +145,11 @@ export type DataOf<Definition> = Definition extends MessageDefinition<string, in
 export type QueryResult<Query> =
   Query extends QueryDefinition<string, infer _Input, infer _Data, infer Result> ? Result : never
 
+/** What asking a query takes after its definition: the parameters, unless it has none. */
+export type QueryArguments<Query> = Query extends (...args: [infer Params, ...unknown[]]) => unknown
+  ? [params: Params]
+  : [params?: null]
+
 type QueryInput<Query> = Query extends QueryDefinition<string, infer Input, infer _Data, infer _Result> ? Input : never
 
 /** Top-level properties of data as `readonly`; what is below keeps its type, so that it fits where it is passed on. */

@@ -54,6 +54,7 @@ export type {
   MessageDefinition,
   MessageOf,
   MessageOverrides,
+  QueryArguments,
   QueryDefinition,
   QueryResult,
   ReadOptions,

@@ -17,6 +17,7 @@ export class AttemptContext implements HandlerContext {
   readonly #clock: Clock
   readonly #calls: OutsideCalls
   readonly #checkpoints: Checkpoints
+  readonly #query: SubscriptionParts['query']
   readonly #behind: (task: Task) => readonly Task[]
   #isOver = false
   #controller: AbortController | undefined
@@ -26,15 +27,16 @@ export class AttemptContext implements HandlerContext {
 
   constructor(
     task: Task,
-    { group, clock, outside, behind }: Pick<SubscriptionParts, 'group' | 'clock' | 'outside' | 'behind'>,
+    parts: Pick<SubscriptionParts, 'group' | 'clock' | 'outside' | 'behind' | 'query'>,
     checkpoints: Checkpoints,
   ) {
     this.attempt = task.attempt
     this.#task = task
-    this.#group = group
-    this.#clock = clock
-    this.#calls = outside
-    this.#behind = behind
+    this.#group = parts.group
+    this.#clock = parts.clock
+    this.#calls = parts.outside
+    this.#behind = parts.behind
+    this.#query = parts.query
     this.#checkpoints = checkpoints
   }
 
@@ -82,6 +84,10 @@ export class AttemptContext implements HandlerContext {
 
   get call(): HandlerContext['call'] {
     return (fn) => this.#calls.call(fn, this.signal)
+  }
+
+  get query(): HandlerContext['query'] {
+    return async (query, ...[params]) => (await this.#query(query, params, this.signal)) as never
   }
 
   get checkpoint(): HandlerContext['checkpoint'] {

@@ -4,8 +4,11 @@ import type {
   AnyCommandDefinition,
   AnyDefinition,
   AnyEventDefinition,
+  AnyQueryDefinition,
   Message,
   MessageOf,
+  QueryArguments,
+  QueryResult,
   ReadonlyData,
 } from '../message/index.ts'
 import type { Effect } from './effects.ts'
@@ -53,6 +56,25 @@ export interface CallContext {
    *   the breaker lets calls pass, and the attempt does not count.
    */
   readonly call: <Result>(fn: (signal: AbortSignal) => PromiseLike<Result> | Result) => Promise<Result>
+  /**
+   * Asks a query of its one handler, in this app or another one, for at most 30 seconds: what a notification event leaves out,
+   * for instance. The answer is of the time of the call, so another attempt may get another one.
+   *
+   * @throws HandlerMissingError `HANDLER_MISSING`, AskTimeoutError `ASK_TIMEOUT`, AskFailedError `ASK_FAILED`, DataInvalidError
+   *   `DATA_INVALID`, the reason of the signal
+   *
+   * @example
+   * ```ts
+   * on(OrderChanged, async ({ data }, ctx) => {
+   *   const { query, params } = OrderChanged.thin
+   *   const order = await ctx.query(query, params(data))
+   * })
+   * ```
+   */
+  readonly query: <Query extends AnyQueryDefinition>(
+    query: Query,
+    ...params: QueryArguments<Query>
+  ) => Promise<QueryResult<Query>>
 }
 
 /** What a handler is told besides the message. */

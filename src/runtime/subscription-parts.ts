@@ -1,6 +1,6 @@
 import type { Engine } from '../engine/index.ts'
 import type { Clock, Random } from '../kernel/index.ts'
-import type { Message } from '../message/index.ts'
+import type { AnyQueryDefinition, Message } from '../message/index.ts'
 import type { MessageReport } from '../telemetry/index.ts'
 import type { Committer } from './committer.ts'
 import type { Dedupe } from './dedupe.ts'
@@ -27,6 +27,8 @@ export interface SubscriptionSetup {
   readonly clock: Clock
   readonly random: Random
   readonly topics: TopicResolver
+  /** Asks a query, for a handler. */
+  readonly query: (query: AnyQueryDefinition, params: unknown, signal: AbortSignal) => Promise<unknown>
   /** A member that gives no sign of life for so long loses its partitions, in milliseconds. */
   readonly sessionTimeoutMs: number
   /** Absent: it works as fast as it can, for whoever waits for it. */

@@ -1,3 +1,4 @@
+import { InvariantError } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
 import type { CallContext, HandlerContext } from '../runtime/index.ts'
 
@@ -30,6 +31,7 @@ export function handlerContext(options: {
     checkpoint,
     waitsBehind: (fits) => behind().some(fits),
     call,
+    query: () => Promise.reject(new InvariantError('nothing under test asks a query')),
     topic: 'test',
     partition: 0,
     offset: 0,
