@@ -98,7 +98,7 @@ export interface MessageDefinition<Type extends string, Input, Data, Kind extend
 export interface ThinLink<Query extends AnyQueryDefinition, Data> {
   readonly query: Query
   /** Parameters of the query for an event with this data. */
-  params(data: Data): QueryInput<Query>
+  readonly params: (data: Data) => QueryInput<Query>
 }
 
 /** An event: something that happened. Made by {@link event}. */
@@ -146,9 +146,8 @@ export type QueryResult<Query> =
   Query extends QueryDefinition<string, infer _Input, infer _Data, infer Result> ? Result : never
 
 /** What asking a query takes after its definition: the parameters, unless it has none. */
-export type QueryArguments<Query> = Query extends (...args: [infer Params, ...unknown[]]) => unknown
-  ? [params: Params]
-  : [params?: null]
+export type QueryArguments<Query extends AnyQueryDefinition> =
+  Parameters<Query> extends [infer Params, ...unknown[]] ? [params: Params] : [params?: null]
 
 type QueryInput<Query> = Query extends QueryDefinition<string, infer Input, infer _Data, infer _Result> ? Input : never
 
