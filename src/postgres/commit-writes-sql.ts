@@ -133,17 +133,25 @@ function writeAppend(schema: string): string {
     END $$;`
 }
 
-/** Removes the events of a stream before a version. Versions and positions of the rest stay. `false`: no such stream. */
+/**
+ * Removes the events of a stream before a version, or all of them and the stream with them. Versions and positions of the
+ * rest stay. `false`: no such stream.
+ *
+ * `p_version` is the version that the stream had when this was asked for: run again, because the answer of the first run was
+ * lost, a deletion finds itself done by it, and what others have appended since stays.
+ */
 function removeEvents(schema: string): string {
   return `
-    CREATE OR REPLACE FUNCTION ${schema}.remove_events(p_stream text, p_before bigint, p_tombstone boolean) RETURNS boolean
-    LANGUAGE plpgsql AS $$
+    CREATE OR REPLACE FUNCTION ${schema}.remove_events(p_stream text, p_before bigint, p_tombstone boolean,
+      p_version bigint) RETURNS boolean LANGUAGE plpgsql AS $$
     DECLARE
       v_stream record; v_before bigint;
     BEGIN
       PERFORM 1 FROM ${schema}.event_head FOR NO KEY UPDATE;
       SELECT id, version, deleted_at INTO v_stream FROM ${schema}.stream WHERE name = p_stream;
       IF NOT FOUND THEN RETURN false; END IF;
+      -- Nothing is appended behind a tombstone, so that one may run as often as it likes.
+      IF p_before IS NULL AND NOT p_tombstone AND v_stream.deleted_at > p_version THEN RETURN true; END IF;
       v_before := least(coalesce(p_before, v_stream.version + 1), v_stream.version + 1);
       WITH gone AS (
         DELETE FROM ${schema}.event WHERE stream_id = v_stream.id AND version < v_before RETURNING position, labels)

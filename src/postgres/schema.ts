@@ -3,7 +3,7 @@ import { commitFunctionSql } from './commit-function-sql.ts'
 import { PostgresSchemaForeignError, PostgresSchemaNewerError } from './errors.ts'
 import { eventQuerySql } from './event-query-sql.ts'
 import type { PgConnection } from './pg-client.ts'
-import { tablesVersion1 } from './schema-tables.ts'
+import { tablesVersion1, tablesVersion4 } from './schema-tables.ts'
 
 /**
  * Steps that lead from one format version to the next: `migrations[n]` makes version n+1 out of version n, in the schema
@@ -22,6 +22,8 @@ export const migrations: readonly Migration[] = [
     `ALTER TABLE ${schema}.stream ADD COLUMN IF NOT EXISTS deleted_at bigint NOT NULL DEFAULT 0;\n${functionsSql(schema)}`,
   // Appends that refuse what stands there already.
   functionsSql,
+  // Statements whose second run, after a cut connection, knows that the first one was done.
+  (schema) => `${tablesVersion4(schema)}\n${functionsSql(schema)}`,
 ]
 
 /**
