@@ -56,9 +56,10 @@ export class CommitChannel implements GroupWriter {
   /** Registers the engine, on a connection to a schema that is up to date, which it takes over. */
   static async open(server: Server, client: PgConnection, instanceId: string): Promise<CommitChannel> {
     const channel = new CommitChannel(server, instanceId)
+    // Opening is tried again when it is cut, under the same id.
     await client.query({
       text: `INSERT INTO ${channel.#schema}.instance (id, generation, group_number, results, seen_at)
-        VALUES ($1, 0, 0, '[]', now())`,
+        VALUES ($1, 0, 0, '[]', now()) ON CONFLICT (id) DO NOTHING`,
       values: [instanceId],
     })
     channel.#session = await channel.#enter(client)

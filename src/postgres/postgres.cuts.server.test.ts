@@ -140,6 +140,22 @@ describe.skipIf(!serversWanted)('a connection that is cut', () => {
     expect((await engine.commit({})).ok).toBe(true)
   })
 
+  it('is made again while the engine opens, between any two of its statements', async () => {
+    const own = `${schema}_opening`
+    await (await open({ schema: own })).close()
+    await runSql(
+      url,
+      `CREATE SEQUENCE ${own}.once;
+      CREATE FUNCTION ${own}.die() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF nextval('${own}.once') = 1 THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF; RETURN NEW; END $$;
+      CREATE TRIGGER die BEFORE UPDATE ON ${own}.instance FOR EACH ROW EXECUTE FUNCTION ${own}.die()`,
+    )
+    const opening = open({ schema: own }).then((engine) => engine.close())
+    expect(await codeOf(opening)).toBeUndefined()
+    expect(Number((await runSql(url, `SELECT last_value AS n FROM ${own}.once`))[0]?.['n'])).toBeGreaterThan(1)
+    await dropSchema(url, own)
+  })
+
   it('makes readers wait, not fail', async () => {
     await using proxy = await TcpProxy.to(Number(new URL(url).port))
     await using engine = await open({ connection: proxy.urlOf(url) })

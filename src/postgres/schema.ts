@@ -44,7 +44,10 @@ export async function migrate(
     const text = `SELECT pg_advisory_xact_lock(hashtextextended('millrace migrates ' || $1, 0))`
     await client.query({ text, values: [schema] })
     const version = await versionOf(client, schema, steps.length)
-    if (version < 0) await client.query({ text: `CREATE SCHEMA IF NOT EXISTS ${quoted(schema)}` })
+    // Who owns an empty schema need not have the right to create one, which IF NOT EXISTS asks for all the same.
+    if (version < 0 && !(await isThere(client, schema))) {
+      await client.query({ text: `CREATE SCHEMA ${quoted(schema)}` })
+    }
     for (const step of steps.slice(Math.max(version, 0))) await client.query({ text: step(quoted(schema)) })
     await client.query({ text: `UPDATE ${quoted(schema)}.meta SET format_version = ${steps.length}` })
     await client.query({ text: 'COMMIT' })
@@ -53,6 +56,11 @@ export async function migrate(
     await client.query({ text: 'ROLLBACK' }).catch(() => undefined)
     throw error
   }
+}
+
+async function isThere(client: PgConnection, schema: string): Promise<boolean> {
+  const { rows } = await client.query({ text: 'SELECT 1 FROM pg_namespace WHERE nspname = $1', values: [schema] })
+  return rows.length > 0
 }
 
 /** Format version of the schema; -1: it is empty or is not there. */

@@ -4,5 +4,5 @@
  */
 export { loadPg } from './pg-package.ts'
 export { sqlStateOf } from './sql-state.ts'
-export { quoted } from './sql-text.ts'
+export { bodyQuote, quoted } from './sql-text.ts'
 export { TransactionSnapshot } from './transaction-snapshot.ts'
