@@ -223,4 +223,32 @@ describe.skipIf(!serversWanted)('several engines on one schema', () => {
     expect(Number(row?.['n'])).toBeLessThanOrEqual(4)
     expect(Number((await runSql(url, count))[0]?.['n'])).toBeLessThanOrEqual(4)
   })
+
+  it('tell no changes of transactions that are still to come, as a restored dump has them, and all others', async () => {
+    await a().commit({
+      state: [{ kind: 'set', namespace: 'restored', key: 'old', value: 1 }],
+      timers: [{ kind: 'schedule', owner: 'restored', id: 't', dueMs: 1, payload: null }],
+    })
+    for (const table of ['state', 'timer']) await runSql(url, `UPDATE ${schema}.${table} SET changed = '99999999999'`)
+    const controller = new AbortController()
+    const told: string[] = []
+    const dueMs: number[] = []
+    const stop = b().timers.onScheduled('restored', (ms) => dueMs.push(ms))
+    const watching = (async () => {
+      for await (const { key } of b().state.watch('restored', { signal: controller.signal })) told.push(key)
+    })()
+    // Whoever begins to listen to an owner is told once what is due first.
+    await expect.poll(() => dueMs).toEqual([1])
+    await runSql(url, 'SELECT pg_sleep(0.3)')
+    expect(told).toEqual([])
+    await a().commit({
+      state: [{ kind: 'set', namespace: 'restored', key: 'new', value: 1 }],
+      timers: [{ kind: 'schedule', owner: 'restored', id: 'u', dueMs: 2, payload: null }],
+    })
+    await expect.poll(() => told).toEqual(['new'])
+    await expect.poll(() => dueMs).toEqual([1, 2])
+    controller.abort()
+    await watching
+    stop()
+  })
 })
