@@ -1,4 +1,5 @@
 import { type Clock, ClosedError, type Random } from '../kernel/index.ts'
+import { clientSettings, newClient } from '../sql/index.ts'
 import { Backoff } from './backoff.ts'
 import {
   PostgresEncodingError,
@@ -61,7 +62,7 @@ export class Server implements FaultPlace {
 
   /** A connection of its own, checked to be one that writes. Errors come as the client has them. */
   async connect(): Promise<PgConnection> {
-    const client = new this.#pg.Client(this.#settings())
+    const client = newClient(() => new this.#pg.Client(this.#settings()), 'postgres()')
     // A connection that is cut while nothing runs on it is found out by the next statement.
     client.on('error', () => undefined)
     try {
@@ -140,7 +141,7 @@ export class Server implements FaultPlace {
   #settings(): Record<string, unknown> {
     const { connection, applicationName, statementTimeoutMs } = this.options
     return {
-      ...(typeof connection === 'string' ? { connectionString: connection } : connection),
+      ...clientSettings(connection, 'postgres()'),
       application_name: applicationName,
       statement_timeout: statementTimeoutMs,
       query_timeout: statementTimeoutMs + silenceMs,

@@ -2,6 +2,7 @@
  * What all that speaks to PostgreSQL shares: the engine, captures, and outboxes.
  * @module
  */
+export { clientSettings, connectionProblems, newClient } from './connection-settings.ts'
 export { loadPg } from './pg-package.ts'
 export { sqlStateOf } from './sql-state.ts'
 export { bodyQuote, quoted } from './sql-text.ts'
