@@ -115,6 +115,24 @@ describe.skipIf(!serversWanted)('a connection that is cut', () => {
     expect(await numbersIn(engine, 'lost')).toEqual([0])
   })
 
+  it('tells that a commit is in doubt whose answer was lost with the row that had it, and goes on', async () => {
+    await using proxy = await TcpProxy.to(Number(new URL(url).port))
+    const own = `${schema}_row`
+    await using engine = await open({ connection: proxy.urlOf(url), schema: own })
+    await engine.topics.create('row', { partitions: 1 })
+    proxy.swallowAnswersTo('millrace_commit')
+    const committing = codeOf(engine.commit({ publish: [{ topic: 'row', messages: [numbered(0)] }] }))
+    await using other = await open({ schema: own })
+    await expect.poll(() => numbersIn(other, 'row')).toEqual([0])
+    await runSql(url, `DELETE FROM ${own}.instance WHERE group_number = 1`)
+    proxy.cut()
+    expect(await committing).toBe('POSTGRES_OUTCOME_UNKNOWN')
+    expect((await engine.commit({ publish: [{ topic: 'row', messages: [numbered(1)] }] })).ok).toBe(true)
+    expect(await numbersIn(other, 'row')).toEqual([0, 1])
+    await Promise.all([engine.close(), other.close()])
+    await dropSchema(url, own)
+  })
+
   it('tells a conflict whose answer was lost', async () => {
     await using proxy = await TcpProxy.to(Number(new URL(url).port))
     await using engine = await open({ connection: proxy.urlOf(url) })

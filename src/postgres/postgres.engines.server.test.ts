@@ -251,4 +251,30 @@ describe.skipIf(!serversWanted)('several engines on one schema', () => {
     await watching
     stop()
   })
+
+  it('leave the row of one that is there, whatever clocks say, and put back their own', async () => {
+    const own = `${schema}_rows`
+    await using quiet = await open({ schema: own, maintenanceIntervalMs: 0 })
+    await quiet.commit({})
+    await quiet.topics.create('rows', { partitions: 1 })
+    const listening = async () => runSql(url, `SELECT 1 FROM ${own}.instance WHERE listener_pid IS NOT NULL`)
+    await expect.poll(async () => (await listening()).length).toBe(1)
+    await runSql(url, `UPDATE ${own}.instance SET seen_at = now() - interval '32 days'`)
+    await runSql(url, `INSERT INTO ${own}.instance VALUES (gen_random_uuid(), 1, 1, '[]', now() - interval '32 days')`)
+    const rowCount = async (): Promise<number> => (await runSql(url, `SELECT 1 FROM ${own}.instance`)).length
+    {
+      await using upkeeping = await open({ schema: own, maintenanceIntervalMs: 100 })
+      // Its own row, and that of the quiet one: the third is of nobody.
+      await expect.poll(rowCount).toBe(2)
+      expect((await upkeeping.commit({})).ok).toBe(true)
+    }
+    expect(await rowCount()).toBe(1)
+    for (const n of upTo(3)) {
+      await runSql(url, `DELETE FROM ${own}.instance`)
+      expect((await quiet.commit({ publish: [{ topic: 'rows', messages: [numbered(n)] }] })).ok).toBe(true)
+    }
+    expect(await quiet.topics.describe('rows')).toMatchObject({ partitions: [{ latest: 3 }] })
+    await quiet.close()
+    await dropSchema(url, own)
+  })
 })

@@ -32,7 +32,11 @@ export class Upkeep {
     this.#removeInstances = {
       name: 'millrace_remove_instances',
       // An engine that is open says so with each maintenance; one that was cut off comes back, if it does, within a month.
-      text: `DELETE FROM ${schema}.instance WHERE seen_at < now() - interval '31 days'`,
+      // One that listens is there, whatever clocks say. Of sessions of other users only the process ids can be seen.
+      text: `DELETE FROM ${schema}.instance WHERE seen_at < now() - interval '31 days'
+        AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = listener_pid
+          AND (backend_start IS NULL OR backend_start = listener_started_at))
+        AND NOT EXISTS (SELECT FROM ${schema}.member WHERE instance_id = instance.id)`,
     }
     this.#removeChanges = {
       name: 'millrace_remove_changes',

@@ -69,7 +69,7 @@ export function newClient<Client extends object>(make: () => Client, subject: st
   }
   const { port, connection } = client as LookedAt
   if (port !== undefined && !isPort(port)) {
-    const problem = `, or PGPORT in its place, is not a whole number from 1 to ${portMax}`
+    const problem = `(or PGPORT in its place) is not a whole number from 1 to ${portMax}`
     throw new OptionsInvalidError(subject, [{ option: 'connection.port', problem }])
   }
   // A socket that is given up while it connects tells of it once more, when the client may not listen to it yet.
