@@ -277,4 +277,24 @@ describe.skipIf(!serversWanted)('several engines on one schema', () => {
     await quiet.close()
     await dropSchema(url, own)
   })
+
+  it('bring a schema of version 3 up to date, and leave what programs that have it open still call', async () => {
+    const own = `${schema}_3`
+    await (await open({ schema: own })).close()
+    await runSql(
+      url,
+      `DROP TABLE ${own}.change; DROP FUNCTION ${own}.remove_events(text, bigint, boolean, bigint);
+      CREATE FUNCTION ${own}.remove_events(text, bigint, boolean) RETURNS boolean LANGUAGE sql AS 'SELECT false';
+      UPDATE ${own}.meta SET format_version = 3`,
+    )
+    await using engine = await open({ schema: own })
+    expect(await runSql(url, `SELECT format_version FROM ${own}.meta`)).toEqual([{ format_version: 4 }])
+    await engine.topics.create('t', { partitions: 1 })
+    await engine.commit({ append: [{ stream: 's', events: [{ message: message('A') }] }] })
+    await engine.events.deleteStream('s')
+    expect(await engine.events.describeStream('s')).toMatchObject({ version: 2, deletedAt: 2 })
+    expect(await runSql(url, `SELECT ${own}.remove_events('s', NULL, false) AS old`)).toEqual([{ old: false }])
+    await engine.close()
+    await dropSchema(url, own)
+  })
 })
