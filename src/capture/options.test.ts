@@ -11,6 +11,8 @@ describe('options of a capture', () => {
     [{ slot: '' }, 'slot'],
     [{ connection: '' }, 'connection'],
     [{ connection: 7 }, 'connection'],
+    [{ connection: { port: 99_999, application_name: 'mine' } }, 'connection.port'],
+    [{ connection: { ssl: 'yes' } }, 'connection.ssl'],
     [{ publication: '' }, 'publication'],
     [{ publication: 'x'.repeat(64) }, 'publication'],
     [{ engine: {} }, 'engine'],

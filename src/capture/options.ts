@@ -1,5 +1,6 @@
 import type { CommitOutcome, Engine, WriteBatch } from '../engine/index.ts'
 import { type Clock, type Duration, durationMs, type OptionProblem, systemClock } from '../kernel/index.ts'
+import { connectionProblems } from '../sql/index.ts'
 import type { TopicOfTable } from './captured-table.ts'
 import type { PublishChange } from './change-events.ts'
 import { refuseOptions } from './errors.ts'
@@ -119,6 +120,7 @@ function placeProblems(subject: string, options: CapturePlace, others: readonly 
   const isConnection =
     typeof connection === 'string' ? connection !== '' : typeof connection === 'object' && connection !== null
   if (!isConnection) problems.push({ option: 'connection', problem: 'is neither a URL nor an object of settings' })
+  if (typeof connection === 'object' && connection !== null) problems.push(...connectionProblems(connection, 'allowed'))
   if (typeof slot !== 'string' || !slotPattern.test(slot)) {
     problems.push({ option: 'slot', problem: 'is no name of 1 to 63 of the characters a-z, 0-9 and underscore' })
   }

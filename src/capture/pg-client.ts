@@ -1,4 +1,4 @@
-import { loadPg } from '../sql/index.ts'
+import { clientSettings, loadPg, newClient } from '../sql/index.ts'
 import { CaptureClientMissingError } from './errors.ts'
 
 /** How to reach the database: a URL, or the settings of a `Client` of the package `pg`. */
@@ -52,8 +52,8 @@ export async function connectClient(
   use: 'statements' | 'stream' | 'set-up',
 ): Promise<PgClient> {
   const { Client } = await loadPg<PgModule>((options) => new CaptureClientMissingError(options))
-  const client = new Client({
-    ...(typeof connection === 'string' ? { connectionString: connection } : connection),
+  const settings = {
+    ...clientSettings(connection, 'a capture'),
     fallback_application_name: 'millrace capture',
     ...(use === 'stream' && { replication: 'database' }),
     ...(use === 'statements' && { query_timeout: silenceMs }),
@@ -61,7 +61,8 @@ export async function connectClient(
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
     types: { getTypeParser: () => (value: unknown) => value },
-  })
+  }
+  const client = newClient(() => new Client(settings), 'a capture')
   // A connection that is cut while nothing runs on it is found out by what is done next.
   client.on('error', () => undefined)
   try {

@@ -15,6 +15,8 @@ export class TcpProxy implements AsyncDisposable {
   #swallowed = new Set<Pair>()
   /** Half-open: nothing comes through on these any more, either way, and nobody is told. */
   #silenced = new Set<Pair>()
+  /** What a client has to send for its answer to go nowhere. */
+  #awaited: string | undefined
   #delayMs = 0
 
   private constructor(server: Server) {
@@ -46,6 +48,11 @@ export class TcpProxy implements AsyncDisposable {
   /** From now on the client hears nothing more on the connections that there are, while the server hears everything. */
   swallowAnswers(): void {
     this.#swallowed = new Set(this.#pairs)
+  }
+
+  /** The next connection on which a client sends this text hears nothing more, while the server hears everything. */
+  swallowAnswersTo(text: string): void {
+    this.#awaited = text
   }
 
   /** From now on nothing comes through on the connections that there are, though they stay open. New ones work. */
@@ -90,7 +97,11 @@ export class TcpProxy implements AsyncDisposable {
 
   #forward(pair: Pair, from: Socket, to: Socket): void {
     let before: Promise<unknown> = Promise.resolve()
-    from.on('data', (bytes) => {
+    from.on('data', (bytes: Buffer) => {
+      if (from === pair.client && this.#awaited !== undefined && bytes.includes(this.#awaited)) {
+        this.#awaited = undefined
+        this.#swallowed.add(pair)
+      }
       if (this.#silenced.has(pair) || (from === pair.upstream && this.#swallowed.has(pair))) return
       // What came before may still be held up.
       const held = this.#delayMs > 0 ? sleep(this.#delayMs, systemClock) : undefined

@@ -1,4 +1,5 @@
 import type { Clock, Timer } from '../kernel/index.ts'
+import { isChangedSince } from './changed-since.ts'
 import type { StatementPool } from './statement-pool.ts'
 import { type NamedStatement, numberOf, type Row } from './statements.ts'
 
@@ -197,7 +198,7 @@ function tell(listener: TimerListener, dueMs: number): void {
  * yet, $4 this instance, whose own timers have been told.
  */
 function lookStatement(schema: string): NamedStatement {
-  const isNew = 'changed >= pg_snapshot_xmin($1::pg_snapshot) AND NOT pg_visible_in_snapshot(changed, $1::pg_snapshot)'
+  const isNew = isChangedSince('changed', '$1')
   return {
     name: 'millrace_look',
     text: `SELECT pg_current_snapshot()::text AS snapshot, last_position,

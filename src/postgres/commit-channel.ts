@@ -8,6 +8,7 @@ import { PostgresOutcomeUnknownError, PostgresUnreachableError } from './errors.
 import { isTransient } from './faults.ts'
 import type { PgConnection } from './pg-client.ts'
 import { isTransientWhileOpen, type Server } from './server.ts'
+import type { Row } from './statements.ts'
 
 /** One connection, and what the instance's row said when it was made. */
 interface Session {
@@ -17,6 +18,8 @@ interface Session {
   readonly groupNumber: number
   readonly results: string
   readonly backend: Backend
+  /** The row was gone, and was put back: nobody knows any more what a group came to whose answer is missing. */
+  readonly isPutBack: boolean
 }
 
 /** A process of the server, by an id that is used again and a time that is not. */
@@ -44,6 +47,8 @@ export class CommitChannel implements GroupWriter {
   #session: Session | undefined
   #lastBackend: Backend | undefined
   #groupNumber = 0
+  /** The last one that is known: a row that is put back goes on from there. */
+  #generation = 0
   #tail: Promise<unknown> = Promise.resolve()
 
   private constructor(server: Server, instanceId: string) {
@@ -56,11 +61,7 @@ export class CommitChannel implements GroupWriter {
   /** Registers the engine, on a connection to a schema that is up to date, which it takes over. */
   static async open(server: Server, client: PgConnection, instanceId: string): Promise<CommitChannel> {
     const channel = new CommitChannel(server, instanceId)
-    await client.query({
-      text: `INSERT INTO ${channel.#schema}.instance (id, generation, group_number, results, seen_at)
-        VALUES ($1, 0, 0, '[]', now())`,
-      values: [instanceId],
-    })
+    await channel.#insertRow(client)
     channel.#session = await channel.#enter(client)
     return channel
   }
@@ -109,7 +110,11 @@ export class CommitChannel implements GroupWriter {
     const results = await this.#server
       .persist(
         async () => {
-          const session = this.#session ?? (await this.#reconnect())
+          let session = this.#session
+          if (session === undefined) {
+            session = await this.#reconnect()
+            if (isSent && session.isPutBack) throw this.#unknownOutcome()
+          }
           if (session.groupNumber === number) return session.results
           isSent = true
           return await this.#ask(session, values)
@@ -137,12 +142,33 @@ export class CommitChannel implements GroupWriter {
       return String(row?.['results'])
     } catch (error) {
       const state = sqlStateOf(error)
-      // Only a later connection of this engine raises the generation, and there is none while this one is in use.
-      if (state === fencedState) throw new InvariantError('an engine has one connection that commits', { cause: error })
+      if (state === fencedState) return this.#askAnew(session, values, error)
       // What took the transaction back leaves the connection as it was.
       if (isTransient(error) && (state === undefined || !state.startsWith('40'))) this.#drop(session)
       throw error
     }
+  }
+
+  /** Nothing of the group was written. If that is because the row of the engine is gone, it is put back. */
+  async #askAnew(session: Session, values: readonly unknown[], cause: unknown): Promise<string> {
+    const { client } = session
+    let isThere = false
+    try {
+      const text = `SELECT 1 FROM ${this.#schema}.instance WHERE id = $1`
+      isThere = (await client.query({ text, values: [this.#instanceId] })).rows.length > 0
+      if (!isThere) this.#session = await this.#enter(client)
+    } catch (error) {
+      this.#drop(session)
+      throw error
+    }
+    // Only a later connection of this engine raises the generation, and there is none while this one is in use.
+    if (isThere) throw new InvariantError('an engine has one connection that commits', { cause })
+    return this.#ask(this.#session as Session, values)
+  }
+
+  #unknownOutcome(): PostgresOutcomeUnknownError {
+    const cause = new InvariantError('the row of an open engine stays')
+    return new PostgresOutcomeUnknownError(this.#server.place, 0, { cause })
   }
 
   #drop(session: Session): void {
@@ -178,20 +204,40 @@ export class CommitChannel implements GroupWriter {
       text: `SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off;
         SET plan_cache_mode = force_generic_plan`,
     })
+    let row = await this.#takeRow(client)
+    const isPutBack = row === undefined
+    while (row === undefined) {
+      await this.#insertRow(client)
+      row = await this.#takeRow(client)
+    }
+    this.#generation = Number(row['generation'])
+    return {
+      client,
+      generation: this.#generation,
+      groupNumber: Number(row['group_number']),
+      results: String(row['results']),
+      backend: { pid: Number(row['pid']), startedAt: String(row['started_at']) },
+      isPutBack,
+    }
+  }
+
+  /** Raises the generation of the engine's row; undefined: it is not there. */
+  async #takeRow(client: PgConnection): Promise<Row | undefined> {
     const { rows } = await client.query({
       text: `UPDATE ${this.#schema}.instance SET generation = generation + 1, seen_at = now() WHERE id = $1
         RETURNING generation, group_number, results, pg_backend_pid() AS pid,
           (SELECT backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid()) AS started_at`,
       values: [this.#instanceId],
     })
-    const [row] = rows
-    if (row === undefined) throw new InvariantError('the row of an open engine stays')
-    return {
-      client,
-      generation: Number(row['generation']),
-      groupNumber: Number(row['group_number']),
-      results: String(row['results']),
-      backend: { pid: Number(row['pid']), startedAt: String(row['started_at']) },
-    }
+    return rows[0]
+  }
+
+  /** Opening is tried again when it is cut, under the same id: the row may be there. */
+  async #insertRow(client: PgConnection): Promise<void> {
+    await client.query({
+      text: `INSERT INTO ${this.#schema}.instance (id, generation, group_number, results, seen_at)
+        VALUES ($1, $2, 0, '[]', now()) ON CONFLICT (id) DO NOTHING`,
+      values: [this.#instanceId, this.#generation],
+    })
   }
 }

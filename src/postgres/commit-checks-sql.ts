@@ -1,3 +1,5 @@
+import { bodyQuote } from '../sql/index.ts'
+
 /**
  * Functions that look at one unit before any of it is written. Each returns NULL, or why the unit is refused: the kind, the
  * place in the unit's list, and what was found. `schema` is a quoted identifier.
@@ -18,7 +20,7 @@ export function commitChecksSql(schema: string): string {
 
 function checkProgress(schema: string): string {
   return `
-    CREATE OR REPLACE FUNCTION ${schema}.check_progress(p_items jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+    CREATE OR REPLACE FUNCTION ${schema}.check_progress(p_items jsonb) RETURNS jsonb LANGUAGE plpgsql AS ${bodyQuote(schema)}
     BEGIN
       FOR i IN 0 .. jsonb_array_length(p_items) - 1 LOOP
         PERFORM 1 FROM ${schema}.claim WHERE group_name = p_items->i->>0 AND partition_id = (p_items->i->>1)::bigint
@@ -26,7 +28,7 @@ function checkProgress(schema: string): string {
         IF NOT FOUND THEN RETURN jsonb_build_array('fenced', i); END IF;
       END LOOP;
       RETURN NULL;
-    END $$;`
+    END ${bodyQuote(schema)};`
 }
 
 /**
@@ -36,7 +38,7 @@ function checkProgress(schema: string): string {
 function checkBatches(schema: string): string {
   return `
     CREATE OR REPLACE FUNCTION ${schema}.check_batches(p_items jsonb, p_ends bigint[],
-      OUT o_refusal jsonb, OUT o_repeated bigint[]) LANGUAGE plpgsql AS $$
+      OUT o_refusal jsonb, OUT o_repeated bigint[]) LANGUAGE plpgsql AS ${bodyQuote(schema)}
     DECLARE
       v_item jsonb; v_partition bigint; v_count bigint; v_producer bigint; v_epoch integer; v_sequence bigint;
       v_current integer; v_recent bigint[]; v_expected bigint; v_ahead jsonb := '{}'; v_last integer;
@@ -74,7 +76,7 @@ function checkBatches(schema: string): string {
         END IF;
         v_ahead := v_ahead || jsonb_build_object(v_producer || '/' || v_partition, (v_sequence + v_count) % 2147483648);
       END LOOP;
-    END $$;`
+    END ${bodyQuote(schema)};`
 }
 
 /**
@@ -84,7 +86,7 @@ function checkBatches(schema: string): string {
 function checkState(schema: string): string {
   return `
     CREATE OR REPLACE FUNCTION ${schema}.check_state(p_items jsonb, p_namespaces bigint[], p_is_flat boolean)
-    RETURNS jsonb LANGUAGE plpgsql AS $$
+    RETURNS jsonb LANGUAGE plpgsql AS ${bodyQuote(schema)}
     DECLARE
       v_item jsonb; v_namespace bigint; v_id text; v_expected bigint; v_actual bigint; v_kind integer;
       v_ahead jsonb := '{}'; v_cleared bigint[] := '{}'; v_refusal jsonb;
@@ -121,13 +123,13 @@ function checkState(schema: string): string {
           jsonb_build_object(v_id, CASE WHEN v_kind = 1 THEN 0 ELSE v_actual + 1 END));
       END LOOP;
       RETURN NULL;
-    END $$;`
+    END ${bodyQuote(schema)};`
 }
 
 /** Only a timer that fires can be refused; what the unit itself changed before no longer has the revision that stands. */
 function checkTimers(schema: string): string {
   return `
-    CREATE OR REPLACE FUNCTION ${schema}.check_timers(p_items jsonb) RETURNS jsonb LANGUAGE plpgsql AS $$
+    CREATE OR REPLACE FUNCTION ${schema}.check_timers(p_items jsonb) RETURNS jsonb LANGUAGE plpgsql AS ${bodyQuote(schema)}
     DECLARE
       v_item jsonb; v_name jsonb; v_changed jsonb[] := '{}';
     BEGIN
@@ -142,7 +144,7 @@ function checkTimers(schema: string): string {
         v_changed := array_append(v_changed, v_name);
       END LOOP;
       RETURN NULL;
-    END $$;`
+    END ${bodyQuote(schema)};`
 }
 
 /**
@@ -152,7 +154,7 @@ function checkTimers(schema: string): string {
 function matchCondition(schema: string): string {
   return `
     CREATE OR REPLACE FUNCTION ${schema}.match_condition(p_items jsonb, p_after bigint) RETURNS bigint
-    LANGUAGE plpgsql AS $$
+    LANGUAGE plpgsql AS ${bodyQuote(schema)}
     DECLARE
       v_item jsonb; v_types text[]; v_tags text[]; v_found bigint;
     BEGIN
@@ -183,14 +185,14 @@ function matchCondition(schema: string): string {
         IF v_found IS NOT NULL THEN RETURN v_found; END IF;
       END LOOP;
       RETURN 0;
-    END $$;`
+    END ${bodyQuote(schema)};`
 }
 
 /** An append of which some events stand already: a success that writes nothing if all do, in order, else a conflict. */
 function planRepeated(schema: string): string {
   return `
     CREATE OR REPLACE FUNCTION ${schema}.plan_repeated(p_index integer, p_stream_id bigint, p_identities bytea[],
-      p_seen integer, OUT o_refusal jsonb, OUT o_duplicate jsonb) LANGUAGE plpgsql AS $$
+      p_seen integer, OUT o_refusal jsonb, OUT o_duplicate jsonb) LANGUAGE plpgsql AS ${bodyQuote(schema)}
     DECLARE
       v_event record; v_found integer := 0; v_first bigint; v_version bigint; v_position bigint; v_is_in_order boolean := true;
     BEGIN
@@ -215,14 +217,14 @@ function planRepeated(schema: string): string {
       IF v_is_in_order THEN o_duplicate := jsonb_build_array(v_first, v_version, v_position, true);
       ELSE o_refusal := jsonb_build_array('event-id', p_index, 0);
       END IF;
-    END $$;`
+    END ${bodyQuote(schema)};`
 }
 
 /** `p_ahead` holds the versions that earlier appends of the unit will leave; `o_version` is that of the stream now. */
 function checkAppend(schema: string): string {
   return `
     CREATE OR REPLACE FUNCTION ${schema}.check_append(p_index integer, p_item jsonb, p_ahead jsonb, p_position bigint,
-      OUT o_refusal jsonb, OUT o_duplicate jsonb, OUT o_version bigint) LANGUAGE plpgsql AS $$
+      OUT o_refusal jsonb, OUT o_duplicate jsonb, OUT o_version bigint) LANGUAGE plpgsql AS ${bodyQuote(schema)}
     DECLARE
       v_stream record; v_identities bytea[]; v_match bigint; v_expected text := p_item->>1;
     BEGIN
@@ -252,5 +254,5 @@ function checkAppend(schema: string): string {
         v_match := ${schema}.match_condition(p_item->3, (p_item->>2)::bigint);
         IF v_match > 0 THEN o_refusal := jsonb_build_array('condition', p_index, v_match); END IF;
       END IF;
-    END $$;`
+    END ${bodyQuote(schema)};`
 }

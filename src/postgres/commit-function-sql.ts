@@ -1,3 +1,4 @@
+import { bodyQuote } from '../sql/index.ts'
 import { commitChecksSql } from './commit-checks-sql.ts'
 import { commitWritesSql } from './commit-writes-sql.ts'
 
@@ -24,7 +25,7 @@ export function commitFunctionSql(schema: string): string {
 function commitUnit(schema: string): string {
   return `
     CREATE OR REPLACE FUNCTION ${schema}.commit_unit(p_unit jsonb, p_instance uuid, p_namespaces bigint[], p_time_ms bigint, p_arena bytea,
-      INOUT io_ends bigint[], INOUT io_position bigint, OUT o_result jsonb) LANGUAGE plpgsql AS $$
+      INOUT io_ends bigint[], INOUT io_position bigint, OUT o_result jsonb) LANGUAGE plpgsql AS ${bodyQuote(schema)}
     DECLARE
       v_refusal jsonb; v_repeated bigint[]; v_duplicate jsonb; v_duplicates jsonb := '{}'; v_ahead jsonb := '{}';
       v_version bigint; v_item jsonb; v_offsets jsonb[] := '{}'; v_appended jsonb[] := '{}'; v_one jsonb; v_end integer;
@@ -77,14 +78,14 @@ function commitUnit(schema: string): string {
       IF p_unit ? 't' THEN PERFORM ${schema}.write_timers(p_unit->'t', p_instance, p_arena); END IF;
       IF p_unit ? 'p' THEN PERFORM ${schema}.write_progress(p_unit->'p'); END IF;
       o_result := jsonb_build_object('o', v_offsets, 'a', v_appended);
-    END $$;`
+    END ${bodyQuote(schema)};`
 }
 
 function commitGroup(schema: string): string {
   const literal = schema.replaceAll("'", "''")
   return `
     CREATE OR REPLACE FUNCTION ${schema}.commit_group(p_instance uuid, p_generation bigint, p_number bigint, p_group jsonb,
-      p_arena bytea) RETURNS text LANGUAGE plpgsql AS $$
+      p_arena bytea) RETURNS text LANGUAGE plpgsql AS ${bodyQuote(schema)}
     DECLARE
       v_item jsonb; v_id bigint; v_ends bigint[] := '{}'; v_before bigint[]; v_namespaces bigint[] := '{}';
       v_position bigint := 0; v_first bigint; v_time_ms bigint := 0; v_result jsonb; v_results jsonb[] := '{}'; v_text text;
@@ -139,5 +140,5 @@ function commitGroup(schema: string): string {
       v_text := to_json(v_results)::text;
       UPDATE ${schema}.instance SET group_number = p_number, results = v_text, seen_at = now() WHERE id = p_instance;
       RETURN v_text;
-    END $$;`
+    END ${bodyQuote(schema)};`
 }

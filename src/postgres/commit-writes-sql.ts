@@ -1,3 +1,5 @@
+import { bodyQuote } from '../sql/index.ts'
+
 /** Functions that write one unit after all of it was checked. `schema` is a quoted identifier. */
 export function commitWritesSql(schema: string): string {
   return [
@@ -14,7 +16,7 @@ export function commitWritesSql(schema: string): string {
 function writeBatch(schema: string): string {
   return `
     CREATE OR REPLACE FUNCTION ${schema}.write_batch(p_item jsonb, p_base bigint, p_arena bytea) RETURNS void
-    LANGUAGE plpgsql AS $$
+    LANGUAGE plpgsql AS ${bodyQuote(schema)}
     DECLARE
       v_count bigint := (p_item->>2)::bigint; v_length integer := (p_item->>5)::integer;
     BEGIN
@@ -30,14 +32,14 @@ function writeBatch(schema: string): string {
             WHEN cardinality(mine.recent) < 15 THEN mine.recent || excluded.recent
             ELSE mine.recent[4:15] || excluded.recent END;
       END IF;
-    END $$;`
+    END ${bodyQuote(schema)};`
 }
 
 function writeState(schema: string): string {
   const text = `convert_from(substring(p_arena FROM (x.item->>4)::integer + 1 FOR (x.item->>5)::integer), 'UTF8')`
   return `
     CREATE OR REPLACE FUNCTION ${schema}.write_state(p_items jsonb, p_namespaces bigint[], p_is_flat boolean, p_arena bytea)
-    RETURNS void LANGUAGE plpgsql AS $$
+    RETURNS void LANGUAGE plpgsql AS ${bodyQuote(schema)}
     DECLARE
       v_item jsonb; v_namespace bigint;
     BEGIN
@@ -63,12 +65,12 @@ function writeState(schema: string): string {
         FROM jsonb_array_elements(p_items) AS x (item)
         WHERE (x.item->>0)::integer = 1 AND mine.namespace_id = p_namespaces[(x.item->>1)::integer + 1]
           AND mine.key = x.item->>2 AND mine.value IS NOT NULL;
-    END $$;`
+    END ${bodyQuote(schema)};`
 }
 
 function writeTimers(schema: string): string {
   return `
-    CREATE OR REPLACE FUNCTION ${schema}.write_timers(p_items jsonb, p_instance uuid, p_arena bytea) RETURNS void LANGUAGE plpgsql AS $$
+    CREATE OR REPLACE FUNCTION ${schema}.write_timers(p_items jsonb, p_instance uuid, p_arena bytea) RETURNS void LANGUAGE plpgsql AS ${bodyQuote(schema)}
     DECLARE
       v_item jsonb;
     BEGIN
@@ -85,13 +87,13 @@ function writeTimers(schema: string): string {
             payload = excluded.payload, changed = excluded.changed, scheduled_by = excluded.scheduled_by;
         END IF;
       END LOOP;
-    END $$;`
+    END ${bodyQuote(schema)};`
 }
 
 /** Ranges that touch become one, so what is done stays short as long as its gaps are few. */
 function writeProgress(schema: string): string {
   return `
-    CREATE OR REPLACE FUNCTION ${schema}.write_progress(p_items jsonb) RETURNS void LANGUAGE plpgsql AS $$
+    CREATE OR REPLACE FUNCTION ${schema}.write_progress(p_items jsonb) RETURNS void LANGUAGE plpgsql AS ${bodyQuote(schema)}
     DECLARE
       v_item jsonb;
     BEGIN
@@ -101,14 +103,14 @@ function writeProgress(schema: string): string {
           VALUES (v_item->>0, (v_item->>1)::bigint, (v_item->>3)::int8multirange)
           ON CONFLICT (group_name, partition_id) DO UPDATE SET done = mine.done + excluded.done;
       END LOOP;
-    END $$;`
+    END ${bodyQuote(schema)};`
 }
 
 /** Writes a checked append behind `p_position`; `o_appended` is its first and last version, its last position, and false. */
 function writeAppend(schema: string): string {
   return `
     CREATE OR REPLACE FUNCTION ${schema}.write_append(p_item jsonb, p_position bigint, p_time_ms bigint, p_arena bytea,
-      OUT o_appended jsonb, OUT o_position bigint) LANGUAGE plpgsql AS $$
+      OUT o_appended jsonb, OUT o_position bigint) LANGUAGE plpgsql AS ${bodyQuote(schema)}
     DECLARE
       v_events jsonb := p_item->5; v_count integer := jsonb_array_length(p_item->5); v_stream bigint; v_version bigint;
       v_event jsonb;
@@ -130,20 +132,28 @@ function writeAppend(schema: string): string {
       END LOOP;
       o_position := p_position + v_count;
       o_appended := jsonb_build_array(v_version - v_count + 1, v_version, o_position, false);
-    END $$;`
+    END ${bodyQuote(schema)};`
 }
 
-/** Removes the events of a stream before a version. Versions and positions of the rest stay. `false`: no such stream. */
+/**
+ * Removes the events of a stream before a version, or all of them and the stream with them. Versions and positions of the
+ * rest stay. `false`: no such stream.
+ *
+ * `p_version` is the version that the stream had when this was asked for: run again, because the answer of the first run was
+ * lost, a deletion finds itself done by it, and what others have appended since stays.
+ */
 function removeEvents(schema: string): string {
   return `
-    CREATE OR REPLACE FUNCTION ${schema}.remove_events(p_stream text, p_before bigint, p_tombstone boolean) RETURNS boolean
-    LANGUAGE plpgsql AS $$
+    CREATE OR REPLACE FUNCTION ${schema}.remove_events(p_stream text, p_before bigint, p_tombstone boolean,
+      p_version bigint) RETURNS boolean LANGUAGE plpgsql AS ${bodyQuote(schema)}
     DECLARE
       v_stream record; v_before bigint;
     BEGIN
       PERFORM 1 FROM ${schema}.event_head FOR NO KEY UPDATE;
       SELECT id, version, deleted_at INTO v_stream FROM ${schema}.stream WHERE name = p_stream;
       IF NOT FOUND THEN RETURN false; END IF;
+      -- Nothing is appended behind a tombstone, so that one may run as often as it likes.
+      IF p_before IS NULL AND NOT p_tombstone AND v_stream.deleted_at > p_version THEN RETURN true; END IF;
       v_before := least(coalesce(p_before, v_stream.version + 1), v_stream.version + 1);
       WITH gone AS (
         DELETE FROM ${schema}.event WHERE stream_id = v_stream.id AND version < v_before RETURNING position, labels)
@@ -157,5 +167,5 @@ function removeEvents(schema: string): string {
           WHERE id = v_stream.id;
       END IF;
       RETURN true;
-    END $$;`
+    END ${bodyQuote(schema)};`
 }

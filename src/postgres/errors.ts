@@ -85,6 +85,21 @@ export class PostgresTooOldError extends MillraceError<
   }
 }
 
+/** The database keeps text in an encoding that lacks characters which messages may have. */
+export class PostgresEncodingError extends MillraceError<
+  'POSTGRES_ENCODING',
+  { readonly place: string; readonly encoding: string }
+> {
+  constructor(place: string, encoding: string) {
+    super({
+      code: 'POSTGRES_ENCODING',
+      problem: `The database at ${place} keeps text as ${encoding}, which cannot hold every character; the engine needs UTF8.`,
+      remedy: "Create a database with ENCODING 'UTF8' (CREATE DATABASE … TEMPLATE template0), and connect to that one.",
+      details: { place, encoding },
+    })
+  }
+}
+
 /** The server takes no writes: a replica, or a database that was set to read-only. */
 export class PostgresReadOnlyError extends MillraceError<'POSTGRES_READ_ONLY', { readonly place: string }> {
   constructor(place: string, options?: ErrorOptions) {

@@ -155,17 +155,33 @@ export class EventLog implements EventStore {
   async truncateStream(stream: string, beforeVersion: number): Promise<void> {
     checkName('stream', stream)
     checkInteger('beforeVersion', beforeVersion, 1)
-    await this.#remove(stream, beforeVersion, false)
+    await this.#core.inOrder(async () => {
+      const { version } = await this.#standing(stream)
+      // What stands now and no more: run again after a cut, this must not take what was appended since.
+      await this.#remove(stream, Math.min(beforeVersion, version + 1), false, version)
+    })
   }
 
   async deleteStream(stream: string, options: { tombstone?: boolean } = {}): Promise<void> {
     checkName('stream', stream)
     checkOptions('options', options)
-    await this.#remove(stream, null, options.tombstone === true)
+    const tombstone = options.tombstone === true
+    await this.#core.inOrder(async () => {
+      const { version, deletedAt } = await this.#standing(stream)
+      // Already gone: a statement that has nothing to do could not tell its second run from its first one.
+      if (deletedAt === version && !tombstone) return
+      await this.#remove(stream, null, tombstone, version)
+    })
   }
 
-  async #remove(stream: string, before: number | null, tombstone: boolean): Promise<void> {
-    const [row] = await this.#core.inOrder(() => this.#core.pool.query(this.#sql.remove, [stream, before, tombstone]))
+  async #standing(stream: string): Promise<StreamDescription> {
+    const description = await this.describeStream(stream)
+    if (description === undefined) throw new StreamUnknownError(stream)
+    return description
+  }
+
+  async #remove(stream: string, before: number | null, tombstone: boolean, version: number): Promise<void> {
+    const [row] = await this.#core.pool.query(this.#sql.remove, [stream, before, tombstone, version])
     if (row?.['is_found'] !== true) throw new StreamUnknownError(stream)
   }
 

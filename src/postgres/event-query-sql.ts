@@ -1,3 +1,5 @@
+import { bodyQuote } from '../sql/index.ts'
+
 /** Functions by which events are read. `schema` is a quoted identifier; items are as in match_condition. */
 export function eventQuerySql(schema: string): string {
   return `${eventPositions(schema)}\n${labelsMatch(schema)}\n${placeAtTime(schema)}`
@@ -18,7 +20,7 @@ function eventPositions(schema: string): string {
             ORDER BY one.label ${order}, one.position ${order} LIMIT p_limit`
   return `
     CREATE OR REPLACE FUNCTION ${schema}.event_positions(p_items jsonb, p_from bigint, p_is_forward boolean, p_limit integer)
-    RETURNS bigint[] LANGUAGE plpgsql STABLE AS $$
+    RETURNS bigint[] LANGUAGE plpgsql STABLE AS ${bodyQuote(schema)}
     DECLARE
       v_item jsonb; v_types text[]; v_tags text[]; v_leads text[]; v_lead text; v_is_type boolean; v_found bigint[] := '{}';
     BEGIN
@@ -37,14 +39,14 @@ function eventPositions(schema: string): string {
         END LOOP;
       END LOOP;
       RETURN v_found;
-    END $$;`
+    END ${bodyQuote(schema)};`
 }
 
 /** Whether an event with these labels is one of those that a query means. */
 function labelsMatch(schema: string): string {
   return `
     CREATE OR REPLACE FUNCTION ${schema}.labels_match(p_items jsonb, p_labels text[]) RETURNS boolean
-    LANGUAGE plpgsql STABLE AS $$
+    LANGUAGE plpgsql STABLE AS ${bodyQuote(schema)}
     BEGIN
       FOR i IN 0 .. jsonb_array_length(p_items) - 1 LOOP
         IF (jsonb_array_length(p_items->i->0) = 0 OR p_labels && ARRAY(SELECT jsonb_array_elements_text(p_items->i->0)))
@@ -53,7 +55,7 @@ function labelsMatch(schema: string): string {
         END IF;
       END LOOP;
       RETURN jsonb_array_length(p_items) = 0;
-    END $$;`
+    END ${bodyQuote(schema)};`
 }
 
 /**
@@ -63,7 +65,7 @@ function labelsMatch(schema: string): string {
 function placeAtTime(schema: string): string {
   return `
     CREATE OR REPLACE FUNCTION ${schema}.place_at_time(p_stream text, p_time_ms bigint) RETURNS bigint
-    LANGUAGE plpgsql STABLE AS $$
+    LANGUAGE plpgsql STABLE AS ${bodyQuote(schema)}
     DECLARE
       v_low bigint := 1; v_high bigint; v_middle bigint; v_place bigint; v_time_ms bigint; v_stream bigint;
     BEGIN
@@ -84,5 +86,5 @@ function placeAtTime(schema: string): string {
         END IF;
       END LOOP;
       RETURN v_low;
-    END $$;`
+    END ${bodyQuote(schema)};`
 }

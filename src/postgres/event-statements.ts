@@ -53,7 +53,7 @@ export function eventStatements(schema: string): EventStatements {
     },
     remove: {
       name: 'millrace_remove_events',
-      text: `SELECT ${schema}.remove_events($1, $2, $3) AS is_found`,
+      text: `SELECT ${schema}.remove_events($1, $2, $3, $4) AS is_found`,
     },
     placeAtTime: { name: 'millrace_place_at_time', text: `SELECT ${schema}.place_at_time($1, $2) AS place` },
   }

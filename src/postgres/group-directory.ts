@@ -37,7 +37,7 @@ export class GroupDirectory implements ConsumerGroups {
 
   constructor(ground: TopicGround, topics: TopicLog) {
     this.#ground = ground
-    this.#store = new GroupStore(ground.runner, ground.schema)
+    this.#store = new GroupStore(ground.runner, ground.schema, ground.made)
     this.#topics = topics
     const { runner, clock, schema, instanceId } = ground
     this.#absence = new GroupAbsence(runner, clock, schema, instanceId)

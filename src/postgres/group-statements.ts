@@ -21,12 +21,16 @@ export function groupStatements(schema: string): Readonly<Record<StatementKey, N
   /** Everything that changes a group begins with its row, so that none waits for another in a circle. */
   const taken = `grp AS (UPDATE ${schema}.consumer_group SET generation = generation + 1
     WHERE name = $1 AND generation = $2 RETURNING name)`
+  /** The change leaves its id behind, if it was made. */
+  const noted = (id: string): string => `noted AS (INSERT INTO ${schema}.change (id) SELECT ${id} FROM grp)`
   const lives = 'lease_until >= clock_timestamp()'
   return {
     newId: { name: 'millrace_member_id', text: 'SELECT gen_random_uuid() AS id' },
     join: {
       name: 'millrace_group_join',
-      text: `WITH grp AS (INSERT INTO ${schema}.consumer_group AS mine (name, generation) VALUES ($2, 1)
+      // Once: a first run that comes late must not bring back a member that has left.
+      text: `WITH made AS (INSERT INTO ${schema}.change (id) VALUES ($8) ON CONFLICT DO NOTHING RETURNING id),
+        grp AS (INSERT INTO ${schema}.consumer_group AS mine (name, generation) SELECT $2::text, 1 FROM made
           ON CONFLICT (name) DO UPDATE SET generation = mine.generation + 1 RETURNING name)
         INSERT INTO ${schema}.member (id, group_name, instance_id, topics, start_at, session_timeout_ms, together, lease_until)
         SELECT $1::uuid, grp.name, $3::uuid, $4::text[], $5, $6::bigint, $7::text,
@@ -110,7 +114,7 @@ export function groupStatements(schema: string): Readonly<Record<StatementKey, N
     },
     reset: {
       name: 'millrace_group_reset',
-      text: `WITH ${taken},
+      text: `WITH ${taken}, ${noted('$5')},
         put AS (INSERT INTO ${schema}.progress (group_name, partition_id, done)
           SELECT grp.name, one.id, CASE WHEN one.next = 0 THEN '{}' ELSE int8multirange(int8range(0, one.next)) END
           FROM grp, unnest($3::bigint[], $4::bigint[]) AS one (id, next)
@@ -120,7 +124,7 @@ export function groupStatements(schema: string): Readonly<Record<StatementKey, N
     forget: {
       name: 'millrace_group_forget',
       // Claims stay without owners: an epoch that was there once must not come again.
-      text: `WITH ${taken}, gone AS (DELETE FROM ${schema}.progress USING grp WHERE group_name = grp.name)
+      text: `WITH ${taken}, ${noted('$3')}, gone AS (DELETE FROM ${schema}.progress USING grp WHERE group_name = grp.name)
         SELECT name FROM grp`,
     },
   }

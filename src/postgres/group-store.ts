@@ -1,6 +1,7 @@
 import { OffsetSet, type Progress, type Together } from '../engine/index.ts'
 import type { ClaimRow, GroupChanges, GroupState, MemberRow } from './group-plan.ts'
 import { groupStatements } from './group-statements.ts'
+import type { MadeChanges } from './made-changes.ts'
 import { numberOf, type Row, type StatementRunner } from './statements.ts'
 
 /** A group as it was read, with what tells whether it has changed since. */
@@ -47,11 +48,13 @@ export interface GroupProgress {
  */
 export class GroupStore {
   readonly #runner: StatementRunner
+  readonly #made: MadeChanges
   readonly #sql: ReturnType<typeof groupStatements>
 
   /** @param schema Quoted. */
-  constructor(runner: StatementRunner, schema: string) {
+  constructor(runner: StatementRunner, schema: string, made: MadeChanges) {
     this.#runner = runner
+    this.#made = made
     this.#sql = groupStatements(schema)
   }
 
@@ -63,7 +66,7 @@ export class GroupStore {
 
   async join(member: NewMember): Promise<void> {
     const { id, group, instanceId, topics, from, sessionTimeoutMs, together } = member
-    const values = [id, group, instanceId, topics, from, sessionTimeoutMs, together ?? null]
+    const values = [id, group, instanceId, topics, from, sessionTimeoutMs, together ?? null, this.#made.newId()]
     await this.#runner.query(this.#sql.join, values)
   }
 
@@ -176,19 +179,18 @@ export class GroupStore {
   }
 
   /** `false`: the group is no longer as it was when it was read, and nothing was written. */
-  async reset(
+  reset(
     group: string,
     generation: number,
     places: readonly { readonly partitionId: number; readonly next: number }[],
   ): Promise<boolean> {
     const ids = places.map(({ partitionId }) => partitionId)
-    const values = [group, generation, ids, places.map(({ next }) => next)]
-    return (await this.#runner.query(this.#sql.reset, values)).length > 0
+    return this.#made.make(this.#sql.reset, [group, generation, ids, places.map(({ next }) => next)])
   }
 
   /** `false`: the group is no longer as it was when it was read, and nothing was written. */
-  async forget(group: string, generation: number): Promise<boolean> {
-    return (await this.#runner.query(this.#sql.forget, [group, generation])).length > 0
+  forget(group: string, generation: number): Promise<boolean> {
+    return this.#made.make(this.#sql.forget, [group, generation])
   }
 }
 

@@ -13,6 +13,7 @@ export {
   PostgresDatabaseMissingError,
   PostgresDataDamagedError,
   PostgresDiskFullError,
+  PostgresEncodingError,
   PostgresFailedError,
   PostgresOutcomeUnknownError,
   PostgresPoolExhaustedError,
@@ -35,7 +36,7 @@ export interface PostgresSource extends EngineSource {
  * Describes a PostgreSQL engine; `open()`, or the app that is started with it, opens it.
  *
  * @throws OptionsInvalidError at once; `open()` rejects with PostgresClientMissingError, PostgresUnreachableError,
- *   PostgresAccessRefusedError, PostgresDatabaseMissingError, PostgresReadOnlyError, PostgresTooOldError,
+ *   PostgresAccessRefusedError, PostgresDatabaseMissingError, PostgresReadOnlyError, PostgresTooOldError, PostgresEncodingError,
  *   PostgresSchemaNewerError, PostgresSchemaForeignError.
  * @example
  * ```ts

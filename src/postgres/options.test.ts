@@ -24,6 +24,19 @@ describe('the options of the PostgreSQL engine', () => {
     expect(refusedOptions(undefined)).toEqual(['options'])
   })
 
+  it('name each part of a connection that is of a wrong kind', () => {
+    const ssl = { rejectUnauthorized: true }
+    const right = { host: 'db', port: 1, database: 'd', user: 'u', password: async () => 'p', ssl }
+    expect(refusedOptions({ connection: right })).toEqual([])
+    const wrong = { host: 5, port: '5432', database: null, user: 7, password: 42, ssl: 'yes', prot: 1 }
+    expect(refusedOptions({ connection: wrong }).toSorted()).toEqual(
+      ['host', 'port', 'database', 'user', 'password', 'ssl', 'prot'].map((name) => `connection.${name}`).toSorted(),
+    )
+    for (const port of [0, 65_536, 1.5, Number.NaN]) {
+      expect(refusedOptions({ connection: { port } })).toEqual(['connection.port'])
+    }
+  })
+
   it('are refused all at once', () => {
     const wrong = { connection: 7, schema: '', poolMax: 2, pollMs: 0, statementTimeoutMs: 'soon', shcema: 'x' }
     expect(refusedOptions(wrong).toSorted()).toEqual(

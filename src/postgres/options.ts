@@ -1,9 +1,11 @@
 import type { ConnectionOptions } from 'node:tls'
 import { type OptionProblem, OptionsInvalidError } from '../kernel/index.ts'
+import { connectionProblems } from '../sql/index.ts'
 
 /** Where the server is and who asks. What is left out is taken from PGHOST, PGPORT, PGDATABASE, PGUSER, PGPASSWORD. */
 export interface PostgresConnectionSettings {
   readonly host?: string
+  /** 1 to 65,535. */
   readonly port?: number
   readonly database?: string
   readonly user?: string
@@ -82,6 +84,7 @@ function checkTexts({ connection, schema, applicationName }: ResolvedPostgresOpt
   if (!isUrl && (typeof connection !== 'object' || connection === null)) {
     problems.push({ option: 'connection', problem: 'is neither a URL that begins with postgres:// nor an object' })
   }
+  if (typeof connection === 'object' && connection !== null) problems.push(...connectionProblems(connection, 'refused'))
   const isName = typeof schema === 'string' && schema.isWellFormed() && !schema.includes('\0')
   if (!isName || schema === '' || Buffer.byteLength(schema) > schemaBytesMax) {
     problems.push({ option: 'schema', problem: `is no name of 1 to ${schemaBytesMax} bytes` })

@@ -10,6 +10,7 @@ import { PostgresClientMissingError } from './errors.ts'
 import { EventLog } from './event-log.ts'
 import { isTransient } from './faults.ts'
 import { GroupDirectory } from './group-directory.ts'
+import { MadeChanges } from './made-changes.ts'
 import { Notices } from './notices.ts'
 import type { ResolvedPostgresOptions } from './options.ts'
 import type { PgModule } from './pg-client.ts'
@@ -104,6 +105,7 @@ export class PostgresEngine implements Engine {
       clock,
       runner: pool,
       catalog,
+      made: new MadeChanges(pool, schema, instanceId),
       pollMs: options.pollMs,
       instanceId,
       refuseIfDone,

@@ -115,6 +115,24 @@ describe.skipIf(!serversWanted)('a connection that is cut', () => {
     expect(await numbersIn(engine, 'lost')).toEqual([0])
   })
 
+  it('tells that a commit is in doubt whose answer was lost with the row that had it, and goes on', async () => {
+    await using proxy = await TcpProxy.to(Number(new URL(url).port))
+    const own = `${schema}_row`
+    await using engine = await open({ connection: proxy.urlOf(url), schema: own })
+    await engine.topics.create('row', { partitions: 1 })
+    proxy.swallowAnswersTo('millrace_commit')
+    const committing = codeOf(engine.commit({ publish: [{ topic: 'row', messages: [numbered(0)] }] }))
+    await using other = await open({ schema: own })
+    await expect.poll(() => numbersIn(other, 'row')).toEqual([0])
+    await runSql(url, `DELETE FROM ${own}.instance WHERE group_number = 1`)
+    proxy.cut()
+    expect(await committing).toBe('POSTGRES_OUTCOME_UNKNOWN')
+    expect((await engine.commit({ publish: [{ topic: 'row', messages: [numbered(1)] }] })).ok).toBe(true)
+    expect(await numbersIn(other, 'row')).toEqual([0, 1])
+    await Promise.all([engine.close(), other.close()])
+    await dropSchema(url, own)
+  })
+
   it('tells a conflict whose answer was lost', async () => {
     await using proxy = await TcpProxy.to(Number(new URL(url).port))
     await using engine = await open({ connection: proxy.urlOf(url) })
@@ -138,6 +156,22 @@ describe.skipIf(!serversWanted)('a connection that is cut', () => {
     const refused = runSql(url, late, [row?.['id'], Number(row?.['generation']) - 1])
     await expect(refused).rejects.toMatchObject({ code: 'MR001' })
     expect((await engine.commit({})).ok).toBe(true)
+  })
+
+  it('is made again while the engine opens, between any two of its statements', async () => {
+    const own = `${schema}_opening`
+    await (await open({ schema: own })).close()
+    await runSql(
+      url,
+      `CREATE SEQUENCE ${own}.once;
+      CREATE FUNCTION ${own}.die() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF nextval('${own}.once') = 1 THEN PERFORM pg_terminate_backend(pg_backend_pid()); END IF; RETURN NEW; END $$;
+      CREATE TRIGGER die BEFORE UPDATE ON ${own}.instance FOR EACH ROW EXECUTE FUNCTION ${own}.die()`,
+    )
+    const opening = open({ schema: own }).then((engine) => engine.close())
+    expect(await codeOf(opening)).toBeUndefined()
+    expect(Number((await runSql(url, `SELECT last_value AS n FROM ${own}.once`))[0]?.['n'])).toBeGreaterThan(1)
+    await dropSchema(url, own)
   })
 
   it('makes readers wait, not fail', async () => {

@@ -223,4 +223,78 @@ describe.skipIf(!serversWanted)('several engines on one schema', () => {
     expect(Number(row?.['n'])).toBeLessThanOrEqual(4)
     expect(Number((await runSql(url, count))[0]?.['n'])).toBeLessThanOrEqual(4)
   })
+
+  it('tell no changes of transactions that are still to come, as a restored dump has them, and all others', async () => {
+    await a().commit({
+      state: [{ kind: 'set', namespace: 'restored', key: 'old', value: 1 }],
+      timers: [{ kind: 'schedule', owner: 'restored', id: 't', dueMs: 1, payload: null }],
+    })
+    for (const table of ['state', 'timer']) await runSql(url, `UPDATE ${schema}.${table} SET changed = '99999999999'`)
+    const controller = new AbortController()
+    const told: string[] = []
+    const dueMs: number[] = []
+    const stop = b().timers.onScheduled('restored', (ms) => dueMs.push(ms))
+    const watching = (async () => {
+      for await (const { key } of b().state.watch('restored', { signal: controller.signal })) told.push(key)
+    })()
+    // Whoever begins to listen to an owner is told once what is due first.
+    await expect.poll(() => dueMs).toEqual([1])
+    await runSql(url, 'SELECT pg_sleep(0.3)')
+    expect(told).toEqual([])
+    await a().commit({
+      state: [{ kind: 'set', namespace: 'restored', key: 'new', value: 1 }],
+      timers: [{ kind: 'schedule', owner: 'restored', id: 'u', dueMs: 2, payload: null }],
+    })
+    await expect.poll(() => told).toEqual(['new'])
+    await expect.poll(() => dueMs).toEqual([1, 2])
+    controller.abort()
+    await watching
+    stop()
+  })
+
+  it('leave the row of one that is there, whatever clocks say, and put back their own', async () => {
+    const own = `${schema}_rows`
+    await using quiet = await open({ schema: own, maintenanceIntervalMs: 0 })
+    await quiet.commit({})
+    await quiet.topics.create('rows', { partitions: 1 })
+    const listening = async () => runSql(url, `SELECT 1 FROM ${own}.instance WHERE listener_pid IS NOT NULL`)
+    await expect.poll(async () => (await listening()).length).toBe(1)
+    await runSql(url, `UPDATE ${own}.instance SET seen_at = now() - interval '32 days'`)
+    await runSql(url, `INSERT INTO ${own}.instance VALUES (gen_random_uuid(), 1, 1, '[]', now() - interval '32 days')`)
+    const rowCount = async (): Promise<number> => (await runSql(url, `SELECT 1 FROM ${own}.instance`)).length
+    {
+      await using upkeeping = await open({ schema: own, maintenanceIntervalMs: 100 })
+      // Its own row, and that of the quiet one: the third is of nobody.
+      await expect.poll(rowCount).toBe(2)
+      expect((await upkeeping.commit({})).ok).toBe(true)
+    }
+    expect(await rowCount()).toBe(1)
+    for (const n of upTo(3)) {
+      await runSql(url, `DELETE FROM ${own}.instance`)
+      expect((await quiet.commit({ publish: [{ topic: 'rows', messages: [numbered(n)] }] })).ok).toBe(true)
+    }
+    expect(await quiet.topics.describe('rows')).toMatchObject({ partitions: [{ latest: 3 }] })
+    await quiet.close()
+    await dropSchema(url, own)
+  })
+
+  it('bring a schema of version 3 up to date, and leave what programs that have it open still call', async () => {
+    const own = `${schema}_3`
+    await (await open({ schema: own })).close()
+    await runSql(
+      url,
+      `DROP TABLE ${own}.change; DROP FUNCTION ${own}.remove_events(text, bigint, boolean, bigint);
+      CREATE FUNCTION ${own}.remove_events(text, bigint, boolean) RETURNS boolean LANGUAGE sql AS 'SELECT false';
+      UPDATE ${own}.meta SET format_version = 3`,
+    )
+    await using engine = await open({ schema: own })
+    expect(await runSql(url, `SELECT format_version FROM ${own}.meta`)).toEqual([{ format_version: 4 }])
+    await engine.topics.create('t', { partitions: 1 })
+    await engine.commit({ append: [{ stream: 's', events: [{ message: message('A') }] }] })
+    await engine.events.deleteStream('s')
+    expect(await engine.events.describeStream('s')).toMatchObject({ version: 2, deletedAt: 2 })
+    expect(await runSql(url, `SELECT ${own}.remove_events('s', NULL, false) AS old`)).toEqual([{ old: false }])
+    await engine.close()
+    await dropSchema(url, own)
+  })
 })

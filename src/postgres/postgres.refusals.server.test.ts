@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startServer } from '../../scripts/servers/index.ts'
 import { type PostgresOptions, postgres } from './index.ts'
 import { codeOf, message } from './messages.test-support.ts'
 import { dropSchema, runSql, serversWanted, serverUrl } from './real-server.test-support.ts'
@@ -57,6 +58,23 @@ describe.skipIf(!serversWanted)('what a server says no to', () => {
     expect(await codeOf(open({ connection }))).toBe('POSTGRES_READ_ONLY')
   })
 
+  it('is told at once: a database whose encoding lacks characters', async () => {
+    const { superuserUrl } = (await startServer('postgres')).connection
+    const database = `latin_${process.pid}`
+    await runSql(superuserUrl, `DROP DATABASE IF EXISTS ${database}`)
+    const owner = new URL(url).username
+    await runSql(
+      superuserUrl,
+      `CREATE DATABASE ${database} ENCODING 'LATIN1' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C' OWNER ${owner}`,
+    )
+    const connection = changed((parts) => {
+      parts.pathname = `/${database}`
+    })
+    const error = await open({ connection }).catch((thrown: unknown) => thrown)
+    expect(error).toMatchObject({ code: 'POSTGRES_ENCODING', details: { encoding: 'LATIN1' } })
+    await runSql(superuserUrl, `DROP DATABASE ${database}`)
+  })
+
   it('is told at once, and nothing is changed: a schema of a newer version, or of another program', async () => {
     const newer = `${schema}_newer`
     await (await open({ schema: newer })).close()
@@ -69,8 +87,25 @@ describe.skipIf(!serversWanted)('what a server says no to', () => {
     await dropSchema(url, newer)
   })
 
+  it('takes an empty schema of its own from a user who may create none', async () => {
+    const { superuserUrl } = (await startServer('postgres')).connection
+    const own = `${schema}_own`
+    const role = `few_${process.pid}`
+    await runSql(superuserUrl, `CREATE ROLE ${role} LOGIN PASSWORD 'few'`)
+    await runSql(superuserUrl, `CREATE SCHEMA ${own} AUTHORIZATION ${role}`)
+    const connection = changed((parts) => {
+      parts.username = role
+      parts.password = 'few'
+    })
+    const opening = open({ connection, schema: own }).then((engine) => engine.close())
+    expect(await codeOf(opening)).toBeUndefined()
+    expect(await codeOf(open({ connection, schema: `${own}_2` }))).toBe('POSTGRES_ACCESS_REFUSED')
+    await dropSchema(superuserUrl, own)
+    await runSql(superuserUrl, `DROP ROLE ${role}`)
+  })
+
   it('takes an empty schema, and any name for one', async () => {
-    const strange = `${schema} "Ünd" \\ 'so'`
+    const strange = `${schema} "Ünd" \\ 'so' $$ $body1$`
     await runSql(url, `CREATE SCHEMA "${strange.replaceAll('"', '""')}"`)
     await using engine = await open({ schema: strange })
     const stored = { append: [{ stream: 's', events: [{ message: message('A'), tags: ['t'] }] }] }

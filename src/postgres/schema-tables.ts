@@ -175,3 +175,14 @@ export function tablesVersion1(schema: string): string {
     CREATE INDEX timer_by_change ON ${schema}.timer (changed);
   `
 }
+
+/** What format version 4 added. `schema` is a quoted identifier. */
+export function tablesVersion4(schema: string): string {
+  return `
+    -- Changes of topics and groups that were made lately: after a cut connection, whoever made one finds it here.
+    CREATE TABLE ${schema}.change (
+      id text COLLATE "C" PRIMARY KEY,
+      made_at timestamptz NOT NULL DEFAULT now()
+    );
+  `
+}

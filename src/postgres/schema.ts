@@ -3,7 +3,7 @@ import { commitFunctionSql } from './commit-function-sql.ts'
 import { PostgresSchemaForeignError, PostgresSchemaNewerError } from './errors.ts'
 import { eventQuerySql } from './event-query-sql.ts'
 import type { PgConnection } from './pg-client.ts'
-import { tablesVersion1 } from './schema-tables.ts'
+import { tablesVersion1, tablesVersion4 } from './schema-tables.ts'
 
 /**
  * Steps that lead from one format version to the next: `migrations[n]` makes version n+1 out of version n, in the schema
@@ -22,6 +22,8 @@ export const migrations: readonly Migration[] = [
     `ALTER TABLE ${schema}.stream ADD COLUMN IF NOT EXISTS deleted_at bigint NOT NULL DEFAULT 0;\n${functionsSql(schema)}`,
   // Appends that refuse what stands there already.
   functionsSql,
+  // Statements whose second run, after a cut connection, knows that the first one was done.
+  (schema) => `${tablesVersion4(schema)}\n${functionsSql(schema)}`,
 ]
 
 /**
@@ -42,7 +44,10 @@ export async function migrate(
     const text = `SELECT pg_advisory_xact_lock(hashtextextended('millrace migrates ' || $1, 0))`
     await client.query({ text, values: [schema] })
     const version = await versionOf(client, schema, steps.length)
-    if (version < 0) await client.query({ text: `CREATE SCHEMA IF NOT EXISTS ${quoted(schema)}` })
+    // Who owns an empty schema need not have the right to create one, which IF NOT EXISTS asks for all the same.
+    if (version < 0 && !(await isThere(client, schema))) {
+      await client.query({ text: `CREATE SCHEMA ${quoted(schema)}` })
+    }
     for (const step of steps.slice(Math.max(version, 0))) await client.query({ text: step(quoted(schema)) })
     await client.query({ text: `UPDATE ${quoted(schema)}.meta SET format_version = ${steps.length}` })
     await client.query({ text: 'COMMIT' })
@@ -51,6 +56,11 @@ export async function migrate(
     await client.query({ text: 'ROLLBACK' }).catch(() => undefined)
     throw error
   }
+}
+
+async function isThere(client: PgConnection, schema: string): Promise<boolean> {
+  const { rows } = await client.query({ text: 'SELECT 1 FROM pg_namespace WHERE nspname = $1', values: [schema] })
+  return rows.length > 0
 }
 
 /** Format version of the schema; -1: it is empty or is not there. */

@@ -1,6 +1,12 @@
 import { type Clock, ClosedError, type Random } from '../kernel/index.ts'
+import { clientSettings, newClient } from '../sql/index.ts'
 import { Backoff } from './backoff.ts'
-import { PostgresReadOnlyError, PostgresTooOldError, PostgresUnreachableError } from './errors.ts'
+import {
+  PostgresEncodingError,
+  PostgresReadOnlyError,
+  PostgresTooOldError,
+  PostgresUnreachableError,
+} from './errors.ts'
 import { errorOf, type FaultPlace, isTransient } from './faults.ts'
 import type { ResolvedPostgresOptions } from './options.ts'
 import type { PgConnection, PgModule, PgPool } from './pg-client.ts'
@@ -56,7 +62,7 @@ export class Server implements FaultPlace {
 
   /** A connection of its own, checked to be one that writes. Errors come as the client has them. */
   async connect(): Promise<PgConnection> {
-    const client = new this.#pg.Client(this.#settings())
+    const client = newClient(() => new this.#pg.Client(this.#settings()), 'postgres()')
     // A connection that is cut while nothing runs on it is found out by the next statement.
     client.on('error', () => undefined)
     try {
@@ -135,7 +141,7 @@ export class Server implements FaultPlace {
   #settings(): Record<string, unknown> {
     const { connection, applicationName, statementTimeoutMs } = this.options
     return {
-      ...(typeof connection === 'string' ? { connectionString: connection } : connection),
+      ...clientSettings(connection, 'postgres()'),
       application_name: applicationName,
       statement_timeout: statementTimeoutMs,
       query_timeout: statementTimeoutMs + silenceMs,
@@ -148,6 +154,8 @@ export class Server implements FaultPlace {
   #check(session: Row): void {
     if (Number(session['version']) < versionMin * 10_000)
       throw new PostgresTooOldError(String(session['name']), versionMin)
+    const encoding = String(session['encoding'])
+    if (encoding !== 'UTF8') throw new PostgresEncodingError(this.place, encoding)
     if (session['is_read_only'] === true) throw new PostgresReadOnlyError(this.place)
   }
 }
@@ -167,6 +175,7 @@ async function prepareSession(client: PgConnection): Promise<Row> {
     text: `SELECT set_config('default_transaction_isolation', 'read committed', false),
       CASE WHEN current_setting('synchronous_commit') = 'off' THEN set_config('synchronous_commit', 'on', false) END,
       current_setting('server_version_num')::integer AS version, current_setting('server_version') AS name,
+      current_setting('server_encoding') AS encoding,
       pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on' AS is_read_only`,
   })
   return rows[0] ?? {}

@@ -1,6 +1,7 @@
 import { checkInteger, checkList, checkName, checkOptions, checkSignal, checkText } from '../committing/index.ts'
 import type { StateChange, StateEntry, StateRange, StateStore } from '../engine/index.ts'
 import type { Json } from '../kernel/index.ts'
+import { isChangedSince } from './changed-since.ts'
 import type { EngineCore } from './engine-core.ts'
 import { type NamedStatement, numberOf, type Row } from './statements.ts'
 import { boundOf, boundsAfter, endOfPrefix, greater, lesser } from './text-bounds.ts'
@@ -175,7 +176,7 @@ function stateStatements(schema: string) {
       name: 'millrace_state_changes',
       text: `SELECT pg_current_snapshot()::text AS snapshot, s.key, s.revision, s.value
         FROM (SELECT) AS one LEFT JOIN ${schema}.state AS s
-          ON s.changed >= pg_snapshot_xmin($2::pg_snapshot) AND NOT pg_visible_in_snapshot(s.changed, $2::pg_snapshot)
+          ON ${isChangedSince('s.changed', '$2')}
           AND s.${inNamespace} AND ($3::text IS NULL OR s.key = $3) AND starts_with(s.key, $4::text)`,
     },
   } as const satisfies Record<string, NamedStatement>

@@ -57,9 +57,8 @@ export class TopicAdmin {
       const before = JSON.parse(String(row['config'])) as Required<TopicConfig>
       const config = resolveTopicConfig(name, changes, before)
       const values = [row['id'], row['config'], JSON.stringify(config), before.partitions, config.partitions]
-      const changed = await this.#runner.query(this.#sql.alter, values)
       // Somebody else changed it in between: what they set holds where this change says nothing.
-      if (changed.length === 0) continue
+      if (!(await this.#ground.made.make(this.#sql.alter, values))) continue
       await this.#ground.catalog.refresh()
       this.#ground.announce()
       return this.#described(name)
@@ -84,7 +83,12 @@ export class TopicAdmin {
     return describedIn(await this.#runner.query(this.#sql.describe, [null]))
   }
 
-  /** Answers where the partition begins now; undefined: it is no more. What is before that goes a slice at a time. */
+  /**
+   * Answers where the partition begins now; undefined: it is no more. What is before that goes a slice at a time.
+   *
+   * @param beforeOffset No further than the partition was lately: run again after a cut, the statement must not take what
+   *   was published since.
+   */
   async truncate(partitionId: number, beforeOffset: number): Promise<number | undefined> {
     const [row] = await this.#runner.query(this.#sql.truncate, [partitionId, beforeOffset])
     if (row === undefined) return undefined
@@ -97,9 +101,11 @@ export class TopicAdmin {
 
   async registerProducer(name: string): Promise<{ readonly producerId: number; readonly epoch: number }> {
     for (;;) {
-      const [row] = await this.#runner.query(this.#sql.register, [name, producerEpochMax])
+      // Once: a first run that comes late must not raise the epoch that the second one answered.
+      const id = this.#ground.made.newId()
+      const [row] = await this.#runner.query(this.#sql.register, [name, producerEpochMax, id])
       if (row !== undefined) return { producerId: numberOf(row, 'id'), epoch: numberOf(row, 'epoch') }
-      // Its epochs are used up. Ids are never given again, so this one is unknown from now on.
+      // Its epochs are used up, or the answer with the epoch was lost. Ids are never given again, so this one is unknown from now on.
       await this.#runner.query(this.#sql.retire, [name, producerEpochMax])
     }
   }
@@ -111,12 +117,11 @@ export class TopicAdmin {
   async #insert(name: string, config: Required<TopicConfig>): Promise<boolean> {
     const [next] = await this.#runner.query(this.#sql.nextId, [])
     const id = next?.['id']
-    const made = await this.#runner.query(this.#sql.create, [id, name, JSON.stringify(config), config.partitions])
+    const values = [id, name, JSON.stringify(config), config.partitions]
+    const isMade = await this.#ground.made.make(this.#sql.create, values)
     await this.#ground.catalog.refresh()
-    // A statement that ran twice, because the connection was cut, has met its own topic.
-    const isOurs = made.length > 0 || this.#ground.catalog.find(name)?.id === Number(id)
-    if (isOurs) this.#ground.announce()
-    return isOurs
+    if (isMade) this.#ground.announce()
+    return isMade
   }
 
   async #described(name: string): Promise<TopicDescription> {
@@ -156,6 +161,10 @@ function statementsOf(schema: string) {
   // Changes of topics come one after the other: each takes the row of the version, the last of its locks.
   const noted = (from: string): string =>
     `noted AS (UPDATE ${schema}.meta SET catalog_version = catalog_version + 1 WHERE EXISTS (SELECT FROM ${from}))`
+  const isNew = (id: string): string => `NOT EXISTS (SELECT FROM ${schema}.change WHERE id = ${id})`
+  /** The change leaves its id behind, if it was made. */
+  const left = (from: string, id: string): string =>
+    `left_behind AS (INSERT INTO ${schema}.change (id) SELECT ${id} FROM ${from} ON CONFLICT DO NOTHING)`
   return {
     nextId: {
       name: 'millrace_topic_next_id',
@@ -164,8 +173,9 @@ function statementsOf(schema: string) {
     create: {
       name: 'millrace_topic_create',
       text: `WITH made AS (
-          INSERT INTO ${schema}.topic (id, name, config) OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3)
-          ON CONFLICT DO NOTHING RETURNING id),
+          INSERT INTO ${schema}.topic (id, name, config) OVERRIDING SYSTEM VALUE
+          SELECT $1::bigint, $2::text, $3::text WHERE ${isNew('$5')} ON CONFLICT DO NOTHING RETURNING id),
+        ${left('made', '$5')},
         parts AS (INSERT INTO ${schema}.partition (topic_id, number)
           SELECT made.id, number FROM made, generate_series(0, $4::integer - 1) AS number ORDER BY number),
         ${noted('made')} SELECT id FROM made`,
@@ -174,7 +184,8 @@ function statementsOf(schema: string) {
     alter: {
       name: 'millrace_topic_alter',
       text: `WITH changed AS (UPDATE ${schema}.topic SET config = $3
-          WHERE id = $1 AND config = $2 AND name NOT LIKE 'deleted/%' RETURNING id),
+          WHERE id = $1 AND config = $2 AND name NOT LIKE 'deleted/%' AND ${isNew('$6')} RETURNING id),
+        ${left('changed', '$6')},
         parts AS (INSERT INTO ${schema}.partition (topic_id, number)
           SELECT changed.id, number FROM changed, generate_series($4::integer, $5::integer - 1) AS number
           ORDER BY number),
@@ -209,7 +220,8 @@ function statementsOf(schema: string) {
     },
     register: {
       name: 'millrace_producer_register',
-      text: `INSERT INTO ${schema}.producer AS mine (name, epoch) VALUES ($1, 0)
+      text: `WITH made AS (INSERT INTO ${schema}.change (id) VALUES ($3) ON CONFLICT DO NOTHING RETURNING id)
+        INSERT INTO ${schema}.producer AS mine (name, epoch) SELECT $1::text, 0 FROM made
         ON CONFLICT (name) DO UPDATE SET epoch = mine.epoch + 1 WHERE mine.epoch < $2::integer RETURNING id, epoch`,
     },
     retire: {

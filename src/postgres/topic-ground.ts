@@ -1,4 +1,5 @@
 import type { Clock } from '../kernel/index.ts'
+import type { MadeChanges } from './made-changes.ts'
 import type { StatementRunner } from './statements.ts'
 import type { TopicCatalog } from './topic-catalog.ts'
 
@@ -11,6 +12,7 @@ export interface TopicGround {
   readonly clock: Clock
   readonly runner: StatementRunner
   readonly catalog: TopicCatalog
+  readonly made: MadeChanges
   /** Longest time between two looks at what other processes changed, in milliseconds. */
   readonly pollMs: number
   /** This opening of the engine: a UUID. */

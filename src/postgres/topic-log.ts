@@ -114,7 +114,10 @@ export class TopicLog implements Topics {
   truncate(topic: string, partition: number, beforeOffset: number): Promise<void> {
     return this.#ground.inOrder(async () => {
       checkInteger('beforeOffset', beforeOffset, 0)
-      const [place, earliest] = await this.#present(topic, partition, (id) => this.#admin.truncate(id, beforeOffset))
+      const [place, earliest] = await this.#present(topic, partition, async (id) => {
+        const extent = await this.reader.extent(id)
+        return extent && this.#admin.truncate(id, Math.min(beforeOffset, extent.latest))
+      })
       place.earliest = Math.max(place.earliest, earliest)
     })
   }
