@@ -60,6 +60,8 @@ export async function connectClient(
     connectionTimeoutMillis: connectTryMs,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
+    // Values as the server writes them, whatever the program has `pg` make of them.
+    binary: false,
     types: { getTypeParser: () => (value: unknown) => value },
   })
   // A connection that is cut while nothing runs on it is found out by what is done next.

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { drizzle } from 'drizzle-orm/node-postgres'
 import { sql } from 'drizzle-orm/sql'
 import { CompiledQuery, Kysely, PostgresDialect } from 'kysely'
+import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { startServer, stopServer } from '../../scripts/servers/index.ts'
@@ -216,6 +217,27 @@ describe.skipIf(!serversWanted)('an outbox in a database of the user', { timeout
     await database.rows(`UPDATE ${table()} SET refusal = NULL, message = replace(message, repeat('x', 5000), 'x')`)
     await until(async () => (await waiting()) === 0)
     expect(await byKey(engine)).toEqual({ k: [0, 2, 1] })
+  })
+
+  it('is relayed through a pool whose numbers and truth values are something else than usual', async () => {
+    const parsers: Readonly<Record<number, (text: string) => unknown>> = { 16: (text) => text, 20: BigInt, 23: BigInt }
+    const getTypeParser = (oid: number) => parsers[oid] ?? ((text: string) => text)
+    const pool = new pg.Pool({ connectionString: database.url, types: { getTypeParser } as never })
+    const failures: RelayFailedReport[] = []
+    const note = (report: unknown): number => failures.push(report as RelayFailedReport)
+    channels.relayFailed.subscribe(note)
+    await put(0, 1)
+    const first = relay({ pool, keep: '1ms' })
+    await until(async () => failures.length > 0 || (await database.rows(`SELECT 1 FROM ${table()}`)).length === 0)
+    await first.close()
+    channels.relayFailed.unsubscribe(note)
+    await put(2)
+    await using second = relay({ pool })
+    await until(async () => failures.length > 0 || (await waiting()) === 0)
+    await second.close()
+    await pool.end()
+    expect(failures).toEqual([])
+    expect(await byKey(engine)).toEqual({ k: [0, 1, 2] })
   })
 
   it('carries what somebody wrote by hand and is no message, so that its readers can say so', async () => {

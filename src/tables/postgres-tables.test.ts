@@ -30,7 +30,7 @@ const message = (id: string): { readonly id: string; readonly source: string } =
 
 /** As a server answers all that a transaction of the view asks. */
 function usual(text: string): readonly unknown[] {
-  if (text.startsWith('BEGIN')) return [{ id: '42', backend: 7 }]
+  if (text.startsWith('BEGIN')) return [{ id: '42', backend: '7' }]
   if (text.startsWith('INSERT')) return ['a', 'b', 'c'].map((id) => ({ id, source: '/test' }))
   if (text.includes('txid_status')) return [{ status: 'committed' }]
   if (text.includes('txid_current_if_assigned')) return [{ id: '42' }]
