@@ -95,6 +95,63 @@ describe.skipIf(!serversWanted)('changes of tables', { timeout: 120_000 }, () =>
     ])
   })
 
+  it('go by the key that their table had then, where the log does not name it', async () => {
+    await database.run(`CREATE TABLE t (id integer PRIMARY KEY, code integer NOT NULL, name text);
+      ALTER TABLE t REPLICA IDENTITY FULL; CREATE TABLE u (LIKE t INCLUDING ALL); ALTER TABLE u REPLICA IDENTITY FULL`)
+    await database.setUp('t', 'u')
+    const first = capturing()
+    await first.caughtUp()
+    await database.run(`INSERT INTO t VALUES (0, 7, 'a')`)
+    await first.caughtUp()
+    await first.close()
+    for (const table of ['t', 'u']) {
+      await database.run(`INSERT INTO ${table} VALUES (1, 7, 'a'), (2, 7, 'b')`)
+      await database.run(`UPDATE ${table} SET name = 'c'`)
+    }
+    // Names are swapped; and only the name of the key is another one.
+    await database.run(
+      'ALTER TABLE t RENAME id TO x; ALTER TABLE t RENAME code TO id; ALTER TABLE t RENAME x TO code; ALTER TABLE u RENAME id TO x',
+    )
+    await using second = capturing()
+    await second.caughtUp()
+    await database.run(`INSERT INTO t VALUES (3, 7, 'd'); INSERT INTO u VALUES (3, 7, 'd')`)
+    await second.caughtUp()
+    expect([...(await folded(engine, topic('t'))).keys()].toSorted()).toEqual([
+      '{"code":3}',
+      '{"id":0}',
+      '{"id":1}',
+      '{"id":2}',
+    ])
+    expect([...(await folded(engine, topic('u'))).keys()].toSorted()).toEqual(['{"id":1}', '{"id":2}', '{"x":3}'])
+  })
+
+  it('go by another key from the next look on, where the log does not name it and the columns are the same', async () => {
+    await database.run(`CREATE TABLE t (id integer PRIMARY KEY, code integer NOT NULL);
+      ALTER TABLE t REPLICA IDENTITY FULL; INSERT INTO t VALUES (1, 10)`)
+    await database.setUp('t')
+    await using capture = capturing({ heartbeat: '100ms' })
+    await capture.caughtUp()
+    await database.run('ALTER TABLE t DROP CONSTRAINT t_pkey, ADD PRIMARY KEY (code)')
+    const described = async (): Promise<readonly Message[]> =>
+      (await flat('t')).filter((message) => happening(message) === 'described')
+    await until(async () => (await described()).length === 8)
+    await database.run('INSERT INTO t VALUES (1, 20)')
+    await capture.caughtUp()
+    expect((await described()).at(-1)?.data).toMatchObject({ changed: ['id', 'code'] })
+    expect([...(await folded(engine, topic('t'))).keys()].toSorted()).toEqual(['{"code":20}', '{"id":1}'])
+  })
+
+  it('of a table with more rows than a chunk has come once each, also with a key of a composite type', async () => {
+    await database.run(`CREATE TYPE pair AS (a integer, b text); CREATE DOMAIN paired AS pair;
+      CREATE TABLE t (id pair, more paired, part char(3), PRIMARY KEY (id, more, part));
+      INSERT INTO t SELECT row(n / 7, 'x''' || n)::pair, row(n, NULL)::pair, 'ab' FROM generate_series(1, 6000) AS n`)
+    await database.setUp('t')
+    await using capture = capturing()
+    await capture.caughtUp()
+    expect((await folded(engine, topic('t'))).size).toBe(6_000)
+    expect((await flat('t')).filter((message) => happening(message) === 'found')).toHaveLength(6_000)
+  })
+
   it('name the long values that an update did not send, and do not show them as something else', async () => {
     await database.run(`CREATE TABLE t (id integer PRIMARY KEY, n integer, long text);
       ALTER TABLE t ALTER long SET STORAGE EXTERNAL`)
@@ -148,12 +205,14 @@ describe.skipIf(!serversWanted)('changes of tables', { timeout: 120_000 }, () =>
     await database.run(`CREATE TYPE mood AS ENUM ('sad', 'so so'); CREATE DOMAIN amount AS bigint CHECK (VALUE > 0);
       CREATE TABLE t (id integer PRIMARY KEY, b boolean, n bigint, f float8, r real, num numeric, t timestamptz, l timestamp, d date,
         i interval, j json, jb jsonb, u uuid, by bytea, ta text[], nested integer[][], m mood, ms mood[], a amount, am amount[],
-        generated integer GENERATED ALWAYS AS (id * 2) STORED, point point, nothing text)`)
+        generated integer GENERATED ALWAYS AS (id * 2) STORED, point point, nothing text, mo money[], bi bit(3)[], x xml[], po point[], bo box[],
+        v tsvector[], ra int4range[], mr int4multirange[], tr tstzrange, ci information_schema.cardinal_number)`)
     const insert = (id: number): Promise<unknown> =>
       database.run(
         `INSERT INTO t VALUES ($1, true, 9007199254740993, 0.1, 'NaN', 1.10, '2026-01-31 12:00:00.5+02', '2026-01-31 12:00', '2026-01-31',
           '1 day 2 hours', '{"a": 1}', '[1, {"b": null}]', '019a9e5c-3a68-7b1e-8d0a-52f6c1a09be4', '\\x00ff', ARRAY['a', NULL, 'b "c"'],
-          '{{1,2},{3,4}}', 'so so', '{sad,"so so"}', 7, '{7,8}', DEFAULT, '(1,2)', NULL)`,
+          '{{1,2},{3,4}}', 'so so', '{sad,"so so"}', 7, '{7,8}', DEFAULT, '(1,2)', NULL, '{1.00}', '{101}', '{<a/>}', '{"(1,2)"}', '{(1,1),(0,0)}',
+          '{a b}', '{"[1,2)",NULL}', '{"{[1,2)}"}', '[2026-01-31 12:00:00+02,)', 7)`,
         [id],
       )
     await insert(1)
@@ -189,6 +248,16 @@ describe.skipIf(!serversWanted)('changes of tables', { timeout: 120_000 }, () =>
       am: ['7', '8'],
       point: '(1,2)',
       nothing: null,
+      mo: ['$1.00'],
+      bi: ['101'],
+      x: ['<a/>'],
+      po: ['(1,2)'],
+      bo: '{(1,1),(0,0)}',
+      v: ["'a' 'b'"],
+      ra: ['[1,2)', null],
+      mr: ['{[1,2)}'],
+      tr: '["2026-01-31 10:00:00+00",)',
+      ci: 7,
     }
     expect(rows.get('{"id":1}')).toEqual(row)
     expect(rows.get('{"id":2}')).toEqual({ ...row, id: 2 })
