@@ -17,8 +17,10 @@ import { event } from '../message/index.ts'
 import { channels, type RelayFailedReport } from '../telemetry/index.ts'
 import { serversWanted, TestDatabase } from './database.test-support.ts'
 import {
+  createInbox,
   createOutbox,
   fromStatements,
+  inbox,
   outbox,
   outboxSchemaSql,
   type RelayOptions,
@@ -184,6 +186,23 @@ describe.skipIf(!serversWanted)('an outbox in a database of the user', { timeout
     expect(await byKey(engine)).toEqual({ k: upTo(40) })
   })
 
+  it('is relayed on, and the process does not end, when connections of the pool are cut while nobody uses them', async () => {
+    const name = `${schema}_idle`
+    const pool = new pg.Pool({ connectionString: database.url, application_name: name })
+    await using _running = relay({ pool })
+    await put(0)
+    await until(async () => (await waiting()) === 0)
+    await Promise.all(upTo(3).map(() => pool.query('SELECT pg_sleep(0.05)')))
+    let removed = 0
+    pool.on('remove', () => removed++)
+    await database.rows('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = $1', [name])
+    await put(1)
+    await until(async () => removed >= 4 && (await waiting()) === 0)
+    expect(await byKey(engine)).toEqual({ k: [0, 1] })
+    await _running.close()
+    await pool.end()
+  })
+
   it('is worked on by one relay, and by the next when that one is closed or cut off', async () => {
     const first = relay()
     await put(0)
@@ -222,7 +241,7 @@ describe.skipIf(!serversWanted)('an outbox in a database of the user', { timeout
   it('is relayed through a pool whose numbers and truth values are something else than usual', async () => {
     const parsers: Readonly<Record<number, (text: string) => unknown>> = { 16: (text) => text, 20: BigInt, 23: BigInt }
     const getTypeParser = (oid: number) => parsers[oid] ?? ((text: string) => text)
-    const pool = new pg.Pool({ connectionString: database.url, types: { getTypeParser } as never })
+    const pool = new pg.Pool({ connectionString: database.url, types: { getTypeParser } })
     const failures: RelayFailedReport[] = []
     const note = (report: unknown): number => failures.push(report as RelayFailedReport)
     channels.relayFailed.subscribe(note)
@@ -263,6 +282,36 @@ describe.skipIf(!serversWanted)('an outbox in a database of the user', { timeout
     expect(await byKey(engine)).toEqual({ k: [1] })
   })
 
+  it('lets rows wait whose topic is not there and may not be created, and no others', async () => {
+    await engine.topics.create('counts')
+    const failures: RelayFailedReport[] = []
+    const note = (report: unknown): number => failures.push(report as RelayFailedReport)
+    channels.relayFailed.subscribe(note)
+    const box = outbox(database.pool, { schema })
+    for (let n = 0; n < 6; n++) await box.publish(counted(n), { topic: n % 2 === 0 ? 'counts' : 'typo' })
+    await using _running = relay({ createTopics: false, batchRowsMax: 2 })
+    await until(async () => (await waiting()) === 3)
+    await box.publish(counted(6), { topic: 'counts' })
+    await until(async () => (await byKey(engine))['k']?.length === 4)
+    expect(await byKey(engine)).toEqual({ k: [0, 2, 4, 6] })
+    await engine.topics.create('typo')
+    await box.publish(counted(7), { topic: 'typo' })
+    await until(async () => (await waiting()) === 0)
+    channels.relayFailed.unsubscribe(note)
+    expect(await byKey(engine, 'typo')).toEqual({ k: [1, 3, 5, 7] })
+    expect(failures.map(({ error }) => (error as { code?: string }).code)).toEqual(['OUTBOX_TOPIC_MISSING'])
+  })
+
+  it('goes on where its topic is deleted', async () => {
+    await using _running = relay()
+    await put(0)
+    await until(async () => (await waiting()) === 0)
+    await engine.topics.delete('counts')
+    await put(1)
+    await until(async () => (await waiting()) === 0)
+    expect(await byKey(engine)).toEqual({ k: [1] })
+  })
+
   it('keeps what was sent for as long as it is told to', async () => {
     await put(0, 1)
     const running = relay({ keep: '1h' })
@@ -299,6 +348,15 @@ describe.skipIf(!serversWanted)('an outbox in a database of the user', { timeout
     await expect(createOutbox(database.pool, { schema, table: 'many' })).rejects.toMatchObject({
       code: 'OUTBOX_TABLE_NEWER',
     })
+  })
+
+  it('has any name, and is found by it', async () => {
+    for (const table of ['a\nb', '$$; "it\'s" \\ %s', '💥']) {
+      await createOutbox(database.pool, { schema, table })
+      await createInbox(database.pool, { schema, table: `${table} in` })
+      await outbox(database.pool, { schema, table }).publish(counted(1))
+      expect(await inbox(database.pool, { schema, table: `${table} in` }).once('h', counted(1))).toBe(true)
+    }
   })
 
   it('refuses what is no message before anything is stored', async () => {

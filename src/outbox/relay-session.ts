@@ -93,20 +93,21 @@ export class RelaySession {
   }
 
   /**
-   * The first rows that wait, as committed transactions left them, at most so many and about so many bytes.
+   * The first rows that wait, as committed transactions left them, at most so many and about so many bytes, but for those of some topics.
    *
    * They come in the order of their ids among those that can be seen, and a transaction that ends later adds its own. That
    * keeps the order of a key, whatever transactions overlap: what one has done after another was over has greater ids, and can
    * only be seen together with what the other did.
    */
-  async read(rowsMax: number, bytesMax: number): Promise<readonly OutboxRow[]> {
+  async read(rowsMax: number, bytesMax: number, exceptTopics: readonly string[]): Promise<readonly OutboxRow[]> {
     this.#lookAround()
     const text = `SELECT pg_current_snapshot()::text AS snapshot, r.id::text AS id, r.topic, r.key, r.message
       FROM (SELECT 1) AS one LEFT JOIN (
         SELECT id, topic, key, message FROM (
           SELECT *, sum(octet_length(message)) OVER (ORDER BY id) - octet_length(message) AS before FROM (
             SELECT id, topic, key, message FROM ${this.#name.sql}
-            WHERE sent_at IS NULL AND refusal IS NULL AND id > $1::bigint ORDER BY id LIMIT $2::integer
+            WHERE sent_at IS NULL AND refusal IS NULL AND id > $1::bigint AND topic <> ALL ($4::text[])
+            ORDER BY id LIMIT $2::integer
           ) AS first
         ) AS sized WHERE before < $3::bigint
       ) AS r ON true ORDER BY r.id`
@@ -114,6 +115,7 @@ export class RelaySession {
       this.#floor.toString(),
       rowsMax,
       bytesMax,
+      exceptTopics,
     ])
     const rows = found.filter(({ id }) => id !== null) as unknown as readonly OutboxRow[]
     this.#snapshot = found[0]?.snapshot ?? ''
@@ -177,6 +179,12 @@ export class RelaySession {
     return Number(row?.count ?? 0)
   }
 
+  /** The next reading begins with the first row, wherever it is. */
+  lookFromStart(): void {
+    this.#floor = 0n
+    this.#mark = undefined
+  }
+
   /** Ends the connection, and with it the lock. */
   close(): void {
     this.#connection.release(true)
@@ -196,8 +204,7 @@ export class RelaySession {
     const nowMs = this.#clock.monotonicMs()
     if (nowMs - this.#lookedMs < fullLookEveryMs) return
     this.#lookedMs = nowMs
-    this.#floor = 0n
-    this.#mark = undefined
+    this.lookFromStart()
   }
 
   async #rows<Row>(text: string, values: unknown[]): Promise<readonly Row[]> {

@@ -3,6 +3,7 @@
  * @module
  */
 export { loadPg } from './pg-package.ts'
+export { listenToPool } from './pool-errors.ts'
 export { sqlStateOf } from './sql-state.ts'
 export { quoted } from './sql-text.ts'
 export { TransactionSnapshot } from './transaction-snapshot.ts'
