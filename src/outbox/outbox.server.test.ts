@@ -192,6 +192,8 @@ describe.skipIf(!serversWanted)('an outbox in a database of the user', { timeout
     await using _running = relay({ pool })
     await put(0)
     await until(async () => (await waiting()) === 0)
+    // Without one, what is cut here would end the process.
+    expect(pool.listenerCount('error')).toBe(1)
     await Promise.all(upTo(3).map(() => pool.query('SELECT pg_sleep(0.05)')))
     let removed = 0
     pool.on('remove', () => removed++)

@@ -57,9 +57,14 @@ describe('tables of a server that falls silent', () => {
     expect(released).toEqual([true, false])
   })
 
-  it.each(['57014', '42P01', '23514'])('blames no message for what its inbox says: %s', async (code) => {
+  it.each([
+    ['INSERT', '57014'],
+    ['INSERT', '42P01'],
+    ['INSERT', '23514'],
+    ['BEGIN', '57014'],
+  ])('blames no message for what the server says to %s: %s', async (where, code) => {
     const said = Object.assign(new Error('refused'), { code, severity: 'ERROR' })
-    const { tables } = serverOf((text) => (text.startsWith('INSERT') ? said : usual(text)))
+    const { tables } = serverOf((text) => (text.startsWith(where) ? said : usual(text)))
     const change = { message: message('a'), run: () => undefined }
     await expect(tables.transact('h', [change])).rejects.toMatchObject({ code: 'TABLES_UNAVAILABLE', cause: said })
   })

@@ -29,7 +29,7 @@ const passingClasses: ReadonlySet<string> = new Set(['08', '40', '53', '57', '58
 const readOnlyCode = '25006'
 /** That, and a lock that somebody else holds. */
 const passingCodes: ReadonlySet<string> = new Set([readOnlyCode, '55P03'])
-/** Class of what is wrong with values: a name with characters that the encoding of the database does not have. */
+/** Class of what is wrong with values: an id with characters that the encoding of the database does not have. */
 const dataClass = '22'
 /** A statement of a function that took longer than `statement_timeout` would take as long again. */
 const queryCanceled = '57014'
@@ -98,7 +98,7 @@ class PostgresTables<Connection extends TableConnection> implements TableDatabas
     await this.#inTransaction(
       async (transaction) => {
         const { client } = transaction
-        const isNew = await this.#note(client, handler, messages)
+        const isNew = await this.#own(inbox(client, this.#inbox).onceAll(handler, messages))
         const fresh = changes.filter((_, index) => isNew[index])
         for (const [index, { run }] of fresh.entries()) {
           undone = fresh.slice(index).map(({ message }) => message)
@@ -110,10 +110,10 @@ class PostgresTables<Connection extends TableConnection> implements TableDatabas
     )
   }
 
-  /** Notes messages; for each, whether it is new. What the server says to that is no change to blame for, but for what a name holds. */
-  async #note(client: Connection, handler: string, messages: readonly ReceivedMessage[]): Promise<readonly boolean[]> {
+  /** What a statement of the view's own answers. What the server says to it is no change to blame for, but for what an id holds. */
+  async #own<Answer>(answer: Promise<Answer>): Promise<Answer> {
     try {
-      return await inTime(inbox(client, this.#inbox).onceAll(handler, messages))
+      return await inTime(answer)
     } catch (cause) {
       const isOfMessage = cause instanceof MillraceError || sqlStateOf(cause)?.startsWith(dataClass) === true
       throw isOfMessage ? cause : new TablesUnavailableError(this.name, { cause })
@@ -141,7 +141,7 @@ class PostgresTables<Connection extends TableConnection> implements TableDatabas
     let isBroken = false
     let isStuck = false
     try {
-      await transaction.begin()
+      await this.#own(transaction.begin())
       await work(transaction)
       const outcome = await transaction.commit()
       if (outcome === 'aborted') throw swallowed()
