@@ -61,10 +61,10 @@ export async function readPublishedTables(client: PgClient, publication: string)
   const text = `SELECT c.oid::text AS id, n.nspname AS schema, c.relname AS name, c.relreplident AS identity, c.relkind AS kind,
       to_jsonb(p) ->> 'rowfilter' AS filter,
       (SELECT json_agg(json_build_object('name', a.attname, 'typeOid', a.atttypid::bigint, 'typeModifier', a.atttypmod,
-          'typeSql', (WITH RECURSIVE base (id, modifier) AS (
+          'typeSql', CASE WHEN a.attnum = ANY (pk.indkey::int2[]) OR a.attnum = ANY (ri.indkey::int2[]) THEN (WITH RECURSIVE base (id, modifier) AS (
               SELECT a.atttypid, a.atttypmod
               UNION ALL SELECT t.typbasetype, t.typtypmod FROM pg_type AS t JOIN base ON t.oid = base.id WHERE t.typtype = 'd'
-            ) SELECT format_type(t.oid, base.modifier) FROM base JOIN pg_type AS t ON t.oid = base.id WHERE t.typtype <> 'd'),
+            ) SELECT format_type(t.oid, base.modifier) FROM base JOIN pg_type AS t ON t.oid = base.id WHERE t.typtype <> 'd') END,
           'typeSchema', (SELECT s.nspname FROM pg_type AS t JOIN pg_namespace AS s ON s.oid = t.typnamespace WHERE t.oid = a.atttypid),
           'primary', array_position((pk.indkey::int2[])[0:pk.indnkeyatts - 1], a.attnum),
           'identity', array_position((ri.indkey::int2[])[0:ri.indnkeyatts - 1], a.attnum)) ORDER BY a.attnum)
@@ -109,7 +109,8 @@ interface CatalogColumn {
   readonly name: string
   readonly typeOid: number
   readonly typeModifier: number
-  readonly typeSql: string
+  /** Of those in an index; else `null`. */
+  readonly typeSql: string | null
   readonly typeSchema: string
   /** Place in the index, from 1. */
   readonly primary: number | null
@@ -138,7 +139,7 @@ function tableOf(row: TextRow): PublishedTable {
   return {
     relation,
     orderedBy,
-    orderedByTypes: ordering.map(({ typeSql }) => typeSql),
+    orderedByTypes: ordering.map(({ typeSql }) => typeSql ?? 'text'),
     operatorSchemas,
     primaryKey,
     isPartitioned: row['kind'] === 'p',

@@ -8,7 +8,7 @@ import type { Lsn } from './lsn.ts'
 import { type Moment, readMoment } from './moment.ts'
 import type { PgClient } from './pg-client.ts'
 import type { Place } from './place.ts'
-import { isSameForm, isSameKey, isSameTable, namesKey } from './table-description.ts'
+import { isSameForm, isSameTable, namesKey } from './table-description.ts'
 
 /** What tells of tables. */
 export interface TableNewsParts {
@@ -84,8 +84,9 @@ export class TableNews {
     for (const { relation, primaryKey } of await readPublishedTables(client, publication)) {
       const described = place.table(fullNameOf(relation))?.description
       if (namesKey(relation) || !described || primaryKey.length === 0 || !isSameForm(described, relation)) continue
+      if (described.columns.every(({ name, isKey }) => isKey === primaryKey.includes(name))) continue
       const table = await tables.resolve(relation, null)
-      if (table.keyIndexes.length > 0 && !isSameKey(table.description, described)) found.push(table)
+      if (table.keyIndexes.length > 0) found.push(table)
     }
     return found
   }
