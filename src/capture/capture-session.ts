@@ -1,5 +1,5 @@
 import type { Clock, Timer } from '../kernel/index.ts'
-import type { CapturedTable, CapturedTables } from './captured-table.ts'
+import { type CapturedTable, type CapturedTables, fullNameOf } from './captured-table.ts'
 import { type ChangeEvents, TransactionStamp } from './change-events.ts'
 import { CaptureProtocolError } from './errors.ts'
 import { flushLog } from './log-end.ts'
@@ -12,6 +12,7 @@ import type { ReplicationLink } from './replication-link.ts'
 import { keysOf } from './row-values.ts'
 import type { SnapshotChunk, SnapshotReader } from './snapshot-reader.ts'
 import type { StreamItem } from './stream-frames.ts'
+import { isSameKey } from './table-description.ts'
 import type { TableNews } from './table-news.ts'
 
 /** How long a snapshot that has to wait waits before it is tried again. */
@@ -94,7 +95,7 @@ export class CaptureSession {
         this.#isHeartbeatDue = true
         this.#isLookDue = true
       }
-      if (this.#isLookDue) await this.#lookForDepartures()
+      if (this.#isLookDue) await this.#lookAround()
       if (!publisher.isEmpty) await this.#flush()
       if (this.#transaction === undefined) await this.#snapshot()
     }
@@ -192,6 +193,8 @@ export class CaptureSession {
   ): Promise<void> | undefined {
     const chunk = this.#chunk
     if (chunk !== undefined && chunk.table.fullName === table.fullName && !chunk.sees.sees(stamp.xid)) {
+      // Rows that go by another key cannot be told to be overtaken.
+      if (!isSameKey(chunk.table.description, table.description)) chunk.isStale = true
       for (const key of keysOf(table, change)) chunk.rows.delete(key)
     }
     const rest = this.#parts.events.row(table, change, stamp, index)
@@ -221,21 +224,34 @@ export class CaptureSession {
 
   /** Before the first change that counts of a table in this form: says what it looks like, if that is new. */
   async #describe(relationId: number, stamp: TransactionStamp, index: number): Promise<CapturedTable> {
-    const { tables } = this.#parts
+    const { tables, place } = this.#parts
     const streamed = this.#tableOf(relationId)
-    if (!tables.isPublished(streamed.relation)) this.#isReloadDue = true
-    const table = await tables.resolve(streamed.relation)
+    if (!tables.isPublished(streamed.relation)) {
+      // Before anything is told of it: it may not be told apart from another one.
+      await tables.reload()
+      this.#isReloadDue = true
+    }
+    const described = place.table(fullNameOf(streamed.relation))?.description ?? null
+    const table = await tables.resolve(streamed.relation, described)
     streamed.table = table
     this.#tell(table, stamp.commitLsn, index, stamp.time)
     return table
   }
 
-  #tell(table: CapturedTable, lsn: Lsn, index: number, time: string): void {
+  #tell(table: CapturedTable, lsn: Lsn, index: number, time: string): boolean {
     const isNew = this.#parts.news.describe(table, lsn, index, time)
     if (isNew && this.#chunk?.table.fullName === table.fullName) this.#chunk.isStale = true
+    return isNew
   }
 
-  async #lookForDepartures(): Promise<void> {
+  /** With their next changes these tables are looked at again. */
+  #forgetForms(names: ReadonlySet<string>): void {
+    for (const streamed of this.#streamed.values()) {
+      if (streamed.table !== undefined && names.has(streamed.table.fullName)) streamed.table = undefined
+    }
+  }
+
+  async #lookAround(): Promise<void> {
     const { news, link } = this.#parts
     this.#isLookDue = false
     await news.look()
@@ -243,15 +259,12 @@ export class CaptureSession {
     if (news.isWaiting) link.ask()
   }
 
-  async #tellDepartures(lsn: Lsn): Promise<void> {
+  async #tellNews(lsn: Lsn): Promise<void> {
     const { news, snapshot } = this.#parts
-    const names = await news.leave(lsn)
+    const names = await news.tell(lsn)
     if (names.size === 0) return
     if (this.#chunk !== undefined && names.has(this.#chunk.table.fullName)) this.#chunk.isStale = true
-    for (const streamed of this.#streamed.values()) {
-      // Should it come back, it is described anew.
-      if (streamed.table !== undefined && names.has(streamed.table.fullName)) streamed.table = undefined
-    }
+    this.#forgetForms(names)
     await snapshot.reload()
   }
 
@@ -282,7 +295,7 @@ export class CaptureSession {
 
   /** The stream has come so far: the rows of a chunk that nothing has overtaken are published. */
   async #reached(lsn: Lsn): Promise<void> {
-    if (this.#parts.news.isWaiting) await this.#tellDepartures(lsn)
+    if (this.#parts.news.isWaiting) await this.#tellNews(lsn)
     const chunk = this.#chunk
     if (chunk === undefined || lsn < chunk.reachedAt) return
     this.#chunk = undefined
@@ -292,7 +305,7 @@ export class CaptureSession {
     const { events, publisher, place } = this.#parts
     const { table, rows, startLsn, reachedAt, time, progress } = chunk
     if (!publisher.isEmpty) await this.#flush()
-    this.#tell(table, reachedAt, 0, time)
+    if (this.#tell(table, reachedAt, 0, time)) this.#forgetForms(new Set([table.fullName]))
     for (const row of rows.values()) {
       const rest = events.found(table, row, startLsn, reachedAt, time)
       if (rest !== undefined) await rest

@@ -148,12 +148,14 @@ describe.skipIf(!serversWanted)('changes of tables', { timeout: 120_000 }, () =>
     await database.run(`CREATE TYPE mood AS ENUM ('sad', 'so so'); CREATE DOMAIN amount AS bigint CHECK (VALUE > 0);
       CREATE TABLE t (id integer PRIMARY KEY, b boolean, n bigint, f float8, r real, num numeric, t timestamptz, l timestamp, d date,
         i interval, j json, jb jsonb, u uuid, by bytea, ta text[], nested integer[][], m mood, ms mood[], a amount, am amount[],
-        generated integer GENERATED ALWAYS AS (id * 2) STORED, point point, nothing text)`)
+        generated integer GENERATED ALWAYS AS (id * 2) STORED, point point, nothing text, mo money[], bi bit(3)[], x xml[], po point[], bo box[],
+        v tsvector[], ra int4range[], mr int4multirange[], tr tstzrange, ci information_schema.cardinal_number)`)
     const insert = (id: number): Promise<unknown> =>
       database.run(
         `INSERT INTO t VALUES ($1, true, 9007199254740993, 0.1, 'NaN', 1.10, '2026-01-31 12:00:00.5+02', '2026-01-31 12:00', '2026-01-31',
           '1 day 2 hours', '{"a": 1}', '[1, {"b": null}]', '019a9e5c-3a68-7b1e-8d0a-52f6c1a09be4', '\\x00ff', ARRAY['a', NULL, 'b "c"'],
-          '{{1,2},{3,4}}', 'so so', '{sad,"so so"}', 7, '{7,8}', DEFAULT, '(1,2)', NULL)`,
+          '{{1,2},{3,4}}', 'so so', '{sad,"so so"}', 7, '{7,8}', DEFAULT, '(1,2)', NULL, '{1.00}', '{101}', '{<a/>}', '{"(1,2)"}', '{(1,1),(0,0)}',
+          '{a b}', '{"[1,2)",NULL}', '{"{[1,2)}"}', '[2026-01-31 12:00:00+02,)', 7)`,
         [id],
       )
     await insert(1)
@@ -189,6 +191,16 @@ describe.skipIf(!serversWanted)('changes of tables', { timeout: 120_000 }, () =>
       am: ['7', '8'],
       point: '(1,2)',
       nothing: null,
+      mo: ['$1.00'],
+      bi: ['101'],
+      x: ['<a/>'],
+      po: ['(1,2)'],
+      bo: '{(1,1),(0,0)}',
+      v: ["'a' 'b'"],
+      ra: ['[1,2)', null],
+      mr: ['{[1,2)}'],
+      tr: '["2026-01-31 10:00:00+00",)',
+      ci: 7,
     }
     expect(rows.get('{"id":1}')).toEqual(row)
     expect(rows.get('{"id":2}')).toEqual({ ...row, id: 2 })

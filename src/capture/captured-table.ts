@@ -1,12 +1,18 @@
 import type { Engine, TopicDescription } from '../engine/index.ts'
 import { attributeTextProblem } from '../message/index.ts'
-import { type PublishedTable, readPublishedTables, readTypeNames, readTypeShapes } from './catalog.ts'
+import { type PublishedTable, readAttributes, readPublishedTables, readTypeNames, readTypeShapes } from './catalog.ts'
 import type { TableName } from './change-data.ts'
 import { type ReadValue, readerOf, type TypeShape, userTypeOidMin } from './column-values.ts'
-import { CapturePublicationMissingError, CaptureTableKeylessError } from './errors.ts'
+import {
+  CaptureKeyUnknownError,
+  CapturePublicationMissingError,
+  CaptureTableKeylessError,
+  CaptureTablesAlikeError,
+} from './errors.ts'
 import type { PgClient } from './pg-client.ts'
 import type { Relation } from './pgoutput.ts'
-import { describeTable, type TableDescription } from './table-description.ts'
+import { describeTable, namesKey, type TableDescription } from './table-description.ts'
+import { keyIndexesOf } from './table-key.ts'
 
 /** Where the events of a table go. */
 export interface TableTopic {
@@ -32,6 +38,8 @@ export interface CapturedTable {
   readonly keyIndexes: readonly number[]
   readonly topic: TableTopic
   readonly description: TableDescription
+  /** As it stands in the stream, or in the catalog. */
+  readonly relation: Relation
 }
 
 /** Finds the topic of a table. */
@@ -58,7 +66,7 @@ export class CapturedTables {
     this.#topicOf = topicOf
   }
 
-  /** @throws CapturePublicationMissingError, CaptureTableKeylessError, and what client and engine throw */
+  /** @throws CapturePublicationMissingError, CaptureTableKeylessError, CaptureTablesAlikeError, and what client and engine throw */
   static async load(
     client: PgClient,
     engine: Engine,
@@ -71,11 +79,13 @@ export class CapturedTables {
     return tables
   }
 
-  /** Looks again which tables are published. That none is left is told of by the events of those that were. */
+  /**
+   * Looks again which tables are published. That none is left is told of by the events of those that were.
+   * @throws CaptureTableKeylessError, CaptureTablesAlikeError, and what the client throws
+   */
   async reload(): Promise<void> {
     const published = await readPublishedTables(this.#client, this.#publication)
-    const keyless = published.filter(({ orderedBy }) => orderedBy.length === 0)
-    if (keyless.length > 0) throw new CaptureTableKeylessError(keyless.map(({ relation }) => fullNameOf(relation)))
+    checkTables(published)
     this.#published = published
   }
 
@@ -90,12 +100,16 @@ export class CapturedTables {
     )
   }
 
-  /** All that it takes to publish changes of a table that looks so. */
-  async resolve(relation: Relation): Promise<CapturedTable> {
+  /**
+   * All that it takes to publish changes of a table that looks so.
+   *
+   * @param described What it was told to look like last; `null` where the relation is what the catalog has now.
+   * @throws CaptureKeyUnknownError, and what client and engine throw
+   */
+  async resolve(relation: Relation, described: TableDescription | null): Promise<CapturedTable> {
     const typeNames = await readTypeNames(this.#client, relation.columns)
     await this.#learnTypes(relation)
-    const primaryKey = this.#published.find((table) => table.relation.id === relation.id)?.primaryKey ?? []
-    const description = describeTable(relation, typeNames, primaryKey)
+    const description = describeTable(relation, typeNames, await this.#keyIndexes(relation, described))
     const columns = description.columns.map(({ name, isKey, typeOid }) => ({
       // No message can hold the one name that reaches into prototypes.
       name: name === '__proto__' ? '_proto_' : name,
@@ -111,7 +125,18 @@ export class CapturedTables {
       keyIndexes: columns.flatMap(({ isKey }, index) => (isKey ? [index] : [])),
       topic: await this.#topic({ schema, name }),
       description,
+      relation,
     }
+  }
+
+  async #keyIndexes(relation: Relation, described: TableDescription | null): Promise<readonly number[]> {
+    if (namesKey(relation)) return []
+    const attributes = await readAttributes(this.#client, relation.id)
+    const published = this.#published.find((table) => table.relation.id === relation.id)?.relation.columns.length
+    const columnCount = attributes.filter(({ isDropped }) => !isDropped).length
+    const key = keyIndexesOf(relation, described, attributes, published === undefined || published === columnCount)
+    if (key === undefined) throw new CaptureKeyUnknownError(fullNameOf(relation))
+    return key
   }
 
   async #learnTypes({ columns }: Relation): Promise<void> {
@@ -143,6 +168,20 @@ export class CapturedTables {
 
 function topicOfDescription({ name, partitions, config }: TopicDescription): TableTopic {
   return { name, partitionCount: partitions.length, recordBytesMax: config.recordBytesMax }
+}
+
+/** @throws CaptureTableKeylessError, CaptureTablesAlikeError */
+export function checkTables(published: readonly PublishedTable[]): void {
+  const keyless = published.filter(({ orderedBy }) => orderedBy.length === 0)
+  if (keyless.length > 0) throw new CaptureTableKeylessError(keyless.map(({ relation }) => fullNameOf(relation)))
+  for (const [fullName, alike] of Map.groupBy(published, ({ relation }) => fullNameOf(relation))) {
+    if (alike.length > 1) {
+      throw new CaptureTablesAlikeError(
+        fullName,
+        alike.map(({ relation }) => ({ schema: relation.schema, name: relation.name })),
+      )
+    }
+  }
 }
 
 /** `schema.name`, in a form that attributes of a message can have. */

@@ -4,12 +4,15 @@ import { CaptureProtocolError } from './errors.ts'
 import { type Lsn, parseLsn } from './lsn.ts'
 import { literal, type PgClient, type TextRow } from './pg-client.ts'
 import type { Relation, RelationColumn, ReplicaIdentity } from './pgoutput.ts'
+import type { Attribute } from './table-key.ts'
 
 /** A table of a publication as it stands now. */
 export interface PublishedTable {
   readonly relation: Relation
   /** Names of the columns of the primary key, in the order of its index; without one, of the replica identity. */
   readonly orderedBy: readonly string[]
+  /** Their types as SQL takes them, below all domains. */
+  readonly orderedByTypes: readonly string[]
   /** Schemas in which the operators of their types are found. */
   readonly operatorSchemas: readonly string[]
   /** Those of the primary key only. */
@@ -58,6 +61,10 @@ export async function readPublishedTables(client: PgClient, publication: string)
   const text = `SELECT c.oid::text AS id, n.nspname AS schema, c.relname AS name, c.relreplident AS identity, c.relkind AS kind,
       to_jsonb(p) ->> 'rowfilter' AS filter,
       (SELECT json_agg(json_build_object('name', a.attname, 'typeOid', a.atttypid::bigint, 'typeModifier', a.atttypmod,
+          'typeSql', CASE WHEN a.attnum = ANY (pk.indkey::int2[]) OR a.attnum = ANY (ri.indkey::int2[]) THEN (WITH RECURSIVE base (id, modifier) AS (
+              SELECT a.atttypid, a.atttypmod
+              UNION ALL SELECT t.typbasetype, t.typtypmod FROM pg_type AS t JOIN base ON t.oid = base.id WHERE t.typtype = 'd'
+            ) SELECT format_type(t.oid, base.modifier) FROM base JOIN pg_type AS t ON t.oid = base.id WHERE t.typtype <> 'd') END,
           'typeSchema', (SELECT s.nspname FROM pg_type AS t JOIN pg_namespace AS s ON s.oid = t.typnamespace WHERE t.oid = a.atttypid),
           'primary', array_position((pk.indkey::int2[])[0:pk.indnkeyatts - 1], a.attnum),
           'identity', array_position((ri.indkey::int2[])[0:ri.indnkeyatts - 1], a.attnum)) ORDER BY a.attnum)
@@ -102,6 +109,8 @@ interface CatalogColumn {
   readonly name: string
   readonly typeOid: number
   readonly typeModifier: number
+  /** Of those in an index; else `null`. */
+  readonly typeSql: string | null
   readonly typeSchema: string
   /** Place in the index, from 1. */
   readonly primary: number | null
@@ -125,11 +134,12 @@ function tableOf(row: TextRow): PublishedTable {
     columns: relationColumns,
   }
   const orderedBy = replicaIdentity === 'i' || primaryKey.length === 0 ? namesOf(columns, 'identity') : primaryKey
-  const ordering = columns.filter(({ name }) => orderedBy.includes(name))
+  const ordering = orderedBy.flatMap((name) => columns.find((column) => column.name === name) ?? [])
   const operatorSchemas = [...new Set(['pg_catalog', ...ordering.map(({ typeSchema }) => typeSchema)])]
   return {
     relation,
     orderedBy,
+    orderedByTypes: ordering.map(({ typeSql }) => typeSql ?? 'text'),
     operatorSchemas,
     primaryKey,
     isPartitioned: row['kind'] === 'p',
@@ -142,6 +152,20 @@ function namesOf(columns: readonly CatalogColumn[], index: 'primary' | 'identity
     .filter((column) => column[index] !== null)
     .toSorted((a, b) => Number(a[index]) - Number(b[index]))
     .map(({ name }) => name)
+}
+
+/** All columns that a table has or had, in the order of their places; none: it is gone. */
+export async function readAttributes(client: PgClient, tableOid: number): Promise<readonly Attribute[]> {
+  const text = `SELECT a.attname AS name, a.atttypid::text AS type, a.attisdropped AS dropped,
+      coalesce(a.attnum = ANY ((pk.indkey::int2[])[0:pk.indnkeyatts - 1]), false) AS key
+    FROM pg_attribute AS a LEFT JOIN pg_index AS pk ON pk.indrelid = a.attrelid AND pk.indisprimary
+    WHERE a.attrelid = $1::oid AND a.attnum > 0 AND a.attgenerated = '' ORDER BY a.attnum`
+  return (await client.query(text, [tableOid])).rows.map(({ name, type, dropped, key }) => ({
+    name: name ?? '',
+    typeOid: Number(type),
+    isDropped: dropped === 't',
+    isKey: key === 't',
+  }))
 }
 
 /** What types of columns are called, as `integer` or `numeric(10,2)`; one that is no longer there has no name. */

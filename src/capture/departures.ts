@@ -1,7 +1,6 @@
 import { fullNameOf } from './captured-table.ts'
 import { readWhereabouts } from './catalog.ts'
 import type { TableDeparture, TableName } from './change-data.ts'
-import { type Moment, readMoment } from './moment.ts'
 import type { PgClient } from './pg-client.ts'
 import type { Place } from './place.ts'
 
@@ -14,25 +13,21 @@ export interface Departure {
   readonly renamedTo: TableName | null
 }
 
-/**
- * Compares what was told of tables with the catalog. `undefined`: all are there.
- *
- * The moment is one after the look: the departures, and all changes that the tables still had, were committed before.
- */
+/** Compares what was told of tables with the catalog. */
 export async function findDepartures(
   client: PgClient,
   publication: string,
   place: Place,
-): Promise<{ readonly departures: readonly Departure[]; readonly moment: Moment } | undefined> {
+): Promise<readonly Departure[]> {
   const noted = place.tableNames.filter((name) => {
     const note = place.table(name)
     return note !== undefined && (note.description !== null || note.snapshot.kind !== 'none')
   })
-  if (noted.length === 0) return undefined
+  if (noted.length === 0) return []
   const oids = noted.flatMap((name) => place.table(name)?.description?.tableOid ?? [])
   const tables = await readWhereabouts(client, publication, oids)
   const published = new Map(tables.filter(({ isPublished }) => isPublished).map((table) => [fullNameOf(table), table]))
-  const departures = noted.flatMap((fullName): readonly Departure[] => {
+  return noted.flatMap((fullName): readonly Departure[] => {
     const tableOid = place.table(fullName)?.description?.tableOid
     const namesake = published.get(fullName)
     if (namesake !== undefined && (tableOid === undefined || namesake.id === tableOid)) return []
@@ -42,5 +37,4 @@ export async function findDepartures(
     if (fullNameOf(now) === fullName) return [{ fullName, tableOid, reason: 'unpublished', renamedTo: null }]
     return [{ fullName, tableOid, reason: 'renamed', renamedTo: { schema: now.schema, name: now.name } }]
   })
-  return departures.length === 0 ? undefined : { departures, moment: await readMoment(client) }
 }

@@ -192,6 +192,54 @@ export class CaptureTableKeylessError extends MillraceError<
   }
 }
 
+/** Two tables whose events, and notes, would have one name. */
+export class CaptureTablesAlikeError extends MillraceError<
+  'CAPTURE_TABLES_ALIKE',
+  { readonly fullName: string; readonly tables: readonly { readonly schema: string; readonly name: string }[] }
+> {
+  constructor(fullName: string, tables: readonly { readonly schema: string; readonly name: string }[]) {
+    const names = tables.map(({ schema, name }) => `"${schema}"."${name}"`)
+    super({
+      code: 'CAPTURE_TABLES_ALIKE',
+      problem: `The events of these tables could not be told apart, since all of them would be named "${fullName}": ${names.join(', ')}.`,
+      remedy: 'Capture each of them through a slot and a publication of its own, or give one of them another name.',
+      details: { fullName, tables },
+    })
+  }
+}
+
+/** Rows in the log whose key nothing tells any more. */
+export class CaptureKeyUnknownError extends MillraceError<'CAPTURE_KEY_UNKNOWN', { readonly table: string }> {
+  constructor(table: string) {
+    super({
+      code: 'CAPTURE_KEY_UNKNOWN',
+      problem: `The log has changes of ${table} from before its columns were altered, and nothing tells any more which of them were its key: its replica identity, FULL or NOTHING, does not name one.`,
+      remedy:
+        'Call dropCapture(), forgetCapture() and createCapture(): the capture begins anew, with a snapshot. With REPLICA IDENTITY DEFAULT the log names the key.',
+      details: { table },
+    })
+  }
+}
+
+/** The log has changes from a time when the publication was not there. */
+export class CapturePublicationLostError extends MillraceError<
+  'CAPTURE_PUBLICATION_LOST',
+  { readonly slot: string; readonly said: string }
+> {
+  constructor(slot: string, said: string, options?: ErrorOptions) {
+    super(
+      {
+        code: 'CAPTURE_PUBLICATION_LOST',
+        problem: `The log from where the replication slot "${slot}" is has changes from a time when its publication was not there: ${said}. Nobody can read them, also if the publication was made anew since.`,
+        remedy:
+          'Call dropCapture(), forgetCapture() and createCapture(): the capture begins anew, with a snapshot of all tables.',
+        details: { slot, said },
+      },
+      options,
+    )
+  }
+}
+
 /** Another capturer of the slot has committed since this one last did. */
 export class CaptureReplacedError extends MillraceError<'CAPTURE_REPLACED', { readonly slot: string }> {
   constructor(slot: string) {

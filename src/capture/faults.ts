@@ -1,6 +1,11 @@
 import { MillraceError } from '../kernel/index.ts'
 import { sqlStateOf } from '../sql/index.ts'
-import { CaptureAccessRefusedError, CaptureRefusedError, CaptureSlotUnusableError } from './errors.ts'
+import {
+  CaptureAccessRefusedError,
+  CapturePublicationLostError,
+  CaptureRefusedError,
+  CaptureSlotUnusableError,
+} from './errors.ts'
 
 /** Errors of ours that will still be there at the next try. */
 const finalCodes: ReadonlySet<string> = new Set([
@@ -14,7 +19,10 @@ const finalCodes: ReadonlySet<string> = new Set([
   'CAPTURE_DATABASE_CHANGED',
   'CAPTURE_LOG_DIVERGED',
   'CAPTURE_PUBLICATION_MISSING',
+  'CAPTURE_PUBLICATION_LOST',
   'CAPTURE_TABLE_KEYLESS',
+  'CAPTURE_TABLES_ALIKE',
+  'CAPTURE_KEY_UNKNOWN',
   'CAPTURE_PROTOCOL',
   'TOPIC_NAME_INVALID',
   'OPTIONS_INVALID',
@@ -55,6 +63,10 @@ export function errorOf(error: unknown, slot: string): unknown {
   if (state.startsWith('28') || state === '42501') return new CaptureAccessRefusedError(state, said, { cause: error })
   // object_not_in_prerequisite_state: the slot was invalidated, as `max_slot_wal_keep_size` makes the server do.
   if (state === '55000' && /slot/.test(said)) return new CaptureSlotUnusableError(slot, said)
+  // undefined_object, while the log is read: the texts of servers are in many languages, their functions are not.
+  if (state === '42704' && /publication/i.test(String((error as { readonly routine?: unknown }).routine))) {
+    return new CapturePublicationLostError(slot, said, { cause: error })
+  }
   if (refusedStates.has(state)) return new CaptureRefusedError(state, said, { cause: error })
   return error
 }

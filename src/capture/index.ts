@@ -19,9 +19,11 @@ export {
   CaptureAccessRefusedError,
   CaptureClientMissingError,
   CaptureDatabaseChangedError,
+  CaptureKeyUnknownError,
   CaptureLogDivergedError,
   CapturePositionLostError,
   CaptureProtocolError,
+  CapturePublicationLostError,
   CapturePublicationMissingError,
   CaptureRefusedError,
   CaptureReplacedError,
@@ -31,6 +33,7 @@ export {
   CaptureSlotUnusableError,
   CaptureStreamEndedError,
   CaptureTableKeylessError,
+  CaptureTablesAlikeError,
   CaptureWalLevelError,
 } from './errors.ts'
 export type { CaptureOptions, CapturePlace } from './options.ts'

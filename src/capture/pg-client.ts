@@ -60,6 +60,8 @@ export async function connectClient(
     connectionTimeoutMillis: connectTryMs,
     keepAlive: true,
     keepAliveInitialDelayMillis: 10_000,
+    // Values as the server writes them, whatever the program has `pg` make of them.
+    binary: false,
     types: { getTypeParser: () => (value: unknown) => value },
   }
   const client = newClient(() => new Client(settings), 'a capture')

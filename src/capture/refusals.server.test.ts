@@ -69,6 +69,53 @@ describe.skipIf(!serversWanted)('a capture that cannot go on', { timeout: 60_000
     })
   })
 
+  it('does not take two tables for one whose names with their schemas read the same', async () => {
+    const { name } = database
+    await database.run(`CREATE SCHEMA "${name}.b"; CREATE TABLE "${name}.b".c (id integer PRIMARY KEY);
+      CREATE TABLE "b.c" (id integer PRIMARY KEY)`)
+    const tables = [
+      { schema: `${name}.b`, name: 'c' },
+      { schema: name, name: 'b.c' },
+    ]
+    const refusal = { code: 'CAPTURE_TABLES_ALIKE', details: { fullName: `${name}.b.c` } }
+    await expect(createCapture({ ...database.place, tables })).rejects.toMatchObject(refusal)
+    await createCapture({ ...database.place, tables: tables.slice(0, 1) })
+    const capture = capturing()
+    await database.run(`INSERT INTO "${name}.b".c VALUES (1)`)
+    await capture.caughtUp()
+    await database.run(`ALTER PUBLICATION "${name}" ADD TABLE "b.c"; INSERT INTO "b.c" VALUES (2)`)
+    await expect(capture.finished).rejects.toMatchObject(refusal)
+    await expect(capturing().finished).rejects.toMatchObject(refusal)
+    await database.run(`DROP SCHEMA "${name}.b" CASCADE`)
+    expect([...(await folded(engine, `${name}.b.c`)).keys()]).toEqual(['{"id":1}'])
+  })
+
+  it('says that its publication was dropped, though it was made anew, and begins anew when it is told to', async () => {
+    await database.setUp('t')
+    const first = capturing()
+    await first.caughtUp()
+    await first.close()
+    await database.run(`DROP PUBLICATION "${database.name}"`)
+    await database.run('INSERT INTO t VALUES (2)')
+    await database.run(`CREATE PUBLICATION "${database.name}" FOR TABLE t`)
+    await expect(capturing().finished).rejects.toMatchObject({
+      code: 'CAPTURE_PUBLICATION_LOST',
+      details: { slot: database.name },
+    })
+    await until(() =>
+      dropCapture(database.place).then(
+        () => true,
+        () => false,
+      ),
+    )
+    await forgetCapture(engine, database.name)
+    await engine.topics.delete(`${database.name}.t`)
+    await database.setUp('t')
+    await using again = capturing()
+    await again.caughtUp()
+    expect([...(await folded(engine, `${database.name}.t`)).keys()].toSorted()).toEqual(['{"id":1}', '{"id":2}'])
+  })
+
   it('finds out that its slot was made anew behind its back, and begins anew when it is told to', async () => {
     await database.setUp('t')
     const first = capturing()

@@ -1,8 +1,8 @@
 import { type OptionProblem, sleep, systemClock } from '../kernel/index.ts'
 import { quoted, sqlStateOf } from '../sql/index.ts'
-import { fullNameOf } from './captured-table.ts'
+import { checkTables, fullNameOf } from './captured-table.ts'
 import { readPublishedTables, readSlot, tableSql } from './catalog.ts'
-import { CaptureSlotActiveError, CaptureTableKeylessError, refuseOptions } from './errors.ts'
+import { CaptureSlotActiveError, refuseOptions } from './errors.ts'
 import { errorOf, isSlotBusy } from './faults.ts'
 import { lsnText } from './lsn.ts'
 import { type CapturePlace, isName, resolvePlace } from './options.ts'
@@ -50,7 +50,7 @@ const duplicateStates: ReadonlySet<string> = new Set(['42710', '23505'])
  * no longer needed. Set `max_slot_wal_keep_size` on the server as a last resort.
  *
  * @throws OptionsInvalidError, CaptureClientMissingError, CaptureWalLevelError, CaptureAccessRefusedError, CaptureRefusedError,
- *   CaptureTableKeylessError, and what the client throws
+ *   CaptureTableKeylessError, CaptureTablesAlikeError, and what the client throws
  * @example
  * ```ts
  * await createCapture({ connection: url, slot: 'shop', tables: ['orders', 'billing.invoices'] })
@@ -181,8 +181,7 @@ async function createPublication(client: PgClient, publication: string, tables: 
     await client.query(`ALTER PUBLICATION ${quoted(publication)} SET TABLE ${list}`)
   }
   const published = await readPublishedTables(client, publication)
-  const keyless = published.filter(({ orderedBy }) => orderedBy.length === 0)
-  if (keyless.length > 0) throw new CaptureTableKeylessError(keyless.map(({ relation }) => fullNameOf(relation)))
+  checkTables(published)
 }
 
 async function hasTables(client: PgClient, publication: string, tables: readonly TableName[]): Promise<boolean> {

@@ -195,11 +195,11 @@ export class SnapshotReader {
     return hasSameKey ? snapshot : undefined
   }
 
-  async #resolve({ relation }: PublishedTable): Promise<CapturedTable> {
-    const form = JSON.stringify(relation)
+  async #resolve({ relation, primaryKey }: PublishedTable): Promise<CapturedTable> {
+    const form = JSON.stringify([relation, primaryKey])
     const known = this.#resolved.get(relation.id)
     if (known?.form === form) return known.table
-    const table = await this.#tables.resolve(relation)
+    const table = await this.#tables.resolve(relation, null)
     this.#resolved.set(relation.id, { form, table })
     return table
   }
@@ -207,10 +207,14 @@ export class SnapshotReader {
 
 /** The rows after a key, in the order of the index. */
 function chunkSql(published: PublishedTable, after: OpenSnapshot['after'] | undefined): string {
-  const { relation, orderedBy, filter } = published
+  const { relation, orderedBy, orderedByTypes, filter } = published
   const key = orderedBy.map(quoted).join(', ')
   const conditions: string[] = filter === null ? [] : [`(${filter})`]
-  if (after !== undefined) conditions.push(`(${key}) > (${after.map(([, value]) => literal(value)).join(', ')})`)
+  if (after !== undefined) {
+    // With their types: a composite value is not read without.
+    const values = after.map(([, value], index) => `${literal(value)}::${orderedByTypes[index]}`)
+    conditions.push(`(${key}) > (${values.join(', ')})`)
+  }
   const where = conditions.length === 0 ? '' : `WHERE ${conditions.join(' AND ')}`
   const columns = relation.columns.map(({ name }) => quoted(name)).join(', ')
   return `SELECT ${columns} FROM ${fromSql(published)} ${where} ORDER BY ${key}`

@@ -28,17 +28,22 @@ const identityNames: Readonly<Record<ReplicaIdentity, TableDescription['replicaI
   n: 'nothing',
 }
 
+/** Whether the log itself says which columns are the key of a table. */
+export function namesKey({ replicaIdentity }: Relation): boolean {
+  return replicaIdentity === 'd' || replicaIdentity === 'i'
+}
+
 /**
- * Describes a table. Where its replica identity names no key, `primaryKey` does.
+ * Describes a table. Where its replica identity names no key, `keyIndexes` does.
  *
  * @param typeNames In the order of the columns.
+ * @param keyIndexes Columns of the primary key.
  */
 export function describeTable(
   relation: Relation,
   typeNames: readonly (string | null)[],
-  primaryKey: readonly string[],
+  keyIndexes: readonly number[],
 ): TableDescription {
-  const hasOwnKey = relation.replicaIdentity === 'd' || relation.replicaIdentity === 'i'
   return {
     tableOid: relation.id,
     replicaIdentity: identityNames[relation.replicaIdentity],
@@ -47,9 +52,31 @@ export function describeTable(
       type: typeNames[index] ?? null,
       typeOid,
       typeModifier,
-      isKey: hasOwnKey ? isKey : primaryKey.includes(name),
+      isKey: namesKey(relation) ? isKey : keyIndexes.includes(index),
     })),
   }
+}
+
+/** Whether a table still has the columns that a description says, and no others, whatever its key is. */
+export function isSameForm(description: TableDescription, { id, replicaIdentity, columns }: Relation): boolean {
+  return (
+    description.tableOid === id &&
+    description.replicaIdentity === identityNames[replicaIdentity] &&
+    description.columns.length === columns.length &&
+    description.columns.every(({ name, typeOid, typeModifier }, index) => {
+      const column = columns[index]
+      return column?.name === name && column.typeOid === typeOid && column.typeModifier === typeModifier
+    })
+  )
+}
+
+/** Whether two descriptions name the same columns as the key. */
+export function isSameKey(a: TableDescription, b: TableDescription): boolean {
+  return keyNamesOf(a) === keyNamesOf(b)
+}
+
+function keyNamesOf({ columns }: TableDescription): string {
+  return JSON.stringify(columns.filter(({ isKey }) => isKey).map(({ name }) => name))
 }
 
 /** Whether two descriptions say the same. What types are called does not count: somebody may have renamed one. */

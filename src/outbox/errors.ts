@@ -101,6 +101,22 @@ export class OutboxRowRefusedError extends MillraceError<
   }
 }
 
+/** A topic of rows in an outbox is not there, and the relay may not create it: they wait, and all others go on. */
+export class OutboxTopicMissingError extends MillraceError<
+  'OUTBOX_TOPIC_MISSING',
+  { readonly table: string; readonly topic: string }
+> {
+  constructor(table: string, topic: string) {
+    super({
+      code: 'OUTBOX_TOPIC_MISSING',
+      problem: `${table} has rows for topic "${topic}", which is not there.`,
+      remedy:
+        'They wait, and those of other topics go on. Create the topic, or let the relay do so (createTopics), or correct the rows; nothing else has to be done.',
+      details: { table, topic },
+    })
+  }
+}
+
 /** All that is wrong with the options of `subject`. */
 export function refuseOptions(subject: string, problems: readonly OptionProblem[]): void {
   if (problems.length > 0) throw new OptionsInvalidError(subject, problems)

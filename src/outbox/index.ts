@@ -11,6 +11,7 @@ export {
   OutboxRowRefusedError,
   OutboxTableMissingError,
   OutboxTableNewerError,
+  OutboxTopicMissingError,
 } from './errors.ts'
 export { type Inbox, inbox, type ReceivedMessage } from './inbox.ts'
 export { createInbox, inboxSchemaSql } from './inbox-table.ts'

@@ -3,18 +3,20 @@ import type { CommitOutcome, PublishWrite, WriteBatch } from '../engine/index.ts
 import { ClosedError, type Json, sleep } from '../kernel/index.ts'
 import type { TransactionSnapshot } from '../sql/index.ts'
 import { OutboxRelayReplacedError } from './errors.ts'
-import type { KnownTopics } from './outbox-carrier.ts'
 import { type OutboxRow, writesOf } from './outbox-row.ts'
 import type { PublishedRows } from './published-rows.ts'
 import { markOf, type RelayLedger } from './relay-ledger.ts'
 import type { ResolvedLogRelayOptions } from './relay-options.ts'
 import type { RelaySession } from './relay-session.ts'
+import { isRefusal, type RelayTopics } from './relay-topics.ts'
 
 /** Rows that were published are cleared not more often than this, unless they are many. */
 const clearEveryMs = 100
 /** How often the connection that holds the lock is used, so that its loss is found out; and rows that were kept are purged. */
 const lookEveryMs = 10_000
 const purgeRowsMax = 5_000
+/** The same while rows wait for a topic that is not there. */
+const missingEveryMs = 1_000
 
 /** When the table was read for the last time. */
 export interface TableReading {
@@ -28,7 +30,7 @@ export interface LogCarrierParts {
   readonly options: ResolvedLogRelayOptions
   readonly session: RelaySession
   readonly ledger: RelayLedger | undefined
-  readonly topics: KnownTopics
+  readonly topics: RelayTopics
   readonly published: PublishedRows
   /** What was seen then is published. */
   readonly before: TableReading
@@ -67,21 +69,21 @@ export class LogCarrier {
     this.#room.promise.catch(() => undefined)
   }
 
-  /** Clears what was published, for as long as it lasts. @throws OutboxRelayReplacedError, and what the client throws */
-  async work(): Promise<never> {
-    const { session, published, options } = this.#parts
+  /**
+   * Clears what was published, until a topic that was missing has come.
+   * @throws OutboxRelayReplacedError, and what client and engine throw
+   */
+  async work(): Promise<void> {
+    const { session, published, options, topics } = this.#parts
     const isKept = options.keepMs !== undefined
     let lookedMs = options.clock.monotonicMs()
     for (;;) {
-      await Promise.race([
-        this.#nap(published.isEmpty ? lookEveryMs : clearEveryMs),
-        this.#failed.promise,
-        session.lost,
-      ])
+      await Promise.race([this.#nap(this.#pauseMs), this.#failed.promise, session.lost])
       if (!published.isFull) await this.#pause()
       await published.clear(session, isKept)
       this.#room.resolve()
       this.#room = Promise.withResolvers()
+      if (await topics.hasSomeCome()) return
       const nowMs = options.clock.monotonicMs()
       if (nowMs - lookedMs < lookEveryMs) continue
       lookedMs = nowMs
@@ -89,6 +91,12 @@ export class LogCarrier {
       else
         while ((await session.purge(options.keepMs, purgeRowsMax)) === purgeRowsMax) this.#end.signal.throwIfAborted()
     }
+  }
+
+  get #pauseMs(): number {
+    const { published, topics } = this.#parts
+    if (!published.isEmpty) return clearEveryMs
+    return topics.missing.length > 0 ? missingEveryMs : lookEveryMs
   }
 
   /** What to publish for a change of the table: the message of a row that waits. */
@@ -102,12 +110,14 @@ export class LogCarrier {
     // A row that was set aside and is to be tried again may not bring its message along.
     const isWhole = !unchanged.includes('message')
     const row = rowOf(after, xid)
-    return isWhole && topics.has(row.topic) && !published.isFull ? this.#writesOf(row) : this.#publishSoon(row, isWhole)
+    return isWhole && topics.isThere(row.topic) && !published.isFull
+      ? this.#writesOf(row)
+      : this.#publishSoon(row, isWhole)
   }
 
   /** Commits with the note of what is published, and remembers it. @throws what the engine throws */
   commit(batch: WriteBatch): Promise<CommitOutcome> {
-    const { options, ledger, published, onProgress } = this.#parts
+    const { options, ledger, published, topics, onProgress } = this.#parts
     const { engine, name } = options
     const rows = this.#rowsOf(batch)
     if (rows.length === 0) return engine.commit(batch)
@@ -130,6 +140,7 @@ export class LogCarrier {
       },
       (error: unknown) => {
         // What the ledger says next would be a guess: it is asked again in another session.
+        if (!isRefusal(error)) topics.doubt(rows.map(({ topic }) => topic))
         this.#failed.reject(error)
         throw error
       },
@@ -137,12 +148,13 @@ export class LogCarrier {
   }
 
   async #publishSoon(row: LoggedRow, isWhole: boolean): Promise<readonly PublishWrite[]> {
-    const { options, session, topics, published } = this.#parts
+    const { session, topics, published } = this.#parts
     while (published.isFull) await this.#room.promise
-    const refusal = topics.get(row.topic)
+    await topics.learn([row.topic])
+    const refusal = topics.refusal(row.topic)
     if (refusal !== undefined) throw refusal
-    if (options.createTopics) await options.engine.topics.ensure(row.topic)
-    topics.set(row.topic, undefined)
+    // It stays in the table, and is published from there once the topic has come.
+    if (topics.isMissing(row.topic)) return []
     const message = isWhole ? row.message : await session.message(row.id)
     return message === undefined ? [] : this.#writesOf({ ...row, message })
   }

@@ -1,43 +1,26 @@
-import { MillraceError } from '../kernel/index.ts'
 import { channels } from '../telemetry/index.ts'
 import { OutboxRelayReplacedError, OutboxRowRefusedError } from './errors.ts'
 import { type OutboxRow, writesOf } from './outbox-row.ts'
 import { markOf, type RelayLedger } from './relay-ledger.ts'
 import type { ResolvedRelayOptions } from './relay-options.ts'
 import type { RelaySession } from './relay-session.ts'
+import { isRefusal, type Refusal, type RelayTopics } from './relay-topics.ts'
 
 /** About so many bytes of rows are in one commit. */
 const batchBytesMax = 4 * 1024 * 1024
-
-/** What an engine says of a message, or of a topic, that it will never take. */
-const finalCodes: ReadonlySet<string> = new Set([
-  'RECORD_TOO_LARGE',
-  'RECORD_ARGUMENT_INVALID',
-  'ARGUMENT_INVALID',
-  'TOPIC_NAME_INVALID',
-  'COMPACTED_WITHOUT_KEY',
-])
-
-/** Whether an error is about what is published, and not about the way to the engine. */
-export function isRefusal(error: unknown): error is MillraceError<string, object> {
-  return error instanceof MillraceError && finalCodes.has(error.code)
-}
-
-/** Topics that are there, and those that there can never be, with the reason. They outlast a session. */
-export type KnownTopics = Map<string, MillraceError<string, object> | undefined>
 
 /** Carries rows from an outbox to their topics, a batch at a time, while its session has the lock. */
 export class OutboxCarrier {
   readonly #options: ResolvedRelayOptions
   readonly #session: RelaySession
   readonly #ledger: RelayLedger | undefined
-  readonly #topics: KnownTopics
+  readonly #topics: RelayTopics
 
   constructor(
     options: ResolvedRelayOptions,
     session: RelaySession,
     ledger: RelayLedger | undefined,
-    topics: KnownTopics,
+    topics: RelayTopics,
   ) {
     this.#options = options
     this.#session = session
@@ -56,14 +39,18 @@ export class OutboxCarrier {
 
   /** Publishes the first rows that wait; tells how many it looked at. */
   async carry(): Promise<number> {
-    const rows = await this.#session.read(this.#options.batchRowsMax, batchBytesMax)
+    if (await this.#topics.hasSomeCome()) {
+      this.#topics.lookAgain()
+      this.#session.lookFromStart()
+    }
+    const rows = await this.#session.read(this.#options.batchRowsMax, batchBytesMax, this.#topics.missing)
     if (rows.length === 0) return 0
-    if (this.#options.createTopics) await this.#ensureTopics(rows)
+    await this.#topics.learn(rows.map(({ topic }) => topic))
     const fitting: OutboxRow[] = []
     for (const row of rows) {
-      const refusal = this.#topics.get(row.topic)
-      if (refusal === undefined) fitting.push(row)
-      else await this.#setAside(row, refusal)
+      const refusal = this.#topics.refusal(row.topic)
+      if (refusal !== undefined) await this.#setAside(row, refusal)
+      else if (!this.#topics.isMissing(row.topic)) fitting.push(row)
     }
     if (fitting.length > 0) await this.#publish(fitting)
     return rows.length
@@ -78,7 +65,10 @@ export class OutboxCarrier {
       if (!outcome.ok) throw new OutboxRelayReplacedError(this.#options.name.shown)
       this.#ledger?.advance()
     } catch (error) {
-      if (!isRefusal(error)) throw error
+      if (!isRefusal(error)) {
+        this.#topics.doubt(rows.map(({ topic }) => topic))
+        throw error
+      }
       const [row] = rows
       if (rows.length === 1 && row !== undefined) {
         await this.#setAside(row, error)
@@ -97,7 +87,7 @@ export class OutboxCarrier {
     }
   }
 
-  async #setAside(row: OutboxRow, error: MillraceError<string, object>): Promise<void> {
+  async #setAside(row: OutboxRow, error: Refusal): Promise<void> {
     await this.#session.setAside(row.id, `${error.code}: ${error.message}`)
     if (!channels.relayFailed.hasSubscribers) return
     const refusal = new OutboxRowRefusedError(this.#options.name.shown, row.id, row.topic, { cause: error })
@@ -109,18 +99,5 @@ export class OutboxCarrier {
       rows.map(({ id }) => id),
       this.#options.keepMs !== undefined,
     )
-  }
-
-  async #ensureTopics(rows: readonly OutboxRow[]): Promise<void> {
-    for (const { topic } of rows) {
-      if (this.#topics.has(topic)) continue
-      try {
-        await this.#options.engine.topics.ensure(topic)
-        this.#topics.set(topic, undefined)
-      } catch (error) {
-        if (!isRefusal(error)) throw error
-        this.#topics.set(topic, error)
-      }
-    }
   }
 }

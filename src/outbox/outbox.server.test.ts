@@ -16,8 +16,10 @@ import { event } from '../message/index.ts'
 import { channels, type RelayFailedReport } from '../telemetry/index.ts'
 import { serversWanted, TestDatabase } from './database.test-support.ts'
 import {
+  createInbox,
   createOutbox,
   fromStatements,
+  inbox,
   outbox,
   outboxSchemaSql,
   type RelayOptions,
@@ -277,6 +279,15 @@ describe.skipIf(!serversWanted)('an outbox in a database of the user', { timeout
     await expect(createOutbox(database.pool, { schema, table: 'many' })).rejects.toMatchObject({
       code: 'OUTBOX_TABLE_NEWER',
     })
+  })
+
+  it('has any name, and is found by it', async () => {
+    for (const table of ['a\nb', '$$; "it\'s" \\ %s', '💥']) {
+      await createOutbox(database.pool, { schema, table })
+      await createInbox(database.pool, { schema, table: `${table} in` })
+      await outbox(database.pool, { schema, table }).publish(counted(1))
+      expect(await inbox(database.pool, { schema, table: `${table} in` }).once('h', counted(1))).toBe(true)
+    }
   })
 
   it('refuses what is no message before anything is stored', async () => {

@@ -14,7 +14,10 @@ const finalCodes: ReadonlySet<string> = new Set([
   'CAPTURE_DATABASE_CHANGED',
   'CAPTURE_LOG_DIVERGED',
   'CAPTURE_PUBLICATION_MISSING',
+  'CAPTURE_PUBLICATION_LOST',
   'CAPTURE_TABLE_KEYLESS',
+  'CAPTURE_TABLES_ALIKE',
+  'CAPTURE_KEY_UNKNOWN',
   'CAPTURE_PROTOCOL',
   'OPTIONS_INVALID',
   // The engine, which belongs to the caller.

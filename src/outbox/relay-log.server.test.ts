@@ -93,6 +93,30 @@ describe.skipIf(!serversWanted)('an outbox that is read from the log', { timeout
       )
     ).length
 
+  it('lets rows wait whose topic is not there and may not be created, and no others', async () => {
+    await engine.topics.create('log-counts')
+    await setUp()
+    const box = outbox(database.pool, { schema })
+    const putFor = (topic: string, n: number) => box.publish(counted(n), { topic })
+    await putFor('log-typo', 0)
+    await using _running = relay({ createTopics: false })
+    await put(0)
+    await until(async () => (await waiting()) === 1)
+    await putFor('log-typo', 1)
+    await putFor('later', 0)
+    await put(1)
+    await until(async () => (await waiting()) === 3)
+    expect(await byKey(engine)).toEqual({ k: [0, 1] })
+    await engine.topics.create('log-typo')
+    await putFor('log-typo', 2)
+    await until(async () => (await waiting()) === 1)
+    await put(2)
+    await putFor('log-typo', 3)
+    await until(async () => (await waiting()) === 1)
+    expect(await byKey(engine, 'log-typo')).toEqual({ k: upTo(4) })
+    expect(await byKey(engine)).toEqual({ k: upTo(3) })
+  })
+
   it('is published in the order of its commits, with what stood in it before, and cleared', async () => {
     await put(0, 1)
     await setUp()

@@ -1,15 +1,16 @@
 import { CaptureSlotMissingError, captureChanges, describeCapture } from '../capture/index.ts'
 import { persist, sleep } from '../kernel/index.ts'
-import { TransactionSnapshot } from '../sql/index.ts'
+import { listenToPool, TransactionSnapshot } from '../sql/index.ts'
 import { channels } from '../telemetry/index.ts'
 import { OutboxRelayReplacedError } from './errors.ts'
 import { LogCarrier, type TableReading } from './log-carrier.ts'
-import { isRefusal, type KnownTopics, OutboxCarrier } from './outbox-carrier.ts'
+import { OutboxCarrier } from './outbox-carrier.ts'
 import { PublishedRows } from './published-rows.ts'
 import { endsRelay } from './relay-faults.ts'
 import { RelayLedger } from './relay-ledger.ts'
 import { type LogRelayOptions, type ResolvedLogRelayOptions, resolveLogRelayOptions } from './relay-options.ts'
 import { RelaySession } from './relay-session.ts'
+import { isRefusal, RelayTopics } from './relay-topics.ts'
 
 /** How often a relay that stands by asks whether it is its turn. */
 const turnEveryMs = 1_000
@@ -48,11 +49,13 @@ class LogRelay implements OutboxLogRelay {
   readonly #options: ResolvedLogRelayOptions
   readonly #end = new AbortController()
   readonly finished: Promise<void>
-  readonly #topics: KnownTopics = new Map()
+  readonly #topics: RelayTopics
   readonly #published = new PublishedRows()
 
   constructor(options: ResolvedLogRelayOptions) {
     this.#options = options
+    this.#topics = new RelayTopics(options)
+    listenToPool(options.pool)
     this.finished = persist((onProgress) => this.#work(onProgress), {
       clock: options.clock,
       signal: this.#end.signal,
@@ -113,17 +116,18 @@ class LogRelay implements OutboxLogRelay {
   }
 
   /**
-   * Publishes from the table what stands there: what a relay that polls has left, what came before the slot, and what the log had to
-   * stop at, since its topic does not take it.
+   * Publishes from the table what stands there: what a relay that polls has left, what came before the slot, what the log had to
+   * stop at, since its topic does not take it, and what waited for a topic that is there by now.
    */
   async #carryAll(session: RelaySession, ledger: RelayLedger | undefined): Promise<TableReading> {
     const carrier = new OutboxCarrier(this.#options, session, ledger, this.#topics)
+    this.#topics.lookAgain()
     await carrier.clearLast()
     while ((await carrier.carry()) > 0) if (this.#end.signal.aborted) break
     return { seen: TransactionSnapshot.parse(session.lastSnapshot), logEnd: await session.logEnd() }
   }
 
-  /** Publishes what the log tells, until the relay is closed or something goes wrong; then nothing is under way any more. */
+  /** Publishes what the log tells, until the relay is closed, a topic that was missing has come, or something goes wrong; then nothing is under way any more. */
   async #follow(carrier: LogCarrier): Promise<void> {
     const { connection, slot, engine, clock } = this.#options
     const capture = captureChanges({

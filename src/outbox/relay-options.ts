@@ -20,7 +20,7 @@ export interface RelayOptions extends TableOptions {
   readonly poll?: Duration
   /** Rows of one commit, 1 to 10,000. Default 1,000. */
   readonly batchRowsMax?: number
-  /** Whether topics that are not there are created, with the engine's defaults; else their rows wait. Default true. */
+  /** Whether topics that are not there are created, with the engine's defaults; else their rows wait, and those of other topics go on. Default true. */
   readonly createTopics?: boolean
   /** Default: the system's. */
   readonly clock?: Clock

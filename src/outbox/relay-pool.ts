@@ -9,4 +9,6 @@ export interface RelayConnection {
 /** What a relay uses of a pool of the package `pg`. It takes one connection and keeps it. */
 export interface RelayPool {
   connect(): Promise<RelayConnection>
+  /** Where errors of connections that nobody uses are told: without a listener they would end the process. */
+  on?(event: 'error', listener: (error: Error) => void): unknown
 }

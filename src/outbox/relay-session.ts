@@ -31,6 +31,8 @@ const fullLookEveryMs = 10_000
 /**
  * The one connection of a relay, which holds the lock of its outbox. With the connection the lock goes, and with the lock the
  * means to read or clear anything.
+ *
+ * All that its statements answer is text: what becomes of numbers and truth values is for the program to say, whose pool it is.
  */
 export class RelaySession {
   readonly #connection: RelayConnection
@@ -85,26 +87,27 @@ export class RelaySession {
   /** Takes the lock of the outbox, unless another relay has it. */
   async tryLock(): Promise<boolean> {
     // Not the kind that waits: who waits in a statement keeps the server from cleaning up.
-    const text = `SELECT pg_try_advisory_lock(hashtextextended('millrace relays outbox ' || $1::text, 0)) AS got`
-    const [row] = await this.#rows<{ readonly got: boolean }>(text, [this.tableId])
-    return row?.got === true
+    const text = `SELECT pg_try_advisory_lock(hashtextextended('millrace relays outbox ' || $1::text, 0))::text AS got`
+    const [row] = await this.#rows<{ readonly got: string }>(text, [this.tableId])
+    return row?.got === 'true'
   }
 
   /**
-   * The first rows that wait, as committed transactions left them, at most so many and about so many bytes.
+   * The first rows that wait, as committed transactions left them, at most so many and about so many bytes, but for those of some topics.
    *
    * They come in the order of their ids among those that can be seen, and a transaction that ends later adds its own. That
    * keeps the order of a key, whatever transactions overlap: what one has done after another was over has greater ids, and can
    * only be seen together with what the other did.
    */
-  async read(rowsMax: number, bytesMax: number): Promise<readonly OutboxRow[]> {
+  async read(rowsMax: number, bytesMax: number, exceptTopics: readonly string[]): Promise<readonly OutboxRow[]> {
     this.#lookAround()
-    const text = `SELECT pg_current_snapshot()::text AS snapshot, r.id, r.topic, r.key, r.message
+    const text = `SELECT pg_current_snapshot()::text AS snapshot, r.id::text AS id, r.topic, r.key, r.message
       FROM (SELECT 1) AS one LEFT JOIN (
         SELECT id, topic, key, message FROM (
           SELECT *, sum(octet_length(message)) OVER (ORDER BY id) - octet_length(message) AS before FROM (
             SELECT id, topic, key, message FROM ${this.#name.sql}
-            WHERE sent_at IS NULL AND refusal IS NULL AND id > $1::bigint ORDER BY id LIMIT $2::integer
+            WHERE sent_at IS NULL AND refusal IS NULL AND id > $1::bigint AND topic <> ALL ($4::text[])
+            ORDER BY id LIMIT $2::integer
           ) AS first
         ) AS sized WHERE before < $3::bigint
       ) AS r ON true ORDER BY r.id`
@@ -112,6 +115,7 @@ export class RelaySession {
       this.#floor.toString(),
       rowsMax,
       bytesMax,
+      exceptTopics,
     ])
     const rows = found.filter(({ id }) => id !== null) as unknown as readonly OutboxRow[]
     this.#snapshot = found[0]?.snapshot ?? ''
@@ -121,10 +125,10 @@ export class RelaySession {
 
   /** Those of some ids that are still there, in their order. */
   readAgain(ranges: readonly (readonly [from: string, to: string])[]): Promise<readonly OutboxRow[]> {
-    const text = `SELECT id, topic, key, message FROM ${this.#name.sql} AS o
+    const text = `SELECT o.id::text AS id, topic, key, message FROM ${this.#name.sql} AS o
       WHERE sent_at IS NULL AND EXISTS (
         SELECT FROM unnest($1::bigint[], $2::bigint[]) AS r (first, last) WHERE o.id BETWEEN r.first AND r.last
-      ) ORDER BY id`
+      ) ORDER BY o.id`
     return this.#rows(text, [ranges.map(([from]) => from), ranges.map(([, to]) => to)])
   }
 
@@ -170,9 +174,15 @@ export class RelaySession {
         DELETE FROM ${sql} WHERE id IN (
           SELECT id FROM ${sql} WHERE sent_at < now() - make_interval(secs => $1::double precision) LIMIT $2::integer
         ) RETURNING 1
-      ) SELECT count(*)::integer AS count FROM gone`
-    const [row] = await this.#rows<{ readonly count: number }>(text, [keptMs / 1000, rowsMax])
-    return row?.count ?? 0
+      ) SELECT count(*)::text AS count FROM gone`
+    const [row] = await this.#rows<{ readonly count: string }>(text, [keptMs / 1000, rowsMax])
+    return Number(row?.count ?? 0)
+  }
+
+  /** The next reading begins with the first row, wherever it is. */
+  lookFromStart(): void {
+    this.#floor = 0n
+    this.#mark = undefined
   }
 
   /** Ends the connection, and with it the lock. */
@@ -194,8 +204,7 @@ export class RelaySession {
     const nowMs = this.#clock.monotonicMs()
     if (nowMs - this.#lookedMs < fullLookEveryMs) return
     this.#lookedMs = nowMs
-    this.#floor = 0n
-    this.#mark = undefined
+    this.lookFromStart()
   }
 
   async #rows<Row>(text: string, values: unknown[]): Promise<readonly Row[]> {

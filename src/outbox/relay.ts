@@ -1,11 +1,13 @@
 import { persist, sleep } from '../kernel/index.ts'
+import { listenToPool } from '../sql/index.ts'
 import { channels } from '../telemetry/index.ts'
 import { OutboxRelayReplacedError } from './errors.ts'
-import { type KnownTopics, OutboxCarrier } from './outbox-carrier.ts'
+import { OutboxCarrier } from './outbox-carrier.ts'
 import { endsRelay } from './relay-faults.ts'
 import { RelayLedger } from './relay-ledger.ts'
 import { type RelayOptions, type ResolvedRelayOptions, resolveRelayOptions } from './relay-options.ts'
 import { RelaySession } from './relay-session.ts'
+import { RelayTopics } from './relay-topics.ts'
 
 /** How often a relay that stands by asks whether it is its turn. */
 const turnEveryMs = 1_000
@@ -53,13 +55,15 @@ class Relay implements OutboxRelay {
   readonly #options: ResolvedRelayOptions
   readonly #end = new AbortController()
   readonly finished: Promise<void>
-  readonly #topics: KnownTopics = new Map()
+  readonly #topics: RelayTopics
   #isWoken = false
   #wakeUp: () => void = () => undefined
   #purgedMs = Number.NEGATIVE_INFINITY
 
   constructor(options: ResolvedRelayOptions) {
     this.#options = options
+    this.#topics = new RelayTopics(options)
+    listenToPool(options.pool)
     this.finished = persist((onProgress) => this.#work(onProgress), {
       clock: options.clock,
       signal: this.#end.signal,

@@ -19,7 +19,7 @@ export function creationSql(kind: TableKind, { shown, sql }: TableName, statemen
   const body = `BEGIN
   PERFORM pg_advisory_xact_lock(hashtextextended(${literal(`millrace creates ${shown}`)}, 0));
   IF to_regclass(${literal(sql)}) IS NULL THEN
-${statements.map((statement) => `    ${statement.replaceAll('\n', '\n    ')};`).join('\n')}
+${statements.map((statement) => `    ${statement};`).join('\n')}
     EXECUTE format('COMMENT ON TABLE %s IS %L', ${literal(sql)},
       'millrace ${kind}, format ${formatVersion}, id ' || gen_random_uuid());
   END IF;

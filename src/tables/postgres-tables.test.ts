@@ -30,7 +30,7 @@ const message = (id: string): { readonly id: string; readonly source: string } =
 
 /** As a server answers all that a transaction of the view asks. */
 function usual(text: string): readonly unknown[] {
-  if (text.startsWith('BEGIN')) return [{ id: '42', backend: 7 }]
+  if (text.startsWith('BEGIN')) return [{ id: '42', backend: '7' }]
   if (text.startsWith('INSERT')) return ['a', 'b', 'c'].map((id) => ({ id, source: '/test' }))
   if (text.includes('txid_status')) return [{ status: 'committed' }]
   if (text.includes('txid_current_if_assigned')) return [{ id: '42' }]
@@ -57,6 +57,26 @@ describe('tables of a server that falls silent', () => {
     expect(released).toEqual([true, false])
   })
 
+  it.each([
+    ['INSERT', '57014'],
+    ['INSERT', '42P01'],
+    ['INSERT', '23514'],
+    ['BEGIN', '57014'],
+  ])('blames no message for what the server says to %s: %s', async (where, code) => {
+    const said = Object.assign(new Error('refused'), { code, severity: 'ERROR' })
+    const { tables } = serverOf((text) => (text.startsWith(where) ? said : usual(text)))
+    const change = { message: message('a'), run: () => undefined }
+    await expect(tables.transact('h', [change])).rejects.toMatchObject({ code: 'TABLES_UNAVAILABLE', cause: said })
+  })
+
+  it('blames a message for an id that nothing can keep', async () => {
+    const said = Object.assign(new Error('no equivalent'), { code: '22P05', severity: 'ERROR' })
+    const { tables } = serverOf((text) => (text.startsWith('INSERT') ? said : usual(text)))
+    await expect(tables.transact('h', [{ message: message('a'), run: () => undefined }])).rejects.toBe(said)
+    const long = { message: message('x'.repeat(2000)), run: () => undefined }
+    await expect(tables.transact('h', [long])).rejects.toMatchObject({ code: 'OUTBOX_ARGUMENT_INVALID' })
+  })
+
   it('blames no function for being late when the server cannot be reached either', async () => {
     const { tables } = serverOf((text) => (text.includes('pg_terminate_backend') ? 'silence' : usual(text)))
     const late = new TableChangeTimeoutError('message a', 5)
@@ -67,6 +87,14 @@ describe('tables of a server that falls silent', () => {
     const { tables: answering } = serverOf(usual)
     await expect(answering.transact('h', [{ message: message('a'), run }])).rejects.toBe(late)
   })
+})
+
+it('a pool that is shared is listened to once, so that a server that starts anew does not end the process', () => {
+  const listeners: string[] = []
+  const pool = { connect: () => Promise.reject(new Error('away')), on: (event: string) => listeners.push(event) }
+  postgresTables(pool)
+  postgresTables(pool)
+  expect(listeners).toEqual(['error'])
 })
 
 it('notes that a function made real too early are put right before anything else, once that is possible', async () => {

@@ -1,4 +1,6 @@
+import { MillraceError } from '../kernel/index.ts'
 import { createInbox, inbox, type ReceivedMessage, type TableOptions } from '../outbox/index.ts'
+import { listenToPool, sqlStateOf } from '../sql/index.ts'
 import {
   TableChangeInvalidError,
   TableChangeTimeoutError,
@@ -14,6 +16,8 @@ export type { TableConnection } from './postgres-transaction.ts'
 /** What a table view uses of a pool of the package `pg`. It takes one connection for each transaction. */
 export interface TablePool<Connection extends TableConnection> {
   connect(): Promise<Connection>
+  /** Where errors of connections that nobody uses are told: without a listener they would end the process. */
+  on?(event: 'error', listener: (error: Error) => void): unknown
 }
 
 /**
@@ -25,7 +29,9 @@ const passingClasses: ReadonlySet<string> = new Set(['08', '40', '53', '57', '58
 const readOnlyCode = '25006'
 /** That, and a lock that somebody else holds. */
 const passingCodes: ReadonlySet<string> = new Set([readOnlyCode, '55P03'])
-/** A statement that took longer than `statement_timeout` would take as long again. */
+/** Class of what is wrong with values: an id with characters that the encoding of the database does not have. */
+const dataClass = '22'
+/** A statement of a function that took longer than `statement_timeout` would take as long again. */
 const queryCanceled = '57014'
 /** How long a connection that is left is looked for at the server. */
 const endMsMax = 10_000
@@ -33,7 +39,8 @@ const endMsMax = 10_000
 /**
  * Tables in a PostgreSQL database of your own, for {@link tableView}. The pool stays yours: end it after the app has stopped. The
  * functions of the view get a connection of it inside a transaction that the view opens and ends. Messages that were applied
- * are noted in the table of an inbox there.
+ * are noted in the table of an inbox there. Errors of connections that wait in the pool are listened to, so that a server that starts anew
+ * does not end the process.
  *
  * @param options Table of the inbox. Default `public.millrace_inbox`; it is created if it is not there.
  *
@@ -66,6 +73,7 @@ class PostgresTables<Connection extends TableConnection> implements TableDatabas
   constructor(pool: TablePool<Connection>, options: TableOptions) {
     this.#pool = pool
     this.#inbox = options
+    listenToPool(pool)
   }
 
   prepare(setup: readonly string[]): Promise<void> {
@@ -90,7 +98,7 @@ class PostgresTables<Connection extends TableConnection> implements TableDatabas
     await this.#inTransaction(
       async (transaction) => {
         const { client } = transaction
-        const isNew = await inTime(inbox(client, this.#inbox).onceAll(handler, messages))
+        const isNew = await this.#own(inbox(client, this.#inbox).onceAll(handler, messages))
         const fresh = changes.filter((_, index) => isNew[index])
         for (const [index, { run }] of fresh.entries()) {
           undone = fresh.slice(index).map(({ message }) => message)
@@ -100,6 +108,16 @@ class PostgresTables<Connection extends TableConnection> implements TableDatabas
       },
       (transaction) => this.#onEnded(transaction, { handler, messages: undone }),
     )
+  }
+
+  /** What a statement of the view's own answers. What the server says to it is no change to blame for, but for what an id holds. */
+  async #own<Answer>(answer: Promise<Answer>): Promise<Answer> {
+    try {
+      return await inTime(answer)
+    } catch (cause) {
+      const isOfMessage = cause instanceof MillraceError || sqlStateOf(cause)?.startsWith(dataClass) === true
+      throw isOfMessage ? cause : new TablesUnavailableError(this.name, { cause })
+    }
   }
 
   async prune(handler: string, olderThanMs: number): Promise<boolean> {
@@ -123,7 +141,7 @@ class PostgresTables<Connection extends TableConnection> implements TableDatabas
     let isBroken = false
     let isStuck = false
     try {
-      await transaction.begin()
+      await this.#own(transaction.begin())
       await work(transaction)
       const outcome = await transaction.commit()
       if (outcome === 'aborted') throw swallowed()
@@ -131,7 +149,7 @@ class PostgresTables<Connection extends TableConnection> implements TableDatabas
     } catch (error) {
       isStuck = error instanceof TableChangeTimeoutError || error instanceof TablesSilentError
       // A connection to a standby stays one.
-      isBroken = isStuck || (await transaction.rollback()) === 'broken' || codeOf(error) === readOnlyCode
+      isBroken = isStuck || (await transaction.rollback()) === 'broken' || codeOf(causeOf(error)) === readOnlyCode
       if (!isBroken && error instanceof TransactionEndedError) await onEnded(transaction)
       const isBlameless = (isBroken && !(error instanceof TableChangeTimeoutError)) || isPassing(error)
       throw isBlameless ? new TablesUnavailableError(this.name, { cause: error }) : error
@@ -222,6 +240,10 @@ function swallowed(): TableChangeInvalidError {
     'a statement failed, its error was caught, and PostgreSQL has rolled the transaction back',
     'Let errors of statements through, or put a SAVEPOINT before a statement that may fail.',
   )
+}
+
+function causeOf(error: unknown): unknown {
+  return error instanceof TablesUnavailableError ? error.cause : error
 }
 
 function codeOf(error: unknown): unknown {

@@ -40,7 +40,7 @@ export class PostgresTransaction<Connection extends TableConnection> {
   readonly client: Connection
   /** Its number at the server, and that of the process that serves the connection. */
   #id = ''
-  #backend = 0
+  #backend = ''
   /** Whether a statement was run since it was last made sure of that may have ended it. */
   #isInDoubt = false
   readonly #onCompleted = ({ text }: Completed): void => {
@@ -56,14 +56,15 @@ export class PostgresTransaction<Connection extends TableConnection> {
     return this.#id
   }
 
-  get backend(): number {
+  get backend(): string {
     return this.#backend
   }
 
   async begin(): Promise<void> {
-    const text = 'BEGIN; SELECT txid_current()::text AS id, pg_backend_pid() AS backend'
+    // As text: what becomes of numbers is for the program to say, whose pool it is.
+    const text = 'BEGIN; SELECT txid_current()::text AS id, pg_backend_pid()::text AS backend'
     const { rows } = lastOf(await inTime(this.client.query(text)))
-    const { id, backend } = rows[0] as { readonly id: string; readonly backend: number }
+    const { id, backend } = rows[0] as { readonly id: string; readonly backend: string }
     this.#id = id
     this.#backend = backend
     this.client.connection?.on('commandComplete', this.#onCompleted)

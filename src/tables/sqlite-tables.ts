@@ -1,4 +1,4 @@
-import type { DatabaseSync } from 'node:sqlite'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { isThenable } from '../kernel/index.ts'
 import { TableChangeInvalidError, TablesNotDurableError, TablesUnavailableError } from './errors.ts'
 import type { TableChange, TableDatabase } from './table-database.ts'
@@ -43,7 +43,7 @@ class SqliteTables implements TableDatabase<DatabaseSync> {
   }
 
   async prepare(setup: readonly string[]): Promise<void> {
-    const { synchronous } = this.#attempt(() => this.#database.prepare('PRAGMA synchronous').get()) ?? {}
+    const { synchronous } = this.#attempt(() => this.#statement('PRAGMA synchronous').get()) ?? {}
     if (Number(synchronous) < synchronousMin) {
       throw new TablesNotDurableError(this.name, `synchronous = ${String(synchronous)}`, 'PRAGMA synchronous = FULL')
     }
@@ -54,7 +54,7 @@ class SqliteTables implements TableDatabase<DatabaseSync> {
 
   async transact(handler: string, changes: readonly TableChange<DatabaseSync>[]): Promise<void> {
     this.#inTransaction(() => {
-      const note = this.#database.prepare('INSERT OR IGNORE INTO millrace_inbox (handler, source, id) VALUES (?, ?, ?)')
+      const note = this.#statement('INSERT OR IGNORE INTO millrace_inbox (handler, source, id) VALUES (?, ?, ?)')
       for (const { message, run } of changes) {
         if (note.run(handler, message.source, message.id).changes === 0) continue
         this.#database.exec('SAVEPOINT millrace_change')
@@ -90,6 +90,14 @@ class SqliteTables implements TableDatabase<DatabaseSync> {
          LIMIT ${pruneRowsMax})`,
     )
     return Number(remove.run(olderThanMs / 1000, handler).changes) === pruneRowsMax
+  }
+
+  /** A statement that answers as it usually does, however the program has its connection answer. */
+  #statement(text: string): StatementSync {
+    const statement = this.#database.prepare(text)
+    statement.setReadBigInts(false)
+    statement.setReturnArrays(false)
+    return statement
   }
 
   /** A transaction that was ended has no savepoint any more, whether or not another one was begun. */
