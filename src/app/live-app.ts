@@ -19,6 +19,8 @@ import {
   type Haste,
   type Lag,
   onRequests,
+  Patience,
+  patientEngine,
   Subscription,
   type TimerTime,
   type TopicResolver,
@@ -69,6 +71,7 @@ export class LiveApp implements RunningApp {
   readonly #subscriptions = new Map<string, Subscription>()
   readonly #sagas = new Map<string, LiveSaga>()
   readonly #views: LiveViews
+  readonly #patience: Patience
   readonly #end = new AbortController()
   #fail: (error: unknown) => void = () => undefined
   /** Takes this start off the lists of those that run. */
@@ -91,7 +94,15 @@ export class LiveApp implements RunningApp {
     this.#parts = [...options.parts, ...answerParts(app, engine, ctx)]
     const onError = (error: unknown): void => void this.#abandon(error)
     const { signal } = this.#end
-    this.#delayed = new DelayedCommands({ engine, clock, topics, app: app.name, onError })
+    this.#patience = new Patience({ clock, app: app.name, handler: null })
+    const patience = this.#patience
+    this.#delayed = new DelayedCommands({
+      engine: patientEngine(engine, patience),
+      clock,
+      topics,
+      app: app.name,
+      onError,
+    })
     this.#views = new LiveViews({
       app: app.name,
       views: app.views,
@@ -102,6 +113,7 @@ export class LiveApp implements RunningApp {
       somethingHappens: (lookMs, waiting) => this.#somethingHappens(lookMs, waiting),
       check: () => this.#check(),
       onError,
+      patience,
       signal,
     })
     this.#bus = new CommandBus({
@@ -110,7 +122,7 @@ export class LiveApp implements RunningApp {
       clock,
       topics,
       desks: desksByType(app, options.desks),
-      replies: new ReplyListener({ engine, topics, app: app.name, clock, signal, onError }),
+      replies: new ReplyListener({ engine, topics, app: app.name, clock, signal, patience, onError }),
       view: (view) => this.view(view),
       signal,
     })
@@ -143,6 +155,7 @@ export class LiveApp implements RunningApp {
       // What ended the app meanwhile is the cause of what failed here.
       throw this.#failure === undefined ? error : this.#failure.error
     }
+    this.#patience.begin()
     if (engine.capabilities.keeps.includes('timers')) this.#delayed.start()
     this.#watchDeadLetters().catch((error: unknown) => this.#fail(error))
   }
@@ -292,7 +305,9 @@ export class LiveApp implements RunningApp {
     const { ownsEngine, engine, stopTimeoutMs } = this.#options
     try {
       if (this.#failure === undefined) {
-        await this.#delayed.stop()
+        const sent = this.#delayed.stop()
+        this.#patience.end()
+        await sent
         await this.#bus.settled()
         await this.#views.stop()
         await Promise.all([...this.#subscriptions.values()].map((one) => one.stop(stopTimeoutMs)))
@@ -334,6 +349,7 @@ export class LiveApp implements RunningApp {
     this.#fail(error)
     this.#end.abort()
     this.#retire()
+    this.#patience.end()
     await Promise.allSettled([this.#delayed.stop(), ...[...this.#subscriptions.values()].map((one) => one.abandon())])
   }
 

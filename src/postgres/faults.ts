@@ -6,7 +6,9 @@ import {
   PostgresDiskFullError,
   PostgresFailedError,
   PostgresReadOnlyError,
+  PostgresStatementCancelledError,
   PostgresStatementTimedOutError,
+  PostgresStrainedError,
 } from './errors.ts'
 
 /** What the sentences of errors need to know. */
@@ -29,6 +31,9 @@ const transientStates: ReadonlySet<string> = new Set([
   '25P03', // idle_in_transaction_session_timeout
 ])
 
+/** Codes of the server that say that it is in need, whatever it was asked: what it could not do left no trace. */
+const strainedStates = /^(53|58000|58030)/
+
 /**
  * Whether a fault concerns the way to the server, or something on it that passes: the statement may be tried again, on
  * another connection. An error of ours never is.
@@ -50,7 +55,12 @@ export function errorOf(error: unknown, { place, statementTimeoutMs }: FaultPlac
   if (state.startsWith('28') || state === '42501') return new PostgresAccessRefusedError(place, state, { cause })
   if (state === '3D000') return new PostgresDatabaseMissingError(place, { cause })
   if (state === '25006') return new PostgresReadOnlyError(place, { cause })
+  // The server has one code for both, and says which of them it was in the language that it is set to.
+  if (state === '57014' && cause.message.includes('user request')) {
+    return new PostgresStatementCancelledError(place, { cause })
+  }
   if (state === '57014') return new PostgresStatementTimedOutError(statementTimeoutMs, { cause })
   if (state === '53100') return new PostgresDiskFullError(place, { cause })
+  if (strainedStates.test(state)) return new PostgresStrainedError(place, state, { cause })
   return new PostgresFailedError(place, state, { cause })
 }

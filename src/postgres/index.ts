@@ -19,7 +19,9 @@ export {
   PostgresReadOnlyError,
   PostgresSchemaForeignError,
   PostgresSchemaNewerError,
+  PostgresStatementCancelledError,
   PostgresStatementTimedOutError,
+  PostgresStrainedError,
   PostgresTooOldError,
   PostgresUnreachableError,
 } from './errors.ts'

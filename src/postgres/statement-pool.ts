@@ -1,4 +1,5 @@
-import { ClosedError } from '../kernel/index.ts'
+import { ClosedError, MillraceError } from '../kernel/index.ts'
+import { Backoff } from './backoff.ts'
 import { PostgresPoolExhaustedError } from './errors.ts'
 import { isTransient } from './faults.ts'
 import type { PgPool, PgPoolConnection, PgResult } from './pg-client.ts'
@@ -35,6 +36,27 @@ export class StatementPool implements StatementRunner {
       isTransientWhileOpen,
     )
     return result.rows
+  }
+
+  /**
+   * The same for somebody who watches, and whom nobody would have watch anew: what the server cannot do for a reason that passes is
+   * asked again until the signal aborts; then there are no rows.
+   */
+  async queryUntilItCan(
+    statement: NamedStatement,
+    values: readonly unknown[],
+    signal: AbortSignal,
+  ): Promise<readonly Row[]> {
+    const backoff = new Backoff(this.#server.random)
+    for (;;) {
+      try {
+        return await this.query(statement, values)
+      } catch (error) {
+        if (!(error instanceof MillraceError) || error.fault !== 'passing') throw error
+        if (signal.aborted) return []
+        await this.#server.pause(backoff.nextDelayMs())
+      }
+    }
   }
 
   /** Waits for what runs, then ends all connections; idempotent. */

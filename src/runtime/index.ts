@@ -76,6 +76,8 @@ export {
 } from './namespaces.ts'
 export { on } from './on.ts'
 export { orderingKeyProblem } from './ordering-key.ts'
+export { Patience } from './patience.ts'
+export { patientEngine } from './patient-engine.ts'
 export { onRequests } from './request-listeners.ts'
 export {
   byError,
