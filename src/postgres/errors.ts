@@ -34,6 +34,37 @@ export class PostgresUnreachableError extends MillraceError<
   }
 }
 
+/** No connection with TLS came about: the server has none, or shows a certificate that does not do. */
+export class PostgresTlsError extends MillraceError<'POSTGRES_TLS_REFUSED', { readonly place: string }> {
+  constructor(place: string, options: { readonly cause: Error }) {
+    super(
+      {
+        code: 'POSTGRES_TLS_REFUSED',
+        problem: `No connection with TLS to PostgreSQL at ${place}: ${options.cause.message}.`,
+        remedy:
+          "Check the host name and the authority that signed the server's certificate (`ssl.ca`), or that the server has TLS.",
+        details: { place },
+      },
+      options,
+    )
+  }
+}
+
+/** The function that is to give the password did not. */
+export class PostgresPasswordError extends MillraceError<'POSTGRES_PASSWORD_MISSING', { readonly place: string }> {
+  constructor(place: string, reason: string, options?: ErrorOptions) {
+    super(
+      {
+        code: 'POSTGRES_PASSWORD_MISSING',
+        problem: `The function \`password\` gave none for ${place}: ${reason}.`,
+        remedy: 'Look at what it asks for the password; it has to answer with text.',
+        details: { place },
+      },
+      options,
+    )
+  }
+}
+
 /** The server knows the user but refuses it, or does not know it. */
 export class PostgresAccessRefusedError extends MillraceError<
   'POSTGRES_ACCESS_REFUSED',

@@ -15,6 +15,7 @@ export {
   PostgresDiskFullError,
   PostgresFailedError,
   PostgresOutcomeUnknownError,
+  PostgresPasswordError,
   PostgresPoolExhaustedError,
   PostgresReadOnlyError,
   PostgresSchemaForeignError,
@@ -22,6 +23,7 @@ export {
   PostgresStatementCancelledError,
   PostgresStatementTimedOutError,
   PostgresStrainedError,
+  PostgresTlsError,
   PostgresTooOldError,
   PostgresUnreachableError,
 } from './errors.ts'

@@ -8,13 +8,12 @@ import { CommitGate } from './commit-gate.ts'
 import { type EngineCore, Openness } from './engine-core.ts'
 import { PostgresClientMissingError } from './errors.ts'
 import { EventLog } from './event-log.ts'
-import { isTransient } from './faults.ts'
 import { GroupDirectory } from './group-directory.ts'
 import { Notices } from './notices.ts'
 import type { ResolvedPostgresOptions } from './options.ts'
 import type { PgModule } from './pg-client.ts'
 import { migrate } from './schema.ts'
-import { Server } from './server.ts'
+import { isTransientAtOpen, Server } from './server.ts'
 import { StateReader } from './state-reader.ts'
 import { StatementPool } from './statement-pool.ts'
 import { TimerReader } from './timer-reader.ts'
@@ -136,7 +135,7 @@ export class PostgresEngine implements Engine {
         }
       },
       options.connectTimeoutMs,
-      isTransient,
+      isTransientAtOpen,
     )
     const pool = new StatementPool(server, options.poolMax - connectionsReserved)
     const catalog = new TopicCatalog(pool, quoted(options.schema))

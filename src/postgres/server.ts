@@ -1,8 +1,13 @@
 import { type Clock, ClosedError, type Random } from '../kernel/index.ts'
 import { Backoff } from './backoff.ts'
-import { PostgresReadOnlyError, PostgresTooOldError, PostgresUnreachableError } from './errors.ts'
-import { errorOf, type FaultPlace, isTransient } from './faults.ts'
-import type { ResolvedPostgresOptions } from './options.ts'
+import {
+  PostgresPasswordError,
+  PostgresReadOnlyError,
+  PostgresTooOldError,
+  PostgresUnreachableError,
+} from './errors.ts'
+import { errorOf, type FaultPlace, isTlsRefused, isTransient } from './faults.ts'
+import type { PostgresConnectionSettings, ResolvedPostgresOptions } from './options.ts'
 import type { PgConnection, PgModule, PgPool } from './pg-client.ts'
 import type { Row } from './statements.ts'
 
@@ -135,7 +140,7 @@ export class Server implements FaultPlace {
   #settings(): Record<string, unknown> {
     const { connection, applicationName, statementTimeoutMs } = this.options
     return {
-      ...(typeof connection === 'string' ? { connectionString: connection } : connection),
+      ...(typeof connection === 'string' ? { connectionString: connection } : this.#told(connection)),
       application_name: applicationName,
       statement_timeout: statementTimeoutMs,
       query_timeout: statementTimeoutMs + silenceMs,
@@ -145,6 +150,23 @@ export class Server implements FaultPlace {
     }
   }
 
+  /** Says what is the matter if a function that is to give the password does not. */
+  #told(connection: PostgresConnectionSettings): PostgresConnectionSettings {
+    const { password } = connection
+    if (typeof password !== 'function') return connection
+    const told = async (): Promise<string> => {
+      let given: unknown
+      try {
+        given = await password()
+      } catch (cause) {
+        throw new PostgresPasswordError(this.place, cause instanceof Error ? cause.message : String(cause), { cause })
+      }
+      if (typeof given !== 'string') throw new PostgresPasswordError(this.place, `it answered with ${typeof given}`)
+      return given
+    }
+    return { ...connection, password: told }
+  }
+
   #check(session: Row): void {
     if (Number(session['version']) < versionMin * 10_000)
       throw new PostgresTooOldError(String(session['name']), versionMin)
@@ -152,9 +174,17 @@ export class Server implements FaultPlace {
   }
 }
 
-/** While the engine is open, a server that takes no writes may be one that is about to be made the primary. */
+/** While the engine is opened, somebody looks: what is set up wrongly is told at once. */
+export function isTransientAtOpen(error: unknown): boolean {
+  return isTransient(error) && !isTlsRefused(error)
+}
+
+/**
+ * While the engine is open, a server that takes no writes may be one that is about to be made the primary, and who gives the password
+ * may be away for a while, as the server may.
+ */
 export function isTransientWhileOpen(error: unknown): boolean {
-  return isTransient(error) || error instanceof PostgresReadOnlyError
+  return isTransient(error) || error instanceof PostgresReadOnlyError || error instanceof PostgresPasswordError
 }
 
 /**

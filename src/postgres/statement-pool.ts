@@ -14,6 +14,10 @@ export class StatementPool implements StatementRunner {
   #free: number
   /** Who waits for a connection, first come, first served. */
   readonly #waiting = new Set<() => void>()
+  /** The last try to connect failed: that nobody gives a connection back is the server's matter. */
+  #isAway = false
+  /** When a connection could be made again, by the monotonic clock. */
+  #backMs = 0
   #closing: Promise<void> | undefined
 
   constructor(server: Server, connectionsMax: number) {
@@ -69,7 +73,7 @@ export class StatementPool implements StatementRunner {
     await this.#acquire()
     try {
       if (this.#closing !== undefined) throw new ClosedError('The engine')
-      const client = await this.#pool.connect()
+      const client = await this.#connect()
       try {
         const result = await work(client)
         client.release()
@@ -84,21 +88,41 @@ export class StatementPool implements StatementRunner {
     }
   }
 
+  async #connect(): Promise<PgPoolConnection> {
+    try {
+      const client = await this.#pool.connect()
+      if (this.#isAway) this.#backMs = this.#server.clock.monotonicMs()
+      this.#isAway = false
+      return client
+    } catch (error) {
+      this.#isAway = true
+      throw error
+    }
+  }
+
+  /** The time in which no connection can be made does not count: how long to wait for that, others say. */
   async #acquire(): Promise<void> {
     if (this.#free > 0) {
       this.#free--
       return
     }
-    const timeoutMs = this.#server.connectionPatienceMs
+    const { clock, connectionPatienceMs: timeoutMs } = this.#server
+    const startMs = clock.monotonicMs()
     await new Promise<void>((resolve, reject) => {
       const enter = (): void => {
         timer.cancel()
         resolve()
       }
-      const timer = this.#server.clock.setTimer(() => {
+      const look = (): void => {
+        const leftMs = Math.max(startMs, this.#backMs) + timeoutMs - clock.monotonicMs()
+        if (this.#isAway || leftMs > 0) {
+          timer = clock.setTimer(look, this.#isAway ? timeoutMs : leftMs)
+          return
+        }
         this.#waiting.delete(enter)
         reject(new PostgresPoolExhaustedError(this.#connectionsMax, timeoutMs))
-      }, timeoutMs)
+      }
+      let timer = clock.setTimer(look, timeoutMs)
       this.#waiting.add(enter)
     })
   }
