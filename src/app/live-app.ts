@@ -17,6 +17,7 @@ import {
   deadLettersOf,
   type Handler,
   type Haste,
+  happensWithin,
   type Lag,
   onRequests,
   Patience,
@@ -57,6 +58,9 @@ export interface LiveAppOptions {
 /** How long `idle()` waits between two looks when nothing that it knows of happens: other members may be at work. */
 const idleLookMinMs = 10
 const idleLookMaxMs = 250
+
+/** Beyond the time that handlers have to finish, stopping takes no longer than this: commits, and leaving the groups. */
+const stopMsMore = 10_000
 
 /** An app that runs. */
 export class LiveApp implements RunningApp {
@@ -302,20 +306,27 @@ export class LiveApp implements RunningApp {
 
   async #stop(): Promise<void> {
     this.#end.abort(new AppStoppedError(this.name))
-    const { ownsEngine, engine, stopTimeoutMs } = this.#options
+    const { ownsEngine, engine, stopTimeoutMs, clock } = this.#options
+    const limitMs = stopTimeoutMs + stopMsMore
+    const startMs = clock.monotonicMs()
     try {
-      if (this.#failure === undefined) {
-        const sent = this.#delayed.stop()
-        this.#patience.end()
-        await sent
-        await this.#bus.settled()
-        await this.#views.stop()
-        await Promise.all([...this.#subscriptions.values()].map((one) => one.stop(stopTimeoutMs)))
-      }
+      const isInTime = this.#failure !== undefined || (await happensWithin(this.#finish(), limitMs, clock))
+      // An engine that answers no more holds nobody up.
+      if (!isInTime) for (const one of this.#subscriptions.values()) one.abandon().catch(() => undefined)
     } finally {
       this.#retire()
-      if (ownsEngine) await engine.close()
+      if (ownsEngine) await engine.close({ timeoutMs: Math.max(0, startMs + limitMs - clock.monotonicMs()) })
     }
+  }
+
+  async #finish(): Promise<void> {
+    const sent = this.#delayed.stop()
+    this.#patience.end()
+    await sent
+    await this.#bus.settled()
+    await this.#views.stop()
+    const { stopTimeoutMs } = this.#options
+    await Promise.all([...this.#subscriptions.values()].map((one) => one.stop(stopTimeoutMs)))
   }
 
   async #subscribe(part: Part, haste?: Haste): Promise<void> {

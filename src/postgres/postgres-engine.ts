@@ -27,6 +27,9 @@ const everything = ['topics', 'progress', 'events', 'state', 'timers'] as const
 /** Connections that do not read: one commits, one listens. */
 const connectionsReserved = 2
 
+/** What is under way when the time to close is over is told so, and may take this long to say it, in milliseconds. */
+const cutMsMost = 1000
+
 /** What the parts of an engine are made of while it opens. */
 interface Parts {
   readonly server: Server
@@ -161,13 +164,26 @@ export class PostgresEngine implements Engine {
     return this.#gate.commit(batch, options?.signal)
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#close()
+  close({ timeoutMs }: { readonly timeoutMs?: number } = {}): Promise<void> {
+    this.#closing ??= timeoutMs === undefined ? this.#close() : this.#closeWithin(timeoutMs)
     return this.#closing
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  async #closeWithin(timeoutMs: number): Promise<void> {
+    const { server, pool, channel, environment } = this.#parts
+    const over = Promise.withResolvers<void>()
+    let timer = environment.clock.setTimer(() => {
+      server.cut()
+      channel.cut()
+      pool.cut()
+      timer = environment.clock.setTimer(over.resolve, cutMsMost)
+    }, timeoutMs)
+    await Promise.race([this.#close(), over.promise])
+    timer.cancel()
   }
 
   async #close(): Promise<void> {

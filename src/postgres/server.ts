@@ -29,6 +29,7 @@ export class Server implements FaultPlace {
   readonly random: Random
   readonly #pg: PgModule
   readonly #end = new AbortController()
+  readonly #cut = Promise.withResolvers<never>()
 
   constructor(pg: PgModule, options: ResolvedPostgresOptions, clock: Clock, random: Random) {
     this.#pg = pg
@@ -36,6 +37,7 @@ export class Server implements FaultPlace {
     this.clock = clock
     this.random = random
     this.place = placeOf(options)
+    this.#cut.promise.catch(() => undefined)
   }
 
   get statementTimeoutMs(): number {
@@ -55,6 +57,12 @@ export class Server implements FaultPlace {
     this.#end.abort(new ClosedError('The engine'))
   }
 
+  /** Besides, waits for nothing that is under way: whether the server does it or not, nobody will know. */
+  cut(): void {
+    this.end()
+    this.#cut.reject(new ClosedError('The engine'))
+  }
+
   get isEnded(): boolean {
     return this.#end.signal.aborted
   }
@@ -67,6 +75,7 @@ export class Server implements FaultPlace {
     try {
       await client.connect()
       this.#check(await prepareSession(client))
+      this.#end.signal.throwIfAborted()
     } catch (error) {
       // Not waited for: nobody may be there any more to say that it has ended.
       client.end().catch(() => undefined)
@@ -108,7 +117,7 @@ export class Server implements FaultPlace {
     for (;;) {
       this.#end.signal.throwIfAborted()
       try {
-        return await work()
+        return await Promise.race([work(), this.#cut.promise])
       } catch (error) {
         this.#end.signal.throwIfAborted()
         if (!isRetried(error)) throw errorOf(error, this)

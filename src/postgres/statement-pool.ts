@@ -12,6 +12,8 @@ export class StatementPool implements StatementRunner {
   readonly #pool: PgPool
   readonly #connectionsMax: number
   #free: number
+  /** Connections on which something runs. */
+  readonly #busy = new Set<PgPoolConnection>()
   /** Who waits for a connection, first come, first served. */
   readonly #waiting = new Set<() => void>()
   /** The last try to connect failed: that nobody gives a connection back is the server's matter. */
@@ -69,11 +71,17 @@ export class StatementPool implements StatementRunner {
     return this.#closing
   }
 
+  /** Cuts the connections on which something runs. */
+  cut(): void {
+    for (const client of this.#busy) client.end().catch(() => undefined)
+  }
+
   async #run(work: (client: PgPoolConnection) => Promise<PgResult>): Promise<PgResult> {
     await this.#acquire()
     try {
       if (this.#closing !== undefined) throw new ClosedError('The engine')
       const client = await this.#connect()
+      this.#busy.add(client)
       try {
         const result = await work(client)
         client.release()
@@ -82,6 +90,8 @@ export class StatementPool implements StatementRunner {
         // After an error of the statement the connection is as good as before; after one of its own it is gone.
         client.release(isTransient(error))
         throw error
+      } finally {
+        this.#busy.delete(client)
       }
     } finally {
       this.#release()
