@@ -39,14 +39,25 @@ export class Patience {
 
   /** Does the work, again and again while it fails for a reason that passes, until it is done or the signal aborts. */
   async during<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    try {
+      return await work()
+    } catch (error) {
+      return this.after(error, work, signal)
+    }
+  }
+
+  /** The same after a first try that failed. */
+  async after<T>(firstError: unknown, work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     const ended = signal === undefined ? this.#end.signal : AbortSignal.any([signal, this.#end.signal])
+    let error = firstError
     for (let tryCount = 1; ; tryCount++) {
+      if (commitFailureOf(error) !== 'passing' || !this.#isBegun || ended.aborted) throw error
+      await sleep(this.pauseMs(error, tryCount), this.#options.clock, ended).catch(() => undefined)
+      if (ended.aborted) throw error
       try {
         return await work()
-      } catch (error) {
-        if (commitFailureOf(error) !== 'passing' || !this.#isBegun || ended.aborted) throw error
-        await sleep(this.pauseMs(error, tryCount), this.#options.clock, ended).catch(() => undefined)
-        if (ended.aborted) throw error
+      } catch (again) {
+        error = again
       }
     }
   }

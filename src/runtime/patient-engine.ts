@@ -27,13 +27,9 @@ function patientPart<Part extends object>(
       return (...given: unknown[]): unknown => {
         const answer: unknown = Reflect.apply(value, target, given)
         if (!isThenable(answer)) return answer
-        let first: PromiseLike<unknown> | undefined = answer
-        const ask = async (): Promise<unknown> => {
-          const asked = first ?? (Reflect.apply(value, target, given) as PromiseLike<unknown>)
-          first = undefined
-          return asked
-        }
-        return patience.during(ask, signalIn(given))
+        const again = async (): Promise<unknown> => Reflect.apply(value, target, given) as unknown
+        // What is answered, as nearly all is, costs no further turn of the event loop.
+        return answer.then(undefined, (error: unknown) => patience.after(error, again, signalIn(given)))
       }
     },
   })
