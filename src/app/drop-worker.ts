@@ -1,6 +1,7 @@
 import { droppedNamespace, finishDrops } from '../domain/index.ts'
 import type { Engine } from '../engine/index.ts'
 import type { Clock } from '../kernel/index.ts'
+import type { Patience } from '../runtime/index.ts'
 
 /** How often it is looked whether a copy that was given up is still worked on by somebody. */
 const heldLookMinMs = 100
@@ -12,6 +13,7 @@ export interface DropWorkerOptions {
   readonly app: string
   readonly clock: Clock
   readonly onError: (error: unknown) => void
+  readonly patience: Patience
   readonly signal: AbortSignal
 }
 
@@ -27,13 +29,13 @@ export class DropWorker {
 
   /** @param follow Whether to go on with what is given up from here on. Else it looks at what was given up before. */
   start(follow: boolean): void {
-    const { engine, app, signal, onError } = this.#options
+    const { engine, app, signal, onError, patience } = this.#options
     const report = (error: unknown): void => {
       if (!signal.aborted) onError(error)
     }
     // Before it looks: what is given up from here on is seen.
     if (follow) this.#listen(engine.state.watch(droppedNamespace, { prefix: `${app}.`, signal })).catch(report)
-    this.#working = this.#work(follow).catch(report)
+    this.#working = patience.during(() => this.#work(follow), signal).catch(report)
   }
 
   /** Resolves when nothing is being removed any more. */

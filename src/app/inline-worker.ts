@@ -14,6 +14,7 @@ import {
 } from '../domain/index.ts'
 import type { Engine, StateWrite } from '../engine/index.ts'
 import { type Clock, sleep } from '../kernel/index.ts'
+import type { Patience } from '../runtime/index.ts'
 import type { BuildPace } from './build-pace.ts'
 import type { ViewDirectory } from './view-directory.ts'
 
@@ -26,6 +27,8 @@ export interface InlineWorkerOptions {
   readonly directory: ViewDirectory
   readonly copies: ViewCopies
   readonly onError: (error: unknown) => void
+  /** Waits for the engine where nobody has called. */
+  readonly patience: Patience
   readonly signal: AbortSignal
 }
 
@@ -118,12 +121,13 @@ export class InlineWorker {
 
   #follow(namespace: string, copy: ViewCopy): void {
     if (this.#following.has(namespace)) return
-    const { signal } = this.#options
+    const { signal, patience } = this.#options
     const end = new AbortController()
     this.#following.set(namespace, end)
-    const follower = this.#followerOf(copy, this.#paceOf(copy))
-    const following = follower
-      .run(AbortSignal.any([signal, end.signal]))
+    const ended = AbortSignal.any([signal, end.signal])
+    const pace = this.#paceOf(copy)
+    const following = patience
+      .during(() => this.#followerOf(copy, pace).run(ended), ended)
       .catch((error: unknown) => (signal.aborted || end.signal.aborted ? undefined : this.#onFailed(copy, error)))
       .catch(this.#options.onError)
       .finally(() => {
@@ -164,10 +168,11 @@ export class InlineWorker {
   /** Has commits write the live copy again: at once, or after a while if others keep letting go of it. */
   #promote(copy: ViewCopy): void {
     if (this.#promoting !== undefined) return
-    const { signal } = this.#options
+    const { signal, patience } = this.#options
     const delayMs = this.#promoteDelayMs
     this.#promoteDelayMs = Math.min(promoteDelayMaxMs, Math.max(promoteDelayMinMs, delayMs * 2))
-    const promoting = this.#promoteAfter(copy, delayMs)
+    const promoting = patience
+      .during(() => this.#promoteAfter(copy, delayMs), signal)
       .catch((error: unknown) => {
         if (signal.aborted) throw error
         return this.#onFailed(copy, error)

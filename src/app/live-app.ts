@@ -17,8 +17,11 @@ import {
   deadLettersOf,
   type Handler,
   type Haste,
+  happensWithin,
   type Lag,
   onRequests,
+  Patience,
+  patientEngine,
   Subscription,
   type TimerTime,
   type TopicResolver,
@@ -56,6 +59,9 @@ export interface LiveAppOptions {
 const idleLookMinMs = 10
 const idleLookMaxMs = 250
 
+/** Beyond the time that handlers have to finish, stopping takes no longer than this: commits, and leaving the groups. */
+const stopMsMore = 10_000
+
 /** An app that runs. */
 export class LiveApp implements RunningApp {
   readonly name: string
@@ -69,6 +75,7 @@ export class LiveApp implements RunningApp {
   readonly #subscriptions = new Map<string, Subscription>()
   readonly #sagas = new Map<string, LiveSaga>()
   readonly #views: LiveViews
+  readonly #patience: Patience
   readonly #end = new AbortController()
   #fail: (error: unknown) => void = () => undefined
   /** Takes this start off the lists of those that run. */
@@ -91,7 +98,15 @@ export class LiveApp implements RunningApp {
     this.#parts = [...options.parts, ...answerParts(app, engine, ctx)]
     const onError = (error: unknown): void => void this.#abandon(error)
     const { signal } = this.#end
-    this.#delayed = new DelayedCommands({ engine, clock, topics, app: app.name, onError })
+    this.#patience = new Patience({ clock, app: app.name, handler: null })
+    const patience = this.#patience
+    this.#delayed = new DelayedCommands({
+      engine: patientEngine(engine, patience),
+      clock,
+      topics,
+      app: app.name,
+      onError,
+    })
     this.#views = new LiveViews({
       app: app.name,
       views: app.views,
@@ -102,6 +117,7 @@ export class LiveApp implements RunningApp {
       somethingHappens: (lookMs, waiting) => this.#somethingHappens(lookMs, waiting),
       check: () => this.#check(),
       onError,
+      patience,
       signal,
     })
     this.#bus = new CommandBus({
@@ -110,7 +126,7 @@ export class LiveApp implements RunningApp {
       clock,
       topics,
       desks: desksByType(app, options.desks),
-      replies: new ReplyListener({ engine, topics, app: app.name, clock, signal, onError }),
+      replies: new ReplyListener({ engine, topics, app: app.name, clock, signal, patience, onError }),
       view: (view) => this.view(view),
       signal,
     })
@@ -143,6 +159,7 @@ export class LiveApp implements RunningApp {
       // What ended the app meanwhile is the cause of what failed here.
       throw this.#failure === undefined ? error : this.#failure.error
     }
+    this.#patience.begin()
     if (engine.capabilities.keeps.includes('timers')) this.#delayed.start()
     this.#watchDeadLetters().catch((error: unknown) => this.#fail(error))
   }
@@ -289,18 +306,27 @@ export class LiveApp implements RunningApp {
 
   async #stop(): Promise<void> {
     this.#end.abort(new AppStoppedError(this.name))
-    const { ownsEngine, engine, stopTimeoutMs } = this.#options
+    const { ownsEngine, engine, stopTimeoutMs, clock } = this.#options
+    const limitMs = stopTimeoutMs + stopMsMore
+    const startMs = clock.monotonicMs()
     try {
-      if (this.#failure === undefined) {
-        await this.#delayed.stop()
-        await this.#bus.settled()
-        await this.#views.stop()
-        await Promise.all([...this.#subscriptions.values()].map((one) => one.stop(stopTimeoutMs)))
-      }
+      const isInTime = this.#failure !== undefined || (await happensWithin(this.#finish(), limitMs, clock))
+      // An engine that answers no more holds nobody up.
+      if (!isInTime) for (const one of this.#subscriptions.values()) one.abandon().catch(() => undefined)
     } finally {
       this.#retire()
-      if (ownsEngine) await engine.close()
+      if (ownsEngine) await engine.close({ timeoutMs: Math.max(0, startMs + limitMs - clock.monotonicMs()) })
     }
+  }
+
+  async #finish(): Promise<void> {
+    const sent = this.#delayed.stop()
+    this.#patience.end()
+    await sent
+    await this.#bus.settled()
+    await this.#views.stop()
+    const { stopTimeoutMs } = this.#options
+    await Promise.all([...this.#subscriptions.values()].map((one) => one.stop(stopTimeoutMs)))
   }
 
   async #subscribe(part: Part, haste?: Haste): Promise<void> {
@@ -336,6 +362,7 @@ export class LiveApp implements RunningApp {
     this.#fail(error)
     this.#end.abort()
     this.#retire()
+    this.#patience.end()
     await Promise.allSettled([this.#delayed.stop(), ...[...this.#subscriptions.values()].map((one) => one.abandon())])
   }
 

@@ -13,7 +13,7 @@ import {
 } from '../domain/index.ts'
 import type { Engine, TopicPosition } from '../engine/index.ts'
 import type { Clock } from '../kernel/index.ts'
-import type { Haste } from '../runtime/index.ts'
+import type { Haste, Patience } from '../runtime/index.ts'
 import { type CaughtUpWait, caughtUp, placesOf } from './caught-up.ts'
 import { DropWorker } from './drop-worker.ts'
 import { LiveView } from './live-view.ts'
@@ -34,6 +34,8 @@ export interface LiveViewsOptions {
   /** @throws when the app runs no more. */
   readonly check: () => void
   readonly onError: (error: unknown) => void
+  /** Waits for the engine where nobody has called. */
+  readonly patience: Patience
   /** Aborts when the app stops. */
   readonly signal: AbortSignal
 }
@@ -53,7 +55,7 @@ export class LiveViews {
   readonly #drops: DropWorker
 
   constructor(options: LiveViewsOptions) {
-    const { engine, app, clock, subscribe, unsubscribe, onError, signal } = options
+    const { engine, app, clock, subscribe, unsubscribe, onError, patience, signal } = options
     this.#options = options
     const directory = new ViewDirectory(engine, app)
     this.#directory = directory
@@ -66,11 +68,11 @@ export class LiveViews {
         onChange: (entry) => directory.put(view.name, entry),
         handover: (entry, to, writes) => worker.handOver(entry, to, writes),
       })
-      const shared = { engine, app, view, clock, directory, copies, onError, signal }
+      const shared = { engine, app, view, clock, directory, copies, onError, patience, signal }
       const worker = new ViewWorker({ ...shared, run: subscribe, halt: unsubscribe })
       return { view, copies, worker }
     })
-    this.#drops = new DropWorker({ engine, app, clock, onError, signal })
+    this.#drops = new DropWorker({ engine, app, clock, onError, patience, signal })
     this.#atWork = new Map(atWork.map((one) => [one.view.name, one]))
   }
 

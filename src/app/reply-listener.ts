@@ -2,7 +2,7 @@ import { Replied, repliesTo, replyTopic, replyTopicAttribute } from '../domain/i
 import { type Engine, OffsetOutOfRangeError, TopicUnknownError } from '../engine/index.ts'
 import { type Clock, sleep } from '../kernel/index.ts'
 import { type DataOf, identityOf, type Message } from '../message/index.ts'
-import type { TopicResolver } from '../runtime/index.ts'
+import type { Patience, TopicResolver } from '../runtime/index.ts'
 
 type Reply = DataOf<typeof Replied>
 
@@ -22,6 +22,7 @@ export class ReplyListener {
   readonly #topic: string
   readonly #clock: Clock
   readonly #signal: AbortSignal
+  readonly #patience: Patience
   readonly #onError: (error: unknown) => void
   /** Those who wait, by what they asked. */
   readonly #waiting = new Map<string, Set<(reply: Reply) => void>>()
@@ -33,6 +34,7 @@ export class ReplyListener {
     readonly app: string
     readonly clock: Clock
     readonly signal: AbortSignal
+    readonly patience: Patience
     readonly onError: (error: unknown) => void
   }) {
     this.#engine = options.engine
@@ -40,6 +42,7 @@ export class ReplyListener {
     this.#topic = replyTopic(options.app)
     this.#clock = options.clock
     this.#signal = options.signal
+    this.#patience = options.patience
     this.#onError = options.onError
   }
 
@@ -82,7 +85,10 @@ export class ReplyListener {
     for (let offset = from; !this.#signal.aborted; ) {
       try {
         const request = { topic: this.#topic, partition: 0, offset, waitMs, signal: this.#signal }
-        const { records, nextOffset } = await this.#engine.topics.read(request)
+        const { records, nextOffset } = await this.#patience.during(
+          () => this.#engine.topics.read(request),
+          this.#signal,
+        )
         offset = nextOffset
         isAgain = false
         for (const record of records) if (record.kind === 'message') this.#tell(record.message)
@@ -92,7 +98,7 @@ export class ReplyListener {
         if (!(error instanceof OffsetOutOfRangeError || error instanceof TopicUnknownError)) throw error
         if (isAgain) await sleep(againMs, this.#clock, this.#signal)
         isAgain = true
-        offset = await this.#locate('earliest')
+        offset = await this.#patience.during(() => this.#locate('earliest'), this.#signal)
       }
     }
   }

@@ -188,7 +188,8 @@ export interface RunningApp extends AsyncDisposable {
   readonly failed: Promise<never>
   /**
    * Stops: reads no more, lets handlers finish within `stopTimeout`, commits, leaves. What is not finished is handled at
-   * the next start. Idempotent.
+   * the next start. Idempotent. Where the engine answers no more, it is not waited for longer than 10 seconds beyond that; what was being
+   * committed then fails, with an outcome that nobody knows where it may have been done.
    */
   stop(): Promise<void>
 }

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { type ViewBuild, ViewCopies } from '../domain/index.ts'
 import { systemClock } from '../kernel/index.ts'
-import type { Haste } from '../runtime/index.ts'
+import { type Haste, Patience } from '../runtime/index.ts'
 import { memoryEngine, Placed, placedCounts } from './app.test-support.ts'
 import { app } from './index.ts'
 import { ViewDirectory } from './view-directory.ts'
@@ -30,6 +30,7 @@ it('makes no large commits any more once a copy is live, however early it was sw
     },
     halt: async () => undefined,
     onError: (error) => expect.unreachable(String(error)),
+    patience: new Patience({ clock: systemClock, app: 'shop', handler: null }),
     signal: end.signal,
   })
   await worker.start()

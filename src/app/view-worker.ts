@@ -166,10 +166,11 @@ export class ViewWorker {
 
   /** One after the other: starts and ends what the register as it stands then asks for. */
   #settle(): Promise<void> {
+    const { patience, signal } = this.#options
     this.#turnCount++
     this.#turn = this.#turn
       .catch(() => undefined)
-      .then(() => this.#apply())
+      .then(() => patience.during(() => this.#apply(), signal))
       .finally(() => {
         this.#turnCount--
       })
@@ -204,9 +205,15 @@ export class ViewWorker {
       // Somebody waits for it from here on, even if it was swapped in before it was seen to have caught up.
       if (!isBuild) this.#bulk.delete(group)
       if (this.#running.has(group) || signal.aborted) continue
+      const haste = await this.#hasteOf(group, copy)
       this.#running.set(group, copy)
       if (isBuild) this.#bulk.add(group)
-      await run(this.#partOf(copy), await this.#hasteOf(group, copy))
+      try {
+        await run(this.#partOf(copy), haste)
+      } catch (error) {
+        this.#running.delete(group)
+        throw error
+      }
     }
     if (next !== null && next.version === view.version && !next.paused) this.#watch(next)
   }
@@ -249,7 +256,9 @@ export class ViewWorker {
     if (isSameCopy(this.#watched ?? null, build)) return
     this.#watched = build
     this.#isHeldBack = false
-    this.#watching = this.#follow(build)
+    const { patience, signal } = this.#options
+    this.#watching = patience
+      .during(() => this.#follow(build), signal)
       .catch((error: unknown) => {
         // Whoever builds the copy meets that event, too, and pauses the build.
         if (!this.#options.signal.aborted && !(error instanceof ViewEventFailedError)) this.#options.onError(error)

@@ -91,8 +91,8 @@ export class BridgedEngine implements Engine {
     return this.#desk.isEmpty()
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#close()
+  close(options?: { readonly timeoutMs?: number }): Promise<void> {
+    this.#closing ??= this.#close(options)
     return this.#closing
   }
 
@@ -100,11 +100,11 @@ export class BridgedEngine implements Engine {
     return this.close()
   }
 
-  async #close(): Promise<void> {
+  async #close(options?: { readonly timeoutMs?: number }): Promise<void> {
     if (this.#gate !== undefined) await this.#gate
     // The relays stop by themselves when nothing answers them any more; nobody else is let in meanwhile.
     this.#desk.stop()
-    await Promise.all([this.#topicsEngine.close(), this.#store.close()])
+    await Promise.all([this.#topicsEngine.close(options), this.#store.close(options)])
     await this.#desk.stopped()
   }
 

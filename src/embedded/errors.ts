@@ -88,6 +88,7 @@ export class DiskFullError extends MillraceError<'DISK_FULL', { readonly path: s
         problem: `The disk has no room for the changes of ${path}.`,
         remedy: 'Nothing of this commit was stored. Free some space, then commit again.',
         details: { path },
+        fault: 'passing',
       },
       options,
     )
@@ -107,6 +108,7 @@ export class EngineFailedError extends MillraceError<
         remedy:
           'What was acknowledged is safe; the last commits may or may not be stored. Close the engine and open it again.',
         details: { path, reason },
+        fault: 'lasting',
       },
       options,
     )
@@ -121,6 +123,7 @@ export class ReadOnlyError extends MillraceError<'ENGINE_READ_ONLY', { readonly 
       problem: `${path} was opened for reading only.`,
       remedy: 'Open it without readOnly to write.',
       details: { path },
+      fault: 'lasting',
     })
   }
 }

@@ -36,8 +36,11 @@ export interface Engine extends AsyncDisposable {
   commit(batch: WriteBatch, options?: { readonly signal?: AbortSignal }): Promise<CommitOutcome>
   /** Whether all that was committed has arrived where it is read. Absent: it always has; nothing goes through an outbox. */
   isSettled?(): Promise<boolean>
-  /** Waits for commits in flight, then closes; idempotent. */
-  close(): Promise<void>
+  /**
+   * Waits for commits in flight, then closes; idempotent. An engine whose server may be away waits for `timeoutMs` at most, if that is
+   * given: what is under way then fails, as an outcome that nobody knows where it may have been done.
+   */
+  close(options?: { readonly timeoutMs?: number }): Promise<void>
 }
 
 /** What an engine takes from its surroundings, so that a test or a simulator can give its own. */

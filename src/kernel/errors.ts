@@ -8,7 +8,17 @@ export interface ErrorParts<Code extends string, Details extends object> {
   readonly remedy: string
   /** The facts behind the sentences, for programs. */
   readonly details: Details
+  /** See {@link MillraceError.fault}. */
+  readonly fault?: Fault
 }
+
+/**
+ * What is the matter with whom something was asked of, whatever it was:
+ *
+ * - `passing`: the same may go well a little later, and nothing of it was done. A running app waits and tries again.
+ * - `lasting`: it has to be opened anew, in a program that may have changed. A running app ends.
+ */
+export type Fault = 'passing' | 'lasting'
 
 /**
  * Base of every error that Millrace throws on purpose.
@@ -27,6 +37,8 @@ export abstract class MillraceError<Code extends string = string, Details extend
   readonly problem: string
   readonly remedy: string
   readonly details: Details
+  /** Set where the fault lies with an engine; absent where it lies with what was asked, or nobody can tell. */
+  declare readonly fault?: Fault
 
   protected constructor(parts: ErrorParts<Code, Details>, options?: ErrorOptions) {
     super(`${parts.problem} ${parts.remedy}`, options)
@@ -35,6 +47,7 @@ export abstract class MillraceError<Code extends string = string, Details extend
     this.problem = parts.problem
     this.remedy = parts.remedy
     this.details = parts.details
+    if (parts.fault !== undefined) this.fault = parts.fault
   }
 }
 
@@ -67,6 +80,7 @@ export class ClosedError extends MillraceError<'CLOSED', { readonly subject: str
       problem: `${subject} is closed.`,
       remedy: 'Open it again before you use it.',
       details: { subject },
+      fault: 'lasting',
     })
   }
 }
@@ -80,6 +94,7 @@ export class InvariantError extends MillraceError<'INVARIANT_BROKEN', { readonly
         problem: `An invariant of Millrace does not hold: ${invariant}.`,
         remedy: 'This is a fault in Millrace: please report it with this message and its stack.',
         details: { invariant },
+        fault: 'lasting',
       },
       options,
     )

@@ -5,6 +5,7 @@ export { type Duration, durationMs, durationMsMax, durationText } from './durati
 export {
   ClosedError,
   DurationInvalidError,
+  type Fault,
   InvariantError,
   JsonInvalidError,
   MillraceError,

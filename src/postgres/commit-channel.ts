@@ -1,5 +1,5 @@
 import type { CommitGroup, GroupWriter, UnitCommand, UnitResult } from '../committing/index.ts'
-import { InvariantError } from '../kernel/index.ts'
+import { ClosedError, InvariantError } from '../kernel/index.ts'
 import { BatchBufferPool } from '../record/index.ts'
 import { quoted, sqlStateOf } from '../sql/index.ts'
 import { fencedState } from './commit-function-sql.ts'
@@ -102,9 +102,15 @@ export class CommitChannel implements GroupWriter {
     await session.client.end().catch(() => undefined)
   }
 
+  /** Cuts the connection, whatever is under way on it. */
+  cut(): void {
+    if (this.#session !== undefined) this.#drop(this.#session)
+  }
+
   async #commit(message: GroupMessage, units: readonly UnitCommand[]): Promise<readonly UnitResult[]> {
     if (this.#looks.size > 0) await Promise.all(this.#looks)
     const number = ++this.#groupNumber
+    const startMs = this.#server.clock.monotonicMs()
     const values = [number, message.text, message.arena]
     let isSent = false
     const results = await this.#server
@@ -123,9 +129,10 @@ export class CommitChannel implements GroupWriter {
         isTransientWhileOpen,
       )
       .catch((error: unknown) => {
-        if (!isSent || !(error instanceof PostgresUnreachableError)) throw error
-        const { place, waitedMs } = error.details
-        throw new PostgresOutcomeUnknownError(place, waitedMs, { cause: error })
+        // Out of reach for too long, or closed before it could be reached again.
+        if (!isSent || !(error instanceof PostgresUnreachableError || error instanceof ClosedError)) throw error
+        const waitedMs = this.#server.clock.monotonicMs() - startMs
+        throw new PostgresOutcomeUnknownError(this.#server.place, waitedMs, { cause: error })
       })
     return decodeResults(results, units)
   }

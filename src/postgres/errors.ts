@@ -27,6 +27,38 @@ export class PostgresUnreachableError extends MillraceError<
         problem: `PostgreSQL at ${place} could not be reached for ${Math.round(waitedMs)} ms: ${options.cause.message}.`,
         remedy: 'Check that the server runs and that host and port are right, or allow more time.',
         details: { place, waitedMs },
+        fault: 'lasting',
+      },
+      options,
+    )
+  }
+}
+
+/** No connection with TLS came about: the server has none, or shows a certificate that does not do. */
+export class PostgresTlsError extends MillraceError<'POSTGRES_TLS_REFUSED', { readonly place: string }> {
+  constructor(place: string, options: { readonly cause: Error }) {
+    super(
+      {
+        code: 'POSTGRES_TLS_REFUSED',
+        problem: `No connection with TLS to PostgreSQL at ${place}: ${options.cause.message}.`,
+        remedy:
+          "Check the host name and the authority that signed the server's certificate (`ssl.ca`), or that the server has TLS.",
+        details: { place },
+      },
+      options,
+    )
+  }
+}
+
+/** The function that is to give the password did not. */
+export class PostgresPasswordError extends MillraceError<'POSTGRES_PASSWORD_MISSING', { readonly place: string }> {
+  constructor(place: string, reason: string, options?: ErrorOptions) {
+    super(
+      {
+        code: 'POSTGRES_PASSWORD_MISSING',
+        problem: `The function \`password\` gave none for ${place}: ${reason}.`,
+        remedy: 'Look at what it asks for the password; it has to answer with text.',
+        details: { place },
       },
       options,
     )
@@ -154,6 +186,45 @@ export class PostgresStatementTimedOutError extends MillraceError<
         problem: `PostgreSQL ended a statement that took longer than ${timeoutMs} ms. Nothing of it was written.`,
         remedy: 'Look for locks and load on the server, ask for less at once, or raise statementTimeoutMs.',
         details: { timeoutMs },
+        fault: 'passing',
+      },
+      options,
+    )
+  }
+}
+
+/** Somebody on the server cancelled a statement, which was taken back as a whole. */
+export class PostgresStatementCancelledError extends MillraceError<
+  'POSTGRES_STATEMENT_CANCELLED',
+  { readonly place: string }
+> {
+  constructor(place: string, options: { readonly cause: Error }) {
+    super(
+      {
+        code: 'POSTGRES_STATEMENT_CANCELLED',
+        problem: `Somebody cancelled a statement at ${place}, as pg_cancel_backend does. Nothing of it was written.`,
+        remedy: 'Do it again; ask whoever looks after the server why it was cancelled.',
+        details: { place },
+        fault: 'passing',
+      },
+      options,
+    )
+  }
+}
+
+/** The server has not enough of something, such as memory, or could not read or write its files. What was refused left no trace. */
+export class PostgresStrainedError extends MillraceError<
+  'POSTGRES_STRAINED',
+  { readonly place: string; readonly sqlState: string }
+> {
+  constructor(place: string, sqlState: string, options: { readonly cause: Error }) {
+    super(
+      {
+        code: 'POSTGRES_STRAINED',
+        problem: `PostgreSQL at ${place} cannot do it now: ${options.cause.message} (SQLSTATE ${sqlState}). Nothing of it was written.`,
+        remedy: 'Look after memory, limits and disks of the server; then do it again.',
+        details: { place, sqlState },
+        fault: 'passing',
       },
       options,
     )
@@ -169,6 +240,7 @@ export class PostgresDiskFullError extends MillraceError<'POSTGRES_DISK_FULL', {
         problem: `The disk of PostgreSQL at ${place} is full: ${options.cause.message}. Nothing of this commit was written.`,
         remedy: 'Make room on the server, or shorten the retention of topics; then commit again.',
         details: { place },
+        fault: 'passing',
       },
       options,
     )
@@ -186,6 +258,7 @@ export class PostgresPoolExhaustedError extends MillraceError<
       problem: `None of the ${poolMax} connections was free for ${waitedMs} ms.`,
       remedy: 'Raise poolMax, or read less at the same time.',
       details: { poolMax, waitedMs },
+      fault: 'passing',
     })
   }
 }
@@ -205,6 +278,7 @@ export class PostgresOutcomeUnknownError extends MillraceError<
         problem: `The connection to PostgreSQL at ${place} was cut during a commit and could not be made again for ${Math.round(waitedMs)} ms.`,
         remedy: 'Look whether the commit was made before you repeat it, or leave reconnectTimeoutMs at its default.',
         details: { place, waitedMs },
+        fault: 'lasting',
       },
       options,
     )

@@ -40,8 +40,26 @@ describe('what goes wrong on the way to a server', () => {
     ['25006', 'POSTGRES_READ_ONLY'],
     ['57014', 'POSTGRES_STATEMENT_TIMED_OUT'],
     ['53100', 'POSTGRES_DISK_FULL'],
+    ['53200', 'POSTGRES_STRAINED'],
+    ['53400', 'POSTGRES_STRAINED'],
+    ['58030', 'POSTGRES_STRAINED'],
+    ['58P01', 'POSTGRES_FAILED'],
     ['42601', 'POSTGRES_FAILED'],
   ])('has a code of ours: %s is %s', (state, code) => {
     expect(errorOf(serverError(state), place)).toMatchObject({ code, cause: { code: state } })
+  })
+
+  it('tells a statement that somebody cancelled from one that took too long', () => {
+    const said = (message: string): Error => errorOf(Object.assign(serverError('57014'), { message }), place)
+    expect(said('canceling statement due to user request')).toMatchObject({ code: 'POSTGRES_STATEMENT_CANCELLED' })
+    expect(said('canceling statement due to statement timeout')).toMatchObject({ code: 'POSTGRES_STATEMENT_TIMED_OUT' })
+  })
+
+  it.each(['53100', '53200', '57014', '58030'])('may go well later, if the server says %s', (state) => {
+    expect(errorOf(serverError(state), place)).toMatchObject({ fault: 'passing' })
+  })
+
+  it.each(['28P01', '3D000', '42601', '58P01', 'XX001'])('is not said to pass, if the server says %s', (state) => {
+    expect(errorOf(serverError(state), place)).not.toHaveProperty('fault')
   })
 })

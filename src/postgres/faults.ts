@@ -6,7 +6,10 @@ import {
   PostgresDiskFullError,
   PostgresFailedError,
   PostgresReadOnlyError,
+  PostgresStatementCancelledError,
   PostgresStatementTimedOutError,
+  PostgresStrainedError,
+  PostgresTlsError,
 } from './errors.ts'
 
 /** What the sentences of errors need to know. */
@@ -29,6 +32,20 @@ const transientStates: ReadonlySet<string> = new Set([
   '25P03', // idle_in_transaction_session_timeout
 ])
 
+/** Codes of the server that say that it is in need, whatever it was asked: what it could not do left no trace. */
+const strainedStates = /^(53|58000|58030)/
+
+/** Codes of `node:tls` and OpenSSL for a certificate that does not do, or a partner that does not speak TLS. */
+const tlsCodes = /^(ERR_TLS_|ERR_SSL_|CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|HOSTNAME_MISMATCH|EPROTO)/
+/** What the client says in words only. */
+const tlsWords = /does not support SSL|establishing an SSL connection/
+
+/** Whether no connection with TLS came about: no waiting helps against that before anything else was right. */
+export function isTlsRefused(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  return tlsCodes.test(String((error as { readonly code?: unknown }).code)) || tlsWords.test(error.message)
+}
+
 /**
  * Whether a fault concerns the way to the server, or something on it that passes: the statement may be tried again, on
  * another connection. An error of ours never is.
@@ -46,11 +63,17 @@ export function errorOf(error: unknown, { place, statementTimeoutMs }: FaultPlac
   if (error instanceof MillraceError) return error
   const cause = error instanceof Error ? error : new InvariantError('the client of PostgreSQL throws errors only')
   const state = sqlStateOf(error)
+  if (isTlsRefused(error)) return new PostgresTlsError(place, { cause })
   if (state === undefined) return cause
   if (state.startsWith('28') || state === '42501') return new PostgresAccessRefusedError(place, state, { cause })
   if (state === '3D000') return new PostgresDatabaseMissingError(place, { cause })
   if (state === '25006') return new PostgresReadOnlyError(place, { cause })
+  // The server has one code for both, and says which of them it was in the language that it is set to.
+  if (state === '57014' && cause.message.includes('user request')) {
+    return new PostgresStatementCancelledError(place, { cause })
+  }
   if (state === '57014') return new PostgresStatementTimedOutError(statementTimeoutMs, { cause })
   if (state === '53100') return new PostgresDiskFullError(place, { cause })
+  if (strainedStates.test(state)) return new PostgresStrainedError(place, state, { cause })
   return new PostgresFailedError(place, state, { cause })
 }

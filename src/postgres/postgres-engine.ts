@@ -8,14 +8,13 @@ import { CommitGate } from './commit-gate.ts'
 import { type EngineCore, Openness } from './engine-core.ts'
 import { PostgresClientMissingError } from './errors.ts'
 import { EventLog } from './event-log.ts'
-import { isTransient } from './faults.ts'
 import { GroupDirectory } from './group-directory.ts'
 import { MadeChanges } from './made-changes.ts'
 import { Notices } from './notices.ts'
 import type { ResolvedPostgresOptions } from './options.ts'
 import type { PgModule } from './pg-client.ts'
 import { migrate } from './schema.ts'
-import { Server } from './server.ts'
+import { isTransientAtOpen, Server } from './server.ts'
 import { StateReader } from './state-reader.ts'
 import { StatementPool } from './statement-pool.ts'
 import { TimerReader } from './timer-reader.ts'
@@ -28,6 +27,9 @@ const everything = ['topics', 'progress', 'events', 'state', 'timers'] as const
 
 /** Connections that do not read: one commits, one listens. */
 const connectionsReserved = 2
+
+/** What is under way when the time to close is over is told so, and may take this long to say it, in milliseconds. */
+const cutMsMost = 1000
 
 /** What the parts of an engine are made of while it opens. */
 interface Parts {
@@ -138,7 +140,7 @@ export class PostgresEngine implements Engine {
         }
       },
       options.connectTimeoutMs,
-      isTransient,
+      isTransientAtOpen,
     )
     const pool = new StatementPool(server, options.poolMax - connectionsReserved)
     const catalog = new TopicCatalog(pool, quoted(options.schema))
@@ -164,13 +166,26 @@ export class PostgresEngine implements Engine {
     return this.#gate.commit(batch, options?.signal)
   }
 
-  close(): Promise<void> {
-    this.#closing ??= this.#close()
+  close({ timeoutMs }: { readonly timeoutMs?: number } = {}): Promise<void> {
+    this.#closing ??= timeoutMs === undefined ? this.#close() : this.#closeWithin(timeoutMs)
     return this.#closing
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  async #closeWithin(timeoutMs: number): Promise<void> {
+    const { server, pool, channel, environment } = this.#parts
+    const over = Promise.withResolvers<void>()
+    let timer = environment.clock.setTimer(() => {
+      server.cut()
+      channel.cut()
+      pool.cut()
+      timer = environment.clock.setTimer(over.resolve, cutMsMost)
+    }, timeoutMs)
+    await Promise.race([this.#close(), over.promise])
+    timer.cancel()
   }
 
   async #close(): Promise<void> {

@@ -44,6 +44,22 @@ describe.skipIf(!serversWanted)('what a server says no to', () => {
     expect(await codeOf(open({ connection, connectTimeoutMs: 100 }))).toBe('POSTGRES_UNREACHABLE')
   })
 
+  it('is told at once: TLS that the server does not have', async () => {
+    const connection = changed((parts) => parts.searchParams.set('sslmode', 'require'))
+    expect(await codeOf(open({ connection }))).toBe('POSTGRES_TLS_REFUSED')
+  })
+
+  it('is told at once: a function that gives no password', async () => {
+    const { hostname: host, port, username: user, pathname } = new URL(url)
+    const place = { host, port: Number(port), user, database: pathname.slice(1) }
+    const away = (): never => {
+      throw new Error('the vault is away')
+    }
+    expect(await codeOf(open({ connection: { ...place, password: away } }))).toBe('POSTGRES_PASSWORD_MISSING')
+    const number = (async () => 42) as unknown as () => Promise<string>
+    expect(await codeOf(open({ connection: { ...place, password: number } }))).toBe('POSTGRES_PASSWORD_MISSING')
+  })
+
   it('names no password', async () => {
     const connection = 'postgres://someone:very-secret@127.0.0.1:1/db'
     const error = await open({ connection, connectTimeoutMs: 0 }).catch((thrown: unknown) => thrown)

@@ -1,14 +1,15 @@
 import { type Clock, ClosedError, type Random } from '../kernel/index.ts'
-import { clientSettings, newClient } from '../sql/index.ts'
+import { newClient } from '../sql/index.ts'
 import { Backoff } from './backoff.ts'
 import {
   PostgresEncodingError,
+  PostgresPasswordError,
   PostgresReadOnlyError,
   PostgresTooOldError,
   PostgresUnreachableError,
 } from './errors.ts'
-import { errorOf, type FaultPlace, isTransient } from './faults.ts'
-import type { ResolvedPostgresOptions } from './options.ts'
+import { errorOf, type FaultPlace, isTlsRefused, isTransient } from './faults.ts'
+import type { PostgresConnectionSettings, ResolvedPostgresOptions } from './options.ts'
 import type { PgConnection, PgModule, PgPool } from './pg-client.ts'
 import type { Row } from './statements.ts'
 
@@ -30,6 +31,7 @@ export class Server implements FaultPlace {
   readonly random: Random
   readonly #pg: PgModule
   readonly #end = new AbortController()
+  readonly #cut = Promise.withResolvers<never>()
 
   constructor(pg: PgModule, options: ResolvedPostgresOptions, clock: Clock, random: Random) {
     this.#pg = pg
@@ -37,6 +39,7 @@ export class Server implements FaultPlace {
     this.clock = clock
     this.random = random
     this.place = placeOf(options)
+    this.#cut.promise.catch(() => undefined)
   }
 
   get statementTimeoutMs(): number {
@@ -56,6 +59,12 @@ export class Server implements FaultPlace {
     this.#end.abort(new ClosedError('The engine'))
   }
 
+  /** Besides, waits for nothing that is under way: whether the server does it or not, nobody will know. */
+  cut(): void {
+    this.end()
+    this.#cut.reject(new ClosedError('The engine'))
+  }
+
   get isEnded(): boolean {
     return this.#end.signal.aborted
   }
@@ -68,6 +77,7 @@ export class Server implements FaultPlace {
     try {
       await client.connect()
       this.#check(await prepareSession(client))
+      this.#end.signal.throwIfAborted()
     } catch (error) {
       // Not waited for: nobody may be there any more to say that it has ended.
       client.end().catch(() => undefined)
@@ -109,7 +119,7 @@ export class Server implements FaultPlace {
     for (;;) {
       this.#end.signal.throwIfAborted()
       try {
-        return await work()
+        return await Promise.race([work(), this.#cut.promise])
       } catch (error) {
         this.#end.signal.throwIfAborted()
         if (!isRetried(error)) throw errorOf(error, this)
@@ -141,7 +151,7 @@ export class Server implements FaultPlace {
   #settings(): Record<string, unknown> {
     const { connection, applicationName, statementTimeoutMs } = this.options
     return {
-      ...clientSettings(connection, 'postgres()'),
+      ...(typeof connection === 'string' ? { connectionString: connection } : this.#told(connection)),
       application_name: applicationName,
       statement_timeout: statementTimeoutMs,
       query_timeout: statementTimeoutMs + silenceMs,
@@ -149,6 +159,23 @@ export class Server implements FaultPlace {
       keepAlive: true,
       keepAliveInitialDelayMillis: 10_000,
     }
+  }
+
+  /** Says what is the matter if a function that is to give the password does not. */
+  #told(connection: PostgresConnectionSettings): PostgresConnectionSettings {
+    const { password } = connection
+    if (typeof password !== 'function') return connection
+    const told = async (): Promise<string> => {
+      let given: unknown
+      try {
+        given = await password()
+      } catch (cause) {
+        throw new PostgresPasswordError(this.place, cause instanceof Error ? cause.message : String(cause), { cause })
+      }
+      if (typeof given !== 'string') throw new PostgresPasswordError(this.place, `it answered with ${typeof given}`)
+      return given
+    }
+    return { ...connection, password: told }
   }
 
   #check(session: Row): void {
@@ -160,9 +187,17 @@ export class Server implements FaultPlace {
   }
 }
 
-/** While the engine is open, a server that takes no writes may be one that is about to be made the primary. */
+/** While the engine is opened, somebody looks: what is set up wrongly is told at once. */
+export function isTransientAtOpen(error: unknown): boolean {
+  return isTransient(error) && !isTlsRefused(error)
+}
+
+/**
+ * While the engine is open, a server that takes no writes may be one that is about to be made the primary, and who gives the password
+ * may be away for a while, as the server may.
+ */
 export function isTransientWhileOpen(error: unknown): boolean {
-  return isTransient(error) || error instanceof PostgresReadOnlyError
+  return isTransient(error) || error instanceof PostgresReadOnlyError || error instanceof PostgresPasswordError
 }
 
 /**

@@ -97,7 +97,9 @@ export class StateReader implements StateStore {
     checkText('prefix', prefix)
     if (signal.aborted) return nothing()
     // Changes count from the call on: nothing more is committed here before this look was taken.
-    const first = this.#core.pool.query(this.#sql.snapshot, []).then(([row]) => String(row?.['snapshot']))
+    const first = this.#core.pool
+      .queryUntilItCan(this.#sql.snapshot, [], signal)
+      .then(([row]) => String(row?.['snapshot']))
     first.catch(() => undefined)
     this.#core.channel.holdFor(first)
     return this.#follow({ namespace, key, prefix, signal }, first)
@@ -114,7 +116,7 @@ export class StateReader implements StateStore {
       try {
         this.#core.refuseIfDone()
         const values = [namespace, snapshot, key ?? null, prefix.includes('\0') ? null : prefix]
-        const rows = await this.#core.pool.query(this.#sql.changes, values)
+        const rows = await this.#core.pool.queryUntilItCan(this.#sql.changes, values, signal)
         for (const row of rows) {
           snapshot = String(row['snapshot'])
           if (row['key'] === null) continue

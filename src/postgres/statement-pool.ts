@@ -1,4 +1,5 @@
-import { ClosedError } from '../kernel/index.ts'
+import { ClosedError, MillraceError } from '../kernel/index.ts'
+import { Backoff } from './backoff.ts'
 import { PostgresPoolExhaustedError } from './errors.ts'
 import { isTransient } from './faults.ts'
 import type { PgPool, PgPoolConnection, PgResult } from './pg-client.ts'
@@ -11,8 +12,14 @@ export class StatementPool implements StatementRunner {
   readonly #pool: PgPool
   readonly #connectionsMax: number
   #free: number
+  /** Connections on which something runs. */
+  readonly #busy = new Set<PgPoolConnection>()
   /** Who waits for a connection, first come, first served. */
   readonly #waiting = new Set<() => void>()
+  /** The last try to connect failed: that nobody gives a connection back is the server's matter. */
+  #isAway = false
+  /** When a connection could be made again, by the monotonic clock. */
+  #backMs = 0
   #closing: Promise<void> | undefined
 
   constructor(server: Server, connectionsMax: number) {
@@ -37,17 +44,44 @@ export class StatementPool implements StatementRunner {
     return result.rows
   }
 
+  /**
+   * The same for somebody who watches, and whom nobody would have watch anew: what the server cannot do for a reason that passes is
+   * asked again until the signal aborts; then there are no rows.
+   */
+  async queryUntilItCan(
+    statement: NamedStatement,
+    values: readonly unknown[],
+    signal: AbortSignal,
+  ): Promise<readonly Row[]> {
+    const backoff = new Backoff(this.#server.random)
+    for (;;) {
+      try {
+        return await this.query(statement, values)
+      } catch (error) {
+        if (!(error instanceof MillraceError) || error.fault !== 'passing') throw error
+        if (signal.aborted) return []
+        await this.#server.pause(backoff.nextDelayMs())
+      }
+    }
+  }
+
   /** Waits for what runs, then ends all connections; idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#pool.end()
     return this.#closing
   }
 
+  /** Cuts the connections on which something runs. */
+  cut(): void {
+    for (const client of this.#busy) client.end().catch(() => undefined)
+  }
+
   async #run(work: (client: PgPoolConnection) => Promise<PgResult>): Promise<PgResult> {
     await this.#acquire()
     try {
       if (this.#closing !== undefined) throw new ClosedError('The engine')
-      const client = await this.#pool.connect()
+      const client = await this.#connect()
+      this.#busy.add(client)
       try {
         const result = await work(client)
         client.release()
@@ -56,27 +90,49 @@ export class StatementPool implements StatementRunner {
         // After an error of the statement the connection is as good as before; after one of its own it is gone.
         client.release(isTransient(error))
         throw error
+      } finally {
+        this.#busy.delete(client)
       }
     } finally {
       this.#release()
     }
   }
 
+  async #connect(): Promise<PgPoolConnection> {
+    try {
+      const client = await this.#pool.connect()
+      if (this.#isAway) this.#backMs = this.#server.clock.monotonicMs()
+      this.#isAway = false
+      return client
+    } catch (error) {
+      this.#isAway = true
+      throw error
+    }
+  }
+
+  /** The time in which no connection can be made does not count: how long to wait for that, others say. */
   async #acquire(): Promise<void> {
     if (this.#free > 0) {
       this.#free--
       return
     }
-    const timeoutMs = this.#server.connectionPatienceMs
+    const { clock, connectionPatienceMs: timeoutMs } = this.#server
+    const startMs = clock.monotonicMs()
     await new Promise<void>((resolve, reject) => {
       const enter = (): void => {
         timer.cancel()
         resolve()
       }
-      const timer = this.#server.clock.setTimer(() => {
+      const look = (): void => {
+        const leftMs = Math.max(startMs, this.#backMs) + timeoutMs - clock.monotonicMs()
+        if (this.#isAway || leftMs > 0) {
+          timer = clock.setTimer(look, this.#isAway ? timeoutMs : leftMs)
+          return
+        }
         this.#waiting.delete(enter)
         reject(new PostgresPoolExhaustedError(this.#connectionsMax, timeoutMs))
-      }, timeoutMs)
+      }
+      let timer = clock.setTimer(look, timeoutMs)
       this.#waiting.add(enter)
     })
   }

@@ -134,7 +134,7 @@ export class DelayedCommands {
     } catch (error) {
       const kind = commitFailureOf(error)
       if (kind === 'engine') throw error
-      if (kind === 'disk-full') return false
+      if (kind === 'passing') return false
       const { attempts, firstMs } = this.#failures.get(id) ?? { attempts: 0, firstMs: this.#clock.nowMs() }
       this.#failures.set(id, { attempts: attempts + 1, firstMs })
       if (attempts + 1 < attemptsMax) return false

@@ -76,6 +76,8 @@ export {
 } from './namespaces.ts'
 export { on } from './on.ts'
 export { orderingKeyProblem } from './ordering-key.ts'
+export { Patience } from './patience.ts'
+export { patientEngine } from './patient-engine.ts'
 export { onRequests } from './request-listeners.ts'
 export {
   byError,
@@ -90,7 +92,7 @@ export {
   type RetryPolicy,
 } from './retry-policy.ts'
 export { Subscription } from './subscription.ts'
-export { togetherOf, topicsOf } from './subscription-core.ts'
+export { happensWithin, togetherOf, topicsOf } from './subscription-core.ts'
 export type { Haste } from './subscription-parts.ts'
 export { type TopicDeclaration, topic } from './topic.ts'
 export { TopicResolver } from './topic-resolver.ts'

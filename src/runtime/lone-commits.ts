@@ -13,8 +13,6 @@ import { done, type Task, type TaskOutcome } from './task.ts'
 
 /** How often a task whose effects meet a conflict runs again at once, before that counts as a failure. */
 const rerunMax = 10
-/** How long a task waits when the disk is full. */
-const diskFullDelayMs = 1000
 
 /** What comes after a commit that was not made. */
 export interface AfterRefusal {
@@ -147,7 +145,7 @@ export class LoneCommits {
       return this.#after.failed(task, error)
     }
     task.attempt--
-    return diskFullDelayMs
+    return this.#parts.patience.pauseMs(error, ++task.waitCount)
   }
 
   /** The cached state was changed in advance: the store knows what is true. `false`: nobody is interested any more. */

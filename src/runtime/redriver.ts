@@ -1,6 +1,7 @@
 import type { StateEntry } from '../engine/index.ts'
 import type { Json } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
+import { commitFailureOf } from './commit-failure.ts'
 import { deadLetterPrefix, messageOfLetter } from './dead-letter-entry.ts'
 import { letterOf } from './dead-letter-store.ts'
 import type { DeadLetter } from './dead-letters.ts'
@@ -114,6 +115,11 @@ export class Redriver {
       const key = kind === 'redrive' && isKeyless ? orderingKeyOf(handler, this.#parts.group, message) : letter.key
       this.#enqueue(taskOf(message, key ?? null))
     } catch (error) {
+      if (commitFailureOf(error) === 'passing') {
+        // The member stops: the next one reads it.
+        this.#inFlight.delete(letter.id)
+        return
+      }
       const task = taskOf(messageOfLetter(letter) ?? nobody)
       task.attempt = 1
       await this.#giveUpAgain(task, error)

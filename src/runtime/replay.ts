@@ -2,6 +2,7 @@ import type { StateEntry } from '../engine/index.ts'
 import { sleep } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
 import type { CommitBatch } from './commit-batch.ts'
+import { commitFailureOf } from './commit-failure.ts'
 import { revivedMessage } from './dead-letter-entry.ts'
 import type { GivingUp } from './giving-up.ts'
 import { deadLetterNamespace } from './namespaces.ts'
@@ -117,7 +118,8 @@ export class Replay {
       if (began !== epoch()) return 'stop'
       task = taskOf(current(kept), kept)
     } catch (error) {
-      if (began !== epoch()) return 'stop'
+      // Of those, one that waits no more is read by the next member.
+      if (began !== epoch() || commitFailureOf(error) === 'passing') return 'stop'
       const lost = taskOf(kept ?? nobody, kept ?? nobody)
       lost.attempt = 1
       const record = { key: parked.key, original: waiting.original }

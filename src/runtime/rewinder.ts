@@ -8,8 +8,6 @@ import { happensWithin, placeOf, type SubscriptionCore } from './subscription-co
 
 /** How long handlers that were told to abort may take to listen. */
 const abortedMs = 1000
-/** How long the app waits before it tries again to write to a full disk. */
-const diskFullMs = 1000
 /** How many commits in a row may be refused for what they hold before that is no message's fault. */
 const refusalsMax = 20
 
@@ -19,7 +17,7 @@ const refusalsMax = 20
  *
  * - State changed by another member, or a partition that is not ours any more: just so.
  * - Something in it that the engine refuses: the same messages are then committed one by one, so that it fails alone.
- * - A full disk: after a pause.
+ * - Something for which the engine is to blame, and which passes, as a full disk: after a pause, longer each time.
  */
 export class Rewinder {
   readonly #core: SubscriptionCore
@@ -27,6 +25,10 @@ export class Rewinder {
   readonly #reopen: () => void
   #underWay: Promise<void> | undefined
   #refusalCount = 0
+  /** Commits that failed in a row for a reason that passes. */
+  #waitCount = 0
+  #pause = new AbortController()
+  #isHurried = false
   #isStopped = false
 
   constructor(core: SubscriptionCore, reopen: () => void) {
@@ -44,7 +46,20 @@ export class Rewinder {
     this.#isStopped = true
   }
 
+  /** Ends the pause that is under way: who takes a partition over shall not wait for it. */
+  endPause(): void {
+    this.#pause.abort()
+    this.#pause = new AbortController()
+  }
+
+  /** Pauses no more. */
+  hurry(): void {
+    this.#isHurried = true
+    this.endPause()
+  }
+
   onCommitted(batch: CommitBatch): void {
+    this.#waitCount = 0
     if (batch.holdsEffects) this.#refusalCount = 0
   }
 
@@ -72,9 +87,10 @@ export class Rewinder {
       this.#core.parts.onFatal(refusal.error)
       return
     }
-    const isFull = failure === 'disk-full'
-    if (!isFull) this.#core.isolation.suspect(batch)
-    this.begin(String(refusal.error), isFull ? diskFullMs : 0)
+    const { isolation, parts } = this.#core
+    if (failure === 'content') isolation.suspect(batch)
+    const pauseMs = failure === 'passing' ? parts.patience.pauseMs(refusal.error, ++this.#waitCount) : 0
+    this.begin(String(refusal.error), pauseMs)
   }
 
   /** Another member owns the partition: what was under way for it must not become real, and cannot. */
@@ -118,7 +134,7 @@ export class Rewinder {
     dedupe?.clear()
     redriver.clear()
     chain.forget()
-    if (pauseMs > 0) await sleep(pauseMs, clock)
+    if (pauseMs > 0 && !this.#isHurried) await sleep(pauseMs, clock, this.#pause.signal).catch(() => undefined)
     committer.resume()
   }
 }

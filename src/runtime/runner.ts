@@ -16,9 +16,6 @@ import type { CachedState } from './state-cache.ts'
 import { reportOf, type SubscriptionParts } from './subscription-parts.ts'
 import { done, type Task, type TaskOutcome } from './task.ts'
 
-/** How long a task waits that cannot be committed because the disk is full. */
-const diskFullDelayMs = 1000
-
 /**
  * Runs tasks to their end: attempt, plan, merge; or retry, or dead letter. Nothing that a handler does reaches beyond its own
  * task: what it throws or returns is caught before anything of it is merged.
@@ -58,7 +55,10 @@ export class Runner {
         if (task.attempt === 0 && parking.size > 0) {
           const parked = parking.queueFor(task.key, task.reader)
           if (parked !== undefined)
-            return this.#guard(this.#replay.park(task, parked, (batch) => this.#merged(task, batch)))
+            return this.#guard(
+              task,
+              this.#replay.park(task, parked, (batch) => this.#merged(task, batch)),
+            )
         }
         if (task.unreadable !== undefined) {
           task.attempt = 1
@@ -70,11 +70,11 @@ export class Runner {
         this.#parts.timers.settled(task)
         return done
       case 'discard':
-        return this.#guard(this.#replay.discard(task))
+        return this.#guard(task, this.#replay.discard(task))
       case 'replay':
-        return this.#guard(this.#replay.replay(task.key as string))
+        return this.#guard(task, this.#replay.replay(task.key as string))
       case 'redrive':
-        return this.#guard(this.#redrive(task))
+        return this.#guard(task, this.#redrive(task))
       case 'parked':
         break
     }
@@ -92,7 +92,7 @@ export class Runner {
 
   /** A dead letter that is to be redriven cannot be handed to the handler. */
   giveUpAgain(task: Task, error: unknown): Promise<TaskOutcome> {
-    return this.#guard(this.#givingUp.alone(task, error))
+    return this.#guard(task, this.#givingUp.alone(task, error))
   }
 
   /** What waited behind a dead letter is handled as soon as that has succeeded. */
@@ -112,7 +112,7 @@ export class Runner {
       return this.#giveUp(task, new KeyMissingError(this.#parts.group, task.message.id))
     }
     const entry = cache.get(task.key, task.reader.claim)
-    return entry === undefined ? this.#guard(this.#loadThenAttempt(task, task.key)) : this.#attempt(task, entry)
+    return entry === undefined ? this.#guard(task, this.#loadThenAttempt(task, task.key)) : this.#attempt(task, entry)
   }
 
   async #loadThenAttempt(task: Task, key: string): Promise<TaskOutcome> {
@@ -136,7 +136,7 @@ export class Runner {
     } catch (error) {
       return this.#failed(task, error)
     }
-    if (isThenable(result)) return this.#guard(this.#later(task, entry, result, startMs))
+    if (isThenable(result)) return this.#guard(task, this.#later(task, entry, result, startMs))
     return this.#settle(task, entry, result, startMs)
   }
 
@@ -174,13 +174,13 @@ export class Runner {
     } catch (error) {
       return this.#failed(task, error)
     }
-    if (plan.unready.length > 0) return this.#guard(this.#readyThenSettle(task, entry, result, plan, startMs))
+    if (plan.unready.length > 0) return this.#guard(task, this.#readyThenSettle(task, entry, result, plan, startMs))
     if (channels.handled.hasSubscribers) {
       const durationMs = this.#parts.clock.monotonicMs() - startMs
       channels.handled.publish({ ...reportOf(this.#parts.group, task), durationMs, effectCount: plan.effectCount })
     }
     if (this.#isolation.covers(task) || task.isRefused || task.kind !== 'record' || plan.expects) {
-      return this.#guard(this.#lone.commit(task, entry, plan))
+      return this.#guard(task, this.#lone.commit(task, entry, plan))
     }
     const batch = this.#parts.committer.open
     mergePlan(this.#parts, batch, task, entry, plan)
@@ -224,7 +224,7 @@ export class Runner {
   }
 
   #failed(task: Task, error: unknown): TaskOutcome | Promise<TaskOutcome> {
-    const { handler, clock, random, group, outside } = this.#parts
+    const { handler, clock, random, group, outside, patience } = this.#parts
     if (error instanceof BreakerOpenError) {
       // Nothing was tried, so nothing is counted; the partition waits with it.
       task.attempt--
@@ -232,6 +232,11 @@ export class Runner {
       return Math.max(1, Math.ceil(this.#pausedUntilMs - clock.monotonicMs()))
     }
     if (this.#isRepeated(task)) return this.#skip(task)
+    if (commitFailureOf(error) === 'passing') {
+      // What it asked of the engine will be answered: no fault of the message, so nothing is counted.
+      task.attempt--
+      return patience.pauseMs(error, ++task.waitCount)
+    }
     this.#isolation.found(task)
     if (task.firstFailureMs === 0) task.firstFailureMs = clock.nowMs()
     if (channels.failed.hasSubscribers) channels.failed.publish({ ...reportOf(group, task), error })
@@ -246,7 +251,7 @@ export class Runner {
 
   #giveUp(task: Task, error: unknown): TaskOutcome | Promise<TaskOutcome> {
     if (this.#isolation.covers(task) || task.kind !== 'record') {
-      return this.#guard(this.#givingUp.alone(task, error))
+      return this.#guard(task, this.#givingUp.alone(task, error))
     }
     const batch = this.#parts.committer.open
     this.#givingUp.merge(task, error, batch)
@@ -255,13 +260,13 @@ export class Runner {
   }
 
   /** What goes wrong beside the handler is the engine's or Millrace's own fault: everything stops. */
-  async #guard(outcome: TaskOutcome | Promise<TaskOutcome>): Promise<TaskOutcome> {
+  async #guard(task: Task, outcome: TaskOutcome | Promise<TaskOutcome>): Promise<TaskOutcome> {
     const began = this.#parts.epoch()
     try {
       return await outcome
     } catch (error) {
       if (began !== this.#parts.epoch()) return done
-      if (commitFailureOf(error) === 'disk-full') return diskFullDelayMs
+      if (commitFailureOf(error) === 'passing') return this.#parts.patience.pauseMs(error, ++task.waitCount)
       this.#parts.onFatal(error)
       return done
     }

@@ -14,6 +14,8 @@ import { chainNamespace } from './namespaces.ts'
 import { OutsideCalls } from './outside-calls.ts'
 import { Parking } from './parking.ts'
 import type { PartitionReader } from './partition-reader.ts'
+import { Patience } from './patience.ts'
+import { patientEngine } from './patient-engine.ts'
 import { Redriver } from './redriver.ts'
 import { Runner } from './runner.ts'
 import { StateCache } from './state-cache.ts'
@@ -52,7 +54,9 @@ export class SubscriptionCore {
   readonly isBulk: () => boolean
 
   constructor(setup: SubscriptionSetup, events: CoreEvents) {
-    const { engine, app, group, handler, clock } = setup
+    const { app, group, handler, clock } = setup
+    const patience = new Patience({ clock, app, handler: group }).begin()
+    const engine = patientEngine(setup.engine, patience)
     this.setup = setup
     const definitions = new Map(handler.events.map((definition) => [definition.type, definition]))
     const topics = topicsOf(handler.events)
@@ -62,13 +66,16 @@ export class SubscriptionCore {
     this.isBulk = setup.haste?.isBulk ?? (() => false)
     const isPerPartition = engine.capabilities.ownedState === true && this.together !== 'all'
     const committer = new Committer(
-      { engine, app, group, chain: this.chain, clock, isBulk: this.isBulk },
+      // A commit that fails for a reason that passes is made anew, of what is handled anew.
+      { engine: setup.engine, app, group, chain: this.chain, clock, isBulk: this.isBulk },
       (batch) => events.onCommitted(batch),
       (refusal, batch) => events.onRefused(refusal, batch),
       () => events.onLone(),
     )
     this.parts = {
       ...setup,
+      engine,
+      patience,
       committer,
       cache: new StateCache(engine.state, setup.stateNamespace, isPerPartition),
       parking: new Parking(engine, group),

@@ -8,6 +8,7 @@ import type { Handler } from './handler.ts'
 import type { OutsideCalls } from './outside-calls.ts'
 import type { Parking } from './parking.ts'
 import type { PartitionReader } from './partition-reader.ts'
+import type { Patience } from './patience.ts'
 import type { StateCache } from './state-cache.ts'
 import type { Task } from './task.ts'
 import type { TimerService } from './timer-service.ts'
@@ -45,6 +46,9 @@ export interface Haste {
 
 /** What the parts of a running subscription share. */
 export interface SubscriptionParts extends SubscriptionSetup {
+  /** The engine of the setup, but what it cannot do for a reason that passes is waited for. Merged and lone commits go to the setup's own. */
+  readonly engine: Engine
+  readonly patience: Patience
   readonly committer: Committer
   readonly cache: StateCache
   readonly parking: Parking

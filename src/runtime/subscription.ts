@@ -2,6 +2,7 @@ import type { Assignment, Claim, Member } from '../engine/index.ts'
 import type { Timer } from '../kernel/index.ts'
 import { channels } from '../telemetry/index.ts'
 import type { CommitBatch } from './commit-batch.ts'
+import { commitFailureOf } from './commit-failure.ts'
 import { deadLetterPrefix } from './dead-letter-entry.ts'
 import { PartitionReader } from './partition-reader.ts'
 import { Rewinder } from './rewinder.ts'
@@ -37,12 +38,16 @@ export class Subscription {
 
   constructor(setup: SubscriptionSetup, onFatal: (error: unknown) => void) {
     this.group = setup.group
+    const fatal = (error: unknown): void => {
+      // Who stops waits for nothing, and is told so by what cannot be done now.
+      if (this.#state === 'running' || commitFailureOf(error) !== 'passing') onFatal(error)
+    }
     this.#core = new SubscriptionCore(setup, {
       onCommitted: (batch) => this.#onCommitted(batch),
       onRefused: (refusal, batch) => this.#rewinder.onRefused(refusal, batch),
       onLone: () => this.#rewinder.onLone(),
       onFenced: (reader) => this.#rewinder.onFenced(reader),
-      onFatal,
+      onFatal: fatal,
     })
     this.#rewinder = new Rewinder(this.#core, () => {
       for (const reader of this.#core.readers.values()) this.#open(reader)
@@ -56,7 +61,8 @@ export class Subscription {
 
   /** Joins the consumer group and begins to work. */
   async start(): Promise<void> {
-    const { engine, handler, clock, sessionTimeoutMs } = this.#core.parts
+    const { engine } = this.#core.setup
+    const { handler, clock, sessionTimeoutMs } = this.#core.parts
     const heartbeatMs = sessionTimeoutMs / heartbeatsPerSession
     this.#joining = engine.groups.join({
       group: this.group,
@@ -119,9 +125,11 @@ export class Subscription {
   async stop(timeoutMs: number): Promise<void> {
     if (this.#state !== 'running') return
     this.#state = 'stopping'
-    await this.#rewinder.underWay
     const { lanes, runner, epoch, readers, parts } = this.#core
     parts.timers.stop()
+    parts.patience.end()
+    this.#rewinder.hurry()
+    await this.#rewinder.underWay
     const open = [...readers.values()]
     await Promise.all(open.map((reader) => reader.halt()))
     for (const reader of open) lanes.dropWaiting(reader)
@@ -146,6 +154,8 @@ export class Subscription {
     this.#state = 'stopped'
     const { lanes, runner, epoch, readers, parts } = this.#core
     this.#rewinder.stop()
+    parts.patience.end()
+    this.#rewinder.hurry()
     epoch.end()
     runner.attempts.abort(new DOMException('The app has failed.', 'AbortError'))
     parts.timers.stop()
@@ -215,6 +225,7 @@ export class Subscription {
 
   async #onRevoked(claims: readonly Claim[]): Promise<void> {
     this.#report('revoked', claims)
+    this.#rewinder.endPause()
     await this.#rewinder.underWay
     const { lanes, readers, parts, redriver, chain } = this.#core
     const revoked = this.#readersOf(claims)

@@ -37,6 +37,8 @@ export class Task {
   attempt = 0
   /** Runs again after a conflict, since the last attempt began. */
   rerunCount = 0
+  /** How often it has waited for the engine, for reasons that pass. */
+  waitCount = 0
   firstAttemptMs = 0
   firstFailureMs = 0
   /** What its retry policy counts. */

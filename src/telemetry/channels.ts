@@ -148,6 +148,16 @@ export interface RewoundReport {
   readonly reason: string
 }
 
+/** The engine could not do something for a reason that passes, such as a full disk: it is tried again until it can. */
+export interface WaitingReport {
+  readonly app: string
+  /** Consumer group of the handler that waits; `null`: the app itself. */
+  readonly handler: string | null
+  readonly error: unknown
+  /** Until the next try, in milliseconds. */
+  readonly delayMs: number
+}
+
 /** A circuit breaker changed. */
 export interface BreakerReport {
   readonly handler: string
@@ -229,6 +239,7 @@ export const channels: {
   readonly lag: TypedChannel<LagReport>
   readonly rebalanced: TypedChannel<RebalancedReport>
   readonly rewound: TypedChannel<RewoundReport>
+  readonly waiting: TypedChannel<WaitingReport>
   readonly breaker: TypedChannel<BreakerReport>
   readonly decided: TypedChannel<DecidedReport>
   readonly relayed: TypedChannel<RelayedReport>
@@ -250,6 +261,7 @@ export const channels: {
   lag: typed<LagReport>('lag'),
   rebalanced: typed<RebalancedReport>('rebalanced'),
   rewound: typed<RewoundReport>('rewound'),
+  waiting: typed<WaitingReport>('waiting'),
   breaker: typed<BreakerReport>('breaker'),
   decided: typed<DecidedReport>('decided'),
   relayed: typed<RelayedReport>('relayed'),

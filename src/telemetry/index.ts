@@ -25,4 +25,5 @@ export {
   type StateRestoredReport,
   type TypedChannel,
   type UndoFailedReport,
+  type WaitingReport,
 } from './channels.ts'
