@@ -28,14 +28,14 @@ import {
   topicsOf,
 } from '../runtime/index.ts'
 import { type Choreography, ProcessDesk, type Saga, type SignalSet } from '../saga/index.ts'
-import { channels } from '../telemetry/index.ts'
 import { caughtUp, placesOf } from './caught-up.ts'
 import { CommandBus } from './command-bus.ts'
 import { answerParts, type CommandDesks, deskSetupOf, desksByType, inlineCopiesOf } from './command-desks.ts'
-import { HandlerUnknownError, PublishInvalidError, SagaUnknownError, ViewUnknownError } from './errors.ts'
+import { HandlerUnknownError, SagaUnknownError, ViewUnknownError } from './errors.ts'
 import { LiveSaga } from './live-saga.ts'
 import { LiveViews } from './live-views.ts'
 import type { AppParts, Part } from './parts.ts'
+import { checkTyped, publishAll } from './publishing.ts'
 import { quietAt } from './quiet.ts'
 import { ReplyListener } from './reply-listener.ts'
 import type { AskOptions, ProcessClient, RunningApp, SagaClient } from './running-app.ts'
@@ -166,35 +166,18 @@ export class LiveApp implements RunningApp {
 
   async publish(messages: Message | readonly Message[]): Promise<readonly TopicPosition[]> {
     this.#check()
-    const { topics, engine, clock } = this.#options
-    const list = Array.isArray(messages) ? (messages as readonly Message[]) : [messages as Message]
-    const runs: { topic: string; messages: Message[] }[] = []
-    for (const message of list) if (!isTyped(message)) throw new PublishInvalidError(message)
-    for (const message of list) {
-      const topic = topics.topicOf(message)
-      if (!topics.isReady(topic)) await topics.create(topic)
-      const last = runs.at(-1)
-      if (last?.topic === topic) last.messages.push(message)
-      else runs.push({ topic, messages: [message] })
-    }
-    const startMs = channels.published.hasSubscribers ? clock.monotonicMs() : 0
-    const outcome = await engine.commit({ publish: runs })
-    if (channels.published.hasSubscribers) {
-      const durationMs = clock.monotonicMs() - startMs
-      channels.published.publish({ app: this.name, handler: null, messageCount: list.length, durationMs })
-    }
-    return outcome.ok ? outcome.published : []
+    return publishAll(this.name, this.#options, messages)
   }
 
   async send(command: Message, when?: TimerTime): Promise<void> {
     this.#check()
-    if (!isTyped(command)) throw new PublishInvalidError(command)
+    checkTyped(command)
     await this.#bus.send(command, when)
   }
 
   async ask(command: Message, options?: AskOptions): Promise<CommandOutcome<never, never>> {
     this.#check()
-    if (!isTyped(command)) throw new PublishInvalidError(command)
+    checkTyped(command)
     // Which decider handles it says what its events are: the caller names it, or gets the widest type.
     return (await this.#bus.ask(command, options)) as CommandOutcome<never, never>
   }
@@ -411,9 +394,4 @@ export class LiveApp implements RunningApp {
     if (this.#failure !== undefined) throw this.#failure.error
     if (this.#stopping !== undefined) throw new AppStoppedError(this.name)
   }
-}
-
-/** Enough to tell to which topic it belongs; the engine checks the rest. */
-function isTyped(message: unknown): boolean {
-  return typeof message === 'object' && message !== null && typeof (message as Partial<Message>).type === 'string'
 }
