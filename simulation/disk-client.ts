@@ -12,6 +12,9 @@ import { requestDigest } from './request-digest.ts'
 import { Saboteur } from './saboteur.ts'
 import type { DiskWeather } from './weather.ts'
 
+/** So many times as often the disk is full for what something rests on already. */
+const restedOnFactor = 8
+
 /** The disk, as the client of one process writes it. */
 export interface Disk {
   readonly name: string
@@ -111,7 +114,9 @@ export class DiskClient implements StoreClient {
 
   #carryOutOne({ request, answer, fail }: Waiting): void {
     const { draw } = this.#life
-    const { syncFailureChance, fullChance } = this.#weather
+    const { syncFailureChance } = this.#weather
+    // Few commits are rested on before they are durable, and what becomes of those that are refused then is worth to be seen.
+    const fullChance = this.#weather.fullChance * (this.#isRestedOn ? restedOnFactor : 1)
     const fate = draw.chance(syncFailureChance) ? 'sync-failed' : draw.chance(fullChance) ? 'disk-full' : 'stored'
     try {
       const given = this.#saboteur.tamper(request)
@@ -131,11 +136,15 @@ export class DiskClient implements StoreClient {
     }
   }
 
+  /** Whether what comes next was made of what is not acknowledged yet. */
+  get #isRestedOn(): boolean {
+    return this.#queue.some(({ request }) => request.kind === 'commit' && request.units.some(isResting))
+  }
+
   #noteBaseless(units: readonly UnitCommand[], results: readonly UnitResult[]): void {
-    const isBaseless = (unit: UnitCommand, i: number): boolean =>
-      unit.progress.some(({ rollbackCount }) => rollbackCount !== undefined) && results[i]?.kind === 'conflict'
+    const isBaseless = (unit: UnitCommand, i: number): boolean => isResting(unit) && results[i]?.kind === 'conflict'
     if (units.some(isBaseless)) this.#disk.history.reach('what was read early was taken back')
-    if (units.some(({ progress }) => progress.some(({ rollbackCount }) => rollbackCount !== undefined))) {
+    if (units.some(isResting)) {
       this.#disk.history.reach('a message was handled before it was durable')
     }
   }
@@ -159,4 +168,9 @@ export class DiskClient implements StoreClient {
       this.#isFailed,
     )
   }
+}
+
+/** Whether a unit was made of what was not acknowledged when it was. */
+function isResting({ progress }: UnitCommand): boolean {
+  return progress.some(({ rollbackCount }) => rollbackCount !== undefined)
 }

@@ -145,11 +145,14 @@ describe('what the runtime keeps', () => {
     await running.send(Deposit({ id: 'a', amount: 1 }, id('c4')), { after: '1d' })
     expect(await stateOf(engine)).toEqual({
       'commands:test.s.account:3000000': {
-        'c1 urn:millrace:app': { stream: 'account-a', from: 1, count: 1 },
-        'c2 urn:millrace:app': { rejected: ['OPEN', 'Account a is open.', null] },
+        'c1 urn:millrace:app': { command: 'Open', stream: 'account-a', from: 1, count: 1 },
+        'c2 urn:millrace:app': { command: 'Open', rejected: ['OPEN', 'Account a is open.', null] },
       },
       'commands:test.s.create-invoice:3000000': {
-        'c3 urn:millrace:app': { events: [expect.objectContaining({ type: 'InvoiceCreated' })] },
+        'c3 urn:millrace:app': {
+          command: 'CreateInvoice',
+          events: [expect.objectContaining({ type: 'InvoiceCreated' })],
+        },
       },
       'closed-epochs:test': { '0': null },
       'inline-views': { test: { epoch: 1, cutting: false }, 'view:test.all:v1': { position: 0, done: true } },

@@ -163,7 +163,6 @@ function processOf(name: string, options: ChoreographyOptions<readonly AnyEventD
   const problems: OptionProblem[] = unknownOptions(given, choreographyOptions)
   const { events = [], starts = [], rules = [], missing = 'redeliver', late = 'ignore' } = given
   if (starts.length === 0) problems.push({ option: 'starts', problem: 'is empty' })
-  if (rules.length === 0) problems.push({ option: 'rules', problem: 'is empty: nothing would ever follow' })
   for (const start of starts) {
     if (!events.includes(start))
       problems.push({ option: 'starts', problem: `holds ${start?.type}, which is none of its events` })
