@@ -113,9 +113,9 @@ export function testViews(ground: AppGround): void {
       const next = watching.next()
       await running.publish(Placed({ id: 'a', n: 1 }))
       expect((await next).done).toBe(false)
-      const after = watching.next()
+      const ended = expect(watching.next()).rejects.toMatchObject({ code: 'APP_STOPPED' })
       await running.stop()
-      await expect(after).rejects.toMatchObject({ code: 'APP_STOPPED' })
+      await ended
     })
 
     it('are rebuilt from zero, exactly once', async () => {
