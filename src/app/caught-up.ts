@@ -61,8 +61,7 @@ export async function caughtUp(
   }
   if (places.length === 0) while ((await engine.isSettled?.()) === false) await wait()
   let wanted = places.length === 0 ? undefined : places.filter(({ topic }) => topics.includes(topic))
-  // What will never be there is not waited for.
-  for (const { topic, partition } of wanted ?? []) await engine.topics.locate(topic, partition, 'latest')
+  let isChecked = false
   for (;;) {
     const { lag = [] } = (await engine.groups.describe(group)) ?? {}
     if (wanted === undefined && (await hasBegun(engine, topics, lag))) {
@@ -72,6 +71,10 @@ export async function caughtUp(
       lag.some((one) => one.topic === topic && one.partition === partition && one.next > offset),
     )
     if (isThere === true || isOver()) return
+    // What will never be there is not waited for.
+    if (!isChecked)
+      for (const { topic, partition } of wanted ?? []) await engine.topics.locate(topic, partition, 'latest')
+    isChecked = true
     await wait()
   }
 }

@@ -8,7 +8,7 @@ import {
   type StateOwner,
   type WriteBatch,
 } from '../engine/index.ts'
-import { jsonText } from '../kernel/index.ts'
+import { jsonText, timeMsMax } from '../kernel/index.ts'
 import { type Message, messageProblem } from '../message/index.ts'
 
 /** Names of streams, namespaces, keys, owners, groups and tags: long enough for any use, short enough for an index. */
@@ -19,9 +19,6 @@ const queryLabelsMax = 500
 
 /** Largest value of state or payload of a timer, as JSON: as large as a record can be. */
 const jsonLengthMax = 64 * 1024 * 1024
-
-/** The last time that a `Date` can tell: two times of one batch may not be further apart than a number can say. */
-const timestampMsMax = 8_640_000_000_000_000
 
 /** A batch with a misspelt part would be acknowledged without it. */
 const partNames: ReadonlySet<string> = new Set(['publish', 'append', 'state', 'timers', 'progress'])
@@ -102,8 +99,9 @@ export function checkRecord({ key, value, headers = [], timestampMs = 0 }: RawRe
   if (!isContent(value))
     throw new ArgumentInvalidError('the value of a record', `is ${describe(value)}, not text or bytes`)
   checkInteger('the timestampMs of a record', timestampMs, 0)
-  if (timestampMs > timestampMsMax) {
-    throw new ArgumentInvalidError('the timestampMs of a record', `is ${timestampMs}, after ${timestampMsMax}`)
+  // Two times of one batch may not be further apart than a number can say.
+  if (timestampMs > timeMsMax) {
+    throw new ArgumentInvalidError('the timestampMs of a record', `is ${timestampMs}, after ${timeMsMax}`)
   }
   checkList('the headers of a record', headers)
   for (const header of headers) {

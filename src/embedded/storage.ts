@@ -46,11 +46,17 @@ function openMemory(path: string): Storage {
   }
 }
 
-async function openFile(path: string, place: string, readOnly: boolean): Promise<Storage> {
+/** @param startClient How its writing side is started. Default: in a thread. */
+export async function openFile(
+  path: string,
+  place: string,
+  readOnly: boolean,
+  startClient: (place: string) => StoreClient | Promise<StoreClient> = ThreadStoreClient.start,
+): Promise<Storage> {
   const lock = readOnly ? undefined : FileLock.acquire(place, process.pid)
   let client: StoreClient | undefined
   try {
-    if (!readOnly) client = await ThreadStoreClient.start(place)
+    if (!readOnly) client = await startClient(place)
     const reader = openForReading(place)
     return {
       reader,

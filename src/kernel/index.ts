@@ -1,7 +1,7 @@
 export { sleep } from './abort.ts'
 export { ByteBudget } from './byte-budget.ts'
 export { type Clock, systemClock, type Timer, VirtualClock } from './clock.ts'
-export { type Duration, durationMs, durationMsMax, durationText } from './duration.ts'
+export { type Duration, durationMs, durationMsMax, durationText, timeMsMax } from './duration.ts'
 export {
   ClosedError,
   DurationInvalidError,

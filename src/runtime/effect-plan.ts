@@ -1,6 +1,6 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { AppendWrite, StateWrite, TimerWrite } from '../engine/index.ts'
-import { type Clock, durationMs, frozenJson, type Json, parseIsoTime } from '../kernel/index.ts'
+import { type Clock, durationMs, frozenJson, type Json, parseIsoTime, timeMsMax } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
 import { delayedSend } from './delayed-send.ts'
 import type {
@@ -305,15 +305,12 @@ function issueText(issue: StandardSchemaV1.Issue): string {
   return path === '' ? issue.message : `${path}: ${issue.message}`
 }
 
-/** The last time that a `Date` can tell. */
-const lastTimeMs = 8_640_000_000_000_000
-
 /** When that is, in milliseconds since 1970; `undefined`: it is no time. */
 export function dueTime(when: TimerTime | undefined, nowMs: number): number | undefined {
   if (typeof when !== 'object' || when === null) return undefined
   if ('after' in when) return nowMs + durationMs(when.after)
   const atMs = typeof when.at === 'string' ? parseIsoTime(when.at) : when.at
-  return atMs !== undefined && atMs >= 0 && atMs <= lastTimeMs ? Math.ceil(atMs) : undefined
+  return atMs !== undefined && atMs >= 0 && atMs <= timeMsMax ? Math.ceil(atMs) : undefined
 }
 
 function describe(value: unknown): string {
