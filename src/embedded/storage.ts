@@ -51,7 +51,7 @@ export async function openFile(
   path: string,
   place: string,
   readOnly: boolean,
-  startClient: (place: string) => StoreClient | Promise<StoreClient> = ThreadStoreClient.start,
+  startClient: (place: string) => StoreClient | Promise<StoreClient> = (file) => ThreadStoreClient.start(file),
 ): Promise<Storage> {
   const lock = readOnly ? undefined : FileLock.acquire(place, process.pid)
   let client: StoreClient | undefined

@@ -1,13 +1,11 @@
 import { DurationInvalidError } from './errors.ts'
+import { timeMsMax } from './iso-time.ts'
 
 /** A length of time: milliseconds as a number, or a number with its unit, such as `'250ms'`, `'15m'`, `'1.5h'`. */
 export type Duration = number | `${number}${'ms' | 's' | 'm' | 'h' | 'd'}`
 
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
 const pattern = /^(\d{1,16}(?:\.\d{1,9})?)(ms|s|m|h|d)$/
-
-/** The last time that a `Date` can tell, in milliseconds since 1970. */
-export const timeMsMax = 8_640_000_000_000_000
 
 /** The longest there is, 100,000,000 days: a time that is so much later than another one is still a number of whole milliseconds. */
 export const durationMsMax: number = timeMsMax

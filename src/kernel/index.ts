@@ -1,7 +1,7 @@
 export { sleep } from './abort.ts'
 export { ByteBudget } from './byte-budget.ts'
 export { type Clock, systemClock, type Timer, VirtualClock } from './clock.ts'
-export { type Duration, durationMs, durationMsMax, durationText, timeMsMax } from './duration.ts'
+export { type Duration, durationMs, durationMsMax, durationText } from './duration.ts'
 export {
   ClosedError,
   DurationInvalidError,
@@ -14,7 +14,7 @@ export {
 } from './errors.ts'
 export { pointCount, timePointMs } from './history-point.ts'
 export { formatUuidv7, isUuid, uuidTimeText, uuidv7 } from './ids.ts'
-export { isoTime, parseIsoTime } from './iso-time.ts'
+export { isoTime, parseIsoTime, timeMsMax } from './iso-time.ts'
 export { freezeParsedJson, frozenJson, type Json, jsonText } from './json.ts'
 export { type Difference, differences } from './json-difference.ts'
 export { optionMs, unknownOptions } from './option-problems.ts'

@@ -1,3 +1,6 @@
+/** The last time that a `Date` can tell, in milliseconds since 1970. */
+export const timeMsMax = 8_640_000_000_000_000
+
 let lastMs = Number.NaN
 let lastText = ''
 
