@@ -67,7 +67,6 @@ export {
   type History,
   HistoryIncompleteError,
   history,
-  InlineViewForgetsError,
   isRejection,
   type Projection,
   type ProjectionOptions,

@@ -5,10 +5,12 @@ import { testDelayedCommands } from './delayed-commands-cases.test-support.ts'
 import { testDeletedStreams } from './deleted-streams-cases.test-support.ts'
 import { testHistory } from './history-cases.test-support.ts'
 import { testInlineCounting } from './inline-counting-cases.test-support.ts'
+import { testInlineForgetting } from './inline-forgetting-cases.test-support.ts'
 import { testInlineRebuild } from './inline-rebuild-cases.test-support.ts'
 import { testInlineStops } from './inline-stops-cases.test-support.ts'
 import { testInlineViews } from './inline-views-cases.test-support.ts'
 import { testProcesses } from './processes-cases.test-support.ts'
+import { testSeveralKeys } from './several-keys-cases.test-support.ts'
 import { testTimers } from './timers-cases.test-support.ts'
 import { testViewCopies } from './view-copies-cases.test-support.ts'
 import { testViewDifference } from './view-difference-cases.test-support.ts'
@@ -27,6 +29,7 @@ export function testFeatures(ground: AppGround): void {
   testDelayedCommands(ground)
   testDecisions(ground)
   testViews(ground)
+  testSeveralKeys(ground)
   testViewDifference(ground)
   testViewCopies(ground)
   testViewRebuild(ground)
@@ -34,6 +37,7 @@ export function testFeatures(ground: AppGround): void {
   testWaiting(ground)
   testInlineViews(ground)
   testInlineCounting(ground)
+  testInlineForgetting(ground)
   testInlineRebuild(ground)
   testInlineStops(ground)
 }

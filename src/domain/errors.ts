@@ -124,22 +124,6 @@ export class ViewHistoryMissingError extends MillraceError<
   }
 }
 
-/** An inline view that forgets a key. */
-export class InlineViewForgetsError extends MillraceError<
-  'INLINE_VIEW_FORGETS',
-  { readonly view: string; readonly key: string }
-> {
-  constructor(view: string, key: string) {
-    super({
-      code: 'INLINE_VIEW_FORGETS',
-      problem: `Inline view "${view}" answered undefined for key ${JSON.stringify(key)}, and inline views forget no key.`,
-      remedy:
-        'Return a state that says that it is over, or make the view follow the topics: leave out its option inline.',
-      details: { view, key },
-    })
-  }
-}
-
 /** The event that should carry a state forward does not. */
 export class BooksUnbalancedError extends MillraceError<
   'BOOKS_UNBALANCED',

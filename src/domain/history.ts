@@ -308,8 +308,8 @@ async function viewAt(
   for await (const event of events.readAll({ query })) {
     if (!isIncluded(event)) break
     const message = view.read(event.message)
-    if (view.keyOf(message) !== key) continue
-    state = view.apply(state === undefined ? view.initial : state, message)
+    if (!view.keysOf(message).includes(key)) continue
+    state = view.apply(state === undefined ? view.initial : state, message, key)
     counted.push(event)
   }
   return { state: state === undefined ? undefined : frozenJson(state, 'state'), counted }

@@ -30,7 +30,6 @@ export {
   DecisionInvalidError,
   EventIdTakenError,
   HistoryIncompleteError,
-  InlineViewForgetsError,
   ReplyNotCommittedError,
   StreamBeginningGoneError,
   StreamEventUnknownError,

@@ -5,7 +5,7 @@ import type { CommitWithin } from '../runtime/index.ts'
 import { BooksNeededError } from './errors.ts'
 import { InlineEpochs } from './inline-epochs.ts'
 import { type InlineNoteEntry, movedNote, noteWrite, readNote } from './inline-notes.ts'
-import { InlineViews, type InlineWriter } from './inline-views.ts'
+import { InlineViews, type InlineWriter, type WrittenCopy } from './inline-views.ts'
 import type { View } from './view.ts'
 import { copyName, type ViewCopy, viewNamespace } from './view-copy.ts'
 import { registerKey, registersOf } from './view-register.ts'
@@ -67,11 +67,18 @@ export class InlineCopies implements InlineWriter {
   }
 
   async commit(events: readonly Message[], commit: Parameters<CommitWithin>[0]): Promise<CommitOutcome> {
-    const plan = await this.#planFor(events)
-    const guard = this.#epochs.guard(plan.epoch)
-    const outcome = await plan.views.commit(events, (writes) => commit([...writes, guard]))
-    if (!outcome.ok) this.#isDoubtful = true
-    return outcome
+    for (;;) {
+      const plan = await this.#planFor(events)
+      const guard = this.#epochs.guard(plan.epoch)
+      const outcome = await plan.views.commit(events, (writes) => commit([...writes, guard]))
+      if (!('forgetting' in outcome)) {
+        if (!outcome.ok) this.#isDoubtful = true
+        return outcome
+      }
+      // From the next epoch on, all who write these copies mind what was forgotten.
+      await this.#epochs.cut(async () => forgettingWrites(this.#engine, outcome.forgetting))
+      this.#plan = undefined
+    }
   }
 
   async rehearse(events: readonly Message[]): Promise<void> {
@@ -161,16 +168,17 @@ export class InlineCopies implements InlineWriter {
   async #load(): Promise<Plan> {
     for (;;) {
       const epoch = await this.#epochs.opened()
-      const own: { readonly view: View; readonly namespace: string }[] = []
+      const own: WrittenCopy[] = []
       const foreign: { readonly namespace: string; readonly copy: ViewCopy }[] = []
       const prefix = registerKey(this.#app, '')
       for (const [key, { live }] of await registersOf(this.#engine, this.#app)) {
         const name = key.slice(prefix.length)
         const namespace = viewNamespace(this.#app, { name, ...live })
-        if (!live.inline || !(await readNote(this.#engine, namespace)).note.done) continue
+        const { done, forgets = false } = (await readNote(this.#engine, namespace)).note
+        if (!live.inline || !done) continue
         const view = this.#views.find((one) => one.name === name && one.version === live.version)
         if (view === undefined) foreign.push({ namespace, copy: live })
-        else own.push({ view, namespace })
+        else own.push({ view, namespace, forgets })
       }
       // Which copies are written changes between epochs only.
       if (await this.#epochs.isOpen(epoch)) {
@@ -187,6 +195,16 @@ async function releaseWrites(engine: Engine, namespaces: readonly string[]): Pro
   for (const namespace of namespaces) {
     const { note, revision } = await readNote(engine, namespace)
     if (note.done) writes.push(noteWrite(namespace, movedNote(note, { position, done: false }), revision))
+  }
+  return writes
+}
+
+/** What notes on copies that they forget keys. Within a cut only. */
+async function forgettingWrites(engine: Engine, namespaces: readonly string[]): Promise<readonly StateWrite[]> {
+  const writes: StateWrite[] = []
+  for (const namespace of namespaces) {
+    const { note, revision } = await readNote(engine, namespace)
+    if (note.dropped !== true) writes.push(noteWrite(namespace, { ...note, forgets: true }, revision))
   }
   return writes
 }

@@ -1,8 +1,8 @@
 import type { Engine, StateWrite, StoredEvent } from '../engine/index.ts'
 import { type Clock, frozenJson, type Json, sleep } from '../kernel/index.ts'
-import { InlineViewForgetsError, ViewEventFailedError } from './errors.ts'
+import { ViewEventFailedError } from './errors.ts'
 import { isDecidedIn } from './event-origin.ts'
-import { type InlineNoteEntry, movedNote, noteWrite, readNote } from './inline-notes.ts'
+import { forgottenNamespace, type InlineNoteEntry, movedNote, noteWrite, readNote } from './inline-notes.ts'
 import { charactersOf } from './json-size.ts'
 import type { View } from './view.ts'
 
@@ -32,6 +32,12 @@ export interface FollowerOptions {
   readonly pace?: { take(eventCount: number, share: number, signal: AbortSignal): Promise<void> } | undefined
 }
 
+/** A value as the copy has it by now; `isStored`: there is one in the store, this one or an older one. */
+interface FollowedValue {
+  readonly value: Json | undefined
+  readonly isStored: boolean
+}
+
 /** What came of one step. `'kept'`: commits write the copy. `'dropped'`: it was given up. */
 type Step = number | 'ended' | 'kept' | 'dropped' | 'overtaken'
 
@@ -44,7 +50,7 @@ type Step = number | 'ended' | 'kept' | 'dropped' | 'overtaken'
 export class InlineFollower {
   readonly #options: FollowerOptions
   readonly #query: { readonly items: readonly { readonly types: readonly string[] }[] }
-  readonly #cache = new Map<string, Json | undefined>()
+  readonly #cache = new Map<string, FollowedValue>()
   #cachedCharacters = 0
   #together = eventsTogetherMin
   #entry: InlineNoteEntry | undefined
@@ -98,8 +104,8 @@ export class InlineFollower {
     const end = await engine.events.lastPosition()
     if (end <= note.position) return 'ended'
     const { events, readCharacters, position } = await this.#read(note.position, end, signal)
-    const { writes, writtenCharacters } = await this.#fold(events)
-    const next = movedNote(note, { position, done: false })
+    const { writes, writtenCharacters, forgets } = await this.#fold(events)
+    const next = movedNote(note, { position, done: false, forgets })
     signal.throwIfAborted()
     const { ok } = await engine.commit({ state: [...writes, noteWrite(namespace, next, revision)] })
     if (!ok) {
@@ -142,37 +148,47 @@ export class InlineFollower {
     else if (characters < charactersTogetherMax / 8) this.#together = Math.min(eventsTogetherMax, this.#together * 2)
   }
 
-  async #fold(
-    events: readonly StoredEvent[],
-  ): Promise<{ readonly writes: readonly StateWrite[]; readonly writtenCharacters: number }> {
+  async #fold(events: readonly StoredEvent[]): Promise<{
+    readonly writes: readonly StateWrite[]
+    readonly writtenCharacters: number
+    /** Whether a key that was stored is forgotten. */
+    readonly forgets: boolean
+  }> {
     const { view, namespace } = this.#options
     if (this.#cache.size > cachedMax || this.#cachedCharacters > cachedCharactersMax) this.#forgetValues()
     const keyed = events.flatMap((stored) => {
       const event = this.#guarded(stored, () => view.read(stored.message))
-      const key = this.#guarded(stored, () => view.keyOf(event))
-      return key === undefined ? [] : [{ stored, event, key }]
+      return this.#guarded(stored, () => view.keysOf(event)).map((key) => ({ stored, event, key }))
     })
     await this.#load([...new Set(keyed.map(({ key }) => key))])
     const changed = new Set<string>()
     for (const { stored, event, key } of keyed) {
       const value = this.#guarded(stored, () => {
-        const before = this.#cache.get(key)
-        const next = view.apply(before === undefined ? view.initial : before, event)
-        if (next === undefined) throw new InlineViewForgetsError(view.name, key)
-        return frozenJson(next, 'state') as Json
+        const before = this.#cache.get(key)?.value
+        const next = view.apply(before === undefined ? view.initial : before, event, key)
+        return next === undefined ? undefined : (frozenJson(next, 'state') as Json)
       })
-      this.#cache.set(key, value)
+      this.#cache.set(key, { value, isStored: this.#cache.get(key)?.isStored === true })
       changed.add(key)
     }
     let writtenCharacters = 0
-    const writes = [...changed].map((key): StateWrite => {
-      const value = this.#cache.get(key) as Json
-      writtenCharacters += charactersOf(value)
-      return { kind: 'set', namespace, key, value }
-    })
+    let forgets = false
+    const writes: StateWrite[] = []
+    for (const key of changed) {
+      const { value, isStored } = this.#cache.get(key) as FollowedValue
+      this.#cache.set(key, { value, isStored: value !== undefined })
+      if (value !== undefined) {
+        writtenCharacters += charactersOf(value)
+        writes.push({ kind: 'set', namespace, key, value })
+      } else if (isStored) {
+        forgets = true
+        writes.push({ kind: 'delete', namespace, key })
+        writes.push({ kind: 'set', namespace: forgottenNamespace(namespace), key, value: null })
+      }
+    }
     // More than they are, as a value that is replaced goes on to count: so the values are read again the sooner.
     this.#cachedCharacters += writtenCharacters
-    return { writes, writtenCharacters }
+    return { writes, writtenCharacters, forgets }
   }
 
   async #load(keys: readonly string[]): Promise<void> {
@@ -181,7 +197,9 @@ export class InlineFollower {
     for (let start = 0; start < missing.length; start += keysTogether) {
       const some = missing.slice(start, start + keysTogether)
       const found = await engine.state.getMany(namespace, some)
-      for (const [index, key] of some.entries()) this.#cache.set(key, found[index]?.value)
+      for (const [index, key] of some.entries()) {
+        this.#cache.set(key, { value: found[index]?.value, isStored: found[index] !== undefined })
+      }
     }
   }
 

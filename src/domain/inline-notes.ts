@@ -14,6 +14,8 @@ export interface InlineNote {
   readonly problem?: string
   /** A stream whose books were closed before the copy had taken in its events: it lacks some of them for good. */
   readonly lacks?: string
+  /** Its functions have forgotten keys: commits mind {@link forgottenNamespace}. */
+  readonly forgets?: true
   /** The copy was given up: nobody writes it any more. Such a note stays, so that who comes late finds it. */
   readonly dropped?: true
 }
@@ -30,12 +32,22 @@ export async function readNote(engine: Engine, namespace: string): Promise<Inlin
   return { note, revision: entry?.revision ?? 0 }
 }
 
-/** A note that is moved on: what the copy lacks, it lacks from there on. */
+/** A note that is moved on: what the copy lacks, or has forgotten, it goes on to. */
 export function movedNote(
-  { lacks }: InlineNote,
-  to: { readonly position: number; readonly done: boolean },
+  { lacks, forgets }: InlineNote,
+  to: { readonly position: number; readonly done: boolean; readonly forgets?: boolean },
 ): InlineNote {
-  return lacks === undefined ? to : { ...to, lacks }
+  const { position, done } = to
+  const hasForgotten = forgets === true || to.forgets === true
+  return { position, done, ...(lacks !== undefined && { lacks }), ...(hasForgotten && { forgets: true }) }
+}
+
+/**
+ * How often an inline copy has forgotten its keys: one entry for each that it ever forgot, with that as its revision. The revisions of
+ * a key that is made anew begin again, so they do not tell who still knows it from before.
+ */
+export function forgottenNamespace(namespace: string): string {
+  return `forgotten:${namespace}`
 }
 
 /** The write of a note that holds its commit to the one that was read. */

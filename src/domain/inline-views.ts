@@ -2,20 +2,29 @@ import type { CommitOutcome, Engine, StateStore, StateWrite, WriteBatch } from '
 import { frozenJson, type Json } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
 import type { CommitWithin } from '../runtime/index.ts'
-import { InlineViewForgetsError } from './errors.ts'
 import { Gates } from './gates.ts'
+import { forgottenNamespace } from './inline-notes.ts'
 import type { View } from './view.ts'
 
 interface StoredValue {
   readonly value: Json | undefined
   /** 0: there is none. */
   readonly revision: number
+  /** How often the key was forgotten, where that is minded. */
+  readonly forgottenCount: number
+}
+
+/** A copy that commits write. */
+export interface WrittenCopy {
+  readonly view: View
+  readonly namespace: string
+  /** Whether it is minded how often its keys were forgotten. */
+  readonly forgets: boolean
 }
 
 /** An event and the key of a view that it changes. */
 interface Keyed {
-  readonly view: View
-  readonly namespace: string
+  readonly copy: WrittenCopy
   readonly event: Message
   readonly key: string
   /** Namespace and key in one. */
@@ -41,7 +50,7 @@ export interface InlineWriter {
   /**
    * Commits events together with what they change.
    *
-   * @throws InlineViewForgetsError `INLINE_VIEW_FORGETS`, and what the functions of the views and the commit throw
+   * @throws what the functions of the views and the commit throw
    */
   commit(events: readonly Message[], commit: Parameters<CommitWithin>[0]): Promise<CommitOutcome>
   /** Throws what `commit` would throw for these events, as far as that can be told before. */
@@ -63,17 +72,18 @@ export interface InlineWriter {
  * is not durable yet would not do: if its commit is refused and somebody in another process has changed the key instead, the
  * revision is the one that the next commit expects, and the value is not. Commits that have no key in common share syncs as ever.
  *
- * Keys are never forgotten, since the revisions of one that is made anew begin again, and a process that still knows the old value
- * could not tell.
+ * The revisions of a key that was forgotten and made anew begin again, and a process that still knows the old value could not tell. So it
+ * is counted how often a key was forgotten, and a commit that changes it expects that, too: of copies that have ever forgotten a
+ * key, as it is one more thing to look up.
  */
 export class InlineViews {
   readonly #store: StateStore
-  readonly #views: readonly { readonly view: View; readonly namespace: string; readonly types: ReadonlySet<string> }[]
+  readonly #copies: readonly { readonly copy: WrittenCopy; readonly types: ReadonlySet<string> }[]
   readonly #shared: Shared
 
-  constructor(store: StateStore, views: readonly { readonly view: View; readonly namespace: string }[]) {
+  constructor(store: StateStore, copies: readonly WrittenCopy[]) {
     this.#store = store
-    this.#views = views.map((one) => ({ ...one, types: new Set(one.view.handler.events.map(({ type }) => type)) }))
+    this.#copies = copies.map((copy) => ({ copy, types: new Set(copy.view.handler.events.map(({ type }) => type)) }))
     let shared = sharedByStore.get(store)
     if (shared === undefined) {
       shared = { cache: new Map(), gates: new Gates() }
@@ -82,14 +92,19 @@ export class InlineViews {
     this.#shared = shared
   }
 
-  async commit(events: readonly Message[], commit: Parameters<CommitWithin>[0]): Promise<CommitOutcome> {
+  /** Commits, unless a copy would forget a key for the first time: then it answers which do, and nothing is committed. */
+  async commit(
+    events: readonly Message[],
+    commit: Parameters<CommitWithin>[0],
+  ): Promise<CommitOutcome | { readonly forgetting: readonly string[] }> {
     const keyed = this.#keyed(events)
     if (keyed.length === 0) return commit([])
     const { cache, gates } = this.#shared
     const places = keyed.map(({ place }) => place)
     return gates.run(places, async () => {
       const values = this.#known(keyed) ?? (await this.#loaded(keyed))
-      const writes = applied(keyed, values)
+      const { writes, forgetting } = applied(keyed, values)
+      if (forgetting.length > 0) return { forgetting }
       // Until it is known what became of the commit, nobody knows the value.
       for (const place of places) cache.delete(place)
       const outcome = await commit(writes)
@@ -110,12 +125,12 @@ export class InlineViews {
 
   #keyed(events: readonly Message[]): readonly Keyed[] {
     const keyed: Keyed[] = []
-    for (const { view, namespace, types } of this.#views) {
+    for (const { copy, types } of this.#copies) {
+      const { view, namespace } = copy
       for (const given of events) {
         if (!types.has(given.type)) continue
         const event = view.read(given)
-        const key = view.keyOf(event)
-        if (key !== undefined) keyed.push({ view, namespace, event, key, place: `${namespace} ${key}` })
+        for (const key of view.keysOf(event)) keyed.push({ copy, event, key, place: `${namespace} ${key}` })
       }
     }
     return keyed
@@ -134,10 +149,13 @@ export class InlineViews {
 
   async #loaded(keyed: readonly Keyed[]): Promise<Values> {
     const values: Values = new Map()
-    for (const { namespace, key, place } of keyed) {
+    for (const { copy, key, place } of keyed) {
       if (values.has(place)) continue
+      const { namespace, forgets } = copy
+      // First: who forgets the key between the two is found out by the commit.
+      const forgotten = forgets ? await this.#store.get(forgottenNamespace(namespace), key) : undefined
       const { value, revision = 0 } = (await this.#store.get(namespace, key)) ?? {}
-      values.set(place, { value, revision })
+      values.set(place, { value, revision, forgottenCount: forgotten?.revision ?? 0 })
     }
     return values
   }
@@ -154,18 +172,47 @@ export function commitWithViews(
   return views.commit(events, (writes) => engine.commit({ ...batch, state: [...(batch.state ?? []), ...writes] }))
 }
 
-/** What is to be written; `values` are then what stands there once it is. */
-function applied(keyed: readonly Keyed[], values: Values): readonly StateWrite[] {
-  const writes = new Map<string, Extract<StateWrite, { kind: 'set' }>>()
+/** What is to be written, `values` are then what stands there once it is; and the copies that would forget a key for the first time. */
+function applied(
+  keyed: readonly Keyed[],
+  values: Values,
+): { readonly writes: readonly StateWrite[]; readonly forgetting: readonly string[] } {
+  const changed = new Map<string, { readonly one: Keyed; readonly before: StoredValue }>()
   for (const one of keyed) {
-    const { view, namespace, event, key, place } = one
+    const { copy, event, key, place } = one
     const current = values.get(place) as StoredValue
-    const expectedRevision = writes.get(place)?.expectedRevision ?? current.revision
-    const next = view.apply(current.value === undefined ? view.initial : current.value, event)
-    if (next === undefined) throw new InlineViewForgetsError(view.name, key)
-    const value = frozenJson(next, 'state') as Json
-    values.set(place, { value, revision: expectedRevision + 1 })
-    writes.set(place, { kind: 'set', namespace, key, value, expectedRevision })
+    if (!changed.has(place)) changed.set(place, { one, before: current })
+    const { view } = copy
+    const next = view.apply(current.value === undefined ? view.initial : current.value, event, key)
+    values.set(place, { ...current, value: next === undefined ? undefined : (frozenJson(next, 'state') as Json) })
   }
-  return [...writes.values()]
+  const writes: StateWrite[] = []
+  const forgetting = new Set<string>()
+  for (const [place, { one, before }] of changed) {
+    const { value } = values.get(place) as StoredValue
+    const { namespace, forgets } = one.copy
+    const { revision: expectedRevision } = before
+    const isForgotten = value === undefined && expectedRevision > 0
+    if (isForgotten && !forgets) forgetting.add(namespace)
+    writes.push(
+      value === undefined
+        ? { kind: 'delete', namespace, key: one.key, expectedRevision }
+        : { kind: 'set', namespace, key: one.key, value, expectedRevision },
+    )
+    if (forgets) writes.push(countWrite(one, before.forgottenCount, isForgotten))
+    const isCounted = isForgotten || before.forgottenCount > 0
+    values.set(place, {
+      value,
+      revision: value === undefined ? 0 : expectedRevision + 1,
+      forgottenCount: before.forgottenCount + (forgets && isCounted ? 1 : 0),
+    })
+  }
+  return { writes, forgetting: [...forgetting] }
+}
+
+/** Holds a commit to how often a key was forgotten. What never was has no entry, and gets none. */
+function countWrite({ copy, key }: Keyed, expectedRevision: number, isForgotten: boolean): StateWrite {
+  const place = { namespace: forgottenNamespace(copy.namespace), key, expectedRevision }
+  const isCounted = isForgotten || expectedRevision > 0
+  return isCounted ? { kind: 'set', value: null, ...place } : { kind: 'delete', ...place }
 }

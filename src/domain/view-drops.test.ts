@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
 import { embedded } from '../embedded/index.ts'
 import type { StateWrite } from '../engine/index.ts'
+import { forgottenNamespace } from './inline-notes.ts'
 import { dropGraceMs, finishDrops } from './view-drops.ts'
 import { dropWrites } from './view-register.ts'
 
@@ -36,4 +37,16 @@ it('what is kept of a copy stays for a minute, then goes page by page, and goes 
   expect(await finishDrops(engine, 'shop', { nowMs })).toEqual({ nextMs: undefined, isHeld: false })
   expect(Math.max(...writeCounts)).toBeLessThanOrEqual(500)
   expect(await engine.state.namespaces()).toEqual([])
+})
+
+it('what counted the keys that an inline copy forgot goes with it', async () => {
+  await using engine = await embedded({ path: ':memory:' }).open()
+  await engine.commit({
+    state: [namespace, forgottenNamespace(namespace)].map(
+      (one): StateWrite => ({ kind: 'set', namespace: one, key: 'k', value: null }),
+    ),
+  })
+  await engine.commit({ state: [...dropWrites('shop', 'counts', { version: 1, build: 1, inline: true }, droppedMs)] })
+  await finishDrops(engine, 'shop', { nowMs: droppedMs + dropGraceMs })
+  expect(await engine.state.namespaces()).toEqual(['inline-views'])
 })

@@ -6,6 +6,7 @@ import {
   parkedKeyNamespace,
   parkedNamespace,
 } from '../runtime/index.ts'
+import { forgottenNamespace } from './inline-notes.ts'
 import { type DropNote, droppedNamespace } from './view-register.ts'
 
 /**
@@ -75,7 +76,7 @@ async function remove(
 ): Promise<void> {
   await removeKeys(engine, deadLetterNamespace(app), { prefix: deadLetterGroupPrefix(group), signal })
   const namespaces = inline
-    ? [namespace]
+    ? [namespace, forgottenNamespace(namespace)]
     : [namespace, parkedNamespace(group), parkedKeyNamespace(group), chainNamespace(group)]
   for (const one of namespaces) {
     // State that lives with its owner goes as a whole: nobody else could remove a part of it.

@@ -42,4 +42,21 @@ describe('view', () => {
       on: { Placed: () => 'x' },
     })
   })
+
+  it('may count an event under several keys, which its functions are told', () => {
+    view('c', {
+      events: [Placed, Paid],
+      key: (e) => (e.type === 'Paid' ? undefined : ['all', e.data.id]),
+      initial: 0,
+      on: {
+        Placed: (n, _e, key) => {
+          expectTypeOf(key).toEqualTypeOf<string>()
+          return n + 1
+        },
+        Paid: (n) => n,
+      },
+    })
+    // @ts-expect-error a key is a text
+    view('d', { events: [Placed], key: (e) => [e.data.total], initial: 0, on: { Placed: (n) => n + 1 } })
+  })
 })

@@ -1,21 +1,35 @@
+import { ArgumentInvalidError } from '../engine/index.ts'
 import { frozenJson, type Json, type OptionProblem, OptionsInvalidError, unknownOptions } from '../kernel/index.ts'
 import type { AnyEventDefinition, Message, MessageOf, ReadonlyData } from '../message/index.ts'
-import { type DeadLetterMode, type Handler, none, on, remove, set } from '../runtime/index.ts'
+import {
+  type DeadLetterMode,
+  type Handler,
+  none,
+  on,
+  orderingKeyProblem,
+  orderingKeysMax,
+  remove,
+  set,
+} from '../runtime/index.ts'
 import { definitionListProblems, functionProblems } from './definition-list-problems.ts'
 
 /** How a view makes state from events. */
 export interface ViewOptions<Events extends readonly AnyEventDefinition[], State> {
   /** The events that build it. */
   readonly events: Events
-  /** Under which key the event counts; `undefined`: it does not concern the view. */
-  readonly key: (event: MessageOf<Events[number]>) => string | undefined
+  /**
+   * Under which key the event counts, or under which keys, at most 1,000: once under each, all in one commit. `undefined` and an empty
+   * list: it does not concern the view. Pure.
+   */
+  readonly key: (event: MessageOf<Events[number]>) => string | readonly string[] | undefined
   /** State of a key before its first event. JSON. */
   readonly initial: State
-  /** For each event, by its type: the new state of its key; `undefined` forgets the key. Pure. */
+  /** For each event, by its type: the new state of its key, or of each of its keys; `undefined` forgets the key. Pure. */
   readonly on: {
     readonly [Type in Events[number]['type']]: (
       state: ReadonlyData<State>,
       event: Extract<MessageOf<Events[number]>, { readonly type: Type }>,
+      key: string,
     ) => ReadonlyData<State> | undefined
   }
   /**
@@ -38,8 +52,8 @@ export interface ViewOptions<Events extends readonly AnyEventDefinition[], State
   readonly adapt?: (value: Json, version: number) => State
   /**
    * `true`: it is kept up to date in the commits of the deciders that append its events, so whoever asked reads their own
-   * writes. It takes events of deciders only, neither what is published nor what handlers append by themselves, and its functions
-   * forget no key. Default `false`: it follows the topics of its events.
+   * writes. It takes events of deciders only, neither what is published nor what handlers append by themselves.
+   * Default `false`: it follows the topics of its events.
    */
   readonly inline?: boolean
   /** What happens to later events of a key when one cannot be applied. Default `'park-key'`: they wait behind it. */
@@ -62,10 +76,10 @@ export interface View<State = unknown> {
   readonly handler: Handler
   /** An event of whatever version as the current version of its definition. */
   read(event: Message): Message
-  /** Under which key an event counts; `undefined`: it does not concern the view. */
-  keyOf(event: Message): string | undefined
+  /** Under which keys an event counts, each once; none: it does not concern the view. */
+  keysOf(event: Message): readonly string[]
   /** The state of a key after an event; `undefined`: it is forgotten. */
-  apply(state: State, event: Message): State | undefined
+  apply(state: State, event: Message, key: string): State | undefined
 }
 
 /** State of a view by the type: `StateOf<typeof dailyRevenue>`. */
@@ -75,7 +89,8 @@ export type StateOf<V> = V extends View<infer State> ? State : never
  * Declares a view: what a reader wants to know, kept up to date by events.
  *
  * Each event changes the state of one key, exactly once, in its order on its partition. The functions are pure and answer
- * at once; an event on which one throws becomes a dead letter without further attempts.
+ * at once; an event on which one throws becomes a dead letter without further attempts. An event that counts under several keys fails
+ * under each of them by itself.
  *
  * @param name Letters, digits, `_` and `-`.
  * @throws OptionsInvalidError `OPTIONS_INVALID`, naming all options that are wrong.
@@ -91,6 +106,13 @@ export type StateOf<V> = V extends View<infer State> ? State : never
  *     OrderCancelled: (day) => (day.open === 1 ? undefined : { open: day.open - 1 }),
  *   },
  * })
+ *
+ * const balances = view('balances', {
+ *   events: [MoneyMoved],
+ *   key: ({ data }) => [data.from, data.to],
+ *   initial: 0,
+ *   on: { MoneyMoved: (cents, { data }, account) => cents + (account === data.to ? data.cents : -data.cents) },
+ * })
  * ```
  */
 export function view<const Events extends readonly [AnyEventDefinition, ...AnyEventDefinition[]], State>(
@@ -101,21 +123,20 @@ export function view<const Events extends readonly [AnyEventDefinition, ...AnyEv
   checkView(name, version, options)
   const initial = frozenJson(options.initial, 'initial')
   const initialState: unknown = initial
-  const functions = options.on as unknown as Readonly<Record<string, (state: unknown, event: Message) => unknown>>
-  const apply = (state: unknown, event: Message): unknown => functions[event.type]?.(state, event)
+  const functions = options.on as unknown as Readonly<Record<string, StateFunction>>
+  const apply = (state: unknown, event: Message, key: string): unknown => functions[event.type]?.(state, event, key)
+  const keyOf = options.key as (event: Message) => string | readonly string[] | undefined
   const handler = on(
     options.events,
     {
       name: `${name}.v${version}`,
-      // A key that is undefined says that the event does not concern the view.
-      key: options.key as (message: Message) => string,
       state: { initial: initialState },
       retry: none,
       onDeadLetter: options.onDeadLetter ?? 'park-key',
       early: true,
     },
-    (event, state) => {
-      const next = apply(state, event)
+    (event, state, _ctx, key?: string) => {
+      const next = apply(state, event, key as string)
       return next === undefined ? remove() : set(next)
     },
   )
@@ -128,11 +149,27 @@ export function view<const Events extends readonly [AnyEventDefinition, ...AnyEv
     rebuild: options.rebuild ?? 'when-caught-up',
     adapt: (value: Json, from: number) =>
       from === version || options.adapt === undefined ? (value as State) : options.adapt(value, from),
-    handler: Object.freeze({ ...handler, skipsWithoutKey: true }),
+    handler: Object.freeze({ ...handler, key: keyOf, countsByKey: true }),
     read: (event: Message) => definitions.get(event.type)?.read(event) ?? event,
-    keyOf: options.key as (event: Message) => string | undefined,
-    apply: (state: State, event: Message) => apply(state, event) as State | undefined,
+    keysOf: (event: Message) => listed(name, keyOf(event)),
+    apply: (state: State, event: Message, key: string) => apply(state, event, key) as State | undefined,
   })
+}
+
+type StateFunction = (state: unknown, event: Message, key: string) => unknown
+
+function listed(name: string, key: string | readonly string[] | undefined): readonly string[] {
+  if (key === undefined) return []
+  const keys = typeof key === 'string' ? [key] : [...new Set(key)]
+  for (const one of keys) {
+    const problem = orderingKeyProblem(one)
+    if (problem !== undefined) throw new ArgumentInvalidError(`a key of view ${JSON.stringify(name)}`, problem)
+  }
+  if (keys.length <= orderingKeysMax) return keys
+  throw new ArgumentInvalidError(
+    `the keys of view ${JSON.stringify(name)}`,
+    `are ${keys.length}, more than ${orderingKeysMax}`,
+  )
 }
 
 const viewOptions = ['events', 'key', 'initial', 'on', 'version', 'inline', 'onDeadLetter', 'rebuild', 'adapt']

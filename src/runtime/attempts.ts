@@ -34,7 +34,11 @@ export class Attempts {
     const result =
       subject === undefined
         ? runInContext(this.#timerContext(task), () => this.#runTimer(task, state, context))
-        : runInContext(contextFor(subject, this.#handling), () => handler.handle(subject, state, context))
+        : runInContext(contextFor(subject, this.#handling), () =>
+            handler.countsByKey
+              ? handler.handle(subject, state, context, task.key)
+              : handler.handle(subject, state, context),
+          )
     if (isThenable(result)) return this.#inTime(result, context)
     context.end()
     return result

@@ -4,6 +4,7 @@ import { frozenJson, type Json, MillraceError } from '../kernel/index.ts'
 import { type EventDefinition, event, type Message } from '../message/index.ts'
 import type { DeadLetter, DeadOriginal, KeptOriginal } from './dead-letters.ts'
 import { RecordGoneError } from './errors.ts'
+import type { Handler } from './handler.ts'
 import { escapedSegment, sortableNumber } from './namespaces.ts'
 import type { Task } from './task.ts'
 
@@ -46,11 +47,17 @@ export function deadLetterPrefix(group: string, topic: string, partition: number
 }
 
 /** The dead letter that a task becomes when its handler gives up. */
-export function deadLetterOf(group: string, task: Task, error: unknown, nowMs: number, parksKey: boolean): DeadLetter {
+export function deadLetterOf(
+  { group, handler: { countsByKey } }: { readonly group: string; readonly handler: Pick<Handler, 'countsByKey'> },
+  task: Task,
+  error: unknown,
+  nowMs: number,
+  parksKey: boolean,
+): DeadLetter {
   const { dead, timer } = task
   const before = dead?.letter
   return {
-    id: before?.id ?? idOf(group, task),
+    id: before?.id ?? deadLetterId(group, task, countsByKey),
     handler: group,
     reason: before?.reason ?? reasonOf(task),
     topic: task.topic,
@@ -115,8 +122,16 @@ function keyOf({ key, timer, unreadable, original }: Task): string | null {
 /**
  * Who owns the partition that the id begins with looks after the dead letter. A record that fails again is the same dead
  * letter. A message that waited behind one of another partition is still told from the records of that partition.
+ *
+ * @param perKey A message may count under several keys, and fail under each.
  */
-function idOf(group: string, { reader, timer, topic, partition, offset }: Task): string {
+function deadLetterId(group: string, task: Task, perKey: boolean): string {
+  const { key } = task
+  const id = recordId(group, task)
+  return perKey && key !== undefined ? `${id}/${shortSegment(key, keySegmentBytesMax)}` : id
+}
+
+function recordId(group: string, { reader, timer, topic, partition, offset }: Task): string {
   const prefix = deadLetterPrefix(group, reader.topic, reader.partition)
   if (timer !== undefined) return `${prefix}timer/${shortSegment(timer.id)}/${timer.revision}/${timer.dueMs}`
   if (topic === reader.topic && partition === reader.partition) return `${prefix}${sortableNumber(offset)}`
@@ -125,10 +140,12 @@ function idOf(group: string, { reader, timer, topic, partition, offset }: Task):
 
 /** Engines take keys of 1,024 bytes: the longest names of app, service, handler and topic leave this much. */
 const segmentBytesMax = 250
+/** It may stand behind the name of a second topic. */
+const keySegmentBytesMax = 80
 
-function shortSegment(text: string): string {
+function shortSegment(text: string, bytesMax = segmentBytesMax): string {
   const segment = escapedSegment(text)
-  if (Buffer.byteLength(segment) <= segmentBytesMax) return segment
+  if (Buffer.byteLength(segment) <= bytesMax) return segment
   return `sha256-${createHash('sha256').update(text).digest('hex')}`
 }
 

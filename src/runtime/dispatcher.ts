@@ -3,17 +3,19 @@ import { type AnyDefinition, isCurrent, type Message } from '../message/index.ts
 import type { RecordOutcome } from '../record/index.ts'
 import { channels } from '../telemetry/index.ts'
 import { nextTurn } from './condition.ts'
-import type { Handler } from './handler.ts'
 import type { Lanes } from './lanes.ts'
-import { keyOfUndecodable, orderingKeyOf } from './ordering-key.ts'
+import { keyOfUndecodable, keyOfUnreadable, orderingKeysOf } from './ordering-key.ts'
 import type { PartitionReader } from './partition-reader.ts'
 import { unreadableRecord } from './record-again.ts'
 import type { Runner } from './runner.ts'
 import type { SubscriptionParts } from './subscription-parts.ts'
 import { nobody, Task } from './task.ts'
 
-/** So many records are looked up together and handled before others have a turn. */
+/** So many records, or records of so many keys, are looked up together and handled before others have a turn. */
 const chunkRecords = 256
+const chunkKeys = 1024
+
+const none: readonly string[] = []
 
 /** Turns records into tasks, reads the states that they need in one go, and hands them to the lanes in order. */
 export class Dispatcher {
@@ -55,14 +57,16 @@ export class Dispatcher {
       })
     }
     let position = reader.readOffset
-    for (let start = 0; start < records.length; start += chunkRecords) {
-      const end = Math.min(records.length, start + chunkRecords)
+    let end = 0
+    while (end < records.length) {
       const chunk: Task[] = []
-      for (let index = start; index < end; index++) {
-        const record = records[index] as RecordOutcome
+      const recordsEnd = Math.min(records.length, end + chunkRecords)
+      for (let keyCount = 0; end < recordsEnd && keyCount < chunkKeys; end++) {
+        const record = records[end] as RecordOutcome
         const task = this.#taskOf(reader, record, position)
         if (task === undefined) continue
         chunk.push(task)
+        keyCount += task.keys?.length ?? 1
         position = record.offset + 1
       }
       if (chunk.length > 0) {
@@ -108,11 +112,13 @@ export class Dispatcher {
     if (definition === undefined) return undefined
     try {
       const read = isCurrent(definition, original) ? original : definition.read(original)
-      const key = orderingKeyOf(handler, group, read)
-      if (key === undefined && handler.skipsWithoutKey) return undefined
-      if (read === original) return new Task('record', reader, key, read, from, offset, timestampMs)
+      const keys = orderingKeysOf(handler, group, read)
+      if (keys === undefined && handler.countsByKey) return undefined
+      const key = typeof keys === 'object' ? undefined : keys
       const [timer, dead, parked] = [undefined, undefined, undefined]
-      return new Task('record', reader, key, read, from, offset, timestampMs, timer, dead, parked, original)
+      const task = new Task('record', reader, key, read, from, offset, timestampMs, timer, dead, parked, original)
+      if (typeof keys === 'object') task.keys = keys
+      return task
     } catch (error) {
       // It keeps its place in the order of its key, if the key can be told.
       const task = new Task(
@@ -137,6 +143,7 @@ export class Dispatcher {
       const keys = new Set<string>()
       for (const task of chunk) {
         if (task.key !== undefined && !cache.has(task.key, claim)) keys.add(task.key)
+        for (const key of task.keys ?? none) if (!cache.has(key, claim)) keys.add(key)
       }
       if (keys.size > 0) loads.push(cache.load([...keys], claim))
     }
@@ -167,15 +174,5 @@ export class Dispatcher {
     runner.isBulk = false
     committer.flushSoon()
     return true
-  }
-}
-
-/** A handler's own function of the key takes current versions only. */
-function keyOfUnreadable(handler: Handler, group: string, message: Message): string | undefined {
-  if (handler.key !== undefined) return undefined
-  try {
-    return orderingKeyOf(handler, group, message)
-  } catch {
-    return undefined
   }
 }

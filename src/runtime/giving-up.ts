@@ -28,28 +28,44 @@ export class GivingUp {
     this.#topic = deadLetterTopic(parts.app)
   }
 
-  /** Gives a record up, together with what else is being committed. */
-  merge(task: Task, error: unknown, batch: CommitBatch): void {
+  /**
+   * Gives a record up, together with what else is being committed.
+   *
+   * @param isAlone The batch is of this record alone: should it not be committed, nobody forgets what was parked for it.
+   */
+  merge(task: Task, error: unknown, batch: CommitBatch, isAlone = false): void {
     const letter = this.#letterOf(task, error)
+    if (isAlone) batch.afterCommit.push(() => this.#park(task, letter))
+    else this.#park(task, letter)
     for (const write of this.#stateWrites(task, letter)) batch.addOtherState(write)
     for (const { messages = [] } of this.#publish(letter, task)) {
       batch.addPublish({ topic: this.#topic, partition: undefined, messages })
     }
   }
 
-  /** Gives a task up in a commit of its own. A conflict means that somebody else has dealt with it. */
-  async alone(task: Task, error: unknown): Promise<TaskOutcome> {
+  /**
+   * Gives a task up in a commit of its own. A conflict means that somebody else has dealt with it.
+   *
+   * @param failing What becomes a dead letter each, such as a message under each of its keys: the task itself by default.
+   * @param others What else is written with it.
+   */
+  async alone(
+    task: Task,
+    error: unknown,
+    failing: readonly Task[] = [task],
+    others: readonly StateWrite[] = [],
+  ): Promise<TaskOutcome> {
     const { committer, timers, epoch, onFenced } = this.#parts
     const began = epoch()
     await committer.settled()
     if (began !== epoch()) return done
-    const letter = this.#letterOf(task, error)
+    const letters = failing.map((one) => ({ letter: this.#letterOf(one, error), of: one }))
     const fired: TimerWrite[] =
       task.kind === 'timer' && task.timer !== undefined
         ? [{ kind: 'fire', owner: task.timer.owner, id: task.timer.id, revision: task.timer.revision }]
         : []
     const batch: WriteBatch = {
-      state: this.#stateWrites(task, letter),
+      state: [...others, ...letters.flatMap(({ letter, of }) => this.#stateWrites(of, letter))],
       timers: fired,
       progress:
         task.kind === 'record' ? [{ claim: task.reader.claim, done: [{ from: task.from, to: task.offset + 1 }] }] : [],
@@ -57,8 +73,10 @@ export class GivingUp {
     const commit = (publish: readonly PublishWrite[]): Promise<CommitOutcome> =>
       committer.commitAlone(task.reader, { ...batch, publish }, () => {
         if (task.kind === 'record') task.reader.committed.add(task.from, task.offset + 1)
+        for (const { letter, of } of letters) this.#park(of, letter)
       })
-    const outcome = await this.#commitWithEvent(letter, task, commit)
+    const events = (): PublishWrite[] => letters.flatMap(({ letter, of }) => this.#publish(letter, of))
+    const outcome = await this.#commitWithEvents(events, commit)
     if (outcome === undefined || began !== epoch()) return done
     if (task.kind === 'timer') timers.settled(task)
     if (outcome.ok) return done
@@ -70,26 +88,25 @@ export class GivingUp {
 
   /**
    * The topic of dead letters may have been deleted, or its limit lowered, since it was looked at: then it is made sure of
-   * once more. If it takes the event not even then, the dead letter goes without: it must not stop the app. `undefined`: it
+   * once more. If it takes the events not even then, the dead letters go without: it must not stop the app. `undefined`: it
    * is of no more interest.
    */
-  async #commitWithEvent(
-    letter: DeadLetter,
-    task: Task,
+  async #commitWithEvents(
+    events: () => readonly PublishWrite[],
     commit: (publish: readonly PublishWrite[]) => Promise<CommitOutcome>,
   ): Promise<CommitOutcome | undefined> {
     const { topics, app, epoch } = this.#parts
     const began = epoch()
     const isContent = (error: unknown): boolean => commitFailureOf(error) === 'content'
     try {
-      return await commit(this.#publish(letter, task))
+      return await commit(events())
     } catch (error) {
       if (!isContent(error)) throw error
     }
     try {
       await topics.createDeadLetters(app)
       if (began !== epoch()) return undefined
-      return await commit(this.#publish(letter, task))
+      return await commit(events())
     } catch (error) {
       if (!isContent(error)) throw error
     }
@@ -97,7 +114,7 @@ export class GivingUp {
   }
 
   #letterOf(task: Task, error: unknown): DeadLetter {
-    const { group, handler, clock, parking } = this.#parts
+    const { handler, clock, parking } = this.#parts
     const mayPark = task.kind === 'record' || task.kind === 'parked'
     const parksKey =
       task.dead?.letter.parksKey ??
@@ -105,9 +122,9 @@ export class GivingUp {
         task.key !== undefined &&
         // What was parked stays parked, whatever the handler's option has become since.
         (task.kind === 'parked' || (handler.onDeadLetter === 'park-key' && !parking.isFull)))
-    const letter = deadLetterOf(group, task, error, clock.nowMs(), parksKey)
+    const letter = deadLetterOf(this.#parts, task, error, clock.nowMs(), parksKey)
     if (channels.deadLettered.hasSubscribers) {
-      channels.deadLettered.publish({ ...reportOf(group, task), error, id: letter.id })
+      channels.deadLettered.publish({ ...reportOf(this.#parts.group, task), error, id: letter.id })
     }
     return letter
   }
@@ -117,8 +134,12 @@ export class GivingUp {
     if (task.kind === 'redrive') return [this.#entryWrite(letter, task.dead?.revision)]
     const writes: StateWrite[] = [this.#entryWrite(letter)]
     if (task.parked !== undefined) writes.push(parking.dequeueWrite(task))
-    if (letter.parksKey) writes.push(parking.park(task.key as string, task.reader, letter.id))
+    if (letter.parksKey) writes.push(parking.parkWrite(task.key as string, task.reader, letter.id))
     return writes
+  }
+
+  #park(task: Task, { parksKey, id }: DeadLetter): void {
+    if (parksKey && task.kind !== 'redrive') this.#parts.parking.park(task.key as string, task.reader, id)
   }
 
   #entryWrite(letter: DeadLetter, expectedRevision?: number): StateWrite {

@@ -65,7 +65,7 @@ export function handlerFrom(events: Subscribed, given: ErasedOptions, handle: un
     name,
     events: Object.freeze([...definitions]),
     key: options.key,
-    skipsWithoutKey: false,
+    countsByKey: false,
     state: handlerState,
     handle: handlerState === undefined ? withoutState(handle) : handle,
     timers: timersOf(options, handlerState !== undefined, problems),

@@ -193,11 +193,15 @@ export interface Handler {
   readonly name: string
   /** Definitions of what it takes: events, or the commands or queries that it is the one handler of. */
   readonly events: readonly AnyDefinition[]
-  readonly key: ((message: Message) => string | undefined) | undefined
-  /** Messages for which `key` answers `undefined` are skipped: of views. For other handlers that is a failure. */
-  readonly skipsWithoutKey: boolean
+  readonly key: ((message: Message) => string | readonly string[] | undefined) | undefined
+  /**
+   * Of views: a message for which `key` answers none does not concern it, and one for which it answers several counts under each of
+   * them. For other handlers both are failures.
+   */
+  readonly countsByKey: boolean
   readonly state: { readonly initial: unknown; readonly schema: StandardSchemaV1 | undefined } | undefined
-  readonly handle: (message: Message, state: unknown, ctx: HandlerContext) => HandlerResult<unknown>
+  /** `key` is given where {@link Handler.countsByKey}. */
+  readonly handle: (message: Message, state: unknown, ctx: HandlerContext, key?: string) => HandlerResult<unknown>
   readonly timers: Readonly<
     Record<string, (timer: DueTimer, state: unknown, ctx: CallContext) => HandlerResult<unknown>>
   >

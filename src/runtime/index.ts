@@ -75,7 +75,7 @@ export {
   parkedNamespace,
 } from './namespaces.ts'
 export { on } from './on.ts'
-export { orderingKeyProblem } from './ordering-key.ts'
+export { orderingKeyProblem, orderingKeysMax } from './ordering-key.ts'
 export { Patience } from './patience.ts'
 export { patientEngine } from './patient-engine.ts'
 export { onRequests } from './request-listeners.ts'

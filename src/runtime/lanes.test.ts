@@ -3,13 +3,20 @@ import { describe, expect, it } from 'vitest'
 import { VirtualClock } from '../kernel/index.ts'
 import { Lanes } from './lanes.ts'
 import type { PartitionReader } from './partition-reader.ts'
-import { done, nobody, Task, type TaskOutcome } from './task.ts'
+import { done, keysOf, nobody, Task, type TaskOutcome } from './task.ts'
 
 const reader = { topic: 't', partition: 0 } as unknown as PartitionReader
 const otherReader = { topic: 't', partition: 1 } as unknown as PartitionReader
 
 function taskOf(key: string | undefined, offset: number, of: PartitionReader = reader): Task {
   return new Task('record', of, key, nobody, offset, offset, 0)
+}
+
+/** With one key or several. */
+function taskUnder(keys: readonly string[], offset: number, of: PartitionReader = reader): Task {
+  const task = taskOf(keys.length === 1 ? keys[0] : undefined, offset, of)
+  if (keys.length > 1) task.keys = keys
+  return task
 }
 
 function onError(error: unknown): never {
@@ -43,7 +50,7 @@ describe('lanes', () => {
       fc.asyncProperty(
         fc.array(
           fc.record({
-            key: fc.integer({ min: 0, max: 3 }),
+            keys: fc.uniqueArray(fc.integer({ min: 0, max: 3 }), { minLength: 1, maxLength: 3 }),
             script: fc.array(fc.integer({ min: 0, max: 3 }), { maxLength: 3 }),
           }),
           {
@@ -54,8 +61,10 @@ describe('lanes', () => {
         async (plan, concurrencyMax) => {
           const clock = new VirtualClock()
           const finished = new Map<string, number[]>()
+          const busy = new Set<string>()
           let running = 0
           let most = 0
+          let overlaps = 0
           const lanes = new Lanes({
             mayRun: () => true,
             clock,
@@ -65,24 +74,38 @@ describe('lanes', () => {
             run: (task): TaskOutcome | Promise<TaskOutcome> => {
               const step = plan[task.offset]?.script[task.attempt++] ?? 0
               const outcome = step % 2 === 0 ? done : 10
-              if (outcome === done)
-                finished.set(task.key as string, [...(finished.get(task.key as string) ?? []), task.offset])
+              if (outcome === done) {
+                for (const key of keysOf(task)) finished.set(key, [...(finished.get(key) ?? []), task.offset])
+              }
               if (step < 2) return outcome
               most = Math.max(most, ++running)
+              for (const key of keysOf(task)) {
+                if (busy.has(key)) overlaps++
+                busy.add(key)
+              }
               return turns(1 + (task.offset % 3)).then(() => {
                 running--
+                for (const key of keysOf(task)) busy.delete(key)
                 return outcome
               })
             },
           })
-          for (const [offset, { key }] of plan.entries()) {
+          let keyCount = 0
+          for (const [offset, { keys }] of plan.entries()) {
             while (!lanes.hasRoom) await clock.advance(1)
-            lanes.submit(taskOf(`k${key}`, offset))
+            keyCount += keys.length
+            lanes.submit(
+              taskUnder(
+                keys.map((key) => `k${key}`),
+                offset,
+              ),
+            )
           }
           for (let step = 0; step < 2000 && !lanes.isEmpty; step++) await clock.advance(1)
           expect(lanes.isEmpty).toBe(true)
           expect(most).toBeLessThanOrEqual(concurrencyMax)
-          expect([...finished.values()].flat()).toHaveLength(plan.length)
+          expect([...finished.values()].flat()).toHaveLength(keyCount)
+          expect(overlaps).toBe(0)
           for (const offsets of finished.values()) expect(offsets).toEqual(offsets.toSorted((a, b) => a - b))
         },
       ),
@@ -113,6 +136,31 @@ describe('lanes', () => {
     expect(ran).toEqual([0, 1, 3])
     expect(lanes.isEmpty).toBe(true)
     expect(clock.pendingTimerCount).toBe(0)
+  })
+
+  it('let a task with several keys wait until all are free, and what comes after it behind it', async () => {
+    const clock = new VirtualClock()
+    const ran: number[] = []
+    const lanes = new Lanes({
+      run: (task) => {
+        ran.push(task.offset)
+        return task.offset < 2 && task.attempt++ === 0 ? 1000 : done
+      },
+      mayRun: () => true,
+      clock,
+      onError,
+      concurrencyMax: 4,
+    })
+    lanes.submit(taskUnder(['a'], 0))
+    lanes.submit(taskUnder(['b'], 1, otherReader))
+    lanes.submit(taskUnder(['a', 'b', 'c'], 2))
+    lanes.submit(taskUnder(['c'], 3))
+    lanes.submit(taskUnder(['d'], 4, otherReader))
+    expect([lanes.hasRoom, lanes.holds(reader), ran]).toEqual([false, true, [0, 1]])
+    lanes.dropWaiting(otherReader)
+    await clock.advance('10s')
+    expect(ran).toEqual([0, 1, 0, 2, 3])
+    expect([lanes.isEmpty, lanes.hasRoom]).toEqual([true, true])
   })
 
   it('wait while work may not begin, and go on when woken', async () => {

@@ -1,12 +1,15 @@
 import type { Clock, Timer } from '../kernel/index.ts'
 import { Condition } from './condition.ts'
 import type { PartitionReader } from './partition-reader.ts'
-import { done, type Task, type TaskOutcome } from './task.ts'
+import { done, keysOf, type Task, type TaskOutcome } from './task.ts'
 
-/** Tasks of one ordering key: the first is running or waits for its next attempt, the others wait for it. */
+/**
+ * Tasks of one ordering key, or of several that one task has together: the first is running or waits for its next attempt, the others
+ * wait for it.
+ */
 interface Lane {
-  /** `undefined`: of a single task without a key. */
-  readonly key: string | undefined
+  /** None: of a single task without a key. */
+  readonly keys: readonly string[]
   head: Task
   readonly waiting: Task[]
   /** How many of `waiting` have left: shifting an array one by one would be slow for long ones. */
@@ -38,6 +41,8 @@ export class Lanes {
   readonly #options: LaneOptions
   readonly #byKey = new Map<string, Lane>()
   readonly #lanes = new Set<Lane>()
+  /** A task with several keys of which one is busy, and what was submitted behind it: in order. */
+  #atGate: Task[] = []
   #ready: Lane[] = []
   #runningCount = 0
   /** Readers whose partitions are being given away: their tasks get no further attempt here. */
@@ -48,16 +53,21 @@ export class Lanes {
   }
 
   get isEmpty(): boolean {
-    return this.#lanes.size === 0
+    return this.#lanes.size === 0 && this.#atGate.length === 0
   }
 
   /** Whether a task for a key that is not busy could begin now. */
   get hasRoom(): boolean {
-    return this.#runningCount < this.#options.concurrencyMax && this.#ready.length === 0 && this.#options.mayRun()
+    if (this.#ready.length > 0 || this.#atGate.length > 0) return false
+    return this.#runningCount < this.#options.concurrencyMax && this.#options.mayRun()
   }
 
   /** Runs the task now, or puts it behind those of its key. Call it when there is room. */
   submit(task: Task): void {
+    if (this.#waitsAtGate(task)) {
+      this.#atGate.push(task)
+      return
+    }
     const lane = task.key === undefined || this.#byKey.size === 0 ? undefined : this.#byKey.get(task.key)
     if (lane !== undefined) {
       lane.waiting.push(task)
@@ -69,6 +79,10 @@ export class Lanes {
 
   /** Puts a task into its lane without running it in this call. */
   enqueue(task: Task): void {
+    if (task.keys !== undefined && this.#waitsAtGate(task)) {
+      this.#atGate.push(task)
+      return
+    }
     const lane = task.key === undefined ? undefined : this.#byKey.get(task.key)
     if (lane !== undefined) lane.waiting.push(task)
     else {
@@ -95,6 +109,7 @@ export class Lanes {
     this.#lanes.clear()
     this.#byKey.clear()
     this.#ready = []
+    this.#atGate = []
     this.#runningCount = 0
     this.changed.notify()
   }
@@ -102,6 +117,7 @@ export class Lanes {
   /** Drops the tasks of one partition that are not running, and those that run as soon as an attempt has failed. */
   dropWaiting(reader: PartitionReader): void {
     this.#leaving.add(reader)
+    this.#atGate = this.#atGate.filter((task) => task.reader !== reader)
     for (const lane of [...this.#lanes]) {
       const kept = lane.waiting.slice(lane.takenCount).filter((task) => task.reader !== reader)
       lane.waiting.splice(0, lane.waiting.length, ...kept)
@@ -117,11 +133,13 @@ export class Lanes {
         this.#ready.push(lane)
       }
     }
+    this.#openGate()
     this.wake()
   }
 
   /** Whether a task of this partition is running or waiting. */
   holds(reader: PartitionReader): boolean {
+    if (this.#atGate.some((task) => task.reader === reader)) return true
     for (const lane of this.#lanes) {
       if (lane.head.reader === reader) return true
       for (let index = lane.takenCount; index < lane.waiting.length; index++) {
@@ -139,7 +157,7 @@ export class Lanes {
 
   #newLane(task: Task): Lane {
     const lane: Lane = {
-      key: task.key,
+      keys: keysOf(task),
       head: task,
       waiting: [],
       takenCount: 0,
@@ -148,7 +166,7 @@ export class Lanes {
       isDropped: false,
     }
     this.#lanes.add(lane)
-    if (task.key !== undefined) this.#byKey.set(task.key, lane)
+    for (const key of lane.keys) this.#byKey.set(key, lane)
     return lane
   }
 
@@ -224,6 +242,24 @@ export class Lanes {
 
   #remove(lane: Lane): void {
     this.#lanes.delete(lane)
-    if (lane.key !== undefined && this.#byKey.get(lane.key) === lane) this.#byKey.delete(lane.key)
+    for (const key of lane.keys) if (this.#byKey.get(key) === lane) this.#byKey.delete(key)
+    this.#openGate()
+  }
+
+  /** Whether a task has to wait, for a key that is busy or for one that does. */
+  #waitsAtGate({ keys }: Task): boolean {
+    return this.#atGate.length > 0 || keys?.some((key) => this.#byKey.has(key)) === true
+  }
+
+  /** Lets those in whose keys are free by now, in a turn of their own. */
+  #openGate(): void {
+    let task = this.#atGate[0]
+    while (task !== undefined && !(task.keys ?? []).some((key) => this.#byKey.has(key))) {
+      this.#atGate.shift()
+      const lane = task.key === undefined ? undefined : this.#byKey.get(task.key)
+      if (lane !== undefined) lane.waiting.push(task)
+      else this.#ready.push(this.#newLane(task))
+      task = this.#atGate[0]
+    }
   }
 }

@@ -1,15 +1,13 @@
 import type { Conflict, StateWrite, TimerWrite } from '../engine/index.ts'
 import { CommitBatch } from './commit-batch.ts'
 import { commitFailureOf } from './commit-failure.ts'
-import type { EffectPlan } from './effect-plan.ts'
+import type { CommitWithin } from './effects.ts'
 import { AppendConflictError } from './errors.ts'
 import type { Isolation } from './isolation.ts'
-import { mergePlan } from './merge-plan.ts'
 import { deadLetterNamespace, parkedKeyNamespace, parkedNamespace } from './namespaces.ts'
 import type { ParkedKey } from './parking.ts'
-import type { CachedState } from './state-cache.ts'
 import type { SubscriptionParts } from './subscription-parts.ts'
-import { done, type Task, type TaskOutcome } from './task.ts'
+import { done, keysOf, type Task, type TaskOutcome } from './task.ts'
 
 /** How often a task whose effects meet a conflict runs again at once, before that counts as a failure. */
 const rerunMax = 10
@@ -39,7 +37,8 @@ export class LoneCommits {
     this.#after = after
   }
 
-  async commit(task: Task, entry: CachedState | undefined, plan: EffectPlan): Promise<TaskOutcome> {
+  /** @param merge Puts the effects of the task into the batch. */
+  async commit(task: Task, merge: (batch: CommitBatch) => void, within?: CommitWithin): Promise<TaskOutcome> {
     const { committer, dedupe, epoch, timers } = this.#parts
     const began = epoch()
     // Effects of earlier messages of the key may still be on their way.
@@ -48,7 +47,7 @@ export class LoneCommits {
     if (task.kind === 'record' && dedupe?.isKnown(task.message) === true) return this.#after.repeated(task)
     const released = task.kind === 'redrive' ? this.#queueBehind(task) : undefined
     const batch = new CommitBatch(0)
-    mergePlan(this.#parts, batch, task, entry, plan)
+    merge(batch)
     for (const write of this.#stateWrites(task)) batch.addOtherState(write)
     if (task.kind === 'record') dedupe?.remember(task.message, batch, task.reader.claim)
     const sealed = batch.seal()
@@ -68,7 +67,7 @@ export class LoneCommits {
           if (task.kind === 'record') task.reader.committed.add(range.from, range.to)
           if (released !== undefined) released.head = null
         },
-        plan.within,
+        within,
       )
       if (outcome.ok) {
         if (task.kind === 'timer') timers.settled(task)
@@ -153,7 +152,7 @@ export class LoneCommits {
     const { cache, handler, dedupe, epoch } = this.#parts
     const began = epoch()
     dedupe?.forget(task.message)
-    if (handler.state !== undefined && task.key !== undefined) await cache.reload(task.key, task.reader.claim)
+    if (handler.state !== undefined) for (const key of keysOf(task)) await cache.reload(key, task.reader.claim)
     return began === epoch()
   }
 }

@@ -10,21 +10,35 @@ const keyBytesMax = 700
 /** A key of so few characters is never too long: each takes at most 3 bytes, escaped or not. */
 const surelyShort = Math.floor(keyBytesMax / 3)
 
+/** More keys would make one commit of an event that cannot be divided. */
+export const orderingKeysMax = 1000
+
 /**
- * The ordering key of a message for a handler; `undefined`: it has none, or the message does not concern the view.
+ * The ordering key of a message for a handler, or the keys, if there are several; `undefined`: it has none, or the message does not
+ * concern the view.
  *
  * A message may come from anywhere, and its key with it. One that cannot name state must fail its own message, not the
  * read or the commit that it shares with others.
  *
  * @throws KeyMissingError, KeyInvalidError, and what the handler's `key` throws
  */
-export function orderingKeyOf(
-  { key: keyOf, state, onDeadLetter, skipsWithoutKey }: Handler,
+export function orderingKeysOf(
+  handler: Handler,
   group: string,
   message: Message,
-): string | undefined {
+): string | readonly string[] | undefined {
+  const { key: keyOf, countsByKey } = handler
   const key: unknown = keyOf === undefined ? message.partitionkey : keyOf(message)
-  if (key === undefined && (keyOf === undefined || skipsWithoutKey)) return undefined
+  if (key === undefined && (keyOf === undefined || countsByKey)) return undefined
+  if (!countsByKey || !Array.isArray(key)) return usableKey(handler, group, message, key)
+  const keys = [...new Set(key.map((one: unknown) => usableKey(handler, group, message, one)))]
+  if (keys.length > orderingKeysMax) {
+    throw new KeyInvalidError(group, message.id, `is one of ${keys.length}, more than ${orderingKeysMax}`)
+  }
+  return keys.length < 2 ? keys[0] : keys
+}
+
+function usableKey({ state, onDeadLetter }: Handler, group: string, message: Message, key: unknown): string {
   if (typeof key !== 'string') throw new KeyMissingError(group, message.id)
   if (state === undefined && onDeadLetter !== 'park-key') return key
   const problem = orderingKeyProblem(key)
@@ -42,8 +56,17 @@ export function keyOfUndecodable(handler: Handler, group: string, record: Undeco
   const named = header == null || header.length === 0 ? undefined : Buffer.from(header).toString()
   const partitionkey = named ?? (typeof record.key === 'string' && record.key !== '' ? record.key : undefined)
   if (partitionkey === undefined) return undefined
+  return partitionKeyOf(handler, group, { ...nobody, partitionkey })
+}
+
+/** The ordering key of a message that its handler cannot be shown; `undefined`: only the handler could tell it. */
+export function keyOfUnreadable(handler: Handler, group: string, message: Message): string | undefined {
+  return handler.key === undefined ? partitionKeyOf(handler, group, message) : undefined
+}
+
+function partitionKeyOf(handler: Handler, group: string, message: Message): string | undefined {
   try {
-    return orderingKeyOf(handler, group, { ...nobody, partitionkey })
+    return message.partitionkey === undefined ? undefined : usableKey(handler, group, message, message.partitionkey)
   } catch {
     return undefined
   }

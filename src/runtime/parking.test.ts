@@ -33,7 +33,7 @@ describe('what waits behind a dead letter', () => {
   it('does not come back once it is forgotten, however late it is looked up', async () => {
     await using engine = await embedded({ path: ':memory:' }).open()
     const before = new Parking(engine, 'g')
-    await engine.commit({ state: [before.park('k', reader, 'head')] })
+    await engine.commit({ state: [before.parkWrite('k', reader, 'head')] })
     const parking = new Parking(engine, 'g')
     let isCurrent = true
     const stale = parking.load(reader, () => isCurrent)

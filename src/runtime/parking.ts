@@ -86,15 +86,16 @@ export class Parking {
     }
   }
 
-  /** Parks a key behind a dead letter, or puts another one in front. The write belongs into the same commit. */
-  park(key: string, reader: PartitionReader, head: string): StateWrite {
-    let parked = this.#keys.get(key)?.find((one) => one.reader === reader)
-    if (parked === undefined) {
-      parked = { key, reader, head, nextSequence: undefined }
-      this.#add(parked)
-    }
-    parked.head = head
-    return this.#keyWrite(parked)
+  /** What parks a key behind a dead letter, or puts another one in front. It belongs into the commit that makes the dead letter … */
+  parkWrite(key: string, reader: PartitionReader, head: string): StateWrite {
+    return this.#keyWrite({ key, reader, head })
+  }
+
+  /** … and that it is so here, too, as soon as later messages of the key shall wait. */
+  park(key: string, reader: PartitionReader, head: string): void {
+    const parked = this.#keys.get(key)?.find((one) => one.reader === reader)
+    if (parked === undefined) this.#add({ key, reader, head, nextSequence: undefined })
+    else parked.head = head
   }
 
   /** Says that the dead letter in front is gone. */
@@ -168,7 +169,7 @@ export class Parking {
     else this.#keys.set(key, kept)
   }
 
-  #keyWrite(parked: ParkedKey): StateWrite {
+  #keyWrite(parked: Omit<ParkedKey, 'nextSequence'>): StateWrite {
     const { head, reader } = parked
     return {
       kind: 'set',
@@ -179,7 +180,7 @@ export class Parking {
     }
   }
 
-  #keyOf(parked: ParkedKey): string {
+  #keyOf(parked: Omit<ParkedKey, 'nextSequence'>): string {
     return `${parked.reader.topic}/${parked.reader.partition}/${parked.key}`
   }
 

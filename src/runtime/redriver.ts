@@ -6,7 +6,7 @@ import { deadLetterPrefix, messageOfLetter } from './dead-letter-entry.ts'
 import { letterOf } from './dead-letter-store.ts'
 import type { DeadLetter } from './dead-letters.ts'
 import { deadLetterNamespace } from './namespaces.ts'
-import { orderingKeyOf } from './ordering-key.ts'
+import { orderingKeysOf } from './ordering-key.ts'
 import type { PartitionReader } from './partition-reader.ts'
 import { readAgain } from './record-again.ts'
 import type { SubscriptionParts } from './subscription-parts.ts'
@@ -112,8 +112,13 @@ export class Redriver {
       if (began !== this.#parts.epoch()) return
       const { handler } = this.#parts
       const isKeyless = letter.key === null || (letter.original.kind !== 'timer' && letter.reason !== 'failed')
-      const key = kind === 'redrive' && isKeyless ? orderingKeyOf(handler, this.#parts.group, message) : letter.key
-      this.#enqueue(taskOf(message, key ?? null))
+      // Under its other keys it may have counted.
+      const isPart = handler.countsByKey && letter.parksKey
+      const isKeyAsked = kind === 'redrive' && isKeyless && !isPart
+      const key = isKeyAsked ? orderingKeysOf(handler, this.#parts.group, message) : letter.key
+      const task = taskOf(message, typeof key === 'string' ? key : null)
+      if (key !== null && typeof key === 'object') task.keys = key
+      this.#enqueue(task)
     } catch (error) {
       if (commitFailureOf(error) === 'passing') {
         // The member stops: the next one reads it.

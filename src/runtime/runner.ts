@@ -12,6 +12,7 @@ import { LoneCommits } from './lone-commits.ts'
 import { mergePlan } from './merge-plan.ts'
 import { Replay } from './replay.ts'
 import { nextAttempt } from './retry-policy.ts'
+import { SeveralKeys } from './several-keys.ts'
 import type { CachedState } from './state-cache.ts'
 import { reportOf, type SubscriptionParts } from './subscription-parts.ts'
 import { done, type Task, type TaskOutcome } from './task.ts'
@@ -26,6 +27,7 @@ export class Runner {
   readonly #lone: LoneCommits
   readonly #givingUp: GivingUp
   readonly #replay: Replay
+  readonly #severalKeys: SeveralKeys
   /** Until when an open breaker holds work back, on the monotonic clock. */
   #pausedUntilMs = 0
   /** Whether many tasks are being submitted in one go, after which the submitter flushes. */
@@ -37,6 +39,7 @@ export class Runner {
     this.#isolation = isolation
     this.attempts = new Attempts(parts, new Checkpoints(parts, isolation))
     this.#givingUp = new GivingUp(parts)
+    this.#severalKeys = new SeveralKeys(parts, this.attempts, this.#givingUp)
     this.#lone = new LoneCommits(parts, isolation, {
       rerun: (task) => this.#begin(task),
       failed: (task, error) => this.#failed(task, error),
@@ -106,6 +109,7 @@ export class Runner {
 
   #begin(task: Task): TaskOutcome | Promise<TaskOutcome> {
     const { handler, cache } = this.#parts
+    if (task.keys !== undefined) return this.#countUnderEach(task)
     if (handler.state === undefined) return this.#attempt(task, undefined)
     if (task.key === undefined) {
       task.attempt++
@@ -180,12 +184,49 @@ export class Runner {
       channels.handled.publish({ ...reportOf(this.#parts.group, task), durationMs, effectCount: plan.effectCount })
     }
     if (this.#isolation.covers(task) || task.isRefused || task.kind !== 'record' || plan.expects) {
-      return this.#guard(task, this.#lone.commit(task, entry, plan))
+      const merge = (batch: CommitBatch): void => mergePlan(this.#parts, batch, task, entry, plan)
+      return this.#guard(task, this.#lone.commit(task, merge, plan.within))
     }
     const batch = this.#parts.committer.open
     mergePlan(this.#parts, batch, task, entry, plan)
     this.#merged(task, batch)
     return done
+  }
+
+  /** A message that counts under several keys. */
+  #countUnderEach(task: Task): TaskOutcome | Promise<TaskOutcome> {
+    const { clock, group, committer } = this.#parts
+    const prepared = this.#severalKeys.prepared(task)
+    if (prepared !== undefined)
+      return this.#guard(
+        task,
+        this.#after(prepared, () => this.#countUnderEach(task)),
+      )
+    if (++task.attempt === 1) task.firstAttemptMs = clock.monotonicMs()
+    const startMs = channels.handled.hasSubscribers ? clock.monotonicMs() : 0
+    const parts = this.#severalKeys.count(task)
+    if (channels.handled.hasSubscribers) {
+      const durationMs = clock.monotonicMs() - startMs
+      channels.handled.publish({ ...reportOf(group, task), durationMs, effectCount: parts.length })
+    }
+    if (this.#isolation.covers(task) || task.isRefused || task.kind !== 'record') {
+      const release = this.#severalKeys.hold(parts)
+      const merge = (batch: CommitBatch): void => {
+        release()
+        this.#severalKeys.merge(parts, batch, true)
+      }
+      return this.#guard(task, this.#lone.commit(task, merge))
+    }
+    this.#severalKeys.merge(parts, committer.open, false)
+    this.#merged(task, committer.open)
+    return done
+  }
+
+  /** Unless it is of no more interest by then. */
+  async #after(prepared: Promise<void>, run: () => TaskOutcome | Promise<TaskOutcome>): Promise<TaskOutcome> {
+    const began = this.#parts.epoch()
+    await prepared
+    return began === this.#parts.epoch() ? run() : done
   }
 
   async #readyThenSettle(
@@ -250,6 +291,7 @@ export class Runner {
   }
 
   #giveUp(task: Task, error: unknown): TaskOutcome | Promise<TaskOutcome> {
+    if (task.keys !== undefined && task.kind === 'record') return this.#giveUpUnderEach(task, error)
     if (this.#isolation.covers(task) || task.kind !== 'record') {
       return this.#guard(task, this.#givingUp.alone(task, error))
     }
@@ -257,6 +299,17 @@ export class Runner {
     this.#givingUp.merge(task, error, batch)
     this.#merged(task, batch)
     return done
+  }
+
+  #giveUpUnderEach(task: Task, error: unknown): TaskOutcome | Promise<TaskOutcome> {
+    const prepared = this.#severalKeys.prepared(task)
+    if (prepared !== undefined)
+      return this.#guard(
+        task,
+        this.#after(prepared, () => this.#giveUpUnderEach(task, error)),
+      )
+    const { failing, writes } = this.#severalKeys.refused(task)
+    return this.#guard(task, this.#givingUp.alone(task, error, failing, writes))
   }
 
   /** What goes wrong beside the handler is the engine's or Millrace's own fault: everything stops. */

@@ -22,7 +22,7 @@ export type TaskKind =
 export class Task {
   readonly kind: TaskKind
   readonly reader: PartitionReader
-  /** Ordering key; `undefined`: no order. */
+  /** Ordering key; `undefined`: no order, or several keys. */
   readonly key: string | undefined
   /** The message, as the current version; for timers that which scheduled it. */
   readonly message: Message
@@ -48,6 +48,8 @@ export class Task {
   readonly dead: DeadEntry | undefined
   /** The waiting message, with the revision under which it stood. */
   readonly parked: ParkedEntry | undefined
+  /** The keys under each of which the message counts, if there are several: all of them at once, in one commit. */
+  keys: readonly string[] | undefined = undefined
   /** Why it cannot be handed to the handler: it is given up when its turn comes. */
   unreadable: Unreadable | undefined = undefined
   /** The engine has refused what it wrote: from then on it is committed by itself, so that it fails alone. */
@@ -95,6 +97,11 @@ export class Task {
   get partition(): number {
     return this.parked?.partition ?? this.dead?.letter.partition ?? this.reader.partition
   }
+}
+
+/** The keys whose state a task may change. */
+export function keysOf({ key, keys }: Task): readonly string[] {
+  return keys ?? (key === undefined ? [] : [key])
 }
 
 /** What cannot be handed to the handler, and why. */

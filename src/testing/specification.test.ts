@@ -183,4 +183,19 @@ describe('a specification of a view', () => {
     expect(() => specification(balances).given(events).then({ a: 10, b: 0 })).toThrow(SpecificationFailedError)
     expect(() => specification(balances).given(events).then({})).toThrow(SpecificationFailedError)
   })
+
+  it('counts an event under each of its keys', () => {
+    const both = view('both', {
+      events: [Deposited],
+      key: ({ data }) => [data.id, 'all'],
+      initial: '',
+      on: { Deposited: (text, { data }, key) => (data.amount === 0 ? undefined : `${text}${key}${data.amount}`) },
+    })
+    const { given } = specification(both)
+    given([
+      Deposited({ id: 'a', amount: 1 }),
+      Deposited({ id: 'b', amount: 2 }),
+      Deposited({ id: 'b', amount: 0 }),
+    ]).then({ a: 'a1' })
+  })
 })

@@ -105,11 +105,11 @@ function viewExpectation(view: View, given: readonly Message[]): ViewExpectation
   for (const event of given) {
     if (!types.has(event.type)) continue
     const current = view.read(event)
-    const key = view.keyOf(current)
-    if (key === undefined) continue
-    const next = view.apply(states.has(key) ? states.get(key) : view.initial, current)
-    if (next === undefined) states.delete(key)
-    else states.set(key, frozenJson(next, 'state'))
+    for (const key of view.keysOf(current)) {
+      const next = view.apply(states.has(key) ? states.get(key) : view.initial, current, key)
+      if (next === undefined) states.delete(key)
+      else states.set(key, frozenJson(next, 'state'))
+    }
   }
   const found = Object.fromEntries(states)
   return {
