@@ -34,6 +34,8 @@ const wanted = [
   'a command was asked again',
   'a command was delayed',
   'a view was built anew',
+  'a view forgot a key',
+  'an inline view forgot a key',
   'a conflict: condition',
   'a conflict: fenced',
   'a conflict: revision',

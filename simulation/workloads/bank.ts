@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import { command, decider, event, type Message, reject, service, type View, view } from '../../src/index.ts'
 import type { Life } from '../life.ts'
@@ -36,23 +37,39 @@ const account = decider('account', {
   remember: '1d',
 })
 
+/** What moved under a key. */
 interface Balance {
-  readonly version: number
   readonly balance: number
+  readonly count: number
 }
 
-const balancesOf = (name: string, version: number, inline: boolean): View<Balance> =>
-  view(name, {
+/** An event counts under its account, and under this. */
+const allAccounts = 'all'
+/** With the last event of a round its account is forgotten. */
+const roundLength = 3
+
+function moved({ balance, count }: Balance, by: number, name: string): Balance | undefined {
+  return name !== allAccounts && count === roundLength - 1 ? undefined : { balance: balance + by, count: count + 1 }
+}
+
+interface VersionedBalance extends Balance {
+  readonly version: number
+}
+
+function balancesOf(name: string, version: number, inline: boolean): View<VersionedBalance> {
+  const versioned = (balance: Balance | undefined): VersionedBalance | undefined => balance && { ...balance, version }
+  return view(name, {
     version,
     events: [Deposited, Withdrawn],
-    key: (happened) => happened.data.account,
-    initial: { version, balance: 0 },
+    key: (happened) => [happened.data.account, allAccounts],
+    initial: { version, balance: 0, count: 0 },
     inline,
     on: {
-      Deposited: ({ balance }, { data }) => ({ version, balance: balance + data.amount }),
-      Withdrawn: ({ balance }, { data }) => ({ version, balance: balance - data.amount }),
+      Deposited: (state, { data }, under) => versioned(moved(state, data.amount, under)),
+      Withdrawn: (state, { data }, under) => versioned(moved(state, -data.amount, under)),
     },
   })
+}
 
 interface Sent {
   readonly message: Message<string, Amount>
@@ -62,6 +79,22 @@ interface Sent {
   readonly notBeforeMs: number[]
 }
 
+function amountOf({ type, data }: Pick<FoundEvent, 'type' | 'data'>): number {
+  const { amount: by } = data as Amount
+  return type === Deposited.type ? by : -by
+}
+
+/** What views have under each key once they have taken in these events; `undefined`: they have forgotten it. */
+function balancesAfter(events: readonly FoundEvent[]): ReadonlyMap<string, Balance | undefined> {
+  const balances = new Map<string, Balance | undefined>()
+  for (const happened of events) {
+    for (const name of [(happened.data as Amount).account, allAccounts]) {
+      balances.set(name, moved(balances.get(name) ?? { balance: 0, count: 0 }, amountOf(happened), name))
+    }
+  }
+  return balances
+}
+
 /** Clients ask and send commands to accounts that cannot be overdrawn, and repeat those of which they know no outcome. */
 export class Bank implements Workload {
   readonly #setting: Setting
@@ -69,7 +102,7 @@ export class Bank implements Workload {
   /** Whether each process brings a new version of the views, which is built beside the one before. */
   readonly #rebuilds: boolean
   /** As the process that was started last knows them. */
-  #views: readonly View<Balance>[] = []
+  #views: readonly View<VersionedBalance>[] = []
   readonly #commands = new Map<string, Sent>()
 
   constructor(setting: Setting) {
@@ -102,7 +135,8 @@ export class Bank implements Workload {
   async check(found: Found): Promise<void> {
     const { history } = this.#setting
     const events = found.events.filter(({ type }) => type === Deposited.type || type === Withdrawn.type)
-    const balances = this.#replay(events)
+    this.#replay(events)
+    const balances = balancesAfter(events)
     const byCommand = Map.groupBy(events, ({ causationId }) => causationId ?? '')
     for (const [id, { message, told, notBeforeMs }] of this.#commands) {
       const count = byCommand.get(id)?.length ?? 0
@@ -123,28 +157,28 @@ export class Bank implements Workload {
     for (const one of this.#views) {
       for (const [name, balance] of balances) {
         const stands = await found.app.view(one).get(name)
+        const expected = balance && { ...balance, version: one.version }
         history.check(
-          stands?.balance === balance && stands.version === one.version,
+          isDeepStrictEqual(stands, expected),
           'the ledger has the sum of the model',
-          () => `view ${one.name} v${one.version} has ${JSON.stringify(stands)} on ${name}, not ${balance}`,
+          () => `view ${one.name} has ${JSON.stringify(stands)} on ${name}, not ${JSON.stringify(expected)}`,
         )
+        if (balance === undefined) history.reach(one.inline ? 'an inline view forgot a key' : 'a view forgot a key')
       }
     }
   }
 
   /** One after the other, in the order of the positions, each event must be what its command leads to. */
-  #replay(events: readonly FoundEvent[]): Map<string, number> {
+  #replay(events: readonly FoundEvent[]): void {
     const { history } = this.#setting
     const balances = new Map<string, number>()
     for (const { type, data, causationId, position } of events) {
-      const { account: name, amount: moved } = data as Amount
-      const before = balances.get(name) ?? 0
-      const after = type === Deposited.type ? before + moved : before - moved
+      const { account: name } = data as Amount
+      const after = (balances.get(name) ?? 0) + amountOf({ type, data })
       history.check(after >= 0, 'conditional appends are serializable', () => `${name} has ${after} at ${position}`)
       history.check(this.#commands.has(causationId ?? ''), 'readable ⊆ attempted', () => `${type} at ${position}`)
       balances.set(name, after)
     }
-    return balances
   }
 
   /** The topic has the events of the store, for each account in the same order. */
