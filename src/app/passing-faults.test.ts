@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { DiskFullError } from '../embedded/index.ts'
-import type { Engine } from '../engine/index.ts'
+import type { Engine, WriteBatch } from '../engine/index.ts'
 import { ClosedError, type MillraceError, sleep, systemClock } from '../kernel/index.ts'
 import { fixed, type Handler, on, publish, schedule, set } from '../runtime/index.ts'
 import { channels, type WaitingReport } from '../telemetry/index.ts'
@@ -95,6 +95,33 @@ describe('what an engine cannot do for a reason that passes', () => {
       numbers.toSorted((a, b) => a - b),
     ])
     expect(Object.fromEntries(paid)).toEqual({ before: [0, 1], k1: [1, 1], k2: [1, 2], k3: [1, 3] })
+  })
+
+  it('go on message by message where a commit of many is always too much', async () => {
+    await using engine = await memoryEngine()
+    await engine.topics.ensure('orders', { partitions: 3 })
+    let refusals = 0
+    const slow = new Proxy<Engine>(engine, {
+      get: (target, name) => {
+        const value: unknown = Reflect.get(target, name, target)
+        if (name !== 'commit') return typeof value === 'function' ? (value.bind(target) as unknown) : value
+        return async (batch: WriteBatch) => {
+          const count = (batch.progress ?? [])
+            .flatMap(({ done }) => done)
+            .reduce((sum, { from, to }) => sum + to - from, 0)
+          if (count <= 5) return target.commit(batch)
+          refusals++
+          throw new DiskFullError('test')
+        }
+      },
+    })
+    const messages = Array.from({ length: 300 }, (_, n) => Placed({ id: `k${n % 7}`, n }))
+    await engine.commit({ publish: [{ topic: 'orders', messages }] })
+    await using running = await startHandlers([pay], { engine: slow, clock: clockFaster(1000) })
+    await running.idle()
+    expect(refusals).toBeGreaterThan(2)
+    expect(await messagesOf(engine, 'payments')).toHaveLength(300)
+    expect(await running.deadLetters.count()).toBe(0)
   })
 
   it('is no attempt of a handler that asks the engine itself', async () => {

@@ -10,6 +10,8 @@ import { happensWithin, placeOf, type SubscriptionCore } from './subscription-co
 const abortedMs = 1000
 /** How many commits in a row may be refused for what they hold before that is no message's fault. */
 const refusalsMax = 20
+/** After so many that failed in a row for a reason that passes, it may not pass for as many messages at once. */
+const waitsTogetherMax = 3
 
 /**
  * Goes back to what is durable when a merged commit was refused: forgets what is under way, waits for what is in flight, and
@@ -17,7 +19,8 @@ const refusalsMax = 20
  *
  * - State changed by another member, or a partition that is not ours any more: just so.
  * - Something in it that the engine refuses: the same messages are then committed one by one, so that it fails alone.
- * - Something for which the engine is to blame, and which passes, as a full disk: after a pause, longer each time.
+ * - Something for which the engine is to blame, and which passes, as a full disk: after a pause, longer each time. From the third
+ *   time on the messages are committed one by one: a commit may be too large for the time that a server gives it.
  */
 export class Rewinder {
   readonly #core: SubscriptionCore
@@ -88,8 +91,8 @@ export class Rewinder {
       return
     }
     const { isolation, parts } = this.#core
-    if (failure === 'content') isolation.suspect(batch)
     const pauseMs = failure === 'passing' ? parts.patience.pauseMs(refusal.error, ++this.#waitCount) : 0
+    if (failure === 'content' || this.#waitCount >= waitsTogetherMax) isolation.suspect(batch)
     this.begin(String(refusal.error), pauseMs)
   }
 
