@@ -30,6 +30,18 @@ const cyclicArray: unknown[] = []
 cyclicArray.push(cyclicArray)
 
 describe('frozenJson', () => {
+  it('takes nothing for a property that somebody has given all objects', () => {
+    const all = Object.prototype as unknown as Record<string, unknown>
+    try {
+      Object.assign(all, { text: 'x', number: 1, list: [1], run: () => 1, nothing: undefined })
+      const copy = frozenJson({ own: { number: 2 }, left: undefined })
+      expect(Object.entries(copy)).toEqual([['own', { number: 2 }]])
+      expect(Object.keys(copy.own)).toEqual(['number'])
+    } finally {
+      for (const name of ['text', 'number', 'list', 'run', 'nothing']) delete all[name]
+    }
+  })
+
   it('is what JSON would give back, frozen, and leaves the original alone', () => {
     fc.assert(
       fc.property(fc.jsonValue().filter(hasNoPrototypeKey), (value) => {

@@ -104,22 +104,36 @@ function copyArray(value: readonly unknown[], depth: number, finding: Finding): 
   return Object.freeze(copy)
 }
 
+/** A copy that is spread has the shape of its source, and is made in a fraction of the time that its properties take one by one. */
 function copyObject(value: object, depth: number, finding: Finding): unknown {
   if (!isPlainObject(value)) return refuse(finding, instanceReason(value))
-  const source = value as Readonly<Record<string, unknown>>
-  const copy: Record<string, unknown> = {}
-  for (const key of Object.keys(value)) {
-    const property = source[key]
-    if (property === undefined) continue
+  const copy: Record<string, unknown> = { ...value }
+  let hasUndefined = false
+  for (const key in copy) {
+    const property = copy[key]
+    if (typeof property === 'string' && !isPrototypeKey(key)) continue
+    if (property === undefined) {
+      hasUndefined = true
+      continue
+    }
     const item = isPrototypeKey(key) ? refuse(finding, prototypeKey) : copyValue(property, depth, finding)
+    // Somebody may have given all objects a property: it belongs to none of them.
+    if (Object.is(item, property) || !Object.hasOwn(copy, key)) continue
     if (item === refused) {
       finding.path.push(key)
       return refused
     }
     copy[key] = item
   }
-  if (Object.getOwnPropertySymbols(value).length > 0) return refuse(finding, 'has a symbol as a key')
-  return Object.freeze(copy)
+  if (Object.getOwnPropertySymbols(copy).length > 0) return refuse(finding, 'has a symbol as a key')
+  return Object.freeze(hasUndefined ? withoutUndefined(copy) : copy)
+}
+
+/** Property by property, as an object from which some were deleted is slow from then on. */
+function withoutUndefined(source: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  const copy: Record<string, unknown> = {}
+  for (const key of Object.keys(source)) if (source[key] !== undefined) copy[key] = source[key]
+  return copy
 }
 
 /** The prototype of plain arrays, of any realm, is an array itself; that of a subclass is not. */
