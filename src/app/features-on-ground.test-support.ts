@@ -8,6 +8,7 @@ import { testInlineCounting } from './inline-counting-cases.test-support.ts'
 import { testInlineRebuild } from './inline-rebuild-cases.test-support.ts'
 import { testInlineStops } from './inline-stops-cases.test-support.ts'
 import { testInlineViews } from './inline-views-cases.test-support.ts'
+import { testProcessPast } from './process-past-cases.test-support.ts'
 import { testProcesses } from './processes-cases.test-support.ts'
 import { testTimers } from './timers-cases.test-support.ts'
 import { testViewCopies } from './view-copies-cases.test-support.ts'
@@ -23,6 +24,7 @@ export function testFeatures(ground: AppGround): void {
   testDeletedStreams(ground)
   testChoreographies(ground)
   testProcesses(ground)
+  testProcessPast(ground)
   testTimers(ground)
   testDelayedCommands(ground)
   testDecisions(ground)
