@@ -154,8 +154,7 @@ function effectsOf(
   before: ProcessState | undefined,
   nowMs: number,
 ): readonly Effect<ProcessState | null>[] {
-  const atRest = (one: ProcessState | undefined): ProcessState | undefined => one && lookedAt(process, one)
-  const looked = atRest(state)
+  const looked = state && lookedAt(process, state)
   const lookMs = looked?.lookMs
   const timer =
     lookMs === before?.lookMs ? [] : lookMs === undefined ? [cancel('look')] : [schedule('look', { at: lookMs })]
@@ -164,7 +163,10 @@ function effectsOf(
   const events = refused.map(({ event }) => event)
   const again = events.length === 0 ? [] : [schedule('again', { at: nowMs }, events)]
   if (looked === undefined) return [remove(), ...effects, ...timer, ...again]
-  const steps = occurred.map((one) => ({ ...one, state: atRest(one.state) }))
+  const steps = occurred.map((one) => {
+    const after = one.state === state ? looked : one.state && lookedAt(process, one.state)
+    return { ...one, state: after }
+  })
   return [set(withPast(from, steps, looked, nowMs, process.pastMax)), ...effects, ...timer, ...again]
 }
 

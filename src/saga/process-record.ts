@@ -24,6 +24,7 @@ export function withPast(
 ): ProcessState {
   if (occurred.length === 0) return state
   let { goneCount, sinceMs, keptCount, happened } = from?.past ?? emptyPast(from, nowMs)
+  if (pastMax === 0) return { ...state, past: nothingOf(goneCount + keptCount + occurred.length, nowMs) }
   let before = bare(from)
   for (const one of occurred) {
     const after = bare(one.state)
@@ -52,7 +53,12 @@ export function happenedIn({ happened }: KeptPast): readonly KeptHappening[] {
 
 /** Of a process that programs of earlier versions have begun, nobody knows what was before. */
 function emptyPast(from: ProcessState | undefined, nowMs: number): KeptPast {
-  return { goneCount: 0, ...(from !== undefined && { sinceMs: nowMs }), keptCount: 0, happened: '' }
+  return from === undefined ? { goneCount: 0, keptCount: 0, happened: '' } : nothingOf(0, nowMs)
+}
+
+/** A past of which nothing is kept up to a time. */
+function nothingOf(goneCount: number, sinceMs: number): KeptPast {
+  return { goneCount, sinceMs, keptCount: 0, happened: '' }
 }
 
 function noteOf({ what, event, error }: Occurred, timeMs: number): Omit<KeptHappening, 'undo'> {
