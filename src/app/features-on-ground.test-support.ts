@@ -9,6 +9,7 @@ import { testInlineForgetting } from './inline-forgetting-cases.test-support.ts'
 import { testInlineRebuild } from './inline-rebuild-cases.test-support.ts'
 import { testInlineStops } from './inline-stops-cases.test-support.ts'
 import { testInlineViews } from './inline-views-cases.test-support.ts'
+import { testProcessPast } from './process-past-cases.test-support.ts'
 import { testProcesses } from './processes-cases.test-support.ts'
 import { testSeveralKeys } from './several-keys-cases.test-support.ts'
 import { testTimers } from './timers-cases.test-support.ts'
@@ -25,6 +26,7 @@ export function testFeatures(ground: AppGround): void {
   testDeletedStreams(ground)
   testChoreographies(ground)
   testProcesses(ground)
+  testProcessPast(ground)
   testTimers(ground)
   testDelayedCommands(ground)
   testDecisions(ground)

@@ -27,11 +27,12 @@ import {
   type TopicResolver,
   topicsOf,
 } from '../runtime/index.ts'
-import { type Choreography, ProcessDesk, type Saga, type SignalSet } from '../saga/index.ts'
+import type { Choreography, Saga, SignalSet } from '../saga/index.ts'
 import { caughtUp, placesOf } from './caught-up.ts'
 import { CommandBus } from './command-bus.ts'
 import { answerParts, type CommandDesks, deskSetupOf, desksByType, inlineCopiesOf } from './command-desks.ts'
 import { HandlerUnknownError, SagaUnknownError, ViewUnknownError } from './errors.ts'
+import { LiveProcesses } from './live-processes.ts'
 import { LiveSaga } from './live-saga.ts'
 import { LiveViews } from './live-views.ts'
 import type { AppParts, Part } from './parts.ts'
@@ -236,17 +237,7 @@ export class LiveApp implements RunningApp {
   processes(choreography: Choreography): ProcessClient {
     const part = this.#parts.find((one) => one.handler === choreography)
     if (part === undefined) throw new HandlerUnknownError(String(choreography?.name), this.name)
-    const desk = new ProcessDesk(this.engine, part.group, choreography.name)
-    return {
-      get: async (key) => {
-        this.#check()
-        return desk.get(key)
-      },
-      list: async (selection) => {
-        this.#check()
-        return desk.list(selection)
-      },
-    }
+    return new LiveProcesses(this.engine, part.group, choreography.name, () => this.#check())
   }
 
   async idle(options: { readonly signal?: AbortSignal } = {}): Promise<void> {

@@ -7,6 +7,7 @@ import type {
   Choreography,
   GivenTo,
   ProcessInstance,
+  ProcessPast,
   ProcessSelection,
   Saga,
   SagaInstance,
@@ -80,6 +81,17 @@ export interface SagaClient<Input, Result, Signals extends SignalSet, Given = In
 /** Looks at the processes of a choreography of a running app. */
 export interface ProcessClient {
   get(key: string): Promise<ProcessInstance | undefined>
+  /**
+   * What happened to a process, why, and how it was at any time that is kept. `undefined`: there is none.
+   *
+   * @example
+   * ```ts
+   * const past = await running.processes(fulfilment).past('o1')
+   * past?.at({ time: '2026-03-01T12:00:00Z' })?.status // 'open'
+   * for (const { timeMs, what, type, cause, applied } of past?.happenings ?? []) console.log(timeMs, what, type, cause?.id, applied)
+   * ```
+   */
+  past(key: string): Promise<ProcessPast | undefined>
   /**
    * In the order of their keys. Looks through all processes with the prefix.
    *

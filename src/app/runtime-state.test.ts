@@ -7,6 +7,7 @@ import { type View, view } from '../domain/index.ts'
 import type { EmbeddedEngine } from '../embedded/index.ts'
 import { type Json, VirtualClock } from '../kernel/index.ts'
 import { fixed, none, on, publish, schedule, set } from '../runtime/index.ts'
+import { anyOf, choreography } from '../saga/index.ts'
 import { memoryEngine, Paid, Placed } from './app.test-support.ts'
 import { app, service } from './index.ts'
 
@@ -176,6 +177,34 @@ describe('what the runtime keeps', () => {
     ]) {
       expect(page).toContain(`\`${told}`)
     }
+  })
+
+  it('holds what a process of a choreography is as its page tells', async () => {
+    const clock = new VirtualClock(startMs)
+    await using engine = await memoryEngine({ clock })
+    const refused = anyOf([Paid], () => {
+      throw new RangeError('no')
+    })
+    const paying = choreography('paying', { events: [Placed, Paid], starts: [Placed], rules: [refused], past: 2 })
+    await using running = await app('test', { services: [service('s', [paying])] }).start({ engine, clock })
+    const paid = Paid({ id: 'a', n: 1 }, { id: 'p', causationid: 'c', extensions: { causationtype: 'Pay' } })
+    await running.publish([paid, { ...paid, id: 'q' }])
+    await running.idle()
+    const before = await engine.state.get('state:test.s.paying', 'a')
+    await running.publish(Placed({ id: 'a', n: 1 }))
+    await running.idle()
+    const after = await engine.state.get('state:test.s.paying', 'a')
+    const fields = [before, after].flatMap((entry) => {
+      const value = entry?.value as Json
+      const { happened } = (value as { readonly past: { readonly happened: string } }).past
+      const lines = happened.split('\n').filter((line) => line !== '')
+      return [value, ...lines.map((line) => JSON.parse(line) as Json)].flatMap(fieldsOf)
+    })
+    for (const field of ['held', 'past', 'sinceMs', 'undo', 'cause', 'error', 'type']) expect(fields).toContain(field)
+    const own = new Set(fields)
+    // Of events, types and data are those of the user; of errors, what dead letters tell, too.
+    for (const given of ['Placed', 'Paid', 'n', 'name', 'message', 'code', 'remedy']) own.delete(given)
+    expect([...own].filter((field) => !page.includes(`\`${field}\``))).toEqual([])
   })
 
   it('registers the copies of a view, and notes those that are given up, as its page tells', async () => {

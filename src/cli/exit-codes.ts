@@ -50,6 +50,7 @@ const byErrorCode: Readonly<Record<string, number>> = {
   GROUP_UNKNOWN: exitCodes.notFound,
   OFFSET_OUT_OF_RANGE: exitCodes.notFound,
   PARTITION_UNKNOWN: exitCodes.notFound,
+  PROCESS_PAST_GONE: exitCodes.notFound,
   STREAM_UNKNOWN: exitCodes.notFound,
   TOPIC_UNKNOWN: exitCodes.notFound,
   VIEW_BUILD_MISSING: exitCodes.notFound,

@@ -4,11 +4,12 @@ import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { app, service } from '../app/index.ts'
 import type { Engine } from '../engine/index.ts'
+import type { Json } from '../kernel/index.ts'
 import { event } from '../message/index.ts'
 import { on, set } from '../runtime/index.ts'
 import { allOf, choreography, end, timeout } from '../saga/index.ts'
 import { sourceUrl } from './child-process.test-support.ts'
-import { cli, sharedFile, testFolder } from './cli.test-support.ts'
+import { cli, sharedFile, testFile, testFolder } from './cli.test-support.ts'
 
 const data = z.object({ id: z.string() })
 const key = (one: { readonly id: string }): string => one.id
@@ -76,6 +77,51 @@ describe('reading processes', () => {
     })
     expect((await run('show', 'o1')).stderr).toContain('Several choreographies have key "o1"')
     expect((await run('show', 'nobody')).exitCode).toBe(3)
+  })
+
+  it('shows what happened to one, and how it was', async () => {
+    const { stdout } = await run('show', 'o2', '--choreography', 'fulfilment', '--past')
+    const happened = stdout.slice(stdout.indexOf('TIME')).trimEnd().split('\n')
+    const id = '[0-9a-f-]{36}'
+    expect(happened).toEqual([
+      expect.stringMatching(/^TIME +HAPPENED +EVENT +ID +BECAUSE OF +APPLIED +OUTCOME$/),
+      expect.stringMatching(new RegExp(`^\\S+ +started +CliBegan +${id} +- +- +-$`)),
+      expect.stringMatching(new RegExp(`^\\S+ +came +CliCame +${id} +- +all of CliBegan, CliCame +all came$`)),
+    ])
+    const args = ['show', 'o2', '--choreography', 'fulfilment', '--json']
+    const { happenings, since } = JSON.parse((await run(...args, '--past')).stdout) as {
+      happenings: { what: string; timeMs: number }[]
+      since: unknown
+    }
+    expect([happenings.map(({ what }) => what), since]).toEqual([['started', 'came'], null])
+    const then = await run(...args, '--at-time', String((happenings[1]?.timeMs ?? 0) + 86_400_000))
+    expect(JSON.parse(then.stdout)).toMatchObject({ key: 'o2', status: 'ended' })
+    expect(JSON.parse(then.stdout)).not.toHaveProperty('happenings')
+    const early = await run(...args, '--at-time', '2001-01-01')
+    expect([early.exitCode, early.stderr]).toEqual([3, expect.stringContaining('The first event for it came at')])
+    expect((await run('show', 'o2', '--at-time', 'noon')).exitCode).toBe(2)
+    // What waits has a past, too.
+    expect((await run('show', 'p3', '--service', 'post', '--past')).stdout).toMatch(/^\S+ +waits +CliCame /m)
+  })
+
+  it('says from when on the past of one is known', async () => {
+    const { cwd, path } = await testFile(async (engine) => {
+      await fill(engine)
+      const namespace = 'state:shop.sales.fulfilment'
+      const { value } = (await engine.state.get(namespace, 'o1')) ?? {}
+      const { past: _past, ...before } = value as { readonly [field: string]: Json }
+      await engine.commit({ state: [{ kind: 'set', namespace, key: 'o1', value: before }] })
+    })
+    const show = (...args: string[]) =>
+      cli(['processes', 'show', 'o1', '--service', 'sales', ...args, '--file', path], { cwd })
+    const past = await show('--past')
+    expect([past.exitCode, past.stderr]).toEqual([0, 'Its past is known from the next thing that happens to it on.\n'])
+    const then = await show('--at-time', '2001-01-01')
+    expect([then.exitCode, then.stderr]).toEqual([3, expect.stringMatching(/^error PROCESS_PAST_GONE: The past of /)])
+    expect(JSON.parse((await show('--past', '--json')).stdout)).toMatchObject({
+      happenings: [],
+      since: { happenings: 0, timeMs: null },
+    })
   })
 
   it('completes their names', async () => {

@@ -1,8 +1,15 @@
 import type { Conflict, Engine, NewEvent, PublishWrite } from '../engine/index.ts'
 import { type Clock, type Random, sleep } from '../kernel/index.ts'
-import { type AnyEventDefinition, contextFor, type Extensions, type Message, runInContext } from '../message/index.ts'
+import {
+  type AnyEventDefinition,
+  causeTypeAttribute,
+  contextFor,
+  type Extensions,
+  type Message,
+  runInContext,
+} from '../message/index.ts'
 import { CommandConflictError } from './errors.ts'
-import { causeTypeAttribute, tagsWithOrigin } from './event-origin.ts'
+import { tagsWithOrigin } from './event-origin.ts'
 
 /** Where a decider works. */
 export interface DeskSetup {

@@ -1,8 +1,5 @@
 import type { StoredEvent } from '../engine/index.ts'
-import { extensionOf, type Message } from '../message/index.ts'
-
-/** Extension attribute of events: type of the command that they go back to, whose id is their `causationid`. */
-export const causeTypeAttribute = 'causationtype'
+import { causeTypeAttribute, extensionOf, type Message } from '../message/index.ts'
 
 /**
  * Whether an event was appended by a decider of an app, so that the inline views of the app count it. Other apps may keep their

@@ -8,14 +8,13 @@ import {
   pointCount,
   timePointMs,
 } from '../kernel/index.ts'
-import { extensionOf, type Message } from '../message/index.ts'
+import { causeTypeOf, type Message } from '../message/index.ts'
 import { topicsOf } from '../runtime/index.ts'
 import type { ProjectedOf, Projections } from './boundary.ts'
 import { readBoundary } from './boundary-reading.ts'
 import type { Decider } from './decider.ts'
 import { EventTypes } from './desk-setup.ts'
 import { HistoryIncompleteError, StreamBeginningGoneError, ViewHistoryMissingError } from './errors.ts'
-import { causeTypeAttribute } from './event-origin.ts'
 import { foldStream } from './stream-fold.ts'
 import type { View } from './view.ts'
 
@@ -349,11 +348,6 @@ async function reasonsOf(events: EventStore, own: readonly StoredEvent[], scanMa
 /** The first message of a flow names no other. */
 function flowOf(message: Message): string {
   return message.correlationid ?? message.id
-}
-
-function causeTypeOf(message: Message): string | undefined {
-  const type = extensionOf(message, causeTypeAttribute)
-  return typeof type === 'string' ? type : undefined
 }
 
 /** @throws OptionsInvalidError `OPTIONS_INVALID` */

@@ -9,12 +9,27 @@ export interface Difference {
 }
 
 /** Where two JSON values differ, from the outside in: what is equal below is not named. */
-export function differences(before: Json | undefined, after: Json | undefined, path = ''): Difference[] {
-  if (before === after) return []
-  if (!isTree(before) || !isTree(after) || Array.isArray(before) !== Array.isArray(after))
-    return [{ path, before, after }]
-  const keys = [...new Set([...Object.keys(before), ...Object.keys(after)])]
-  return keys.flatMap((key) => differences(own(before, key), own(after, key), `${path}/${escaped(key)}`))
+export function differences(before: Json | undefined, after: Json | undefined): Difference[] {
+  const found: Difference[] = []
+  collect(before, after, '', found)
+  return found
+}
+
+/** Names a place only where something differs: choreographies compare the states of each process with each event. */
+function collect(before: Json | undefined, after: Json | undefined, path: string, found: Difference[]): void {
+  if (before === after) return
+  if (!isTree(before) || !isTree(after) || Array.isArray(before) !== Array.isArray(after)) {
+    found.push({ path, before, after })
+    return
+  }
+  for (const key of Object.keys(before)) {
+    const [was, is] = [before[key], own(after, key)]
+    if (was !== is) collect(was, is, `${path}/${escaped(key)}`, found)
+  }
+  for (const key of Object.keys(after)) {
+    if (!Object.hasOwn(before, key))
+      found.push({ path: `${path}/${escaped(key)}`, before: undefined, after: after[key] })
+  }
 }
 
 type Tree = Readonly<Record<string, Json>>
@@ -28,5 +43,5 @@ function own(tree: Tree, key: string): Json | undefined {
 }
 
 function escaped(key: string): string {
-  return key.replaceAll('~', '~0').replaceAll('/', '~1')
+  return /[~/]/.test(key) ? key.replaceAll('~', '~0').replaceAll('/', '~1') : key
 }

@@ -8,6 +8,7 @@ export {
   kafkaHeaderPrefix,
   knownAttributes,
 } from './attributes.ts'
+export { causeTypeAttribute, causeTypeOf } from './cause.ts'
 export {
   batchContentType,
   type Decoded,

@@ -6,7 +6,7 @@ import {
   optionMs,
   unknownOptions,
 } from '../kernel/index.ts'
-import type { AnyEventDefinition, Message, MessageOf } from '../message/index.ts'
+import { type AnyEventDefinition, causeTypeOf, type Message, type MessageOf } from '../message/index.ts'
 import {
   byError,
   cancel,
@@ -22,15 +22,15 @@ import {
 } from '../runtime/index.ts'
 import {
   type CorrelationPolicy,
-  type HeldEvent,
   nextLookMs,
   onAgain,
   onEvent,
   onTime,
   type ProcessRules,
-  type ProcessState,
   type Reacted,
 } from './process.ts'
+import { pastMaxMax, withPast } from './process-record.ts'
+import type { HeldEvent, ProcessState } from './process-state.ts'
 import type { Rule } from './rules.ts'
 
 /** How a choreography is declared. */
@@ -59,6 +59,12 @@ export interface ChoreographyOptions<Events extends readonly AnyEventDefinition[
   readonly keep?: Duration
   /** When an event is tried again for which a rule throws. Default `exponential()`: 5 attempts. */
   readonly retry?: RetryPolicy
+  /**
+   * So many of the last things that happened to a process are kept for those who look at its past, 0 to 1,000, and no more than
+   * 65,536 characters of JSON. A process is written as a whole with each event, so fewer are cheaper where one hears of thousands.
+   * Default 100.
+   */
+  readonly past?: number
 }
 
 /** A choreography: a handler, to be put into a service. Made by {@link choreography}. */
@@ -125,7 +131,7 @@ export function choreography<const Events extends readonly [AnyEventDefinition, 
     },
     (event: Message, state, ctx) => {
       const key = keyed === undefined ? event.partitionkey : keyed(event)
-      const held = { type: event.type, data: event.data as Json, version: event.dataversion }
+      const held = heldEvent(event)
       const nowMs = ctx.nowMs()
       return effectsOf(process, onEvent(process, state, held, key as string, nowMs), state ?? undefined, nowMs)
     },
@@ -133,28 +139,44 @@ export function choreography<const Events extends readonly [AnyEventDefinition, 
   return Object.freeze({ ...handler, choreography: process })
 }
 
+function heldEvent(event: Message): HeldEvent {
+  const { type, data, dataversion: version, id, causationid } = event
+  const held = { type, data: data as Json, version, id }
+  if (causationid === undefined) return held
+  const causeType = causeTypeOf(event)
+  return { ...held, cause: { id: causationid, ...(causeType !== undefined && { type: causeType }) } }
+}
+
 /** What has become of a process, the timer for its next look, and one for what it could not take in. */
 function effectsOf(
   process: ProcessRules,
-  { state, effects, refused }: Reacted,
+  { state, effects, refused, from, occurred }: Reacted,
   before: ProcessState | undefined,
   nowMs: number,
 ): readonly Effect<ProcessState | null>[] {
-  const lookMs = state === undefined ? undefined : nextLookMs(process, state)
+  const looked = state && lookedAt(process, state)
+  const lookMs = looked?.lookMs
   const timer =
     lookMs === before?.lookMs ? [] : lookMs === undefined ? [cancel('look')] : [schedule('look', { at: lookMs })]
   // By itself, so that it is tried again and given up without what it waited for. It is due before any other can be: a process
   // that has ended is kept for a while.
   const events = refused.map(({ event }) => event)
   const again = events.length === 0 ? [] : [schedule('again', { at: nowMs }, events)]
-  return [state === undefined ? remove() : set(lookedAt(state, lookMs)), ...effects, ...timer, ...again]
+  if (looked === undefined) return [remove(), ...effects, ...timer, ...again]
+  const steps = occurred.map((one) => {
+    const after = one.state === state ? looked : one.state && lookedAt(process, one.state)
+    return { ...one, state: after }
+  })
+  return [set(withPast(from, steps, looked, nowMs, process.pastMax)), ...effects, ...timer, ...again]
 }
 
-function lookedAt({ lookMs: _before, ...state }: ProcessState, lookMs: number | undefined): ProcessState {
+/** The process, with the time at which it has to be looked at next. */
+function lookedAt(process: ProcessRules, { lookMs: _before, ...state }: ProcessState): ProcessState {
+  const lookMs = nextLookMs(process, state)
   return lookMs === undefined ? state : { ...state, lookMs }
 }
 
-const choreographyOptions = ['events', 'starts', 'rules', 'key', 'missing', 'late', 'hold', 'keep', 'retry']
+const choreographyOptions = ['events', 'starts', 'rules', 'key', 'missing', 'late', 'hold', 'keep', 'retry', 'past']
 
 const policies: ReadonlySet<unknown> = new Set(['redeliver', 'dead-letter', 'ignore'])
 
@@ -180,6 +202,10 @@ function processOf(name: string, options: ChoreographyOptions<readonly AnyEventD
   for (const [option, policy] of Object.entries({ missing, late })) {
     if (!policies.has(policy)) problems.push({ option, problem: `is ${policy}, not redeliver, dead-letter or ignore` })
   }
+  const { past: pastMax = 100 } = given
+  if (!Number.isSafeInteger(pastMax) || pastMax < 0 || pastMax > pastMaxMax) {
+    problems.push({ option: 'past', problem: `is ${String(pastMax)}, not a whole number from 0 to ${pastMaxMax}` })
+  }
   const process = {
     name,
     starts: new Set(starts.map((start) => start?.type)),
@@ -189,6 +215,7 @@ function processOf(name: string, options: ChoreographyOptions<readonly AnyEventD
     late,
     holdMs: optionMs('hold', given.hold ?? '1h', 0, problems),
     keepMs: optionMs('keep', given.keep ?? '1d', 1000, problems),
+    pastMax,
   }
   if (problems.length > 0) throw new OptionsInvalidError(`choreography ${JSON.stringify(name)}`, problems)
   return process

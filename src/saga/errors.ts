@@ -1,4 +1,4 @@
-import { type Json, MillraceError } from '../kernel/index.ts'
+import { isoTime, type Json, MillraceError } from '../kernel/index.ts'
 import type { ErrorNote } from './error-note.ts'
 
 /** A text at the end of a sentence. */
@@ -202,6 +202,31 @@ export class CorrelationLateError extends MillraceError<
       problem: `${type} came when the process of choreography ${choreography} under key ${JSON.stringify(key)} had ended: ${outcome}.`,
       remedy: 'Do by hand what is still to be done, then discard it; or let the policy be ignore.',
       details: { choreography, key, type, outcome },
+    })
+  }
+}
+
+/** A point in the past of a process of which nothing is kept: older happenings go, and earlier versions of Millrace kept none. */
+export class ProcessPastGoneError extends MillraceError<
+  'PROCESS_PAST_GONE',
+  {
+    readonly choreography: string
+    readonly key: string
+    readonly since: { readonly happenings: number; readonly timeMs: number | null }
+  }
+> {
+  constructor(
+    choreography: string,
+    key: string,
+    since: { readonly happenings: number; readonly timeMs: number | null },
+  ) {
+    const { happenings, timeMs } = since
+    const from = timeMs === null ? 'the next thing that happens to it' : isoTime(timeMs)
+    super({
+      code: 'PROCESS_PAST_GONE',
+      problem: `The past of the process of choreography ${choreography} under key ${JSON.stringify(key)} is known from ${from} on, not before.`,
+      remedy: `Ask for a later point: in happenings, from ${happenings} on. The option past of the choreography says how many are kept.`,
+      details: { choreography, key, since },
     })
   }
 }

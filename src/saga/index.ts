@@ -26,6 +26,7 @@ export {
   CorrelationLateError,
   CorrelationMissingError,
   InboxFullError,
+  ProcessPastGoneError,
   SagaInputInvalidError,
   SagaKeyTakenError,
   SagaLateError,
@@ -40,8 +41,17 @@ export { inputMessage, type SagaInput, sagaTopic } from './inputs.ts'
 export { instanceOf, outcomeOf, type SagaActivity, type SagaInstance, type SagaOutcome } from './instance.ts'
 export { type ErrorNote, type Journal, type ParkReport, type SagaStatus, sagaStatuses } from './journal.ts'
 export { pastOf, type SagaDifference, type SagaHappening, type SagaPast, type SagaPoint } from './past.ts'
-export { type CorrelationPolicy, type ProcessState, type ProcessStatus, processStatuses } from './process.ts'
-export { ProcessDesk, type ProcessInstance, type ProcessSelection } from './process-desk.ts'
+export type { CorrelationPolicy } from './process.ts'
+export { ProcessDesk, type ProcessSelection } from './process-desk.ts'
+export type { ProcessInstance } from './process-instance.ts'
+export {
+  type ProcessDifference,
+  type ProcessHappening,
+  type ProcessPast,
+  type ProcessPoint,
+  processPastOf,
+} from './process-past.ts'
+export { type ProcessState, type ProcessStatus, processStatuses } from './process-state.ts'
 export {
   allOf,
   anyOf,

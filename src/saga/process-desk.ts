@@ -1,30 +1,9 @@
 import type { Engine } from '../engine/index.ts'
-import type { Json } from '../kernel/index.ts'
 import { handlerNamespace } from '../runtime/index.ts'
-import { isProcessState, type ProcessState, type ProcessStatus, processStatuses } from './process.ts'
+import { type ProcessInstance, processInstanceOf } from './process-instance.ts'
+import { type ProcessPast, processPastOf } from './process-past.ts'
+import { isProcessState, type ProcessState, type ProcessStatus, processStatuses } from './process-state.ts'
 import { type Selection, select } from './selection.ts'
-
-/** One process of a choreography, as it was committed last. */
-export interface ProcessInstance {
-  readonly choreography: string
-  readonly key: string
-  readonly status: ProcessStatus
-  /** Data of the last event of each type that has come. */
-  readonly seen: Readonly<Record<string, Json>>
-  /** When the first event of each type came, in milliseconds since 1970. */
-  readonly cameMs: Readonly<Record<string, number>>
-  /** Names of the rules that have applied. */
-  readonly applied: readonly string[]
-  /** Types of events that wait: for the beginning, or until the end is forgotten. */
-  readonly waiting: readonly string[]
-  /** How it ended. */
-  readonly outcome: string | null
-  /** When it began; of one that is expected, since when events wait for it. In milliseconds since 1970. */
-  readonly startedMs: number
-  readonly endedMs: number | null
-  /** When a time makes a difference next (a time-out, the end of what is kept), in milliseconds since 1970. */
-  readonly dueMs: number | null
-}
 
 /** Which processes are meant. All that is given has to hold. */
 export type ProcessSelection = Selection<ProcessStatus>
@@ -51,8 +30,14 @@ export class ProcessDesk {
   }
 
   async get(key: string): Promise<ProcessInstance | undefined> {
-    const entry = await this.#engine.state.get(this.#namespace, key)
-    return entry === undefined ? undefined : this.#process(key, entry.value as unknown as ProcessState)
+    const state = await this.#state(key)
+    return state === undefined ? undefined : processInstanceOf(this.choreography, key, state)
+  }
+
+  /** What happened to a process, and how it was at any point. */
+  async past(key: string): Promise<ProcessPast | undefined> {
+    const state = await this.#state(key)
+    return state === undefined ? undefined : processPastOf(this.choreography, key, state)
   }
 
   /**
@@ -62,23 +47,11 @@ export class ProcessDesk {
    */
   async list(selection: ProcessSelection = {}): Promise<readonly ProcessInstance[]> {
     const found = await select<ProcessState>(this.#engine, this.#namespace, selection, processStatuses)
-    return found.map(({ key, kept }) => this.#process(key, kept))
+    return found.map(({ key, kept }) => processInstanceOf(this.choreography, key, kept))
   }
 
-  #process(key: string, state: ProcessState): ProcessInstance {
-    const { status, seen, cameMs, applied, held, outcome, startedMs, changedMs, lookMs } = state
-    return {
-      choreography: this.choreography,
-      key,
-      status,
-      seen,
-      cameMs,
-      applied,
-      waiting: held.map(({ type }) => type),
-      outcome,
-      startedMs,
-      endedMs: status === 'ended' ? changedMs : null,
-      dueMs: lookMs ?? null,
-    }
+  async #state(key: string): Promise<ProcessState | undefined> {
+    const entry = await this.#engine.state.get(this.#namespace, key)
+    return entry?.value as unknown as ProcessState | undefined
   }
 }

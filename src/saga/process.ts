@@ -3,62 +3,12 @@ import type { AnyEventDefinition } from '../message/index.ts'
 import type { PublishEffect, SendEffect } from '../runtime/index.ts'
 import { CorrelationLateError, CorrelationMissingError, InboxFullError } from './errors.ts'
 import { currentData } from './kept-data.ts'
+import type { HeldEvent, ProcessOccurrence, ProcessState } from './process-state.ts'
 import type { Rule, RuleContext } from './rules.ts'
 import { hasRoom, waitingCountMax } from './waiting.ts'
 
 /** What happens to an event whose process has not begun, or has ended. */
 export type CorrelationPolicy = 'redeliver' | 'dead-letter' | 'ignore'
-
-/** An event that waits for its process. */
-export interface HeldEvent {
-  readonly type: string
-  readonly data: Json
-  /** Version of its definition by which the data was made. */
-  readonly version?: number
-}
-
-/**
- * - `expected`: events came before the one that begins it.
- * - `open`: it is under way.
- * - `ended`: what comes now is late.
- */
-export type ProcessStatus = 'expected' | 'open' | 'ended'
-
-/** All that a process can be. */
-export const processStatuses: readonly ProcessStatus[] = Object.freeze(['expected', 'open', 'ended'] as const)
-
-/** Whether what a handler keeps under a key is a process. */
-export function isProcessState(kept: unknown): boolean {
-  const { status, seen, cameMs, applied, held } = (kept ?? {}) as Partial<ProcessState>
-  const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null
-  return (
-    processStatuses.includes(status as ProcessStatus) &&
-    isObject(seen) &&
-    isObject(cameMs) &&
-    Array.isArray(applied) &&
-    Array.isArray(held)
-  )
-}
-
-/** All that is kept of one process. */
-export interface ProcessState {
-  readonly status: ProcessStatus
-  /** Data of the last event of each type. */
-  readonly seen: Readonly<Record<string, Json>>
-  /** Versions of the definitions by which that data was made, by type. */
-  readonly versions?: Readonly<Record<string, number>>
-  /** When the first event of each type came, in milliseconds since 1970. */
-  readonly cameMs: Readonly<Record<string, number>>
-  /** Names of the rules that have applied. */
-  readonly applied: readonly string[]
-  readonly held: readonly HeldEvent[]
-  readonly outcome: string | null
-  readonly startedMs: number
-  /** Of one that is expected: since when. Of one that has ended: when. */
-  readonly changedMs: number
-  /** When it is looked at next, in milliseconds since 1970: its timer, whatever rules other programs have. */
-  readonly lookMs?: number
-}
 
 /** What a process is made of. */
 export interface ProcessRules {
@@ -72,11 +22,27 @@ export interface ProcessRules {
   readonly late: CorrelationPolicy
   readonly holdMs: number
   readonly keepMs: number
+  /** So many things that happened are kept. */
+  readonly pastMax: number
+}
+
+/** One thing that an event or a time did to a process. */
+export interface Occurred {
+  readonly what: ProcessOccurrence
+  readonly event?: HeldEvent
+  /** Why it was refused. */
+  readonly error?: unknown
+  /** The process after it. */
+  readonly state: ProcessState | undefined
 }
 
 /** What an event or a time made of a process; without a state it is forgotten. */
 export interface Reacted {
   readonly state: ProcessState | undefined
+  /** The process before what occurred; `undefined`: there was none, or it was forgotten. */
+  readonly from: ProcessState | undefined
+  /** All that occurred, in order. */
+  readonly occurred: readonly Occurred[]
   readonly effects: readonly (PublishEffect | SendEffect)[]
   /** What had waited, and could not be taken in when its time had come: by its policy, or because a rule threw. */
   readonly refused: readonly { readonly event: HeldEvent; readonly error: unknown }[]
@@ -100,7 +66,7 @@ export function onEvent(
   if (policy === 'dead-letter') throw refusal(rules, state, key, [event])
   if (!hasRoom(state?.held ?? [], event)) throw new InboxFullError(rules.name, key, waitingCountMax)
   const base = state ?? { ...blank, status: 'expected', startedMs: nowMs, changedMs: nowMs }
-  return unchanged({ ...base, held: [...base.held, event] })
+  return changed(state, { ...base, held: [...base.held, event] }, 'waits', event)
 }
 
 /**
@@ -123,7 +89,18 @@ export function onAgain(
 }
 
 function unchanged(state: ProcessState | null): Reacted {
-  return { state: state ?? undefined, effects: [], refused: [] }
+  return { state: state ?? undefined, from: state ?? undefined, occurred: [], effects: [], refused: [] }
+}
+
+function changed(
+  from: ProcessState | null,
+  state: ProcessState,
+  what: ProcessOccurrence,
+  event?: HeldEvent,
+  effects: Reacted['effects'] = [],
+): Reacted {
+  const one = { what, ...(event !== undefined && { event }), state }
+  return { state, from: from ?? undefined, occurred: [one], effects, refused: [] }
 }
 
 /** Why events are not taken in where the policy is `dead-letter`. */
@@ -152,7 +129,8 @@ export function onTime(rules: ProcessRules, state: ProcessState | null, key: str
   }
   if (state.status === 'expected') throw refusal(rules, state, key, state.held)
   if (state.status === 'ended') return afterEnd(rules, state, key, nowMs)
-  return settle(rules, state, key, nowMs)
+  const settled = settle(rules, state, key, nowMs)
+  return changed(state, settled.state, 'due', undefined, settled.effects)
 }
 
 const blank: ProcessState = Object.freeze({
@@ -179,7 +157,8 @@ function apply(rules: ProcessRules, state: ProcessState | null, event: HeldEvent
   const versions = version === undefined ? base.versions : { ...base.versions, [type]: version }
   const cameMs = Object.hasOwn(base.cameMs, type) ? base.cameMs : { ...base.cameMs, [type]: nowMs }
   const next = { ...base, seen, cameMs, ...(versions !== undefined && { versions }) }
-  const first = settle(rules, next, key, nowMs)
+  const settled = settle(rules, next, key, nowMs)
+  const first = changed(state, settled.state, isNew ? 'started' : 'came', event, settled.effects)
   return isNew && state !== null ? redeliver(rules, first, state.held, key, nowMs) : first
 }
 
@@ -194,10 +173,17 @@ function redeliver(
   let current = start
   for (const event of held) {
     try {
-      const { state, effects } = onEvent(rules, current.state ?? null, event, key, nowMs)
-      current = { ...current, state, effects: [...current.effects, ...effects] }
+      const { state, effects, occurred } = onEvent(rules, current.state ?? null, event, key, nowMs)
+      current = {
+        ...current,
+        state,
+        occurred: [...current.occurred, ...occurred],
+        effects: [...current.effects, ...effects],
+      }
     } catch (error) {
-      current = { ...current, refused: [...current.refused, { event, error }] }
+      const one: Occurred = { what: 'refused', event, error, state: current.state }
+      const refused = [...current.refused, { event, error }]
+      current = { ...current, occurred: [...current.occurred, one], refused }
     }
   }
   return current
@@ -209,7 +195,12 @@ function afterEnd(rules: ProcessRules, state: ProcessState, key: string, nowMs: 
 }
 
 /** Applies all rules that hold, each once, until the process has ended. */
-function settle(rules: ProcessRules, start: ProcessState, key: string, nowMs: number): Reacted {
+function settle(
+  rules: ProcessRules,
+  start: ProcessState,
+  key: string,
+  nowMs: number,
+): { readonly state: ProcessState; readonly effects: Reacted['effects'] } {
   let state = start
   const effects: (PublishEffect | SendEffect)[] = []
   for (const rule of rules.rules) {
@@ -223,7 +214,7 @@ function settle(rules: ProcessRules, start: ProcessState, key: string, nowMs: nu
       else effects.push(effect)
     }
   }
-  return { state, effects, refused: [] }
+  return { state, effects }
 }
 
 function holds(rule: Rule, state: ProcessState, nowMs: number): boolean {

@@ -1,7 +1,7 @@
 import { type Duration, durationMs, frozenJson, type Json, VirtualClock } from '../kernel/index.ts'
 import { contextFor, type Message, runInContext } from '../message/index.ts'
 import type { Effect, Handler, HandlerContext, ScheduleEffect } from '../runtime/index.ts'
-import type { Choreography, ProcessState } from '../saga/index.ts'
+import { type Choreography, type ProcessPast, type ProcessState, processPastOf } from '../saga/index.ts'
 import { handlerContext } from './handler-context.ts'
 
 /** An event, or a look at the time, that was given up. */
@@ -68,6 +68,12 @@ export class ChoreographyTest {
   /** A process as it was committed last. */
   process(key: string): ProcessState | undefined {
     return this.#processes.get(key)
+  }
+
+  /** What happened to a process, and how it was at any point. */
+  past(key: string): ProcessPast | undefined {
+    const state = this.#processes.get(key)
+    return state === undefined ? undefined : processPastOf(this.#choreography.name, key, state)
   }
 
   #run(key: string, type: string | null, run: () => unknown): void {

@@ -9,6 +9,12 @@ export interface ProcessFilter {
   readonly choreography?: string
 }
 
+/** A process, with the desk of its choreography. */
+export interface FoundProcess {
+  readonly desk: ProcessDesk
+  readonly process: ProcessInstance
+}
+
 /** Names of apps and services hold no dot. */
 const pattern = /^state:(([^.]+)\.([^.]+)\.(.+))$/
 
@@ -32,12 +38,8 @@ export async function desksOf(engine: Engine, filter: ProcessFilter): Promise<re
  *
  * @throws NotFoundError `CLI_NOT_FOUND`, UsageError `CLI_USAGE`: several choreographies have this key.
  */
-export async function findProcess(
-  engine: Engine,
-  key: string,
-  filter: ProcessFilter,
-): Promise<{ readonly desk: ProcessDesk; readonly process: ProcessInstance }> {
-  const found: { readonly desk: ProcessDesk; readonly process: ProcessInstance }[] = []
+export async function findProcess(engine: Engine, key: string, filter: ProcessFilter): Promise<FoundProcess> {
+  const found: FoundProcess[] = []
   for (const desk of await desksOf(engine, filter)) {
     const process = await desk.get(key)
     if (process !== undefined) found.push({ desk, process })

@@ -1,13 +1,15 @@
 import type { Command } from 'commander'
 import { InvalidArgumentError } from 'commander'
-import { type ProcessInstance, type ProcessStatus, processStatuses } from '../../saga/index.ts'
+import { type ProcessInstance, type ProcessPast, type ProcessStatus, processStatuses } from '../../saga/index.ts'
+import { NotFoundError } from '../errors.ts'
 import { withEngine } from '../ground.ts'
 import { duration, several, wholeNumber } from '../option-values.ts'
-import type { Output } from '../output.ts'
+import { pointInTime } from '../positions.ts'
 import type { Invocation, Session } from '../session.ts'
-import { shown, shownJson, shownTime } from '../text.ts'
+import { shown, shownTime } from '../text.ts'
 import { choreographyDiagram } from './diagrams.ts'
-import { desksOf, findProcess, type ProcessFilter } from './process-names.ts'
+import { showProcess, showProcessPast } from './process-display.ts'
+import { desksOf, type FoundProcess, findProcess, type ProcessFilter } from './process-names.ts'
 
 interface ListOptions extends ProcessFilter {
   readonly status?: readonly ProcessStatus[]
@@ -16,6 +18,11 @@ interface ListOptions extends ProcessFilter {
   readonly younger?: number
   readonly after?: string
   readonly limit: number
+}
+
+interface ShowOptions extends ProcessFilter {
+  readonly past?: boolean
+  readonly atTime?: number
 }
 
 /** `millrace processes`: list and show processes of choreographies, and draw a choreography. */
@@ -38,8 +45,13 @@ export function processesCommand(program: Command, session: Session): void {
   withFilter(processes.command('show'))
     .description('Show a process: which events have come, which rules have applied.')
     .argument('<key>', 'key of the process')
+    .option('--at-time <time>', 'as it was at this time: 2026-01-31, RFC 3339 or milliseconds since 1970', pointInTime)
+    .option('--past', 'what happened to it and why, too')
     .action(session.action(show))
-    .addHelpText('after', '\nExample:\n  $ millrace processes show o1 --choreography fulfilment --file shop.db')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  $ millrace processes show o1 --choreography fulfilment --file shop.db\n  $ millrace processes show o1 --at-time 2026-03-01T12:00:00Z --past --json',
+    )
   processes
     .command('diagram')
     .description('Draw a choreography as a Mermaid flowchart: which events its rules wait for.')
@@ -111,35 +123,40 @@ async function list(invocation: Invocation<ListOptions>): Promise<void> {
     output.note(`There are more: --choreography and --after ${JSON.stringify(page.at(-1)?.process.key)} show the next.`)
 }
 
-async function show(invocation: Invocation<ProcessFilter>): Promise<void> {
+async function show(invocation: Invocation<ShowOptions>): Promise<void> {
   const { options, output, args } = invocation
-  const { desk, process } = await withEngine(invocation, 'read', (engine) =>
-    findProcess(engine, args[0] as string, options),
-  )
-  if (output.isJson) return output.document({ handler: desk.group, ...process })
+  const { desk, process, happenings, since } = await withEngine(invocation, 'read', async (engine) => {
+    const found = await findProcess(engine, args[0] as string, options)
+    if (options.past !== true && options.atTime === undefined) return { ...found, happenings: [], since: null }
+    return { desk: found.desk, ...(await pastOf(found, options.atTime)) }
+  })
+  const isPastWanted = options.past === true
+  if (output.isJson) {
+    return output.document({ handler: desk.group, ...process, ...(isPastWanted && { happenings, since }) })
+  }
   await showProcess(output, desk.group, process)
+  if (isPastWanted) await showProcessPast(output, happenings, since)
 }
 
-async function showProcess(output: Output, group: string, process: ProcessInstance): Promise<void> {
-  const { key, status, startedMs, endedMs, dueMs, outcome, applied, waiting, seen, cameMs } = process
-  await output.fields([
-    ['choreography', shown(group)],
-    ['key', shown(key)],
-    ['status', status],
-    ['started', shownTime(startedMs)],
-    ['ended', endedMs === null ? 'not yet' : shownTime(endedMs)],
-    ['due', dueMs === null ? '-' : shownTime(dueMs)],
-    ...(outcome === null ? [] : [['outcome', shown(outcome)] as const]),
-    ['waiting', shown(waiting.join(', ')) || '-'],
-    ...applied.map((rule) => ['applied', shown(rule)] as const),
-  ])
-  await output.line('')
-  await output.table(
-    [{ title: 'EVENT' }, { title: 'FIRST CAME' }, { title: 'LAST DATA' }],
-    Object.entries(seen).map(([type, data]) => [
-      shown(type),
-      Object.hasOwn(cameMs, type) ? shownTime(cameMs[type] as number) : '-',
-      shownJson(data),
-    ]),
-  )
+interface FoundPast extends Pick<ProcessPast, 'happenings' | 'since'> {
+  readonly process: ProcessInstance
+}
+
+/** A process as it was at a time, by default now, with what had happened to it. */
+async function pastOf({ desk, process }: FoundProcess, timeMs: number | undefined): Promise<FoundPast> {
+  const past = await desk.past(process.key)
+  // It may be forgotten meanwhile.
+  if (past === undefined) return { process, happenings: [], since: null }
+  const { happenings, since } = past
+  if (timeMs === undefined) return { process, happenings, since }
+  const then = past.at({ time: timeMs })
+  if (then === undefined) {
+    const hint = `The first event for it came at ${shownTime(happenings[0]?.timeMs ?? process.startedMs)}.`
+    throw new NotFoundError('process of a choreography at that time under key', process.key, hint)
+  }
+  return {
+    process: then,
+    happenings: past.difference({ happenings: since?.happenings ?? 0 }, { time: timeMs }).happenings,
+    since,
+  }
 }
