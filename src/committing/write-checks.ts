@@ -1,6 +1,7 @@
 import {
   ArgumentInvalidError,
   type Claim,
+  type Engine,
   type EventQuery,
   type ExpectedVersion,
   type JoinOptions,
@@ -118,6 +119,13 @@ export function checkOptions(place: string, options: unknown): void {
   }
   const { signal } = options as { readonly signal?: unknown }
   if (signal !== undefined) checkSignal(signal)
+}
+
+/** Refuses what is no engine that somebody has opened. @throws ArgumentInvalidError `ARGUMENT_INVALID` */
+export function checkEngine(engine: unknown): asserts engine is Engine {
+  const { commit, capabilities } = (engine ?? {}) as Partial<Engine>
+  if (typeof commit === 'function' && typeof capabilities === 'object') return
+  throw new ArgumentInvalidError('the engine', 'is none that is open, as embedded({ path }).open() answers it')
 }
 
 /** Refuses what is no text, where text may be empty: a prefix, or where a page begins. */
