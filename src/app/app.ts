@@ -27,6 +27,9 @@ export interface App extends AppParts {
    * Starts the app: creates the topics that it needs, joins its consumer groups and goes on where it was.
    *
    * Several starts on one open engine share the work.
+   *
+   * What the engine cannot do for a reason that passes, such as a lock or a full disk, is tried again for 30 seconds, which the
+   * channel `waiting` tells; then the start rejects with the error, whose `fault` is `passing`.
    */
   start(options: StartOptions): Promise<RunningApp>
 }
@@ -90,7 +93,10 @@ const partMarks = {
 } as const
 
 function checkApp(name: string, options: AppOptions): void {
-  const problems: OptionProblem[] = unknownOptions(options ?? {}, Object.keys(partMarks))
+  if (typeof options !== 'object' || options === null) {
+    throw new OptionsInvalidError(`app ${JSON.stringify(name)}`, [{ option: 'options', problem: 'is no object' }])
+  }
+  const problems: OptionProblem[] = unknownOptions(options, Object.keys(partMarks))
   for (const [option, mark] of Object.entries(partMarks) as [keyof AppOptions, string][]) {
     const parts: unknown = options[option] ?? []
     if (!Array.isArray(parts)) problems.push({ option, problem: 'is no list' })

@@ -1,3 +1,4 @@
+import { checkOptions } from '../committing/index.ts'
 import type { CommandDesk, CommandOutcome, ViewReader } from '../domain/index.ts'
 import { checkedResult, outcomeOfReply, type View } from '../domain/index.ts'
 import { ArgumentInvalidError, type Engine } from '../engine/index.ts'
@@ -53,6 +54,7 @@ export class CommandBus {
   }
 
   async ask(command: Message, options: AskOptions = {}): Promise<CommandOutcome> {
+    checkOptions('options', options)
     const { type } = command
     const desk = this.#options.desks.get(type)
     if (desk === undefined) {
@@ -71,6 +73,7 @@ export class CommandBus {
   }
 
   async query(definition: AnyQueryDefinition, params: unknown, options: AskOptions = {}): Promise<unknown> {
+    checkOptions('options', options)
     const { app, clock } = this.#options
     if (definition?.messageKind !== 'query') {
       throw new ArgumentInvalidError('the query', 'is not the definition of one, as query() makes it')

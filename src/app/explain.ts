@@ -1,3 +1,4 @@
+import { ArgumentInvalidError } from '../engine/index.ts'
 import type { AppGuarantees, Ground } from './guarantees.ts'
 import { handlersOf } from './handler-guarantees.ts'
 import type { AppParts } from './parts.ts'
@@ -17,6 +18,10 @@ const outside =
  * ```
  */
 export function explain(app: AppParts, ground: Ground): AppGuarantees {
+  if (!Array.isArray(app?.services)) throw new ArgumentInvalidError('the app', 'is none, as app() makes it')
+  if (typeof ground?.capabilities !== 'object') {
+    throw new ArgumentInvalidError('the engine', 'is none, such as embedded({ path }) makes')
+  }
   const worked = handlersOf(app, ground)
   const refusals = refusalsOf(app, ground, worked)
   return {

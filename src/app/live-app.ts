@@ -1,3 +1,4 @@
+import { checkOptions } from '../committing/index.ts'
 import {
   type ClosedBooks,
   type CommandOutcome,
@@ -136,7 +137,6 @@ export class LiveApp implements RunningApp {
   /** Joins all groups. What fails on the way is undone, also when the signal aborts meanwhile. */
   async start(signal: AbortSignal | undefined): Promise<void> {
     const { engine } = this.#options
-    const parts = this.#parts
     const leaveList = enlist(engine, this.name, this.#subscriptions)
     const stopListening = onRequests(engine, this.name, (ids) => this.#takeUp(ids))
     this.#retire = () => {
@@ -147,7 +147,7 @@ export class LiveApp implements RunningApp {
     signal?.addEventListener('abort', stop, { once: true, signal: this.#end.signal })
     try {
       signal?.throwIfAborted()
-      for (const part of parts) await this.#subscribe(part)
+      for (const part of this.#parts) await this.#subscribe(part)
       // A view that is wholly new is built here, which may take its time.
       await this.#views.start()
       signal?.throwIfAborted()
@@ -213,12 +213,13 @@ export class LiveApp implements RunningApp {
   async waitFor(
     handler: Handler,
     what: CommandOutcome<never, never> | readonly TopicPosition[],
-    { signal }: { readonly signal?: AbortSignal } = {},
+    options: { readonly signal?: AbortSignal } = {},
   ): Promise<void> {
+    checkOptions('options', options)
     const part = this.#parts.find((one) => one.handler === handler)
     if (part === undefined) throw new HandlerUnknownError(String(handler?.name), this.name)
     const places = placesOf(what)
-    if (places !== undefined) await this.#caughtUp(part, places, signal)
+    if (places !== undefined) await this.#caughtUp(part, places, options.signal)
   }
 
   saga<Input, Result, Signals extends SignalSet, Given>(
@@ -241,6 +242,7 @@ export class LiveApp implements RunningApp {
   }
 
   async idle(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    checkOptions('options', options)
     let lookMs = idleLookMinMs
     for (let ends = ''; ; ) {
       this.#check()
@@ -341,10 +343,9 @@ export class LiveApp implements RunningApp {
   }
 
   async #somethingHappens(lookMs: number, signal: AbortSignal | undefined): Promise<void> {
-    const { clock } = this.#options
     const over = new AbortController()
     const ends = [over.signal, this.#end.signal, ...(signal === undefined ? [] : [signal])]
-    const look = sleep(lookMs, clock, AbortSignal.any(ends)).catch(() => undefined)
+    const look = sleep(lookMs, this.#options.clock, AbortSignal.any(ends)).catch(() => undefined)
     await Promise.race([look, ...subscriptionsOf(this.engine, this.name).map((one) => one.changed())])
     over.abort()
   }

@@ -1,3 +1,4 @@
+import { checkOptions } from '../committing/index.ts'
 import type { Engine } from '../engine/index.ts'
 import { ProcessDesk, type ProcessInstance, type ProcessPast, type ProcessSelection } from '../saga/index.ts'
 import type { ProcessClient } from './running-app.ts'
@@ -25,6 +26,7 @@ export class LiveProcesses implements ProcessClient {
 
   async list(selection?: ProcessSelection): Promise<readonly ProcessInstance[]> {
     this.#check()
+    if (selection !== undefined) checkOptions('the selection', selection)
     return this.#desk.list(selection)
   }
 }

@@ -1,3 +1,4 @@
+import { checkOptions } from '../committing/index.ts'
 import type { Engine } from '../engine/index.ts'
 import type { Json } from '../kernel/index.ts'
 import {
@@ -49,7 +50,12 @@ export class LiveSaga implements SagaClient<unknown, unknown, Readonly<Record<st
     return this.#tell(key, { kind: 'start', input: (input ?? null) as Json })
   }
 
-  async run(key: string, input: unknown, options?: { readonly signal?: AbortSignal }): Promise<SagaOutcome<unknown>> {
+  async run(
+    key: string,
+    input: unknown,
+    options: { readonly signal?: AbortSignal } = {},
+  ): Promise<SagaOutcome<unknown>> {
+    checkOptions('options', options)
     await this.start(key, input)
     return await this.outcome(key, options)
   }
@@ -82,12 +88,15 @@ export class LiveSaga implements SagaClient<unknown, unknown, Readonly<Record<st
     return this.#desk.past(key)
   }
 
-  list(selection?: SagaSelection): Promise<readonly SagaInstance[]> {
+  async list(selection?: SagaSelection): Promise<readonly SagaInstance[]> {
+    if (selection !== undefined) checkOptions('the selection', selection)
     return this.#desk.list(selection)
   }
 
-  async outcome(key: string, { signal }: { readonly signal?: AbortSignal } = {}): Promise<SagaOutcome<unknown>> {
+  async outcome(key: string, options: { readonly signal?: AbortSignal } = {}): Promise<SagaOutcome<unknown>> {
     this.#check()
+    checkOptions('options', options)
+    const { signal } = options
     signal?.throwIfAborted()
     const waiter: Waiter = Promise.withResolvers()
     const abort = (): void => waiter.reject(signal?.reason)

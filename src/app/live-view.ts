@@ -1,3 +1,4 @@
+import { checkOptions } from '../committing/index.ts'
 import type {
   CommandOutcome,
   RebuildOptions,
@@ -134,11 +135,13 @@ export class LiveView<State> implements ViewReader<State> {
     what: CommandOutcome | readonly TopicPosition[],
     options: { readonly signal?: AbortSignal } = {},
   ): Promise<void> {
+    checkOptions('options', options)
     if (placesOf(what) !== undefined) await this.#parts.caughtUp(what, options.signal)
   }
 
-  rebuild(options?: RebuildOptions): Promise<void> {
-    return this.#parts.rebuild(options)
+  async rebuild(options?: RebuildOptions): Promise<void> {
+    if (options !== undefined) checkOptions('options', options)
+    await this.#parts.rebuild(options)
   }
 
   async #read(copy: ViewCopy, key: string): Promise<State | undefined> {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { DiskFullError } from '../embedded/index.ts'
+import { DiskFullError, embedded } from '../embedded/index.ts'
 import type { Engine, WriteBatch } from '../engine/index.ts'
 import { ClosedError, type MillraceError, sleep, systemClock } from '../kernel/index.ts'
 import { fixed, type Handler, on, publish, schedule, set } from '../runtime/index.ts'
@@ -188,6 +188,65 @@ describe('what an engine cannot do for a reason that passes', () => {
       expect(paid.filter((id) => id === 'b')).toEqual(['b'])
     },
   )
+
+  it.each([
+    ['topics.ensure', 3],
+    ['groups.join', 3],
+  ])('keeps a start waiting, and fails it after 30 seconds: %s', async (call, refusals) => {
+    await using engine = await memoryEngine()
+    const fault = faultOf([call])
+    fault.isOn = true
+    const reports: WaitingReport[] = []
+    const note = (report: WaitingReport): void => void reports.push(report)
+    channels.waiting.subscribe(note)
+    // Slow enough that a busy machine has its tries within the 30 seconds.
+    const options = { engine: failing(engine, fault), clock: clockFaster(30) }
+    await expect(startHandlers([pay, counting], options)).rejects.toMatchObject({ code: 'DISK_FULL', fault: 'passing' })
+    const delaysMs = reports.map(({ delayMs }) => delayMs)
+    // How many there are depends on how long a try takes.
+    expect(delaysMs.slice(0, 4)).toEqual([250, 500, 1000, 2000])
+    expect(delaysMs.length).toBeLessThan(9)
+    channels.waiting.unsubscribe(note)
+
+    let refusalCount = 0
+    const passing = faultOf([call], () => {
+      passing.isOn = ++refusalCount < refusals
+      return new DiskFullError('test')
+    })
+    passing.isOn = true
+    await using running = await startHandlers([pay, counting], { ...options, engine: failing(engine, passing) })
+    expect(refusalCount).toBe(refusals)
+    await running.publish(Placed({ id: 'a', n: 0 }))
+    await running.idle()
+    expect((await messagesOf(engine, 'payments')).length).toBeGreaterThan(0)
+  })
+
+  it('keeps the opening of an engine waiting that is started with the app', async () => {
+    let openCount = 0
+    const source = embedded({ path: ':memory:' })
+    const open: typeof source.open = async (environment) => {
+      if (++openCount < 4) throw new DiskFullError('test')
+      return source.open(environment)
+    }
+    await using running = await startHandlers([pay], { engine: { ...source, open }, clock: clockFaster(30) })
+    expect([openCount, await running.deadLetters.count()]).toEqual([4, 0])
+  })
+
+  it('does not keep a start from being called off, nor from being refused for what does not pass', async () => {
+    await using engine = await memoryEngine()
+    const fault = faultOf(['groups.join'])
+    fault.isOn = true
+    const abort = new AbortController()
+    const starting = startHandlers([pay], { engine: failing(engine, fault), signal: abort.signal })
+    starting.catch(() => undefined)
+    while (fault.failedCount < 1) await sleep(1, systemClock)
+    abort.abort(new RangeError('enough'))
+    await expect(starting).rejects.toThrow('enough')
+    const lasting = faultOf(['groups.join'], () => new ClosedError('The engine'))
+    lasting.isOn = true
+    await expect(startHandlers([pay], { engine: failing(engine, lasting) })).rejects.toMatchObject({ code: 'CLOSED' })
+    expect(lasting.failedCount).toBe(1)
+  })
 
   it('is told to who does it himself', async () => {
     await using engine = await memoryEngine()

@@ -1,7 +1,7 @@
 import { Replied, repliesTo, replyTopic, replyTopicAttribute } from '../domain/index.ts'
 import { type Engine, OffsetOutOfRangeError, TopicUnknownError } from '../engine/index.ts'
 import { type Clock, sleep } from '../kernel/index.ts'
-import { type DataOf, identityOf, type Message } from '../message/index.ts'
+import { type DataOf, identityOf, type Message, withAttributes } from '../message/index.ts'
 import type { Patience, TopicResolver } from '../runtime/index.ts'
 
 type Reply = DataOf<typeof Replied>
@@ -121,5 +121,5 @@ export class ReplyListener {
 
 /** The message, with the name of the topic on which its reply is waited for. */
 function withReplyTopic(message: Message, topic: string): Message {
-  return Object.freeze({ ...message, [replyTopicAttribute]: topic })
+  return withAttributes(message, { [replyTopicAttribute]: topic })
 }

@@ -8,11 +8,12 @@ import {
   type OptionProblem,
   OptionsInvalidError,
   type Random,
+  sleep,
   systemClock,
   systemRandom,
   unknownOptions,
 } from '../kernel/index.ts'
-import { handlerNamespace, TopicResolver, topicsOf } from '../runtime/index.ts'
+import { handlerNamespace, Patience, TopicResolver, topicsOf } from '../runtime/index.ts'
 import { outcomesOf, sagaGroup, sagaHandler, sagaNamespace } from '../saga/index.ts'
 import { type CommandDesks, commandDesks } from './command-desks.ts'
 import { handledTypes } from './command-handlers.ts'
@@ -41,11 +42,29 @@ export interface StartOptions {
   readonly sessionTimeout?: Duration
 }
 
+/** For so long a start is tried again that fails for a reason that passes, in milliseconds. */
+const startMsMax = 30_000
+
 /** Starts an app: what `app.start()` documents. */
 export async function startApp(app: AppParts, options: StartOptions): Promise<RunningApp> {
   checkStart(options)
-  options.signal?.throwIfAborted()
-  const clock = options.clock ?? systemClock
+  const { signal, clock = systemClock } = options
+  const patience = new Patience({ clock, app: app.name, handler: null })
+  const startMs = clock.monotonicMs()
+  for (let tryCount = 1; ; tryCount++) {
+    signal?.throwIfAborted()
+    try {
+      return await tryToStart(app, options, clock)
+    } catch (error) {
+      const leftMs = startMs + startMsMax - clock.monotonicMs()
+      if (!(error instanceof MillraceError) || error.fault !== 'passing' || leftMs <= 0) throw error
+      await sleep(Math.min(leftMs, patience.pauseMs(error, tryCount)), clock, signal)
+    }
+  }
+}
+
+/** What fails undoes all of it. */
+async function tryToStart(app: AppParts, options: StartOptions, clock: Clock): Promise<RunningApp> {
   const random = options.random ?? systemRandom
   const stopTimeoutMs = durationMs(options.stopTimeout ?? '10s')
   const sessionTimeoutMs = durationMs(options.sessionTimeout ?? '45s')

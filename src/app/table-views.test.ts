@@ -142,13 +142,17 @@ describe('a view in tables of SQLite', () => {
     using database = new DatabaseSync(':memory:')
     database.exec('PRAGMA synchronous = NORMAL')
     const told = Promise.withResolvers<unknown>()
-    const onFailed = ({ error }: { readonly error: unknown }): void => told.resolve(error)
-    channels.failed.subscribe(onFailed)
+    const onWaiting = ({ error }: { readonly error: unknown }): void => told.resolve(error)
+    channels.waiting.subscribe(onWaiting)
     await using running = await start([{ ...countedView(sqliteTables(database)), name: 'counted' }])
     await running.publish(Counted({ key: 'a', id: '1' }))
     const error = await told.promise
-    channels.failed.unsubscribe(onFailed)
-    expect(error).toMatchObject({ code: 'TABLES_UNAVAILABLE', cause: { code: 'TABLES_NOT_DURABLE' } })
+    channels.waiting.unsubscribe(onWaiting)
+    expect(error).toMatchObject({
+      code: 'TABLES_UNAVAILABLE',
+      fault: 'passing',
+      cause: { code: 'TABLES_NOT_DURABLE' },
+    })
     database.exec('PRAGMA synchronous = FULL')
     await running.idle()
     expect([countsIn(database), await running.deadLetters.count()]).toEqual([{ a: 1 }, 0])

@@ -1,3 +1,4 @@
+import { checkOptions } from '../committing/index.ts'
 import type { Engine, EngineEnvironment, EngineSource } from '../engine/index.ts'
 import { type OptionProblem, systemClock, systemRandom } from '../kernel/index.ts'
 import { bridgedCapabilities, type Describable } from './bridged-capabilities.ts'
@@ -48,6 +49,7 @@ export function deployment(parts: DeploymentParts): EngineSource {
 }
 
 async function open(parts: DeploymentParts, given: Partial<EngineEnvironment> = {}): Promise<Engine> {
+  checkOptions('environment', given)
   const environment = { ...given, clock: given.clock ?? systemClock, random: given.random ?? systemRandom }
   const topics = await parts.topics.open(environment)
   try {

@@ -1,3 +1,4 @@
+import { checkEngine } from '../committing/index.ts'
 import type { Engine } from '../engine/index.ts'
 import { type Clock, isoTime, type Json } from '../kernel/index.ts'
 import { fullNameOf } from './captured-table.ts'
@@ -111,13 +112,14 @@ export class Place {
 /**
  * Forgets how far the capture of a slot was: the next one begins anew, with a snapshot. Call it while nobody captures.
  *
- * @throws what the engine throws
+ * @throws ArgumentInvalidError `ARGUMENT_INVALID`, and what the engine throws
  * @example
  * ```ts
  * await forgetCapture(engine, 'shop')
  * ```
  */
 export async function forgetCapture(engine: Engine, slot: string): Promise<void> {
+  checkEngine(engine)
   await placeStoreOf(engine, slot).forget()
 }
 

@@ -27,6 +27,7 @@ export { UnsyncedTail } from './unsynced-tail.ts'
 export { isExpected } from './unsynced-tails.ts'
 export {
   checkBatch,
+  checkEngine,
   checkInteger,
   checkJoin,
   checkList,

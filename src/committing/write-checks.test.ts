@@ -1,17 +1,86 @@
+import type { StandardSchemaV1 } from '@standard-schema/spec'
 import { describe, expect, it } from 'vitest'
 import type { EventQuery, ExpectedVersion, WriteBatch } from '../engine/index.ts'
+import {
+  decodeJson,
+  encodeJson as encodeMessage,
+  event,
+  type Message,
+  sealed,
+  withAttributes,
+} from '../message/index.ts'
 import {
   checkBatch,
   checkExpected,
   checkInteger,
+  checkMessage,
   checkName,
   checkQuery,
   checkRecord,
   encodeJson,
+  isShareable,
 } from './write-checks.ts'
+
+const anything: StandardSchemaV1<unknown, unknown> = {
+  '~standard': { version: 1, vendor: 'test', validate: (value) => ({ value }) },
+}
+
+function decoded(json: string): Message {
+  const result = decodeJson(json)
+  if (!result.ok) throw result.error
+  return result.value
+}
 
 const invalid = expect.objectContaining({ code: 'ARGUMENT_INVALID' })
 const notJson = expect.objectContaining({ code: 'JSON_INVALID' })
+
+describe('messages', () => {
+  const Placed = event('Placed', { data: anything })
+  const placed = Placed({ lines: [{ price: 1 }] })
+
+  /** As a program may put one together. */
+  const byHand = (attributes: object): Message => Object.freeze({ ...placed, ...attributes })
+
+  it.each<[string, Message]>([
+    ['a definition made', placed],
+    ['a decoder read', decoded(encodeMessage(placed))],
+    ['were read and changed', withAttributes(decoded(encodeMessage(placed)), { partitionkey: 'k' })],
+  ])('that %s are taken as they are, and may be shared', (_what, message) => {
+    expect(() => checkMessage(message)).not.toThrow()
+    expect(isShareable(message)).toBe(true)
+  })
+
+  it.each<[string, Message]>([
+    ['copied', { ...placed }],
+    ['copied and frozen', byHand({})],
+    ['cloned', structuredClone(placed)],
+    ['a copy with other attributes', withAttributes({ ...placed }, { subject: 's' })],
+  ])('that are %s are looked at, and are not shared', (_what, message) => {
+    expect(() => checkMessage(message)).not.toThrow()
+    expect(isShareable(message)).toBe(false)
+  })
+
+  it('with bytes as their data are not shared: bytes cannot be frozen', () => {
+    const message = sealed({ ...placed, datacontenttype: 'image/png', data: Uint8Array.of(1) })
+    expect(() => checkMessage(message)).not.toThrow()
+    expect(isShareable(message)).toBe(false)
+  })
+
+  it.each([
+    ['a time that is none', { time: 'yesterday' }],
+    ['an empty id', { id: '' }],
+    ['a Date', { data: Object.freeze({ at: new Date(0) }) }],
+    ['an object as an extension', { tenant: {} }],
+    ['no specversion', { specversion: undefined }],
+  ])('with %s are refused, though somebody froze them', (_what, part) => {
+    expect(() => checkMessage(byHand(part))).toThrow(invalid)
+    expect(() => checkMessage(withAttributes(byHand(part), { subject: 's' }))).toThrow(invalid)
+  })
+
+  it.each([null, undefined, 7, 'text', () => 1])('%s is none', (value) => {
+    expect(() => checkMessage(value as unknown as Message)).toThrow(invalid)
+  })
+})
 
 describe('names', () => {
   it.each(['a', '__proto__', 'constructor', ' ', 'ä', '😀', 'x'.repeat(1024), 'ä'.repeat(512)])('%s is one', (name) => {

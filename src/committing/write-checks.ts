@@ -1,6 +1,7 @@
 import {
   ArgumentInvalidError,
   type Claim,
+  type Engine,
   type EventQuery,
   type ExpectedVersion,
   type JoinOptions,
@@ -9,7 +10,7 @@ import {
   type WriteBatch,
 } from '../engine/index.ts'
 import { jsonText, timeMsMax } from '../kernel/index.ts'
-import { type Message, messageProblem } from '../message/index.ts'
+import { isSealed, type Message, messageProblem } from '../message/index.ts'
 
 /** Names of streams, namespaces, keys, owners, groups and tags: long enough for any use, short enough for an index. */
 const nameBytesMax = 1024
@@ -69,29 +70,18 @@ export function checkName(place: string, name: unknown): asserts name is string 
 }
 
 /**
- * A message comes checked from its definition or a decoder, and frozen. One that is not frozen was put together by hand,
- * and nobody vouches for it: stored as it is, it might come back as something else, or not be readable at all.
+ * A message comes checked from its definition or a decoder, and sealed. For one that is not sealed nobody vouches, however frozen it
+ * is: stored as it is, it might come back as something else, or not be readable at all.
  */
 export function checkMessage(message: Message): void {
-  if (isShareable(message)) {
-    const { id, source, type, time, partitionkey } = message
-    const isText = typeof id === 'string' && typeof source === 'string' && typeof type === 'string'
-    if (isText && typeof time === 'string' && (partitionkey === undefined || isKey(partitionkey))) return
-  }
+  if (typeof message === 'object' && message !== null && isSealed(message)) return
   const problem = messageProblem(message)
   if (problem !== undefined) throw new ArgumentInvalidError('a message', problem)
 }
 
-/** A key that a record can carry: one without text would come back as none. */
-function isKey(key: unknown): boolean {
-  return typeof key === 'string' && key !== '' && key.isWellFormed()
-}
-
-/** Only what nobody can change any more may be handed to several readers. */
+/** Only what nobody can change any more, however deep, may be handed to several readers: not what somebody else froze, nor bytes. */
 export function isShareable(message: Message): boolean {
-  if (typeof message !== 'object' || message === null) return false
-  const { data } = message
-  return Object.isFrozen(message) && (typeof data !== 'object' || data === null || Object.isFrozen(data))
+  return isSealed(message) && !ArrayBuffer.isView(message.data)
 }
 
 export function checkRecord({ key, value, headers = [], timestampMs = 0 }: RawRecord): void {
@@ -129,6 +119,13 @@ export function checkOptions(place: string, options: unknown): void {
   }
   const { signal } = options as { readonly signal?: unknown }
   if (signal !== undefined) checkSignal(signal)
+}
+
+/** Refuses what is no engine that somebody has opened. @throws ArgumentInvalidError `ARGUMENT_INVALID` */
+export function checkEngine(engine: unknown): asserts engine is Engine {
+  const { commit, capabilities } = (engine ?? {}) as Partial<Engine>
+  if (typeof commit === 'function' && typeof capabilities === 'object') return
+  throw new ArgumentInvalidError('the engine', 'is none that is open, as embedded({ path }).open() answers it')
 }
 
 /** Refuses what is no text, where text may be empty: a prefix, or where a page begins. */

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
-import type { Conflict, WriteBatch } from '../engine/index.ts'
+import { checkText } from '../committing/index.ts'
+import { ArgumentInvalidError, type Conflict, type WriteBatch } from '../engine/index.ts'
 import { currentContext, identityOf, type Message, runInContext } from '../message/index.ts'
 import { evolved, settledState } from './decide.ts'
 import type { Decider } from './decider.ts'
@@ -31,7 +32,7 @@ export interface ClosedBooks {
  *
  * @param parts `carry` makes the event of the state; it runs again if the stream is changed meanwhile.
  * @throws BooksUnbalancedError `BOOKS_UNBALANCED`, BooksNeededError `BOOKS_NEEDED`, CommandConflictError `COMMAND_CONFLICT`, EventIdTakenError
- *   `EVENT_ID_TAKEN`
+ *   `EVENT_ID_TAKEN`, ArgumentInvalidError `ARGUMENT_INVALID`
  */
 export async function closeBooks(
   setup: DeskSetup,
@@ -42,6 +43,8 @@ export async function closeBooks(
     readonly views: InlineWriter
   },
 ): Promise<ClosedBooks> {
+  checkText('the stream', stream)
+  if (typeof parts.carry !== 'function') throw new ArgumentInvalidError('carry', 'is not a function')
   const { engine, group } = setup
   const types = new EventTypes(decider.events)
   let conflict: Conflict | undefined

@@ -38,7 +38,7 @@ export interface DeciderOptions<
   readonly events: Events
   /** The stream that a command is about, such as `account-7`. Commands of one stream are decided one after the other. */
   readonly stream: (command: MessageOf<Commands[number]>) => string
-  /** State of a stream without events. JSON. */
+  /** State of a stream without events. JSON: properties that are `undefined` are left out, here and in what `evolve` answers. */
   readonly initialState: State
   /** For each command, by its type: what happens, given the state. Pure. */
   readonly decide: {

@@ -1,3 +1,4 @@
+import { checkEngine } from '../committing/index.ts'
 import type { Engine, EventQuery, EventStore, StoredEvent, Topics } from '../engine/index.ts'
 import {
   type Difference,
@@ -154,7 +155,9 @@ const streamPageSize = 1000
  * }
  * ```
  */
-export function history({ events, topics }: Pick<Engine, 'events' | 'topics'>): History {
+export function history(engine: Pick<Engine, 'events' | 'topics'>): History {
+  checkEngine(engine)
+  const { events, topics } = engine
   const state: History['state'] = async (decider, stream, at) => {
     const found = await stateAt(events, decider, stream, at)
     return found as never

@@ -74,8 +74,11 @@ function checkProjection(options: {
   readonly on?: unknown
   readonly onlyLast?: unknown
 }): void {
+  if (typeof options !== 'object' || options === null) {
+    throw new OptionsInvalidError('a projection', [{ option: 'options', problem: 'is no object' }])
+  }
   const problems: OptionProblem[] = [
-    ...unknownOptions(options ?? {}, projectionOptions),
+    ...unknownOptions(options, projectionOptions),
     ...definitionListProblems('events', 'event', options?.events),
     ...functionProblems('on', options?.events, options?.on),
   ]

@@ -1,6 +1,8 @@
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { systemClock } from '../kernel/index.ts'
+import { partialPathOf } from './backup-leftovers.ts'
 import { codeOf, commit, dataOf, message, numbered, openEngine, temporaryFolder } from './file.test-support.ts'
 
 const folder = temporaryFolder()
@@ -60,13 +62,44 @@ describe('a backup', () => {
         const events = Array.from({ length: 500 }, () => ({ message: message('N', filling) }))
         await commit(engine, { append: [{ stream: 's', events }] })
       }
-      writeFileSync(`${target}-partial-999999999-1`, 'of a process that is gone')
+      writeFileSync(partialPathOf(target, 999_999_999), 'of a process that is gone')
       const codes = await Promise.all(Array.from({ length: 4 }, () => codeOf(engine.backup(target))))
       expect(codes.filter((code) => code === 'OPTIONS_INVALID')).toHaveLength(3)
     }
     await using copy = await openEngine(target)
     expect((await copy.events.describeStream('s'))?.version).toBe(10_000)
     expect(readdirSync(folder).filter((name) => name.includes('contended-copy.db-partial'))).toEqual([])
+  })
+
+  it('removes what another backup has left once it is over, and never one that is under way', async () => {
+    await using engine = await openEngine(join(folder, 'leaving.db'))
+    const target = join(folder, 'left.db')
+    const yesterday = new Date(systemClock.nowMs() - 25 * 60 * 60 * 1000)
+    const put = (path: string, at?: Date): string => {
+      writeFileSync(path, 'part of a backup')
+      if (at !== undefined) utimesSync(path, at, at)
+      return path
+    }
+    const elsewhere = 'c0ffee00c0ffee00'
+    const gone = [
+      put(partialPathOf(target, 999_999_999)),
+      put(partialPathOf(target, process.pid, elsewhere), yesterday),
+      put(`${target}-partial-${process.pid}-7`, yesterday),
+      // Of another process that had the number of this one.
+      put(partialPathOf(target), yesterday),
+    ]
+    const kept = [
+      // This process may be making another one.
+      put(partialPathOf(target)),
+      // Processes of a container have numbers of their own: that there is none of this number here says nothing.
+      put(partialPathOf(target, 999_999_999, elsewhere)),
+      put(`${target}-partial-999999999-7`),
+      put(`${target}-partial-of-somebody`, yesterday),
+    ]
+    await engine.backup(target)
+    expect(gone.filter((path) => existsSync(path))).toEqual([])
+    expect(kept.filter((path) => existsSync(path))).toEqual(kept)
+    for (const path of kept) rmSync(path)
   })
 
   it('overwrites nothing, and goes where it can', async () => {

@@ -1,17 +1,8 @@
-import {
-  closeSync,
-  existsSync,
-  fsyncSync,
-  linkSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  unlinkSync,
-} from 'node:fs'
-import { basename, dirname, join, resolve } from 'node:path'
+import { closeSync, existsSync, fsyncSync, linkSync, openSync, renameSync, rmSync, unlinkSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { backup, type DatabaseSync } from 'node:sqlite'
-import { OptionsInvalidError, systemRandom } from '../kernel/index.ts'
+import { OptionsInvalidError } from '../kernel/index.ts'
+import { partialPathOf, removeLeftovers } from './backup-leftovers.ts'
 import { databaseBytes, opened, syncFolder } from './connection.ts'
 
 /** Copied between two looks at the signal: about 8 MiB. */
@@ -29,8 +20,7 @@ export async function backupTo(
 ): Promise<{ readonly bytes: number }> {
   if (typeof toPath !== 'string' || toPath === '' || toPath.includes('\0') || existsSync(toPath)) throw pathRefused()
   const target = resolve(toPath)
-  // Of each backup by itself: somebody else may make one of the same name at the same time.
-  const partial = `${target}-partial-${process.pid}-${systemRandom.nextUint32()}`
+  const partial = partialPathOf(target)
   removeLeftovers(target)
   try {
     if (isInMemory(db)) copyAtOnce(db, partial, onProgress)
@@ -56,26 +46,6 @@ export async function backupTo(
 
 function pathRefused(): OptionsInvalidError {
   return new OptionsInvalidError('backup()', [{ option: 'toPath', problem: 'is no path or exists already' }])
-}
-
-/** Removes what backups to this place have left whose process is gone. */
-function removeLeftovers(target: string): void {
-  const begin = `${basename(target)}-partial-`
-  const folder = dirname(target)
-  if (!existsSync(folder)) return
-  for (const name of readdirSync(folder)) {
-    const [, processId] = name.startsWith(begin) ? (/^(\d+)-\d+$/.exec(name.slice(begin.length)) ?? []) : []
-    if (processId !== undefined && !isAlive(Number(processId))) rmSync(join(folder, name), { force: true })
-  }
-}
-
-function isAlive(processId: number): boolean {
-  try {
-    return process.kill(processId, 0)
-  } catch (error) {
-    // Somebody else's is alive too.
-    return (error as { readonly code?: unknown }).code !== 'ESRCH'
-  }
 }
 
 /** Gives a complete file its name, unless there is one of that name by now. */

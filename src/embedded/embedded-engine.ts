@@ -18,7 +18,7 @@ import { openStorage, type Storage, type StorageOpener } from './storage.ts'
 import { groupWriterOf } from './store-client.ts'
 import { TimerReader } from './timer-reader.ts'
 import { TopicLog } from './topic-log.ts'
-import { Verification, type VerifyProgress, type VerifyReport } from './verify.ts'
+import { checkProgressOptions, Verification, type VerifyProgress, type VerifyReport } from './verify.ts'
 
 const everything = ['topics', 'progress', 'events', 'state', 'timers'] as const
 
@@ -124,22 +124,27 @@ export class EmbeddedEngine implements Engine {
   /**
    * Copies the database into a new file while the engine runs: a consistent state of one moment after the call. The file
    * appears under its name when it is complete and synced.
-   * @throws OptionsInvalidError when `toPath` exists already; FileUnusableError, DiskFullError where it cannot be
+   * @throws OptionsInvalidError when `toPath` exists already; ArgumentInvalidError; FileUnusableError, DiskFullError where it cannot be
    *   written; ClosedError when the engine closes meanwhile
    */
   async backup(
     toPath: string,
     options: { readonly onProgress?: (progress: { readonly done: number; readonly total: number }) => void } = {},
   ): Promise<{ readonly bytes: number }> {
+    checkProgressOptions(options)
     this.#core.refuseIfDone()
     await this.#core.queue?.settled()
     return this.#overSnapshot((db) => backupTo(db, toPath, options.onProgress ?? (() => undefined), this.#end.signal))
   }
 
-  /** Walks every record batch, event and index and reports damage by place. */
+  /**
+   * Walks every record batch, event and index and reports damage by place.
+   * @throws ArgumentInvalidError; the reason of the signal
+   */
   async verify(
     options: { readonly onProgress?: (progress: VerifyProgress) => void; readonly signal?: AbortSignal } = {},
   ): Promise<VerifyReport> {
+    checkProgressOptions(options)
     this.#core.refuseIfDone()
     await this.#core.queue?.settled()
     const signal = AbortSignal.any([this.#end.signal, ...(options.signal === undefined ? [] : [options.signal])])

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll } from 'vitest'
 import type { CommitOutcome, Engine, WriteBatch } from '../engine/index.ts'
-import { SeededRandom, systemRandom, uuidv7, VirtualClock } from '../kernel/index.ts'
-import type { Message } from '../message/index.ts'
+import { frozenJson, SeededRandom, systemRandom, uuidv7, VirtualClock } from '../kernel/index.ts'
+import { type Message, sealed } from '../message/index.ts'
 import type { EmbeddedEngine } from './embedded-engine.ts'
 import { type EmbeddedOptions, embedded } from './index.ts'
 
@@ -20,7 +20,7 @@ const nextId = uuidv7(new VirtualClock(), systemRandom)
 
 /** A message as a program would make it. The id is new unless given. */
 export function message(type: string, data: unknown = null, attributes: Partial<Message> = {}): Message {
-  return Object.freeze({
+  return sealed({
     specversion: '1.0',
     id: nextId(),
     source: '/test',
@@ -28,9 +28,9 @@ export function message(type: string, data: unknown = null, attributes: Partial<
     time: '2026-01-01T00:00:00.000Z',
     datacontenttype: 'application/json',
     dataversion: 1,
-    data,
+    data: data === undefined || data instanceof Uint8Array ? data : frozenJson(data),
     ...attributes,
-  } as Message)
+  })
 }
 
 /** `count` messages whose data is their number, from `first`. */

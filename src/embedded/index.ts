@@ -2,6 +2,7 @@
  * The embedded engine: everything in one SQLite file beside the program.
  * @module
  */
+import { checkOptions } from '../committing/index.ts'
 import type { EngineEnvironment, EngineSource } from '../engine/index.ts'
 import { systemClock, systemRandom } from '../kernel/index.ts'
 import { capabilitiesOf, EmbeddedEngine } from './embedded-engine.ts'
@@ -44,8 +45,11 @@ export function embedded(options: EmbeddedOptions): EmbeddedSource {
   return {
     name: 'embedded',
     capabilities: capabilitiesOf(resolved.path),
-    open: ({ clock = systemClock, random = systemRandom, visit } = {}) =>
-      EmbeddedEngine.open(visit === undefined ? resolved : onVisit(resolved, visit), { clock, random }),
+    open: async (environment = {}) => {
+      checkOptions('environment', environment)
+      const { clock = systemClock, random = systemRandom, visit } = environment
+      return EmbeddedEngine.open(visit === undefined ? resolved : onVisit(resolved, visit), { clock, random })
+    },
   }
 }
 

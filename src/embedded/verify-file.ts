@@ -1,5 +1,6 @@
+import { checkText } from '../committing/index.ts'
 import { checkSqliteVersion, openSnapshot, placeOf } from './connection.ts'
-import { Verification, type VerifyProgress, type VerifyReport } from './verify.ts'
+import { checkProgressOptions, Verification, type VerifyProgress, type VerifyReport } from './verify.ts'
 
 /**
  * Walks every record batch, event and index of a file and reports damage by place, as `verify()` of an engine does.
@@ -7,9 +8,9 @@ import { Verification, type VerifyProgress, type VerifyReport } from './verify.t
  * Opens no engine, so it also tells the extent of damage that keeps one from opening. The file is only read, also beside a
  * running app.
  *
- * @throws FileUnusableError `FILE_UNUSABLE`, NotADatabaseFileError `FILE_FOREIGN`, FormatNewerError
- *   `FILE_FORMAT_NEWER`, SqliteTooOldError `SQLITE_TOO_OLD`; FileDamagedError `FILE_DAMAGED` where not even the list of
- *   tables can be read; the reason of `signal` when it aborts.
+ * @throws ArgumentInvalidError `ARGUMENT_INVALID`, FileUnusableError `FILE_UNUSABLE`, NotADatabaseFileError `FILE_FOREIGN`,
+ *   FormatNewerError `FILE_FORMAT_NEWER`, SqliteTooOldError `SQLITE_TOO_OLD`; FileDamagedError `FILE_DAMAGED` where not even the
+ *   list of tables can be read; the reason of `signal` when it aborts.
  *
  * @example
  * ```ts
@@ -21,6 +22,8 @@ export async function verifyFile(
   path: string,
   options: { readonly onProgress?: (progress: VerifyProgress) => void; readonly signal?: AbortSignal } = {},
 ): Promise<VerifyReport> {
+  checkText('path', path)
+  checkProgressOptions(options)
   checkSqliteVersion()
   const db = openSnapshot(placeOf(path, false))
   try {

@@ -1,5 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { crc32 } from 'node:zlib'
+import { checkOptions } from '../committing/index.ts'
+import { ArgumentInvalidError } from '../engine/index.ts'
 import { isUuid } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
 import { decodeMessages, type RecordOutcome } from '../record/index.ts'
@@ -28,6 +30,14 @@ export interface VerifyReport {
 export interface VerifyProgress {
   readonly done: number
   readonly total: number
+}
+
+/** Options of work that tells how far it is. @throws ArgumentInvalidError `ARGUMENT_INVALID` */
+export function checkProgressOptions(options: { readonly onProgress?: unknown }): void {
+  checkOptions('options', options)
+  const { onProgress } = options
+  if (onProgress === undefined || typeof onProgress === 'function') return
+  throw new ArgumentInvalidError('onProgress', 'is not a function')
 }
 
 const damagesMax = 1_000

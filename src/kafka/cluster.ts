@@ -1,4 +1,4 @@
-import { type Clock, ClosedError, type Random, sleep } from '../kernel/index.ts'
+import { type Clock, ClosedError, type Fault, type Random, sleep } from '../kernel/index.ts'
 import { BrokerLink, type LinkParts } from './broker-link.ts'
 import { type KafkaLibrary, type Protocol, protocolOf, type ResponseOf } from './client-library.ts'
 import type { BrokerAddress } from './connection-faults.ts'
@@ -19,6 +19,8 @@ export type CoordinatorKind = 'group' | 'transaction'
 export interface Patience {
   /** `null`: as long as it takes. */
   readonly limitMs: number | null
+  /** What its end means. Default `passing`. */
+  readonly fault?: Fault
   readonly signal?: AbortSignal | undefined
 }
 
@@ -69,9 +71,12 @@ export class Cluster {
     return { limitMs: this.options.requestTimeoutMs }
   }
 
-  /** Patience of commits and reads, and of what they need to know first: programs that run wait for brokers to come back. */
+  /**
+   * Patience of commits and reads, and of what they need to know first: programs that run wait for brokers to come back. When it ends,
+   * so do they.
+   */
   get lasting(): Patience {
-    return { limitMs: this.options.reconnectTimeoutMs }
+    return { limitMs: this.options.reconnectTimeoutMs, fault: 'lasting' }
   }
 
   /** Patience of a look in the middle of something that is tried for so long: no more than administration has. */
@@ -84,7 +89,7 @@ export class Cluster {
    * Tries until it is done. An attempt that meets an obstacle that may pass throws KafkaUnreachableError; everything else that
    * it throws goes to the caller at once.
    */
-  async persist<T>(attempt: () => Promise<T>, { limitMs, signal }: Patience = this.usual): Promise<T> {
+  async persist<T>(attempt: () => Promise<T>, { limitMs, signal, fault }: Patience = this.usual): Promise<T> {
     const startMs = this.clock.monotonicMs()
     let pauseMs: number = backoffMs.first
     const wake = signal === undefined ? this.ended : AbortSignal.any([signal, this.ended])
@@ -94,7 +99,7 @@ export class Cluster {
         return await attempt()
       } catch (error) {
         if (!(error instanceof KafkaUnreachableError)) throw error
-        if (limitMs !== null && this.clock.monotonicMs() - startMs >= limitMs) throw error
+        if (limitMs !== null && this.clock.monotonicMs() - startMs >= limitMs) throw endOf(error, fault)
       }
       await sleep(pauseMs * (1 - this.random.nextFloat() / 2), this.clock, wake)
       pauseMs = Math.min(pauseMs * 2, backoffMs.last)
@@ -291,4 +296,10 @@ export class Cluster {
     const known = this.#addresses.get(nodeId)
     if (known?.host !== host || known.port !== port) this.#addresses.set(nodeId, { host, port })
   }
+}
+
+/** What is told of an obstacle when patience ends. */
+function endOf(obstacle: KafkaUnreachableError, fault: Fault = 'passing'): KafkaUnreachableError {
+  const { brokers, reason } = obstacle.details
+  return obstacle.fault === fault ? obstacle : new KafkaUnreachableError(brokers, reason, { fault, cause: obstacle })
 }

@@ -111,7 +111,10 @@ export function nameOfCode(code: number): string {
   return name === undefined ? `error ${code}` : name.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()
 }
 
-/** The error for a code that does not pass. `name` is that of the topic or group in question. */
+/**
+ * The error for a code. `name` is that of the topic or group in question. What passes by itself, and a session of a producer that was
+ * ended, is no fault of what was asked, and nothing of it was done.
+ */
 export function refusalOf(request: string, code: number, name: string, message?: string | null): MillraceError {
   if (code === errorCode.topicAuthorizationFailed) return new KafkaNotAuthorisedError('topic', name)
   if (code === errorCode.groupAuthorizationFailed) return new KafkaNotAuthorisedError('group', name)
@@ -123,5 +126,6 @@ export function refusalOf(request: string, code: number, name: string, message?:
     const problem = message ?? 'were refused by the brokers'
     return new OptionsInvalidError(`topic "${name}"`, [{ option: 'config', problem }])
   }
-  return new KafkaRefusedError(request, code, nameOfCode(code), message)
+  const fault = isPassing(code) || endsSession(code) ? 'passing' : undefined
+  return new KafkaRefusedError(request, code, nameOfCode(code), message, fault)
 }

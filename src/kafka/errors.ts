@@ -1,5 +1,5 @@
 import type { Kept } from '../engine/index.ts'
-import { MillraceError } from '../kernel/index.ts'
+import { type Fault, MillraceError } from '../kernel/index.ts'
 
 /** The client library is not installed. */
 export class KafkaClientMissingError extends MillraceError<'KAFKA_CLIENT_MISSING', { readonly package: string }> {
@@ -16,18 +16,26 @@ export class KafkaClientMissingError extends MillraceError<'KAFKA_CLIENT_MISSING
   }
 }
 
-/** No broker answered within the time that was given. */
+/**
+ * No broker answered within the time that was given. That passes, unless it was the time for which a program that runs shall wait
+ * for them: then it has to be opened anew.
+ */
 export class KafkaUnreachableError extends MillraceError<
   'KAFKA_UNREACHABLE',
   { readonly brokers: readonly string[]; readonly reason: string }
 > {
-  constructor(brokers: readonly string[], reason: string, options?: ErrorOptions) {
+  constructor(
+    brokers: readonly string[],
+    reason: string,
+    { fault = 'passing', ...options }: ErrorOptions & { readonly fault?: Fault } = {},
+  ) {
     super(
       {
         code: 'KAFKA_UNREACHABLE',
         problem: `No Kafka broker of ${brokers.join(', ')} could be used: ${reason}.`,
         remedy: 'Check that the brokers run, that their addresses are right, and that they can be reached from here.',
         details: { brokers, reason },
+        fault,
       },
       options,
     )
@@ -102,18 +110,19 @@ export class KafkaFeatureMissingError extends MillraceError<'KAFKA_FEATURE_MISSI
   }
 }
 
-/** A request that the cluster refused for a reason that trying again does not mend. */
+/** A request that the cluster refused. Where the reason passes by itself, so does the fault. */
 export class KafkaRefusedError extends MillraceError<
   'KAFKA_REFUSED',
   { readonly request: string; readonly errorCode: number; readonly errorName: string }
 > {
-  constructor(request: string, errorCode: number, errorName: string, message?: string | null) {
+  constructor(request: string, errorCode: number, errorName: string, message?: string | null, fault?: Fault) {
     super({
       code: 'KAFKA_REFUSED',
       problem: `Kafka refused ${request}: ${errorName}${message ? ` (${message})` : ''}.`,
       remedy:
         'Nothing of it was done. The name of the error is one of the Kafka protocol, whose guide tells its cause.',
       details: { request, errorCode, errorName },
+      ...(fault !== undefined && { fault }),
     })
   }
 }
@@ -128,6 +137,7 @@ export class KafkaOutcomeUnknownError extends MillraceError<'KAFKA_OUTCOME_UNKNO
         remedy:
           'The commit may stand or not. Open the engine again: groups go on from what stands. Raise reconnectTimeoutMs to wait longer.',
         details: { waitedMs },
+        fault: 'lasting',
       },
       options,
     )
@@ -146,6 +156,8 @@ export class KafkaProgressScatteredError extends MillraceError<
       remedy:
         'Nothing of this commit was written; commit what closes gaps first. Or raise offset.metadata.max.bytes of the brokers, and offsetMetadataBytesMax with it.',
       details: { group, topic, partition, metadataBytesMax },
+      // What closes gaps is on its way, and is no matter of the messages that were to be marked here.
+      fault: 'passing',
     })
   }
 }
@@ -187,6 +199,7 @@ export class KafkaStateFileError extends MillraceError<
         remedy:
           'Give each process a state.folder of its own, on a disk with room that it may write to. Nothing is lost with the file: stopped, delete it, and it is read from the changelog again.',
         details: { path, reason },
+        fault: 'lasting',
       },
       options,
     )

@@ -2,6 +2,7 @@
  * The Kafka engine: topics, the progress of consumer groups and state in a Kafka cluster, committed together in transactions.
  * @module
  */
+import { checkOptions } from '../committing/index.ts'
 import type { Engine, EngineEnvironment, EngineSource } from '../engine/index.ts'
 import { systemClock, systemRandom } from '../kernel/index.ts'
 import { KafkaEngine, kafkaCapabilities, kafkaStateCapabilities } from './kafka-engine.ts'
@@ -50,6 +51,7 @@ export function kafka(options: KafkaOptions): KafkaSource {
     name: 'kafka',
     capabilities: resolved.state === undefined ? kafkaCapabilities : kafkaStateCapabilities,
     open: async (environment = {}) => {
+      checkOptions('environment', environment)
       const engine = await KafkaEngine.open(resolved, {
         clock: environment.clock ?? systemClock,
         random: environment.random ?? systemRandom,

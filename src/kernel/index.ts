@@ -15,7 +15,7 @@ export {
 export { pointCount, timePointMs } from './history-point.ts'
 export { formatUuidv7, isUuid, uuidTimeText, uuidv7 } from './ids.ts'
 export { isoTime, parseIsoTime, timeMsMax } from './iso-time.ts'
-export { freezeParsedJson, frozenJson, type Json, jsonText } from './json.ts'
+export { freezeParsedJson, frozenJson, type Json, jsonProblem, jsonText } from './json.ts'
 export { type Difference, differences } from './json-difference.ts'
 export { type Reversal, reversalOf, reversed } from './json-reversal.ts'
 export { optionMs, unknownOptions } from './option-problems.ts'

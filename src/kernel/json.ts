@@ -35,8 +35,14 @@ export function frozenJson<Value>(value: Value, root = 'data'): Value {
   const finding: Finding = { reason: '', path: [] }
   const copy = copyValue(value, 0, finding)
   if (copy !== refused) return copy as Value
-  const reason = reasonOf(value, finding)
-  throw new JsonInvalidError(pathText(root, finding.path), reason)
+  throw errorOf(value, finding, root)
+}
+
+/** What {@link frozenJson} would say against a value; `undefined`: nothing. What is plain JSON, as nearly all is, is not copied. */
+export function jsonProblem(value: unknown, root = 'data'): JsonInvalidError | undefined {
+  const finding: Finding = { reason: '', path: [] }
+  if (isPlainJson(value, 0) || copyValue(value, 0, finding) !== refused) return undefined
+  return errorOf(value, finding, root)
 }
 
 /**
@@ -211,6 +217,11 @@ function refuse(finding: Finding, reason: string): typeof refused {
 function instanceReason(value: object): string {
   const name: unknown = (value as { readonly constructor?: { readonly name?: unknown } }).constructor?.name
   return `is an instance of ${typeof name === 'string' && name !== '' ? name : 'a class'}, not a plain object or array`
+}
+
+function errorOf(value: unknown, finding: Finding, root: string): JsonInvalidError {
+  const reason = reasonOf(value, finding)
+  return new JsonInvalidError(pathText(root, finding.path), reason)
 }
 
 /** Too deep is either honest or a cycle: only the failed value pays for finding out. */

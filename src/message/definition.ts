@@ -58,6 +58,9 @@ export interface MessageDefinition<Type extends string, Input, Data, Kind extend
   /**
    * Creates a message: validates the data, freezes a copy of it and fills in the envelope.
    *
+   * The copy is what will be read back, so it is as JSON has it: a property that is `undefined` is left out, and `-0` is `0`. What
+   * JSON would change beyond that is refused, such as `undefined` in an array, which would become `null`.
+   *
    * @throws DataInvalidError `DATA_INVALID`: the data does not fit the schema.
    * @throws JsonInvalidError `JSON_INVALID`: the data holds what JSON cannot carry, with its path.
    * @throws AttributeInvalidError `ATTRIBUTE_INVALID`: an attribute is not what CloudEvents allows.

@@ -1,3 +1,5 @@
+import { isSealed, sealed } from './seal.ts'
+
 /** What the value of an attribute can be (CloudEvents 1.0.2 §3.1, without the types that are written as text anyway). */
 export type AttributeValue = string | number | boolean
 
@@ -82,10 +84,11 @@ export type Extensions = Readonly<Record<string, AttributeValue>>
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] }
 
 /**
- * Puts an envelope together and freezes it; `data` must be frozen already.
+ * Puts an envelope together and seals it. Nothing is checked here, nor by engines later: the caller vouches for every attribute, and
+ * for `data`, which must be JSON that is frozen through and through, or a `Uint8Array`.
  *
  * All messages take their attributes in one order, so that engines for JavaScript see few shapes and property access
- * stays fast. Nothing is checked here.
+ * stays fast.
  */
 export function sealMessage<Type extends string, Data>(
   type: Type,
@@ -118,7 +121,16 @@ export function sealMessage<Type extends string, Data>(
   if (optional.dataschema !== undefined) message.dataschema = optional.dataschema
   if (optional.dataclassification !== undefined) message.dataclassification = optional.dataclassification
   if (extensions !== undefined) Object.assign(message, extensions)
-  return Object.freeze(message)
+  return sealed(message)
+}
+
+/**
+ * The message with other attributes in its place; overwriting in a copy keeps their order, and with it the shape. It is sealed if the
+ * message is: the caller vouches for what is new.
+ */
+export function withAttributes<M extends Message>(message: M, attributes: Partial<M> | Extensions): M {
+  const changed: M = { ...message, ...attributes }
+  return isSealed(message) ? sealed(changed) : Object.freeze(changed)
 }
 
 /**

@@ -72,6 +72,7 @@ export {
   type MessageKind,
   type OptionalAttributes,
   sealMessage,
+  withAttributes,
 } from './envelope.ts'
 export {
   AttributeInvalidError,
@@ -87,5 +88,6 @@ export {
 export { identityOf } from './identity.ts'
 export { messageProblem } from './message-problem.ts'
 export { isCurrent } from './read.ts'
+export { isSealed, sealed } from './seal.ts'
 export { TopicAmbiguousError, tagsOfEvent, topicOfDefinition, topicOfType } from './topics.ts'
 export { type Successor, UpcastChain, type UpcastResult, upcastFrom } from './upcast.ts'

@@ -16,6 +16,7 @@ describe('what cannot be kept as a message', () => {
     for (const data of [undefined, '<a/>', new Uint8Array([0xff]), { a: 1 }]) {
       expect(messageProblem({ ...foreign, data })).toBeUndefined()
     }
+    expect(messageProblem({ ...foreign, data: '\ud800' })).toMatch('half of a surrogate pair')
     expect(messageProblem({ ...message, data: new Uint8Array([1]) })).toMatch('is an instance of Uint8Array')
   })
 

@@ -1,4 +1,4 @@
-import { frozenJson, JsonInvalidError, parseIsoTime } from '../kernel/index.ts'
+import { jsonProblem, parseIsoTime } from '../kernel/index.ts'
 import { attributeTextProblem, isExtensionName, isKnownAttribute } from './attributes.ts'
 import { isJsonContentType } from './cloudevents/content-type.ts'
 import type { Message } from './envelope.ts'
@@ -9,7 +9,7 @@ const requiredTexts = ['id', 'source', 'type', 'time', 'datacontenttype'] as con
 /**
  * Why this value cannot be kept as a message, or `undefined` if it can.
  *
- * For messages that nobody vouches for: what a definition created, or a decoder read, needs no such look. It refuses
+ * For messages that nobody vouches for: what a definition created, or a decoder read, is {@link isSealed sealed} and needs no such look. It refuses
  * what would come back as something else, or could not be read at all.
  *
  * @example
@@ -51,12 +51,10 @@ function attributeProblem(name: string, value: unknown): string | undefined {
 
 function dataProblem(data: unknown, contentType: string): string | undefined {
   if (data === undefined) return undefined
-  if (!isJsonContentType(contentType) && (typeof data === 'string' || data instanceof Uint8Array)) return undefined
-  try {
-    frozenJson(data)
-    return undefined
-  } catch (error) {
-    if (!(error instanceof JsonInvalidError)) throw error
-    return `has data that cannot be kept: ${error.details.path} ${error.details.reason}`
+  if (!isJsonContentType(contentType)) {
+    if (data instanceof Uint8Array) return undefined
+    if (typeof data === 'string') return data.isWellFormed() ? undefined : 'has data with half of a surrogate pair'
   }
+  const details = jsonProblem(data)?.details
+  return details && `has data that cannot be kept: ${details.path} ${details.reason}`
 }

@@ -1,6 +1,6 @@
 import { acceptData, type CreationRules } from './create.ts'
 import type { AnyDefinition, ReadOptions } from './definition.ts'
-import type { Message } from './envelope.ts'
+import { type Message, withAttributes } from './envelope.ts'
 import { TypeMismatchError, UpcastFailedError, UpcastMissingError, VersionUnknownError } from './errors.ts'
 import type { UpcastChain } from './upcast.ts'
 
@@ -14,12 +14,13 @@ export function readMessage(
   rules: CreationRules,
   chain: UpcastChain<number, unknown> | undefined,
   message: Message,
-  { validate = rules.validateOnRead }: ReadOptions = {},
+  options?: ReadOptions,
 ): Message {
+  if (message?.type !== rules.type) throw new TypeMismatchError(rules.type, String(message?.type), String(message?.id))
+  const validate = options?.validate ?? rules.validateOnRead
   const version = message.dataversion
-  if (message.type !== rules.type) throw new TypeMismatchError(rules.type, message.type, message.id)
   if (version === rules.version) {
-    return validate ? withData(message, version, acceptData(rules, message.data)) : message
+    return validate ? withAttributes(message, { data: acceptData(rules, message.data) }) : message
   }
   const details = { type: rules.type, messageId: message.id, version, currentVersion: rules.version }
   if (version > rules.version) throw new VersionUnknownError(details)
@@ -32,10 +33,5 @@ export function readMessage(
   } catch (cause) {
     throw new UpcastFailedError(details, rules.version, cause)
   }
-  return withData(message, rules.version, accepted)
-}
-
-/** Overwriting in a copy keeps the order of the attributes, and with it the shape. */
-function withData(message: Message, dataversion: number, data: unknown): Message {
-  return Object.freeze({ ...message, dataversion, data })
+  return withAttributes(message, { dataversion: rules.version, data: accepted })
 }

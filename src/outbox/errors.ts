@@ -117,6 +117,11 @@ export class OutboxTopicMissingError extends MillraceError<
   }
 }
 
+/** What is wrong with options that are no object at all. */
+export function objectProblems(options: unknown): readonly OptionProblem[] {
+  return typeof options === 'object' && options !== null ? [] : [{ option: 'options', problem: 'is no object' }]
+}
+
 /** All that is wrong with the options of `subject`. */
 export function refuseOptions(subject: string, problems: readonly OptionProblem[]): void {
   if (problems.length > 0) throw new OptionsInvalidError(subject, problems)

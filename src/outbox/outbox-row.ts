@@ -7,6 +7,7 @@ import {
   messageProblem,
   structuredContentType,
   topicOfType,
+  withAttributes,
 } from '../message/index.ts'
 import { OutboxArgumentInvalidError } from './errors.ts'
 
@@ -78,5 +79,5 @@ export function writesOf(rows: readonly OutboxRow[]): readonly PublishWrite[] {
 /** Who inserts rows without this library may give the key in its column only. */
 function withKey(message: Message, key: string | null): Message {
   if (message.partitionkey !== undefined || key === null || key === '') return message
-  return Object.freeze({ ...message, partitionkey: key })
+  return withAttributes(message, { partitionkey: key })
 }

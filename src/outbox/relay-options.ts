@@ -1,7 +1,7 @@
 import type { CaptureConnection } from '../capture/index.ts'
 import type { Engine } from '../engine/index.ts'
 import { type Clock, type Duration, durationMs, type OptionProblem, systemClock } from '../kernel/index.ts'
-import { refuseOptions } from './errors.ts'
+import { objectProblems, refuseOptions } from './errors.ts'
 import { usualOutbox } from './outbox-table.ts'
 import type { RelayPool } from './relay-pool.ts'
 import { type TableName, type TableOptions, tableName } from './table-name.ts'
@@ -68,8 +68,10 @@ const keepMsMax = 10 * 365 * 24 * 3_600_000
 const batchRowsMost = 10_000
 
 /** @throws OptionsInvalidError naming every bad option. Connection and slot are left to the capture. */
-export function resolveLogRelayOptions({ connection, slot, ...options }: LogRelayOptions): ResolvedLogRelayOptions {
+export function resolveLogRelayOptions(given: LogRelayOptions): ResolvedLogRelayOptions {
   const subject = 'relayOutboxLog()'
+  refuseOptions(subject, objectProblems(given))
+  const { connection, slot, ...options } = given
   const ofPolling = ['poll', 'batchRowsMax'].filter((option) => Object.hasOwn(options, option))
   refuseOptions(
     subject,
@@ -80,9 +82,7 @@ export function resolveLogRelayOptions({ connection, slot, ...options }: LogRela
 
 /** @throws OptionsInvalidError naming every bad option */
 export function resolveRelayOptions(options: RelayOptions, subject = 'relayOutbox()'): ResolvedRelayOptions {
-  if (typeof options !== 'object' || options === null) {
-    refuseOptions(subject, [{ option: 'options', problem: 'is no object' }])
-  }
+  refuseOptions(subject, objectProblems(options))
   const problems: OptionProblem[] = Object.keys(options)
     .filter((option) => !known.has(option))
     .map((option) => ({ option, problem: 'is no option' }))

@@ -1,6 +1,6 @@
 import type { OptionProblem } from '../kernel/index.ts'
 import { quoted } from '../sql/index.ts'
-import { refuseOptions } from './errors.ts'
+import { objectProblems, refuseOptions } from './errors.ts'
 
 /** Which table. */
 export interface TableOptions {
@@ -41,6 +41,7 @@ export function tableName(subject: string, options: TableOptions, usualTable: st
 
 /** The same for options that hold nothing else. @throws OptionsInvalidError */
 export function onlyTableName(subject: string, options: TableOptions, usualTable: string): TableName {
+  refuseOptions(subject, objectProblems(options))
   const unknown = Object.keys(options).filter((option) => option !== 'schema' && option !== 'table')
   refuseOptions(
     subject,

@@ -2,6 +2,7 @@
  * The PostgreSQL engine: everything in one schema of a database, shared by any number of processes. Needs the package `pg`.
  * @module
  */
+import { checkOptions } from '../committing/index.ts'
 import type { EngineEnvironment, EngineSource } from '../engine/index.ts'
 import { systemClock, systemRandom } from '../kernel/index.ts'
 import { type PostgresOptions, resolvePostgresOptions } from './options.ts'
@@ -53,7 +54,9 @@ export function postgres(options: PostgresOptions): PostgresSource {
   return {
     name: 'postgres',
     capabilities,
-    open: ({ clock = systemClock, random = systemRandom, visit } = {}) => {
+    open: async (environment = {}) => {
+      checkOptions('environment', environment)
+      const { clock = systemClock, random = systemRandom, visit } = environment
       const own = visit === undefined ? resolved : { ...resolved, maintenanceIntervalMs: 0 }
       return PostgresEngine.open(own, { clock, random })
     },

@@ -1,11 +1,11 @@
-import { systemClock, systemRandom, uuidv7 } from '../kernel/index.ts'
-import type { Message } from '../message/index.ts'
+import { frozenJson, systemClock, systemRandom, uuidv7 } from '../kernel/index.ts'
+import { type Message, sealed } from '../message/index.ts'
 
 const nextId = uuidv7(systemClock, systemRandom)
 
 /** A message as a program would make it. */
 export function message(type: string, data: unknown = {}, attributes: Partial<Message> = {}): Message {
-  return Object.freeze({
+  return sealed({
     specversion: '1.0',
     id: nextId(),
     source: '/test',
@@ -13,9 +13,9 @@ export function message(type: string, data: unknown = {}, attributes: Partial<Me
     time: '2026-01-01T00:00:00.000Z',
     datacontenttype: 'application/json',
     dataversion: 1,
-    data: typeof data === 'object' ? Object.freeze(data) : data,
+    data: data instanceof Uint8Array ? data : frozenJson(data),
     ...attributes,
-  } as Message)
+  })
 }
 
 /** A message that holds its number. */

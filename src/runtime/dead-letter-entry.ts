@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Timer } from '../engine/index.ts'
-import { frozenJson, type Json, MillraceError } from '../kernel/index.ts'
-import { type EventDefinition, event, type Message } from '../message/index.ts'
+import { freezeParsedJson, frozenJson, type Json, MillraceError } from '../kernel/index.ts'
+import { type EventDefinition, event, type Message, sealed } from '../message/index.ts'
 import type { DeadLetter, DeadOriginal, KeptOriginal } from './dead-letters.ts'
 import { RecordGoneError } from './errors.ts'
 import type { Handler } from './handler.ts'
@@ -182,8 +182,10 @@ function originalMessage(message: Message): DeadOriginal & { readonly kind: 'mes
 /** The message that {@link originalOf} kept. */
 export function revivedMessage(original: { readonly message: Json; readonly dataBase64: string | null }): Message {
   const envelope = original.message as unknown as Message
-  if (original.dataBase64 === null) return envelope
-  return Object.freeze({ ...envelope, data: new Uint8Array(Buffer.from(original.dataBase64, 'base64')) })
+  const { dataBase64 } = original
+  const data = dataBase64 === null ? freezeParsedJson(envelope.data) : new Uint8Array(Buffer.from(dataBase64, 'base64'))
+  // It was read from a topic once, so it may be published again as it is.
+  return sealed({ ...envelope, data })
 }
 
 function originalTimer({ owner, id, dueMs, revision, payload }: Timer): DeadOriginal {

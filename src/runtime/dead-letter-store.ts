@@ -1,3 +1,4 @@
+import { checkEngine } from '../committing/index.ts'
 import type { CommitOutcome, Engine, StateEntry, StateWrite, Timer, TimerWrite } from '../engine/index.ts'
 import { type Json, OptionsInvalidError } from '../kernel/index.ts'
 import type { DeadLetter, DeadLetterSelection, DeadLetters } from './dead-letters.ts'
@@ -18,6 +19,8 @@ interface Change {
 /**
  * The dead letters of an app on an open engine, whether the app runs or not.
  *
+ * @throws ArgumentInvalidError `ARGUMENT_INVALID`
+ *
  * @example
  * ```ts
  * const deadLetters = deadLettersOf(engine, 'shop')
@@ -26,6 +29,7 @@ interface Change {
  * ```
  */
 export function deadLettersOf(engine: Engine, app: string): DeadLetters {
+  checkEngine(engine)
   return new DeadLetterStore(engine, app)
 }
 
@@ -43,10 +47,10 @@ class DeadLetterStore implements DeadLetters {
   async list(
     options: { readonly handler?: string; readonly after?: string; readonly limit?: number } = {},
   ): Promise<readonly DeadLetter[]> {
-    if (typeof options !== 'object' || options === null) {
-      throw new OptionsInvalidError('the list of dead letters', [{ option: 'options', problem: 'is no object' }])
-    }
-    const entries = await this.#page(options.handler, options.after, options.limit ?? 100)
+    if (typeof options !== 'object' || options === null) throw listInvalid('options', 'is no object')
+    const { handler, after, limit = 100 } = options
+    if (handler !== undefined && typeof handler !== 'string') throw listInvalid('handler', 'is not a string')
+    const entries = await this.#page(handler, after, limit)
     return entries.map(letterOf)
   }
 
@@ -162,6 +166,10 @@ class DeadLetterStore implements DeadLetters {
       ...(after !== undefined && { after }),
     })
   }
+}
+
+function listInvalid(option: string, problem: string): OptionsInvalidError {
+  return new OptionsInvalidError('the list of dead letters', [{ option, problem }])
 }
 
 /** What is meant to name some must never be taken to mean all. */

@@ -1,4 +1,10 @@
-import type { CommitOutcome, EventQuery, ExpectedVersion, StateWrite } from '../engine/index.ts'
+import {
+  ArgumentInvalidError,
+  type CommitOutcome,
+  type EventQuery,
+  type ExpectedVersion,
+  type StateWrite,
+} from '../engine/index.ts'
 import type { Duration } from '../kernel/index.ts'
 import { type CommandMessage, type EventMessage, type Message, tagsOfEvent } from '../message/index.ts'
 
@@ -120,6 +126,7 @@ export function publish(
   } = {},
 ): PublishEffect {
   const list = Array.isArray(messages) ? (messages as readonly EventMessage[]) : [messages as EventMessage]
+  if (options === null) throw new ArgumentInvalidError('options', 'is null, not an object')
   if (options.topic === undefined && options.partition === undefined) return { kind: 'publish', messages: list }
   return Object.freeze({ kind: 'publish', messages: list, ...options })
 }
@@ -193,6 +200,7 @@ export function append(
 }
 
 function tagged(event: Message | TaggedEvent): TaggedEvent {
+  if (typeof event !== 'object' || event === null) throw new ArgumentInvalidError('an event to append', 'is no object')
   if (!('specversion' in event)) return event
   const tags = tagsOfEvent(event)
   return Object.freeze(tags === undefined ? { message: event } : { message: event, tags })
@@ -200,7 +208,8 @@ function tagged(event: Message | TaggedEvent): TaggedEvent {
 
 /**
  * Sets the handler's own state under the key at hand. The value is kept as JSON; the state that the next message sees
- * is a frozen copy.
+ * is a frozen copy, the same whether it was read back or not: a property that is `undefined` is left out, and what JSON would
+ * change beyond that is refused, such as `undefined` in an array.
  *
  * @example
  * ```ts
@@ -222,7 +231,7 @@ export function remove(): RemoveEffect {
  * Schedules a durable timer under the key at hand; the function of that name in the handler's `timers` runs when it is
  * due, never before. Scheduling it again under the same key moves it.
  *
- * @param data JSON that the timer carries, with the names of what it inherits from at most 1,048,576 characters. Default
+ * @param data JSON that the timer carries, kept as state is, with the names of what it inherits from at most 1,048,576 characters. Default
  *   `null`.
  *
  * @example

@@ -70,6 +70,7 @@ export function fixed(
     readonly maxTime?: Duration
   } = {},
 ): RetryPolicy {
+  checkPolicy(options)
   const { delay = '1s', ...bounds } = options
   const problems = unknownOptions(options, ['delay', 'max', 'maxTime'])
   return pausing({ ...bounds, initial: delay, factor: 1, jitter: 0, maxDelay: durationMsMax }, 'delay', problems)
@@ -102,7 +103,13 @@ export interface ExponentialOptions {
  * ```
  */
 export function exponential(options: ExponentialOptions = {}): RetryPolicy {
+  checkPolicy(options)
   return pausing(options, 'initial', unknownOptions(options, exponentialOptions))
+}
+
+function checkPolicy(options: unknown): void {
+  if (typeof options === 'object' && options !== null) return
+  throw new OptionsInvalidError('a retry policy', [{ option: 'options', problem: 'is no object' }])
 }
 
 const exponentialOptions = ['initial', 'factor', 'max', 'maxDelay', 'maxTime', 'jitter']
@@ -168,9 +175,12 @@ export interface ErrorRule {
  * ```
  */
 export function byError(rules: readonly ErrorRule[], otherwise: RetryPolicy = exponential()): RetryPolicy {
-  const kept = rules.map((rule) => ({
-    on: Array.isArray(rule.on) ? (rule.on as readonly (ErrorClass | string)[]) : [rule.on as ErrorClass | string],
-    use: rule.use,
+  if (!Array.isArray(rules)) {
+    throw new OptionsInvalidError('a retry policy', [{ option: 'rules', problem: 'is no list' }])
+  }
+  const kept = (rules as readonly (ErrorRule | undefined)[]).map((rule) => ({
+    on: Array.isArray(rule?.on) ? (rule.on as readonly (ErrorClass | string)[]) : [rule?.on as ErrorClass | string],
+    use: rule?.use as RetryPolicy,
   }))
   const lastRule = { on: [], use: otherwise }
   const problems: OptionProblem[] = []

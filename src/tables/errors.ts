@@ -11,6 +11,7 @@ export class TablesUnavailableError extends MillraceError<'TABLES_UNAVAILABLE', 
         problem: `${database} could not carry the transaction out: ${reason}.`,
         remedy: 'Nothing is lost: it is tried again until it can. Look after the database if this goes on.',
         details: { database },
+        fault: 'passing',
       },
       options,
     )

@@ -1,4 +1,4 @@
-import { MillraceError } from '../kernel/index.ts'
+import { MillraceError, OptionsInvalidError } from '../kernel/index.ts'
 import { createInbox, inbox, type ReceivedMessage, type TableOptions } from '../outbox/index.ts'
 import { listenToPool, sqlStateOf } from '../sql/index.ts'
 import {
@@ -54,6 +54,9 @@ export function postgresTables<Connection extends TableConnection>(
   pool: TablePool<Connection>,
   options: TableOptions = {},
 ): TableDatabase<Connection> {
+  if (typeof pool?.connect !== 'function') {
+    throw new OptionsInvalidError('postgresTables()', [{ option: 'pool', problem: 'is no pool of the package pg' }])
+  }
   return new PostgresTables(pool, options)
 }
 

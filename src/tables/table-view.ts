@@ -11,7 +11,6 @@ import {
   type RetryPolicy,
 } from '../runtime/index.ts'
 import { Changes } from './changes.ts'
-import { TablesUnavailableError } from './errors.ts'
 import type { TableChangeContext, TableDatabase } from './table-database.ts'
 
 /** How a view in tables of the user's own is declared. */
@@ -67,7 +66,7 @@ const keepMsMin = 60 * 60 * 1000
 const concurrency = 500
 /** How long an event waits at least before it is told that nothing happens. */
 const patienceMs = 5 * 60 * 1000
-/** The database may be away for as long as it likes; who waits too long waits for it. */
+/** Who waits too long waits for a database that says nothing, which may be so for as long as it likes. */
 const untilItCan = exponential({ initial: '100ms', max: 1_000_000, maxDelay: '5s' })
 /**
  * Declares a view in tables of your own: what a reader wants to know, in SQL, kept up to date by events. It is a handler, to be
@@ -112,10 +111,8 @@ export function tableView<const Events extends readonly [AnyEventDefinition, ...
     {
       name: handler,
       ...(options.key !== undefined && { key: options.key as never }),
-      retry: byError(
-        [{ on: [TablesUnavailableError, HandlerTimeoutError], use: untilItCan }],
-        options.retry ?? exponential(),
-      ),
+      // What the database cannot do for now passes, as the error says, and is waited for without counting attempts.
+      retry: byError([{ on: [HandlerTimeoutError], use: untilItCan }], options.retry ?? exponential()),
       // Each function has a time-out of its own; who waits longer waits for others, or for a database that says nothing.
       timeout: Math.max(patienceMs, 2 * timeoutMs),
       onDeadLetter: options.onDeadLetter ?? 'park-key',

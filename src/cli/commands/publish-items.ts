@@ -9,6 +9,7 @@ import {
   type Message,
   type OptionalAttributes,
   sealMessage,
+  withAttributes,
 } from '../../message/index.ts'
 import { RecordBatchBuilder, RecordTooLargeError } from '../../record/index.ts'
 import { type InputLine, lineText } from '../input-lines.ts'
@@ -124,7 +125,7 @@ function fromEnvelope({ key, keyField }: PublishOptions): (text: string) => Mess
     const message = decoded.value
     const partitionkey = keyOf(message.data, key, keyField)
     if (typeof partitionkey === 'object') return partitionkey.problem
-    return partitionkey === undefined ? message : Object.freeze({ ...message, partitionkey })
+    return partitionkey === undefined ? message : withAttributes(message, { partitionkey })
   }
 }
 

@@ -51,6 +51,7 @@ function keys(db: DatabaseSync): unknown[] {
 
 const syncFailed = 1034
 const full = 13
+const busy = 5
 
 describe('the writing side', () => {
   it('refuses all that comes after a failed sync, also what was on its way', () => {
@@ -65,6 +66,28 @@ describe('the writing side', () => {
     }
     expect(keys(db)).toEqual(['a'])
     expect(store.handle({ kind: 'close' })).toBe(null)
+  })
+
+  it('does not look at the file once more when it closes after a failure', () => {
+    const statements: string[] = []
+    const close = (use: (store: Store) => void, errcode: number): void => {
+      const db = openForWriting(':memory:')
+      const { connection, next } = failing(db)
+      const store = new Store(connection)
+      next(errcode)
+      use(store)
+      const exec = db.exec.bind(db)
+      db.exec = (sql) => {
+        statements.push(sql)
+        exec(sql)
+      }
+      store.handle({ kind: 'close' })
+      expect(db.isOpen).toBe(false)
+    }
+    close((store) => store.handle(setting('a')), 0)
+    expect(statements.splice(0)).toEqual(['PRAGMA optimize'])
+    close((store) => expect(() => store.handle(setting('a'))).toThrow(expect.objectContaining({ errcode: busy })), busy)
+    expect(statements).toEqual([])
   })
 
   it('goes on after a full disk, which took one transaction back', () => {

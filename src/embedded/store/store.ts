@@ -190,8 +190,9 @@ export class Store {
 
   #close(): null {
     try {
-      // Statistics are of use, not of need: a full disk keeps nobody from closing.
-      this.#db.exec('PRAGMA optimize')
+      // Statistics are of use, not of need: a full disk keeps nobody from closing. After a failure they would meet what failed once
+      // more, such as a lock that is waited for, and hold the closing up.
+      if (this.#failure === undefined) this.#db.exec('PRAGMA optimize')
     } catch (error) {
       if (!(error instanceof Error && 'errcode' in error)) throw error
     } finally {

@@ -14,39 +14,30 @@ const misshapen: Readonly<Record<string, (f: Fixture, topic: string) => unknown>
   'messages that are no list': (f, topic) => ({ publish: [{ topic, messages: f.message('T') }] }),
   'a message that is null': (_f, topic) => ({ publish: [{ topic, messages: [null] }] }),
   'a message that is text': (_f, topic) => ({ publish: [{ topic, messages: ['hello'] }] }),
-  'a message without an id': (f, topic) => ({ publish: [{ topic, messages: [{ ...f.message('T'), id: undefined }] }] }),
-  'a message with a number as its type': (f, topic) => ({
-    publish: [{ topic, messages: [{ ...f.message('T'), type: 7 }] }],
-  }),
-  'a message with a function as its data': (f, topic) => ({
-    publish: [{ topic, messages: [{ ...f.message('T'), data: () => 1 }] }],
-  }),
-  'a message with a BigInt in its data': (f, topic) => ({
-    publish: [{ topic, messages: [{ ...f.message('T'), data: { n: 1n } }] }],
-  }),
-  'a message with a number as its key': (f, topic) => ({
-    publish: [{ topic, messages: [{ ...f.message('T'), partitionkey: 7 }] }],
-  }),
-  'a message with a Date in its data': (f, topic) => ({
-    publish: [{ topic, messages: [{ ...f.message('T'), data: { at: new Date(0) } }] }],
-  }),
-  'a message with NaN in its data': (f, topic) => ({
-    publish: [{ topic, messages: [{ ...f.message('T'), data: [Number.NaN] }] }],
-  }),
-  'a message with a prototype key in its data': (f, topic) => ({
-    publish: [{ topic, messages: [{ ...f.message('T'), data: JSON.parse('{"__proto__":1}') }] }],
-  }),
-  'a message with a number as its time': (f, topic) => ({
-    publish: [{ topic, messages: [{ ...f.message('T'), time: 5 }] }],
-  }),
-  'a message with text as its version': (f, topic) => ({
-    publish: [{ topic, messages: [{ ...f.message('T'), dataversion: 'x' }] }],
-  }),
-  'an event with a prototype key in its data': (f) => ({
-    append: [
-      { stream: f.name('s'), events: [{ message: { ...f.message('T'), data: JSON.parse('{"__proto__":1}') } }] },
-    ],
-  }),
+  ...Object.fromEntries(
+    Object.entries({
+      'no id': { id: undefined },
+      'an empty id': { id: '' },
+      'a number as its type': { type: 7 },
+      'a function as its data': { data: () => 1 },
+      'a BigInt in its data': { data: { n: 1n } },
+      'a Date in its data': { data: { at: new Date(0) } },
+      'NaN in its data': { data: [Number.NaN] },
+      'a prototype key in its data': { data: JSON.parse('{"__proto__":1}') as unknown },
+      'a number as its key': { partitionkey: 7 },
+      'an empty key': { partitionkey: '' },
+      'a number as its time': { time: 5 },
+      'a time that is none': { time: 'yesterday' },
+      'text as its version': { dataversion: 'x' },
+      'an object as an extension': { tenant: {} },
+      'an extension of no name': { 'my-tenant': 'nl' },
+    }).flatMap(([what, part]) => [
+      [`a message with ${what}`, (f: Fixture, topic: string) => publishing(topic, { ...f.message('T'), ...part })],
+      // Whoever freezes a message has not checked it by that.
+      [`a frozen message with ${what}`, (f: Fixture, topic: string) => publishing(topic, frozen(f, part))],
+      [`a frozen event with ${what}`, (f: Fixture) => appending(f, frozen(f, part))],
+    ]),
+  ),
   'an event that is null': (f) => ({ append: [{ stream: f.name('stream'), events: [null] }] }),
   'a batch with a misspelt part': (f, topic) => ({ publsh: [{ topic, messages: f.numbered(1) }] }),
   'a raw record with a number as its value': (_f, topic) => ({
@@ -94,6 +85,18 @@ const misshapen: Readonly<Record<string, (f: Fixture, topic: string) => unknown>
   'progress with done that is no list': () => ({
     progress: [{ claim: { group: 'g', topic: 't', partition: 0, epoch: 1 }, done: 7 }],
   }),
+}
+
+function frozen(f: Fixture, part: object): object {
+  return Object.freeze({ ...f.message('T'), ...part })
+}
+
+function publishing(topic: string, message: object): unknown {
+  return { publish: [{ topic, messages: [message] }] }
+}
+
+function appending(f: Fixture, message: object): unknown {
+  return { append: [{ stream: f.name('stream'), events: [{ message }] }] }
 }
 
 /** Names that are hard to keep: each is refused, or kept apart from every other and given back as it was. */

@@ -119,6 +119,32 @@ export const contentCases: readonly ConformanceCase[] = [
     },
   },
   {
+    name: 'content: what somebody changes after the commit, though it looked frozen, no reader sees',
+    async run(f) {
+      const topic = await f.topic()
+      const list = [1]
+      await f.publish(topic, [f.message('Shared', Object.freeze({ list }))])
+      list.push(2)
+      assert.deepEqual(await f.data(topic), [{ list: [1] }])
+    },
+  },
+  {
+    name: 'content: what was read may be published again, as it is, as a copy of it, and from another thread',
+    async run(f) {
+      const [from, to] = [await f.topic(), await f.topic()]
+      const bytes = { datacontenttype: 'image/png', data: Uint8Array.of(0, 255) }
+      await f.publish(from, [...f.numbered(1), f.message('Nested', { list: [{ a: 1 }] }), f.message('Bytes', 0, bytes)])
+      const read = (await f.read(from)).map(messageOf)
+      assert.equal(read.length, 3)
+      for (const message of read) {
+        const changed = { ...message, tenant: 'nl' }
+        await f.publish(to, [message, { ...message }, Object.freeze({ ...message }), structuredClone(message), changed])
+      }
+      const expected = read.flatMap((message) => [message, message, message, message, { ...message, tenant: 'nl' }])
+      assert.deepEqual((await f.read(to)).map(messageOf), expected)
+    },
+  },
+  {
     name: 'content: raw keys, values and headers come back byte by byte',
     async run(f) {
       const topic = await f.topic()

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { setImmediate } from 'node:timers/promises'
 import { sleep, systemClock, systemRandom, uuidv7, type VirtualClock } from '../../kernel/index.ts'
-import type { Message } from '../../message/index.ts'
+import { type Message, sealed } from '../../message/index.ts'
 import type { RecordOutcome } from '../../record/index.ts'
 import type { Kept } from '../capabilities.ts'
 import type { Engine } from '../engine.ts'
@@ -81,7 +81,7 @@ export class Fixture {
     return name
   }
 
-  /** A message as a program would make it. The id is new unless given. */
+  /** A message put together by hand, so that engines look at it before they keep it. The id is new unless given. */
   message(type: string, data: unknown = {}, attributes: Partial<Message> = {}): Message {
     return Object.freeze({
       specversion: '1.0',
@@ -96,9 +96,11 @@ export class Fixture {
     } as Message)
   }
 
-  /** `count` messages whose data is their number, from `first`. */
+  /** `count` messages as definitions make them, for which they vouch. Their data is their number, from `first`. */
   numbered(count: number, first = 0, attributes: Partial<Message> = {}): Message[] {
-    return Array.from({ length: count }, (_, index) => this.message('Numbered', first + index, attributes))
+    return Array.from({ length: count }, (_, index) =>
+      sealed({ ...this.message('Numbered', first + index, attributes) }),
+    )
   }
 
   /** Commits a batch that must go through. */

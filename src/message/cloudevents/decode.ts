@@ -39,7 +39,8 @@ export function decoded<Value>(decode: () => Value): Decoded<Value> {
  * A message of checked attributes; `data` must be frozen.
  *
  * Tolerant where it costs nobody anything: empty and `null` attributes count as missing, a missing `time` becomes now, a
- * missing `datacontenttype` JSON, a missing `dataversion` 1, and what cannot be an attribute by its name is left out.
+ * missing `datacontenttype` JSON, a missing `dataversion` 1, what cannot be an attribute by its name is left out, and half of a
+ * surrogate pair, which no record can carry, becomes U+FFFD.
  */
 export function messageOf(attributes: RawAttributes, data: unknown, options: DecodeOptions | undefined): Message {
   const specversion = text(attributes, 'specversion')
@@ -50,14 +51,15 @@ export function messageOf(attributes: RawAttributes, data: unknown, options: Dec
   if (time !== undefined && parseIsoTime(time) === undefined) {
     throw new MessageUndecodableError('time', 'is not an RFC 3339 timestamp')
   }
+  const datacontenttype = contentTypeOf(attributes)
   return sealMessage(
     required(attributes, 'type'),
     required(attributes, 'id'),
     required(attributes, 'source'),
     time ?? isoTime((options?.clock ?? systemClock).nowMs()),
-    contentTypeOf(attributes),
+    datacontenttype,
     dataVersion(attributes.get('dataversion')),
-    data,
+    typeof data === 'string' && !isJsonContentType(datacontenttype) ? data.toWellFormed() : data,
     {
       subject: text(attributes, 'subject'),
       partitionkey: text(attributes, 'partitionkey'),
@@ -140,7 +142,7 @@ function required(attributes: RawAttributes, name: string): string {
 function text(attributes: RawAttributes, name: string): string | undefined {
   const value = attributes.get(name)
   if (value === undefined || value === null || value === '') return undefined
-  if (typeof value === 'string') return value
+  if (typeof value === 'string') return value.toWellFormed()
   if (typeof value === 'number' || typeof value === 'boolean') return String(value)
   throw new MessageUndecodableError(name, 'is neither text nor a number')
 }
@@ -167,7 +169,7 @@ function extensions(attributes: RawAttributes): Readonly<Record<string, Attribut
       throw new MessageUndecodableError(name, 'is neither text, a number nor a boolean')
     }
     found ??= {}
-    found[name] = value
+    found[name] = typeof value === 'string' ? value.toWellFormed() : value
   }
   return found
 }
