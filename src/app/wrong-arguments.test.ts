@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { deployment } from '../bridge/index.ts'
-import { answer, decider, history, projection, view } from '../domain/index.ts'
+import { answer, decider, history, projection, retireView, view } from '../domain/index.ts'
 import { embedded, verifyFile } from '../embedded/index.ts'
 import { MillraceError } from '../kernel/index.ts'
 import { command, event, query } from '../message/index.ts'
 import { append, byError, deadLettersOf, exponential, fixed, on, publish } from '../runtime/index.ts'
-import { saga } from '../saga/index.ts'
+import { mermaid, saga } from '../saga/index.ts'
 import { memoryEngine, Placed, temporaryFolder } from './app.test-support.ts'
 import { app, explain, service } from './index.ts'
 
@@ -58,6 +58,11 @@ describe('what is no argument of a running app is an error that says so', () => 
       'closeBooks(…, no stream)': () => running.closeBooks(taker, wrong(5), () => Taken()),
       'view.waitFor(…, null)': () => reader.waitFor([], wrong(null)),
       'view.rebuild(null)': () => reader.rebuild(wrong(null)),
+      'copies.difference(null)': () => reader.copies.difference(wrong(null)),
+      'copies.difference({ to })': () => reader.copies.difference(wrong({ to: 'other' })),
+      'copies.difference({ limit })': () => reader.copies.difference(wrong({ limit: -1 })),
+      'copies.swap(null)': () => reader.copies.swap(wrong(null)),
+      'copies.rollBack(null)': () => reader.copies.rollBack(wrong(null)),
       'saga.outcome(…, null)': () => instances.outcome('k', wrong(null)),
       'saga.run(…, null)': () => instances.run('k', { id: 'a', n: 1 }, wrong(null)),
       'saga.run(…, { signal })': () => instances.run('k', { id: 'a', n: 1 }, signalled),
@@ -107,6 +112,13 @@ describe('what is no argument of a running app is an error that says so', () => 
       'append(…, null)': () => append('s', none),
       'append(…, [5])': () => append('s', wrong([5])),
       'read(null)': () => Placed.read(none),
+      'mermaid(null)': () => mermaid(none),
+      'mermaid({})': () => mermaid(wrong({})),
+      'history.view(null)': () => history(engine).view(none, 'k'),
+      'history.whyView(5)': () => history(engine).whyView(wrong(5), 'k'),
+      'retireView(null)': () => retireView(none, { app: 'shop', view: 'counted' }),
+      'retireView(…, null)': () => retireView(engine, none),
+      'retireView(…, no name)': () => retireView(engine, wrong({ app: 'shop' })),
     }
     expect(await outcomesOf(calls)).toEqual([])
     expect(folder.files()).toEqual([])

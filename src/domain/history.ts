@@ -17,7 +17,7 @@ import type { Decider } from './decider.ts'
 import { EventTypes } from './desk-setup.ts'
 import { HistoryIncompleteError, StreamBeginningGoneError, ViewHistoryMissingError } from './errors.ts'
 import { foldStream } from './stream-fold.ts'
-import type { View } from './view.ts'
+import { checkIsView, type View } from './view.ts'
 
 /** A point in the history of one stream. A time is RFC 3339 or milliseconds since 1970, and includes what was appended in it. */
 export type StreamPoint = { readonly version: number } | StorePoint
@@ -267,6 +267,7 @@ async function refuseIfUntold(
   view: View,
   gone: GoneEvents | undefined,
 ): Promise<void> {
+  checkIsView(view)
   await refuseIfIncomplete(events, `view ${view.name}`, gone)
   if (gone === 'pass-over') return
   for await (const _event of events.readAll({ query: queryOf(view), limit: 1 })) return

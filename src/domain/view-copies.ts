@@ -1,3 +1,4 @@
+import { checkInteger, checkOptions } from '../committing/index.ts'
 import { ArgumentInvalidError, type Engine, type StateOwner, type StateWrite } from '../engine/index.ts'
 import { type Clock, type Duration, durationMs, OptionsInvalidError, sleep } from '../kernel/index.ts'
 import {
@@ -164,9 +165,12 @@ export class ViewCopies {
       readonly signal?: AbortSignal
     } = {},
   ): Promise<ViewDifference> {
+    checkOptions('options', options)
+    const { to = 'next', limit = 20, signal } = options
+    checkWhich('to', to)
+    checkInteger('limit', limit, 0)
     const { register } = await this.read()
-    const other = options.to === 'previous' ? this.#previousOf(register) : this.#nextOf(register)
-    const { limit = 20, signal } = options
+    const other = to === 'previous' ? this.#previousOf(register) : this.#nextOf(register)
     const found = await differenceOf(this.#options.engine, this.standOf(register.live), this.standOf(other), {
       limit,
       signal,
@@ -182,6 +186,7 @@ export class ViewCopies {
    *   `VIEW_DEAD_LETTERS`: its functions could not take all events, and `deadLetters` does not say that this is accepted. The live copy stays.
    */
   async swap(options: SwapOptions & { readonly deadLetters?: 'accept' | 'refuse' } = {}): Promise<void> {
+    checkOptions('options', options)
     await this.#changeFor(
       (register) => this.#nextOf(register),
       { ...options, operation: 'swap' },
@@ -202,6 +207,7 @@ export class ViewCopies {
    *   that this is accepted.
    */
   async rollBack(options: SwapOptions & { readonly behind?: 'accept' | 'refuse' } = {}): Promise<void> {
+    checkOptions('options', options)
     await this.#changeFor(
       (register) => this.#previousOf(register),
       options.behind === 'accept' ? undefined : { ...options, operation: 'roll-back' },
@@ -215,9 +221,7 @@ export class ViewCopies {
    * @throws ViewBuildMissingError `VIEW_BUILD_MISSING`, ViewPreviousMissingError `VIEW_PREVIOUS_MISSING`
    */
   async drop(which: 'next' | 'previous'): Promise<void> {
-    if (which !== 'next' && which !== 'previous') {
-      throw new ArgumentInvalidError('which', `is ${String(which)}, not 'next' or 'previous'`)
-    }
+    checkWhich('which', which)
     await this.change((register) => {
       if (which === 'next') {
         this.#nextOf(register)
@@ -371,4 +375,9 @@ function checkPace(eventsPerSecond: number | null): void {
   throw new OptionsInvalidError('the pace of a build', [
     { option: 'eventsPerSecond', problem: `is ${eventsPerSecond}, neither a number above 0 nor null` },
   ])
+}
+
+function checkWhich(place: string, which: unknown): void {
+  if (which === 'next' || which === 'previous') return
+  throw new ArgumentInvalidError(place, `is ${String(which)}, not 'next' or 'previous'`)
 }

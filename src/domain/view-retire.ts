@@ -1,3 +1,4 @@
+import { checkEngine, checkName, checkOptions } from '../committing/index.ts'
 import type { Engine, StateWrite } from '../engine/index.ts'
 import { type Clock, systemClock } from '../kernel/index.ts'
 import { ViewInUseError, ViewNeverRunError } from './errors.ts'
@@ -28,7 +29,7 @@ const copyPattern = /^v(\d+)(?:\.(\d+))?$/
  * it: a program that still does writes it no more, and reads what is left of it.
  *
  * @returns The copies that were given up, such as `v2`.
- * @throws ViewInUseError `VIEW_IN_USE`: a program works on it, ViewNeverRunError `VIEW_NEVER_RUN`
+ * @throws ViewInUseError `VIEW_IN_USE`: a program works on it, ViewNeverRunError `VIEW_NEVER_RUN`, ArgumentInvalidError `ARGUMENT_INVALID`
  *
  * @example
  * ```ts
@@ -36,7 +37,11 @@ const copyPattern = /^v(\d+)(?:\.(\d+))?$/
  * ```
  */
 export async function retireView(engine: Engine, options: RetireOptions): Promise<readonly string[]> {
+  checkEngine(engine)
+  checkOptions('options', options)
   const { app, view, clock = systemClock } = options
+  checkName('app', app)
+  checkName('view', view)
   for (;;) {
     const place = await readPlace(engine, app, view)
     const copies = await copiesOf(engine, options, place.register)

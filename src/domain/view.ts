@@ -156,6 +156,12 @@ export function view<const Events extends readonly [AnyEventDefinition, ...AnyEv
   })
 }
 
+/** Refuses what `view` has not made. @throws ArgumentInvalidError `ARGUMENT_INVALID` */
+export function checkIsView(view: View): void {
+  if (typeof (view as View | undefined)?.keysOf === 'function') return
+  throw new ArgumentInvalidError('the view', 'is none that view() has made')
+}
+
 type StateFunction = (state: unknown, event: Message, key: string) => unknown
 
 function listed(name: string, key: string | readonly string[] | undefined): readonly string[] {

@@ -1,3 +1,4 @@
+import { ArgumentInvalidError } from '../engine/index.ts'
 import type { Choreography } from './choreography.ts'
 import type { AnySaga } from './definition.ts'
 import type { SagaActivity, SagaInstance } from './instance.ts'
@@ -13,6 +14,9 @@ import { isEvent } from './kept-data.ts'
  * ```
  */
 export function mermaid(of: AnySaga | Choreography | SagaInstance): string {
+  if (typeof of !== 'object' || of === null || !('sagaKind' in of || 'choreography' in of || 'activities' in of)) {
+    throw new ArgumentInvalidError('what is drawn', 'is no saga, choreography or instance of a saga')
+  }
   if ('sagaKind' in of) return lines(declared(of))
   return lines('choreography' in of ? ruled(of) : happened(of))
 }
