@@ -15,8 +15,6 @@ import { nobody, Task } from './task.ts'
 const chunkRecords = 256
 const chunkKeys = 1024
 
-const none: readonly string[] = []
-
 /** Turns records into tasks, reads the states that they need in one go, and hands them to the lanes in order. */
 export class Dispatcher {
   readonly #parts: SubscriptionParts
@@ -115,8 +113,10 @@ export class Dispatcher {
       const keys = orderingKeysOf(handler, group, read)
       if (keys === undefined && handler.countsByKey) return undefined
       const key = typeof keys === 'object' ? undefined : keys
-      const [timer, dead, parked] = [undefined, undefined, undefined]
-      const task = new Task('record', reader, key, read, from, offset, timestampMs, timer, dead, parked, original)
+      const task =
+        read === original
+          ? new Task('record', reader, key, read, from, offset, timestampMs)
+          : new Task('record', reader, key, read, from, offset, timestampMs, undefined, undefined, undefined, original)
       if (typeof keys === 'object') task.keys = keys
       return task
     } catch (error) {
@@ -143,7 +143,7 @@ export class Dispatcher {
       const keys = new Set<string>()
       for (const task of chunk) {
         if (task.key !== undefined && !cache.has(task.key, claim)) keys.add(task.key)
-        for (const key of task.keys ?? none) if (!cache.has(key, claim)) keys.add(key)
+        else if (task.keys !== undefined) for (const key of task.keys) if (!cache.has(key, claim)) keys.add(key)
       }
       if (keys.size > 0) loads.push(cache.load([...keys], claim))
     }
