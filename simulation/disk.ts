@@ -33,8 +33,6 @@ export class SimulatedDisk implements Disk {
   /** Entries of the journal that a crash leaves, where a planted bug loses the others. */
   #durableCount: number | undefined
   #db: DatabaseSync = openForWriting(memoryPath)
-  /** Its sync failed: nobody knows whether it is stored until the file is opened again. */
-  #unknown: StoreRequest | undefined
   #fate: CommitFate = 'stored'
   /** Writers whose sync has failed. */
   readonly #failed = new WeakSet<Store>()
@@ -56,7 +54,6 @@ export class SimulatedDisk implements Disk {
       open: () =>
         EmbeddedEngine.open(resolveEmbeddedOptions(options), life, async () => {
           await life.pause(20)
-          this.#recover()
           const client = new DiskClient(this, this.#openStore(), life, this.#weatherOf(life))
           const reader = this.#db
           return {
@@ -70,7 +67,10 @@ export class SimulatedDisk implements Disk {
   }
 
   carryOut(store: Store, request: StoreRequest, fate: CommitFate): unknown {
-    this.#fate = fate
+    // Nobody is told what became of a commit whose sync failed. It is made now, if it is: by a writer that knows what it had taken back.
+    const isFirst = fate === 'sync-failed' && !this.#failed.has(store)
+    const isKept = isFirst && this.#draw.chance(0.5)
+    this.#fate = isKept ? 'stored-by-a-failed-sync' : fate
     try {
       const answer = store.handle(request)
       this.#journal?.push(request)
@@ -82,9 +82,10 @@ export class SimulatedDisk implements Disk {
       )
       return answer
     } catch (error) {
-      if (fate === 'sync-failed') {
-        this.#unknown ??= request
+      if (isFirst) {
+        if (isKept) this.#journal?.push(request)
         this.#failed.add(store)
+        this.history.reach(isKept ? 'a failed sync had stored its commit' : 'a failed sync had stored nothing')
       }
       throw error
     } finally {
@@ -118,17 +119,6 @@ export class SimulatedDisk implements Disk {
     if (waiting.length > 0) this.history.reach(kept > 0 ? 'a commit under way was kept' : 'a commit under way was lost')
     this.history.trace.write(`disk ${this.name}: keeps ${kept} of ${waiting.length} requests under way`)
     this.#forget()
-  }
-
-  /** What recovery finds of a commit whose sync failed: all of it, or nothing. */
-  #recover(): void {
-    const request = this.#unknown
-    if (request === undefined) return
-    this.#unknown = undefined
-    const isKept = this.#draw.chance(0.5)
-    this.history.reach(isKept ? 'a failed sync had stored its commit' : 'a failed sync had stored nothing')
-    this.history.trace.write(`disk ${this.name}: recovery ${isKept ? 'finds' : 'misses'} the commit whose sync failed`)
-    if (isKept) this.carryOut(this.#openStore(), request, 'stored')
   }
 
   #openStore(): Store {

@@ -1,12 +1,14 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 
 /** What becomes of a transaction that is about to be committed. */
-export type CommitFate = 'stored' | 'disk-full' | 'sync-failed'
+export type CommitFate = 'stored' | 'disk-full' | 'sync-failed' | 'stored-by-a-failed-sync'
 
 /** Extended result codes of SQLite, and what it says with them. */
+const syncFailure = { errcode: 1034, message: 'disk I/O error' }
 const failures = {
   'disk-full': { errcode: 13, message: 'database or disk is full' },
-  'sync-failed': { errcode: 1034, message: 'disk I/O error' },
+  'sync-failed': syncFailure,
+  'stored-by-a-failed-sync': syncFailure,
 } as const
 
 /** The connection as the writing side sees it: committing fails when `fate` says so, as SQLite would fail. */
@@ -33,6 +35,7 @@ function failingStatement(commit: StatementSync, fate: () => CommitFate): Pick<S
     run: () => {
       const outcome = fate()
       if (outcome === 'stored') return commit.run()
+      if (outcome === 'stored-by-a-failed-sync') commit.run()
       const { errcode, message } = failures[outcome]
       throw Object.assign(new Error(message), { code: 'ERR_SQLITE_ERROR', errcode })
     },

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { VirtualClock } from '../kernel/index.ts'
-import { type EventDefinition, event } from '../message/index.ts'
+import { type EventDefinition, event, type Message } from '../message/index.ts'
 import { append, fixed, type Handler, on, publish, set } from '../runtime/index.ts'
 import { gate, memoryEngine, messagesOf, numbersByKey, Paid, Placed, startHandlers } from './app.test-support.ts'
 
@@ -105,6 +105,35 @@ describe('a message that two members handle at the border of two windows', () =>
   ])('has its effects once: %s', async (_case, stepsMs) => {
     expect(await atTheBorder(stepsMs, false)).toEqual([7])
     expect(await atTheBorder(stepsMs, true)).toEqual([7])
+  })
+})
+
+describe('a message that is given up and comes again', () => {
+  const impossibleStream = 's'.repeat(2000)
+
+  it.each<[string, Parameters<typeof on>[1] & object]>([
+    ['by itself, as the engine refuses its effects', { onDeadLetter: 'continue' }],
+    ['by itself, where its key waits', { onDeadLetter: 'park-key' }],
+  ])('is one dead letter, and handled once when it is redriven: %s', async (_how, options) => {
+    await using engine = await memoryEngine()
+    let isMended = false
+    const handler = on(Placed, { name: 'h', dedupe, retry: fixed({ delay: 1, max: 1 }), ...options }, ({ data }) => {
+      const paid = Paid(data)
+      return data.n === 1 && !isMended ? append(impossibleStream, paid) : publish(paid)
+    })
+    await using running = await startHandlers([handler], { engine })
+    const [poison, next] = [1, 2].map((n) => Placed({ id: 'a', n })) as [Message, Message]
+    await running.publish([poison, next, poison])
+    await running.idle()
+    await running.publish([poison, next])
+    await running.idle()
+    expect(await running.deadLetters.count()).toBe(1)
+    isMended = true
+    await running.deadLetters.redrive('all')
+    await running.idle()
+    const numbers = (await numbersByKey(engine, 'payments'))['a'] ?? []
+    expect(numbers.toSorted((one, other) => one - other)).toEqual([1, 2])
+    expect(await running.deadLetters.count()).toBe(0)
   })
 })
 

@@ -1,7 +1,7 @@
 import type { CommitOutcome, PublishWrite, StateWrite, TimerWrite, WriteBatch } from '../engine/index.ts'
 import type { Json } from '../kernel/index.ts'
 import { channels } from '../telemetry/index.ts'
-import type { CommitBatch } from './commit-batch.ts'
+import { CommitBatch } from './commit-batch.ts'
 import { commitFailureOf } from './commit-failure.ts'
 import { deadLetterOf } from './dead-letter-entry.ts'
 import { deadLetterEvent } from './dead-letter-event.ts'
@@ -55,17 +55,27 @@ export class GivingUp {
     failing: readonly Task[] = [task],
     others: readonly StateWrite[] = [],
   ): Promise<TaskOutcome> {
-    const { committer, timers, epoch, onFenced } = this.#parts
+    const { committer, dedupe, timers, epoch, onFenced } = this.#parts
     const began = epoch()
     await committer.settled()
     if (began !== epoch()) return done
+    const isTold = task.kind === 'record' && task.hasMessage
+    // It was handled from another place meanwhile, which is seen when it runs again.
+    if (isTold && dedupe?.isKnown(task.message) === true) return againMs
+    // What comes again is no more to wait behind the dead letter than to be handled beside it.
+    const remembered = new CommitBatch(0)
+    if (isTold) dedupe?.remember(task.message, remembered, task.reader.claim)
     const letters = failing.map((one) => ({ letter: this.#letterOf(one, error), of: one }))
     const fired: TimerWrite[] =
       task.kind === 'timer' && task.timer !== undefined
         ? [{ kind: 'fire', owner: task.timer.owner, id: task.timer.id, revision: task.timer.revision }]
         : []
     const batch: WriteBatch = {
-      state: [...others, ...letters.flatMap(({ letter, of }) => this.#stateWrites(of, letter))],
+      state: [
+        ...others,
+        ...letters.flatMap(({ letter, of }) => this.#stateWrites(of, letter)),
+        ...(remembered.seal().state ?? []),
+      ],
       timers: fired,
       progress:
         task.kind === 'record' ? [{ claim: task.reader.claim, done: [{ from: task.from, to: task.offset + 1 }] }] : [],
@@ -73,14 +83,23 @@ export class GivingUp {
     const commit = (publish: readonly PublishWrite[]): Promise<CommitOutcome> =>
       committer.commitAlone(task.reader, { ...batch, publish }, () => {
         if (task.kind === 'record') task.reader.committed.add(task.from, task.offset + 1)
+        remembered.committed()
         for (const { letter, of } of letters) this.#park(of, letter)
       })
     const events = (): PublishWrite[] => letters.flatMap(({ letter, of }) => this.#publish(letter, of))
-    const outcome = await this.#commitWithEvents(events, commit)
+    const outcome = await this.#commitWithEvents(events, commit).catch((error: unknown) => {
+      if (isTold) dedupe?.forget(task.message)
+      throw error
+    })
     if (outcome === undefined || began !== epoch()) return done
     if (task.kind === 'timer') timers.settled(task)
     if (outcome.ok) return done
+    if (isTold) dedupe?.forget(task.message)
     if (outcome.conflict.kind === 'fenced') onFenced(task.reader)
+    else if (isTold && dedupe?.isAbout(outcome.conflict) === true) {
+      await dedupe.load([task.message], task.reader.claim)
+      return began === epoch() ? againMs : done
+    }
     // Nobody else can have dealt with a record: its progress would be missing for ever.
     else if (task.kind === 'record') return againMs
     return done
