@@ -1,9 +1,11 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { event, upcastFrom } from '../message/index.ts'
-import { none, on, publish, set } from '../runtime/index.ts'
+import { deadLettersOf, none, on, publish, set } from '../runtime/index.ts'
 import {
   engineWith,
+  gate,
   memoryEngine,
   messagesOf,
   numbersByKey,
@@ -11,6 +13,7 @@ import {
   Placed,
   Shipped,
   startHandlers,
+  withCommits,
 } from './app.test-support.ts'
 
 describe('a message that waits behind a dead letter of another topic', () => {
@@ -282,4 +285,62 @@ describe('redrives', () => {
       expect(await running.deadLetters.list()).toMatchObject([{ requested: null }])
     },
   )
+})
+
+describe('a dead letter that is asked for while its partition is given away', () => {
+  it.each(['redrive', 'discard'] as const)('leaves nothing waiting behind it: %s', async (door) => {
+    await using engine = await memoryEngine()
+    await engine.topics.ensure('orders', { partitions: 2 })
+    const keys = Array.from({ length: 8 }, (_, i) => `k${i}`)
+    let isBad = true
+    const handler = on(Placed, { name: 'h', retry: none, onDeadLetter: 'park-key' }, ({ data }) => {
+      if (isBad && data.n === 0) throw new Error('bad')
+      return publish(Paid(data))
+    })
+    const [looked, isLookedUp, isHeld, isReleased] = [gate(), gate(), gate(), gate()]
+    let isAsked = false
+    let holdsNext = false
+    const slow = engineWith(engine, 'state', {
+      get: async (namespace: string, key: string) => {
+        const found = await engine.state.get(namespace, key)
+        if (isAsked && namespace.startsWith('dead-letters')) {
+          looked.open()
+          await isLookedUp.opened
+        }
+        return found
+      },
+    })
+    const slower = withCommits(slow, async () => {
+      if (!holdsNext) return
+      holdsNext = false
+      isHeld.open()
+      await isReleased.opened
+    })
+    await using first = await startHandlers([handler], { engine: slower })
+    await first.publish(keys.flatMap((id) => [0, 1].map((n) => Placed({ id, n }))))
+    await first.idle()
+    expect(await engine.state.count('parked-keys:test.s.h')).toBe(keys.length)
+    isBad = false
+    isAsked = true
+    const letters = deadLettersOf(engine, 'test')
+    const ofTheLast = (await letters.list()).filter(({ partition }) => partition === 1)
+    await letters[door](ofTheLast[0]?.id ?? '')
+    await looked.opened
+    // What is under way holds the partitions up that the next member gets.
+    holdsNext = true
+    await engine.commit({ publish: [{ topic: 'orders', messages: [Placed({ id: 'other', n: 1 })] }] })
+    await isHeld.opened
+    const joining = startHandlers([handler], { engine })
+    await pause(50)
+    isLookedUp.open()
+    await pause(50)
+    isReleased.open()
+    await using second = await joining
+    await letters[door]('all')
+    await Promise.all([first.idle(), second.idle()])
+    const expected = Object.fromEntries(keys.map((id) => [id, door === 'redrive' ? [0, 1] : [1]]))
+    expect(await numbersByKey(engine, 'payments')).toEqual({ ...expected, other: [1] })
+    expect(await engine.state.count('parked-keys:test.s.h')).toBe(0)
+    expect(await letters.count()).toBe(0)
+  })
 })

@@ -21,6 +21,7 @@ export class Redriver {
   readonly #parts: SubscriptionParts
   readonly #enqueue: (task: Task) => void
   readonly #giveUpAgain: (task: Task, error: unknown) => Promise<unknown>
+  readonly #owns: (reader: PartitionReader) => boolean
   /** Ids that are on their way: bounded by the dead letters for which a request stands. */
   readonly #inFlight = new Set<string>()
   /** Those of which something was asked meanwhile. */
@@ -30,14 +31,19 @@ export class Redriver {
 
   constructor(
     parts: SubscriptionParts,
-    enqueue: (task: Task) => void,
-    giveUpAgain: (task: Task, error: unknown) => Promise<unknown>,
-    onLooked: () => void,
+    options: {
+      readonly enqueue: (task: Task) => void
+      readonly giveUpAgain: (task: Task, error: unknown) => Promise<unknown>
+      /** Whether the partition is still this member's to look after. */
+      readonly owns: (reader: PartitionReader) => boolean
+      readonly onLooked: () => void
+    },
   ) {
-    this.#onLooked = onLooked
     this.#parts = parts
-    this.#enqueue = enqueue
-    this.#giveUpAgain = giveUpAgain
+    this.#enqueue = options.enqueue
+    this.#giveUpAgain = options.giveUpAgain
+    this.#owns = options.owns
+    this.#onLooked = options.onLooked
   }
 
   get isIdle(): boolean {
@@ -56,10 +62,9 @@ export class Redriver {
         limit: pageSize,
         ...(after !== undefined && { after }),
       })
-      if (began !== epoch()) return
       for (const entry of page) {
+        if (began !== epoch() || !this.#owns(reader)) return
         if (letterOf(entry).requested !== null) await this.#take(reader, entry)
-        if (began !== epoch()) return
       }
       if (page.length < pageSize) return
       after = page.at(-1)?.key
@@ -71,7 +76,7 @@ export class Redriver {
     const { engine, app, epoch } = this.#parts
     const began = epoch()
     const entry = await engine.state.get(deadLetterNamespace(app), id)
-    if (began !== epoch() || entry === undefined || letterOf(entry).requested === null) return
+    if (began !== epoch() || !this.#owns(reader) || entry === undefined || letterOf(entry).requested === null) return
     await this.#take(reader, entry)
   }
 
@@ -109,7 +114,8 @@ export class Redriver {
     }
     try {
       const message = kind === 'discard' ? nobody : await this.#messageOf(letter)
-      if (began !== this.#parts.epoch()) return
+      // What waits behind it is forgotten with the partition: who ends it now would leave that waiting for ever.
+      if (began !== this.#parts.epoch() || !this.#owns(reader)) return
       const { handler } = this.#parts
       const isKeyless = letter.key === null || (letter.original.kind !== 'timer' && letter.reason !== 'failed')
       // Under its other keys it may have counted.
@@ -125,6 +131,7 @@ export class Redriver {
         this.#inFlight.delete(letter.id)
         return
       }
+      if (!this.#owns(reader)) return
       const task = taskOf(messageOfLetter(letter) ?? nobody)
       task.attempt = 1
       await this.#giveUpAgain(task, error)

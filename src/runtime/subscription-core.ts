@@ -109,12 +109,12 @@ export class SubscriptionCore {
       concurrencyMax: handler.concurrency,
       onError: events.onFatal,
     })
-    this.redriver = new Redriver(
-      this.parts,
-      (task) => this.lanes.enqueue(task),
-      (task, error) => this.runner.giveUpAgain(task, error),
-      () => this.lanes.changed.notify(),
-    )
+    this.redriver = new Redriver(this.parts, {
+      enqueue: (task) => this.lanes.enqueue(task),
+      giveUpAgain: (task, error) => this.runner.giveUpAgain(task, error),
+      owns: (reader) => this.readers.get(placeOf(reader.claim)) === reader,
+      onLooked: () => this.lanes.changed.notify(),
+    })
     const pace = setup.haste?.pace
     this.dispatcher = new Dispatcher(this.parts, this.lanes, this.runner, {
       definitions,
