@@ -14,6 +14,8 @@ export interface Plan {
   /** Starts of the app that share the work of one process, at most. */
   readonly startCountMax: number
   readonly requestCount: number
+  /** What the engine is asked is answered so many milliseconds later, at most; 0: at once. */
+  readonly answerMsMax: number
   readonly disk: DiskWeather
   readonly outside: OutsideWeather
   /** The wall clock is set, by so many milliseconds at most; 0: never. */
@@ -42,6 +44,7 @@ export function drawPlan(draw: Draw): Plan {
     stepCountMax: draw.pick([60, 200, 600]),
     startCountMax: draw.int(1, 3),
     requestCount: draw.int(2, 12),
+    answerMsMax: draw.pick([0, 0, 2, 30]),
     disk: {
       syncMsMax: draw.pick([1, 10, 300]),
       syncFailureChance: draw.chance(0.3) ? 0.01 : 0,

@@ -5,7 +5,11 @@ import type { SimulatedDisk } from './disk.ts'
 import type { History } from './history.ts'
 import type { Life } from './life.ts'
 import { outcomeOfFailure } from './publishing.ts'
+import { withSlowAnswers } from './slow-answers.ts'
 import type { Process, Workload } from './workload.ts'
+
+/** How often dead letters are asked for in one life, at most. */
+const redriveCountMax = 6
 
 /** The program of one life: an engine, starts of the app on it, and clients at work. */
 export class SimulatedProcess implements Process {
@@ -24,9 +28,11 @@ export class SimulatedProcess implements Process {
     readonly disks: readonly SimulatedDisk[]
     readonly workloads: readonly Workload[]
     readonly startCount: number
+    readonly answerMsMax: number
   }): Promise<SimulatedProcess> {
-    const { life, disks, workloads, startCount } = options
-    const engine = await groundOf(disks, life).open(life)
+    const { life, disks, workloads, startCount, answerMsMax } = options
+    const opened = await groundOf(disks, life).open(life)
+    const engine = answerMsMax === 0 ? opened : withSlowAnswers(opened, life, answerMsMax)
     const declared = appOf(workloads, life)
     const apps: RunningApp[] = []
     for (let i = 0; i < startCount; i++) apps.push(await startOn(declared, engine, life))
@@ -52,6 +58,19 @@ export class SimulatedProcess implements Process {
       await leaving.stop()
       this.#apps.push(await startOn(appOf(workloads, this.life), this.engine, this.life))
       history.reach('a start of the app left, and another one came')
+    } catch (error) {
+      outcomeOfFailure(error, history)
+    }
+  }
+
+  /** Somebody has dead letters handled again, whoever comes and goes meanwhile. */
+  async redrive(history: History): Promise<void> {
+    try {
+      for (let i = this.life.draw.int(0, redriveCountMax); i > 0; i--) {
+        await this.life.pause(200)
+        const count = await this.app().deadLetters.redrive('all')
+        if (count > 0) history.reach('a dead letter was asked for amidst the work', count)
+      }
     } catch (error) {
       outcomeOfFailure(error, history)
     }

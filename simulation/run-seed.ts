@@ -125,10 +125,17 @@ class Simulation {
 
   async #work(life: Life): Promise<void> {
     const startCount = life.draw.int(1, this.#plan.startCountMax)
-    const process = await SimulatedProcess.start({ life, disks: this.#disks, workloads: this.#workloads, startCount })
+    const { answerMsMax } = this.#plan
+    const ground = { life, disks: this.#disks, workloads: this.#workloads, answerMsMax }
+    const process = await SimulatedProcess.start({ ...ground, startCount })
     const clients = this.#workloads.flatMap((workload) => workload.clients(process))
     await Promise.race([
-      Promise.all([...clients, this.#watch(process), process.roll(this.#workloads, this.#history)]),
+      Promise.all([
+        ...clients,
+        this.#watch(process),
+        process.roll(this.#workloads, this.#history),
+        process.redrive(this.#history),
+      ]),
       process.failed,
     ])
   }
@@ -166,7 +173,8 @@ class Simulation {
   }
 
   async #drainAndCheck(life: Life): Promise<void> {
-    const one = { life, disks: this.#disks, workloads: this.#workloads, startCount: 1 }
+    const { answerMsMax } = this.#plan
+    const one = { life, disks: this.#disks, workloads: this.#workloads, startCount: 1, answerMsMax }
     const process = await SimulatedProcess.start(one)
     const app = process.app()
     for (const workload of this.#workloads) {

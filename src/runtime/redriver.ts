@@ -21,7 +21,8 @@ export class Redriver {
   readonly #parts: SubscriptionParts
   readonly #enqueue: (task: Task) => void
   readonly #giveUpAgain: (task: Task, error: unknown) => Promise<unknown>
-  readonly #owns: (reader: PartitionReader) => boolean
+  /** Partitions whose parked keys are known: who ends a dead letter has to know what waits behind it. */
+  readonly #open = new Set<PartitionReader>()
   /** Ids that are on their way: bounded by the dead letters for which a request stands. */
   readonly #inFlight = new Set<string>()
   /** Those of which something was asked meanwhile. */
@@ -34,15 +35,12 @@ export class Redriver {
     options: {
       readonly enqueue: (task: Task) => void
       readonly giveUpAgain: (task: Task, error: unknown) => Promise<unknown>
-      /** Whether the partition is still this member's to look after. */
-      readonly owns: (reader: PartitionReader) => boolean
       readonly onLooked: () => void
     },
   ) {
     this.#parts = parts
     this.#enqueue = options.enqueue
     this.#giveUpAgain = options.giveUpAgain
-    this.#owns = options.owns
     this.#onLooked = options.onLooked
   }
 
@@ -50,8 +48,15 @@ export class Redriver {
     return this.#inFlight.size === 0 && this.#lookCount === 0
   }
 
+  /** From here on, requests for the dead letters of a partition are taken up: those that are there already, and those to come. */
+  async open(reader: PartitionReader): Promise<void> {
+    this.#open.add(reader)
+    await this.scan(reader)
+  }
+
   /** Looks for requests on a partition. */
   async scan(reader: PartitionReader): Promise<void> {
+    if (!this.#open.has(reader)) return
     const { engine, app, group, epoch } = this.#parts
     const began = epoch()
     const prefix = deadLetterPrefix(group, reader.topic, reader.partition)
@@ -63,7 +68,7 @@ export class Redriver {
         ...(after !== undefined && { after }),
       })
       for (const entry of page) {
-        if (began !== epoch() || !this.#owns(reader)) return
+        if (began !== epoch() || !this.#open.has(reader)) return
         if (letterOf(entry).requested !== null) await this.#take(reader, entry)
       }
       if (page.length < pageSize) return
@@ -73,10 +78,12 @@ export class Redriver {
 
   /** Something was asked for: if it concerns this partition, look what stands there now. */
   async check(reader: PartitionReader, id: string): Promise<void> {
+    if (!this.#open.has(reader)) return
     const { engine, app, epoch } = this.#parts
     const began = epoch()
     const entry = await engine.state.get(deadLetterNamespace(app), id)
-    if (began !== epoch() || !this.#owns(reader) || entry === undefined || letterOf(entry).requested === null) return
+    if (began !== epoch() || !this.#open.has(reader) || entry === undefined || letterOf(entry).requested === null)
+      return
     await this.#take(reader, entry)
   }
 
@@ -87,13 +94,16 @@ export class Redriver {
     if (this.#askedAgain.delete(id)) this.#lookAgain(task.reader, id)
   }
 
+  /** Nothing is taken up before partitions are opened again. */
   clear(): void {
+    this.#open.clear()
     this.#inFlight.clear()
     this.#askedAgain.clear()
   }
 
-  /** Another member may look after the dead letters of this partition now, and they may come back. */
+  /** Another member is to look after the dead letters of this partition, and they may come back. */
   forget(reader: PartitionReader): void {
+    this.#open.delete(reader)
     const prefix = deadLetterPrefix(this.#parts.group, reader.topic, reader.partition)
     for (const id of this.#inFlight) if (id.startsWith(prefix)) this.#inFlight.delete(id)
   }
@@ -114,8 +124,7 @@ export class Redriver {
     }
     try {
       const message = kind === 'discard' ? nobody : await this.#messageOf(letter)
-      // What waits behind it is forgotten with the partition: who ends it now would leave that waiting for ever.
-      if (began !== this.#parts.epoch() || !this.#owns(reader)) return
+      if (began !== this.#parts.epoch() || !this.#open.has(reader)) return
       const { handler } = this.#parts
       const isKeyless = letter.key === null || (letter.original.kind !== 'timer' && letter.reason !== 'failed')
       // Under its other keys it may have counted.
@@ -131,7 +140,7 @@ export class Redriver {
         this.#inFlight.delete(letter.id)
         return
       }
-      if (!this.#owns(reader)) return
+      if (began !== this.#parts.epoch() || !this.#open.has(reader)) return
       const task = taskOf(messageOfLetter(letter) ?? nobody)
       task.attempt = 1
       await this.#giveUpAgain(task, error)

@@ -127,6 +127,7 @@ export class Rewinder {
     const { committer, cache, parking, dedupe, timers, clock } = parts
     epoch.end()
     lanes.clear()
+    redriver.clear()
     runner.attempts.abort(new DOMException('What it was doing starts anew.', 'AbortError'))
     timers.close()
     await Promise.all([...readers.values()].map((reader) => reader.halt()))
@@ -135,7 +136,6 @@ export class Rewinder {
     cache.clear()
     parking.forget()
     dedupe?.clear()
-    redriver.clear()
     chain.forget()
     if (pauseMs > 0 && !this.#isHurried) await sleep(pauseMs, clock, this.#pause.signal).catch(() => undefined)
     committer.resume()

@@ -112,7 +112,6 @@ export class SubscriptionCore {
     this.redriver = new Redriver(this.parts, {
       enqueue: (task) => this.lanes.enqueue(task),
       giveUpAgain: (task, error) => this.runner.giveUpAgain(task, error),
-      owns: (reader) => this.readers.get(placeOf(reader.claim)) === reader,
       onLooked: () => this.lanes.changed.notify(),
     })
     const pace = setup.haste?.pace

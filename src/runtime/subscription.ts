@@ -110,14 +110,14 @@ export class Subscription {
 
   /** Takes up requests for dead letters of the partitions at hand. */
   async scanRequests(): Promise<void> {
-    for (const reader of [...this.#core.readers.values()]) if (reader.isLive) await this.#core.redriver.scan(reader)
+    for (const reader of [...this.#core.readers.values()]) await this.#core.redriver.scan(reader)
   }
 
   /** A dead letter changed: is it a request for this member? */
   async onDeadLetterChange(id: string): Promise<void> {
     for (const reader of [...this.#core.readers.values()]) {
-      if (!reader.isLive || !id.startsWith(deadLetterPrefix(this.group, reader.topic, reader.partition))) continue
-      await this.#core.redriver.check(reader, id)
+      if (id.startsWith(deadLetterPrefix(this.group, reader.topic, reader.partition)))
+        await this.#core.redriver.check(reader, id)
     }
   }
 
@@ -125,8 +125,9 @@ export class Subscription {
   async stop(timeoutMs: number): Promise<void> {
     if (this.#state !== 'running') return
     this.#state = 'stopping'
-    const { lanes, runner, epoch, readers, parts } = this.#core
+    const { lanes, runner, epoch, readers, redriver, parts } = this.#core
     parts.timers.stop()
+    redriver.clear()
     parts.patience.end()
     this.#rewinder.hurry()
     await this.#rewinder.underWay
@@ -152,8 +153,9 @@ export class Subscription {
   async abandon(): Promise<void> {
     if (this.#state === 'stopped') return
     this.#state = 'stopped'
-    const { lanes, runner, epoch, readers, parts } = this.#core
+    const { lanes, runner, epoch, readers, redriver, parts } = this.#core
     this.#rewinder.stop()
+    redriver.clear()
     parts.patience.end()
     this.#rewinder.hurry()
     epoch.end()
@@ -209,7 +211,7 @@ export class Subscription {
       if (isCurrent()) await parts.timers.open(reader)
       if (!isCurrent()) return
       for (const { key } of released) lanes.enqueue(new Task('replay', reader, key, nobody, 0, -1, 0))
-      await redriver.scan(reader)
+      await redriver.open(reader)
       if (isCurrent()) reader.start()
     }
     this.#openingCount++
@@ -229,7 +231,10 @@ export class Subscription {
     await this.#rewinder.underWay
     const { lanes, readers, parts, redriver, chain } = this.#core
     const revoked = this.#readersOf(claims)
-    for (const reader of revoked) readers.delete(placeOf(reader.claim))
+    for (const reader of revoked) {
+      readers.delete(placeOf(reader.claim))
+      redriver.forget(reader)
+    }
     await Promise.all(revoked.map((reader) => reader.halt()))
     for (const reader of revoked) {
       parts.timers.close(reader)
@@ -246,7 +251,6 @@ export class Subscription {
     await this.#rewinder.underWay
     for (const reader of revoked) {
       parts.parking.forget(reader)
-      redriver.forget(reader)
       chain.forget(reader)
     }
     parts.cache.forgetSettled()
