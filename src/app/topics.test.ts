@@ -64,6 +64,23 @@ describe('topics', () => {
   })
 })
 
+describe('a topic that is made anew under a running app', () => {
+  it.each([false, true])('is read from its begin, with `early` %s', async (early) => {
+    await using engine = await memoryEngine()
+    const handler = on(Placed, { name: 'h', early }, ({ data }) => publish(Paid(data)))
+    await using running = await startHandlers([handler], { engine })
+    await running.publish([0, 1, 2].map((n) => Placed({ id: 'a', n })))
+    await running.idle()
+    for (const n of [3, 4]) {
+      await engine.topics.delete('orders')
+      await engine.topics.ensure('orders')
+      await running.publish(Placed({ id: 'a', n }))
+      await running.idle()
+    }
+    expect((await messagesOf(engine, 'payments')).map(({ data }) => data.n)).toEqual([0, 1, 2, 3, 4])
+  })
+})
+
 describe('versions', () => {
   it('of old messages are upcast before the handler sees them', async () => {
     await using engine = await memoryEngine()

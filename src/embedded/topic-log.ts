@@ -49,10 +49,13 @@ export class TopicLog implements Topics {
   async create(name: string, config?: TopicConfig): Promise<TopicDescription> {
     checkTopicName(name)
     const resolved = resolveTopicConfig(name, config)
-    return this.#core.serially(async () => {
+    const created = await this.#core.serially(async () => {
       if (this.#catalog.find(name) !== undefined) throw new TopicExistsError(name)
-      return this.#describe(await this.#create(name, resolved))
+      return this.#create(name, resolved)
     })
+    // Who asked for it before it was there has waited for it.
+    await this.#onPartitionsChanged(name)
+    return this.#describe(created)
   }
 
   async ensure(name: string, config?: TopicConfig): Promise<TopicDescription> {
@@ -61,9 +64,11 @@ export class TopicLog implements Topics {
     this.#core.refresh()
     const present = this.#catalog.find(name)
     if (present !== undefined) return this.#describe(present)
-    return this.#core.serially(async () =>
-      this.#describe(this.#catalog.find(name) ?? (await this.#create(name, resolved))),
+    const found = await this.#core.serially(
+      async () => this.#catalog.find(name) ?? (await this.#create(name, resolved)),
     )
+    await this.#onPartitionsChanged(name)
+    return this.#describe(found)
   }
 
   async alter(name: string, changes: TopicConfig): Promise<TopicDescription> {

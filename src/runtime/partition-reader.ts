@@ -15,6 +15,8 @@ const readsMax = 16
 /** The same where commits are few and large. */
 const bulkSpanMax = 100_000
 const bulkReadsMax = 64
+/** A claim that is taken back is gone within a few turns: who keeps it for so many has a partition that was made anew. */
+const missesMax = 100
 /** How long a read waits for records. Each answer is a sign of life, so this is well below session time-outs. */
 const waitMs = 5000
 
@@ -56,6 +58,8 @@ export class PartitionReader {
   isCaughtUp = false
   readonly #options: ReaderOptions
   #ends: number[] = []
+  /** Reads in a row that found the partition to end before where it was read up to. */
+  #missedCount = 0
   #abort: AbortController | undefined
   #loop: Promise<void> = Promise.resolve()
 
@@ -132,7 +136,10 @@ export class PartitionReader {
     const { engine, early, changed } = this.#options
     try {
       // The first read waits for nothing: a reader of an empty partition has to know that it is caught up.
-      return await engine.topics.read({ topic, partition, offset, waitMs: this.isCaughtUp ? waitMs : 0, early, signal })
+      const limitMs = this.isCaughtUp ? waitMs : 0
+      const result = await engine.topics.read({ topic, partition, offset, waitMs: limitMs, early, signal })
+      this.#missedCount = 0
+      return result
     } catch (error) {
       if (signal.aborted) return undefined
       if (!(error instanceof OffsetOutOfRangeError)) throw error
@@ -140,7 +147,7 @@ export class PartitionReader {
       const earliest = await engine.topics.locate(topic, partition, 'earliest')
       if (signal.aborted) return undefined
       if (earliest > offset) this.#options.onGone(this, offset, earliest)
-      else if (early) {
+      else if (early && ++this.#missedCount < missesMax) {
         // What was read early was taken back, and the claim with it: it begins anew with the next one.
         await nextTurn()
         return undefined
