@@ -3,9 +3,11 @@ import { DiskFullError, embedded } from '../embedded/index.ts'
 import type { Engine, WriteBatch } from '../engine/index.ts'
 import { ClosedError, type MillraceError, sleep, systemClock } from '../kernel/index.ts'
 import { fixed, type Handler, on, publish, schedule, set } from '../runtime/index.ts'
+import { saga, step } from '../saga/index.ts'
 import { channels, type WaitingReport } from '../telemetry/index.ts'
 import {
   clockFaster,
+  type Item,
   memoryEngine,
   messagesOf,
   numbersByKey,
@@ -13,6 +15,7 @@ import {
   Placed,
   placedCounts,
   startHandlers,
+  withCommits,
 } from './app.test-support.ts'
 import { app, service } from './index.ts'
 
@@ -121,6 +124,42 @@ describe('what an engine cannot do for a reason that passes', () => {
     await running.idle()
     expect(refusals).toBeGreaterThan(2)
     expect(await messagesOf(engine, 'payments')).toHaveLength(300)
+    expect(await running.deadLetters.count()).toBe(0)
+  })
+
+  it('parks no saga whose journal cannot be written, however often', async () => {
+    await using engine = await memoryEngine()
+    let failuresLeft = 0
+    const full = withCommits(engine, ({ progress = [] }) => {
+      // What is written while a handler is still at work, and nothing else.
+      if (failuresLeft === 0 || progress.some(({ done }) => done.length > 0)) return
+      failuresLeft--
+      throw new DiskFullError('test')
+    })
+    const keys: string[] = []
+    const act = step({
+      run: ({ n }: Item, ctx) => {
+        if (n === 1 && keys.length === 3) failuresLeft = 12
+        keys.push(ctx.key)
+        return n
+      },
+    })
+    const three = saga(
+      'three',
+      { start: Placed, steps: { first: act, second: act, third: act } },
+      async (scope, one) => {
+        for (const [n, name] of (['first', 'second', 'third'] as const).entries()) await scope.step(name, { ...one, n })
+      },
+    )
+    await using running = await app('test', { sagas: [three] }).start({ engine: full, clock: clockFaster(1000) })
+    const places = ['a', 'b', 'c'].map((id) => Placed({ id, n: 0 }))
+    await engine.commit({ publish: [{ topic: 'orders', messages: places }] })
+    await running.idle()
+    expect(failuresLeft).toBe(0)
+    const ended = await running.saga(three).list()
+    expect(ended.map(({ key, status }) => [key, status])).toEqual(['a', 'b', 'c'].map((key) => [key, 'completed']))
+    // Whatever was asked for again was asked for by the same key.
+    expect(new Set(keys).size).toBe(9)
     expect(await running.deadLetters.count()).toBe(0)
   })
 

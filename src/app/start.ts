@@ -4,6 +4,7 @@ import {
   type Clock,
   type Duration,
   durationMs,
+  isPassing,
   MillraceError,
   type OptionProblem,
   OptionsInvalidError,
@@ -57,7 +58,7 @@ export async function startApp(app: AppParts, options: StartOptions): Promise<Ru
       return await tryToStart(app, options, clock)
     } catch (error) {
       const leftMs = startMs + startMsMax - clock.monotonicMs()
-      if (!(error instanceof MillraceError) || error.fault !== 'passing' || leftMs <= 0) throw error
+      if (!isPassing(error) || leftMs <= 0) throw error
       await sleep(Math.min(leftMs, patience.pauseMs(error, tryCount)), clock, signal)
     }
   }

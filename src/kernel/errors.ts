@@ -144,3 +144,8 @@ export class JsonInvalidError extends MillraceError<
     })
   }
 }
+
+/** Whether the same may go well a little later: what failed did so for the sake of an engine, and nothing of it was done. */
+export function isPassing(error: unknown): boolean {
+  return error instanceof MillraceError && error.fault === 'passing'
+}

@@ -7,6 +7,7 @@ export {
   DurationInvalidError,
   type Fault,
   InvariantError,
+  isPassing,
   JsonInvalidError,
   MillraceError,
   type OptionProblem,

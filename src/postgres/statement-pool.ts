@@ -1,4 +1,4 @@
-import { ClosedError, MillraceError } from '../kernel/index.ts'
+import { ClosedError, isPassing } from '../kernel/index.ts'
 import { Backoff } from './backoff.ts'
 import { PostgresPoolExhaustedError } from './errors.ts'
 import { isTransient } from './faults.ts'
@@ -58,7 +58,7 @@ export class StatementPool implements StatementRunner {
       try {
         return await this.query(statement, values)
       } catch (error) {
-        if (!(error instanceof MillraceError) || error.fault !== 'passing') throw error
+        if (!isPassing(error)) throw error
         if (signal.aborted) return []
         await this.#server.pause(backoff.nextDelayMs())
       }

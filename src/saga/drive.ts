@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { frozenJson, type Json } from '../kernel/index.ts'
+import { frozenJson, isPassing, type Json } from '../kernel/index.ts'
 import { CheckpointRefusedError, type Effect } from '../runtime/index.ts'
 import { type BodyEnd, BodyRun } from './body-run.ts'
 import { runBody } from './body-scope.ts'
@@ -41,8 +41,8 @@ export async function drive(host: SagaHost, journal: Journal): Promise<Driven> {
     return { ...driven, effects: [] }
   } catch (error) {
     host.signal.throwIfAborted()
-    // Somebody else has changed it: what is true is read again, and the message is handled anew.
-    if (error instanceof CheckpointRefusedError) throw error
+    // Somebody else has changed it, or it cannot be written now: what is true is read again, and the message is handled anew.
+    if (error instanceof CheckpointRefusedError || isPassing(error)) throw error
     // What cannot be stored is lost; what happened outside is not known, and stands in the journal as begun.
     const draft = draftOf(durable)
     park(draft, {
