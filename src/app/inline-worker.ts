@@ -13,7 +13,7 @@ import {
   viewNamespace,
 } from '../domain/index.ts'
 import type { Engine, StateWrite } from '../engine/index.ts'
-import { type Clock, sleep } from '../kernel/index.ts'
+import { type Clock, isPassing, sleep } from '../kernel/index.ts'
 import type { Patience } from '../runtime/index.ts'
 import type { BuildPace } from './build-pace.ts'
 import type { ViewDirectory } from './view-directory.ts'
@@ -27,8 +27,10 @@ export interface InlineWorkerOptions {
   readonly directory: ViewDirectory
   readonly copies: ViewCopies
   readonly onError: (error: unknown) => void
-  /** Waits for the engine where nobody has called. */
+  /** Waits for the engine where somebody waits for the start of the app, once that is over. */
   readonly patience: Patience
+  /** Waits for the engine where nobody waits for what is done. */
+  readonly background: Patience
   readonly signal: AbortSignal
 }
 
@@ -121,14 +123,14 @@ export class InlineWorker {
 
   #follow(namespace: string, copy: ViewCopy): void {
     if (this.#following.has(namespace)) return
-    const { signal, patience } = this.#options
+    const { signal, background } = this.#options
     const end = new AbortController()
     this.#following.set(namespace, end)
     const ended = AbortSignal.any([signal, end.signal])
     const pace = this.#paceOf(copy)
-    const following = patience
+    const following = background
       .during(() => this.#followerOf(copy, pace).run(ended), ended)
-      .catch((error: unknown) => (signal.aborted || end.signal.aborted ? undefined : this.#onFailed(copy, error)))
+      .catch((error: unknown) => (ended.aborted ? undefined : this.#onFailed(copy, error, ended)))
       .catch(this.#options.onError)
       .finally(() => {
         if (this.#following.get(namespace) === end) this.#following.delete(namespace)
@@ -140,15 +142,17 @@ export class InlineWorker {
    * What its functions cannot take stops the copy and nothing else, since commits may have been made by a program that
    * can take it: a build is paused, and the live copy and the previous one stay behind.
    */
-  async #onFailed(copy: ViewCopy, error: unknown): Promise<void> {
-    const { directory, view, copies } = this.#options
+  async #onFailed(copy: ViewCopy, error: unknown, signal: AbortSignal): Promise<void> {
+    const { directory, view, copies, background } = this.#options
+    if (isPassing(error)) throw error
     const { live, next } = directory.registerOf(view.name)
     if (!isSameCopy(copy, next)) {
-      if (error instanceof ViewEventFailedError) return this.#getStuck(copy, error)
+      if (error instanceof ViewEventFailedError) return background.during(() => this.#getStuck(copy, error), signal)
       if (isSameCopy(copy, live)) throw error
       return
     }
-    await copies.pauseFailed(copy, error instanceof Error ? error.message : String(error))
+    const problem = error instanceof Error ? error.message : String(error)
+    await background.during(() => copies.pauseFailed(copy, problem), signal)
   }
 
   /** Leaves a copy where it stands, and keeps why where all can see it, until somebody takes it further. */
@@ -168,17 +172,20 @@ export class InlineWorker {
   /** Has commits write the live copy again: at once, or after a while if others keep letting go of it. */
   #promote(copy: ViewCopy): void {
     if (this.#promoting !== undefined) return
-    const { signal, patience } = this.#options
+    const { signal, patience, directory, view, onError } = this.#options
     const delayMs = this.#promoteDelayMs
     this.#promoteDelayMs = Math.min(promoteDelayMaxMs, Math.max(promoteDelayMinMs, delayMs * 2))
     const promoting = patience
       .during(() => this.#promoteAfter(copy, delayMs), signal)
       .catch((error: unknown) => {
         if (signal.aborted) throw error
-        return this.#onFailed(copy, error)
+        return this.#onFailed(copy, error, signal)
       })
       .finally(() => {
         this.#promoting = undefined
+        const { live } = directory.registerOf(view.name)
+        // Another one became live meanwhile, and was told that this one is being promoted.
+        if (!signal.aborted && live.inline && !isSameCopy(live, copy)) this.#settle().catch(onError)
       })
     this.#promoting = promoting
     this.#keep(promoting)

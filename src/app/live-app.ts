@@ -7,7 +7,7 @@ import {
   type View,
   type ViewReader,
 } from '../domain/index.ts'
-import type { Engine, TopicPosition } from '../engine/index.ts'
+import type { Engine, StateChange, TopicPosition } from '../engine/index.ts'
 import { type Clock, type Random, sleep } from '../kernel/index.ts'
 import type { AnyQueryDefinition, Message, QueryResult } from '../message/index.ts'
 import {
@@ -78,6 +78,8 @@ export class LiveApp implements RunningApp {
   readonly #sagas = new Map<string, LiveSaga>()
   readonly #views: LiveViews
   readonly #patience: Patience
+  /** Of what nobody waits for, also while the app starts. */
+  readonly #background: Patience
   readonly #end = new AbortController()
   #fail: (error: unknown) => void = () => undefined
   /** Takes this start off the lists of those that run. */
@@ -101,6 +103,7 @@ export class LiveApp implements RunningApp {
     const onError = (error: unknown): void => void this.#abandon(error)
     const { signal } = this.#end
     this.#patience = new Patience({ clock, app: app.name, handler: null })
+    this.#background = new Patience({ clock, app: app.name, handler: null }).begin()
     const patience = this.#patience
     this.#delayed = new DelayedCommands({
       engine: patientEngine(engine, patience),
@@ -120,6 +123,7 @@ export class LiveApp implements RunningApp {
       check: () => this.#check(),
       onError,
       patience,
+      background: this.#background,
       signal,
     })
     this.#bus = new CommandBus({
@@ -143,6 +147,8 @@ export class LiveApp implements RunningApp {
       leaveList()
       stopListening()
     }
+    // From here on: what is asked for while views are built, by whomever, is seen once they are.
+    const requests = engine.state.watch(deadLetterNamespace(this.name), { signal: this.#end.signal, prefix: '' })
     const stop = (): void => void this.stop().catch(() => undefined)
     signal?.addEventListener('abort', stop, { once: true, signal: this.#end.signal })
     try {
@@ -160,9 +166,11 @@ export class LiveApp implements RunningApp {
       // What ended the app meanwhile is the cause of what failed here.
       throw this.#failure === undefined ? error : this.#failure.error
     }
+    // What works beside the start may have met its end.
+    if (this.#failure !== undefined) throw this.#failure.error
     this.#patience.begin()
     if (engine.capabilities.keeps.includes('timers')) this.#delayed.start()
-    this.#watchDeadLetters().catch((error: unknown) => this.#fail(error))
+    this.#watchDeadLetters(requests).catch((error: unknown) => this.#fail(error))
   }
 
   async publish(messages: Message | readonly Message[]): Promise<readonly TopicPosition[]> {
@@ -298,6 +306,7 @@ export class LiveApp implements RunningApp {
   async #finish(): Promise<void> {
     const sent = this.#delayed.stop()
     this.#patience.end()
+    this.#background.end()
     await sent
     await this.#bus.settled()
     await this.#views.stop()
@@ -339,6 +348,7 @@ export class LiveApp implements RunningApp {
     this.#end.abort()
     this.#retire()
     this.#patience.end()
+    this.#background.end()
     await Promise.allSettled([this.#delayed.stop(), ...[...this.#subscriptions.values()].map((one) => one.abandon())])
   }
 
@@ -363,10 +373,9 @@ export class LiveApp implements RunningApp {
     await caughtUp({ engine: this.engine, group, topics: topicsOf(handler.events), pause }, places)
   }
 
-  async #watchDeadLetters(): Promise<void> {
+  async #watchDeadLetters(requests: AsyncIterable<StateChange>): Promise<void> {
     try {
-      const watch = this.engine.state.watch(deadLetterNamespace(this.name), { signal: this.#end.signal, prefix: '' })
-      for await (const change of watch) {
+      for await (const change of requests) {
         const requested = (change.value as { readonly requested?: unknown } | undefined)?.requested
         if (typeof requested !== 'string') continue
         for (const subscription of this.#subscriptions.values()) await subscription.onDeadLetterChange(change.key)

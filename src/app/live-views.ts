@@ -34,8 +34,10 @@ export interface LiveViewsOptions {
   /** @throws when the app runs no more. */
   readonly check: () => void
   readonly onError: (error: unknown) => void
-  /** Waits for the engine where nobody has called. */
+  /** Waits for the engine where somebody waits for the start of the app, once that is over. */
   readonly patience: Patience
+  /** Waits for the engine where nobody waits for what is done. */
+  readonly background: Patience
   /** Aborts when the app stops. */
   readonly signal: AbortSignal
 }
@@ -55,7 +57,7 @@ export class LiveViews {
   readonly #drops: DropWorker
 
   constructor(options: LiveViewsOptions) {
-    const { engine, app, clock, subscribe, unsubscribe, onError, patience, signal } = options
+    const { engine, app, clock, subscribe, unsubscribe, onError, patience, background, signal } = options
     this.#options = options
     const directory = new ViewDirectory(engine, app)
     this.#directory = directory
@@ -68,11 +70,11 @@ export class LiveViews {
         onChange: (entry) => directory.put(view.name, entry),
         handover: (entry, to, writes) => worker.handOver(entry, to, writes),
       })
-      const shared = { engine, app, view, clock, directory, copies, onError, patience, signal }
+      const shared = { engine, app, view, clock, directory, copies, onError, patience, background, signal }
       const worker = new ViewWorker({ ...shared, run: subscribe, halt: unsubscribe })
       return { view, copies, worker }
     })
-    this.#drops = new DropWorker({ engine, app, clock, onError, patience, signal })
+    this.#drops = new DropWorker({ engine, app, clock, onError, patience: background, signal })
     this.#atWork = new Map(atWork.map((one) => [one.view.name, one]))
   }
 

@@ -31,6 +31,7 @@ it('makes no large commits any more once a copy is live, however early it was sw
     halt: async () => undefined,
     onError: (error) => expect.unreachable(String(error)),
     patience: new Patience({ clock: systemClock, app: 'shop', handler: null }),
+    background: new Patience({ clock: systemClock, app: 'shop', handler: null }).begin(),
     signal: end.signal,
   })
   await worker.start()

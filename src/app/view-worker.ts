@@ -256,8 +256,8 @@ export class ViewWorker {
     if (isSameCopy(this.#watched ?? null, build)) return
     this.#watched = build
     this.#isHeldBack = false
-    const { patience, signal } = this.#options
-    this.#watching = patience
+    const { background, signal } = this.#options
+    this.#watching = background
       .during(() => this.#follow(build), signal)
       .catch((error: unknown) => {
         // Whoever builds the copy meets that event, too, and pauses the build.

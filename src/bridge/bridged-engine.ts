@@ -1,15 +1,16 @@
-import type {
-  Capabilities,
-  CommitOutcome,
-  Engine,
-  EngineEnvironment,
-  EventStore,
-  ProgressWrite,
-  StateStore,
-  StateWrite,
-  Timers,
-  Topics,
-  WriteBatch,
+import {
+  type Capabilities,
+  type CommitOutcome,
+  type Engine,
+  type EngineEnvironment,
+  type EventStore,
+  type ProgressWrite,
+  type StateStore,
+  type StateWrite,
+  type Timers,
+  type Topics,
+  TopicUnknownError,
+  type WriteBatch,
 } from '../engine/index.ts'
 import { ClosedError } from '../kernel/index.ts'
 import { bridgedCapabilities } from './bridged-capabilities.ts'
@@ -130,15 +131,18 @@ export class BridgedEngine implements Engine {
       if (ledger === undefined) return { ok: false, conflict: { kind: 'fenced', claim } }
       ledgers.push(ledger)
     }
-    const outcome = await this.#store.commit(
-      {
-        ...(publish.length > 0 && { publish: intoOutboxes(publish) }),
-        ...(append !== undefined && { append }),
-        state: [...progressWrites(ledgers, progress), ...state],
-        ...(timers !== undefined && { timers }),
-      },
-      options,
-    )
+    const writes: WriteBatch = {
+      ...(publish.length > 0 && { publish: intoOutboxes(publish) }),
+      ...(append !== undefined && { append }),
+      state: [...progressWrites(ledgers, progress), ...state],
+      ...(timers !== undefined && { timers }),
+    }
+    const outcome = await this.#store.commit(writes, options).catch(async (error: unknown) => {
+      if (!(error instanceof TopicUnknownError) || publish.length === 0) throw error
+      // Another process deleted the topic, and with it the outbox. If it has made it anew, so is the outbox, and nothing was stored yet.
+      await this.#desk.renew(publish.map(({ topic }) => topic))
+      return this.#store.commit(writes, options)
+    })
     if (!outcome.ok) return this.#conflictOf(outcome, progress)
     for (const [i, ledger] of ledgers.entries()) ledger.committed((progress[i] as ProgressWrite).done)
     for (const { topic } of publish) this.#desk.wake(topic)

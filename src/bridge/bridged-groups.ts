@@ -19,6 +19,7 @@ import {
 import { uuidv7 } from '../kernel/index.ts'
 import {
   ClaimLedger,
+  deleteProgress,
   ProgressPlace,
   partitionOfKey,
   progressNamespace,
@@ -110,7 +111,12 @@ export class BridgedGroups implements ConsumerGroups {
 
   async list(): Promise<readonly string[]> {
     const stored = await this.#store.state.namespaces(progressPrefix)
-    const names = new Set(stored.map((namespace) => namespace.slice(progressPrefix.length)))
+    const names = new Set<string>()
+    for (const namespace of stored) {
+      const group = namespace.slice(progressPrefix.length)
+      // Of one that was deleted, marks of its last owners may be left.
+      if ((await this.#placesOf(group)).length > 0) names.add(group)
+    }
     for (const group of await this.#topics.groups.list()) {
       // Those of the relay, and what only ever made progress there, are not ours.
       if ((await this.#members(group)).length > 0 && !isRelayGroup(group)) names.add(group)
@@ -141,25 +147,31 @@ export class BridgedGroups implements ConsumerGroups {
     for (const number of chosen) starts.push(await this.#topics.topics.locate(topic, number, to))
     if ((await this.#placesOf(group)).length === 0) throw new GroupUnknownError(group)
     for (const [i, number] of chosen.entries()) {
-      await resetProgress(this.#store, new ProgressPlace(group, topic, number), starts[i] as number)
+      const place = new ProgressPlace(group, topic, number)
+      await resetProgress(this.#store, place, starts[i] as number, this.#environment.clock.nowMs())
     }
   }
 
   async delete(group: string): Promise<void> {
     await this.#refuseActive(group)
-    await this.#store.commit({ state: [{ kind: 'clear', namespace: progressNamespace(group) }] })
+    for (const { topic, partition } of await this.#placesOf(group)) {
+      await deleteProgress(this.#store, new ProgressPlace(group, topic, partition), this.#environment.clock.nowMs())
+    }
     if ((await this.#topics.groups.list()).includes(group)) await this.#topics.groups.delete(group)
   }
 
-  /** Forgets all progress on a topic that is no more. */
-  async forgetTopic(topic: string): Promise<void> {
+  /** Forgets all progress on a topic that is no more. Answers whether there was any. */
+  async forgetTopic(topic: string): Promise<boolean> {
+    let wasThere = false
     for (const namespace of await this.#store.state.namespaces(progressPrefix)) {
       for (;;) {
         const page = await this.#store.state.range(namespace, { prefix: `${topic}/`, limit: pageMax })
         if (page.length === 0) break
+        wasThere = true
         await this.#store.commit({ state: page.map(({ key }) => ({ kind: 'delete', namespace, key })) })
       }
     }
+    return wasThere
   }
 
   async #take({ claim, progress }: Assignment, isOurs: () => Promise<boolean>): Promise<Assignment | undefined> {

@@ -105,13 +105,38 @@ export async function readProgress(store: Engine, place: ProgressPlace): Promise
   return { offsets, owner, epoch, revision: entry.revision, rangeKeys }
 }
 
-/** Writes a new start, for nobody yet: of a group that is reset. */
-export async function resetProgress(store: Engine, place: ProgressPlace, next: number): Promise<void> {
-  const before = await readProgress(store, place)
-  const base = { next, done: [], owner: null, epoch: before?.epoch ?? 0 }
-  await store.commit({
-    state: [place.setBase(base), ...(before?.rangeKeys ?? []).map((key) => place.remove(key))],
-  })
+/** Writes a new start, for nobody yet: of a group that is reset. Whatever the owner before has on its way comes to nothing. */
+export async function resetProgress(store: Engine, place: ProgressPlace, next: number, nowMs: number): Promise<void> {
+  for (;;) {
+    const before = await readProgress(store, place)
+    await fence(store, place, before?.owner ?? null, nowMs)
+    const last = await readProgress(store, place)
+    const base = { next, done: [], owner: null, epoch: before?.epoch ?? 0 }
+    const ranges = (last?.rangeKeys ?? []).map((key) => place.remove(key))
+    const { ok } = await store.commit({ state: [place.setBase(base, before?.revision ?? 0), ...ranges] })
+    if (ok) return
+  }
+}
+
+/** Forgets where a group stands on a partition. Only the mark of the last owner stays, for what he has on its way. */
+export async function deleteProgress(store: Engine, place: ProgressPlace, nowMs: number): Promise<void> {
+  for (;;) {
+    const before = await readProgress(store, place)
+    if (before === undefined) return
+    await fence(store, place, before.owner, nowMs)
+    const last = await readProgress(store, place)
+    const { namespace, baseKey: key } = place
+    const base: StateWrite = { kind: 'delete', namespace, key, expectedRevision: before.revision }
+    const { ok } = await store.commit({ state: [base, ...(last?.rangeKeys ?? []).map((one) => place.remove(one))] })
+    if (ok) return
+  }
+}
+
+/** Marks an owner: no commit of his counts from here on. */
+async function fence(store: Engine, place: ProgressPlace, owner: string | null, nowMs: number): Promise<void> {
+  if (owner === null) return
+  const key = `${place.fencedPrefix}${owner}`
+  await store.commit({ state: [{ kind: 'set', namespace: place.namespace, key, value: nowMs }] })
 }
 
 /**
@@ -169,10 +194,7 @@ export class ClaimLedger {
         continue
       }
       // First the mark, then a second look: what the owner before got in until then counts, and nothing after it.
-      const mark = before.owner === null ? undefined : `${place.fencedPrefix}${before.owner}`
-      if (mark !== undefined) {
-        await store.commit({ state: [{ kind: 'set', namespace: place.namespace, key: mark, value: nowMs }] })
-      }
+      await fence(store, place, before.owner, nowMs)
       const last = (await readProgress(store, place)) ?? before
       const progress = last.offsets.snapshot()
       const done = progress.done.map(({ from, to }): [number, number] => [from, to])

@@ -17,6 +17,7 @@ export interface Takeover {
 }
 
 interface Coming {
+  readonly claim: Claim
   readonly stop: AbortController
   settled: Promise<void>
 }
@@ -70,7 +71,7 @@ export class MemberBridge {
     for (const assignment of assignments) {
       const place = placeOf(assignment.claim)
       const stop = new AbortController()
-      const coming = { stop, settled: this.#pass(assignment, stop.signal) }
+      const coming = { claim: assignment.claim, stop, settled: this.#pass(assignment, stop.signal) }
       this.#coming.set(place, coming)
       coming.settled = coming.settled.finally(() => {
         if (this.#coming.get(place) === coming) this.#coming.delete(place)
@@ -88,7 +89,9 @@ export class MemberBridge {
   async #takeUntilItWorks(assignment: Assignment, stop: AbortSignal): Promise<Assignment | undefined> {
     for (let delayMs = retryMinMs; !stop.aborted; delayMs = Math.min(retryMaxMs, delayMs * 2)) {
       const { claim } = assignment
-      const taken = await this.#takeover.take(assignment, () => this.#isOurs(claim)).catch(() => undefined)
+      // One that was lost meanwhile may be ours again, by another claim: that one has its own takeover.
+      const isOurs = async (): Promise<boolean> => (await this.#isOurs(claim)) && !stop.aborted
+      const taken = await this.#takeover.take(assignment, isOurs).catch(() => undefined)
       if (taken !== undefined) return stop.aborted ? undefined : taken
       // The store is away, and whoever owns the claim meanwhile can do nothing either; or it is another's, of which will be heard.
       await sleep(delayMs, this.#clock, stop).catch(() => undefined)
@@ -104,17 +107,17 @@ export class MemberBridge {
   }
 
   async #onRevoked(claims: readonly Claim[]): Promise<void> {
-    const coming = claims.flatMap((claim) => this.#coming.get(placeOf(claim)) ?? [])
+    const coming = claims.flatMap((claim) => this.#comingOf(claim) ?? [])
     for (const { stop } of coming) stop.abort()
     await Promise.all(coming.map(({ settled }) => settled))
-    const known = claims.filter((claim) => this.#passed.has(placeOf(claim)))
+    const known = claims.filter((claim) => this.#isPassed(claim))
     if (known.length > 0) await this.#options.onRevoked(known)
     this.#forget(claims)
   }
 
   #onLost(claims: readonly Claim[]): void {
-    for (const claim of claims) this.#coming.get(placeOf(claim))?.stop.abort()
-    const known = claims.filter((claim) => this.#passed.has(placeOf(claim)))
+    for (const claim of claims) this.#comingOf(claim)?.stop.abort()
+    const known = claims.filter((claim) => this.#isPassed(claim))
     this.#forget(claims)
     if (known.length > 0) this.#options.onLost(known)
   }
@@ -122,8 +125,18 @@ export class MemberBridge {
   #forget(claims: readonly Claim[]): void {
     for (const claim of claims) {
       this.#takeover.drop(claim)
-      this.#passed.delete(placeOf(claim))
+      if (this.#isPassed(claim)) this.#passed.delete(placeOf(claim))
     }
+  }
+
+  /** Of this very claim: the place may be ours again by a later one. */
+  #comingOf(claim: Claim): Coming | undefined {
+    const coming = this.#coming.get(placeOf(claim))
+    return coming?.claim.epoch === claim.epoch ? coming : undefined
+  }
+
+  #isPassed(claim: Claim): boolean {
+    return this.#passed.get(placeOf(claim))?.epoch === claim.epoch
   }
 }
 

@@ -90,15 +90,33 @@ export class OutboxDesk {
     this.#known.set(topic, await ensureOutbox(this.#topics, this.#store, topic))
   }
 
-  /** A topic is no more, and what was on its way to it is lost with it. */
-  async forget(topic: string): Promise<void> {
+  /** A topic is no more, and what was on its way to it is lost with it. Answers whether anything of that was left. */
+  async forget(topic: string): Promise<boolean> {
     const outbox = outboxOf(topic)
-    this.#known.delete(topic)
-    await this.#relays.get(topic)?.close()
-    this.#relays.delete(topic)
-    for (const engine of [this.#store, this.#topics]) {
-      if ((await engine.topics.describe(outbox)) !== undefined) await engine.topics.delete(outbox)
+    await this.#close(topic)
+    let wasThere = false
+    // The marks first: those of an outbox that is no more would have a new one go on where the old one was.
+    for (const engine of [this.#topics, this.#store]) {
+      if ((await engine.topics.describe(outbox)) === undefined) continue
+      await engine.topics.delete(outbox)
+      wasThere = true
     }
+    return wasThere
+  }
+
+  /** Somebody else deleted an outbox, and may have made it anew: it is looked at again before anything more is put into it. */
+  async renew(topics: readonly string[]): Promise<void> {
+    for (const topic of new Set(topics)) {
+      await this.#close(topic)
+      await this.#ensure(topic)
+    }
+  }
+
+  async #close(topic: string): Promise<void> {
+    this.#known.delete(topic)
+    const relay = this.#relays.get(topic)
+    this.#relays.delete(topic)
+    await relay?.close()
   }
 
   /** Tells the relays to stop. */
@@ -116,7 +134,10 @@ export class OutboxDesk {
 
   /** Topics whose outbox stands in the store. */
   async #look(): Promise<void> {
-    for (const { name } of await this.#store.topics.list()) {
+    const listed = await this.#store.topics.list()
+    const outboxes = new Set(listed.map(({ name }) => name))
+    for (const topic of [...this.#known.keys()]) if (!outboxes.has(outboxOf(topic))) await this.#close(topic)
+    for (const { name } of listed) {
       const topic = topicOfOutbox(name)
       if (topic === undefined || this.#known.has(topic) || this.#isClosed) continue
       const description = await this.#topics.topics.describe(topic)

@@ -98,7 +98,8 @@ describe.skipIf(!serversWanted)('what comes between a program and its brokers', 
       await other.commit({ state: [{ kind: 'set', namespace: 'n', key: 'k', value }] })
       expect((await committed).ok).toBe(true)
     }
-    expect(await valuesOf(other, topic)).toEqual(values)
+    // Others see it once the brokers have marked the end of its transaction.
+    await expect.poll(() => valuesOf(other, topic), { timeout: 10_000 }).toEqual(values)
   })
 
   describe.each(['consumer', 'classic'] as const)('slow answers, in the %s group protocol', (groupProtocol) => {

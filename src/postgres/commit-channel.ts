@@ -1,11 +1,11 @@
 import type { CommitGroup, GroupWriter, UnitCommand, UnitResult } from '../committing/index.ts'
-import { ClosedError, InvariantError } from '../kernel/index.ts'
+import { ClosedError, InvariantError, isPassing } from '../kernel/index.ts'
 import { BatchBufferPool } from '../record/index.ts'
 import { quoted, sqlStateOf } from '../sql/index.ts'
 import { fencedState } from './commit-function-sql.ts'
 import { decodeResults, encodeGroup, type GroupMessage } from './commit-message.ts'
 import { PostgresOutcomeUnknownError, PostgresUnreachableError } from './errors.ts'
-import { isTransient } from './faults.ts'
+import { errorOf, isTransient } from './faults.ts'
 import type { PgConnection } from './pg-client.ts'
 import { isTransientWhileOpen, type Server } from './server.ts'
 import type { Row } from './statements.ts'
@@ -113,12 +113,16 @@ export class CommitChannel implements GroupWriter {
     const startMs = this.#server.clock.monotonicMs()
     const values = [number, message.text, message.arena]
     let isSent = false
+    // A connection is being made while nobody knows what the last one came to, whatever the server says to that.
+    let isUnsure = false
     const results = await this.#server
       .persist(
         async () => {
           let session = this.#session
           if (session === undefined) {
+            isUnsure = isSent
             session = await this.#reconnect()
+            isUnsure = false
             if (isSent && session.isPutBack) throw this.#unknownOutcome()
           }
           if (session.groupNumber === number) return session.results
@@ -126,13 +130,14 @@ export class CommitChannel implements GroupWriter {
           return await this.#ask(session, values)
         },
         this.#server.options.reconnectTimeoutMs,
-        isTransientWhileOpen,
+        (error) => isTransientWhileOpen(error) || (isUnsure && isPassing(errorOf(error, this.#server))),
       )
       .catch((error: unknown) => {
         // Out of reach for too long, or closed before it could be reached again.
-        if (!isSent || !(error instanceof PostgresUnreachableError || error instanceof ClosedError)) throw error
+        const isCutOff = error instanceof PostgresUnreachableError || error instanceof ClosedError
+        if (!isUnsure && !(isSent && isCutOff)) throw error
         const waitedMs = this.#server.clock.monotonicMs() - startMs
-        throw new PostgresOutcomeUnknownError(this.#server.place, waitedMs, { cause: error })
+        throw new PostgresOutcomeUnknownError(this.#server.place, waitedMs, { cause: error as Error })
       })
     return decodeResults(results, units)
   }

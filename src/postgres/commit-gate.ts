@@ -23,12 +23,12 @@ export class CommitGate {
 
   commit(batch: WriteBatch, signal: AbortSignal | undefined): Promise<CommitOutcome> {
     const isKnown = this.#knowsAll(batch)
-    if (isKnown && this.#last === undefined) return this.#queue.commit(batch, signal)
+    if (isKnown && this.#last === undefined) return this.#enter(batch, signal)
     const before = this.#last ?? Promise.resolve()
     const entered = before.then(async () => {
       if (!isKnown && !this.#knowsAll(batch)) await this.#catalog.refresh()
       // In an object: the next commit enters after this one, not after its answer.
-      return { outcome: this.#queue.commit(batch, signal) }
+      return { outcome: this.#enter(batch, signal) }
     })
     const last = entered.then(
       ({ outcome }) => void outcome.catch(() => undefined),
@@ -45,6 +45,16 @@ export class CommitGate {
   /** Resolves when every commit made before has entered the queue. */
   async settled(): Promise<void> {
     await this.#last
+  }
+
+  /** A topic that another process made anew is found out about by what the server refuses: nothing of it was stored. */
+  #enter(batch: WriteBatch, signal: AbortSignal | undefined): Promise<CommitOutcome> {
+    return this.#queue.commit(batch, signal).catch(async (error: unknown) => {
+      if (!(error instanceof TopicUnknownError) || !this.#knowsAll(batch)) throw error
+      await this.#catalog.refresh()
+      if (!this.#knowsAll(batch)) throw error
+      return this.#queue.commit(batch, signal)
+    })
   }
 
   #knowsAll({ publish = [], progress = [] }: WriteBatch): boolean {

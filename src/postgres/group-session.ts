@@ -266,10 +266,11 @@ export class GroupSession {
       this.#released.set(id, { partitionId: id, epoch })
     }
     if (taken.length === 0) return
-    // Who leaves gives everything back in one go.
-    if (member.leaving === undefined || outcome === 'late') await this.sync().catch(() => undefined)
+    // Before anything is given out anew: it may come back to the same member.
     const lost = claims.filter((_, i) => taken.includes(ids[i] as number))
     if (outcome === 'late') tell(() => member.options.onLost(lost))
+    // Who leaves gives everything back in one go.
+    if (member.leaving === undefined || outcome === 'late') await this.sync().catch(() => undefined)
   }
 
   /** A claim that nobody here was told of goes back, with the next look at the latest. */

@@ -41,6 +41,9 @@ interface Parts {
   readonly environment: EngineEnvironment
 }
 
+/** How often it is looked whether another process changed a topic, in milliseconds. */
+const topicLookMs = 5000
+
 /**
  * The PostgreSQL engine: topics, event store, state and timers in one schema, committed together.
  *
@@ -65,6 +68,7 @@ export class PostgresEngine implements Engine {
   /** What writes besides the commits. */
   readonly #works = new Set<Promise<unknown>>()
   #maintenance: Timer | undefined
+  #topicLook: Timer | undefined
   #closing: Promise<void> | undefined
 
   private constructor(parts: Parts) {
@@ -120,6 +124,7 @@ export class PostgresEngine implements Engine {
     this.state = new StateReader(core)
     this.timers = new TimerReader(core)
     this.#scheduleMaintenance()
+    this.#lookAtTopicsLater()
   }
 
   /** Opens the engine; see {@link postgres}. */
@@ -191,6 +196,7 @@ export class PostgresEngine implements Engine {
   async #close(): Promise<void> {
     const { server, pool, channel, catalog } = this.#parts
     this.#openness.close()
+    this.#topicLook?.cancel()
     this.#maintenance?.cancel()
     await this.#gate.settled()
     await this.#queue.close()
@@ -238,6 +244,15 @@ export class PostgresEngine implements Engine {
     if (unit.timers.length > 0) this.timers.notify(unit.timers)
     if (unit.appends.length > 0) this.#changes.appended()
     if (unit.state.length + unit.timers.length + unit.appends.length > 0) this.#notices.announce()
+  }
+
+  /** A process that does nothing but publish would not find out that a topic has grown: the keys of one would lie in two partitions. */
+  #lookAtTopicsLater(): void {
+    if (this.#closing !== undefined) return
+    const { catalog, environment } = this.#parts
+    const again = (): void => this.#lookAtTopicsLater()
+    const timer = environment.clock.setTimer(() => catalog.refresh().then(again, again), topicLookMs, { unref: true })
+    this.#topicLook = timer
   }
 
   #scheduleMaintenance(): void {

@@ -22,6 +22,8 @@ interface Watched {
 export class StateReader implements StateStore {
   readonly #core: EngineCore
   readonly #sql: ReturnType<typeof stateStatements>
+  /** First looks of those who watch a namespace, until they are taken. */
+  readonly #looks = new Map<string, Set<Promise<unknown>>>()
 
   constructor(core: EngineCore) {
     this.#core = core
@@ -39,6 +41,7 @@ export class StateReader implements StateStore {
     checkName('namespace', namespace)
     for (const key of keys) checkName('key', key)
     if (keys.length === 0) return []
+    await this.#looked(namespace)
     const rows = await this.#core.pool.query(this.#sql.get, [namespace, keys])
     const found = new Map(rows.map((row) => [String(row['key']), entryOf(row)]))
     return keys.map((key) => found.get(key))
@@ -64,6 +67,7 @@ export class StateReader implements StateStore {
     const values = [namespace, least, behind.after, prefix, Math.min(limit, rangeLimitMax)]
     const bounded = reverse ? this.#sql.backwardTo : this.#sql.forwardTo
     const unbounded = reverse ? this.#sql.backward : this.#sql.forward
+    await this.#looked(namespace)
     const rows = await (most === undefined
       ? this.#core.pool.query(unbounded, values)
       : this.#core.pool.query(bounded, [...values, most]))
@@ -73,6 +77,7 @@ export class StateReader implements StateStore {
   async count(namespace: string): Promise<number> {
     this.#core.refuseIfDone()
     checkName('namespace', namespace)
+    await this.#looked(namespace)
     const [row] = await this.#core.pool.query(this.#sql.count, [namespace])
     return numberOf(row as Row, 'count')
   }
@@ -102,7 +107,24 @@ export class StateReader implements StateStore {
       .then(([row]) => String(row?.['snapshot']))
     first.catch(() => undefined)
     this.#core.channel.holdFor(first)
+    this.#holdFor(namespace, first)
     return this.#follow({ namespace, key, prefix, signal }, first)
+  }
+
+  /** What is read after the call that began to watch is no older than what is watched: else a change between the two is told by neither. */
+  async #looked(namespace: string): Promise<void> {
+    const looks = this.#looks.get(namespace)
+    if (looks !== undefined) await Promise.allSettled(looks)
+  }
+
+  #holdFor(namespace: string, look: Promise<unknown>): void {
+    const looks = this.#looks.get(namespace) ?? new Set()
+    this.#looks.set(namespace, looks.add(look))
+    const taken = (): void => {
+      looks.delete(look)
+      if (looks.size === 0 && this.#looks.get(namespace) === looks) this.#looks.delete(namespace)
+    }
+    look.then(taken, taken)
   }
 
   /**

@@ -97,7 +97,8 @@ export class AttemptContext implements HandlerContext {
       const durable: PromiseWithResolvers<void> = Promise.withResolvers()
       this.#checkpointing.add(durable)
       try {
-        this.#checkpoints.take(this.#task, effects).then(durable.resolve, durable.reject)
+        const isOver = (): boolean => this.#isOver || this.#abortedBy !== undefined
+        this.#checkpoints.take(this.#task, effects, isOver).then(durable.resolve, durable.reject)
         await durable.promise
       } finally {
         this.#checkpointing.delete(durable)

@@ -24,15 +24,19 @@ export class Checkpoints {
   /**
    * Resolves when the effects are durable. Stays pending when the attempt has become of no interest: its signal tells.
    *
+   * @param isOver Whether the attempt is over: the next message of the key may be at work, and the state is its own.
    * @throws what `planEffects` throws, and what the engine says to the content of the commit
    */
-  async take(task: Task, effects: unknown): Promise<void> {
+  async take(task: Task, effects: unknown, isOver: () => boolean): Promise<void> {
     const { topics, epoch, committer } = this.#parts
     const began = epoch()
+    const isVoid = (): boolean => began !== epoch() || isOver()
     const plan = planEffects(effects, task, this.#parts)
     for (const { topic, partition } of plan.unready) await topics.ensure(topic, partition)
-    if (began !== epoch()) return never()
-    if (this.#isolation.covers(task) || task.isRefused || plan.expects) return this.#alone(task, plan, began)
+    if (isVoid()) return never()
+    // Who is looked for among records that the engine refuses finds no other task.
+    const isLone = this.#isolation.covers(task) || task.isRefused || task.kind !== 'record' || plan.expects
+    if (isLone) return this.#alone(task, plan, isVoid)
     const batch = committer.open
     this.#merge(task, plan, batch)
     const durable = new Promise<void>((resolve) => batch.afterCommit.push(resolve))
@@ -54,21 +58,22 @@ export class Checkpoints {
   }
 
   /** By itself, so that a refusal concerns nobody else. */
-  async #alone(task: Task, plan: EffectPlan, began: number): Promise<void> {
-    const { committer, epoch, onFenced, group, onFatal } = this.#parts
+  async #alone(task: Task, plan: EffectPlan, isVoid: () => boolean): Promise<void> {
+    const { committer, onFenced, group, onFatal } = this.#parts
     await committer.settled()
-    if (began !== epoch()) return never()
+    if (isVoid()) return never()
     const batch = new CommitBatch(0)
     this.#merge(task, plan, batch)
     try {
       const outcome = await committer.commitAlone(task.reader, batch.seal(), () => batch.committed(), plan.within)
       if (outcome.ok) return
       if (outcome.conflict.kind === 'fenced') onFenced(task.reader)
-      if (began !== epoch()) return await never()
-      await this.#undo(task)
+      if (isVoid()) return await this.#tooLate(batch)
+      await this.#undo(task, batch)
       throw new CheckpointRefusedError(group, outcome.conflict.kind)
     } catch (error) {
-      if (began !== epoch()) return never()
+      if (error instanceof CheckpointRefusedError) throw error
+      if (isVoid()) return this.#tooLate(batch)
       if (commitFailureOf(error) === 'engine') {
         onFatal(error)
         return never()
@@ -77,14 +82,22 @@ export class Checkpoints {
         task.isRefused = true
         this.#isolation.found(task)
       }
-      await this.#undo(task)
+      await this.#undo(task, batch)
       throw error
     }
   }
 
+  /** What was merged in advance was not made, and somebody may rest on it by now. */
+  #tooLate(batch: CommitBatch): Promise<never> {
+    batch.failed()
+    this.#parts.onStale('a checkpoint was refused after its attempt was over')
+    return never()
+  }
+
   /** The cached state was changed in advance. The handler still holds on to its entry, so it is put right in place. */
-  async #undo({ key, reader }: Task): Promise<void> {
+  async #undo({ key, reader }: Task, batch: CommitBatch): Promise<void> {
     const { cache, handler } = this.#parts
+    batch.failed()
     if (handler.state !== undefined && key !== undefined) await cache.restore(key, reader.claim)
   }
 }

@@ -168,6 +168,11 @@ export class CommitBatch {
     }
   }
 
+  /** Its commit was not made: what it changed in advance is for whoever made it to put right. */
+  failed(): void {
+    for (const entry of this.#entries) entry.pendingCount--
+  }
+
   /** Its commit is durable. */
   committed(): void {
     for (const entry of this.#entries) entry.pendingCount--

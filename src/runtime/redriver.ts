@@ -1,5 +1,5 @@
 import type { StateEntry } from '../engine/index.ts'
-import type { Json } from '../kernel/index.ts'
+import { type Json, sleep } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
 import { commitFailureOf } from './commit-failure.ts'
 import { deadLetterPrefix, messageOfLetter } from './dead-letter-entry.ts'
@@ -10,7 +10,7 @@ import { orderingKeysOf } from './ordering-key.ts'
 import type { PartitionReader } from './partition-reader.ts'
 import { readAgain } from './record-again.ts'
 import type { SubscriptionParts } from './subscription-parts.ts'
-import { nobody, Task } from './task.ts'
+import { done, nobody, Task, type TaskOutcome } from './task.ts'
 import { originOf, type TimerPayload } from './timer-service.ts'
 
 /** Dead letters that are read at once: each may hold a message of several MiB. */
@@ -20,7 +20,7 @@ const pageSize = 32
 export class Redriver {
   readonly #parts: SubscriptionParts
   readonly #enqueue: (task: Task) => void
-  readonly #giveUpAgain: (task: Task, error: unknown) => Promise<unknown>
+  readonly #giveUpAgain: (task: Task, error: unknown) => Promise<TaskOutcome>
   /** Partitions whose parked keys are known: who ends a dead letter has to know what waits behind it. */
   readonly #open = new Set<PartitionReader>()
   /** Ids that are on their way: bounded by the dead letters for which a request stands. */
@@ -34,7 +34,7 @@ export class Redriver {
     parts: SubscriptionParts,
     options: {
       readonly enqueue: (task: Task) => void
-      readonly giveUpAgain: (task: Task, error: unknown) => Promise<unknown>
+      readonly giveUpAgain: (task: Task, error: unknown) => Promise<TaskOutcome>
       readonly onLooked: () => void
     },
   ) {
@@ -69,7 +69,8 @@ export class Redriver {
       })
       for (const entry of page) {
         if (began !== epoch() || !this.#open.has(reader)) return
-        if (letterOf(entry).requested !== null) await this.#take(reader, entry)
+        // As it stands then: since this page was read, it may have been dealt with.
+        if (letterOf(entry).requested !== null) await this.check(reader, entry.key)
       }
       if (page.length < pageSize) return
       after = page.at(-1)?.key
@@ -78,20 +79,36 @@ export class Redriver {
 
   /** Something was asked for: if it concerns this partition, look what stands there now. */
   async check(reader: PartitionReader, id: string): Promise<void> {
+    await this.#look(reader, id)
+    this.#onLooked()
+  }
+
+  async #look(reader: PartitionReader, id: string): Promise<void> {
     if (!this.#open.has(reader)) return
+    if (this.#inFlight.has(id)) {
+      this.#askedAgain.add(id)
+      return
+    }
     const { engine, app, epoch } = this.#parts
     const began = epoch()
-    const entry = await engine.state.get(deadLetterNamespace(app), id)
-    if (began !== epoch() || !this.#open.has(reader) || entry === undefined || letterOf(entry).requested === null)
-      return
-    await this.#take(reader, entry)
+    // From here on nobody else takes it: what is read below is not old by then.
+    this.#inFlight.add(id)
+    const entry = await engine.state.get(deadLetterNamespace(app), id).catch((error: unknown) => {
+      if (began === epoch()) this.#inFlight.delete(id)
+      throw error
+    })
+    if (began !== epoch() || !this.#open.has(reader)) return
+    if (entry === undefined || letterOf(entry).requested === null) this.#settled(reader, id)
+    else await this.#take(reader, entry)
   }
 
   finished(task: Task): void {
-    if (task.dead === undefined) return
-    const { id } = task.dead.letter
+    if (task.dead !== undefined) this.#settled(task.reader, task.dead.letter.id)
+  }
+
+  #settled(reader: PartitionReader, id: string): void {
     this.#inFlight.delete(id)
-    if (this.#askedAgain.delete(id)) this.#lookAgain(task.reader, id)
+    if (this.#askedAgain.delete(id)) this.#lookAgain(reader, id)
   }
 
   /** Nothing is taken up before partitions are opened again. */
@@ -105,16 +122,13 @@ export class Redriver {
   forget(reader: PartitionReader): void {
     this.#open.delete(reader)
     const prefix = deadLetterPrefix(this.#parts.group, reader.topic, reader.partition)
-    for (const id of this.#inFlight) if (id.startsWith(prefix)) this.#inFlight.delete(id)
+    for (const ids of [this.#inFlight, this.#askedAgain]) {
+      for (const id of ids) if (id.startsWith(prefix)) ids.delete(id)
+    }
   }
 
   async #take(reader: PartitionReader, entry: StateEntry): Promise<void> {
     const letter = letterOf(entry)
-    if (this.#inFlight.has(letter.id)) {
-      this.#askedAgain.add(letter.id)
-      return
-    }
-    this.#inFlight.add(letter.id)
     const began = this.#parts.epoch()
     const kind = letter.requested === 'discard' ? 'discard' : 'redrive'
     const taskOf = (message: Message, key: string | null = letter.key): Task => {
@@ -143,15 +157,21 @@ export class Redriver {
       if (began !== this.#parts.epoch() || !this.#open.has(reader)) return
       const task = taskOf(messageOfLetter(letter) ?? nobody)
       task.attempt = 1
-      await this.#giveUpAgain(task, error)
-      this.finished(task)
+      const { clock, epoch, epochSignal } = this.#parts
+      for (;;) {
+        const outcome = await this.#giveUpAgain(task, error)
+        if (outcome === done) break
+        await sleep(outcome, clock, epochSignal()).catch(() => undefined)
+        if (began !== epoch() || !this.#open.has(reader)) return
+      }
+      if (began === epoch()) this.finished(task)
     }
   }
 
   /** What was asked for while it was under way may have kept that from being committed. */
   #lookAgain(reader: PartitionReader, id: string): void {
     this.#lookCount++
-    this.check(reader, id)
+    this.#look(reader, id)
       .catch(this.#parts.onFatal)
       .finally(() => {
         this.#lookCount--

@@ -11,6 +11,8 @@ import { readAgain } from './record-again.ts'
 import type { SubscriptionParts } from './subscription-parts.ts'
 import { done, nobody, Task, type TaskOutcome } from './task.ts'
 
+/** Pause before a message whose queue is gone is looked at anew, in milliseconds. */
+const againMs = 1
 /** What waits and is read at once: each may be a message of several MiB. */
 const pageSize = 32
 
@@ -34,7 +36,11 @@ export class Replay {
     const { parking, committer, epoch } = this.#parts
     if (parked.nextSequence === undefined) {
       const began = epoch()
-      return parking.locate(parked).then(() => (began === epoch() ? this.park(task, parked, merged) : done))
+      return parking.locate(parked).then(() => {
+        if (began !== epoch()) return done
+        // The queue may be that of another partition, which was given away meanwhile.
+        return parking.queueFor(task.key, task.reader) === parked ? this.park(task, parked, merged) : againMs
+      })
     }
     committer.open.addOtherState(parking.enqueueWrite(parked, task))
     merged(committer.open)
@@ -57,8 +63,15 @@ export class Replay {
       ],
     })
     if (began !== epoch()) return done
-    if (!outcome.ok && outcome.conflict.kind === 'fenced') onFenced(task.reader)
-    if (!outcome.ok || parked === undefined) return done
+    if (!outcome.ok) {
+      if (outcome.conflict.kind === 'fenced') {
+        onFenced(task.reader)
+        return done
+      }
+      // It is gone already: by an earlier try of this, perhaps, that was cut short while it handled what waited.
+      return task.key === undefined ? done : this.replay(task.key)
+    }
+    if (parked === undefined) return done
     parked.head = null
     return this.replay(parked.key)
   }

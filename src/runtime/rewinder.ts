@@ -99,7 +99,11 @@ export class Rewinder {
   /** Another member owns the partition: what was under way for it must not become real, and cannot. */
   onFenced(reader: PartitionReader): void {
     const place = placeOf(reader.claim)
-    if (this.#core.readers.get(place) !== reader) return
+    if (this.#core.readers.get(place) !== reader) {
+      // It is being given away: what was refused still stands in memory.
+      this.begin('a partition was taken away')
+      return
+    }
     this.#core.readers.delete(place)
     reader.halt().catch(this.#core.parts.onFatal)
     this.begin(`partition ${reader.partition} of topic "${reader.topic}" belongs to another member now`)

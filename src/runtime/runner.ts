@@ -184,8 +184,12 @@ export class Runner {
       channels.handled.publish({ ...reportOf(this.#parts.group, task), durationMs, effectCount: plan.effectCount })
     }
     if (this.#isolation.covers(task) || task.isRefused || task.kind !== 'record' || plan.expects) {
-      const merge = (batch: CommitBatch): void => mergePlan(this.#parts, batch, task, entry, plan)
-      return this.#guard(task, this.#lone.commit(task, merge, plan.within))
+      const release = held(entry)
+      const merge = (batch: CommitBatch): void => {
+        release()
+        mergePlan(this.#parts, batch, task, entry, plan)
+      }
+      return this.#guard(task, this.#lone.commit(task, merge, plan.within).finally(release))
     }
     const batch = this.#parts.committer.open
     mergePlan(this.#parts, batch, task, entry, plan)
@@ -237,10 +241,13 @@ export class Runner {
     startMs: number,
   ): Promise<TaskOutcome> {
     const began = this.#parts.epoch()
+    const release = held(entry)
     try {
       for (const { topic, partition } of plan.unready) await this.#parts.topics.ensure(topic, partition)
     } catch (error) {
       return began === this.#parts.epoch() ? this.#failed(task, error) : done
+    } finally {
+      release()
     }
     return began === this.#parts.epoch() ? this.#settle(task, entry, result, startMs) : done
   }
@@ -323,5 +330,16 @@ export class Runner {
       this.#parts.onFatal(error)
       return done
     }
+  }
+}
+
+/** The cache must not let go of a state that somebody is working with: until the call of what is answered. */
+function held(entry: CachedState | undefined): () => void {
+  if (entry === undefined) return () => undefined
+  let isHeld = true
+  entry.pendingCount++
+  return () => {
+    if (isHeld) entry.pendingCount--
+    isHeld = false
   }
 }

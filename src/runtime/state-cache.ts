@@ -39,6 +39,8 @@ export class StateCache {
   readonly #namespace: string
   readonly #isPerPartition: boolean
   readonly #entries = new Map<string, CachedState>()
+  /** Rises when what is being read may be old by the time it is here. */
+  #generation = 0
   #sampleCount = 0
   #sampledCharacters = 0
   #capacity = entriesMax
@@ -75,33 +77,43 @@ export class StateCache {
 
   /** Reads those of the keys that are not here yet, all in one go. */
   async load(keys: readonly string[], claim: Claim): Promise<void> {
+    const began = this.#generation
     const found = await this.#store.getMany(this.#namespace, keys, claim)
+    // Somebody else may have changed it since it was read.
+    if (began !== this.#generation) return
     for (let index = 0; index < keys.length; index++) this.#put(keys[index] as string, claim, found[index])
   }
 
   /** Reads a key again, whatever is here. Only for a key without pending changes. */
   async reload(key: string, claim: Claim): Promise<void> {
+    const place = this.#placeOf(key, claim)
+    const before = this.#entries.get(place)
     const found = await this.#store.get(this.#namespace, key, claim)
-    this.#entries.delete(this.#placeOf(key, claim))
+    // Whoever put another one here knows better.
+    if (this.#entries.get(place) !== before) return
+    this.#entries.delete(place)
     this.#put(key, claim, found)
   }
 
   /** Puts a key back to what is stored, in place: somebody may be working with it. Only without pending changes. */
   async restore(key: string, claim: Claim): Promise<void> {
+    const place = this.#placeOf(key, claim)
+    const entry = this.#entries.get(place)
     const found = await this.#store.get(this.#namespace, key, claim)
-    const entry = this.#entries.get(this.#placeOf(key, claim))
-    if (entry === undefined) return
+    if (entry === undefined || this.#entries.get(place) !== entry) return
     entry.value = found?.value
     entry.revision = found?.revision ?? 0
   }
 
   /** Forgets everything: after a rewind nothing that is here can be trusted. */
   clear(): void {
+    this.#generation++
     this.#entries.clear()
   }
 
   /** Forgets what has no pending changes: another member may change it now. */
   forgetSettled(): void {
+    this.#generation++
     for (const [key, entry] of this.#entries) if (entry.pendingCount === 0) this.#entries.delete(key)
   }
 

@@ -30,6 +30,8 @@ export interface CoreEvents {
   /** A task was committed by itself. */
   readonly onLone: () => void
   readonly onFenced: (reader: PartitionReader) => void
+  /** What is in memory is not what is stored. */
+  readonly onStale: (reason: string) => void
   readonly onFatal: (error: unknown) => void
 }
 
@@ -98,6 +100,7 @@ export class SubscriptionCore {
       pause: (forMs) => this.#pause(forMs),
       onFatal: events.onFatal,
       onFenced: events.onFenced,
+      onStale: events.onStale,
       current: (message) => currentMessage(definitions, message),
     }
     this.isolation = new Isolation(this.readers)
@@ -129,8 +132,10 @@ export class SubscriptionCore {
   #run(task: Task): TaskOutcome | Promise<TaskOutcome> {
     const outcome = this.runner.run(task)
     if (task.dead === undefined) return outcome
+    const began = this.epoch.current
     return Promise.resolve(outcome).then((settled) => {
-      if (settled === done) {
+      // What a rewind dropped has come to nothing.
+      if (settled === done && began === this.epoch.current) {
         this.#replayElsewhere(task)
         this.redriver.finished(task)
       }

@@ -67,6 +67,8 @@ export interface SubscriptionParts extends SubscriptionSetup {
   readonly onFatal: (error: unknown) => void
   /** The partition belongs to somebody else now. */
   readonly onFenced: (reader: PartitionReader) => void
+  /** What is in memory is not what is stored: it has to be read again. */
+  readonly onStale: (reason: string) => void
   /** A message as the current version of its definition. @throws what the definition's `read` throws */
   readonly current: (message: Message) => Message
 }

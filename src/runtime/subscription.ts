@@ -47,6 +47,7 @@ export class Subscription {
       onRefused: (refusal, batch) => this.#rewinder.onRefused(refusal, batch),
       onLone: () => this.#rewinder.onLone(),
       onFenced: (reader) => this.#rewinder.onFenced(reader),
+      onStale: (reason) => this.#rewinder.begin(reason),
       onFatal: fatal,
     })
     this.#rewinder = new Rewinder(this.#core, () => {
