@@ -1,7 +1,18 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import { type Effects, fixed, type HandlerContext, on, publish, set } from '../runtime/index.ts'
+import { VirtualClock } from '../kernel/index.ts'
+import { type Effects, fixed, type HandlerContext, none, on, publish, schedule, set } from '../runtime/index.ts'
 import { channels } from '../telemetry/index.ts'
-import { memoryEngine, numbersByKey, Paid, Placed, Shipped, startHandlers } from './app.test-support.ts'
+import {
+  engineWith,
+  gate,
+  memoryEngine,
+  numbersByKey,
+  Paid,
+  Placed,
+  Shipped,
+  startHandlers,
+} from './app.test-support.ts'
 
 interface Progress {
   readonly done: readonly string[]
@@ -95,5 +106,67 @@ describe('a checkpoint', () => {
     expect(wrong).toMatchObject([{ code: 'EFFECT_INVALID' }])
     await running.idle()
     expect(await engine.state.get('state:test.s.Placed', 'a')).toBeUndefined()
+  })
+
+  it('of a timer that the engine refuses makes a dead letter of that timer, and ends nothing else', async () => {
+    const clock = new VirtualClock()
+    await using engine = await memoryEngine({ clock })
+    const handler = on(
+      Placed,
+      {
+        retry: fixed({ delay: 1, max: 2 }),
+        state: { initial: 0 },
+        timers: {
+          late: async (_timer, state, ctx) => {
+            await ctx.checkpoint(publish(Paid({ id: 'x'.repeat(2_000_000), n: 1 })))
+            return set(state)
+          },
+        },
+      },
+      (_message, state) => [set(state + 1), schedule('late', { after: '1m' })],
+    )
+    await using running = await startHandlers([handler], { engine, clock })
+    await running.publish(Placed({ id: 'a', n: 7 }))
+    await running.idle()
+    for (let seconds = 0; seconds < 120 && (await running.deadLetters.count()) === 0; seconds += 5)
+      await clock.advance('5s')
+    expect(await running.deadLetters.list()).toMatchObject([{ reason: 'timer', error: { code: 'RECORD_TOO_LARGE' } }])
+    await running.publish(Placed({ id: 'b', n: 1 }))
+    await running.idle()
+    expect((await engine.state.get('state:test.s.Placed', 'b'))?.value).toBe(1)
+  })
+
+  it('that comes about after its attempt was given up changes nothing of what came after it', async () => {
+    await using engine = await memoryEngine()
+    const [isAsked, isThere] = [gate(), gate()]
+    let isSlow = true
+    const slow = engineWith(engine, 'topics', {
+      ensure: async (...given) => {
+        if (given[0] === 'payments' && isSlow) {
+          isSlow = false
+          isAsked.open()
+          await isThere.opened
+        }
+        return engine.topics.ensure(...given)
+      },
+    })
+    const handler = on(
+      Placed,
+      { name: 'h', state: { initial: 0 }, retry: none, timeout: 50 },
+      async ({ data }, state, ctx) => {
+        if (data.n === 1) await ctx.checkpoint([set(100), publish(Paid(data))])
+        return set(state + 1)
+      },
+    )
+    await using running = await startHandlers([handler], { engine: slow })
+    await running.publish([1, 2].map((n) => Placed({ id: 'a', n })))
+    await isAsked.opened
+    while ((await engine.state.get('state:test.s.h', 'a')) === undefined) await pause(5)
+    isThere.open()
+    await pause(20)
+    await running.publish(Placed({ id: 'a', n: 3 }))
+    await running.idle()
+    expect((await engine.state.get('state:test.s.h', 'a'))?.value).toBe(2)
+    expect(await running.deadLetters.list()).toMatchObject([{ offset: 0, error: { code: 'HANDLER_TIMEOUT' } }])
   })
 })

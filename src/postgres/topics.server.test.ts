@@ -82,6 +82,23 @@ describe.skipIf(!serversWanted)('topics of two engines on one schema', () => {
     expect(await left(one, topic)).toEqual(['0 null c'])
   })
 
+  it('are known to an engine that does nothing but publish: made anew at once, grown a little later', async () => {
+    const topic = name()
+    await one.topics.create(topic, { partitions: 1 })
+    await publish(two, topic, text('a'))
+    await one.topics.delete(topic)
+    await one.topics.create(topic, { partitions: 1 })
+    await publish(two, topic, text('b'))
+    expect(await left(one, topic)).toEqual(['0 null b'])
+    await one.topics.alter(topic, { partitions: 64 })
+    const keys = Array.from({ length: 40 }, (_, n) => `k${n}`)
+    const partitionsOf = async (): Promise<number> => {
+      const outcome = await two.commit({ publish: [{ topic, records: keys.map((key) => ({ key, value: 'v' })) }] })
+      return outcome.ok ? new Set(outcome.published.map(({ partition }) => partition)).size : 0
+    }
+    await expect.poll(partitionsOf, { timeout: 15_000, interval: 500 }).toBeGreaterThan(10)
+  })
+
   it('keep what two engines change at the same time, where each says nothing of the other', async () => {
     const topic = name()
     await one.topics.create(topic, { partitions: 1 })
