@@ -251,8 +251,9 @@ export class PostgresEngine implements Engine {
     if (this.#closing !== undefined) return
     const { catalog, environment } = this.#parts
     const again = (): void => this.#lookAtTopicsLater()
-    const timer = environment.clock.setTimer(() => catalog.refresh().then(again, again), topicLookMs, { unref: true })
-    this.#topicLook = timer
+    // A server that is away is asked again later.
+    const look = (): void => void catalog.refresh().then(again, again)
+    this.#topicLook = environment.clock.setTimer(look, topicLookMs, { unref: true })
   }
 
   #scheduleMaintenance(): void {

@@ -245,10 +245,10 @@ export class Runner {
     try {
       for (const { topic, partition } of plan.unready) await this.#parts.topics.ensure(topic, partition)
     } catch (error) {
-      return began === this.#parts.epoch() ? this.#failed(task, error) : done
-    } finally {
       release()
+      return began === this.#parts.epoch() ? this.#failed(task, error) : done
     }
+    release()
     return began === this.#parts.epoch() ? this.#settle(task, entry, result, startMs) : done
   }
 
