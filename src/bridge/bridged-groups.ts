@@ -19,7 +19,6 @@ import {
 import { uuidv7 } from '../kernel/index.ts'
 import {
   ClaimLedger,
-  deleteProgress,
   ProgressPlace,
   partitionOfKey,
   progressNamespace,
@@ -111,12 +110,7 @@ export class BridgedGroups implements ConsumerGroups {
 
   async list(): Promise<readonly string[]> {
     const stored = await this.#store.state.namespaces(progressPrefix)
-    const names = new Set<string>()
-    for (const namespace of stored) {
-      const group = namespace.slice(progressPrefix.length)
-      // Of one that was deleted, marks of its last owners may be left.
-      if ((await this.#placesOf(group)).length > 0) names.add(group)
-    }
+    const names = new Set(stored.map((namespace) => namespace.slice(progressPrefix.length)))
     for (const group of await this.#topics.groups.list()) {
       // Those of the relay, and what only ever made progress there, are not ours.
       if ((await this.#members(group)).length > 0 && !isRelayGroup(group)) names.add(group)
@@ -154,9 +148,7 @@ export class BridgedGroups implements ConsumerGroups {
 
   async delete(group: string): Promise<void> {
     await this.#refuseActive(group)
-    for (const { topic, partition } of await this.#placesOf(group)) {
-      await deleteProgress(this.#store, new ProgressPlace(group, topic, partition), this.#environment.clock.nowMs())
-    }
+    await this.#store.commit({ state: [{ kind: 'clear', namespace: progressNamespace(group) }] })
     if ((await this.#topics.groups.list()).includes(group)) await this.#topics.groups.delete(group)
   }
 

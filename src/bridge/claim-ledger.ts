@@ -118,20 +118,6 @@ export async function resetProgress(store: Engine, place: ProgressPlace, next: n
   }
 }
 
-/** Forgets where a group stands on a partition. Only the mark of the last owner stays, for what he has on its way. */
-export async function deleteProgress(store: Engine, place: ProgressPlace, nowMs: number): Promise<void> {
-  for (;;) {
-    const before = await readProgress(store, place)
-    if (before === undefined) return
-    await fence(store, place, before.owner, nowMs)
-    const last = await readProgress(store, place)
-    const { namespace, baseKey: key } = place
-    const base: StateWrite = { kind: 'delete', namespace, key, expectedRevision: before.revision }
-    const { ok } = await store.commit({ state: [base, ...(last?.rangeKeys ?? []).map((one) => place.remove(one))] })
-    if (ok) return
-  }
-}
-
 /** Marks an owner: no commit of his counts from here on. */
 async function fence(store: Engine, place: ProgressPlace, owner: string | null, nowMs: number): Promise<void> {
   if (owner === null) return

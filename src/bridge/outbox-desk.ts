@@ -134,9 +134,10 @@ export class OutboxDesk {
 
   /** Topics whose outbox stands in the store. */
   async #look(): Promise<void> {
+    const known = [...this.#known.keys()]
     const listed = await this.#store.topics.list()
     const outboxes = new Set(listed.map(({ name }) => name))
-    for (const topic of [...this.#known.keys()]) if (!outboxes.has(outboxOf(topic))) await this.#close(topic)
+    for (const topic of known) if (!outboxes.has(outboxOf(topic))) await this.#close(topic)
     for (const { name } of listed) {
       const topic = topicOfOutbox(name)
       if (topic === undefined || this.#known.has(topic) || this.#isClosed) continue
