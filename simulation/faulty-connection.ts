@@ -3,8 +3,8 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 /** What becomes of a transaction that is about to be committed. */
 export type CommitFate = 'stored' | 'disk-full' | 'sync-failed' | 'stored-by-a-failed-sync'
 
-/** Extended result codes of SQLite, and what it says with them. */
 const syncFailure = { errcode: 1034, message: 'disk I/O error' }
+/** Extended result codes of SQLite, and what it says with them. */
 const failures = {
   'disk-full': { errcode: 13, message: 'database or disk is full' },
   'sync-failed': syncFailure,

@@ -64,40 +64,37 @@ export class Checkpoints {
     if (isVoid()) return never()
     const batch = new CommitBatch(0)
     this.#merge(task, plan, batch)
+    let reason: unknown
     try {
       const outcome = await committer.commitAlone(task.reader, batch.seal(), () => batch.committed(), plan.within)
       if (outcome.ok) return
       if (outcome.conflict.kind === 'fenced') onFenced(task.reader)
-      if (isVoid()) return await this.#tooLate(batch)
-      await this.#undo(task, batch)
-      throw new CheckpointRefusedError(group, outcome.conflict.kind)
+      reason = new CheckpointRefusedError(group, outcome.conflict.kind)
     } catch (error) {
-      if (error instanceof CheckpointRefusedError) throw error
-      if (isVoid()) return this.#tooLate(batch)
-      if (commitFailureOf(error) === 'engine') {
-        onFatal(error)
-        return never()
-      }
-      if (commitFailureOf(error) === 'content') {
-        task.isRefused = true
-        this.#isolation.found(task)
-      }
-      await this.#undo(task, batch)
-      throw error
+      reason = error
     }
-  }
-
-  /** What was merged in advance was not made, and somebody may rest on it by now. */
-  #tooLate(batch: CommitBatch): Promise<never> {
     batch.failed()
-    this.#parts.onStale('a checkpoint was refused after its attempt was over')
-    return never()
+    if (isVoid()) {
+      // What was merged in advance was not made, and somebody may rest on it by now.
+      this.#parts.onStale('a checkpoint was refused after its attempt was over')
+      return never()
+    }
+    const failure = reason instanceof CheckpointRefusedError ? undefined : commitFailureOf(reason)
+    if (failure === 'engine') {
+      onFatal(reason)
+      return never()
+    }
+    if (failure === 'content') {
+      task.isRefused = true
+      this.#isolation.found(task)
+    }
+    await this.#restore(task)
+    throw reason
   }
 
   /** The cached state was changed in advance. The handler still holds on to its entry, so it is put right in place. */
-  async #undo({ key, reader }: Task, batch: CommitBatch): Promise<void> {
+  async #restore({ key, reader }: Task): Promise<void> {
     const { cache, handler } = this.#parts
-    batch.failed()
     if (handler.state !== undefined && key !== undefined) await cache.restore(key, reader.claim)
   }
 }
