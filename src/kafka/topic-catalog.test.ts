@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { VirtualClock } from '../kernel/index.ts'
 import type { Cluster, TopicMetadata } from './cluster.ts'
+import { KafkaUnreachableError } from './errors.ts'
 import { TopicCatalog } from './topic-catalog.ts'
 
 const metadataOf = (name: string): TopicMetadata =>
@@ -63,5 +64,29 @@ describe('the catalogue of topics', () => {
     topics.delete('gone')
     await catalog.refreshAll()
     expect([catalog.find('gone'), partitions[0]?.isGone]).toEqual([undefined, true])
+  })
+
+  it('looks again at those only that nobody leads yet', async () => {
+    const cluster = clusterWith(new Set(['a', 'new', 'z']), Promise.resolve())
+    const asked: (readonly string[])[] = []
+    const metadata = cluster.metadata.bind(cluster)
+    const leaderless = { ...metadataOf('new'), partitions: [{ errorCode: 5, partitionIndex: 0, leaderId: -1 }] }
+    Object.assign(cluster, {
+      obstacle: (reason: string) => new KafkaUnreachableError(['broker'], reason),
+      metadata: async (names: readonly string[] | null) => {
+        const answer = await metadata(names)
+        if (names === null) return answer
+        asked.push(names)
+        const isFirst = asked.length === 1
+        return { topics: answer.topics.map((topic) => (isFirst && topic.name === 'new' ? leaderless : topic)) }
+      },
+      persist: async (attempt: () => Promise<unknown>) => {
+        await expect(attempt()).rejects.toMatchObject({ details: { reason: expect.stringContaining('"new"') } })
+        return attempt()
+      },
+    })
+    const listed = await new TopicCatalog(cluster).refreshAll()
+    expect(listed.map(({ name }) => name)).toEqual(['a', 'new', 'z'])
+    expect(asked).toEqual([['a', 'new', 'z'], ['new']])
   })
 })

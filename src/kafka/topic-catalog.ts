@@ -1,8 +1,8 @@
 import { checkTopicName, type PartitionPlace, type PlaceCatalog, type TopicPlace } from '../committing/index.ts'
 import { OffsetSet, PartitionUnknownError, type TopicConfig, TopicUnknownError } from '../engine/index.ts'
 import type { Cluster, Patience, TopicMetadata } from './cluster.ts'
-import { errorCode, isPassing, nameOfCode } from './error-codes.ts'
-import { batchBytesMaxFor, configOf, maxMessageBytesOf } from './topic-settings.ts'
+import { errorCode, nameOfCode } from './error-codes.ts'
+import { batchBytesMaxFor, configOf, maxMessageBytesOf, ownSettings } from './topic-settings.ts'
 
 /** Ranges without records that are remembered for a partition. */
 const gapCountMax = 1000
@@ -59,6 +59,18 @@ export interface Topic extends TopicPlace<Partition> {
   readonly partitions: readonly Partition[]
   /** When this was learnt, on the monotonic clock. */
   readonly knownSinceMs: number
+}
+
+/** A topic that nobody leads, as one that was just made, or whose brokers are gone. */
+interface Leaderless {
+  readonly name: string
+  readonly problem: string
+}
+
+/** What one question found. */
+interface Look {
+  readonly found: readonly Topic[]
+  readonly leaderless: readonly Leaderless[]
 }
 
 /** Topics as the cluster told of them; commits find them here without waiting. */
@@ -125,19 +137,21 @@ export class TopicCatalog implements PlaceCatalog<Partition> {
   }
 
   /**
-   * Learns of a topic as it is now. Calls at the same time share one look.
+   * Learns of topics as they are now. Calls for the same one at the same time share one look.
    *
    * @param patience Default: that of administration.
    */
-  refresh(name: string, patience: Patience = this.#cluster.usual): Promise<void> {
+  refresh(name: string | ReadonlySet<string>, patience: Patience = this.#cluster.usual): Promise<void> {
     // What Kafka would not take as a name is the name of nothing, and asking for it would be an error of another kind.
-    if (!isTopicName(name)) return Promise.resolve()
+    const names = (typeof name === 'string' ? [name] : [...name]).filter(isTopicName)
+    const [first] = names
+    if (first === undefined) return Promise.resolve()
+    if (names.length > 1) return this.#learn(async () => names, patience).then(() => undefined)
     // Who is to wait for longer must not be told that others have given up.
-    const key = `${patience.limitMs}/${name}`
+    const key = `${patience.limitMs}/${first}`
     const running = this.#refreshing.get(key)
     if (running !== undefined) return running
-    const look = this.#cluster
-      .persist(() => this.#look([name]), patience)
+    const look = this.#learn(async () => names, patience)
       .then(() => undefined)
       .finally(() => this.#refreshing.delete(key))
     this.#refreshing.set(key, look)
@@ -146,16 +160,15 @@ export class TopicCatalog implements PlaceCatalog<Partition> {
 
   /** Learns of all topics whose names begin with a prefix, but for those that the cluster keeps for itself. */
   async refreshAll(prefix = ''): Promise<readonly Topic[]> {
-    return this.#cluster.persist(async () => {
+    const found = await this.#learn(async () => {
       // What somebody made while the question was under way may be missing in the answer.
       const known = [...this.#topics.keys()]
       const { topics } = await this.#cluster.metadata(null)
-      const named = topics.flatMap(({ name, isInternal }) => (isInternal || !name ? [] : [name]))
-      const names = named.filter((name) => name.startsWith(prefix))
-      const found = names.length === 0 ? [] : await this.#look(names)
-      for (const name of known) if (!named.includes(name)) this.#drop(name)
-      return found.sort((a, b) => (a.name < b.name ? -1 : 1))
-    })
+      const named = new Set(topics.flatMap(({ name, isInternal }) => (isInternal || !name ? [] : [name])))
+      for (const name of known) if (!named.has(name)) this.#drop(name)
+      return [...named].filter((name) => name.startsWith(prefix))
+    }, this.#cluster.usual)
+    return found.sort((a, b) => (a.name < b.name ? -1 : 1))
   }
 
   /** A topic is gone, as far as this process has to do with it. */
@@ -163,34 +176,58 @@ export class TopicCatalog implements PlaceCatalog<Partition> {
     this.#drop(name)
   }
 
-  async #look(names: readonly string[]): Promise<Topic[]> {
+  /** Those of the named ones that are there. Only who has no leader yet is looked at again: others come and go meanwhile. */
+  async #learn(namesOf: () => Promise<readonly string[]>, patience: Patience): Promise<Topic[]> {
+    const found: Topic[] = []
+    let pending: readonly string[] | undefined
+    await this.#cluster.persist(async () => {
+      pending ??= await namesOf()
+      const look = await this.#look(pending)
+      found.push(...look.found)
+      pending = look.leaderless.map(({ name }) => name)
+      const [first] = look.leaderless
+      if (first !== undefined) throw this.#cluster.obstacle(first.problem)
+    }, patience)
+    return found
+  }
+
+  async #look(names: readonly string[]): Promise<Look> {
+    if (names.length === 0) return { found: [], leaderless: [] }
     const { topics } = await this.#cluster.metadata(names)
     const there: TopicMetadata[] = []
+    const leaderless: Leaderless[] = []
     for (const topic of topics) {
       const { errorCode: code } = topic
       const name = topic.name ?? ''
       if (code === errorCode.unknownTopicOrPartition || code === errorCode.invalidTopic) this.#drop(name)
-      else if (code === errorCode.none) there.push(topic)
-      else this.#cluster.accept('Metadata', code, name)
-      const leaderless = topic.partitions.find((one) => isPassing(one.errorCode) || one.leaderId < 0)
-      if (leaderless !== undefined && code === errorCode.none && leaderless.leaderId < 0) {
-        throw this.#cluster.obstacle(
-          `partition ${leaderless.partitionIndex} of topic "${name}" has no leader (${nameOfCode(leaderless.errorCode)})`,
-        )
+      else if (code === errorCode.leaderNotAvailable) {
+        leaderless.push({ name, problem: `topic "${name}" has no leader (${nameOfCode(code)})` })
+      } else if (code !== errorCode.none) this.#cluster.accept('Metadata', code, name)
+      else {
+        const one = topic.partitions.find(({ leaderId }) => leaderId < 0)
+        if (one === undefined) there.push(topic)
+        else {
+          const place = `partition ${one.partitionIndex} of topic "${name}"`
+          leaderless.push({ name, problem: `${place} has no leader (${nameOfCode(one.errorCode)})` })
+        }
       }
     }
     const settings = await this.#settings(there.map(({ name }) => name ?? ''))
-    return there.flatMap((topic) => {
+    const found = there.flatMap((topic) => {
       const own = settings.get(topic.name ?? '')
       // Deleted between the two questions.
       return own === undefined ? [] : [this.#put(topic, own)]
     })
+    return { found, leaderless }
   }
 
   async #settings(names: readonly string[]): Promise<Map<string, Map<string, string | null>>> {
     if (names.length === 0) return new Map()
     const link = await this.#cluster.any()
-    const resources = names.map((resourceName) => ({ resourceType: topicResource, resourceName }) as const)
+    const configurationKeys = [...ownSettings]
+    const resources = names.map(
+      (resourceName) => ({ resourceType: topicResource, resourceName, configurationKeys }) as const,
+    )
     const { results } = await link.call(
       'DescribeConfigs',
       this.#cluster.protocol.describeConfigs,

@@ -209,6 +209,27 @@ export const topicCases: readonly ConformanceCase[] = [
     },
   },
   {
+    name: 'topics: list is told while others make and delete topics',
+    async run(f) {
+      const lasting = [await f.topic(), await f.topic({ partitions: 2 })]
+      let isOver = false
+      const churn = Promise.all(
+        [0, 1].map(async () => {
+          while (!isOver) await f.engine.topics.delete(await f.topic())
+        }),
+      )
+      try {
+        for (let round = 0; round < 5; round++) {
+          const listed = (await f.engine.topics.list()).map(({ name }) => name)
+          for (const name of lasting) assert.equal(listed.filter((one) => one === name).length, 1)
+        }
+      } finally {
+        isOver = true
+        await churn
+      }
+    },
+  },
+  {
     name: 'topics: settings and records survive a restart',
     requires: survivesClose,
     async run(f) {
