@@ -177,6 +177,9 @@ async function createTopics(app: AppParts, parts: readonly Part[], topics: Topic
     ...deciders.filter(({ publish }) => publish).flatMap(({ events }) => topicsOf(events)),
     ...app.services.flatMap(({ answers }) => topicsOf(answers.map(({ query }) => query))),
   ])
-  await topics.createDeadLetters(app.name)
-  for (const name of names) await topics.create(name)
+  const created = await Promise.allSettled([
+    topics.createDeadLetters(app.name),
+    ...Array.from(names, (name) => topics.create(name)),
+  ])
+  for (const one of created) if (one.status === 'rejected') throw one.reason
 }
