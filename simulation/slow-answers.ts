@@ -7,11 +7,15 @@ const parts = ['topics', 'groups', 'events', 'state', 'timers'] as const
 /** Reading a log ahead of the disk is for those in the process of the engine: its answers take no time. */
 const atOnce: ReadonlySet<string | symbol> = new Set(['read'])
 
-/** The engine as it is from afar: what it is asked is answered up to so many milliseconds later. Commits take their time by themselves. */
+/**
+ * The engine as it is from afar: what it is asked is answered up to so many milliseconds later, and of two commits, which it makes in
+ * the order of the calls, the answer to the second may arrive first.
+ */
 export function withSlowAnswers(engine: Engine, life: Life, answerMsMax: number): Engine {
   const slow = new Map<string | symbol, object>(parts.map((name) => [name, slowPart(engine[name], life, answerMsMax)]))
+  const commit: Engine['commit'] = (batch, options) => arriving(engine.commit(batch, options), life, answerMsMax)
   return new Proxy(engine, {
-    get: (target, name) => slow.get(name) ?? bound(target, name),
+    get: (target, name) => slow.get(name) ?? (name === 'commit' ? commit : bound(target, name)),
   })
 }
 
@@ -23,15 +27,16 @@ function slowPart<Part extends object>(part: Part, life: Life, answerMsMax: numb
       return (...given: unknown[]): unknown => {
         const answer: unknown = Reflect.apply(value, target, given)
         if (!isThenable(answer)) return answer
-        const arrived = async (): Promise<unknown> => {
-          const settled = await answer
-          await life.pause(answerMsMax)
-          return settled
-        }
-        return arrived()
+        return arriving(Promise.resolve(answer), life, answerMsMax)
       }
     },
   })
+}
+
+async function arriving<Answer>(answer: Promise<Answer>, life: Life, answerMsMax: number): Promise<Answer> {
+  const settled = await answer
+  await life.pause(answerMsMax)
+  return settled
 }
 
 function bound(target: object, name: string | symbol): unknown {

@@ -9,7 +9,7 @@ import { figuresIn, lasting, type ShopExit, startShop } from './shop-process.tes
 
 const bundled = join(import.meta.dirname, 'data', 'online-retail.csv')
 const onServers = deploymentNames.filter((name) => name !== 'embedded')
-const options = { repeat: 3, stock: 300, decline: 0.2, flaky: 0.3 }
+const options = { repeat: 1, stock: 300, decline: 0.2, flaky: 0.3 }
 const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)])
 
 const folder = mkdtempSync(join(tmpdir(), 'millrace-shop-servers-'))

@@ -11,7 +11,7 @@ import { figuresIn, startShop } from './shop-process.test-support.ts'
 
 const bundled = join(import.meta.dirname, 'data', 'online-retail.csv')
 const onServers = deploymentNames.filter((name) => name !== 'embedded')
-const options = { repeat: 3, stock: 300, decline: 0.2, flaky: 0.3 }
+const options = { repeat: 2, stock: 300, decline: 0.2, flaky: 0.3 }
 const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)])
 
 /** The shop takes half a minute by itself, and several beside other tests that keep the machine busy; then something is wrong. */
@@ -31,7 +31,7 @@ async function killedShop(
   const command = ['--once', '--json', ...args, '--data', data, '--deployment', deployment]
   let killed = 0
   try {
-    for (let round = 0; round < 6; round++) {
+    for (let round = 0; round < 4; round++) {
       const { child, exit } = startShop(command, environment)
       // The start alone takes half a second.
       const timer = setTimeout(() => child.kill('SIGKILL'), 400 + random.nextFloat() * 1600)
@@ -73,7 +73,7 @@ async function shopOfKilledWorkers(
     if (workers.length > 0 && process.kill(victim, 'SIGKILL')) killed++
   }
   const timer = setInterval(() => {
-    if (killed < 4 && child.exitCode === null) kill()
+    if (killed < 2 && child.exitCode === null) kill()
   }, 1_500)
   const overdue = setTimeout(() => {
     standing(groundFor(deployment, data, environment, 3)).then(

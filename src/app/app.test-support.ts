@@ -120,11 +120,17 @@ export function clockFaster(times: number): Clock {
   }
 }
 
-/** The engine, with a look at each commit before it is made. */
-export function withCommits(engine: Engine, before: (batch: WriteBatch) => Promise<void> | void): Engine {
+/** The engine, with a look at each commit before it is made, and at it once it is made but before that is told. */
+export function withCommits(
+  engine: Engine,
+  before: (batch: WriteBatch) => Promise<void> | void,
+  after: (batch: WriteBatch) => Promise<void> | void = () => undefined,
+): Engine {
   const commit: Engine['commit'] = async (batch, options) => {
     await before(batch)
-    return engine.commit(batch, options)
+    const outcome = await engine.commit(batch, options)
+    await after(batch)
+    return outcome
   }
   return new Proxy<Engine>(engine, {
     get: (target, property) => {

@@ -10,6 +10,7 @@ import {
   Placed,
   placedCounts,
   startHandlers,
+  withCommits,
 } from './app.test-support.ts'
 import { app } from './index.ts'
 
@@ -197,5 +198,34 @@ describe('an app that is idle', () => {
     await first.publish(orders[1] as (typeof orders)[number])
     await first.idle()
     expect(await messagesOf(engine, 'payments')).toHaveLength(1)
+  })
+
+  it('is not kept from it by commits whose answers arrive in another order than that in which they were made', async () => {
+    await using memory = await memoryEngine()
+    // The answer to one commit arrives after that to the next one, where there is one.
+    let overtaken: PromiseWithResolvers<void> | undefined
+    let overtakenCount = 0
+    const engine = withCommits(
+      memory,
+      () => undefined,
+      async ({ progress = [] }) => {
+        if (overtaken !== undefined) {
+          overtaken.resolve()
+          overtaken = undefined
+          overtakenCount++
+        } else if (progress.length > 0) {
+          overtaken = Promise.withResolvers()
+          await Promise.race([overtaken.promise, new Promise((resolve) => setTimeout(resolve, 100))])
+        }
+      },
+    )
+    await using running = await startHandlers([on(Placed, (message) => publish(Paid(message.data)))], {
+      engine,
+    })
+    const many = Array.from({ length: 6000 }, (_, n) => Placed({ id: `k${n % 100}`, n }))
+    await running.publish(many)
+    await running.idle()
+    expect(overtakenCount).toBeGreaterThan(0)
+    expect(await messagesOf(memory, 'payments')).toHaveLength(many.length)
   })
 })

@@ -6,21 +6,28 @@ export async function quietAt(engine: Engine, app: string): Promise<string | und
   const subscriptions = subscriptionsOf(engine, app)
   for (const subscription of subscriptions) if (!(await subscription.isQuiet())) return undefined
   if ((await engine.isSettled?.()) === false) return undefined
+  const groups = new Map(subscriptions.map((one) => [one.group, one.topics]))
+  const looks = await Promise.all(Array.from(groups, ([group, topics]) => endsOf(engine, group, topics)))
   const ends: string[] = []
-  for (const [group, topics] of new Map(subscriptions.map((one) => [one.group, one.topics]))) {
-    const { lag = [], members = [] } = (await engine.groups.describe(group)) ?? {}
-    const owned = new Set(
-      members.flatMap(({ claims }) => claims.map(({ topic, partition }) => `${topic}/${partition}`)),
-    )
-    for (const { topic, partition, latest, lagMessages } of lag) {
-      const place = `${topic}/${partition}`
-      // On its way from one member to another: neither of them knows what is to be done there.
-      if (lagMessages > 0 || !owned.has(place)) return undefined
-      ends.push(`${group} ${place}:${latest}`)
-    }
-    if (!(await hasBegun(engine, topics, lag))) return undefined
+  for (const look of looks) {
+    if (look === undefined) return undefined
+    ends.push(...look)
   }
   return ends.length === 0 ? 'nothing' : ends.join(' ')
+}
+
+/** Where the partitions of a group end, if its members have all of them and are done with what is there. */
+async function endsOf(engine: Engine, group: string, topics: readonly string[]): Promise<string[] | undefined> {
+  const { lag = [], members = [] } = (await engine.groups.describe(group)) ?? {}
+  const owned = new Set(members.flatMap(({ claims }) => claims.map(({ topic, partition }) => `${topic}/${partition}`)))
+  const ends: string[] = []
+  for (const { topic, partition, latest, lagMessages } of lag) {
+    const place = `${topic}/${partition}`
+    // On its way from one member to another: neither of them knows what is to be done there.
+    if (lagMessages > 0 || !owned.has(place)) return undefined
+    ends.push(`${group} ${place}:${latest}`)
+  }
+  return (await hasBegun(engine, topics, lag)) ? ends : undefined
 }
 
 /** Nobody tells a lag where a group has not begun: its members have joined, and their claims are on the way. */
@@ -29,9 +36,9 @@ export async function hasBegun(
   topics: readonly string[],
   lag: readonly PartitionLag[],
 ): Promise<boolean> {
-  for (const topic of topics) {
-    const partitionCount = (await engine.topics.describe(topic))?.partitions.length ?? 0
-    if (lag.filter((one) => one.topic === topic).length < partitionCount) return false
-  }
-  return true
+  const descriptions = await Promise.all(topics.map((topic) => engine.topics.describe(topic)))
+  return topics.every((topic, i) => {
+    const partitionCount = descriptions[i]?.partitions.length ?? 0
+    return lag.filter((one) => one.topic === topic).length >= partitionCount
+  })
 }

@@ -25,6 +25,11 @@ export type Refusal =
   | { readonly kind: 'conflict'; readonly conflict: Conflict }
   | { readonly kind: 'error'; readonly error: unknown }
 
+/** A commit on its way, and what its answer means once that is there. */
+interface Sent {
+  settle?: () => void
+}
+
 /**
  * Collects effects and progress in a {@link CommitBatch} and commits it as soon as the pipeline has room: one sync for as
  * many messages as came together meanwhile. Bounded: 2 commits in flight and one of at most 4,096 messages being collected;
@@ -43,7 +48,8 @@ export class Committer {
   readonly #onCommitted: (batch: CommitBatch) => void
   readonly #onRefused: (refusal: Refusal, batch: CommitBatch) => void
   readonly #onLone: () => void
-  #inFlightCount = 0
+  /** Oldest first. */
+  readonly #inFlight: Sent[] = []
   #aloneCount = 0
   #doneSequence = 0
   #urgent = false
@@ -86,19 +92,19 @@ export class Committer {
   }
 
   get isIdle(): boolean {
-    return this.open.isEmpty && this.#inFlightCount === 0 && this.#aloneCount === 0
+    return this.open.isEmpty && this.#inFlight.length === 0 && this.#aloneCount === 0
   }
 
   /** Commits what there is, if the pipeline has room for it; else as soon as it has. `isFull`: no more can be merged. */
   flushSoon(options: { readonly isFull?: boolean } = {}): void {
     const batch = this.open
-    if (this.#refused || this.#inFlightCount >= inFlightMax || batch.isEmpty) return
+    if (this.#refused || this.#inFlight.length >= inFlightMax || batch.isEmpty) return
     const isBulk = this.#isBulk()
     const isLarge = isBulk
       ? options.isFull === true || batch.weight >= bulkSecondWeightMin
       : batch.weight >= secondWeightMin
     if (this.#urgent || isLarge) this.#send()
-    else if (this.#inFlightCount > 0) return
+    else if (this.#inFlight.length > 0) return
     else if (isBulk) this.#sendLater()
     else if (batch.holdsEffects || batch.stateCount > 0 || batch.skippedCount >= skippedMax) this.#send()
     else this.#sendLater()
@@ -128,7 +134,7 @@ export class Committer {
   /** Commits all that is merged and waits until nothing is in flight, or for a refusal. */
   async drained(): Promise<void> {
     await this.settled({ progressToo: true })
-    await this.#changed.until(() => this.#refused || (this.#inFlightCount === 0 && this.#aloneCount === 0))
+    await this.#changed.until(() => this.#refused || (this.#inFlight.length === 0 && this.#aloneCount === 0))
   }
 
   /**
@@ -169,7 +175,7 @@ export class Committer {
   async reset(): Promise<void> {
     this.#refused = true
     this.#changed.notify()
-    await this.#changed.until(() => this.#inFlightCount === 0 && this.#aloneCount === 0)
+    await this.#changed.until(() => this.#inFlight.length === 0 && this.#aloneCount === 0)
     this.#laterTimer?.cancel()
     this.#laterTimer = undefined
     this.open.seal()
@@ -202,19 +208,31 @@ export class Committer {
       this.#failed({ kind: 'error', error }, batch)
       return
     }
-    this.#inFlightCount++
+    const sent: Sent = {}
+    this.#inFlight.push(sent)
+    const answered = (settle: () => void): void => {
+      sent.settle = settle
+      this.#settleInOrder()
+    }
     const startMs = this.#clock.monotonicMs()
     this.#engine.commit(batch.seal()).then(
       (outcome) => {
-        this.#inFlightCount--
-        if (outcome.ok) this.#succeeded(batch, startMs)
-        else this.#failed({ kind: 'conflict', conflict: outcome.conflict }, batch)
+        answered(() =>
+          outcome.ok
+            ? this.#succeeded(batch, startMs)
+            : this.#failed({ kind: 'conflict', conflict: outcome.conflict }, batch),
+        )
       },
-      (error: unknown) => {
-        this.#inFlightCount--
-        this.#failed({ kind: 'error', error }, batch)
-      },
+      (error: unknown) => answered(() => this.#failed({ kind: 'error', error }, batch)),
     )
+  }
+
+  /** Engines make commits in the order of the calls, but what they say of two of them may arrive in the other one. */
+  #settleInOrder(): void {
+    for (let settle = this.#inFlight[0]?.settle; settle !== undefined; settle = this.#inFlight[0]?.settle) {
+      this.#inFlight.shift()
+      settle()
+    }
   }
 
   #succeeded(batch: CommitBatch, startMs: number): void {
