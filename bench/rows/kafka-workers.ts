@@ -86,7 +86,7 @@ async function areShared(engine: Engine, workerCount: number): Promise<void> {
 async function areDone(engine: Engine): Promise<void> {
   for (;;) {
     const { lag = [] } = (await engine.groups.describe(takingGroup)) ?? {}
-    if (lag.every(({ lagMessages }) => lagMessages === 0) && (await engine.isSettled?.()) !== false) return
+    if (lag.every(({ lagMessages }) => lagMessages === 0) && ((await engine.inTransit?.()) ?? []).length === 0) return
     await pause(lookMs)
   }
 }

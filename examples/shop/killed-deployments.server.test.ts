@@ -48,7 +48,7 @@ async function killedShop(
 async function standing({ engine }: ShopGround): Promise<string> {
   await using ground = await engine.open()
   const groups = await Promise.all((await ground.groups.list()).map((group) => ground.groups.describe(group)))
-  return `The shop has still not ended: ${JSON.stringify({ isSettled: await ground.isSettled?.(), groups })}\n`
+  return `The shop has still not ended: ${JSON.stringify({ inTransit: await ground.inTransit?.(), groups })}\n`
 }
 
 /** Kills workers of a shop with three processes, one after the other; tells how many, and what the shop came to. */

@@ -1,5 +1,5 @@
 import type { CommandOutcome } from '../domain/index.ts'
-import { ArgumentInvalidError, type Engine, type TopicPosition } from '../engine/index.ts'
+import { ArgumentInvalidError, type Engine, type InTransit, type TopicPosition } from '../engine/index.ts'
 import { hasBegun } from './quiet.ts'
 
 /** What waiting for a group needs. */
@@ -59,7 +59,7 @@ export async function caughtUp(
     await pause(lookMs)
     lookMs = Math.min(lookMaxMs, lookMs * 1.5)
   }
-  if (places.length === 0) while ((await engine.isSettled?.()) === false) await wait()
+  if (places.length === 0) await arrived(engine, wait)
   let wanted = places.length === 0 ? undefined : places.filter(({ topic }) => topics.includes(topic))
   let isChecked = false
   for (;;) {
@@ -76,5 +76,16 @@ export async function caughtUp(
       for (const { topic, partition } of wanted ?? []) await engine.topics.locate(topic, partition, 'latest')
     isChecked = true
     await wait()
+  }
+}
+
+/** Waits until what was on its way to its topics at the time of the call has arrived; others may put more on its way all the time. */
+async function arrived(engine: Engine, wait: () => Promise<void>): Promise<void> {
+  const placeOf = ({ topic, partition }: InTransit): string => `${topic}/${partition}`
+  let open = (await engine.inTransit?.()) ?? []
+  while (open.length > 0) {
+    await wait()
+    const now = new Map((await engine.inTransit?.())?.map((one) => [placeOf(one), one]))
+    open = open.filter((one) => (now.get(placeOf(one))?.from ?? one.to) < one.to)
   }
 }

@@ -5,7 +5,7 @@ import { subscriptionsOf } from './running-subscriptions.ts'
 export async function quietAt(engine: Engine, app: string): Promise<string | undefined> {
   const subscriptions = subscriptionsOf(engine, app)
   for (const subscription of subscriptions) if (!(await subscription.isQuiet())) return undefined
-  if ((await engine.isSettled?.()) === false) return undefined
+  if (((await engine.inTransit?.()) ?? []).length > 0) return undefined
   const groups = new Map(subscriptions.map((one) => [one.group, one.topics]))
   const looks = await Promise.all(Array.from(groups, ([group, topics]) => endsOf(engine, group, topics)))
   const ends: string[] = []

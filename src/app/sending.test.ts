@@ -194,6 +194,28 @@ describe('waitFor', () => {
     await running.view(balances).waitFor(await running.ask(Withdraw({ id: 'a', amount: 9 })))
   })
 
+  it('waits for nothing that others put on its way after the call, on two engines', async () => {
+    await using engine = await deployment({ topics: memory(), store: memory() }).open()
+    await using running = await bank.start({ engine })
+    await running.ask(Open({ id: 'a' }))
+    let isOver = false
+    // At each moment something of them is on its way.
+    const load = Array.from({ length: 20 }, async (_, n) => {
+      await running.ask(Open({ id: `load-${n}` }))
+      while (!isOver) await running.ask(Deposit({ id: `load-${n}`, amount: 1 }))
+    })
+    try {
+      for (let n = 1; n <= 3; n++) {
+        const outcome = await running.ask(Deposit({ id: 'a', amount: 1 }))
+        await running.view(balances).waitFor(outcome, { signal: AbortSignal.timeout(20_000) })
+        expect(await running.view(balances).get('a')).toBe(n)
+      }
+    } finally {
+      isOver = true
+      await Promise.all(load)
+    }
+  })
+
   it('waits too while the group of the view has not begun', async () => {
     await using engine = await memoryEngine()
     for (const isToldWhere of [true, false]) {

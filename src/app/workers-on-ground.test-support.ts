@@ -129,7 +129,7 @@ async function inTime<T>(what: string, { engine, workers }: Stage, work: Promise
   const overdue = sleep(overdueMs, systemClock, over.signal).then(async () => {
     const groups = await Promise.all((await engine.groups.list()).map((group) => engine.groups.describe(group)))
     const published = workers.map(({ acknowledged }) => acknowledged)
-    const standing = { published, isSettled: await engine.isSettled?.(), groups }
+    const standing = { published, inTransit: await engine.inTransit?.(), groups }
     throw new Error(`seed ${seed}: ${what}: ${JSON.stringify(standing)}`)
   })
   overdue.catch(() => undefined)

@@ -76,7 +76,7 @@ describe.skipIf(process.env['MILLRACE_REAL_SERVERS'] !== '1')('what comes from P
     await using relay = relayOutbox({ pool: ofRelay, engine: cutting, schema, poll: '5ms', batchRowsMax: 5 })
     const isEmpty = async (): Promise<boolean> =>
       (await pool.query('SELECT 1 FROM millrace_outbox LIMIT 1')).rows.length === 0
-    await until(async () => (await isEmpty()) && (await engine.isSettled?.()) === true)
+    await until(async () => (await isEmpty()) && (await engine.inTransit?.())?.length === 0)
     const numbers = (await messagesOf(engine, 'bridge-counts')).map(({ data }) => (data as { n: number }).n)
     await relay.close()
     await ofRelay.end()
@@ -114,7 +114,7 @@ describe.skipIf(process.env['MILLRACE_REAL_SERVERS'] !== '1')('what comes from P
     release.resolve()
     await until(() => refused > 0)
     await second.close()
-    await until(async () => (await engine.isSettled?.()) === true)
+    await until(async () => (await engine.inTransit?.())?.length === 0)
     const found = (await messagesOf(engine, `${schema}.t`)).filter(({ type }) => type.endsWith('.inserted'))
     expect(found).toHaveLength(1)
   })

@@ -4,6 +4,7 @@ import {
   type Engine,
   type EngineEnvironment,
   type EventStore,
+  type InTransit,
   type ProgressWrite,
   type StateStore,
   type StateWrite,
@@ -88,8 +89,8 @@ export class BridgedEngine implements Engine {
     }
   }
 
-  isSettled(): Promise<boolean> {
-    return this.#desk.isEmpty()
+  inTransit(): Promise<readonly InTransit[]> {
+    return this.#desk.waiting()
   }
 
   close(options?: { readonly timeoutMs?: number }): Promise<void> {

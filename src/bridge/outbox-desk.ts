@@ -1,6 +1,7 @@
 import {
   type Engine,
   type EngineEnvironment,
+  type InTransit,
   PartitionUnknownError,
   type PublishWrite,
   type TopicDescription,
@@ -72,16 +73,13 @@ export class OutboxDesk {
 
   /** Records that stand in the outbox of a topic, by partition: the relay removes what has reached the topic. */
   async backlog(topic: string): Promise<ReadonlyMap<number, number>> {
-    const partitions = (await this.#store.topics.describe(outboxOf(topic)))?.partitions ?? []
-    return new Map(partitions.map(({ partition, earliest, latest }) => [partition, latest - earliest]))
+    return new Map((await this.#waitingFor(topic)).map(({ partition, from, to }) => [partition, to - from]))
   }
 
-  /** Whether all outboxes are empty. */
-  async isEmpty(): Promise<boolean> {
-    for (const topic of this.#known.keys()) {
-      for (const count of (await this.backlog(topic)).values()) if (count > 0) return false
-    }
-    return true
+  /** What stands in all outboxes. */
+  async waiting(): Promise<readonly InTransit[]> {
+    const all = await Promise.all(Array.from(this.#known.keys(), (topic) => this.#waitingFor(topic)))
+    return all.flat().filter(({ from, to }) => to > from)
   }
 
   /** The settings of a topic changed: its outbox follows. */
@@ -110,6 +108,17 @@ export class OutboxDesk {
       await this.#close(topic)
       await this.#ensure(topic)
     }
+  }
+
+  async #waitingFor(topic: string): Promise<readonly InTransit[]> {
+    const outbox = outboxOf(topic)
+    const partitions = (await this.#store.topics.describe(outbox))?.partitions ?? []
+    return partitions.map(({ partition, earliest, latest }) => ({
+      topic: outbox,
+      partition,
+      from: earliest,
+      to: latest,
+    }))
   }
 
   async #close(topic: string): Promise<void> {

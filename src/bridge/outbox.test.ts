@@ -155,7 +155,7 @@ describe('the outbox', () => {
     expect(engine.capabilities.bridge?.delivery).toBe('at-least-once')
     const messages = Array.from({ length: 5 }, (_, n) => message(n))
     for (const one of messages) await engine.commit({ ...set('k', 1), ...publish('out', one) })
-    await eventually(async () => (await engine.isSettled?.()) === true)
+    await eventually(async () => (await engine.inTransit?.())?.length === 0)
     const found: string[] = []
     const { records } = await ground.topics.topics.read({ topic: 'out', partition: 0, offset: 0 })
     for (const record of records) if (record.kind === 'message') found.push(record.message.id)

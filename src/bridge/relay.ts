@@ -11,8 +11,9 @@ const retryMinMs = 100
 const retryMaxMs = 10_000
 /** Bytes taken from one partition at a time. */
 const readBytesMax = 1024 * 1024
-/** What was relayed is removed from the outbox after so many records, or when nothing waits any more. */
+/** What was relayed is removed from the outbox after so many records or so long, or when nothing waits any more. */
 const truncateAfter = 10_000
+const truncateEveryMs = 250
 
 /** All marks of a partition have one key: a topic that compacts keeps the last one. */
 const markKey = 'next'
@@ -26,6 +27,8 @@ interface Lane {
   next: number
   /** Everything before it is removed from the outbox. */
   truncatedTo: number
+  /** When that was, on the monotonic clock. */
+  truncatedAtMs: number
 }
 
 /**
@@ -91,7 +94,7 @@ export class Relay {
 
   #onAssigned(assignments: readonly Assignment[]): void {
     for (const { claim, progress } of assignments) {
-      this.#lanes.set(claim.partition, { claim, markFrom: progress.next, next: -1, truncatedTo: 0 })
+      this.#lanes.set(claim.partition, { claim, markFrom: progress.next, next: -1, truncatedTo: 0, truncatedAtMs: 0 })
     }
     this.wake()
   }
@@ -152,7 +155,7 @@ export class Relay {
       count += records.length
     }
     if (moved.length === 0) {
-      await this.#tidy([...this.#lanes.values()])
+      await this.#tidy()
       return 0
     }
     const progress = moved.map(({ lane }) => seen(lane))
@@ -170,7 +173,7 @@ export class Relay {
       const durationMs = this.#clock.monotonicMs() - startMs
       channels.relayed.publish({ topic: this.#topic, messageCount: count, durationMs })
     }
-    await this.#tidy(moved.map(({ lane }) => lane))
+    await this.#tidy()
     return count
   }
 
@@ -204,13 +207,17 @@ export class Relay {
     lane.next = next
   }
 
-  /** Removes what was relayed, at the latest when nothing waits any more: what stands in an outbox counts as on its way. */
-  async #tidy(lanes: readonly Lane[]): Promise<void> {
-    for (const lane of lanes) {
-      if (lane.next <= lane.truncatedTo || (lane.next - lane.truncatedTo < truncateAfter && this.#woken)) continue
+  /** Removes what was relayed, soon: what stands in an outbox counts as on its way. */
+  async #tidy(): Promise<void> {
+    for (const lane of this.#lanes.values()) {
+      const { next, truncatedTo, truncatedAtMs } = lane
+      const nowMs = this.#clock.monotonicMs()
+      const isDue = next - truncatedTo >= truncateAfter || nowMs - truncatedAtMs >= truncateEveryMs || !this.#woken
+      if (next <= truncatedTo || !isDue) continue
       const { topic, partition } = lane.claim
-      await this.#store.topics.truncate(topic, partition, lane.next)
-      lane.truncatedTo = lane.next
+      await this.#store.topics.truncate(topic, partition, next)
+      lane.truncatedTo = next
+      lane.truncatedAtMs = nowMs
     }
   }
 }

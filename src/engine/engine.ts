@@ -34,13 +34,22 @@ export interface Engine extends AsyncDisposable {
    *   and the engine's own errors of its disk or connection
    */
   commit(batch: WriteBatch, options?: { readonly signal?: AbortSignal }): Promise<CommitOutcome>
-  /** Whether all that was committed has arrived where it is read. Absent: it always has; nothing goes through an outbox. */
-  isSettled?(): Promise<boolean>
+  /** What was committed and has not arrived where it is read. Absent: it always has; nothing goes through an outbox. */
+  inTransit?(): Promise<readonly InTransit[]>
   /**
    * Waits for commits in flight, then closes; idempotent. An engine whose server may be away waits for `timeoutMs` at most, if that is
    * given: what is under way then fails, as an outcome that nobody knows where it may have been done.
    */
   close(options?: { readonly timeoutMs?: number }): Promise<void>
+}
+
+/** Records that wait in one partition of an outbox: from `from` up to, not including, `to`. */
+export interface InTransit {
+  /** The outbox. */
+  readonly topic: string
+  readonly partition: number
+  readonly from: number
+  readonly to: number
 }
 
 /** What an engine takes from its surroundings, so that a test or a simulator can give its own. */

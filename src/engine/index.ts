@@ -3,7 +3,7 @@
  * @module
  */
 export { type Capabilities, commitsStateWithTopics, type Kept } from './capabilities.ts'
-export type { Engine, EngineEnvironment, EngineSource } from './engine.ts'
+export type { Engine, EngineEnvironment, EngineSource, InTransit } from './engine.ts'
 export {
   ArgumentInvalidError,
   GroupActiveError,
