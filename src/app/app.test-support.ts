@@ -90,7 +90,7 @@ export async function numbersByKey(engine: Engine, topic: string): Promise<Recor
 }
 
 /** The engine, with other answers of some of its readers. */
-export function engineWith<Name extends 'topics' | 'state' | 'groups'>(
+export function engineWith<Name extends 'topics' | 'state' | 'groups' | 'timers'>(
   engine: Engine,
   name: Name,
   over: Partial<Engine[Name]>,

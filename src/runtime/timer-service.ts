@@ -27,6 +27,8 @@ interface Owner {
   readonly reader: PartitionReader
   nextDueMs: number | undefined
   readonly inFlight: Map<string, Task>
+  /** Revisions of those that are done, and may still stand in what is being read. */
+  readonly settled: Map<string, number>
   /** As many are being handled as may be: it is looked for more when half of them are done. */
   isFull: boolean
   readonly stopListening: () => void
@@ -86,6 +88,7 @@ export class TimerService {
       reader,
       nextDueMs: undefined,
       inFlight: new Map(),
+      settled: new Map(),
       isFull: false,
       stopListening: this.#engine.timers.onScheduled(name, (dueMs) => {
         if (owner.nextDueMs === undefined || dueMs < owner.nextDueMs) owner.nextDueMs = dueMs
@@ -138,7 +141,11 @@ export class TimerService {
   settled(task: Task): void {
     const timer = task.timer as Timer
     const owner = this.#owners.get(timer.owner)
-    if (owner?.inFlight.get(timer.id) === task) owner.inFlight.delete(timer.id)
+    if (owner?.inFlight.get(timer.id) === task) {
+      owner.inFlight.delete(timer.id)
+      // What took the place of an obsolete one may still come to nothing.
+      if (!task.obsolete) owner.settled.set(timer.id, timer.revision)
+    }
     if (owner?.isFull !== true || owner.inFlight.size > inFlightMax / 2) return
     owner.isFull = false
     owner.nextDueMs = this.#clock.nowMs()
@@ -195,20 +202,29 @@ export class TimerService {
   /** Hands on what is due, and finds out when the first of the others is. */
   async #fireOf(owner: Owner, nowMs: number): Promise<void> {
     const { timers } = this.#engine
-    const limit = dueMax + owner.inFlight.size
+    const settledBefore = [...owner.settled]
+    const limit = dueMax + owner.inFlight.size + owner.settled.size
     const due = await timers.due(owner.name, nowMs, limit)
     if (this.#closed || this.#owners.get(owner.name) !== owner) return
     for (const timer of due) this.#hand(owner, timer)
+    if (due.length < limit) {
+      // What is neither there any more nor was when this read began comes up in no later one.
+      const ids = new Set(due.map(({ id }) => id))
+      for (const [id, revision] of settledBefore) {
+        if (!ids.has(id) && owner.settled.get(id) === revision) owner.settled.delete(id)
+      }
+    }
     let nextMs: number | undefined = nowMs
     if (due.length < limit) {
       // Those in flight stand before all that are still to come.
-      const ahead = await timers.due(owner.name, Number.MAX_SAFE_INTEGER, owner.inFlight.size + 1)
+      const ahead = await timers.due(owner.name, Number.MAX_SAFE_INTEGER, owner.inFlight.size + owner.settled.size + 1)
       nextMs = ahead.find(({ dueMs }) => dueMs > nowMs)?.dueMs
     }
     if (nextMs !== undefined) owner.nextDueMs = Math.min(nextMs, owner.nextDueMs ?? nextMs)
   }
 
   #hand(owner: Owner, timer: Timer): void {
+    if (owner.settled.get(timer.id) === timer.revision) return
     const earlier = owner.inFlight.get(timer.id)
     if (earlier?.timer?.revision === timer.revision && !earlier.obsolete) return
     const payload = timer.payload as unknown as TimerPayload
