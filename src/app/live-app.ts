@@ -256,7 +256,8 @@ export class LiveApp implements RunningApp {
       this.#check()
       options.signal?.throwIfAborted()
       const before = ends
-      ends = this.#views.isSettled ? ((await quietAt(this.engine, this.name)) ?? '') : ''
+      const isSettled = this.#views.isSettled && !this.#delayed.isSending
+      ends = isSettled ? ((await quietAt(this.engine, this.name)) ?? '') : ''
       // Only if nothing was published while the groups were looked at, one after the other, all of them are done.
       if (ends !== '' && ends === before) return
       if (ends === '') await this.#somethingHappens(lookMs, options.signal)

@@ -70,6 +70,11 @@ export class DelayedCommands {
     this.#arm(this.#clock.nowMs())
   }
 
+  /** Whether commands whose time has come are being looked for or sent. */
+  get isSending(): boolean {
+    return this.#sending !== undefined
+  }
+
   /** Resolves when nothing is being sent any more. */
   async stop(): Promise<void> {
     this.#stopped = true

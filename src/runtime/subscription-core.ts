@@ -126,7 +126,8 @@ export class SubscriptionCore {
 
   /** Whether nothing that was taken up is unfinished, but for what is merged and not committed. */
   get isAtRest(): boolean {
-    return this.lanes.isEmpty && this.redriver.isIdle && [...this.readers.values()].every((reader) => reader.isCaughtUp)
+    const isCaughtUp = [...this.readers.values()].every((reader) => reader.isCaughtUp)
+    return isCaughtUp && this.lanes.isEmpty && this.redriver.isIdle && !this.parts.timers.isLooking
   }
 
   #run(task: Task): TaskOutcome | Promise<TaskOutcome> {

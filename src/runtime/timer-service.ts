@@ -77,6 +77,11 @@ export class TimerService {
     this.#onError = options.onError
   }
 
+  /** Whether it is being looked which timers are due: those are handed on next. */
+  get isLooking(): boolean {
+    return this.#isFiring
+  }
+
   /** Starts to look after the timers of a partition. */
   async open(reader: PartitionReader): Promise<void> {
     const name = this.#ownerOf(reader)
