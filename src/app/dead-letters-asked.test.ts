@@ -2,7 +2,8 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import type { View } from '../domain/index.ts'
 import { DiskFullError } from '../embedded/index.ts'
-import { deadLettersOf, none, on, publish } from '../runtime/index.ts'
+import { VirtualClock } from '../kernel/index.ts'
+import { deadLettersOf, none, on, publish, type RetryPolicy } from '../runtime/index.ts'
 import {
   clockFaster,
   engineWith,
@@ -136,5 +137,41 @@ describe('a dead letter that another process asks for while an app starts', () =
     await using running = await starting
     while ((await running.deadLetters.count()) > 0) await pause(5)
     expect(await numbersByKey(engine, 'payments')).toEqual({ a: [1] })
+  })
+})
+
+describe('a message that waited behind a dead letter and is to be tried again later', () => {
+  it('holds up nobody who takes the partition over, and is tried there', async () => {
+    const clock = new VirtualClock(0)
+    await using engine = await memoryEngine({ clock })
+    await engine.topics.ensure('orders', { partitions: 2 })
+    const keys = Array.from({ length: 8 }, (_, i) => `k${i}`)
+    let badNumbers: readonly number[] = [0]
+    const tried: number[] = []
+    const retry: RetryPolicy = {
+      description: 'an hour later, but for the first message',
+      delayMs: () => (badNumbers.includes(0) ? undefined : 3_600_000),
+    }
+    const handler = on(Placed, { name: 'h', retry, onDeadLetter: 'park-key' }, ({ data }) => {
+      tried.push(data.n)
+      if (badNumbers.includes(data.n)) throw new Error('bad')
+      return publish(Paid(data))
+    })
+    await using first = await startHandlers([handler], { engine, clock })
+    await first.publish(keys.flatMap((id) => [0, 1].map((n) => Placed({ id, n }))))
+    await first.idle()
+    badNumbers = [1]
+    tried.length = 0
+    await first.deadLetters.redrive('all')
+    while (tried.filter((n) => n === 1).length < keys.length) await clock.advance(1)
+    badNumbers = []
+    // No time passes that anybody could wait for.
+    await using second = await startHandlers([handler], { engine, clock })
+    const membersWithClaims = async (): Promise<number> =>
+      (await engine.groups.describe('test.s.h'))?.members.filter(({ claims }) => claims.length === 1).length ?? 0
+    while ((await membersWithClaims()) < 2) await clock.advance(0)
+    await clock.advance('2h')
+    await Promise.all([first.idle(), second.idle()])
+    expect(await numbersByKey(engine, 'payments')).toEqual(Object.fromEntries(keys.map((id) => [id, [0, 1]])))
   })
 })

@@ -60,6 +60,7 @@ export class PartitionReader {
   #ends: number[] = []
   /** Reads in a row that found the partition to end before where it was read up to. */
   #missedCount = 0
+  readonly #left = new AbortController()
   #abort: AbortController | undefined
   #loop: Promise<void> = Promise.resolve()
 
@@ -75,6 +76,15 @@ export class PartitionReader {
   /** Aborts when it is halted. */
   get signal(): AbortSignal | undefined {
     return this.#abort?.signal
+  }
+
+  /** Aborts when the partition is given back: nothing of it is begun any more. */
+  get left(): AbortSignal {
+    return this.#left.signal
+  }
+
+  leave(): void {
+    this.#left.abort()
   }
 
   get isLive(): boolean {

@@ -98,6 +98,8 @@ export class Replay {
         continue
       }
       for (const entry of waiting) {
+        // The next member goes on with what waits.
+        if (parked.reader.left.aborted) return done
         const message = entry.value as unknown as ParkedMessage
         const outcome = await this.#handle(parked, message, entry)
         if (began !== epoch() || outcome === 'stop') return done
@@ -144,8 +146,9 @@ export class Replay {
       const outcome = await this.#run(task)
       if (began !== epoch()) return 'stop'
       if (outcome === done) return parked.head === null ? 'next' : 'stop'
-      await sleep(outcome, clock, epochSignal()).catch(() => undefined)
-      if (began !== epoch()) return 'stop'
+      const { left } = parked.reader
+      await sleep(outcome, clock, AbortSignal.any([epochSignal(), left])).catch(() => undefined)
+      if (began !== epoch() || left.aborted) return 'stop'
     }
   }
 

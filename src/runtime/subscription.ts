@@ -133,6 +133,7 @@ export class Subscription {
     this.#rewinder.hurry()
     await this.#rewinder.underWay
     const open = [...readers.values()]
+    for (const reader of open) reader.leave()
     await Promise.all(open.map((reader) => reader.halt()))
     for (const reader of open) lanes.dropWaiting(reader)
     const isInTime = await happensWithin(this.#lanesEmpty(), timeoutMs, parts.clock)
@@ -234,6 +235,7 @@ export class Subscription {
     const revoked = this.#readersOf(claims)
     for (const reader of revoked) {
       readers.delete(placeOf(reader.claim))
+      reader.leave()
       redriver.forget(reader)
     }
     await Promise.all(revoked.map((reader) => reader.halt()))
