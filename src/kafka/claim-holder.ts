@@ -85,8 +85,18 @@ export class ClaimHolder {
 
   /** The coordinator has given them to others: what was not committed until now is not. */
   lose(): void {
-    const lost = [...this.#held.values()].filter((held) => this.#end(held))
+    this.#lose([...this.#held.values()])
+  }
+
+  /** Lets go of partitions of topics that were deleted. False: there were none. */
+  loseGone(): boolean {
+    return this.#lose([...this.#held.values()].filter(({ partition }) => partition.isGone))
+  }
+
+  #lose(leaving: readonly HeldClaim[]): boolean {
+    const lost = leaving.filter((held) => this.#end(held))
     if (lost.length > 0) tell(() => this.#options.onLost(lost.map(({ claim }) => claim)))
+    return lost.length > 0
   }
 
   #end(held: HeldClaim): boolean {

@@ -1,4 +1,4 @@
-import type { Claim } from '../engine/index.ts'
+import { type Claim, TopicUnknownError } from '../engine/index.ts'
 import { sleep } from '../kernel/index.ts'
 import { ClaimHolder } from './claim-holder.ts'
 import { ClassicRequests } from './classic-requests.ts'
@@ -178,6 +178,8 @@ export class ClassicMember implements Membership, MemberIdentity {
     // Known topics are looked at anew from time to time; whoever shares them calls for a round when they grew.
     for (const topic of options.topics) catalog.has(topic)
     if (this.#countsShared !== undefined && this.#countsShared !== this.#counts()) this.#needsRound = true
+    // Nobody else may have seen that a topic was made anew.
+    if (this.#holder.loseGone()) this.#needsRound = true
   }
 
   /** True: the coordinator does not know the member any more, which begins again with nothing. */
@@ -210,7 +212,8 @@ export class ClassicMember implements Membership, MemberIdentity {
       this.#reconciling = this.#reconcile(assigned)
         .catch((error: unknown) => {
           // Told once more with the next round.
-          if (error instanceof KafkaUnreachableError) this.#needsRound = true
+          const isPassing = error instanceof KafkaUnreachableError || error instanceof TopicUnknownError
+          if (isPassing) this.#needsRound = true
           else queueMicrotask(() => this.end())
         })
         .finally(() => {
@@ -301,7 +304,12 @@ export class ClassicMember implements Membership, MemberIdentity {
 
   #counts(): string {
     const { catalog, options } = this.#parts
-    return JSON.stringify(options.topics.map((topic) => catalog.find(topic)?.partitions.length ?? 0))
+    return JSON.stringify(
+      options.topics.map((name) => {
+        const topic = catalog.find(name)
+        return topic === undefined ? null : [topic.topicId, topic.partitions.length]
+      }),
+    )
   }
 
   #late(): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Claim } from '../engine/index.ts'
+import { type Claim, TopicUnknownError } from '../engine/index.ts'
 import { ClosedError, sleep } from '../kernel/index.ts'
 import { ClaimHolder } from './claim-holder.ts'
 import { errorCode, refusalOf } from './error-codes.ts'
@@ -202,6 +202,7 @@ export class ConsumerMember implements Membership, MemberIdentity {
     this.#epoch = answer.memberEpoch
     this.#intervalMs = Math.min(this.#parts.cluster.options.heartbeatIntervalMs, answer.heartbeatIntervalMs)
     this.#signalAnswered()
+    this.#holder.loseGone()
     if (answer.assignment !== null && !this.#isLeaving) this.#reconcile(answer.assignment.topicPartitions)
   }
 
@@ -272,7 +273,8 @@ export class ConsumerMember implements Membership, MemberIdentity {
       .then(() => this.#reconcileAll())
       .catch((error: unknown) => {
         // Tried again with the next heartbeat, which tells the assignment once more.
-        if (!(error instanceof KafkaUnreachableError || error instanceof ClosedError)) queueMicrotask(() => this.end())
+        const isPassing = error instanceof KafkaUnreachableError || error instanceof TopicUnknownError
+        if (!(isPassing || error instanceof ClosedError)) queueMicrotask(() => this.end())
       })
       .finally(() => {
         this.#target = undefined

@@ -144,7 +144,7 @@ export class KafkaWriter implements GroupWriter {
   ): Promise<Stop | undefined> {
     const state = open.some(({ unit }) => unit.state.length > 0) ? this.#state : undefined
     const session = state?.needsSession(open) === true ? state.session : this.#transactional
-    const plan = new OffsetPlan(this.#cluster, this.#claims, open)
+    const plan = new OffsetPlan(this.#cluster, this.#catalog, this.#claims, open)
     if (plan.refused.size > 0) return { kind: 'refused', answers: plan.refused }
     let changes: ChangelogPlan | undefined
     let rounds: OutgoingBatch[][] = []

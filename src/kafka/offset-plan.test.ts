@@ -6,7 +6,7 @@ import { HeldClaim, type MemberIdentity } from './held-claim.ts'
 import { OffsetPlan } from './offset-plan.ts'
 import type { OpenUnit } from './open-unit.ts'
 import type { ProducerSession } from './producer-session.ts'
-import { Partition } from './topic-catalog.ts'
+import { Partition, type TopicCatalog } from './topic-catalog.ts'
 
 const member: MemberIdentity = {
   group: 'g',
@@ -39,7 +39,7 @@ describe('offsets of several claims', () => {
     const claims = [held(0), held(1)]
     const [kept, lost] = [claims[1 - lostAt] as HeldClaim, claims[lostAt] as HeldClaim]
     const book = { holding: (claim: Claim) => claims[claim.partition] }
-    const plan = new OffsetPlan(cluster, book, [unit(0, ...claims), unit(1, kept), unit(2, lost)])
+    const plan = new OffsetPlan(cluster, {} as TopicCatalog, book, [unit(0, ...claims), unit(1, kept), unit(2, lost)])
     lost.isHeld = false
     const fenced = { kind: 'conflict', conflict: { kind: 'fenced', claim: lost.claim } }
     expect(await plan.commit(session, { limitMs: null })).toEqual({

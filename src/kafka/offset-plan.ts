@@ -7,6 +7,7 @@ import { type ClaimBook, claimsOf, type HeldClaim, type MemberIdentity } from '.
 import type { OpenUnit, Stop } from './open-unit.ts'
 import type { ProducerSession } from './producer-session.ts'
 import { encodeDone } from './progress-metadata.ts'
+import type { TopicCatalog } from './topic-catalog.ts'
 
 /** With so few ranges the metadata fits whatever the offsets are, so that it need not be measured: 20 bytes for each. */
 const bytesOfRangeMost = 20
@@ -23,10 +24,12 @@ export class OffsetPlan {
   /** Units whose progress cannot be told in the metadata of an offset commit. */
   readonly refused: ReadonlyMap<number, UnitResult>
   readonly #cluster: Cluster
+  readonly #catalog: TopicCatalog
   readonly #claims = new Map<HeldClaim, PlannedClaim>()
 
-  constructor(cluster: Cluster, claims: ClaimBook, open: readonly OpenUnit[]) {
+  constructor(cluster: Cluster, catalog: TopicCatalog, claims: ClaimBook, open: readonly OpenUnit[]) {
     this.#cluster = cluster
+    this.#catalog = catalog
     const refused = new Map<number, UnitResult>()
     for (const { index, unit } of open) {
       for (const { claim, done } of unit.progress) {
@@ -151,6 +154,12 @@ export class OffsetPlan {
       if (endsSession(code)) return { kind: 'session-over', code } as const
       if (isOfMember(code)) {
         await member.epochChanged()
+        throw this.#cluster.obstacle(`TxnOffsetCommit was answered ${nameOfCode(code)}`)
+      }
+      if (code === errorCode.unknownTopicOrPartition) {
+        await this.#catalog.refresh(new Set(topics.map(({ name }) => name)), this.#cluster.within(patience))
+        const gone = planned.filter(({ held }) => held.partition.isGone)
+        if (gone.length > 0) return fencedStop(gone)
         throw this.#cluster.obstacle(`TxnOffsetCommit was answered ${nameOfCode(code)}`)
       }
       return refusedWith(planned, refusalOf('TxnOffsetCommit', code, group))

@@ -143,7 +143,7 @@ export class TopicCatalog implements PlaceCatalog<Partition> {
    */
   refresh(name: string | ReadonlySet<string>, patience: Patience = this.#cluster.usual): Promise<void> {
     // What Kafka would not take as a name is the name of nothing, and asking for it would be an error of another kind.
-    const names = (typeof name === 'string' ? [name] : [...name]).filter(isTopicName)
+    const names = (name instanceof Set ? [...(name as ReadonlySet<string>)] : [name as string]).filter(isTopicName)
     const [first] = names
     if (first === undefined) return Promise.resolve()
     if (names.length > 1) return this.#learn(async () => names, patience).then(() => undefined)

@@ -3,9 +3,12 @@ import {
   type Engine,
   OffsetOutOfRangeError,
   OffsetSet,
+  PartitionUnknownError,
   type Progress,
   type ReadResult,
+  TopicUnknownError,
 } from '../engine/index.ts'
+import { type Clock, sleep } from '../kernel/index.ts'
 import { type Condition, nextTurn } from './condition.ts'
 
 /** Offsets between the first that is not done and the last that was read: a bound on what waits in lanes. */
@@ -19,10 +22,13 @@ const bulkReadsMax = 64
 const missesMax = 100
 /** How long a read waits for records. Each answer is a sign of life, so this is well below session time-outs. */
 const waitMs = 5000
+/** How soon it is looked again at a topic that is gone, if nobody takes the claim back before. */
+const goneLookMs = 500
 
 /** What a reader needs. */
 export interface ReaderOptions {
   readonly engine: Engine
+  readonly clock: Clock
   /** Whether it reads what is not durable yet. */
   readonly early: boolean
   /** Handles what was read, in order; resolves when it wants more. */
@@ -152,6 +158,10 @@ export class PartitionReader {
       return result
     } catch (error) {
       if (signal.aborted) return undefined
+      if (error instanceof TopicUnknownError || error instanceof PartitionUnknownError) {
+        await this.#waitForTopic(signal)
+        return undefined
+      }
       if (!(error instanceof OffsetOutOfRangeError)) throw error
       // Retention was faster than the handler, or the topic was made anew: go on with what is there.
       const earliest = await engine.topics.locate(topic, partition, 'earliest')
@@ -166,6 +176,14 @@ export class PartitionReader {
       changed.notify()
       return undefined
     }
+  }
+
+  /** Deleted: there is nothing to do, until the claim is taken back or the topic is made anew. */
+  async #waitForTopic(signal: AbortSignal): Promise<void> {
+    const { clock, changed } = this.#options
+    this.isCaughtUp = true
+    changed.notify()
+    await sleep(goneLookMs, clock, signal).catch(() => undefined)
   }
 
   #hasRoom(): boolean {

@@ -178,6 +178,7 @@ export class Subscription {
     for (const { claim, progress } of assignments) {
       const reader = new PartitionReader(claim, progress, {
         engine: this.#core.parts.engine,
+        clock: this.#core.parts.clock,
         early: this.#core.readsEarly,
         dispatch: (self, result) => this.#core.dispatcher.dispatch(self, result),
         changed: this.#core.lanes.changed,
