@@ -1,4 +1,7 @@
-import { describe, expect, it } from 'vitest'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Engine } from '../engine/index.ts'
 import { kafka } from '../kafka/index.ts'
 import { freshName, serversWanted, sharedServer } from '../kafka/real-server.test-support.ts'
@@ -14,9 +17,14 @@ describe.skipIf(!serversWanted)('a topic on Kafka that is deleted under a runnin
     'ends nothing, and is read from its begin once it is made anew: %s protocol',
     async (groupProtocol) => {
       const { bootstrapBrokers: brokers } = await sharedServer()
-      const options = { brokers, groupProtocol, prefix: `${freshName('deleted')}.`, heartbeatIntervalMs: 100 }
-      await using engine = await kafka(options).open()
-      await using other = await kafka(options).open()
+      const prefix = `${freshName('deleted')}.`
+      const open = async (): Promise<Engine> => {
+        const folder = mkdtempSync(join(tmpdir(), 'millrace-kafka-app-'))
+        onTestFinished(() => rmSync(folder, { recursive: true }))
+        return kafka({ brokers, groupProtocol, prefix, state: { folder }, heartbeatIntervalMs: 100 }).open()
+      }
+      await using engine = await open()
+      await using other = await open()
       const handlers = [
         on(Placed, { name: 'pay' }, ({ data }) => publish(Paid(data))),
         on(Paid, { name: 'ship' }, ({ data }) => publish(Shipped(data))),

@@ -15,7 +15,7 @@ export class ViewDirectory {
   readonly #app: string
   readonly #entries = new Map<string, RegisterEntry>()
   /** Views that were retired while this process declares them. */
-  readonly #retired = new Set<string>()
+  readonly #retired = new Map<string, number>()
   readonly #listeners = new Map<string, Set<() => void>>()
 
   constructor(engine: Engine, app: string) {
@@ -37,6 +37,7 @@ export class ViewDirectory {
   put(view: string, entry: RegisterEntry): void {
     const known = this.#entries.get(view)
     if (known !== undefined && known.revision >= entry.revision) return
+    if ((this.#retired.get(view) ?? 0) > entry.revision) return
     this.#entries.set(view, entry)
     this.#retired.delete(view)
     this.#tell(view)
@@ -80,7 +81,7 @@ export class ViewDirectory {
       const view = key.slice(prefix.length)
       if (register !== undefined) this.put(view, { register, revision })
       else if (revision > (this.#entries.get(view)?.revision ?? 0)) {
-        this.#retired.add(view)
+        this.#retired.set(view, revision)
         this.#tell(view)
       }
     }

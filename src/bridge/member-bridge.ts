@@ -81,7 +81,7 @@ export class MemberBridge {
 
   async #pass(assignment: Assignment, stop: AbortSignal): Promise<void> {
     const taken = await this.#takeUntilItWorks(assignment, stop)
-    if (taken === undefined) return this.#takeover.drop(assignment.claim)
+    if (taken === undefined || stop.aborted) return this.#takeover.drop(assignment.claim)
     this.#passed.set(placeOf(taken.claim), taken.claim)
     this.#options.onAssigned([taken])
   }

@@ -120,6 +120,8 @@ export class Relay {
       } catch (error) {
         // Engine closed: there is nobody to try again for.
         if (signal.aborted) return
+        // It may have been made all the same: the marks know.
+        for (const lane of this.#lanes.values()) lane.next = -1
         if (channels.relayFailed.hasSubscribers) channels.relayFailed.publish({ topic: this.#topic, error, delayMs })
         await this.#nap(delayMs)
         delayMs = Math.min(retryMaxMs, delayMs * 2)

@@ -180,7 +180,8 @@ class RunningCapture implements Capture {
     const seen = await SeenTransactions.load(client)
     const tables = await CapturedTables.load(client, engine, publication, topicOf)
     const onCommitted = (lsn: Lsn): void => {
-      this.#doneLsn = lsn
+      // Answers to two commits may come in another order than that in which they were made.
+      if (lsn > this.#doneLsn) this.#doneLsn = lsn
       link.confirm(lsn)
       onProgress()
       this.#lookAround()

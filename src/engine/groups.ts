@@ -58,6 +58,8 @@ export interface JoinOptions {
   onRevoked(claims: readonly Claim[]): Promise<void>
   /** Claims already taken away (session time-out): commits under them are fenced. */
   onLost(claims: readonly Claim[]): void
+  /** The member cannot go on, for a reason that does not pass by itself: what it had is lost, and it gets nothing more. */
+  onFailed?(error: unknown): void
 }
 
 /** One member of a consumer group. */

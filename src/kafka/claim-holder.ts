@@ -71,8 +71,8 @@ export class ClaimHolder {
   async assign(partitions: readonly Partition[], isStillWanted: () => boolean): Promise<void> {
     const gained = partitions.filter((partition) => !this.#held.has(partition))
     if (gained.length === 0) return
-    const starts = await this.#offsets.starts(this.#member, gained, this.#options.from ?? 'earliest')
-    if (!isStillWanted()) return
+    const starts = await this.#offsets.starts(this.#member, gained, this.#options.from ?? 'earliest', isStillWanted)
+    if (starts === undefined || !isStillWanted()) return
     const { group } = this.#member
     const assignments = gained.map((partition, i): Assignment => {
       const progress = starts[i] as Assignment['progress']

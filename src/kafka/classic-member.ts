@@ -96,7 +96,7 @@ export class ClassicMember implements Membership, MemberIdentity {
     await this.#round()
     this.#watch.start()
     // It ends with the member, and tells its owner what is lost.
-    this.#run().catch(() => this.end())
+    this.#run().catch((error: unknown) => this.#fail(error))
   }
 
   leave(): Promise<void> {
@@ -122,6 +122,14 @@ export class ClassicMember implements Membership, MemberIdentity {
     this.#holder.lose()
     this.#parts.gone()
     this.#requests.close()
+  }
+
+  /** Ends, and says why: its owner would wait for ever. */
+  #fail(error: unknown): void {
+    const { cluster, options } = this.#parts
+    const isTold = !this.#isOver && !this.#isLeaving && !cluster.ended.aborted
+    this.end()
+    if (isTold) options.onFailed?.(error)
   }
 
   async #leave(isForGood: boolean): Promise<void> {
@@ -176,7 +184,10 @@ export class ClassicMember implements Membership, MemberIdentity {
     else if (!this.#isOut(code) && code !== errorCode.none) throw refusalOf('Heartbeat', code, this.group)
     this.#signalChanged()
     // Known topics are looked at anew from time to time; whoever shares them calls for a round when they grew.
-    for (const topic of options.topics) catalog.has(topic)
+    for (const topic of options.topics) {
+      // One that was deleted may be made anew at any time.
+      if (!catalog.has(topic)) catalog.refresh(topic).catch(() => undefined)
+    }
     if (this.#countsShared !== undefined && this.#countsShared !== this.#counts()) this.#needsRound = true
     // Nobody else may have seen that a topic was made anew.
     if (this.#holder.loseGone()) this.#needsRound = true
@@ -185,7 +196,7 @@ export class ClassicMember implements Membership, MemberIdentity {
   /** True: the coordinator does not know the member any more, which begins again with nothing. */
   #isOut(code: number): boolean {
     if (code === errorCode.fencedInstanceId) {
-      queueMicrotask(() => this.end())
+      queueMicrotask(() => this.#fail(refusalOf('Heartbeat', code, this.group)))
       return true
     }
     if (code !== errorCode.unknownMemberId && code !== errorCode.illegalGeneration) return false
@@ -214,7 +225,7 @@ export class ClassicMember implements Membership, MemberIdentity {
           // Told once more with the next round.
           const isPassing = error instanceof KafkaUnreachableError || error instanceof TopicUnknownError
           if (isPassing) this.#needsRound = true
-          else queueMicrotask(() => this.end())
+          else queueMicrotask(() => this.#fail(error))
         })
         .finally(() => {
           this.#isReconciling = false

@@ -3,7 +3,7 @@ import { BrokerLink, type LinkParts } from './broker-link.ts'
 import { type KafkaLibrary, type Protocol, protocolOf, type ResponseOf } from './client-library.ts'
 import type { BrokerAddress } from './connection-faults.ts'
 import { errorCode, isPassing, nameOfCode, refusalOf } from './error-codes.ts'
-import { KafkaUnreachableError } from './errors.ts'
+import { KafkaLoginRefusedError, KafkaTlsError, KafkaUnreachableError } from './errors.ts'
 import { addressOf, type ResolvedKafkaOptions } from './options.ts'
 
 /** Waits between attempts: doubled from the first to the last, each shortened at random by up to a half. */
@@ -37,6 +37,8 @@ export class Cluster {
   readonly #addresses = new Map<number, BrokerAddress>()
   readonly #coordinators = new Map<string, number>()
   #controllerId = -1
+  /** Whether a connection came about: what is configured is right, then. */
+  #wasLetIn = false
   #bootstrapTurn = 0
 
   constructor(library: KafkaLibrary, options: ResolvedKafkaOptions, clock: Clock, random: Random) {
@@ -107,9 +109,9 @@ export class Cluster {
   }
 
   /** What {@link persist} takes as a reason to try again. */
-  obstacle(reason: string): KafkaUnreachableError {
+  obstacle(reason: string, cause?: Error): KafkaUnreachableError {
     const brokers = [...this.#addresses.values()].map(({ host, port }) => `${host}:${port}`)
-    return new KafkaUnreachableError(brokers.length > 0 ? brokers : this.options.brokers, reason)
+    return new KafkaUnreachableError(brokers.length > 0 ? brokers : this.options.brokers, reason, { cause })
   }
 
   /** Judges a code that stands for a whole response. */
@@ -260,19 +262,24 @@ export class Cluster {
       if (link.isOpen) return link
       if (this.#links.get(key) !== open) return this.#open(key, address, answerMs)
       this.#links.delete(key)
+      // It may be about to log in anew, and would then be there beside the next one.
+      link.close().catch(() => undefined)
     }
     this.ended.throwIfAborted()
     const opening = BrokerLink.open(this.#linkParts, address, answerMs)
     this.#links.set(key, opening)
     try {
       const link = await opening
+      this.#wasLetIn = true
       // Closed while it came about: nobody would close it any more.
       if (this.ended.aborted) await link.close()
       this.ended.throwIfAborted()
       return link
     } catch (error) {
       if (this.#links.get(key) === opening) this.#links.delete(key)
-      throw error
+      // Whom the cluster has let in before is kept out for a moment: by a broker that goes, what issues tokens, a proxy.
+      const isLogin = error instanceof KafkaLoginRefusedError || error instanceof KafkaTlsError
+      throw isLogin && this.#wasLetIn ? this.obstacle(error.problem, error) : error
     }
   }
 

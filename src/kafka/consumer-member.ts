@@ -103,7 +103,7 @@ export class ConsumerMember implements Membership, MemberIdentity {
     this.#parts.changed()
     this.#watch.start()
     // It ends with the member, and tells its owner what is lost.
-    this.#loop = this.#run().catch(() => this.end())
+    this.#loop = this.#run().catch((error: unknown) => this.#fail(error))
   }
 
   leave(): Promise<void> {
@@ -129,6 +129,14 @@ export class ConsumerMember implements Membership, MemberIdentity {
     this.#out.resolve()
     this.#holder.lose()
     this.#parts.gone()
+  }
+
+  /** Ends, and says why: its owner would wait for ever. */
+  #fail(error: unknown): void {
+    const { cluster, options } = this.#parts
+    const isTold = !this.#isOver && !this.#isLeaving && !cluster.ended.aborted
+    this.end()
+    if (isTold) options.onFailed?.(error)
   }
 
   async #leave(epoch: number): Promise<void> {
@@ -274,7 +282,7 @@ export class ConsumerMember implements Membership, MemberIdentity {
       .catch((error: unknown) => {
         // Tried again with the next heartbeat, which tells the assignment once more.
         const isPassing = error instanceof KafkaUnreachableError || error instanceof TopicUnknownError
-        if (!(isPassing || error instanceof ClosedError)) queueMicrotask(() => this.end())
+        if (!(isPassing || error instanceof ClosedError)) queueMicrotask(() => this.#fail(error))
       })
       .finally(() => {
         this.#target = undefined

@@ -32,24 +32,33 @@ export class GroupOffsets {
 
   /**
    * All that is stored of a group, after every transaction that is under way has ended (KIP-447). One of a process that died
-   * ends late; then it is what was stored before.
+   * ends late; then it is what was stored before: good enough to tell people, not to go on from.
    */
   async all(group: string): Promise<readonly StoredProgress[]> {
     try {
-      return await this.#all(group, true, { limitMs: stablePatienceMs })
+      return await this.#stored(group, null, true, { limitMs: stablePatienceMs })
     } catch (error) {
       if (!(error instanceof KafkaUnreachableError)) throw error
-      return this.#all(group, false, this.#cluster.usual)
+      return this.#stored(group, null, false, this.#cluster.usual)
     }
   }
 
-  async #all(group: string, isStable: boolean, patience: Patience): Promise<readonly StoredProgress[]> {
+  /** @param partitions `null`: all. */
+  async #stored(
+    group: string,
+    partitions: readonly Partition[] | null,
+    isStable: boolean,
+    patience: Patience,
+  ): Promise<readonly StoredProgress[]> {
+    const byTopic = partitions && Map.groupBy(partitions, ({ topic }) => topic)
+    const topics =
+      byTopic && Array.from(byTopic, ([name, own]) => ({ name, partitionIndexes: own.map(({ number }) => number) }))
     const answer = await this.#cluster.askCoordinator(
       'group',
       group,
       'offsets',
       (link) => {
-        const request = [{ groupId: group, memberId: null, memberEpoch: -1, topics: null }]
+        const request = [{ groupId: group, memberId: null, memberEpoch: -1, topics }]
         return link.call('OffsetFetch', this.#cluster.protocol.offsetFetch, request, isStable)
       },
       (response) => {
@@ -73,14 +82,16 @@ export class GroupOffsets {
 
   /**
    * Where a new owner goes on, partition by partition. Where the group has not been yet, it starts, and the place is written
-   * down at once: a group that starts at the end must find the same place later.
+   * down at once: a group that starts at the end must find the same place later. `undefined`: not wanted any more.
    */
   async starts(
     member: MemberIdentity,
     partitions: readonly Partition[],
     from: 'earliest' | 'latest',
-  ): Promise<readonly Progress[]> {
-    const stored = await this.all(member.group)
+    isStillWanted: () => boolean,
+  ): Promise<readonly Progress[] | undefined> {
+    const stored = await this.#settledOf(member.group, partitions, isStillWanted)
+    if (stored === undefined) return undefined
     const extents = await this.#extents.of(partitions)
     const fresh: { partition: Partition; next: number }[] = []
     const starts = partitions.map((partition, i): Progress => {
@@ -100,6 +111,25 @@ export class GroupOffsets {
     })
     if (fresh.length > 0) await this.put(member.group, fresh, member)
     return starts
+  }
+
+  /**
+   * However long that takes: what the owner before has under way would be done again. Brokers end what a dead one left open.
+   * `undefined`: nobody wants to know any more.
+   */
+  async #settledOf(
+    group: string,
+    partitions: readonly Partition[],
+    isStillWanted: () => boolean,
+  ): Promise<readonly StoredProgress[] | undefined> {
+    for (;;) {
+      try {
+        return await this.#stored(group, partitions, true, { limitMs: stablePatienceMs })
+      } catch (error) {
+        if (!(error instanceof KafkaUnreachableError)) throw error
+        if (!isStillWanted()) return undefined
+      }
+    }
   }
 
   /** Writes offsets, as a member or, where there is none, for the group. Resolves with the code that refused it. */

@@ -24,6 +24,7 @@ import { settingsOf, topicSettingsProblem } from './topic-settings.ts'
 
 const topicResource = 2
 const setConfig = 0
+const timeAheadSetting = 'message.timestamp.after.max.ms'
 /** How long the controller may take, which also bounds what it does after we stopped waiting, in milliseconds. */
 const adminTimeoutMs = 15_000
 
@@ -174,20 +175,20 @@ export class KafkaTopics implements Topics {
       ...Object.entries(this.#furtherSettings(name)),
       ...settingsOf(config),
       ...settings,
-      ['message.timestamp.after.max.ms', String(2n ** 63n - 1n)] as const,
+      [timeAheadSetting, String(2n ** 63n - 1n)] as const,
     ])
-    const topic = {
+    const topicNow = () => ({
       name,
       numPartitions: config.partitions,
       replicationFactor: this.#cluster.options.replicationFactor ?? -1,
       assignments: [],
       configs: Array.from(configs, ([key, value]) => ({ name: key, value })),
-    }
+    })
     let isUncertain = false
     return this.#cluster.persist(async () => {
       const link = await this.#cluster.controller()
       const request = this.#cluster.protocol.createTopics
-      const asked = link.call('CreateTopics', request, [topic], adminTimeoutMs, false)
+      const asked = link.call('CreateTopics', request, [topicNow()], adminTimeoutMs, false)
       const answer = await asked.catch((error: unknown) => {
         isUncertain = true
         throw error
@@ -195,6 +196,14 @@ export class KafkaTopics implements Topics {
       const { errorCode: code, errorMessage } = answer.topics[0] ?? { errorCode: 0, errorMessage: null }
       // Without an answer to the attempt before, it may have been the one that did it.
       if (code === errorCode.topicAlreadyExists) return isUncertain
+      // Brokers before 3.6 have no such setting, and take every time (KIP-937).
+      if (
+        code === errorCode.invalidConfig &&
+        errorMessage?.includes(timeAheadSetting) &&
+        configs.delete(timeAheadSetting)
+      ) {
+        throw this.#cluster.obstacle(`the brokers have no setting ${timeAheadSetting}`)
+      }
       await this.#acceptAdmin('CreateTopics', code, name, errorMessage)
       return true
     })

@@ -18,6 +18,13 @@ import type { TopicReader } from './topic-reader.ts'
 
 /** How long the end of a transaction that was refused is tried, in milliseconds. */
 const abortMs = 5000
+/** What keeps an answer from coming, wherever on the way. */
+const connectionCodes: ReadonlySet<string> = new Set([
+  'KAFKA_UNREACHABLE',
+  'KAFKA_TLS_REFUSED',
+  'KAFKA_LOGIN_REFUSED',
+  'CLOSED',
+])
 /** How often a group begins anew because brokers ended its session, before that is told as an error. */
 const sessionsMax = 30
 
@@ -160,11 +167,15 @@ export class KafkaWriter implements GroupWriter {
         stop =
           (await this.#sender.addPartitions(session, rounds.flat())) ?? (await plan.addGroups(session, this.#patience))
         if (stop === undefined) {
-          const stops = await Promise.all([
+          // Both to their end: what is still being sent stands in buffers that are given back afterwards.
+          const ways = await Promise.allSettled([
             this.#sender.produceRounds(session, rounds),
             plan.commit(session, this.#patience),
           ])
-          stop = stops.find((one) => one !== undefined)
+          for (const way of ways) if (way.status === 'rejected') throw way.reason
+          stop = ways
+            .map((way) => (way.status === 'fulfilled' ? way.value : undefined))
+            .find((one) => one !== undefined)
         }
         stop ??= await this.#made(session, changes, rounds.flat())
       }
@@ -255,7 +266,7 @@ export class KafkaWriter implements GroupWriter {
   /** Without an answer, whether by lost connections or because the engine closed, the outcome is not known. */
   #unlessKnown(error: unknown, startMs: number): unknown {
     const { code } = error as Partial<MillraceError>
-    if (code !== 'KAFKA_UNREACHABLE' && code !== 'CLOSED') return error
+    if (!connectionCodes.has(code ?? '')) return error
     return new KafkaOutcomeUnknownError(Math.round(this.#cluster.clock.monotonicMs() - startMs), { cause: error })
   }
 }

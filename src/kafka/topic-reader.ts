@@ -18,8 +18,11 @@ import type { Partition, TopicCatalog } from './topic-catalog.ts'
 
 const readBytesMaxDefault = 1024 * 1024
 const readBytesMaxMost = 512 * 1024 * 1024
-/** The markers that make a transaction readable follow its end within milliseconds. */
-const markerPauseMs = 2
+/**
+ * The markers that make a transaction readable follow its end within milliseconds; what somebody else left open before it may hold
+ * them up for long. Doubled from the first pause to the last.
+ */
+const markerPauseMs = { first: 2, last: 100 } as const
 
 /** Reads partitions: only what is committed, and everything that this process was told to be committed. */
 export class TopicReader {
@@ -74,6 +77,7 @@ export class TopicReader {
     let place = await this.#catalog.resolvePartition(topic, partition, this.#cluster.lasting)
     const untilMs = this.#cluster.clock.monotonicMs() + waitMs
     let from = offset
+    let pauseMs: number = markerPauseMs.first
     for (;;) {
       const leftMs = Math.max(0, untilMs - this.#cluster.clock.monotonicMs())
       // What was committed here is there in a moment; until then nobody is told that there is nothing.
@@ -88,17 +92,18 @@ export class TopicReader {
       }
       if (found.nextOffset > from) from = found.nextOffset
       else if (answer.lastStableOffset < place.latest && from < place.latest) {
-        await sleep(markerPauseMs, this.#cluster.clock, ended)
+        await sleep(pauseMs, this.#cluster.clock, ended)
+        pauseMs = Math.min(2 * pauseMs, markerPauseMs.last)
       } else if (leftMs === 0) return { records: [], nextOffset: from, latest: Math.max(place.latest, from) }
     }
   }
 
   /** Waits until everything that was committed here can be seen by others. */
   async #settled(place: Partition): Promise<void> {
-    for (;;) {
+    for (let pauseMs: number = markerPauseMs.first; ; pauseMs = Math.min(2 * pauseMs, markerPauseMs.last)) {
       const [end] = await this.#extents.offsets([place], atTime.latest, 'decided', this.#cluster.lasting)
       if ((end ?? 0) >= place.latest || place.isGone) return
-      await sleep(markerPauseMs, this.#cluster.clock, this.#cluster.ended)
+      await sleep(pauseMs, this.#cluster.clock, this.#cluster.ended)
     }
   }
 

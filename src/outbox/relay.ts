@@ -99,6 +99,8 @@ class Relay implements OutboxRelay {
     try {
       while (!(await session.tryLock())) {
         onProgress()
+        // Whose turn it is not yet looks at everything once it is.
+        this.#isWoken = false
         await this.#nap(turnEveryMs)
         if (this.#end.signal.aborted) return
       }

@@ -31,7 +31,9 @@ export class Server implements FaultPlace {
   readonly random: Random
   readonly #pg: PgModule
   readonly #end = new AbortController()
-  readonly #cut = Promise.withResolvers<never>()
+  /** Those who wait for an answer: one promise for all of them would keep what each was told. */
+  readonly #waiting = new Set<(reason: Error) => void>()
+  #isCut = false
 
   constructor(pg: PgModule, options: ResolvedPostgresOptions, clock: Clock, random: Random) {
     this.#pg = pg
@@ -39,7 +41,6 @@ export class Server implements FaultPlace {
     this.clock = clock
     this.random = random
     this.place = placeOf(options)
-    this.#cut.promise.catch(() => undefined)
   }
 
   get statementTimeoutMs(): number {
@@ -62,7 +63,8 @@ export class Server implements FaultPlace {
   /** Besides, waits for nothing that is under way: whether the server does it or not, nobody will know. */
   cut(): void {
     this.end()
-    this.#cut.reject(new ClosedError('The engine'))
+    this.#isCut = true
+    for (const reject of this.#waiting) reject(new ClosedError('The engine'))
   }
 
   get isEnded(): boolean {
@@ -119,7 +121,7 @@ export class Server implements FaultPlace {
     for (;;) {
       this.#end.signal.throwIfAborted()
       try {
-        return await Promise.race([work(), this.#cut.promise])
+        return await this.#unlessCut(work)
       } catch (error) {
         this.#end.signal.throwIfAborted()
         if (!isRetried(error)) throw errorOf(error, this)
@@ -131,6 +133,16 @@ export class Server implements FaultPlace {
         await this.pause(delayMs)
       }
     }
+  }
+
+  #unlessCut<T>(work: () => Promise<T>): Promise<T> {
+    if (this.#isCut) return Promise.reject(new ClosedError('The engine'))
+    return new Promise((resolve, reject) => {
+      this.#waiting.add(reject)
+      work()
+        .then(resolve, reject)
+        .finally(() => this.#waiting.delete(reject))
+    })
   }
 
   /** Waits; {@link Server.end} ends it at once. */

@@ -50,7 +50,7 @@ export class Committer {
   readonly #onLone: () => void
   /** Oldest first. */
   readonly #inFlight: Sent[] = []
-  #aloneCount = 0
+  readonly #alone = new Set<object>()
   #doneSequence = 0
   #urgent = false
   #scheduled = false
@@ -92,7 +92,7 @@ export class Committer {
   }
 
   get isIdle(): boolean {
-    return this.open.isEmpty && this.#inFlight.length === 0 && this.#aloneCount === 0
+    return this.open.isEmpty && this.#inFlight.length === 0 && this.#alone.size === 0
   }
 
   /** Commits what there is, if the pipeline has room for it; else as soon as it has. `isFull`: no more can be merged. */
@@ -131,10 +131,11 @@ export class Committer {
     }
   }
 
-  /** Commits all that is merged and waits until nothing is in flight, or for a refusal. */
+  /** Commits all that is merged and waits for that and what is in flight, not for what others begin meanwhile, or for a refusal. */
   async drained(): Promise<void> {
+    const before = [...this.#alone]
     await this.settled({ progressToo: true })
-    await this.#changed.until(() => this.#refused || (this.#inFlight.length === 0 && this.#aloneCount === 0))
+    await this.#changed.until(() => this.#refused || !before.some((one) => this.#alone.has(one)))
   }
 
   /**
@@ -151,7 +152,8 @@ export class Committer {
   ): Promise<CommitOutcome> {
     const { progress = [] } = writes
     const batch = progress.length > 0 ? writes : { ...writes, progress: [{ claim: reader.claim, done: [] }] }
-    this.#aloneCount++
+    const one = {}
+    this.#alone.add(one)
     const startMs = this.#clock.monotonicMs()
     const commit: Parameters<CommitWithin>[0] = (more) =>
       this.#engine.commit({ ...batch, state: [...(batch.state ?? []), ...more] })
@@ -166,7 +168,7 @@ export class Committer {
       }
       return outcome
     } finally {
-      this.#aloneCount--
+      this.#alone.delete(one)
       this.#changed.notify()
     }
   }
@@ -175,7 +177,7 @@ export class Committer {
   async reset(): Promise<void> {
     this.#refused = true
     this.#changed.notify()
-    await this.#changed.until(() => this.#inFlight.length === 0 && this.#aloneCount === 0)
+    await this.#changed.until(() => this.#inFlight.length === 0 && this.#alone.size === 0)
     this.#laterTimer?.cancel()
     this.#laterTimer = undefined
     this.open.seal()

@@ -77,6 +77,7 @@ export class Subscription {
         this.#report('lost', claims)
         for (const reader of this.#readersOf(claims)) this.#rewinder.onFenced(reader)
       },
+      onFailed: (error) => this.#core.parts.onFatal(error),
     })
     this.#member = await this.#joining
     // Whoever stops or abandons meanwhile sees to it that the member leaves.
@@ -252,6 +253,7 @@ export class Subscription {
     // Nothing joins a queue of theirs behind what is drained here: its next owner could not know of it.
     for (const reader of revoked) parts.parking.forget(reader)
     await parts.committer.drained()
+    this.#rewinder.endPause()
     await this.#rewinder.underWay
     for (const reader of revoked) {
       parts.parking.forget(reader)
