@@ -132,6 +132,9 @@ export class Cluster {
       false,
     )
     for (const { nodeId, host, port } of answer.brokers) this.#learn(nodeId, { host, port })
+    // Nobody waits for a broker that was taken away.
+    const there = new Set(answer.brokers.map(({ nodeId }) => nodeId))
+    if (there.size > 0) for (const nodeId of this.brokerIds) if (!there.has(nodeId)) this.#addresses.delete(nodeId)
     this.#controllerId = answer.controllerId
     return answer
   }
@@ -171,13 +174,19 @@ export class Cluster {
    */
   async link(nodeId: number, purpose = 'usual', answerMs = 0): Promise<BrokerLink> {
     const address = this.#addresses.get(nodeId)
+    if (nodeId < 0) throw this.obstacle('nobody leads the partition')
     if (address === undefined) throw this.obstacle(`broker ${nodeId} is not known`)
     return this.#open(`${nodeId}/${purpose}`, address, answerMs)
   }
 
   async controller(): Promise<BrokerLink> {
     if (!this.#addresses.has(this.#controllerId)) await this.metadata([])
-    return this.link(this.#controllerId)
+    const nodeId = this.#controllerId
+    return this.link(nodeId).catch((error: unknown) => {
+      // Another one may have taken its place.
+      if (this.#controllerId === nodeId) this.#controllerId = -1
+      throw error
+    })
   }
 
   async coordinator(kind: CoordinatorKind, key: string, purpose: string, answerMs = 0): Promise<BrokerLink> {

@@ -15,7 +15,7 @@ import {
 import { OptionsInvalidError } from '../kernel/index.ts'
 import type { Cluster } from './cluster.ts'
 import { errorCode } from './error-codes.ts'
-import { KafkaProducerNumberingError } from './errors.ts'
+import { KafkaProducerNumberingError, KafkaUnreachableError } from './errors.ts'
 import type { KafkaTopicSettings } from './options.ts'
 import type { Extent, PartitionExtents } from './partition-extents.ts'
 import type { Topic, TopicCatalog } from './topic-catalog.ts'
@@ -266,7 +266,8 @@ export class KafkaTopics implements Topics {
     await this.#until(async () => {
       await this.#catalog.refresh(name)
       const topic = this.#catalog.find(name)
-      return topic !== undefined && topic.partitions.length >= partitionCount && isSeen(topic.config)
+      const isLed = topic?.partitions.every(({ leaderId }) => leaderId >= 0) === true
+      return isLed && topic.partitions.length >= partitionCount && isSeen(topic.config)
     })
     const [description] = await this.#describeAll([this.#catalog.topic(name)])
     return description ?? { name, config: { ...topicConfigDefaults }, partitions: [] }
@@ -294,7 +295,7 @@ export class KafkaTopics implements Topics {
     }))
   }
 
-  /** Bytes of the leaders' logs. Who may not ask for them is told 0: sizes are no reason to refuse a description. */
+  /** Bytes of the leaders' logs. Who may not ask for them, or whom nobody answers, is told 0: sizes are no reason to refuse a description. */
   async #sizes(topics: readonly Topic[]): Promise<ReadonlyMap<string, number>> {
     const sizes = new Map<string, number>()
     const leaders = new Set(topics.flatMap(({ partitions }) => partitions.map(({ leaderId }) => leaderId)))
@@ -303,10 +304,13 @@ export class KafkaTopics implements Topics {
         const led = partitions.filter((partition) => partition.leaderId === leaderId)
         return led.length === 0 ? [] : [{ name, partitions: led.map(({ number }) => number) }]
       })
-      const answer = await this.#cluster.persist(async () => {
-        const link = await this.#cluster.link(leaderId)
-        return link.call('DescribeLogDirs', this.#cluster.protocol.describeLogDirs, asked)
-      })
+      const answer = await this.#cluster
+        .link(leaderId)
+        .then((link) => link.call('DescribeLogDirs', this.#cluster.protocol.describeLogDirs, asked))
+        .catch((error: unknown) => {
+          if (error instanceof KafkaUnreachableError) return { results: [] }
+          throw error
+        })
       for (const { topics: found } of answer.results) {
         for (const { name, partitions } of found) {
           for (const { partitionIndex, partitionSize, isFutureKey } of partitions) {

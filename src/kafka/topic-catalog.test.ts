@@ -70,7 +70,7 @@ describe('the catalogue of topics', () => {
     const cluster = clusterWith(new Set(['a', 'new', 'z']), Promise.resolve())
     const asked: (readonly string[])[] = []
     const metadata = cluster.metadata.bind(cluster)
-    const leaderless = { ...metadataOf('new'), partitions: [{ errorCode: 5, partitionIndex: 0, leaderId: -1 }] }
+    const leaderless = { ...metadataOf('new'), errorCode: 5, partitions: [] }
     Object.assign(cluster, {
       obstacle: (reason: string) => new KafkaUnreachableError(['broker'], reason),
       metadata: async (names: readonly string[] | null) => {

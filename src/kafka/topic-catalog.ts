@@ -61,7 +61,7 @@ export interface Topic extends TopicPlace<Partition> {
   readonly knownSinceMs: number
 }
 
-/** A topic that nobody leads, as one that was just made, or whose brokers are gone. */
+/** A topic of which nothing can be told yet, as of one that was just made. */
 interface Leaderless {
   readonly name: string
   readonly problem: string
@@ -203,14 +203,8 @@ export class TopicCatalog implements PlaceCatalog<Partition> {
       else if (code === errorCode.leaderNotAvailable) {
         leaderless.push({ name, problem: `topic "${name}" has no leader (${nameOfCode(code)})` })
       } else if (code !== errorCode.none) this.#cluster.accept('Metadata', code, name)
-      else {
-        const one = topic.partitions.find(({ leaderId }) => leaderId < 0)
-        if (one === undefined) there.push(topic)
-        else {
-          const place = `partition ${one.partitionIndex} of topic "${name}"`
-          leaderless.push({ name, problem: `${place} has no leader (${nameOfCode(one.errorCode)})` })
-        }
-      }
+      // A partition that nobody leads keeps nobody from the others.
+      else there.push(topic)
     }
     const settings = await this.#settings(there.map(({ name }) => name ?? ''))
     const found = there.flatMap((topic) => {
@@ -238,6 +232,11 @@ export class TopicCatalog implements PlaceCatalog<Partition> {
     const found = new Map<string, Map<string, string | null>>()
     for (const { errorCode: code, errorMessage, resourceName, configs } of results) {
       if (code === errorCode.unknownTopicOrPartition) continue
+      // Who may read and write a topic, but not look at its settings, goes by what Kafka makes of them by itself.
+      if (code === errorCode.topicAuthorizationFailed) {
+        found.set(resourceName, new Map())
+        continue
+      }
       this.#cluster.accept('DescribeConfigs', code, resourceName, errorMessage)
       found.set(resourceName, new Map(configs.map(({ name, value }) => [name, value ?? null])))
     }
