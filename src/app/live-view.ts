@@ -46,7 +46,9 @@ interface WatchOptions {
 interface WatchedCopy {
   readonly changes: AsyncIterable<{ readonly key: string; readonly value: Json | undefined }>
   readonly version: number
-  end(): void
+  readonly end: () => void
+  /** The copy that took its place. */
+  next: WatchedCopy | undefined
 }
 
 function checkSignal(options: Partial<WatchOptions> | undefined): void {
@@ -107,28 +109,38 @@ export class LiveView<State> implements ViewReader<State> {
   }
 
   async *#follow(options: WatchOptions, first: WatchedCopy): AsyncGenerator<ViewChange<State>, void, void> {
-    for (let watched = first; !options.signal.aborted; watched = this.#watchLive(options)) {
-      try {
+    let watched = first
+    try {
+      while (!options.signal.aborted) {
         for await (const { key, value } of watched.changes) {
           yield { key, value: value === undefined ? undefined : this.#view.adapt(value, watched.version) }
         }
-      } finally {
         watched.end()
+        watched = watched.next ?? this.#watchLive(options)
       }
+    } finally {
+      for (let one: WatchedCopy | undefined = watched; one !== undefined; one = one.next) one.end()
     }
   }
 
-  /** Watches the copy that is live now, until another one may be. */
+  /** Watches the copy that is live now, until another one is: that is watched from then on, whenever somebody asks. */
   #watchLive(options: WatchOptions): WatchedCopy {
     this.#parts.check()
     const { live } = this.#parts.register()
     const { namespace, owner } = this.copies.standOf(live)
     const moved = new AbortController()
-    const end = (): void => moved.abort()
     const signal = AbortSignal.any([options.signal, moved.signal, this.#parts.ended])
-    this.#parts.moved(signal).then(end, () => undefined)
     const changes = this.#engine.state.watch(namespace, { ...options, signal, ...(owner !== undefined && { owner }) })
-    return { changes, version: live.version, end }
+    const watched: WatchedCopy = { changes, version: live.version, end: () => moved.abort(), next: undefined }
+    this.#parts
+      .moved(signal)
+      .then(() => {
+        watched.next = this.#watchLive(options)
+      })
+      // An app that is about to end is found out by who asks for the next change.
+      .catch(() => undefined)
+      .finally(watched.end)
+    return watched
   }
 
   async waitFor(

@@ -99,6 +99,26 @@ export function testViewRebuild(ground: AppGround): void {
       watching.abort()
     })
 
+    it('tells a watcher that takes its time what changes after the swap', async () => {
+      await using engine = await engineWithFirst()
+      await using running = await shopOf(first).start({ engine })
+      await running.idle()
+      const over = new AbortController()
+      const watching = running.view(first).watch({ key: 'k1', signal: over.signal })[Symbol.asyncIterator]()
+      const told = watching.next()
+      await place(running, 3)
+      await running.idle()
+      expect((await told).value).toEqual({ key: 'k1', value: { placed: 4 } })
+      // Nobody asks for the next change while another copy becomes the live one, and changes.
+      await running.view(first).rebuild()
+      await running.idle()
+      while ((await running.view(first).copies.status()).next !== null) await running.idle()
+      await place(running, 3)
+      await running.idle()
+      expect((await watching.next()).value).toEqual({ key: 'k1', value: { placed: 5 } })
+      over.abort()
+    })
+
     it('is shown to programs of the version before it as they say', async () => {
       await using engine = await engineWithFirst()
       const old = counts(1, {

@@ -48,18 +48,19 @@ interface LoggedRow extends OutboxRow {
 export class LogCarrier {
   readonly #parts: LogCarrierParts
   readonly #end = new AbortController()
-  readonly #failed = Promise.withResolvers<never>()
   readonly #rows = new WeakMap<object, LoggedRow>()
   /** What was published from the table, until the log has passed it. */
   #before: TableReading | undefined
   #wakeUp: () => void = () => undefined
   #isWoken = false
+  /** What ended its session. */
+  #fault: { readonly error: unknown } | undefined
   #room = Promise.withResolvers<void>()
 
   constructor(parts: LogCarrierParts) {
     this.#parts = parts
     this.#before = parts.before
-    this.#failed.promise.catch(() => undefined)
+    parts.session.lost.catch((error: unknown) => this.#fail(error))
   }
 
   /** Ends what waits. */
@@ -78,7 +79,8 @@ export class LogCarrier {
     const isKept = options.keepMs !== undefined
     let lookedMs = options.clock.monotonicMs()
     for (;;) {
-      await Promise.race([this.#nap(this.#pauseMs), this.#failed.promise, session.lost])
+      await this.#nap(this.#pauseMs)
+      if (this.#fault !== undefined) throw this.#fault.error
       if (!published.isFull) await this.#pause()
       await published.clear(session, isKept)
       this.#room.resolve()
@@ -129,7 +131,7 @@ export class LogCarrier {
     const state = [...(batch.state ?? []), ...notes]
     return engine.commit({ ...batch, state }).then(
       (outcome) => {
-        if (!outcome.ok) this.#failed.reject(new OutboxRelayReplacedError(name.shown))
+        if (!outcome.ok) this.#fail(new OutboxRelayReplacedError(name.shown))
         else {
           onDone()
           onProgress()
@@ -141,7 +143,7 @@ export class LogCarrier {
       (error: unknown) => {
         // What the ledger says next would be a guess: it is asked again in another session.
         if (!isRefusal(error)) topics.doubt(rows.map(({ topic }) => topic))
-        this.#failed.reject(error)
+        this.#fail(error)
         throw error
       },
     )
@@ -149,7 +151,10 @@ export class LogCarrier {
 
   async #publishSoon(row: LoggedRow, isWhole: boolean): Promise<readonly PublishWrite[]> {
     const { session, topics, published } = this.#parts
-    while (published.isFull) await this.#room.promise
+    while (published.isFull) {
+      this.#end.signal.throwIfAborted()
+      await this.#room.promise
+    }
     await topics.learn([row.topic])
     const refusal = topics.refusal(row.topic)
     if (refusal !== undefined) throw refusal
@@ -178,6 +183,12 @@ export class LogCarrier {
     if (BigInt(`0x${changeId.slice(0, 16)}`) < this.#before.logEnd) return this.#before.seen.sees(xid)
     this.#before = undefined
     return false
+  }
+
+  #fail(error: unknown): void {
+    this.#fault ??= { error }
+    this.#isWoken = true
+    this.#wakeUp()
   }
 
   /** Sleeps for so long, until something was published. */
