@@ -51,10 +51,11 @@ describe('a timer that is done while it is looked which are due', () => {
     await running.idle()
     while (fireCount === 0) await clock.advance('10s')
     let isLooked = false
-    void looked.opened.then(() => {
+    const noted = looked.opened.then(() => {
       isLooked = true
     })
     while (!isLooked) await clock.advance('1s')
+    await noted
     fired.open()
     while ((await messagesOf(memory, 'shipments')).length === 0) await clock.advance(0)
     done.open()
