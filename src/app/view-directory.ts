@@ -14,7 +14,7 @@ export class ViewDirectory {
   readonly #engine: Engine
   readonly #app: string
   readonly #entries = new Map<string, RegisterEntry>()
-  /** Views that were retired while this process declares them. */
+  /** Views that were retired while this process declares them, and the revision that did it. */
   readonly #retired = new Map<string, number>()
   readonly #listeners = new Map<string, Set<() => void>>()
 

@@ -111,7 +111,7 @@ export class Cluster {
   /** What {@link persist} takes as a reason to try again. */
   obstacle(reason: string, cause?: Error): KafkaUnreachableError {
     const brokers = [...this.#addresses.values()].map(({ host, port }) => `${host}:${port}`)
-    return new KafkaUnreachableError(brokers.length > 0 ? brokers : this.options.brokers, reason, { cause })
+    return new KafkaUnreachableError(brokers.length > 0 ? brokers : this.options.brokers, reason, cause && { cause })
   }
 
   /** Judges a code that stands for a whole response. */
@@ -182,6 +182,7 @@ export class Cluster {
   async controller(): Promise<BrokerLink> {
     if (!this.#addresses.has(this.#controllerId)) await this.metadata([])
     const nodeId = this.#controllerId
+    if (nodeId < 0) throw this.obstacle('the cluster has no controller')
     return this.link(nodeId).catch((error: unknown) => {
       // Another one may have taken its place.
       if (this.#controllerId === nodeId) this.#controllerId = -1

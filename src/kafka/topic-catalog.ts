@@ -1,7 +1,7 @@
 import { checkTopicName, type PartitionPlace, type PlaceCatalog, type TopicPlace } from '../committing/index.ts'
 import { OffsetSet, PartitionUnknownError, type TopicConfig, TopicUnknownError } from '../engine/index.ts'
 import type { Cluster, Patience, TopicMetadata } from './cluster.ts'
-import { errorCode, nameOfCode } from './error-codes.ts'
+import { errorCode } from './error-codes.ts'
 import { batchBytesMaxFor, configOf, maxMessageBytesOf, ownSettings } from './topic-settings.ts'
 
 /** Ranges without records that are remembered for a partition. */
@@ -61,16 +61,11 @@ export interface Topic extends TopicPlace<Partition> {
   readonly knownSinceMs: number
 }
 
-/** A topic of which nothing can be told yet, as of one that was just made. */
-interface Leaderless {
-  readonly name: string
-  readonly problem: string
-}
-
 /** What one question found. */
 interface Look {
   readonly found: readonly Topic[]
-  readonly leaderless: readonly Leaderless[]
+  /** Topics of which nothing can be told yet, as of one that was just made. */
+  readonly leaderless: readonly string[]
 }
 
 /** Topics as the cluster told of them; commits find them here without waiting. */
@@ -184,9 +179,9 @@ export class TopicCatalog implements PlaceCatalog<Partition> {
       pending ??= await namesOf()
       const look = await this.#look(pending)
       found.push(...look.found)
-      pending = look.leaderless.map(({ name }) => name)
-      const [first] = look.leaderless
-      if (first !== undefined) throw this.#cluster.obstacle(first.problem)
+      pending = look.leaderless
+      const [first] = pending
+      if (first !== undefined) throw this.#cluster.obstacle(`topic "${first}" has no leader`)
     }, patience)
     return found
   }
@@ -195,14 +190,13 @@ export class TopicCatalog implements PlaceCatalog<Partition> {
     if (names.length === 0) return { found: [], leaderless: [] }
     const { topics } = await this.#cluster.metadata(names)
     const there: TopicMetadata[] = []
-    const leaderless: Leaderless[] = []
+    const leaderless: string[] = []
     for (const topic of topics) {
       const { errorCode: code } = topic
       const name = topic.name ?? ''
       if (code === errorCode.unknownTopicOrPartition || code === errorCode.invalidTopic) this.#drop(name)
-      else if (code === errorCode.leaderNotAvailable) {
-        leaderless.push({ name, problem: `topic "${name}" has no leader (${nameOfCode(code)})` })
-      } else if (code !== errorCode.none) this.#cluster.accept('Metadata', code, name)
+      else if (code === errorCode.leaderNotAvailable) leaderless.push(name)
+      else if (code !== errorCode.none) this.#cluster.accept('Metadata', code, name)
       // A partition that nobody leads keeps nobody from the others.
       else there.push(topic)
     }

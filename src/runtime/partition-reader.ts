@@ -89,6 +89,7 @@ export class PartitionReader {
     return this.#left.signal
   }
 
+  /** It is given back. */
   leave(): void {
     this.#left.abort()
   }
