@@ -78,7 +78,9 @@ export class ServerStartError extends MillraceError<
       {
         code: 'SERVER_START_FAILED',
         problem: `${server} ${outcome}.`,
-        remedy: `Look for the reason in its log, ${logPath}; its last lines stand below.`,
+        remedy:
+          `Look for the reason in its log, ${logPath}; its last lines stand below. ` +
+          'Where it is busy with the data of earlier runs, begin without them: `npm run servers -- down --delete-data`.',
         details: { logPath, logTail },
       },
       options,
