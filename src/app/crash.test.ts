@@ -6,7 +6,7 @@ import { temporaryFolder } from './app.test-support.ts'
 import { checkCrashed } from './fixtures/crash-check.ts'
 import { crashGrounds } from './fixtures/crash-handlers.ts'
 
-const killCount = 10
+const killCount = 7
 
 /** Runs the app until it is killed; answers how many messages it was told are durable. */
 async function runAndKill(ground: string, path: string, run: number, afterMs: number): Promise<number> {

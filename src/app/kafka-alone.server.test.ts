@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { retireView, view } from '../domain/index.ts'
+import type { Engine } from '../engine/index.ts'
 import { kafka } from '../kafka/index.ts'
 import { freshName } from '../kafka/real-server.test-support.ts'
 import { type EventDefinition, event } from '../message/index.ts'
@@ -118,6 +119,30 @@ describe.skipIf(!serversWanted)('an app on Kafka alone', { timeout: 60_000 }, ()
     await second.idle()
     const numbers = (await messagesOf(two, 'payments')).map(({ data }) => data.n)
     expect(numbers.toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3, 4])
+  })
+
+  it('keeps its partitions for the process that comes back, where that has a name', async () => {
+    const prefix = `${freshName('named')}.`
+    const handler = on(Placed, { name: 'h' }, ({ data: { id, n } }) => publish(Paid({ id, n })))
+    const named = (): Promise<Engine> => ground.open(prefix, { instanceId: 'worker-1' })
+    await using other = await ground.open(prefix)
+    const group = 'test.s.h'
+    const claimCounts = async (): Promise<readonly number[] | undefined> =>
+      (await other.groups.describe(group))?.members.map(({ claims }) => claims.length).toSorted()
+    {
+      await using engine = await named()
+      await using _ = await startHandlers([handler], { engine })
+      await using second = await startHandlers([handler], { engine: other })
+      await expect.poll(claimCounts, { timeout: 20_000 }).toEqual([2, 2])
+      await second.stop()
+      await expect.poll(claimCounts, { timeout: 20_000 }).toEqual([4])
+    }
+    expect(await claimCounts()).toEqual([4])
+    await using engine = await named()
+    await using running = await startHandlers([handler], { engine })
+    await running.publish([Placed({ id: 'a', n: 1 })])
+    await running.idle()
+    expect(await claimCounts()).toEqual([4])
   })
 
   it('does not start with timers, and says what it lacks', async () => {

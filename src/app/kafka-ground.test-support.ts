@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeAll } from 'vitest'
 import type { Engine } from '../engine/index.ts'
-import { kafka } from '../kafka/index.ts'
+import { type KafkaOptions, kafka } from '../kafka/index.ts'
 import { sharedServer } from '../kafka/real-server.test-support.ts'
 
 /** Kafka as the only engine of apps, one for each process that a test plays. */
@@ -11,7 +11,7 @@ export interface KafkaGround {
   /** The servers that a client asks first; known once the tests run. */
   readonly brokers: () => readonly string[]
   /** Opens an engine as another process would: its state is in a folder of its own, which goes with the test. */
-  readonly open: (prefix: string) => Promise<Engine>
+  readonly open: (prefix: string, options?: Partial<KafkaOptions>) => Promise<Engine>
 }
 
 /** Call it inside a `describe`, which then needs a real server. */
@@ -26,10 +26,10 @@ export function kafkaGround(): KafkaGround {
   })
   return {
     brokers: () => brokers,
-    open: (prefix) => {
+    open: (prefix, options = {}) => {
       const folder = mkdtempSync(join(tmpdir(), 'millrace-kafka-app-'))
       folders.push(folder)
-      return kafka({ brokers, prefix, state: { folder }, heartbeatIntervalMs: 100 }).open()
+      return kafka({ brokers, prefix, state: { folder }, heartbeatIntervalMs: 100, ...options }).open()
     },
   }
 }

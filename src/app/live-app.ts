@@ -312,7 +312,7 @@ export class LiveApp implements RunningApp {
     await this.#bus.settled()
     await this.#views.stop()
     const { stopTimeoutMs } = this.#options
-    await Promise.all([...this.#subscriptions.values()].map((one) => one.stop(stopTimeoutMs)))
+    await Promise.all([...this.#subscriptions.values()].map((one) => one.stop(stopTimeoutMs, { isReturning: true })))
   }
 
   async #subscribe(part: Part, haste?: Haste): Promise<void> {

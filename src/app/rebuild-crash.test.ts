@@ -5,7 +5,7 @@ import { crashGrounds } from './fixtures/crash-handlers.ts'
 import { killAfterLines } from './killed-process.test-support.ts'
 import { checkRebuilt, rebuiltBank } from './rebuilt-bank.test-support.ts'
 
-const killCount = 6
+const killCount = 4
 /** How fast builds go is the machine's affair: it may take more kills to meet two of them at work. */
 const killCountMax = 24
 

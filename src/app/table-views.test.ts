@@ -197,7 +197,7 @@ describe('a view in tables whose process is killed', () => {
     const folder = mkdtempSync(join(tmpdir(), 'millrace-tables-'))
     try {
       let published = 0
-      for (let run = 0; run < 8; run++) {
+      for (let run = 0; run < 5; run++) {
         const args = [folder, `${run}`]
         const output = await killAfterLines('table-crash-app.ts', args, 2 + Math.floor(random.nextFloat() * 60))
         published += [...output.matchAll(/^published (\d+)$/gm)].reduce((sum, match) => sum + Number(match[1]), 0)

@@ -58,9 +58,9 @@ export class MemberBridge {
         return [...passed.values()]
       },
       heartbeat: () => member.heartbeat(),
-      leave: async () => {
+      leave: async (options) => {
         for (const { stop } of this.#coming.values()) stop.abort()
-        await member.leave()
+        await member.leave(options)
         for (const claim of passed.values()) this.#takeover.drop(claim)
         passed.clear()
       },

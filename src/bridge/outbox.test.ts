@@ -2,7 +2,10 @@ import { describe, expect, it } from 'vitest'
 import type {
   Capabilities,
   CommitOutcome,
+  ConsumerGroups,
   Engine,
+  JoinOptions,
+  Member,
   PublishWrite,
   ReadRequest,
   ReadResult,
@@ -179,6 +182,37 @@ describe('the outbox', () => {
     isAway = false
     await eventually(async () => (await dataOf(ground.topics, 'out')).length >= 20)
     expect(await dataOf(ground.topics, 'out')).toEqual(Array.from({ length: 20 }, (_, n) => n))
+    channels.relayFailed.unsubscribe(listen)
+  })
+
+  it('is carried on by a relay that was put out of its group, once it is let in again', async () => {
+    await using ground = await grounds()
+    const failures: unknown[] = []
+    const listen = (report: { readonly error: unknown }): void => void failures.push(report.error)
+    channels.relayFailed.subscribe(listen)
+    const joined: { readonly member: Member; readonly options: JoinOptions }[] = []
+    const { groups } = ground.topics
+    const join: ConsumerGroups['join'] = async (options) => {
+      if (joined.length === 1 && failures.length < 2) throw new Error('kept out')
+      const member = await groups.join(options)
+      joined.push({ member, options })
+      return member
+    }
+    const groupsOf = new Proxy(groups, {
+      get: (target, name) => (name === 'join' ? join : (Reflect.get(target, name) as () => unknown).bind(target)),
+    })
+    await using engine = await ground.both({ groups: groupsOf })
+    await engine.topics.create('out', { partitions: 1 })
+    await engine.commit({ ...set('k', 0), ...publish('out', message(0)) })
+    await eventually(async () => (await dataOf(ground.topics, 'out')).length >= 1)
+    const [first] = joined
+    await first?.member.leave()
+    first?.options.onFailed?.(new Error('put out'))
+    await engine.commit({ ...set('k', 1), ...publish('out', message(1)) })
+    await eventually(async () => (await dataOf(ground.topics, 'out')).length >= 2)
+    expect(await dataOf(ground.topics, 'out')).toEqual([0, 1])
+    expect(failures.map(String)).toEqual(['Error: put out', 'Error: kept out'])
+    expect(joined).toHaveLength(2)
     channels.relayFailed.unsubscribe(listen)
   })
 

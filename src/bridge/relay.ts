@@ -50,7 +50,10 @@ export class Relay {
   /** A round that is under way: a partition is given back only after it. */
   #round: Promise<unknown> = Promise.resolve()
   #running: Promise<void> | undefined
+  /** None: it has to join, again. */
   #member: Member | undefined
+  /** What ended its membership, until that is told. */
+  #putOutBy: { readonly error: unknown } | undefined
 
   constructor(topics: Engine, store: Engine, topic: string, clock: Clock) {
     this.#topics = topics
@@ -60,6 +63,11 @@ export class Relay {
   }
 
   async start(): Promise<void> {
+    await this.#join()
+    this.#running = this.#run()
+  }
+
+  async #join(): Promise<void> {
     const outbox = outboxOf(this.#topic)
     this.#member = await this.#topics.groups.join({
       group: relayGroupOf(outbox),
@@ -70,8 +78,11 @@ export class Relay {
         await this.#round
       },
       onLost: (claims) => this.#drop(claims),
+      onFailed: (error) => {
+        this.#putOutBy = { error }
+        this.wake()
+      },
     })
-    this.#running = this.#run()
   }
 
   /** Something was put into the outbox. */
@@ -111,6 +122,7 @@ export class Relay {
     while (!signal.aborted) {
       this.#woken = false
       try {
+        await this.#comeBack()
         const round = this.#carry()
         this.#round = round.catch(() => undefined)
         const count = await round
@@ -127,6 +139,18 @@ export class Relay {
         delayMs = Math.min(retryMaxMs, delayMs * 2)
       }
     }
+  }
+
+  /** Joins anew where its membership has ended; first it throws what ended it, to be told and waited for as any failure. */
+  async #comeBack(): Promise<void> {
+    const putOut = this.#putOutBy
+    this.#putOutBy = undefined
+    if (putOut !== undefined) {
+      this.#member = undefined
+      this.#lanes.clear()
+      throw putOut.error
+    }
+    if (this.#member === undefined) await this.#join()
   }
 
   /** Sleeps until something is put into the outbox, or for so long. */

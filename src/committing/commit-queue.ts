@@ -8,12 +8,12 @@ import {
   TopicUnknownError,
   type WriteBatch,
 } from '../engine/index.ts'
-import { ByteBudget, type Clock, ClosedError, InvariantError } from '../kernel/index.ts'
+import { ByteBudget, type Clock, ClosedError, InvariantError, type MillraceError } from '../kernel/index.ts'
 import type { BatchBufferPool } from '../record/index.ts'
 import type { AppendCommand, CommitGroup, Refusal, UnitResult } from './commands.ts'
 import { CommitStager, isUnconditional, packAppends } from './commit-stager.ts'
 import type { PlaceCatalog } from './places.ts'
-import { type BatchDraft, positionsOf, UnitDraft } from './unit-draft.ts'
+import { type BatchDraft, type PendingCommit, positionsOf, UnitDraft } from './unit-draft.ts'
 import { type EarlyListener, UnsyncedTails } from './unsynced-tails.ts'
 import { WaitingLine } from './waiting-line.ts'
 
@@ -175,17 +175,13 @@ export class CommitQueue {
       const last = this.#units.at(-1)
       open = shared && last?.shared === true && last.bytes < groupBytesMax ? last : undefined
       const unit = open ?? new UnitDraft(shared)
-      const staged = this.#stager.stage(batch, unit, this.#clock.nowMs())
-      unit.commits.push({ slots: staged.slots, appendCount: batch.append?.length ?? 0, resolve, reject })
-      this.#budget.overdraw(staged.bytes)
-      unit.bytes += staged.bytes + admissionBytes
-      this.#waitingWeight += staged.bytes
+      const bytes = this.#stage(unit, batch, resolve, reject)
+      unit.bytes += bytes + admissionBytes
+      this.#waitingWeight += bytes
       if (open === undefined) {
         this.#units.push(unit)
         this.#waitingWeight += unitWeight
       }
-      // Before the flush is scheduled: what is read early in this turn can be handled and committed with the same group.
-      this.#tails.staged(unit, staged.slots)
     } catch (error) {
       this.#budget.release(admissionBytes)
       // What cannot even be walked over has another shape than the compiler was told.
@@ -194,6 +190,21 @@ export class CommitQueue {
     }
     if (this.#waitingWeight >= groupWeightWorthwhile && this.#groupsInFlight < groupsInFlightMax) this.#sendGroup()
     else this.#scheduleFlush()
+  }
+
+  /** Encodes a commit into a unit, and tells what that takes of the budget. */
+  #stage(
+    unit: UnitDraft,
+    batch: WriteBatch,
+    resolve: (outcome: CommitOutcome) => void,
+    reject: (error: Error) => void,
+  ): number {
+    const { slots, bytes } = this.#stager.stage(batch, unit, this.#clock.nowMs())
+    unit.commits.push({ batch, slots, appendCount: batch.append?.length ?? 0, resolve, reject })
+    this.#budget.overdraw(bytes)
+    // Before the flush is scheduled: what is read early in this turn can be handled and committed with the same group.
+    this.#tails.staged(unit, slots)
+    return bytes
   }
 
   #scheduleFlush(): void {
@@ -217,16 +228,19 @@ export class CommitQueue {
     const units = this.#units.splice(0, count)
     // What a group of greatest size leaves behind is sent as soon as there is room again, whatever it weighs.
     this.#waitingWeight = 0
+    this.#follow(this.#send(units))
+  }
+
+  /** Resolves when every commit of the units is answered. */
+  #send(units: readonly UnitDraft[]): Promise<void> {
     this.#groupsInFlight++
     const drafts = units.map((unit) => unit.drafts)
-    this.#follow(
-      this.#hand(units)
-        .then(
-          (results) => this.#answered(units, drafts, results),
-          (error: Error) => this.#failed(units, error),
-        )
-        .catch((error: unknown) => this.#broke(units, error)),
-    )
+    return this.#hand(units)
+      .then(
+        (results) => this.#answered(units, drafts, results),
+        (error: Error) => this.#failed(units, error),
+      )
+      .catch((error: unknown) => this.#broke(units, error))
   }
 
   /** A fault of ours while answers were given: whoever has none yet gets this one, and the engine stops. */
@@ -256,18 +270,39 @@ export class CommitQueue {
     }
   }
 
-  #answered(
+  async #answered(
     units: readonly UnitDraft[],
     drafts: readonly (readonly BatchDraft[])[],
     results: readonly UnitResult[],
-  ): void {
+  ): Promise<void> {
     this.#groupsInFlight--
+    const apart: UnitDraft[] = []
     for (const [i, unit] of units.entries()) {
+      const result = results[i] as UnitResult
       this.#budget.release(unit.bytes)
-      this.#answerUnit(unit, drafts[i] as readonly BatchDraft[], results[i] as UnitResult)
+      if (unit.commits.length > 1 && mayConcernOne(result)) {
+        this.#tails.answered(unit, result)
+        apart.push(...unit.commits.flatMap((commit) => this.#alone(commit)))
+      } else this.#answerUnit(unit, drafts[i] as readonly BatchDraft[], result)
     }
+    // Behind what was staged before them: those who read early go by that order.
+    if (apart.length > 0) while (this.#units.length > 0) this.#sendGroup()
+    const sent = apart.length > 0 ? this.#send(apart) : undefined
     this.#line.admit()
     if (this.#units.length > 0) this.#scheduleFlush()
+    await sent
+  }
+
+  /** A commit in a unit of its own; none if it is wrong by now, of which its caller is told. */
+  #alone({ batch, resolve, reject }: PendingCommit): UnitDraft[] {
+    const unit = new UnitDraft(true)
+    try {
+      unit.bytes = this.#stage(unit, batch, resolve, reject)
+      return [unit]
+    } catch (error) {
+      reject(error as Error)
+      return []
+    }
   }
 
   #answerUnit(unit: UnitDraft, drafts: readonly BatchDraft[], result: UnitResult): void {
@@ -330,6 +365,13 @@ export class CommitQueue {
     const { producerId, expected, sequence } = refusal
     return new OutOfSequenceError(producerId, partition?.topic ?? '', partition?.number ?? -1, expected, sequence)
   }
+}
+
+/** Whether a refusal of several commits may have to do with one of them only. What passes by itself has to do with none. */
+function mayConcernOne(result: UnitResult): boolean {
+  if (result.kind !== 'refused') return false
+  const { refusal } = result
+  return refusal.kind !== 'engine' || (refusal.error as Partial<MillraceError>).fault === undefined
 }
 
 const noPositions: readonly [] = Object.freeze([])

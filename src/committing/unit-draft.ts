@@ -1,4 +1,11 @@
-import type { CommitOutcome, EventQuery, ExpectedVersion, ProducerSequence, TopicPosition } from '../engine/index.ts'
+import type {
+  CommitOutcome,
+  EventQuery,
+  ExpectedVersion,
+  ProducerSequence,
+  TopicPosition,
+  WriteBatch,
+} from '../engine/index.ts'
 import type { Message } from '../message/index.ts'
 import { type BatchBufferPool, type BatchMark, RecordBatchBuilder, type RecordInput } from '../record/index.ts'
 import type { BatchCommand, ProgressCommand, StateCommand, TimerCommand } from './commands.ts'
@@ -101,6 +108,8 @@ export interface Slot {
 
 /** One call of `commit` that waits for its answer. */
 export interface PendingCommit {
+  /** As it was given: staged anew should it have to stand alone. */
+  readonly batch: WriteBatch
   readonly slots: readonly Slot[]
   readonly appendCount: number
   readonly resolve: (outcome: CommitOutcome) => void
@@ -108,8 +117,8 @@ export interface PendingCommit {
 }
 
 /**
- * What is committed or refused together. Commits that cannot be refused share one unit; each that can has its own, so
- * that a conflict concerns nobody else.
+ * What is committed or refused together. Commits that nothing which is stored can refuse share one unit; each that can be has its
+ * own, so that a conflict concerns nobody else. Should a shared one be refused all the same, its commits are made one by one.
  */
 export class UnitDraft {
   readonly shared: boolean

@@ -12,7 +12,7 @@ import { Journal } from './fixtures/crash-journal.ts'
 import { copyOf, crashNames } from './fixtures/crash-load.ts'
 import { embedded } from './index.ts'
 
-const killCount = 15
+const killCount = 12
 const worker = fileURLToPath(new URL('./fixtures/crash-worker.ts', import.meta.url))
 const directory = mkdtempSync(join(tmpdir(), 'millrace-crash-'))
 const path = join(directory, 'crash.db')

@@ -35,7 +35,7 @@ function count({ model }: ModelRun): void {
 }
 
 // A slow machine does fewer runs instead of taking longer; a failing run is never cut short.
-const limits = { interruptAfterTimeLimit: 20_000, markInterruptAsFailure: false } as const
+const limits = { interruptAfterTimeLimit: 12_000, markInterruptAsFailure: false } as const
 
 describe('the embedded engine and the model', () => {
   it('agree in memory, whatever is done', async () => {

@@ -69,7 +69,16 @@ export interface Member {
   /** Says that the member is alive. One that was put out for its silence may be let in again by it, with new claims. */
   heartbeat(): void
   /** Gives all claims back and leaves; idempotent. */
-  leave(): Promise<void>
+  leave(options?: LeaveOptions): Promise<void>
+}
+
+/** How a member leaves. */
+export interface LeaveOptions {
+  /**
+   * Its process ends and will be back: an engine that gives members names of their own keeps its share for it for the length of its
+   * session. Default `false`: others take it over at once.
+   */
+  readonly isReturning?: boolean
 }
 
 /** Lag of a group on one partition. */

@@ -37,6 +37,7 @@ export type {
   ConsumerGroups,
   GroupDescription,
   JoinOptions,
+  LeaveOptions,
   Member,
   OffsetRange,
   PartitionLag,

@@ -5,13 +5,13 @@ import { ChangelogFile } from './changelog-file.ts'
 import type { Cluster } from './cluster.ts'
 import { KafkaChangelogUnfitError } from './errors.ts'
 import type { Door, KafkaTopics } from './kafka-topics.ts'
+import type { KafkaStateOptions } from './options.ts'
 import type { PartitionExtents } from './partition-extents.ts'
 import type { Topic, TopicCatalog } from './topic-catalog.ts'
 import type { TopicReader } from './topic-reader.ts'
 
 /** So long, and half of it to be safe, a folder may lie about and still be brought up to date rather than read anew. */
 const tombstoneRetentionMs = 7 * 86_400_000
-const recordBytesMax = 64 * 1024 * 1024
 /** What compaction may not touch yet is read again by each process that begins with an empty folder. */
 const segmentBytes = 64 * 1024 * 1024
 
@@ -23,8 +23,7 @@ export interface ChangelogAccess {
   readonly reader: TopicReader
   readonly extents: PartitionExtents
   readonly door: Door
-  /** Where the files are. */
-  readonly folder: string
+  readonly options: Required<KafkaStateOptions>
 }
 
 /** A compacted topic that holds changes of state, and the file here that holds what it stands for. */
@@ -39,11 +38,11 @@ export class ChangelogTopic {
   #followed = 0
 
   private constructor(access: ChangelogAccess, topic: Topic) {
-    const { cluster, door, folder } = access
+    const { cluster, door, options } = access
     this.#access = access
     this.name = topic.name
     this.#tombstoneRetentionMs = topic.config.tombstoneRetentionMs
-    this.file = ChangelogFile.open(join(folder, `${topic.name}.db`), topic.topicId)
+    this.file = ChangelogFile.open(join(options.folder, `${topic.name}.db`), topic.topicId)
     this.watchers = new StateWatchers({
       read: (namespace, key) => this.file.read(namespace, key),
       list: (namespace, key, prefix) => this.file.list(namespace, key, prefix),
@@ -58,6 +57,7 @@ export class ChangelogTopic {
    * @throws KafkaChangelogUnfitError, KafkaStateFileError
    */
   static async open(access: ChangelogAccess, name: string, partitions: number): Promise<ChangelogTopic> {
+    const { recordBytesMax } = access.options
     const wanted = { partitions, cleanup: 'compact', tombstoneRetentionMs, recordBytesMax } as const
     const { config } = await access.topics.ensure(name, wanted, new Map([['segment.bytes', String(segmentBytes)]]))
     if (config.cleanup !== 'compact') throw new KafkaChangelogUnfitError(name, `its clean-up is "${config.cleanup}"`)

@@ -1,4 +1,4 @@
-import { type Claim, TopicUnknownError } from '../engine/index.ts'
+import { type Claim, type LeaveOptions, TopicUnknownError } from '../engine/index.ts'
 import { sleep } from '../kernel/index.ts'
 import { ClaimHolder } from './claim-holder.ts'
 import { ClassicRequests } from './classic-requests.ts'
@@ -53,7 +53,6 @@ export class ClassicMember implements Membership, MemberIdentity {
     this.#watch = new SilenceWatch(cluster.clock, this.#sessionTimeoutMs, () => this.#standAside())
   }
 
-  /** Known here before the coordinator gives the other one. */
   /** As the coordinator calls it, once it does. */
   get id(): string {
     return this.#memberId === '' ? this.#parts.memberId : this.#memberId
@@ -99,13 +98,9 @@ export class ClassicMember implements Membership, MemberIdentity {
     this.#run().catch((error: unknown) => this.#fail(error))
   }
 
-  leave(): Promise<void> {
-    this.#leaving ??= this.#leave(true)
-    return this.#leaving
-  }
-
-  depart(): Promise<void> {
-    this.#leaving ??= this.#leave(this.instanceId === null)
+  leave({ isReturning = false }: LeaveOptions = {}): Promise<void> {
+    // A static member keeps its place for the length of its session.
+    this.#leaving ??= this.#leave(!isReturning || this.instanceId === null)
     return this.#leaving
   }
 

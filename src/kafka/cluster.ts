@@ -1,4 +1,5 @@
 import { type Clock, ClosedError, type Fault, type Random, sleep } from '../kernel/index.ts'
+import { EngineWaits } from '../telemetry/index.ts'
 import { BrokerLink, type LinkParts } from './broker-link.ts'
 import { type KafkaLibrary, type Protocol, protocolOf, type ResponseOf } from './client-library.ts'
 import type { BrokerAddress } from './connection-faults.ts'
@@ -8,6 +9,9 @@ import { addressOf, type ResolvedKafkaOptions } from './options.ts'
 
 /** Waits between attempts: doubled from the first to the last, each shortened at random by up to a half. */
 const backoffMs = { first: 2, last: 1000 } as const
+
+/** How many brokers are asked whether a topic is there before it is taken for deleted. */
+const opinionsMax = 3
 
 /** What the cluster says of a topic. */
 export type TopicMetadata = ResponseOf<'metadata'>['topics'][number]
@@ -32,6 +36,7 @@ export class Cluster {
   readonly clock: Clock
   readonly random: Random
   readonly #end = new AbortController()
+  readonly #waits: EngineWaits
   readonly #links = new Map<string, Promise<BrokerLink>>()
   readonly #linkParts: LinkParts
   readonly #addresses = new Map<number, BrokerAddress>()
@@ -47,6 +52,7 @@ export class Cluster {
     this.options = options
     this.clock = clock
     this.random = random
+    this.#waits = new EngineWaits('kafka', clock)
     const onUnanswered = (address: BrokerAddress, sentMs: number): void => {
       // Whoever asked on another one is told there.
       this.#distrust(address, sentMs).catch(() => undefined)
@@ -101,7 +107,9 @@ export class Cluster {
         return await attempt()
       } catch (error) {
         if (!(error instanceof KafkaUnreachableError)) throw error
-        if (limitMs !== null && this.clock.monotonicMs() - startMs >= limitMs) throw endOf(error, fault)
+        const waitedMs = this.clock.monotonicMs() - startMs
+        if (limitMs !== null && waitedMs >= limitMs) throw endOf(error, fault)
+        this.#waits.note(error, waitedMs)
       }
       await sleep(pauseMs * (1 - this.random.nextFloat() / 2), this.clock, wake)
       pauseMs = Math.min(pauseMs * 2, backoffMs.last)
@@ -137,6 +145,21 @@ export class Cluster {
     if (there.size > 0) for (const nodeId of this.brokerIds) if (!there.has(nodeId)) this.#addresses.delete(nodeId)
     this.#controllerId = answer.controllerId
     return answer
+  }
+
+  /**
+   * What other brokers say of topics that one of them does not know: who has just started may be behind. Empty where there is one
+   * broker only.
+   */
+  async secondOpinions(topics: readonly string[]): Promise<readonly TopicMetadata[]> {
+    const nodeIds = this.brokerIds.length > 1 ? this.brokerIds.slice(-opinionsMax) : []
+    const answers = await Promise.allSettled(
+      nodeIds.map(async (nodeId) => {
+        const link = await this.link(nodeId)
+        return link.call('Metadata', this.protocol.metadata, [...topics], false, false)
+      }),
+    )
+    return answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value.topics : []))
   }
 
   /** A connection to whichever broker can be had. */

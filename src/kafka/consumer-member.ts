@@ -1,4 +1,4 @@
-import { type Claim, TopicUnknownError } from '../engine/index.ts'
+import { type Claim, type LeaveOptions, TopicUnknownError } from '../engine/index.ts'
 import { ClosedError, sleep } from '../kernel/index.ts'
 import { ClaimHolder } from './claim-holder.ts'
 import { errorCode, refusalOf } from './error-codes.ts'
@@ -106,13 +106,9 @@ export class ConsumerMember implements Membership, MemberIdentity {
     this.#loop = this.#run().catch((error: unknown) => this.#fail(error))
   }
 
-  leave(): Promise<void> {
-    this.#leaving ??= this.#leave(leavingEpoch)
-    return this.#leaving
-  }
-
-  depart(): Promise<void> {
-    this.#leaving ??= this.#leave(this.instanceId === null ? leavingEpoch : leavingStaticEpoch)
+  leave({ isReturning = false }: LeaveOptions = {}): Promise<void> {
+    // A static member keeps its place for the length of its session.
+    this.#leaving ??= this.#leave(isReturning && this.instanceId !== null ? leavingStaticEpoch : leavingEpoch)
     return this.#leaving
   }
 
@@ -191,8 +187,8 @@ export class ConsumerMember implements Membership, MemberIdentity {
     const answer = await this.#ask(this.#epoch)
     const { errorCode: code } = answer
     if (this.#isOver || this.#watch.isSilent) return
-    if (code === errorCode.unknownMemberId || code === errorCode.fencedMemberEpoch) {
-      // The coordinator gave up on it: it comes back as somebody who has nothing.
+    if (isForgotten(code)) {
+      // The coordinator gave up on it, or on the whole group: it comes back as somebody who has nothing.
       this.#holder.lose()
       if (this.#isLeaving) this.#isOver = true
       this.#beginAnew()
@@ -349,4 +345,10 @@ export class ConsumerMember implements Membership, MemberIdentity {
     await this.#watch.heardAgain()
     this.#moving()
   }
+}
+
+function isForgotten(code: number): boolean {
+  return (
+    code === errorCode.unknownMemberId || code === errorCode.fencedMemberEpoch || code === errorCode.groupIdNotFound
+  )
 }

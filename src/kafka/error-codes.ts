@@ -6,6 +6,7 @@ export const errorCode = {
   unknownServerError: -1,
   none: 0,
   offsetOutOfRange: 1,
+  corruptMessage: 2,
   unknownTopicOrPartition: 3,
   leaderNotAvailable: 5,
   notLeaderOrFollower: 6,
@@ -17,27 +18,40 @@ export const errorCode = {
   coordinatorNotAvailable: 15,
   notCoordinator: 16,
   invalidTopic: 17,
+  recordListTooLarge: 18,
   notEnoughReplicas: 19,
   notEnoughReplicasAfterAppend: 20,
   illegalGeneration: 22,
+  inconsistentGroupProtocol: 23,
   unknownMemberId: 25,
+  invalidSessionTimeout: 26,
   rebalanceInProgress: 27,
   topicAuthorizationFailed: 29,
   groupAuthorizationFailed: 30,
   clusterAuthorizationFailed: 31,
+  invalidTimestamp: 32,
+  unsupportedVersion: 35,
   topicAlreadyExists: 36,
+  invalidPartitions: 37,
+  invalidReplicationFactor: 38,
   invalidConfig: 40,
   notController: 41,
+  invalidRequest: 42,
+  unsupportedForMessageFormat: 43,
+  policyViolation: 44,
   outOfOrderSequence: 45,
   duplicateSequence: 46,
   invalidProducerEpoch: 47,
   invalidTxnState: 48,
   invalidProducerIdMapping: 49,
+  invalidTransactionTimeout: 50,
   concurrentTransactions: 51,
   transactionalIdAuthorizationFailed: 53,
   operationNotAttempted: 55,
   storageError: 56,
+  saslAuthenticationFailed: 58,
   unknownProducerId: 59,
+  reassignmentInProgress: 60,
   nonEmptyGroup: 68,
   groupIdNotFound: 69,
   fetchSessionIdNotFound: 70,
@@ -45,17 +59,20 @@ export const errorCode = {
   topicDeletionDisabled: 73,
   fencedLeaderEpoch: 74,
   unknownLeaderEpoch: 75,
-  unsupportedVersion: 35,
+  unsupportedCompressionType: 76,
   offsetNotAvailable: 78,
   memberIdRequired: 79,
   preferredLeaderNotAvailable: 80,
+  groupMaxSizeReached: 81,
   fencedInstanceId: 82,
+  invalidRecord: 87,
   unstableOffsetCommit: 88,
   throttlingQuotaExceeded: 89,
   producerFenced: 90,
   unknownTopicId: 100,
   fencedMemberEpoch: 110,
   unreleasedInstanceId: 111,
+  unsupportedAssignor: 112,
   staleMemberEpoch: 113,
   transactionAbortable: 120,
 } as const
@@ -90,6 +107,21 @@ const passing: ReadonlySet<number> = new Set([
 /** Whether the same request may be answered otherwise a moment later. */
 export function isPassing(code: number): boolean {
   return passing.has(code)
+}
+
+/** Codes that a batch gets for the sake of a record in it, or of its size: what was merged with it is refused in vain. */
+const ofContent: ReadonlySet<number> = new Set([
+  errorCode.corruptMessage,
+  errorCode.messageTooLarge,
+  errorCode.recordListTooLarge,
+  errorCode.invalidTimestamp,
+  errorCode.unsupportedForMessageFormat,
+  errorCode.invalidRecord,
+])
+
+/** Whether a batch that was put together out of several may be refused for the sake of one of them. */
+export function isOfContent(code: number): boolean {
+  return ofContent.has(code)
 }
 
 /** Whether a producer's session is over, so that what it had under way is undone and it starts anew. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { systemRandom, VirtualClock } from '../kernel/index.ts'
+import { channels, type EngineWaitingReport } from '../telemetry/index.ts'
 import { loadKafkaLibrary } from './client-library.ts'
 import { Cluster } from './cluster.ts'
 import { connectionFault } from './connection-faults.ts'
@@ -9,9 +10,9 @@ import { resolveKafkaOptions } from './options.ts'
 
 const brokers = ['localhost:9092']
 
-async function clusterWith(reconnectTimeoutMs: number | null): Promise<Cluster> {
+async function clusterWith(reconnectTimeoutMs: number | null, clock = new VirtualClock()): Promise<Cluster> {
   const options = resolveKafkaOptions({ brokers, reconnectTimeoutMs })
-  return new Cluster(await loadKafkaLibrary(), options, new VirtualClock(), systemRandom)
+  return new Cluster(await loadKafkaLibrary(), options, clock, systemRandom)
 }
 
 describe('what goes wrong with a cluster', () => {
@@ -68,6 +69,28 @@ describe('what goes wrong with a cluster', () => {
     const within = (): Promise<never> => cluster.persist(gone, cluster.within(cluster.lasting))
     await expect(within()).rejects.toMatchObject({ fault: 'passing' })
     await expect(cluster.persist(within, cluster.lasting)).rejects.toMatchObject({ fault: 'lasting' })
+  })
+
+  it('is told on a channel while it is waited for', async () => {
+    const clock = new VirtualClock()
+    const cluster = await clusterWith(null, clock)
+    const reports: EngineWaitingReport[] = []
+    const listen = (report: EngineWaitingReport): void => void reports.push(report)
+    channels.engineWaiting.subscribe(listen)
+    try {
+      let isBack = false
+      const waiting = cluster.persist(async () => {
+        if (!isBack) throw cluster.obstacle('it is gone')
+      }, cluster.lasting)
+      for (let second = 0; second < 5; second++) await clock.advance('1s')
+      isBack = true
+      await clock.advance('2s')
+      await waiting
+      expect(reports).toMatchObject([{ engine: 'kafka', error: { code: 'KAFKA_UNREACHABLE' } }])
+      expect(reports[0]?.waitedMs).toBeGreaterThanOrEqual(3000)
+    } finally {
+      channels.engineWaiting.unsubscribe(listen)
+    }
   })
 
   it.each([

@@ -1,4 +1,4 @@
-import type { PartitionLag } from '../engine/index.ts'
+import { type PartitionLag, TopicUnknownError } from '../engine/index.ts'
 import type { Clock } from '../kernel/index.ts'
 import type { StoredProgress } from './group-offsets.ts'
 import type { PartitionExtents } from './partition-extents.ts'
@@ -35,10 +35,13 @@ export class GroupLags {
     const lags = await Promise.all(
       there.flatMap(({ partition, progress }) => {
         const extent = extents.get(partition)
-        return extent === undefined ? [] : [this.#of(partition, progress, extent.earliest, extent.latest)]
+        if (extent === undefined) return []
+        const lag = this.#of(partition, progress, extent.earliest, extent.latest)
+        return [lag.catch(absentIfDeleted)]
       }),
     )
-    return lags.sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1))
+    const present = lags.filter((lag) => lag !== undefined)
+    return present.sort((a, b) => (a.topic === b.topic ? a.partition - b.partition : a.topic < b.topic ? -1 : 1))
   }
 
   /**
@@ -46,23 +49,26 @@ export class GroupLags {
    * before a hole is not behind. So the first of what is not done is looked at.
    */
   async #of(
-    { topic, number: partition }: Partition,
+    place: Partition,
     progress: StoredProgress['progress'],
     earliest: number,
     latest: number,
   ): Promise<PartitionLag> {
+    const { topic, number: partition } = place
     // Beyond the end: it is that of a topic of the same name that was deleted.
     const next = progress.next > latest ? earliest : Math.max(progress.next, earliest)
     let at = next
     let lagMessages = 0
     let oldestMs: number | undefined
     for (let sample = 0; sample < samplesMax && at < latest; sample++) {
-      const page = await this.#reader.read({ topic, partition, offset: at, bytesMax: sampleBytesMax })
+      const page = await this.#reader.peek(place, at, sampleBytesMax)
       for (const { offset, timestampMs } of page.records) {
         if (offset >= latest || progress.done.some(({ from, to }) => offset >= from && offset < to)) continue
         lagMessages++
         oldestMs ??= timestampMs
       }
+      // What stands behind a transaction that somebody else has left open is behind, too.
+      if (page.nextOffset === at) break
       at = page.nextOffset
     }
     if (at < latest) {
@@ -73,4 +79,8 @@ export class GroupLags {
     const lagSeconds = lagMessages === 0 ? 0 : Math.max(0, (nowMs - (oldestMs ?? nowMs)) / 1000)
     return { topic, partition, next, latest, lagMessages, lagSeconds }
   }
+}
+
+function absentIfDeleted(error: unknown): undefined {
+  if (!(error instanceof TopicUnknownError)) throw error
 }

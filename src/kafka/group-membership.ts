@@ -27,8 +27,6 @@ export interface Membership extends Member {
   holding(claim: Claim): HeldClaim | undefined
   /** Asks the coordinator soon whether there is something new. */
   nudge(): void
-  /** Like `leave()`, but a static member keeps its place for the length of its session: its process comes back. */
-  depart(): Promise<void>
   /** Ends without asking anybody: the engine closes. Its claims are lost. */
   end(): void
 }

@@ -153,7 +153,7 @@ export class KafkaEngine implements Engine {
       const parts = topicParts(cluster, door)
       const { state } = options
       if (state === undefined) return new KafkaEngine(parts, door, undefined)
-      const access = { ...parts, door, folder: state.folder }
+      const access = { ...parts, door, options: state }
       const shared = await openShared(access, `${options.prefix}${state.topic}`)
       return new KafkaEngine(parts, door, { access, shared })
     } catch (error) {
@@ -189,9 +189,11 @@ export class KafkaEngine implements Engine {
     return answer
   }
 
-  close(): Promise<void> {
+  close({ timeoutMs }: { readonly timeoutMs?: number } = {}): Promise<void> {
     this.#door.isClosing = true
-    this.#closing ??= this.#close()
+    // Brokers that are gone do not keep a process from ending.
+    const { requestTimeoutMs } = this.#cluster.options
+    this.#closing ??= this.#close(Math.min(timeoutMs ?? requestTimeoutMs, requestTimeoutMs))
     return this.#closing
   }
 
@@ -199,11 +201,9 @@ export class KafkaEngine implements Engine {
     await this.close()
   }
 
-  async #close(): Promise<void> {
-    const { clock, options } = this.#cluster
+  async #close(timeoutMs: number): Promise<void> {
     const late = Promise.withResolvers<void>()
-    // Brokers that are gone do not keep a process from ending.
-    const timer = clock.setTimer(() => late.resolve(), options.requestTimeoutMs)
+    const timer = this.#cluster.clock.setTimer(() => late.resolve(), timeoutMs)
     await Promise.race([this.#finish(), late.promise])
     timer.cancel()
     await this.#cluster.close()

@@ -163,7 +163,7 @@ export class KafkaGroups implements ConsumerGroups, ClaimBook {
   /** Lets all members go, and takes no more. */
   async close(): Promise<void> {
     this.#isClosed = true
-    await Promise.all([...this.#members].map(({ membership }) => membership.depart()))
+    await Promise.all([...this.#members].map(({ membership }) => membership.leave({ isReturning: true })))
   }
 
   /** KIP-848 where it is wanted and the brokers have it. */

@@ -242,8 +242,7 @@ export class KafkaTopics implements Topics {
       const answer = await link.call('CreatePartitions', request, topics, adminTimeoutMs, false)
       const { errorCode: code, errorMessage } = answer.results[0] ?? { errorCode: 0, errorMessage: null }
       if (code === errorCode.unknownTopicOrPartition) throw new TopicUnknownError(name)
-      const invalidPartitions = 37
-      if (code === invalidPartitions) {
+      if (code === errorCode.invalidPartitions) {
         // Said also when an attempt whose answer was lost did it.
         await this.#catalog.refresh(name)
         if (this.#catalog.topic(name).partitions.length === count) return

@@ -6,7 +6,7 @@ import { BatchSender, goneAnswer } from './batch-sender.ts'
 import type { ChangelogPlan } from './changelog-plan.ts'
 import type { ChangelogWriter } from './changelog-writer.ts'
 import type { Cluster, Patience } from './cluster.ts'
-import { endsSession, errorCode, refusalOf } from './error-codes.ts'
+import { endsSession, errorCode, isOfContent, refusalOf } from './error-codes.ts'
 import { KafkaOutcomeUnknownError } from './errors.ts'
 import { type ClaimBook, claimsOf } from './held-claim.ts'
 import { type OutgoingBatch, roundsOf } from './merged-batches.ts'
@@ -94,11 +94,8 @@ export class KafkaWriter implements GroupWriter {
       if (stop === undefined) continue
       if (stop.kind === 'refused') {
         // A batch that was put together out of several must not be held against all of them.
-        const isTooLarge = [...stop.answers.values()].some(
-          (answer) =>
-            answer.kind === 'refused' && answer.refusal.kind === 'engine' && isTooLargeError(answer.refusal.error),
-        )
-        if (isMerging && isTooLarge && stop.answers.size > 1) isMerging = false
+        const isOfOne = [...stop.answers.values()].some(isForContent)
+        if (isMerging && isOfOne && stop.answers.size > 1) isMerging = false
         else for (const [index, answer] of stop.answers) answers.set(index, answer)
       } else if (++sessions <= sessionsMax) {
         await this.#state?.pauseAfter(sessions, this.#cluster.clock.monotonicMs() - startMs)
@@ -292,7 +289,8 @@ function fenced(claim: Claim): UnitResult {
   return { kind: 'conflict', conflict: { kind: 'fenced', claim } }
 }
 
-function isTooLargeError(error: Error): boolean {
-  const { details } = error as Partial<MillraceError<string, { readonly errorCode?: number }>>
-  return details?.errorCode === errorCode.messageTooLarge
+function isForContent(answer: UnitResult): boolean {
+  if (answer.kind !== 'refused' || answer.refusal.kind !== 'engine') return false
+  const { details } = answer.refusal.error as Partial<MillraceError<string, { readonly errorCode?: number }>>
+  return details?.errorCode !== undefined && isOfContent(details.errorCode)
 }

@@ -196,27 +196,31 @@ describe.skipIf(!serversWanted).each(['consumer', 'classic'] as const)(
       expect((await one.groups.describe(group))?.lag.every(({ lagMessages }) => lagMessages === 0)).toBe(true)
     })
 
-    it('keeps the place of a static member for the process that comes back', async () => {
-      const [topic, group, instanceId] = [freshName('in'), freshName('group'), freshName('worker')]
-      const other = await opened(100)
-      await other.topics.create(topic, { partitions: 2 })
-      const first = await opened(100, { instanceId })
-      const firstNoting = await joining(first, { group, topics: [topic] })
-      await firstAssignment(firstNoting)
-      const otherNoting = await joining(other, { group, topics: [topic] })
-      await eventually('one partition each', () => {
-        return firstNoting.member.claims.length === 1 && otherNoting.member.claims.length === 1
-      })
-      const held = otherNoting.member.claims
-      const place = firstNoting.member.claims[0]?.partition
-      await first.close()
-      const back = await opened(100, { instanceId })
-      const backNoting = await joining(back, { group, topics: [topic] })
-      expect((await firstAssignment(backNoting)).claim.partition).toBe(place)
-      expect(otherNoting.member.claims).toEqual(held)
-      await Promise.all([backNoting.member.leave(), otherNoting.member.leave()])
-      expect((await other.groups.describe(group))?.members).toEqual([])
-    })
+    it.each(['leaves to return', 'closes its engine'])(
+      'keeps the place of a static member that %s for the process that comes back',
+      async (ending) => {
+        const [topic, group, instanceId] = [freshName('in'), freshName('group'), freshName('worker')]
+        const other = await opened(100)
+        await other.topics.create(topic, { partitions: 2 })
+        const first = await opened(100, { instanceId })
+        const firstNoting = await joining(first, { group, topics: [topic] })
+        await firstAssignment(firstNoting)
+        const otherNoting = await joining(other, { group, topics: [topic] })
+        await eventually('one partition each', () => {
+          return firstNoting.member.claims.length === 1 && otherNoting.member.claims.length === 1
+        })
+        const held = otherNoting.member.claims
+        const place = firstNoting.member.claims[0]?.partition
+        if (ending === 'leaves to return') await firstNoting.member.leave({ isReturning: true })
+        await first.close()
+        const back = await opened(100, { instanceId })
+        const backNoting = await joining(back, { group, topics: [topic] })
+        expect((await firstAssignment(backNoting)).claim.partition).toBe(place)
+        expect(otherNoting.member.claims).toEqual(held)
+        await Promise.all([backNoting.member.leave(), otherNoting.member.leave()])
+        expect((await other.groups.describe(group))?.members).toEqual([])
+      },
+    )
 
     it('refuses progress with more gaps than an offset commit can tell, and takes it once gaps are closed', async () => {
       const engine = await opened(100, { offsetMetadataBytesMax: 64 })

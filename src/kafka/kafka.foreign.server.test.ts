@@ -164,6 +164,24 @@ describe.skipIf(!serversWanted)('beside other clients', () => {
     await producer.disconnect()
   })
 
+  it('tells the lag of a group while a transaction of another client is open', async () => {
+    const topic = await topicOf()
+    const group = freshName('group')
+    const [admin, producer] = [
+      kafkajs().admin(),
+      kafkajs().producer({ transactionalId: freshName('txn'), maxInFlightRequests: 1, idempotent: true }),
+    ]
+    await Promise.all([admin.connect(), producer.connect()])
+    await admin.setOffsets({ groupId: group, topic, partitions: [{ partition: 0, offset: '0' }] })
+    await engine.commit({ publish: [{ topic, records: texts('before') }] })
+    const open = await producer.transaction()
+    await open.send({ topic, messages: [{ value: 'open' }] })
+    await engine.commit({ publish: [{ topic, records: texts('behind') }] })
+    expect((await engine.groups.describe(group))?.lag).toMatchObject([{ topic, next: 0, lagMessages: 3 }])
+    await open.commit()
+    await Promise.all([admin.disconnect(), producer.disconnect()])
+  })
+
   it('writes transactions of which others see all or nothing', async () => {
     const topic = await topicOf(2)
     for (let n = 0; n < 5; n++) {

@@ -21,6 +21,11 @@ describe('options of kafka()', () => {
       transactionalIdPrefix: 'shop',
       tls: {},
     })
+    expect(resolveKafkaOptions({ brokers, state: { folder: 'f', recordBytesMax: 2 ** 20 } }).state).toEqual({
+      folder: 'f',
+      topic: 'millrace.state',
+      recordBytesMax: 2 ** 20,
+    })
     expect(resolveKafkaOptions({ brokers, requestTimeoutMs: 5000 }).callTimeoutMs).toBe(10_000)
     expect(resolveKafkaOptions({ brokers, callTimeoutMs: 5000 }).callTimeoutMs).toBe(5000)
   })
@@ -38,6 +43,7 @@ describe('options of kafka()', () => {
     [{ brokers, callTimeoutMs: 10 }, 'callTimeoutMs'],
     [{ brokers, replicationFactor: 0 }, 'replicationFactor'],
     [{ brokers, topicSettings: 'min.insync.replicas=2' }, 'topicSettings'],
+    [{ brokers, state: { folder: 'f', recordBytesMax: 2 ** 27 } }, 'state.recordBytesMax'],
     [{ brokers, topicSettings: { 'min.insync.replicas': 2 } }, 'min.insync.replicas'],
     [{ brokers, topicSettings: { 'retention.ms': '1' } }, 'retention.ms'],
     [{ brokers, reconnectTimeoutMs: -1 }, 'reconnectTimeoutMs'],

@@ -32,6 +32,11 @@ export interface KafkaStateOptions {
    * under which it is written. Default `'millrace.state'`.
    */
   readonly topic?: string
+  /**
+   * Largest record of a changelog that is made, value and name together, in bytes, 1,024 to 67,108,864: clusters that are run by others
+   * bound it, often at a few MiB. Default 67,108,864 (64 MiB).
+   */
+  readonly recordBytesMax?: number
 }
 
 /** Settings of topics by Kafka's names, as text. */
@@ -121,8 +126,8 @@ export interface ResolvedKafkaOptions extends Required<Omit<KafkaOptions, 'sasl'
   readonly state: Required<KafkaStateOptions> | undefined
 }
 
-/** Name of the changelog, unless the options say another. */
-const stateTopicDefault = 'millrace.state'
+const stateDefaults = { topic: 'millrace.state', recordBytesMax: 64 * 1024 * 1024 } as const
+const stateRecordBytes = { min: 1024, max: 64 * 1024 * 1024 } as const
 
 const defaults = {
   clientId: 'millrace',
@@ -218,7 +223,7 @@ export function resolveKafkaOptions(options: KafkaOptions): ResolvedKafkaOptions
     instanceId: resolved.instanceId,
     sasl: resolved.sasl,
     tls: tls === false ? undefined : tls === true ? {} : tls,
-    state: resolved.state && { topic: stateTopicDefault, ...resolved.state },
+    state: resolved.state && { ...stateDefaults, ...resolved.state },
   }
 }
 
@@ -263,10 +268,15 @@ function checkState(state: unknown, refuse: (option: string, problem: string) =>
     refuse('state', 'is no object')
     return
   }
-  const { folder, topic = stateTopicDefault, ...others } = state as Record<string, unknown>
+  const given = Object.fromEntries(Object.entries(state).filter(([, value]) => value !== undefined))
+  const { folder, topic, recordBytesMax, ...others } = { folder: undefined, ...stateDefaults, ...given }
   if (typeof folder !== 'string' || folder === '') refuse('state.folder', 'is no path')
   if (typeof topic !== 'string' || !/^[a-zA-Z0-9._-]{1,100}$/.test(topic)) {
     refuse('state.topic', 'is not 1 to 100 letters, digits, dots, underscores and hyphens')
+  }
+  const { min, max } = stateRecordBytes
+  if (!isWhole(recordBytesMax, min, max)) {
+    refuse('state.recordBytesMax', `is ${String(recordBytesMax)}, not a whole number from ${min} to ${max}`)
   }
   for (const other of Object.keys(others)) refuse(`state.${other}`, 'is no option of kafka()')
 }

@@ -97,7 +97,7 @@ export function prefixedEngine(engine: Engine, prefix: string): Engine {
     topics: prefixedTopics(engine.topics, names),
     groups: prefixedGroups(engine.groups, names),
     commit: async (batch, options) => names.outcomeOutside(await engine.commit(names.batchInside(batch), options)),
-    close: () => engine.close(),
+    close: (options) => engine.close(options),
     [Symbol.asyncDispose]: () => engine.close(),
   }
 }
@@ -156,7 +156,7 @@ function prefixedGroups(groups: ConsumerGroups, names: Names): ConsumerGroups {
           return member.claims.map((claim) => names.claimOutside(claim))
         },
         heartbeat: () => member.heartbeat(),
-        leave: () => member.leave(),
+        leave: (leaving) => member.leave(leaving),
       }
     },
     list: async () =>

@@ -13,6 +13,8 @@ const metadataOf = (name: string): TopicMetadata =>
     partitions: [{ errorCode: 0, partitionIndex: 0, leaderId: 1 }],
   }) as unknown as TopicMetadata
 
+const unknown = (name: string): TopicMetadata => ({ errorCode: 3, name, partitions: [] }) as unknown as TopicMetadata
+
 /** A cluster that answers about these topics; whoever asks for all of them is answered when it is told to. */
 function clusterWith(topics: ReadonlySet<string>, allAnswered: Promise<void>): Cluster {
   const settings = (names: readonly string[]): object[] =>
@@ -30,10 +32,11 @@ function clusterWith(topics: ReadonlySet<string>, allAnswered: Promise<void>): C
     protocol: {},
     usual: { limitMs: 1000 },
     metadata: async (names: readonly string[] | null) => {
-      const answer = (names ?? [...topics]).filter((name) => topics.has(name)).map(metadataOf)
+      const answer = (names ?? [...topics]).map((name) => (topics.has(name) ? metadataOf(name) : unknown(name)))
       if (names === null) await allAnswered
       return { topics: answer }
     },
+    secondOpinions: async (names: readonly string[]) => names.map(unknown),
   } as unknown as Cluster
 }
 
@@ -64,6 +67,24 @@ describe('the catalogue of topics', () => {
     topics.delete('gone')
     await catalog.refreshAll()
     expect([catalog.find('gone'), partitions[0]?.isGone]).toEqual([undefined, true])
+  })
+
+  it('forgets no topic for the word of one broker, which may have just started', async () => {
+    const topics = new Set(['kept', 'gone'])
+    const cluster = clusterWith(topics, Promise.resolve())
+    const catalog = new TopicCatalog(cluster)
+    const kept = await catalog.resolvePartition('kept', 0)
+    const gone = await catalog.resolvePartition('gone', 0)
+    topics.clear()
+    Object.assign(cluster, {
+      secondOpinions: async (names: readonly string[]) =>
+        names.map((name) => (name === 'kept' ? metadataOf(name) : unknown(name))),
+    })
+    await catalog.refresh('kept')
+    await catalog.refresh('gone')
+    expect([kept.isGone, gone.isGone]).toEqual([false, true])
+    expect((await catalog.refreshAll()).map(({ name }) => name)).toEqual(['kept'])
+    expect(kept.isGone).toBe(false)
   })
 
   it('looks again at those only that nobody leads yet', async () => {

@@ -160,8 +160,7 @@ export class TopicCatalog implements PlaceCatalog<Partition> {
       const known = [...this.#topics.keys()]
       const { topics } = await this.#cluster.metadata(null)
       const named = new Set(topics.flatMap(({ name, isInternal }) => (isInternal || !name ? [] : [name])))
-      for (const name of known) if (!named.has(name)) this.#drop(name)
-      return [...named].filter((name) => name.startsWith(prefix))
+      return [...new Set([...named, ...known])].filter((name) => name.startsWith(prefix))
     }, this.#cluster.usual)
     return found.sort((a, b) => (a.name < b.name ? -1 : 1))
   }
@@ -191,14 +190,21 @@ export class TopicCatalog implements PlaceCatalog<Partition> {
     const { topics } = await this.#cluster.metadata(names)
     const there: TopicMetadata[] = []
     const leaderless: string[] = []
+    const missing = new Set<string>()
     for (const topic of topics) {
       const { errorCode: code } = topic
       const name = topic.name ?? ''
-      if (code === errorCode.unknownTopicOrPartition || code === errorCode.invalidTopic) this.#drop(name)
+      if (code === errorCode.unknownTopicOrPartition || code === errorCode.invalidTopic) missing.add(name)
       else if (code === errorCode.leaderNotAvailable) leaderless.push(name)
       else if (code !== errorCode.none) this.#cluster.accept('Metadata', code, name)
       // A partition that nobody leads keeps nobody from the others.
       else there.push(topic)
+    }
+    if (missing.size > 0) {
+      for (const topic of await this.#cluster.secondOpinions([...missing])) {
+        if (topic.errorCode === errorCode.none && missing.delete(topic.name ?? '')) there.push(topic)
+      }
+      for (const name of missing) this.#drop(name)
     }
     const settings = await this.#settings(there.map(({ name }) => name ?? ''))
     const found = there.flatMap((topic) => {

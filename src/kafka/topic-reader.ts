@@ -65,6 +65,13 @@ export class TopicReader {
     return end?.latest as number
   }
 
+  /** Reads what can be read now, to look at it: waits neither for what this process committed nor for anything to come. */
+  async peek(place: Partition, offset: number, bytesMax: number): Promise<ReadResult> {
+    const answer = await this.fetch(place, offset, bytesMax, 0, this.#cluster.ended)
+    const found = recordsOf(this.#cluster.library, answer, offset, (from, to) => place.noteGap(from, to))
+    return { ...found, latest: Math.max(place.latest, found.nextOffset) }
+  }
+
   async read(request: ReadRequest): Promise<ReadResult> {
     checkOptions('the request', request)
     const { topic, partition, offset, bytesMax = readBytesMaxDefault, waitMs = 0, signal } = request

@@ -1,5 +1,6 @@
 import { type Clock, ClosedError, type Random } from '../kernel/index.ts'
 import { newClient } from '../sql/index.ts'
+import { EngineWaits } from '../telemetry/index.ts'
 import { Backoff } from './backoff.ts'
 import {
   PostgresEncodingError,
@@ -33,6 +34,7 @@ export class Server implements FaultPlace {
   readonly #end = new AbortController()
   /** Those who wait for an answer: one promise for all of them would keep what each was told. */
   readonly #waiting = new Set<(reason: Error) => void>()
+  readonly #waits: EngineWaits
   #isCut = false
 
   constructor(pg: PgModule, options: ResolvedPostgresOptions, clock: Clock, random: Random) {
@@ -41,6 +43,7 @@ export class Server implements FaultPlace {
     this.clock = clock
     this.random = random
     this.place = placeOf(options)
+    this.#waits = new EngineWaits('postgres', clock)
   }
 
   get statementTimeoutMs(): number {
@@ -130,6 +133,7 @@ export class Server implements FaultPlace {
         if (timeoutMs !== null && waitedMs + delayMs > timeoutMs) {
           throw new PostgresUnreachableError(this.place, waitedMs, { cause: error as Error })
         }
+        this.#waits.note(errorOf(error, this), waitedMs)
         await this.pause(delayMs)
       }
     }

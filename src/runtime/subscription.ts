@@ -1,4 +1,4 @@
-import type { Assignment, Claim, Member } from '../engine/index.ts'
+import type { Assignment, Claim, LeaveOptions, Member } from '../engine/index.ts'
 import type { Timer } from '../kernel/index.ts'
 import { channels } from '../telemetry/index.ts'
 import type { CommitBatch } from './commit-batch.ts'
@@ -124,7 +124,7 @@ export class Subscription {
   }
 
   /** Finishes what runs, for so long, commits and leaves. What waits for a retry is left for the next start. */
-  async stop(timeoutMs: number): Promise<void> {
+  async stop(timeoutMs: number, leaving: LeaveOptions = {}): Promise<void> {
     if (this.#state !== 'running') return
     this.#state = 'stopping'
     const { lanes, runner, epoch, readers, redriver, parts } = this.#core
@@ -148,7 +148,7 @@ export class Subscription {
     await this.#rewinder.underWay
     this.#rewinder.stop()
     this.#heartbeat?.cancel()
-    await (await this.#joining?.catch(() => undefined))?.leave()
+    await (await this.#joining?.catch(() => undefined))?.leave(leaving)
     this.#state = 'stopped'
   }
 

@@ -158,6 +158,16 @@ export interface WaitingReport {
   readonly delayMs: number
 }
 
+/** An engine waits for its server: to come back, or to be able again. Whoever asked it for something waits with it. */
+export interface EngineWaitingReport {
+  /** `kafka` or `postgres`. */
+  readonly engine: string
+  /** What stands in its way. */
+  readonly error: unknown
+  /** So far, in milliseconds. */
+  readonly waitedMs: number
+}
+
 /** A circuit breaker changed. */
 export interface BreakerReport {
   readonly handler: string
@@ -240,6 +250,7 @@ export const channels: {
   readonly rebalanced: TypedChannel<RebalancedReport>
   readonly rewound: TypedChannel<RewoundReport>
   readonly waiting: TypedChannel<WaitingReport>
+  readonly engineWaiting: TypedChannel<EngineWaitingReport>
   readonly breaker: TypedChannel<BreakerReport>
   readonly decided: TypedChannel<DecidedReport>
   readonly relayed: TypedChannel<RelayedReport>
@@ -262,6 +273,7 @@ export const channels: {
   rebalanced: typed<RebalancedReport>('rebalanced'),
   rewound: typed<RewoundReport>('rewound'),
   waiting: typed<WaitingReport>('waiting'),
+  engineWaiting: typed<EngineWaitingReport>('engine-waiting'),
   breaker: typed<BreakerReport>('breaker'),
   decided: typed<DecidedReport>('decided'),
   relayed: typed<RelayedReport>('relayed'),

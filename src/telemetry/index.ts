@@ -12,6 +12,7 @@ export {
   channels,
   type DeadLetteredReport,
   type DecidedReport,
+  type EngineWaitingReport,
   type FailedReport,
   type HandledReport,
   type LagReport,
@@ -27,3 +28,4 @@ export {
   type UndoFailedReport,
   type WaitingReport,
 } from './channels.ts'
+export { EngineWaits } from './engine-waits.ts'

@@ -3,10 +3,13 @@ import {
   type CommittedReport,
   channels,
   type DeadLetteredReport,
+  type EngineWaitingReport,
   type FailedReport,
   type PublishedReport,
+  type RelayFailedReport,
   type SagaReport,
   type UndoFailedReport,
+  type WaitingReport,
 } from '../../telemetry/index.ts'
 import { factsOf } from '../error-report.ts'
 import { shownAge } from '../text.ts'
@@ -66,6 +69,9 @@ export class Activity implements Disposable {
     channels.deadLettered.subscribe(this.#deadLettered)
     channels.saga.subscribe(this.#saga)
     channels.undoFailed.subscribe(this.#undoFailed)
+    channels.waiting.subscribe(this.#waiting)
+    channels.engineWaiting.subscribe(this.#engineWaiting)
+    channels.relayFailed.subscribe(this.#relayFailed)
   }
 
   of(handler: string): HandlerActivity {
@@ -95,6 +101,9 @@ export class Activity implements Disposable {
     channels.deadLettered.unsubscribe(this.#deadLettered)
     channels.saga.unsubscribe(this.#saga)
     channels.undoFailed.unsubscribe(this.#undoFailed)
+    channels.waiting.unsubscribe(this.#waiting)
+    channels.engineWaiting.unsubscribe(this.#engineWaiting)
+    channels.relayFailed.unsubscribe(this.#relayFailed)
   }
 
   readonly #committed = (message: unknown): void => {
@@ -113,11 +122,8 @@ export class Activity implements Disposable {
   readonly #failed = (message: unknown): void => {
     const { handler, topic, partition, offset, attempt, error } = message as FailedReport
     this.#counts(handler).failed++
-    const { code, problem } = factsOf(error)
     const place = offset < 0 ? topic : `${topic}/${partition}/${offset}`
-    this.#tellBounded(
-      `${handler} failed on ${place}, attempt ${attempt}: ${code === 'UNEXPECTED' ? '' : `${code}: `}${problem}`,
-    )
+    this.#tellBounded(`${handler} failed on ${place}, attempt ${attempt}: ${told(error)}`)
   }
 
   readonly #deadLettered = (message: unknown): void => {
@@ -145,6 +151,22 @@ export class Activity implements Disposable {
     this.#tellBounded(this.#lastProblem)
   }
 
+  readonly #waiting = (message: unknown): void => {
+    const { app, handler, error, delayMs } = message as WaitingReport
+    this.#tellBounded(`${handler ?? app} waits, next try in ${shownAge(delayMs / 1000)}: ${told(error)}`)
+  }
+
+  readonly #engineWaiting = (message: unknown): void => {
+    const { engine, error, waitedMs } = message as EngineWaitingReport
+    this.#tellBounded(`${engine} has waited for ${shownAge(waitedMs / 1000)}: ${told(error)}`)
+  }
+
+  readonly #relayFailed = (message: unknown): void => {
+    const { topic, error, delayMs } = message as RelayFailedReport
+    const next = shownAge(delayMs / 1000)
+    this.#tellBounded(`messages for ${topic} wait in the outbox, next try in ${next}: ${told(error)}`)
+  }
+
   #counts(handler: string): Counts {
     let counts = this.#handlers.get(handler)
     if (counts === undefined) {
@@ -165,4 +187,9 @@ export class Activity implements Disposable {
     if (this.#told++ < failuresPerSecondMax) this.#tell(text)
     else this.#untold++
   }
+}
+
+function told(error: unknown): string {
+  const { code, problem } = factsOf(error)
+  return code === 'UNEXPECTED' ? problem : `${code}: ${problem}`
 }

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { app, service } from '../../app/index.ts'
 import { embedded } from '../../embedded/index.ts'
-import { VirtualClock } from '../../kernel/index.ts'
+import { ClosedError, VirtualClock } from '../../kernel/index.ts'
 import { none, on } from '../../runtime/index.ts'
 import { channels } from '../../telemetry/index.ts'
 import { Capture, OrderPlaced } from '../cli.test-support.ts'
@@ -160,6 +160,22 @@ describe('sagas that need somebody', () => {
 })
 
 describe('activity', () => {
+  it('tells what handlers, engines and outboxes wait for', () => {
+    const told: string[] = []
+    using _ = new Activity(new VirtualClock(), (text) => told.push(text))
+    const error = new ClosedError('The engine')
+    channels.waiting.publish({ app: 'shop', handler: 'shop.payment.a', error, delayMs: 500 })
+    channels.waiting.publish({ app: 'shop', handler: null, error, delayMs: 10_000 })
+    channels.engineWaiting.publish({ engine: 'kafka', error: new RangeError('gone'), waitedMs: 13_000 })
+    channels.relayFailed.publish({ topic: 'orders', error: new RangeError('gone'), delayMs: 4000 })
+    expect(told).toEqual([
+      `shop.payment.a waits, next try in 0.5s: CLOSED: ${error.problem}`,
+      `shop waits, next try in 10s: CLOSED: ${error.problem}`,
+      'kafka has waited for 13s: RangeError: gone',
+      'messages for orders wait in the outbox, next try in 4s: RangeError: gone',
+    ])
+  })
+
   it('tells a few failures a second one by one, and counts the rest', async () => {
     const clock = new VirtualClock()
     const told: string[] = []

@@ -230,6 +230,35 @@ export const topicCases: readonly ConformanceCase[] = [
     },
   },
   {
+    name: 'topics: a publish to one that is being deleted fails nobody else',
+    async run(f) {
+      const [gone, stays] = [await f.topic({ partitions: 1 }), await f.topic({ partitions: 1 })]
+      let isOver = false
+      const deletion = f.engine.topics.delete(gone).finally(() => {
+        isOver = true
+      })
+      const toGone: Promise<Error | undefined>[] = []
+      let count = 0
+      do {
+        toGone.push(
+          f.publish(gone, f.numbered(1)).then(
+            () => undefined,
+            (error: Error) => error,
+          ),
+        )
+        await f.publish(stays, f.numbered(1, count++))
+      } while (!isOver)
+      await deletion
+      for (const error of await Promise.all(toGone)) {
+        if (error !== undefined) await refuses(() => Promise.reject(error), 'TOPIC_UNKNOWN')
+      }
+      assert.deepEqual(
+        await f.data(stays),
+        Array.from({ length: count }, (_, n) => n),
+      )
+    },
+  },
+  {
     name: 'topics: settings and records survive a restart',
     requires: survivesClose,
     async run(f) {
