@@ -17,8 +17,8 @@ const config: ViteUserConfig = defineConfig({
     setupFiles: ['scripts/fresh-modules.ts'],
     // However vitest was started: threads that strip types again and again meet a fault of V8 now and then.
     env: { NODE_COMPILE_CACHE: join(import.meta.dirname, '.cache', 'node') },
-    // One for each of two cores: vitest by itself would leave one of them idle, while many tests wait for other processes.
-    maxWorkers: 2,
+    // One more than two cores: many tests wait for other processes, which leaves an eighth of the machine idle with two.
+    maxWorkers: 3,
     // Crash tests start and kill real processes; on a small, busy machine that takes its time.
     testTimeout: 60_000,
     hookTimeout: 60_000,

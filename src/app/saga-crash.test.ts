@@ -9,7 +9,7 @@ import { LedgerWatch, ledgerLines, ledgerSummary, wantedLedger } from './saga-le
 
 /** 10,000 on demand: `MILLRACE_SAGAS=10000`. */
 const instanceCount = Number(process.env['MILLRACE_SAGAS'] ?? 300)
-const killCount = 5
+const killCount = 6
 /** Of three instances two have three effects, and one has four. */
 const effectCount = (instanceCount * 10) / 3
 
