@@ -127,6 +127,35 @@ describe('what an engine cannot do for a reason that passes', () => {
     expect(await running.deadLetters.count()).toBe(0)
   })
 
+  it('hands no dead letter over again for the sake of what waited behind it', async () => {
+    const runs: number[] = []
+    let isBroken = true
+    const handler = on(
+      Placed,
+      { name: 'h', onDeadLetter: 'park-key', retry: fixed({ delay: 1, max: 1 }) },
+      ({ data: { n } }) => {
+        if (n === 0 && isBroken) throw new Error('not yet')
+        runs.push(n)
+        return publish(Paid({ id: 'k', n }))
+      },
+    )
+    let refusalCount = 0
+    // The last one, by which nothing waits under the key any more.
+    const engine = withCommits(await memoryEngine(), ({ publish = [], state = [] }) => {
+      if (runs.length === 3 && publish.length + state.length === 1 && refusalCount++ < 2)
+        throw new DiskFullError('test')
+    })
+    await using running = await startHandlers([handler], { engine, clock: clockFaster(100) })
+    await running.publish([0, 1, 2].map((n) => Placed({ id: 'k', n })))
+    await running.idle()
+    expect(runs).toEqual([])
+    isBroken = false
+    await running.deadLetters.redrive('all')
+    await running.idle()
+    expect([runs, refusalCount]).toEqual([[0, 1, 2], 3])
+    expect(await numbersByKey(engine, 'payments')).toEqual({ k: [0, 1, 2] })
+  })
+
   it('parks no saga whose journal cannot be written, however often', async () => {
     await using engine = await memoryEngine()
     let failuresLeft = 0

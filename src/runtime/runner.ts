@@ -101,8 +101,12 @@ export class Runner {
   /** What waited behind a dead letter is handled as soon as that has succeeded. */
   async #redrive(task: Task): Promise<TaskOutcome> {
     const began = this.#parts.epoch()
-    const outcome = await this.#begin(task)
-    if (outcome !== done || began !== this.#parts.epoch()) return outcome
+    if (!task.isRedriven) {
+      const outcome = await this.#begin(task)
+      if (outcome !== done || began !== this.#parts.epoch()) return outcome
+      // Should what waited have to wait once more, only that is done again.
+      task.isRedriven = true
+    }
     // What waits under another key than the message has by now is handled in the lane of that key.
     return task.key === undefined || task.key !== task.dead?.letter.key ? done : this.#replay.replay(task.key)
   }

@@ -54,6 +54,8 @@ export class Task {
   unreadable: Unreadable | undefined = undefined
   /** The engine has refused what it wrote: from then on it is committed by itself, so that it fails alone. */
   isRefused = false
+  /** Of a dead letter: the handler has done it; what waited behind it may still wait. */
+  isRedriven = false
   /** A timer that was cancelled or scheduled anew since it was read. */
   obsolete = false
 
