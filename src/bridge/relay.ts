@@ -135,7 +135,7 @@ export class Relay {
         // It may have been made all the same: the marks know.
         for (const lane of this.#lanes.values()) lane.next = -1
         if (channels.relayFailed.hasSubscribers) channels.relayFailed.publish({ topic: this.#topic, error, delayMs })
-        await this.#nap(delayMs)
+        await sleep(delayMs, this.#clock, signal).catch(() => undefined)
         delayMs = Math.min(retryMaxMs, delayMs * 2)
       }
     }

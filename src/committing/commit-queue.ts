@@ -13,7 +13,8 @@ import type { BatchBufferPool } from '../record/index.ts'
 import type { AppendCommand, CommitGroup, Refusal, UnitResult } from './commands.ts'
 import { CommitStager, isUnconditional, packAppends } from './commit-stager.ts'
 import type { PlaceCatalog } from './places.ts'
-import { type BatchDraft, type PendingCommit, positionsOf, UnitDraft } from './unit-draft.ts'
+import { touchedBy } from './touched.ts'
+import { type BatchDraft, positionsOf, UnitDraft } from './unit-draft.ts'
 import { type EarlyListener, UnsyncedTails } from './unsynced-tails.ts'
 import { WaitingLine } from './waiting-line.ts'
 
@@ -87,7 +88,8 @@ export class CommitQueue {
   readonly #line: WaitingLine
   /** Bytes and units that wait to be sent. */
   #waitingWeight = 0
-  #groupsInFlight = 0
+  /** Groups that were sent and have no answer yet, in this order. */
+  readonly #inFlight = new Set<readonly UnitDraft[]>()
   #flushScheduled = false
   #closed = false
   #failure: Error | undefined
@@ -188,7 +190,7 @@ export class CommitQueue {
       const { message } = error as Error
       throw error instanceof TypeError ? new ArgumentInvalidError('the batch', `is misshapen (${message})`) : error
     }
-    if (this.#waitingWeight >= groupWeightWorthwhile && this.#groupsInFlight < groupsInFlightMax) this.#sendGroup()
+    if (this.#waitingWeight >= groupWeightWorthwhile && this.#inFlight.size < groupsInFlightMax) this.#sendGroup()
     else this.#scheduleFlush()
   }
 
@@ -208,12 +210,12 @@ export class CommitQueue {
   }
 
   #scheduleFlush(): void {
-    if (this.#flushScheduled || this.#groupsInFlight >= groupsInFlightMax) return
+    if (this.#flushScheduled || this.#inFlight.size >= groupsInFlightMax) return
     this.#flushScheduled = true
     // One turn later everything that the current turn publishes has gathered.
     setImmediate(() => {
       this.#flushScheduled = false
-      if (this.#units.length > 0 && this.#groupsInFlight < groupsInFlightMax) this.#sendGroup()
+      if (this.#units.length > 0 && this.#inFlight.size < groupsInFlightMax) this.#sendGroup()
     })
   }
 
@@ -233,7 +235,7 @@ export class CommitQueue {
 
   /** Resolves when every commit of the units is answered. */
   #send(units: readonly UnitDraft[]): Promise<void> {
-    this.#groupsInFlight++
+    this.#inFlight.add(units)
     const drafts = units.map((unit) => unit.drafts)
     return this.#hand(units)
       .then(
@@ -246,6 +248,7 @@ export class CommitQueue {
   /** A fault of ours while answers were given: whoever has none yet gets this one, and the engine stops. */
   #broke(units: readonly UnitDraft[], cause: unknown): void {
     const error = new InvariantError('every commit that the writer answered is told', { cause })
+    this.#inFlight.delete(units)
     for (const unit of units) for (const { reject } of unit.commits) reject(error)
     this.#noteFailure(error)
   }
@@ -275,16 +278,15 @@ export class CommitQueue {
     drafts: readonly (readonly BatchDraft[])[],
     results: readonly UnitResult[],
   ): Promise<void> {
-    this.#groupsInFlight--
     const apart: UnitDraft[] = []
     for (const [i, unit] of units.entries()) {
       const result = results[i] as UnitResult
       this.#budget.release(unit.bytes)
-      if (unit.commits.length > 1 && mayConcernOne(result)) {
-        this.#tails.answered(unit, result)
-        apart.push(...unit.commits.flatMap((commit) => this.#alone(commit)))
-      } else this.#answerUnit(unit, drafts[i] as readonly BatchDraft[], result)
+      const isSplit = unit.commits.length > 1 && mayConcernOne(result) && this.#failure === undefined
+      if (isSplit) apart.push(...this.#split(unit, result, this.#stagedAfter(units, i)))
+      else this.#answerUnit(unit, drafts[i] as readonly BatchDraft[], result)
     }
+    this.#inFlight.delete(units)
     // Behind what was staged before them: those who read early go by that order.
     if (apart.length > 0) while (this.#units.length > 0) this.#sendGroup()
     const sent = apart.length > 0 ? this.#send(apart) : undefined
@@ -293,16 +295,30 @@ export class CommitQueue {
     await sent
   }
 
-  /** A commit in a unit of its own; none if it is wrong by now, of which its caller is told. */
-  #alone({ batch, resolve, reject }: PendingCommit): UnitDraft[] {
-    const unit = new UnitDraft(true)
-    try {
-      unit.bytes = this.#stage(unit, batch, resolve, reject)
-      return [unit]
-    } catch (error) {
-      reject(error as Error)
-      return []
-    }
+  /** What was staged behind a unit of a group, whether it is answered by now or not. */
+  #stagedAfter(units: readonly UnitDraft[], i: number): readonly UnitDraft[] {
+    const groups = [...this.#inFlight]
+    return [...units.slice(i + 1), ...groups.slice(groups.indexOf(units) + 1).flat(), ...this.#units]
+  }
+
+  /**
+   * The commits of a unit that was refused, each in one of its own: but for those that would come behind what was committed after them
+   * and changes the same. These are refused, as is what is wrong by now.
+   */
+  #split(unit: UnitDraft, result: Refused, later: readonly UnitDraft[]): UnitDraft[] {
+    this.#tails.answered(unit, result)
+    const taken = new Set(later.flatMap(({ commits }) => commits.flatMap(({ batch }) => touchedBy(batch))))
+    return unit.commits.flatMap(({ batch, resolve, reject }) => {
+      const alone = new UnitDraft(true)
+      try {
+        if (touchedBy(batch).some((one) => taken.has(one))) throw this.#refusalError(result.refusal)
+        alone.bytes = this.#stage(alone, batch, resolve, reject)
+        return [alone]
+      } catch (error) {
+        reject(error as Error)
+        return []
+      }
+    })
   }
 
   #answerUnit(unit: UnitDraft, drafts: readonly BatchDraft[], result: UnitResult): void {
@@ -328,7 +344,7 @@ export class CommitQueue {
   }
 
   #failed(units: readonly UnitDraft[], error: Error): void {
-    this.#groupsInFlight--
+    this.#inFlight.delete(units)
     this.#noteFailure(error)
     if (this.#failure === undefined) this.#tails.failed(units)
     for (const unit of units) {
@@ -367,8 +383,10 @@ export class CommitQueue {
   }
 }
 
+type Refused = Extract<UnitResult, { readonly kind: 'refused' }>
+
 /** Whether a refusal of several commits may have to do with one of them only. What passes by itself has to do with none. */
-function mayConcernOne(result: UnitResult): boolean {
+function mayConcernOne(result: UnitResult): result is Refused {
   if (result.kind !== 'refused') return false
   const { refusal } = result
   return refusal.kind !== 'engine' || (refusal.error as Partial<MillraceError>).fault === undefined

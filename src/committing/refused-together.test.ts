@@ -31,7 +31,7 @@ function queueRefusing(error: Error) {
   return { queue, commit, written }
 }
 
-const write = (key: string): WriteBatch => ({ state: [{ kind: 'set', namespace: 'n', key, value: 1 }] })
+const write = (key: string, namespace = 'n'): WriteBatch => ({ state: [{ kind: 'set', namespace, key, value: 1 }] })
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
 const statusOf = (outcomes: readonly PromiseSettledResult<CommitOutcome>[]): readonly string[] =>
   outcomes.map(({ status }) => status)
@@ -45,14 +45,24 @@ describe('commits that share a unit and are refused', () => {
     expect(written).toEqual([['a'], ['b'], ['c']])
   })
 
-  it('come behind what was staged before they were made apart', async () => {
-    const { commit, written } = queueRefusing(new RangeError('not that'))
+  it('come behind what was staged before they were made apart, where it changes something else', async () => {
+    const { queue, commit, written } = queueRefusing(new RangeError('not that'))
     const first = ['a', bad].map(commit)
     await turn()
-    const second = ['b', 'c'].map(commit)
+    const second = ['b', 'c'].map((key) => queue.commit(write(key, 'other')))
     const outcomes = await Promise.allSettled([...first, ...second])
     expect(statusOf(outcomes)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'fulfilled'])
     expect(written).toEqual([['b', 'c'], ['a']])
+  })
+
+  it('are not made where something behind them has changed the same meanwhile', async () => {
+    const { queue, commit, written } = queueRefusing(new RangeError('not that'))
+    const first = [commit('a'), queue.commit(write('b', 'other')), commit(bad)]
+    await turn()
+    const second = commit('a')
+    const outcomes = await Promise.allSettled([...first, second])
+    expect(statusOf(outcomes)).toEqual(['rejected', 'fulfilled', 'rejected', 'fulfilled'])
+    expect(written).toEqual([['a'], ['b']])
   })
 
   it('are told so together, where that passes by itself', async () => {

@@ -187,7 +187,7 @@ export class ConsumerMember implements Membership, MemberIdentity {
     const answer = await this.#ask(this.#epoch)
     const { errorCode: code } = answer
     if (this.#isOver || this.#watch.isSilent) return
-    if (isForgotten(code)) {
+    if (this.#isForgotten(code)) {
       // The coordinator gave up on it, or on the whole group: it comes back as somebody who has nothing.
       this.#holder.lose()
       if (this.#isLeaving) this.#isOver = true
@@ -208,6 +208,12 @@ export class ConsumerMember implements Membership, MemberIdentity {
     this.#signalAnswered()
     this.#holder.loseGone()
     if (answer.assignment !== null && !this.#isLeaving) this.#reconcile(answer.assignment.topicPartitions)
+  }
+
+  #isForgotten(code: number): boolean {
+    if (code === errorCode.unknownMemberId || code === errorCode.fencedMemberEpoch) return true
+    // To who joins it says that the group is one of another protocol.
+    return code === errorCode.groupIdNotFound && this.#epoch !== joiningEpoch
   }
 
   #signalAnswered(): void {
@@ -345,10 +351,4 @@ export class ConsumerMember implements Membership, MemberIdentity {
     await this.#watch.heardAgain()
     this.#moving()
   }
-}
-
-function isForgotten(code: number): boolean {
-  return (
-    code === errorCode.unknownMemberId || code === errorCode.fencedMemberEpoch || code === errorCode.groupIdNotFound
-  )
 }

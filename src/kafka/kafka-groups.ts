@@ -42,7 +42,7 @@ export interface GroupParts {
 export class KafkaGroups implements ConsumerGroups, ClaimBook {
   readonly #parts: GroupParts
   readonly #directory: GroupDirectory
-  readonly #members = new Set<{ readonly group: string; readonly membership: Membership }>()
+  readonly #members = new Set<{ readonly group: string; readonly sequence: number; readonly membership: Membership }>()
   readonly #nextId: () => string
   /** Brokers that know of the new protocol may have it switched off, which only a member learns. */
   #isConsumerProtocolOff = false
@@ -78,7 +78,9 @@ export class KafkaGroups implements ConsumerGroups, ClaimBook {
   async #start(Protocol: typeof ConsumerMember | typeof ClassicMember, options: JoinOptions): Promise<Member> {
     const { group } = options
     const { cluster, catalog, offsets, settled } = this.#parts
-    const sequence = [...this.#members].filter((one) => one.group === group).length
+    const taken = new Set([...this.#members].filter((one) => one.group === group).map(({ sequence }) => sequence))
+    let sequence = 0
+    while (taken.has(sequence)) sequence++
     const { instanceId } = cluster.options
     const membership: Membership = new Protocol({
       cluster,
@@ -91,7 +93,7 @@ export class KafkaGroups implements ConsumerGroups, ClaimBook {
       changed: () => this.#nudge(group, membership),
       gone: () => this.#members.delete(entry),
     })
-    const entry = { group, membership }
+    const entry = { group, sequence, membership }
     this.#members.add(entry)
     try {
       await membership.start()

@@ -176,7 +176,7 @@ export function resolveKafkaOptions(options: KafkaOptions): ResolvedKafkaOptions
   if (typeof options !== 'object' || options === null) {
     throw new OptionsInvalidError('kafka()', [{ option: 'options', problem: 'is no object' }])
   }
-  const given = Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as KafkaOptions
+  const given = withoutUndefined(options)
   const { requestTimeoutMs = defaults.requestTimeoutMs } = given
   const resolved = { ...defaults, callTimeoutMs: 2 * requestTimeoutMs, ...given }
   const problems: OptionProblem[] = []
@@ -223,7 +223,7 @@ export function resolveKafkaOptions(options: KafkaOptions): ResolvedKafkaOptions
     instanceId: resolved.instanceId,
     sasl: resolved.sasl,
     tls: tls === false ? undefined : tls === true ? {} : tls,
-    state: resolved.state && { ...stateDefaults, ...resolved.state },
+    state: resolved.state && { ...stateDefaults, ...withoutUndefined(resolved.state) },
   }
 }
 
@@ -268,8 +268,11 @@ function checkState(state: unknown, refuse: (option: string, problem: string) =>
     refuse('state', 'is no object')
     return
   }
-  const given = Object.fromEntries(Object.entries(state).filter(([, value]) => value !== undefined))
-  const { folder, topic, recordBytesMax, ...others } = { folder: undefined, ...stateDefaults, ...given }
+  const { folder, topic, recordBytesMax, ...others } = {
+    folder: undefined,
+    ...stateDefaults,
+    ...withoutUndefined(state),
+  }
   if (typeof folder !== 'string' || folder === '') refuse('state.folder', 'is no path')
   if (typeof topic !== 'string' || !/^[a-zA-Z0-9._-]{1,100}$/.test(topic)) {
     refuse('state.topic', 'is not 1 to 100 letters, digits, dots, underscores and hyphens')
@@ -279,6 +282,10 @@ function checkState(state: unknown, refuse: (option: string, problem: string) =>
     refuse('state.recordBytesMax', `is ${String(recordBytesMax)}, not a whole number from ${min} to ${max}`)
   }
   for (const other of Object.keys(others)) refuse(`state.${other}`, 'is no option of kafka()')
+}
+
+function withoutUndefined<Options extends object>(options: Options): Options {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as Options
 }
 
 function isWhole(value: unknown, min: number, max: number): value is number {

@@ -200,17 +200,26 @@ export class TopicCatalog implements PlaceCatalog<Partition> {
       // A partition that nobody leads keeps nobody from the others.
       else there.push(topic)
     }
+    const elsewhere = new Set<string>()
     if (missing.size > 0) {
       for (const topic of await this.#cluster.secondOpinions([...missing])) {
-        if (topic.errorCode === errorCode.none && missing.delete(topic.name ?? '')) there.push(topic)
+        const name = topic.name ?? ''
+        const isThere = topic.errorCode === errorCode.none || topic.errorCode === errorCode.leaderNotAvailable
+        if (!isThere || !missing.delete(name)) continue
+        elsewhere.add(name)
+        if (topic.errorCode === errorCode.none) there.push(topic)
+        else leaderless.push(name)
       }
       for (const name of missing) this.#drop(name)
     }
     const settings = await this.#settings(there.map(({ name }) => name ?? ''))
     const found = there.flatMap((topic) => {
-      const own = settings.get(topic.name ?? '')
-      // Deleted between the two questions.
-      return own === undefined ? [] : [this.#put(topic, own)]
+      const name = topic.name ?? ''
+      const own = settings.get(name)
+      if (own !== undefined) return [this.#put(topic, own)]
+      // Deleted between the two questions, or not known to the broker that is behind: then it goes by Kafka's settings until it is.
+      const known = this.#topics.get(name)
+      return elsewhere.has(name) ? [known ?? this.#put(topic, new Map())] : []
     })
     return { found, leaderless }
   }

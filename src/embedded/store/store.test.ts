@@ -1,6 +1,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { describe, expect, it } from 'vitest'
-import type { UnitCommand, UnitResult } from '../../committing/index.ts'
+import { resolveTopicConfig, type UnitCommand, type UnitResult } from '../../committing/index.ts'
+import { BatchBufferPool, RecordBatchBuilder } from '../../record/index.ts'
 import { openForWriting } from '../connection.ts'
 import type { StoreRequest } from './protocol.ts'
 import { Store } from './store.ts'
@@ -99,5 +100,34 @@ describe('the writing side', () => {
     const [result] = store.handle(setting('b')) as readonly UnitResult[]
     expect(result?.kind).toBe('committed')
     expect(keys(db)).toEqual(['b'])
+  })
+
+  it('counts once what a full disk took back, also where a commit among it was refused', () => {
+    const { connection, next } = failing(openForWriting(':memory:'))
+    const store = new Store(connection)
+    const config = resolveTopicConfig('t', { partitions: 1 })
+    const topic = store.handle({ kind: 'create-topic', name: 't', config })
+    const partitionId = topic.partitions[0]?.id as number
+    const claim = { group: 'g', topic: 't', partition: 0, epoch: 1 }
+    const builder = new RecordBatchBuilder({ pool: new BatchBufferPool(), recordBytesMax: 1000 })
+    builder.appendRaw({ key: 'k', value: 'v', timestampMs: 1 })
+    const batch = { partitionId, bytes: builder.seal({ crc: false }), recordCount: 1, timeMaxMs: 1 }
+    const commit = (unit: Partial<UnitCommand>): StoreRequest => ({
+      kind: 'commit',
+      timeMs: 0,
+      arena: new Uint8Array(0),
+      units: [{ batches: [], appends: [], state: [], timers: [], progress: [], ...unit }],
+    })
+    next(full)
+    const refused = commit({
+      batches: [batch],
+      state: [{ kind: 'set', namespace: 'n', key: 'a', value: '1', expected: 5 }],
+      progress: [{ claim, partitionId, done: [] }],
+    })
+    expect(() => store.handle(refused)).toThrow(expect.objectContaining({ errcode: full }))
+    const [result] = store.handle(
+      commit({ progress: [{ claim, partitionId, done: [], rollbackCount: 1 }] }),
+    ) as readonly UnitResult[]
+    expect(result?.kind).toBe('committed')
   })
 })

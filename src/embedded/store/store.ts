@@ -39,6 +39,8 @@ export class Store {
   #failure: { readonly error: unknown } | undefined
   /** How often what was on its way to a partition was taken back; see {@link UnsyncedTail}. */
   readonly #rollbackCounts = new Map<number, number>()
+  /** Partitions that were counted in the transaction at hand: should it fail, all of it is taken back together, and counted once. */
+  #countedNow: number[] = []
 
   constructor(db: DatabaseSync) {
     this.#db = db
@@ -64,7 +66,10 @@ export class Store {
     } catch (error) {
       if (!(error instanceof Error && 'errcode' in error && isFullCode(Number(error.errcode))))
         this.#failure = { error }
-      if (request.kind === 'commit') this.#countRollback(request.units)
+      if (request.kind === 'commit') {
+        for (const id of this.#countedNow) this.#rollbackCounts.set(id, this.#rollbackCountOf(id) - 1)
+        this.#countRollback(request.units)
+      }
       throw error
     }
   }
@@ -72,6 +77,7 @@ export class Store {
   #dispatch(request: StoreRequest): unknown {
     switch (request.kind) {
       case 'commit':
+        this.#countedNow = []
         return this.#transaction(() => request.units.map((unit) => this.#answerTo(unit, request.timeMs, request.arena)))
       case 'create-topic':
         return this.#transaction(() => this.#topics.createTopic(request.name, request.config))
@@ -168,6 +174,7 @@ export class Store {
   #countRollback(units: readonly UnitCommand[]): void {
     const partitions = new Set(units.flatMap(({ batches }) => batches.map(({ partitionId }) => partitionId)))
     for (const id of partitions) this.#rollbackCounts.set(id, this.#rollbackCountOf(id) + 1)
+    this.#countedNow.push(...partitions)
   }
 
   #rollbackCountOf(partitionId: number): number {
