@@ -22,6 +22,9 @@ const endless = new Set([
   'fcntl:error=ENOLCK',
 ])
 
+/** Names the only system call that is to fail, where that is enough. */
+export const faultyCallVariable = 'MILLRACE_FAULTY_CALL'
+
 /** Failing system calls: at each index of a short run, once or for good. */
 export const faults: Kind = {
   name: 'faults',
@@ -84,7 +87,9 @@ async function run({ random, budget, scratch }: Bench): Promise<KindResult> {
 
 function casesOf(counts: ReadonlyMap<string, number>, isNew: boolean): Case[] {
   const cases: Case[] = []
+  const only = process.env[faultyCallVariable] ?? ''
   for (const [call, errors] of Object.entries(faultyCalls)) {
+    if (only !== '' && call !== only) continue
     for (let index = 1; index <= (counts.get(call) ?? 0); index++) {
       for (const error of errors) {
         for (const lasting of lastings) {

@@ -240,11 +240,18 @@ export const engineBugs: readonly PlantedBug[] = [
   {
     name: 'the engine goes on after a sync that failed',
     net: 'faults',
+    area: 'fsync',
     edits: [
       {
         file: 'src/embedded/store-client.ts',
         from: 'isFinal: (error) => error instanceof EngineFailedError,',
         to: 'isFinal: () => false,',
+      },
+      // The writer refuses by itself what comes after such a sync.
+      {
+        file: store,
+        from: "if (this.#failure !== undefined && request.kind !== 'close') throw",
+        to: 'if (false) throw',
       },
     ],
   },

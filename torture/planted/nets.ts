@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
+import { faultyCallVariable } from '../faults/index.ts'
 import type { Net, PlantedBug } from './planted-bug.ts'
 
 /** How many cases of a kind are let loose on one bug, until one catches it: kills hit where they may. */
@@ -24,8 +25,8 @@ interface Ended {
   readonly output: string
 }
 
-function run(root: string, args: readonly string[]): Promise<Ended> {
-  const env = { ...process.env, CI: '' }
+function run(root: string, args: readonly string[], call = ''): Promise<Ended> {
+  const env = { ...process.env, CI: '', [faultyCallVariable]: call }
   const options = { cwd: root, env, timeout: netMsMax, maxBuffer: 64 * 1024 * 1024 } as const
   return new Promise((resolve) => {
     execFile(process.execPath, args as string[], options, (error, stdout, stderr) => {
@@ -56,7 +57,7 @@ export async function tryNet(
     return { isCaught: code > 0, by: output.split('\n')[0] ?? '' }
   }
   const args = ['--only', net, '--cases', String(cases[net]), '--seed', String(seed), '--stop-at-first', '--json']
-  const { code, output } = await run(root, [join('torture', 'main.ts'), ...args])
+  const { code, output } = await run(root, [join('torture', 'main.ts'), ...args], area)
   const found = /"problem": "((?:[^"\\]|\\.)*)"/.exec(output)?.[1]
   return { isCaught: code > 0, by: (found ?? output).slice(0, 300) }
 }

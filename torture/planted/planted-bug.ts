@@ -14,7 +14,7 @@ export interface PlantedBug {
   /** What is wrong then. */
   readonly name: string
   readonly net: Net
-  /** Of the conformance suite: only the cases whose names begin with it, for the sake of time. */
+  /** For the sake of time: of the conformance suite only the cases whose names begin with it, of faults only those of this system call. */
   readonly area?: string
   readonly edits: readonly Edit[]
 }
