@@ -24,8 +24,12 @@ const seenSql = 'INSERT INTO seen VALUES ($1)'
 const countSql = 'INSERT INTO counts VALUES ($1, 1) ON CONFLICT (key) DO UPDATE SET n = counts.n + 1'
 
 /** Counts events by key, and notes each: what comes twice fails. */
-export function countedView(database: TableDatabase<DatabaseSync> | TableDatabase<TableConnection>): Handler {
+export function countedView(
+  database: TableDatabase<DatabaseSync> | TableDatabase<TableConnection>,
+  options: { readonly eventsPerSecond?: number } = {},
+): Handler {
   return tableView<readonly [typeof Counted], DatabaseSync | TableConnection>('counted', {
+    ...options,
     database,
     setup: [counts, seen],
     events: [Counted],

@@ -14,8 +14,7 @@ import {
 } from '../domain/index.ts'
 import type { Engine, StateWrite } from '../engine/index.ts'
 import { type Clock, isPassing, sleep } from '../kernel/index.ts'
-import type { Patience } from '../runtime/index.ts'
-import type { BuildPace } from './build-pace.ts'
+import type { Pace, Patience } from '../runtime/index.ts'
 import type { ViewDirectory } from './view-directory.ts'
 
 /** On what the copies of a view are kept up to date. */
@@ -46,7 +45,7 @@ const promoteDelayMaxMs = 60_000
  */
 export class InlineWorker {
   readonly #options: InlineWorkerOptions
-  readonly #paceOf: (copy: ViewCopy) => BuildPace
+  readonly #paceOf: (copy: ViewCopy) => Pace
   readonly #settle: () => Promise<void>
   /** What is being followed, by namespace. */
   readonly #following = new Map<string, AbortController>()
@@ -59,7 +58,7 @@ export class InlineWorker {
 
   constructor(
     options: InlineWorkerOptions,
-    parts: { readonly paceOf: (copy: ViewCopy) => BuildPace; readonly settle: () => Promise<void> },
+    parts: { readonly paceOf: (copy: ViewCopy) => Pace; readonly settle: () => Promise<void> },
   ) {
     this.#options = options
     this.#paceOf = parts.paceOf
@@ -116,7 +115,7 @@ export class InlineWorker {
     return this.#followerOf(copy).takeToEnd(signal)
   }
 
-  #followerOf(copy: ViewCopy, pace?: BuildPace): InlineFollower {
+  #followerOf(copy: ViewCopy, pace?: Pace): InlineFollower {
     const { engine, app, clock, view } = this.#options
     return new InlineFollower({ engine, app, clock, view, namespace: this.#namespaceOf(copy), pace })
   }

@@ -174,15 +174,46 @@ describe('a view in tables of SQLite', () => {
     ])
   })
 
+  it('takes no more events a second than it is told', async () => {
+    using database = new DatabaseSync(':memory:')
+    const limited = countedView(sqliteTables(database), { eventsPerSecond: 100 })
+    await using running = await start([limited])
+    const startMs = performance.now()
+    const events = Array.from({ length: 60 }, (_, n) => Counted({ key: `k${n}`, id: `${n}` }))
+    await running.waitFor(limited, await running.publish(events))
+    expect(idsIn(database)).toBe(60)
+    // What comes in a tenth of a second may be made up for, and as much is taken at once.
+    expect(performance.now() - startMs).toBeGreaterThanOrEqual(350)
+  })
+
   it('says all that is wrong with its options', () => {
-    const wrong = { database: {}, events: [], on: { X: 1 }, version: 0, keep: '1s', timeout: 0, setup: 'x', oops: 1 }
+    const wrong = {
+      database: {},
+      events: [],
+      on: { X: 1 },
+      version: 0,
+      keep: '1s',
+      timeout: 0,
+      setup: 'x',
+      oops: 1,
+      eventsPerSecond: 0,
+    }
     expect(() => tableView('no name', wrong as never)).toThrow(
       expect.objectContaining({
         code: 'OPTIONS_INVALID',
         details: {
-          problems: ['name', 'oops', 'database', 'version', 'setup', 'events', 'on.X', 'keep', 'timeout'].map(
-            (option): unknown => expect.objectContaining({ option }),
-          ),
+          problems: [
+            'name',
+            'oops',
+            'database',
+            'version',
+            'setup',
+            'events',
+            'on.X',
+            'keep',
+            'timeout',
+            'eventsPerSecond',
+          ].map((option): unknown => expect.objectContaining({ option })),
           subject: expect.anything(),
         },
       }),

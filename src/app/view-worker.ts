@@ -24,8 +24,7 @@ import {
   withBuild,
 } from '../domain/index.ts'
 import { sleep } from '../kernel/index.ts'
-import type { Haste } from '../runtime/index.ts'
-import { BuildPace } from './build-pace.ts'
+import { type Haste, Pace, SharedPace } from '../runtime/index.ts'
 import { InlineWorker, type InlineWorkerOptions } from './inline-worker.ts'
 import type { Part } from './parts.ts'
 
@@ -205,7 +204,7 @@ export class ViewWorker {
       // Somebody waits for it from here on, even if it was swapped in before it was seen to have caught up.
       if (!isBuild) this.#bulk.delete(group)
       if (this.#running.has(group) || signal.aborted) continue
-      const haste = await this.#hasteOf(group, copy)
+      const haste = this.#hasteOf(group, copy)
       this.#running.set(group, copy)
       if (isBuild) this.#bulk.add(group)
       try {
@@ -229,23 +228,19 @@ export class ViewWorker {
     }
   }
 
-  async #hasteOf(group: string, copy: ViewCopy): Promise<Haste> {
-    const { engine } = this.#options
-    const pace = this.#paceOf(copy)
-    let partitionCount = 0
-    for (const topic of copy.topics) partitionCount += (await engine.topics.describe(topic))?.partitions.length ?? 0
+  #hasteOf(group: string, copy: ViewCopy): Haste {
+    const { engine, clock } = this.#options
     return {
       isBulk: () => this.#bulk.has(group),
       // Processes that build together share the rate by their partitions.
-      pace: (count, ownCount, signal) =>
-        pace.take(count, Math.min(1, Math.max(1, ownCount) / Math.max(1, partitionCount)), signal),
+      pace: new SharedPace({ pace: this.#paceOf(copy), engine, clock, topics: copy.topics }),
     }
   }
 
   /** At the rate that stands in the register while the copy is being built. */
-  #paceOf(copy: ViewCopy): BuildPace {
+  #paceOf(copy: ViewCopy): Pace {
     const { clock, directory, view } = this.#options
-    return new BuildPace(clock, () => {
+    return new Pace(clock, () => {
       const { next } = directory.registerOf(view.name)
       return isSameCopy(next, copy) ? (next?.eventsPerSecond ?? null) : null
     })

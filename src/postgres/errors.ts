@@ -162,6 +162,34 @@ export class PostgresSchemaNewerError extends MillraceError<
   }
 }
 
+/** The schema is of an older Millrace, and whoever only reads does not change it. */
+export class PostgresSchemaOlderError extends MillraceError<
+  'POSTGRES_SCHEMA_OLDER',
+  { readonly schema: string; readonly schemaVersion: number; readonly readVersion: number }
+> {
+  constructor(schema: string, schemaVersion: number, readVersion: number) {
+    super({
+      code: 'POSTGRES_SCHEMA_OLDER',
+      problem: `Schema "${schema}" has format version ${schemaVersion}; this Millrace reads version ${readVersion}.`,
+      remedy:
+        'Use the version of Millrace that runs there. An app of this version brings the schema up to date when it starts; from then on older ones cannot use it.',
+      details: { schema, schemaVersion, readVersion },
+    })
+  }
+}
+
+/** There is no schema, and whoever only reads makes none. */
+export class PostgresSchemaMissingError extends MillraceError<'POSTGRES_SCHEMA_MISSING', { readonly schema: string }> {
+  constructor(schema: string) {
+    super({
+      code: 'POSTGRES_SCHEMA_MISSING',
+      problem: `Millrace has no schema "${schema}" in this database.`,
+      remedy: 'Correct the name or the database; an app that starts, or "millrace topics create", makes a new one.',
+      details: { schema },
+    })
+  }
+}
+
 /** The schema holds something else than Millrace's tables. */
 export class PostgresSchemaForeignError extends MillraceError<'POSTGRES_SCHEMA_FOREIGN', { readonly schema: string }> {
   constructor(schema: string) {

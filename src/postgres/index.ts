@@ -21,7 +21,9 @@ export {
   PostgresPoolExhaustedError,
   PostgresReadOnlyError,
   PostgresSchemaForeignError,
+  PostgresSchemaMissingError,
   PostgresSchemaNewerError,
+  PostgresSchemaOlderError,
   PostgresStatementCancelledError,
   PostgresStatementTimedOutError,
   PostgresStrainedError,
@@ -42,7 +44,7 @@ export interface PostgresSource extends EngineSource {
  *
  * @throws OptionsInvalidError at once; `open()` rejects with PostgresClientMissingError, PostgresUnreachableError,
  *   PostgresAccessRefusedError, PostgresDatabaseMissingError, PostgresReadOnlyError, PostgresTooOldError, PostgresEncodingError,
- *   PostgresSchemaNewerError, PostgresSchemaForeignError.
+ *   PostgresSchemaNewerError, PostgresSchemaForeignError; on a visit that only reads, PostgresSchemaMissingError, PostgresSchemaOlderError.
  * @example
  * ```ts
  * await using engine = await postgres({ connection: 'postgres://shop:secret@localhost/shop' }).open()
@@ -58,7 +60,7 @@ export function postgres(options: PostgresOptions): PostgresSource {
       checkOptions('environment', environment)
       const { clock = systemClock, random = systemRandom, visit } = environment
       const own = visit === undefined ? resolved : { ...resolved, maintenanceIntervalMs: 0 }
-      return PostgresEngine.open(own, { clock, random })
+      return PostgresEngine.open(own, { clock, random, ...(visit !== undefined && { visit }) })
     },
   }
 }

@@ -13,7 +13,7 @@ import { MadeChanges } from './made-changes.ts'
 import { Notices } from './notices.ts'
 import type { ResolvedPostgresOptions } from './options.ts'
 import type { PgModule } from './pg-client.ts'
-import { migrate } from './schema.ts'
+import { migrate, requireNewest } from './schema.ts'
 import { isTransientAtOpen, Server } from './server.ts'
 import { StateReader } from './state-reader.ts'
 import { StatementPool } from './statement-pool.ts'
@@ -137,7 +137,8 @@ export class PostgresEngine implements Engine {
       async () => {
         const client = await server.connect()
         try {
-          await migrate(client, options.schema)
+          if (environment.visit === 'read') await requireNewest(client, options.schema)
+          else await migrate(client, options.schema)
           return await CommitChannel.open(server, client, instanceId)
         } catch (error) {
           await client.end().catch(() => undefined)

@@ -104,6 +104,25 @@ describe.skipIf(!serversWanted)('what a server says no to', () => {
     await dropSchema(url, newer)
   })
 
+  it('is told who only reads, and nothing is changed: a schema that is not there, or of an older version', async () => {
+    const older = `${schema}_older`
+    const visit = async (): Promise<void> => {
+      const source = postgres({ connection: url, schema: older })
+      await (await source.open({ visit: 'read' })).close()
+    }
+    const versions = (): Promise<unknown> => runSql(url, `SELECT format_version FROM ${older}.meta`)
+    expect(await codeOf(visit())).toBe('POSTGRES_SCHEMA_MISSING')
+    expect(await runSql(url, 'SELECT 1 FROM pg_namespace WHERE nspname = $1', [older])).toEqual([])
+    await (await open({ schema: older })).close()
+    expect(await codeOf(visit())).toBeUndefined()
+    await runSql(url, `UPDATE ${older}.meta SET format_version = 3`)
+    expect(await codeOf(visit())).toBe('POSTGRES_SCHEMA_OLDER')
+    expect(await versions()).toEqual([{ format_version: 3 }])
+    await (await open({ schema: older })).close()
+    expect(await codeOf(visit())).toBeUndefined()
+    await dropSchema(url, older)
+  })
+
   it('takes an empty schema of its own from a user who may create none', async () => {
     const { superuserUrl } = (await startServer('postgres')).connection
     const own = `${schema}_own`

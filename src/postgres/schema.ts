@@ -1,6 +1,11 @@
 import { quoted } from '../sql/index.ts'
 import { commitFunctionSql } from './commit-function-sql.ts'
-import { PostgresSchemaForeignError, PostgresSchemaNewerError } from './errors.ts'
+import {
+  PostgresSchemaForeignError,
+  PostgresSchemaMissingError,
+  PostgresSchemaNewerError,
+  PostgresSchemaOlderError,
+} from './errors.ts'
 import { eventQuerySql } from './event-query-sql.ts'
 import type { PgConnection } from './pg-client.ts'
 import { tablesVersion1, tablesVersion4 } from './schema-tables.ts'
@@ -56,6 +61,18 @@ export async function migrate(
     await client.query({ text: 'ROLLBACK' }).catch(() => undefined)
     throw error
   }
+}
+
+/**
+ * Leaves the schema as it is, for those who only look: another version of the program may be at work there.
+ *
+ * @throws PostgresSchemaMissingError, PostgresSchemaOlderError, PostgresSchemaNewerError, PostgresSchemaForeignError; what the server says comes as it is
+ */
+export async function requireNewest(client: PgConnection, schema: string): Promise<void> {
+  const newest = migrations.length
+  const version = await versionOf(client, schema, newest)
+  if (version < 0) throw new PostgresSchemaMissingError(schema)
+  if (version < newest) throw new PostgresSchemaOlderError(schema, version, newest)
 }
 
 async function isThere(client: PgConnection, schema: string): Promise<boolean> {

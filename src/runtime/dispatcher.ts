@@ -15,13 +15,21 @@ import { nobody, Task } from './task.ts'
 const chunkRecords = 256
 const chunkKeys = 1024
 
+/** How fast records may be handed on. */
+interface DispatchPace {
+  /** Resolves when so many more may be handled, or when the signal aborts. */
+  readonly take: (recordCount: number, signal: AbortSignal | undefined) => Promise<void>
+  /** How many may be taken in one go, from 1. */
+  readonly pieceMax: () => number
+}
+
 /** Turns records into tasks, reads the states that they need in one go, and hands them to the lanes in order. */
 export class Dispatcher {
   readonly #parts: SubscriptionParts
   readonly #lanes: Lanes
   readonly #runner: Runner
   readonly #definitions: ReadonlyMap<string, AnyDefinition>
-  readonly #pace: ((recordCount: number, reader: PartitionReader) => Promise<void>) | undefined
+  readonly #pace: DispatchPace | undefined
 
   constructor(
     parts: SubscriptionParts,
@@ -29,8 +37,8 @@ export class Dispatcher {
     runner: Runner,
     options: {
       readonly definitions: ReadonlyMap<string, AnyDefinition>
-      /** Resolves when so many more records may be handled, or when the reader is halted. */
-      readonly pace: ((recordCount: number, reader: PartitionReader) => Promise<void>) | undefined
+      /** Absent: as fast as it can. */
+      readonly pace: DispatchPace | undefined
     },
   ) {
     this.#parts = parts
@@ -58,7 +66,7 @@ export class Dispatcher {
     let end = 0
     while (end < records.length) {
       const chunk: Task[] = []
-      const recordsEnd = Math.min(records.length, end + chunkRecords)
+      const recordsEnd = Math.min(records.length, end + chunkRecords, end + (this.#pace?.pieceMax() ?? chunkRecords))
       for (let keyCount = 0; end < recordsEnd && keyCount < chunkKeys; end++) {
         const record = records[end] as RecordOutcome
         const task = this.#taskOf(reader, record, position)
@@ -68,7 +76,7 @@ export class Dispatcher {
         position = record.offset + 1
       }
       if (chunk.length > 0) {
-        await this.#pace?.(chunk.length, reader)
+        await this.#pace?.take(chunk.length, reader.signal)
         await this.#preload(reader, chunk)
         if (!reader.isLive || !(await this.#submit(reader, chunk))) return
       }

@@ -37,6 +37,7 @@ const knownOptions: Readonly<Record<keyof ErasedOptions, true>> = {
   requires: true,
   breaker: true,
   bulkhead: true,
+  messagesPerSecond: true,
 }
 
 /**
@@ -85,6 +86,7 @@ export function handlerFrom(events: Subscribed, given: ErasedOptions, handle: un
     bulkhead: isGiven(options, 'bulkhead', ['concurrent'], problems)
       ? { concurrent: whole('bulkhead.concurrent', options.bulkhead.concurrent, 10_000, problems) }
       : undefined,
+    messagesPerSecond: rateOf('messagesPerSecond', options.messagesPerSecond, problems),
     tables: undefined,
   }
   checkChoices(options, problems)
@@ -184,6 +186,14 @@ function breakerOf(options: BreakerOptions, problems: OptionProblem[]): Handler[
     failures: whole('breaker.failures', options.failures ?? 5, 1000, problems),
     openForMs: optionMs('breaker.openFor', options.openFor ?? '10s', 1, problems),
   }
+}
+
+/** Checks a rate: a number above 0, or none. */
+export function rateOf(option: string, rate: number | undefined, problems: OptionProblem[]): number | undefined {
+  if (rate !== undefined && !(Number.isFinite(rate) && rate > 0)) {
+    problems.push({ option, problem: `is ${String(rate)}, not a number above 0` })
+  }
+  return rate
 }
 
 function whole(option: string, value: number, max: number, problems: OptionProblem[]): number {

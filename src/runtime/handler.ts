@@ -167,6 +167,12 @@ export interface HandlerOptions<M extends Message> {
    * Default: no bound of its own.
    */
   readonly bulkhead?: { readonly concurrent: number }
+  /**
+   * At most this many messages a second, above 0, of all processes that run the handler: each takes a share by its partitions.
+   * Later messages wait where they are stored, and the lag grows. Further attempts, timers and what waited behind a dead
+   * letter are not counted. Default: as fast as it can.
+   */
+  readonly messagesPerSecond?: number
 }
 
 /** Timers of a handler without state, by id. */
@@ -215,6 +221,7 @@ export interface Handler {
   readonly requires: 'exactly-once' | undefined
   readonly breaker: { readonly failures: number; readonly openForMs: number } | undefined
   readonly bulkhead: { readonly concurrent: number } | undefined
+  readonly messagesPerSecond: number | undefined
   /**
    * Where it keeps what it makes of messages, if that is a database of the user's own: how that is called, and for how long a
    * message is noted there in the transaction that applied it, so that it does nothing when it comes again.

@@ -64,7 +64,7 @@ export type {
   Subscribed,
   Timers,
 } from './handler.ts'
-export { handlerFrom } from './handler-options.ts'
+export { handlerFrom, rateOf } from './handler-options.ts'
 export type { Lag } from './lag.ts'
 export {
   chainNamespace,
@@ -76,6 +76,7 @@ export {
 } from './namespaces.ts'
 export { on } from './on.ts'
 export { orderingKeyProblem, orderingKeysMax } from './ordering-key.ts'
+export { Pace, SharedPace } from './pace.ts'
 export { Patience } from './patience.ts'
 export { patientEngine } from './patient-engine.ts'
 export { onRequests } from './request-listeners.ts'

@@ -1,4 +1,4 @@
-import type { Together } from '../engine/index.ts'
+import type { Engine, Together } from '../engine/index.ts'
 import { type Clock, sleep } from '../kernel/index.ts'
 import { type AnyDefinition, isCurrent, type Message, topicOfDefinition } from '../message/index.ts'
 import type { CommitBatch } from './commit-batch.ts'
@@ -12,6 +12,7 @@ import { Isolation } from './isolation.ts'
 import { Lanes } from './lanes.ts'
 import { chainNamespace } from './namespaces.ts'
 import { OutsideCalls } from './outside-calls.ts'
+import { Pace, SharedPace } from './pace.ts'
 import { Parking } from './parking.ts'
 import type { PartitionReader } from './partition-reader.ts'
 import { Patience } from './patience.ts'
@@ -117,11 +118,22 @@ export class SubscriptionCore {
       giveUpAgain: (task, error) => this.runner.giveUpAgain(task, error),
       onLooked: () => this.lanes.changed.notify(),
     })
-    const pace = setup.haste?.pace
+    const pace = setup.haste?.pace ?? this.#ownPace(engine, topics)
     this.dispatcher = new Dispatcher(this.parts, this.lanes, this.runner, {
       definitions,
-      pace: pace === undefined ? undefined : (count, { signal }) => pace(count, this.readers.size, signal),
+      pace: pace && {
+        take: (count, signal) => pace.take(count, this.readers.size, signal),
+        pieceMax: () => pace.pieceMax(this.readers.size),
+      },
     })
+  }
+
+  /** As its options say. */
+  #ownPace(engine: Engine, topics: readonly string[]): SharedPace | undefined {
+    const { handler, clock } = this.setup
+    const { messagesPerSecond } = handler
+    if (messagesPerSecond === undefined) return undefined
+    return new SharedPace({ pace: new Pace(clock, () => messagesPerSecond), engine, clock, topics })
   }
 
   /** Whether nothing that was taken up is unfinished, but for what is merged and not committed. */

@@ -6,6 +6,7 @@ import type { Committer } from './committer.ts'
 import type { Dedupe } from './dedupe.ts'
 import type { Handler } from './handler.ts'
 import type { OutsideCalls } from './outside-calls.ts'
+import type { SharedPace } from './pace.ts'
 import type { Parking } from './parking.ts'
 import type { PartitionReader } from './partition-reader.ts'
 import type { Patience } from './patience.ts'
@@ -40,8 +41,7 @@ export interface SubscriptionSetup {
 export interface Haste {
   /** Whether much is to be done that nobody waits for: commits are few and large then. */
   readonly isBulk: () => boolean
-  /** Resolves when so many more records may be handled, or when the signal aborts. Never rejects. */
-  readonly pace: (recordCount: number, partitionCount: number, signal: AbortSignal | undefined) => Promise<void>
+  readonly pace: SharedPace
 }
 
 /** What the parts of a running subscription share. */

@@ -9,6 +9,7 @@ import {
   HandlerTimeoutError,
   on,
   type RetryPolicy,
+  rateOf,
 } from '../runtime/index.ts'
 import { Changes } from './changes.ts'
 import type { TableChangeContext, TableDatabase } from './table-database.ts'
@@ -57,9 +58,26 @@ export interface TableViewOptions<Events extends readonly AnyEventDefinition[], 
    * keep it longer than the app may stand still after a crash. Default `'7d'`.
    */
   readonly keep?: Duration
+  /**
+   * At most this many events a second, above 0, of all processes that run the view: so that building a version anew leaves the
+   * database to others. Default: as fast as it can.
+   */
+  readonly eventsPerSecond?: number
 }
 
-const viewOptions = ['database', 'events', 'on', 'setup', 'version', 'key', 'retry', 'timeout', 'onDeadLetter', 'keep']
+const viewOptions = [
+  'database',
+  'events',
+  'on',
+  'setup',
+  'version',
+  'key',
+  'retry',
+  'timeout',
+  'onDeadLetter',
+  'keep',
+  'eventsPerSecond',
+]
 
 const keepMsMin = 60 * 60 * 1000
 /** Keys that are at work at once: their changes share a transaction. */
@@ -117,6 +135,7 @@ export function tableView<const Events extends readonly [AnyEventDefinition, ...
       timeout: Math.max(patienceMs, 2 * timeoutMs),
       onDeadLetter: options.onDeadLetter ?? 'park-key',
       concurrency,
+      ...(options.eventsPerSecond !== undefined && { messagesPerSecond: options.eventsPerSecond }),
     },
     (event: Message, ctx) => changes.apply(event, (client, told) => functions[event.type]?.(client, event, told), ctx),
   )
@@ -132,6 +151,7 @@ interface ErasedOptions {
   readonly version?: unknown
   readonly keep?: Duration
   readonly timeout?: Duration
+  readonly eventsPerSecond?: number
 }
 
 function checked(
@@ -160,6 +180,7 @@ function checked(
   )
   const keepMs = optionMs('keep', options.keep ?? '7d', keepMsMin, problems)
   const timeoutMs = optionMs('timeout', options.timeout ?? '30s', 1, problems)
+  rateOf('eventsPerSecond', options.eventsPerSecond, problems)
   if (problems.length > 0) throw new OptionsInvalidError(`table view ${JSON.stringify(name)}`, problems)
   return { version: version as number, keepMs, timeoutMs }
 }

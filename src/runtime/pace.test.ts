@@ -1,15 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { VirtualClock } from '../kernel/index.ts'
-import { BuildPace } from './build-pace.ts'
+import { Pace } from './pace.ts'
 
 /** How many steps of so many events are taken until the clock says so. */
-async function taken(
-  clock: VirtualClock,
-  pace: BuildPace,
-  step: number,
-  share: number,
-  untilMs: number,
-): Promise<number> {
+async function taken(clock: VirtualClock, pace: Pace, step: number, share: number, untilMs: number): Promise<number> {
   const endMs = clock.monotonicMs() + untilMs
   const abort = new AbortController()
   let count = 0
@@ -34,7 +28,7 @@ describe('the pace of a build', () => {
     [50, 1, 256],
   ])('is %i events a second, of which a share of %f is taken here, in steps of %i', async (rate, share, step) => {
     const clock = new VirtualClock()
-    const pace = new BuildPace(clock, () => rate)
+    const pace = new Pace(clock, () => rate)
     const seconds = 20
     const found = await taken(clock, pace, step, share, seconds * 1000)
     // The first step is free, and what was not done may be made up for within a tenth of a second.
@@ -45,7 +39,7 @@ describe('the pace of a build', () => {
   it('is another one as soon as it is changed, and none without a limit', async () => {
     const clock = new VirtualClock()
     let rate: number | null = 1
-    const pace = new BuildPace(clock, () => rate)
+    const pace = new Pace(clock, () => rate)
     await pace.take(1000, 1, undefined)
     const waiting = pace.take(1, 1, undefined)
     rate = 10_000
@@ -58,7 +52,7 @@ describe('the pace of a build', () => {
 
   it('ends its wait when the signal aborts', async () => {
     const clock = new VirtualClock()
-    const pace = new BuildPace(clock, () => 1)
+    const pace = new Pace(clock, () => 1)
     await pace.take(1000, 1, undefined)
     const abort = new AbortController()
     const waiting = pace.take(1, 1, abort.signal)
