@@ -3,6 +3,7 @@ import { existsSync, statSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { bundle } from '../scripts/bundle.ts'
 
 /** How fast a number of workflows was, and how long each took from its start to its result. */
 export interface PeerRound {
@@ -12,8 +13,9 @@ export interface PeerRound {
 
 const folder = join(import.meta.dirname, 'peers')
 
-/** Installs what stands beside Millrace, where it is not there or its lock file is newer. */
+/** Makes Millrace's code as users load it, and installs what stands beside it, where it is not there or its lock file is newer. */
 export async function installPeers(): Promise<void> {
+  await bundle(join(folder, '..', '..', '.cache', 'bench', 'millrace'))
   const installed = join(folder, 'node_modules', '.package-lock.json')
   const lock = join(folder, 'package-lock.json')
   if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(lock).mtimeMs) return

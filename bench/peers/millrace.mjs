@@ -1,6 +1,5 @@
 // Millrace, with its engine in a file or on PostgreSQL. node millrace.mjs <embedded|postgres> <file or database URL>
 import { z } from 'zod'
-import { app, event, on, service, view } from '../../src/index.ts'
 import {
   Awaited,
   answerTasks,
@@ -14,13 +13,20 @@ import {
   repeatedAppends,
 } from './tasks.mjs'
 
+/** Its code as users load it, made before this program is started. */
+const code = (door) => import(new URL(`../../.cache/bench/millrace/${door}.js`, import.meta.url).href)
+
+const { app, event, on, service, view } = await code('index')
 const [kind, place] = process.argv.slice(2)
 const engine = await (await engineOf(kind)).open()
 
 /** A program loads the one engine that it runs on. */
 async function engineOf(name) {
-  if (name === 'embedded') return (await import('../../src/embedded/index.ts')).embedded({ path: place })
-  return (await import('../../src/postgres/index.ts')).postgres({ connection: place, schema: 'bench' })
+  if (name === 'embedded') return (await code('embedded/index')).embedded({ path: place })
+  return (await code('postgres/index')).postgres({
+    connection: place,
+    schema: 'bench',
+  })
 }
 
 const data = z.object({

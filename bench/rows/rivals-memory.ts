@@ -35,7 +35,7 @@ async function memoryOf(contender: Contender, folder: string, count: number): Pr
   if (running !== undefined) await pause(settleMs)
   const serverAtStart = serverMebibytes(running)
   const args = await contender.args(folder)
-  // Loaded code is kept beside the file, for all alike: of Millrace the sources run here, from which a user is spared the types.
+  // Loaded code is kept beside the file, for all alike.
   const env = { NODE_COMPILE_CACHE: join(folder, 'compiled') }
   {
     await using first = await Peer.start(program, args, env)

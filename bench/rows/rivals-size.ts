@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { bundle } from '../../scripts/bundle.ts'
 import { folderBytes } from '../../scripts/folder-bytes.ts'
 import { type InstalledSize, installedSize } from '../../scripts/servers/index.ts'
 import { comparisonOf, type Entry } from '../comparison.ts'
@@ -27,6 +28,7 @@ interface Part {
 async function millrace(folder: string): Promise<readonly Part[]> {
   const compiler = join(root, 'node_modules', '.bin', 'tsc')
   await promisify(execFile)(compiler, ['-p', join(root, 'tsconfig.build.json'), '--outDir', join(folder, 'dist')])
+  await bundle(join(folder, 'dist'))
   const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as {
     readonly dependencies: Readonly<Record<string, string>>
   }

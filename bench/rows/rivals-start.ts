@@ -29,7 +29,7 @@ async function startAgain(server: RunningServer<object>): Promise<void> {
 /** Fills what a contender keeps, ends all of it in good order, and starts it again, so often. */
 async function startsOf(contender: Contender, folder: string, count: number): Promise<readonly Start[]> {
   const { program, server } = contender
-  // Loaded code is kept beside the file, for all alike: of Millrace the sources run here, from which a user is spared the types.
+  // Loaded code is kept beside the file, for all alike.
   const env = { NODE_COMPILE_CACHE: join(folder, 'compiled') }
   await server?.remove()
   const running = await server?.start()

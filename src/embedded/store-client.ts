@@ -117,7 +117,7 @@ export class ThreadStoreClient implements StoreClient {
     openForWriting(path).close()
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
     // Without the flags of the program, some of which no thread takes (`--input-type`).
-    const worker = new Worker(new URL(`./writer-thread.${extension}`, import.meta.url), {
+    const worker = new Worker(new URL(`../embedded/writer-thread.${extension}`, import.meta.url), {
       workerData: { path },
       execArgv: [],
     })
