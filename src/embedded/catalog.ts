@@ -43,6 +43,10 @@ export class Partition {
     return () => this.#earlyWaiters.delete(waiter)
   }
 
+  get isAwaited(): boolean {
+    return this.#waiters.size > 0 || this.isAwaitedEarly
+  }
+
   get isAwaitedEarly(): boolean {
     return this.#earlyWaiters.size > 0
   }

@@ -196,7 +196,10 @@ export class EmbeddedEngine implements Engine {
     // A repeated batch of an idempotent producer stands where it stood before.
     if (end > partition.latest) {
       if (messages?.length === timesMs.length)
-        recent.add(partition.id, baseOffset, messages, timesMs, draft.sealedBytes)
+        recent.add(partition.id, baseOffset, messages, timesMs, {
+          encodedBytes: draft.sealedBytes,
+          isAwaited: this.#core.catalog.partitionById(partition.id)?.isAwaited === true,
+        })
       else recent.drop(partition.id)
       partition.advance(end)
     }

@@ -13,7 +13,10 @@ export interface EmbeddedOptions {
    * Commits waiting for the disk, in bytes, 64 KiB to 4 GiB; beyond it, `commit` waits. Default 67,108,864 (64 MiB).
    */
   readonly bufferBytesMax?: number
-  /** Memory for messages published last, which consumers read without decoding, in bytes. Default 67,108,864 (64 MiB). */
+  /**
+   * Memory for messages published last, which consumers read without decoding, in bytes; a 32nd of it for a partition that nobody
+   * reads. Default 67,108,864 (64 MiB).
+   */
   readonly recentBytesMax?: number
   /** How often retention and compaction run by themselves, in milliseconds, from 100; 0: never. Default 60,000. */
   readonly maintenanceIntervalMs?: number

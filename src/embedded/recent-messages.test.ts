@@ -18,6 +18,7 @@ type Step =
       readonly count: number
       readonly bytes: number
       readonly hole: number
+      readonly isAwaited: boolean
     }
   | { readonly kind: 'drop'; readonly partition: number }
   | { readonly kind: 'read'; readonly partition: number; readonly back: number; readonly bytesMax: number }
@@ -31,6 +32,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       partition,
       count: fc.integer({ min: 1, max: 5 }),
       bytes: fc.integer({ min: 1, max: 60 }),
+      isAwaited: fc.boolean(),
       hole: fc.oneof({ weight: 9, arbitrary: fc.constant(0) }, fc.integer({ min: 1, max: 3 })),
     }),
   },
@@ -70,7 +72,7 @@ describe('recent messages', () => {
                 base,
                 messages,
                 messages.map((_, i) => base + i),
-                one.bytes,
+                { encodedBytes: one.bytes, isAwaited: one.isAwaited },
               )
             } else {
               const offset = model.end - one.back
@@ -91,8 +93,24 @@ describe('recent messages', () => {
     expect(reads).toBeGreaterThan(300)
   })
 
-  const add = (recent: RecentMessages, partition: number, base: number, bytes = 10): void =>
-    recent.add(partition, base, numbered(2, base), [1, 2], bytes)
+  const add = (recent: RecentMessages, partition: number, base: number, bytes = 10, isAwaited = true): void =>
+    recent.add(partition, base, numbered(2, base), [1, 2], { encodedBytes: bytes, isAwaited })
+
+  it('are not kept for long of a partition that nobody reads', () => {
+    const recent = new RecentMessages(10 * 4 * 64)
+    const unread = (base: number): void => add(recent, 0, base, 10, false)
+    unread(0)
+    unread(2)
+    expect(recent.read(0, 0, 1_000)?.length).toBe(4)
+    // It was read, so that counts from here.
+    unread(4)
+    unread(6)
+    expect(recent.read(0, 0, 1_000)?.length).toBe(8)
+    for (let base = 8; base < 14; base += 2) unread(base)
+    expect(recent.read(0, 12, 1_000)).toBeUndefined()
+    unread(14)
+    expect(recent.read(0, 14, 1_000)?.length).toBe(2)
+  })
 
   it('forget the oldest of all when the bound is passed', () => {
     const recent = new RecentMessages(10 * 4 * 3)

@@ -3,6 +3,8 @@ import type { MessageRecord } from '../record/index.ts'
 
 /** Memory that a message takes beside its encoded bytes, roughly: objects are larger than their text. */
 const objectFactor = 4
+/** Which share of the memory a partition may take that nobody reads: whoever comes later than that finds it in the file. */
+const unreadShare = 1 / 32
 
 /** What was just published to one partition, in one record batch. */
 interface RecentBatch {
@@ -16,12 +18,14 @@ interface RecentBatch {
 
 /**
  * The messages published last, as the frozen objects that they are: consumers that keep up read them from here and decode
- * nothing. Bounded in bytes; the oldest batch goes first.
+ * nothing. Bounded in bytes; the oldest batch goes first, and what nobody reads is not kept for long.
  */
 export class RecentMessages {
   readonly #bytesMax: number
   readonly #byPartition = new Map<number, RecentBatch[]>()
   readonly #byAge: RecentBatch[] = []
+  /** What was added to a partition since it was read last, in bytes. */
+  readonly #unread = new Map<number, number>()
   #ageHead = 0
   #bytes = 0
 
@@ -29,16 +33,19 @@ export class RecentMessages {
     this.#bytesMax = bytesMax
   }
 
+  /** @param isAwaited Whether somebody waits for them. */
   add(
     partitionId: number,
     baseOffset: number,
     messages: readonly Message[],
     timesMs: readonly number[],
-    encodedBytes: number,
+    { encodedBytes, isAwaited }: { readonly encodedBytes: number; readonly isAwaited: boolean },
   ): void {
     const bytes = encodedBytes * objectFactor
-    if (bytes > this.#bytesMax) {
-      this.drop(partitionId)
+    const unread = isAwaited ? 0 : (this.#unread.get(partitionId) ?? 0) + bytes
+    this.#unread.set(partitionId, unread)
+    if (bytes > this.#bytesMax || unread > this.#bytesMax * unreadShare) {
+      this.#forget(partitionId)
       return
     }
     const batch: RecentBatch = { partitionId, baseOffset, messages, timesMs, bytes, records: undefined }
@@ -58,6 +65,7 @@ export class RecentMessages {
 
   /** Records from `offset` on, or undefined if the first of them is not here. Batches are added until `bytesMax` is passed. */
   read(partitionId: number, offset: number, bytesMax: number): readonly MessageRecord[] | undefined {
+    this.#unread.delete(partitionId)
     const batches = this.#byPartition.get(partitionId)
     const first = batches?.[0]
     if (batches === undefined || first === undefined || offset < first.baseOffset) return undefined
@@ -78,6 +86,11 @@ export class RecentMessages {
 
   /** Forgets a partition: it was rewritten, truncated or deleted, or something was appended that is not kept here. */
   drop(partitionId: number): void {
+    this.#unread.delete(partitionId)
+    this.#forget(partitionId)
+  }
+
+  #forget(partitionId: number): void {
     const batches = this.#byPartition.get(partitionId)
     if (batches === undefined) return
     this.#byPartition.delete(partitionId)
