@@ -95,6 +95,27 @@ export function testHistory(ground: AppGround): void {
       expect(await past.view(counted, 'a', undefined, { gone: 'pass-over' })).toBeUndefined()
     })
 
+    it('of a view of which one type of events was published and never appended is not told, instead of being half of it', async () => {
+      const clock = ground.clock()
+      await using engine = await ground.open({ clock })
+      const Heard = event('Heard', { topic: 'heard', data: z.object({ id: z.string() }), key: (d) => d.id })
+      const mixed = view('mixed', {
+        events: [Opened, Heard],
+        key: () => 'all',
+        initial: 0,
+        on: { Opened: (sum) => sum + 1, Heard: (sum) => sum + 1 },
+      })
+      await using running = await bank.start({ engine, clock })
+      await fill(running, clock)
+      const past = history(engine)
+      expect(await past.view(mixed, 'all')).toBeGreaterThan(0)
+      await using ears = await app('ears', { views: [mixed] }).start({ engine, clock })
+      await ears.publish(Heard({ id: 'a' }))
+      const missing = { code: 'VIEW_HISTORY_MISSING', details: { view: 'mixed', topic: 'heard', type: 'Heard' } }
+      await expect(past.view(mixed, 'all')).rejects.toMatchObject(missing)
+      expect(await past.view(mixed, 'all', undefined, { gone: 'pass-over' })).toBeGreaterThan(0)
+    })
+
     const noPlaces = [
       { position: -1 },
       { position: undefined as unknown as number },

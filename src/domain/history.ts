@@ -9,7 +9,7 @@ import {
   pointCount,
   timePointMs,
 } from '../kernel/index.ts'
-import { causeTypeOf, type Message } from '../message/index.ts'
+import { type AnyDefinition, causeTypeOf, type Message } from '../message/index.ts'
 import { topicsOf } from '../runtime/index.ts'
 import type { ProjectedOf, Projections } from './boundary.ts'
 import { readBoundary } from './boundary-reading.ts'
@@ -97,10 +97,11 @@ export interface History {
   ): Promise<ProjectedOf<Read>>
   /**
    * One key of a view at a point, made anew of the events in the store: of views over events of deciders. It reads all events of
-   * its types up to there: what was published and never appended is not among them.
+   * its types up to there, whether they were published or not; of a type of which some were appended, those that were only published are
+   * not among them.
    *
    * @throws HistoryIncompleteError `HISTORY_INCOMPLETE`: events of a stream were deleted, or its books were closed;
-   *   ViewHistoryMissingError `VIEW_HISTORY_MISSING`: its events were published and never appended
+   *   ViewHistoryMissingError `VIEW_HISTORY_MISSING`: events of one of its types were published and never appended
    */
   view<State>(
     view: View<State>,
@@ -270,12 +271,17 @@ async function refuseIfUntold(
   checkIsView(view)
   await refuseIfIncomplete(events, `view ${view.name}`, gone)
   if (gone === 'pass-over') return
-  for await (const _event of events.readAll({ query: queryOf(view), limit: 1 })) return
-  const types = new Set(view.handler.events.map(({ type }) => type))
-  for (const topic of topicsOf(view.handler.events)) {
-    const type = await typePublished(topics, topic, types)
+  const untold: AnyDefinition[] = []
+  for (const definition of view.handler.events) if (!(await isStored(events, definition.type))) untold.push(definition)
+  for (const topic of topicsOf(untold)) {
+    const type = await typePublished(topics, topic, new Set(untold.map(({ type }) => type)))
     if (type !== undefined) throw new ViewHistoryMissingError(view.name, topic, type)
   }
+}
+
+async function isStored(events: EventStore, type: string): Promise<boolean> {
+  for await (const _event of events.readAll({ query: { items: [{ types: [type] }] }, limit: 1 })) return true
+  return false
 }
 
 /** The first of these types that a topic holds. */

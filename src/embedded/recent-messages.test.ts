@@ -99,17 +99,22 @@ describe('recent messages', () => {
   it('are not kept for long of a partition that nobody reads', () => {
     const recent = new RecentMessages(10 * 4 * 64)
     const unread = (base: number): void => add(recent, 0, base, 10, false)
-    unread(0)
-    unread(2)
-    expect(recent.read(0, 0, 1_000)?.length).toBe(4)
-    // It was read, so that counts from here.
-    unread(4)
-    unread(6)
-    expect(recent.read(0, 0, 1_000)?.length).toBe(8)
-    for (let base = 8; base < 14; base += 2) unread(base)
-    expect(recent.read(0, 12, 1_000)).toBeUndefined()
-    unread(14)
-    expect(recent.read(0, 14, 1_000)?.length).toBe(2)
+    for (let base = 0; base < 6; base += 2) unread(base)
+    expect(recent.read(0, 4, 1_000)).toBeUndefined()
+    // From here on it is read.
+    for (let base = 6; base < 16; base += 2) unread(base)
+    expect(recent.read(0, 6, 1_000)?.length).toBe(10)
+  })
+
+  it('are kept for who has several times as much to read as one read answers, and no longer', () => {
+    const mebibyte = 1024 * 1024
+    const recent = new RecentMessages(256 * mebibyte)
+    const unread = (base: number): void => add(recent, 0, base, mebibyte, false)
+    expect(recent.read(0, 0, 1)).toBeUndefined()
+    for (let base = 0; base < 8; base += 2) unread(base)
+    expect(recent.read(0, 0, 8 * mebibyte)?.length).toBe(8)
+    for (let base = 8; base < 18; base += 2) unread(base)
+    expect(recent.read(0, 16, 1)).toBeUndefined()
   })
 
   it('forget the oldest of all when the bound is passed', () => {

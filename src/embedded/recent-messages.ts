@@ -5,6 +5,8 @@ import type { MessageRecord } from '../record/index.ts'
 const objectFactor = 4
 /** Which share of the memory a partition may take that nobody reads: whoever comes later than that finds it in the file. */
 const unreadShare = 1 / 32
+/** What may be added to a partition until it counts as one that is not read any more: several times what one read answers. */
+const unreadBytesMax = 16 * 1024 * 1024
 
 /** What was just published to one partition, in one record batch. */
 interface RecentBatch {
@@ -26,6 +28,8 @@ export class RecentMessages {
   readonly #byAge: RecentBatch[] = []
   /** What was added to a partition since it was read last, in bytes. */
   readonly #unread = new Map<number, number>()
+  /** Partitions that are read. */
+  readonly #followed = new Set<number>()
   #ageHead = 0
   #bytes = 0
 
@@ -42,9 +46,12 @@ export class RecentMessages {
     { encodedBytes, isAwaited }: { readonly encodedBytes: number; readonly isAwaited: boolean },
   ): void {
     const bytes = encodedBytes * objectFactor
-    const unread = isAwaited ? 0 : (this.#unread.get(partitionId) ?? 0) + bytes
+    if (isAwaited) this.noteRead(partitionId)
+    const unread = (this.#unread.get(partitionId) ?? 0) + (isAwaited ? 0 : bytes)
     this.#unread.set(partitionId, unread)
-    if (bytes > this.#bytesMax || unread > this.#bytesMax * unreadShare) {
+    if (this.#followed.has(partitionId) && unread > unreadBytesMax) this.#followed.delete(partitionId)
+    const isKept = this.#followed.has(partitionId) || unread <= this.#bytesMax * unreadShare
+    if (bytes > this.#bytesMax || !isKept) {
       this.#forget(partitionId)
       return
     }
@@ -65,7 +72,7 @@ export class RecentMessages {
 
   /** Records from `offset` on, or undefined if the first of them is not here. Batches are added until `bytesMax` is passed. */
   read(partitionId: number, offset: number, bytesMax: number): readonly MessageRecord[] | undefined {
-    this.#unread.delete(partitionId)
+    this.noteRead(partitionId)
     const batches = this.#byPartition.get(partitionId)
     const first = batches?.[0]
     if (batches === undefined || first === undefined || offset < first.baseOffset) return undefined
@@ -84,9 +91,16 @@ export class RecentMessages {
     return joined
   }
 
+  /** Somebody read of the partition, whether from here or not. */
+  noteRead(partitionId: number): void {
+    this.#unread.delete(partitionId)
+    this.#followed.add(partitionId)
+  }
+
   /** Forgets a partition: it was rewritten, truncated or deleted, or something was appended that is not kept here. */
   drop(partitionId: number): void {
     this.#unread.delete(partitionId)
+    this.#followed.delete(partitionId)
     this.#forget(partitionId)
   }
 

@@ -156,7 +156,9 @@ export class TopicLog implements Topics {
       )
       this.#core.refuseIfDone()
     }
-    return early && offset >= place.latest ? readEarly(place, offset) : this.#read(place, offset, bytesMax)
+    if (!early || offset < place.latest) return this.#read(place, offset, bytesMax)
+    this.#recent.noteRead(place.id)
+    return readEarly(place, offset)
   }
 
   async truncate(topic: string, partition: number, beforeOffset: number): Promise<void> {

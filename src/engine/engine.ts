@@ -58,7 +58,8 @@ export interface EngineEnvironment {
   readonly random: Random
   /**
    * Somebody only looks in, beside the programs that work here: what serves all of them, as retention by the clock and relays between
-   * two engines do, is left to those. With `'read'` nothing will be written, so a file may be open in another process. Default: no visit.
+   * two engines do, is left to those. With `'read'` nothing will be written, so a file may be open in another process, and a schema
+   * is left as it is. Default: no visit.
    */
   readonly visit?: 'read' | 'write'
 }

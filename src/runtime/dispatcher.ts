@@ -76,7 +76,10 @@ export class Dispatcher {
         position = record.offset + 1
       }
       if (chunk.length > 0) {
-        await this.#pace?.take(chunk.length, reader.signal)
+        if (this.#pace !== undefined) {
+          await this.#pace.take(chunk.length, reader.signal)
+          if (!reader.isLive) return
+        }
         await this.#preload(reader, chunk)
         if (!reader.isLive || !(await this.#submit(reader, chunk))) return
       }

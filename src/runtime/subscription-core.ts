@@ -1,4 +1,4 @@
-import type { Engine, Together } from '../engine/index.ts'
+import type { Together } from '../engine/index.ts'
 import { type Clock, sleep } from '../kernel/index.ts'
 import { type AnyDefinition, isCurrent, type Message, topicOfDefinition } from '../message/index.ts'
 import type { CommitBatch } from './commit-batch.ts'
@@ -118,7 +118,7 @@ export class SubscriptionCore {
       giveUpAgain: (task, error) => this.runner.giveUpAgain(task, error),
       onLooked: () => this.lanes.changed.notify(),
     })
-    const pace = setup.haste?.pace ?? this.#ownPace(engine, topics)
+    const pace = setup.haste?.pace ?? this.#ownPace(topics)
     this.dispatcher = new Dispatcher(this.parts, this.lanes, this.runner, {
       definitions,
       pace: pace && {
@@ -129,11 +129,10 @@ export class SubscriptionCore {
   }
 
   /** As its options say. */
-  #ownPace(engine: Engine, topics: readonly string[]): SharedPace | undefined {
-    const { handler, clock } = this.setup
-    const { messagesPerSecond } = handler
-    if (messagesPerSecond === undefined) return undefined
-    return new SharedPace({ pace: new Pace(clock, () => messagesPerSecond), engine, clock, topics })
+  #ownPace(topics: readonly string[]): SharedPace | undefined {
+    const { engine, clock, handler } = this.setup
+    const { messagesPerSecond: rate } = handler
+    return rate === undefined ? undefined : new SharedPace({ pace: new Pace(clock, rate), engine, clock, topics })
   }
 
   /** Whether nothing that was taken up is unfinished, but for what is merged and not committed. */

@@ -1,6 +1,6 @@
 import { type Difference, differences, type Json, pointCount, timePointMs } from '../kernel/index.ts'
 import { activityOf, instanceOf, type SagaInstance } from './instance.ts'
-import type { ErrorNote, Journal, JournalEntry, StepEntry } from './journal.ts'
+import type { ErrorNote, Journal, JournalEntry, SagaOrigin, StepEntry } from './journal.ts'
 
 /**
  * A point in the life of an instance: a time, RFC 3339 or milliseconds since 1970, with all that happened in that millisecond; or when
@@ -23,6 +23,8 @@ export interface SagaHappening {
   readonly state?: string
   /** Why: of an outcome that is a failure, and of the compensation. */
   readonly error?: ErrorNote
+  /** Why: of `started`, the message that did it. `correlationid` is that of all that the instance publishes and sends. */
+  readonly message?: Pick<SagaOrigin, 'id' | 'type' | 'correlationid'>
 }
 
 /** What changed in an instance between two points. */
@@ -169,13 +171,19 @@ function withoutUndo(entry: JournalEntry): JournalEntry {
   return rest
 }
 
+function startOf({ origin }: Journal): Pick<SagaHappening, 'message'> {
+  if (origin === null) return {}
+  const { id, type, correlationid } = origin
+  return { message: { id, type, correlationid } }
+}
+
 /** All that a journal tells with a time, in the order in which it happened. */
 function happeningsOf(journal: Journal): readonly Happened[] {
   if (journal.status === 'expected') return []
   const { startedMs, failedMs, completedMs, endedMs, status, entries, orderCount } = journal
   const toldAtMs = [startedMs]
   for (const { order, atMs } of entries) if (order !== undefined) toldAtMs[order] = atMs ?? startedMs
-  const found: Happened[] = [{ timeMs: startedMs, what: 'started', told: 0 }]
+  const found: Happened[] = [{ timeMs: startedMs, what: 'started', told: 0, ...startOf(journal) }]
   for (const entry of entries) {
     const { id, after = 0 } = entry
     found.push({ timeMs: toldAtMs[after] ?? startedMs, what: 'asked', id, told: after })

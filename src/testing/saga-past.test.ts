@@ -32,7 +32,11 @@ describe('the past of a saga', () => {
     await trial.advance('2m')
     await trial.signal('k', 'word', 'no')
     expect(trial.past('k')?.happenings).toEqual([
-      { timeMs: 0, what: 'started' },
+      {
+        timeMs: 0,
+        what: 'started',
+        message: { id: expect.any(String), type: expect.any(String), correlationid: expect.any(String) },
+      },
       { timeMs: 0, what: 'asked', id: 'charge' },
       { timeMs: 0, what: 'outcome', id: 'charge', state: 'done' },
       { timeMs: 0, what: 'asked', id: 'sleep:rest' },
