@@ -9,13 +9,17 @@ import { testInlineForgetting } from './inline-forgetting-cases.test-support.ts'
 import { testInlineRebuild } from './inline-rebuild-cases.test-support.ts'
 import { testInlineStops } from './inline-stops-cases.test-support.ts'
 import { testInlineViews } from './inline-views-cases.test-support.ts'
+import { testLateSignals } from './late-signals-cases.test-support.ts'
 import { testProcessPast } from './process-past-cases.test-support.ts'
 import { testProcesses } from './processes-cases.test-support.ts'
+import { testSagaConversations } from './saga-conversations-cases.test-support.ts'
+import { testSagas } from './sagas-cases.test-support.ts'
 import { testSeveralKeys } from './several-keys-cases.test-support.ts'
 import { testTimers } from './timers-cases.test-support.ts'
 import { testViewCopies } from './view-copies-cases.test-support.ts'
 import { testViewDifference } from './view-difference-cases.test-support.ts'
 import { testViewFold } from './view-fold-cases.test-support.ts'
+import { testViewPastMissing } from './view-past-missing-cases.test-support.ts'
 import { testViewRebuild } from './view-rebuild-cases.test-support.ts'
 import { testViews } from './views-cases.test-support.ts'
 import { testWaiting } from './waiting-cases.test-support.ts'
@@ -23,10 +27,14 @@ import { testWaiting } from './waiting-cases.test-support.ts'
 /** All that is promised on every engine that keeps topics, events, state and timers: cases that the embedded engine runs too. */
 export function testFeatures(ground: AppGround): void {
   testHistory(ground)
+  testViewPastMissing(ground)
   testDeletedStreams(ground)
   testChoreographies(ground)
   testProcesses(ground)
   testProcessPast(ground)
+  testSagas(ground)
+  testSagaConversations(ground)
+  testLateSignals(ground)
   testTimers(ground)
   testDelayedCommands(ground)
   testDecisions(ground)

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest'
-import { z } from 'zod'
 import {
   type Account,
   type AccountState,
@@ -14,7 +13,6 @@ import {
 import { history, view } from '../domain/index.ts'
 import type { Engine, EngineSource } from '../engine/index.ts'
 import { sleep, systemClock, type VirtualClock } from '../kernel/index.ts'
-import { event } from '../message/index.ts'
 import type { AppGround } from './app-ground.test-support.ts'
 import { type App, app, type RunningApp, service } from './index.ts'
 
@@ -72,48 +70,6 @@ export function testHistory(ground: AppGround): void {
         timeMs: secondMs,
       })
       await expect(balanceAt({ time: 'yesterday' })).rejects.toMatchObject({ code: 'OPTIONS_INVALID' })
-    })
-
-    it('of a view whose events were published and never appended is not told, instead of being nothing', async () => {
-      await using engine = await ground.open()
-      const Heard = event('Heard', { topic: 'heard', data: z.object({ id: z.string() }), key: (d) => d.id })
-      const counted = view('counted', {
-        events: [Heard],
-        key: ({ data }) => data.id,
-        initial: 0,
-        on: { Heard: (sum) => sum + 1 },
-      })
-      const past = history(engine)
-      expect(await past.view(counted, 'a')).toBeUndefined()
-      await using running = await app('ears', { views: [counted] }).start({ engine })
-      await running.publish(Heard({ id: 'a' }))
-      await running.idle()
-      const missing = { code: 'VIEW_HISTORY_MISSING', details: { view: 'counted', topic: 'heard', type: 'Heard' } }
-      await expect(past.view(counted, 'a')).rejects.toMatchObject(missing)
-      await expect(past.viewDifference(counted, 'a', { position: 0 })).rejects.toMatchObject(missing)
-      await expect(past.whyView(counted, 'a')).rejects.toMatchObject(missing)
-      expect(await past.view(counted, 'a', undefined, { gone: 'pass-over' })).toBeUndefined()
-    })
-
-    it('of a view of which one type of events was published and never appended is not told, instead of being half of it', async () => {
-      const clock = ground.clock()
-      await using engine = await ground.open({ clock })
-      const Heard = event('Heard', { topic: 'heard', data: z.object({ id: z.string() }), key: (d) => d.id })
-      const mixed = view('mixed', {
-        events: [Opened, Heard],
-        key: () => 'all',
-        initial: 0,
-        on: { Opened: (sum) => sum + 1, Heard: (sum) => sum + 1 },
-      })
-      await using running = await bank.start({ engine, clock })
-      await fill(running, clock)
-      const past = history(engine)
-      expect(await past.view(mixed, 'all')).toBeGreaterThan(0)
-      await using ears = await app('ears', { views: [mixed] }).start({ engine, clock })
-      await ears.publish(Heard({ id: 'a' }))
-      const missing = { code: 'VIEW_HISTORY_MISSING', details: { view: 'mixed', topic: 'heard', type: 'Heard' } }
-      await expect(past.view(mixed, 'all')).rejects.toMatchObject(missing)
-      expect(await past.view(mixed, 'all', undefined, { gone: 'pass-over' })).toBeGreaterThan(0)
     })
 
     const noPlaces = [
