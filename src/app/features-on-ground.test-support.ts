@@ -1,5 +1,7 @@
 import type { AppGround } from './app-ground.test-support.ts'
+import { testBoundaries } from './boundaries-cases.test-support.ts'
 import { testChoreographies } from './choreographies-cases.test-support.ts'
+import { testCommands } from './commands-cases.test-support.ts'
 import { testDecisions } from './decisions-cases.test-support.ts'
 import { testDelayedCommands } from './delayed-commands-cases.test-support.ts'
 import { testDeletedStreams } from './deleted-streams-cases.test-support.ts'
@@ -38,6 +40,8 @@ export function testFeatures(ground: AppGround): void {
   testTimers(ground)
   testDelayedCommands(ground)
   testDecisions(ground)
+  testCommands(ground)
+  testBoundaries(ground)
   testViews(ground)
   testSeveralKeys(ground)
   testViewDifference(ground)

@@ -36,25 +36,27 @@ export const handlingClaims: readonly Claim[] = [
     says: /^Events are appended only if its stream is as it was read; else the command is decided anew\.$/,
     of: ['s.account'],
     brokenBy: [
-      ['src/app/commands.test.ts', 'does not reject by what a cache still believes'],
-      ['src/app/commands.test.ts', 'holds across two starts of the app, each with a cache of its own'],
+      ['src/app/commands-cases.test-support.ts', 'does not reject by what a cache still believes'],
+      ['src/app/commands-cases.test-support.ts', 'holds across two starts of the app, each with a cache of its own'],
     ],
   },
   {
     says: /^Events are appended only if nothing that it read has changed; else the command is decided anew\.$/,
     of: ['s.create-invoice'],
-    brokenBy: [['src/app/boundaries.test.ts', 'hold when everybody comes at once, from two starts of the app']],
+    brokenBy: [
+      ['src/app/boundaries-cases.test-support.ts', 'hold when everybody comes at once, from two starts of the app'],
+    ],
   },
   {
     says: /^The outcome of a command is remembered by its id for N at least: the same command again has the same outcome and no effect\.$/,
     of: deciding,
     brokenBy: [
-      ['src/app/commands.test.ts', 'has the same outcome and no effect'],
+      ['src/app/commands-cases.test-support.ts', 'has the same outcome and no effect'],
       [
-        'src/app/commands.test.ts',
+        'src/app/commands-cases.test-support.ts',
         'is forgotten after a while, takes effect again then, and what was remembered is cleared',
       ],
-      ['src/app/boundaries.test.ts', 'repeat their outcome for the same command'],
+      ['src/app/boundaries-cases.test-support.ts', 'repeat their outcome for the same command'],
     ],
   },
   {
@@ -113,7 +115,10 @@ export const handlingClaims: readonly Claim[] = [
     says: /^A start whose key has an instance already changes nothing, for as long as that is kept; a signal that its source publishes twice counts twice: ids are not remembered\.$/,
     of: ['saga saga'],
     brokenBy: [
-      ['src/app/sagas.test.ts', 'is started once by a start that comes twice, and told twice by such a signal'],
+      [
+        'src/app/sagas-cases.test-support.ts',
+        'is started once by a start that comes twice, and told twice by such a signal',
+      ],
     ],
   },
   {
