@@ -182,11 +182,13 @@ class Simulation {
     }
     for (let isOver = false; !isOver; ) {
       await sleep(drainLookMs, life.clock)
+      isOver = true
+      for (const workload of this.#workloads) isOver &&= (await workload.isOver?.(process)) ?? true
+      // Afterwards: what was waited for, as a timer, may have set off more while it was looked for.
       await app.idle()
       const deadCount = await app.deadLetters.count()
       if (deadCount > 0) this.#history.reach('a dead letter was handled again', await app.deadLetters.redrive('all'))
-      isOver = deadCount === 0
-      for (const workload of this.#workloads) isOver &&= (await workload.isOver?.(process)) ?? true
+      isOver &&= deadCount === 0
     }
     this.#history.trace.write(`${this.#clock.monotonicMs()} everything has drained`)
     const scan = await scanTwice(process.engine, this.#history, () => {
