@@ -1,9 +1,11 @@
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { DeploymentName } from './deployments.ts'
 import { RunMismatchError } from './errors.ts'
 
 const fileName = 'deployment.json'
+/** What runs leave in a data folder: nothing else in it is touched. */
+const leftByRuns = /^(deployment\.json(\.new)?|(gateway|shop)\.db(-.*)?|kafka-state-\d+)$/
 
 /**
  * Whether nothing has run in a data folder yet.
@@ -11,16 +13,31 @@ const fileName = 'deployment.json'
  * @throws RunMismatchError `SHOP_RUN_MISMATCH`: it belongs to another deployment
  */
 export function isNewFolder(folder: string, deployment: DeploymentName): boolean {
-  const path = join(folder, fileName)
-  if (!existsSync(path)) return !existsSync(booksPath(folder))
-  const was = (JSON.parse(readFileSync(path, 'utf8')) as { readonly deployment: string }).deployment
+  const was = deploymentOf(folder)
+  if (was === undefined) return !existsSync(booksPath(folder))
   if (was !== deployment) throw new RunMismatchError(folder, [`--deployment was ${was} and is ${deployment}`])
   return false
 }
 
 /** Makes a data folder that of a deployment, for good: the gateway's books lie in it, whatever the orders are kept in. */
 export function claimFolder(folder: string, deployment: DeploymentName): void {
-  writeFileSync(join(folder, fileName), `${JSON.stringify({ deployment })}\n`)
+  if (deploymentOf(folder) === deployment) return
+  const path = join(folder, fileName)
+  // There as a whole or not at all, whenever the process ends.
+  writeFileSync(`${path}.new`, `${JSON.stringify({ deployment })}\n`, { flush: true })
+  renameSync(`${path}.new`, path)
+}
+
+/** `undefined`: it says none that can be read. */
+function deploymentOf(folder: string): string | undefined {
+  const path = join(folder, fileName)
+  if (!existsSync(path)) return undefined
+  try {
+    return (JSON.parse(readFileSync(path, 'utf8')) as { readonly deployment?: string }).deployment
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
+  }
 }
 
 /** The gateway's books. */
@@ -28,7 +45,9 @@ export function booksPath(folder: string): string {
   return join(folder, 'gateway.db')
 }
 
-/** Removes what a run left in a data folder. */
+/** Removes what runs left in a data folder. */
 export function emptyFolder(folder: string): void {
-  for (const name of readdirSync(folder)) rmSync(join(folder, name), { recursive: true, force: true })
+  for (const name of readdirSync(folder)) {
+    if (leftByRuns.test(name)) rmSync(join(folder, name), { recursive: true, force: true })
+  }
 }

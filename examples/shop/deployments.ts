@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
 import { embedded } from '../../src/embedded/index.ts'
 import type { EngineSource } from '../../src/engine/index.ts'
-import { deployment } from '../../src/index.ts'
+import { deployment, type MillraceError } from '../../src/index.ts'
 import { kafka } from '../../src/kafka/index.ts'
 import { postgres } from '../../src/postgres/index.ts'
 import { ServerUnnamedError } from './errors.ts'
@@ -61,11 +62,7 @@ export function groundFor(
           kinds.length === 1 ? join(folder, `kafka-state-${worker}`) : undefined,
         )
       default:
-        return {
-          engine: embedded({ path: join(folder, 'shop.db') }),
-          place: undefined,
-          remove: () => Promise.resolve(),
-        }
+        return filePart(join(folder, 'shop.db'))
     }
   }
   const parts = kinds.map(part) as [GroundPart, GroundPart?]
@@ -86,6 +83,23 @@ const connectTimeoutMs = 5_000
 /** One engine of a ground. */
 interface GroundPart extends Omit<ShopGround, 'place'> {
   readonly place: string | undefined
+}
+
+function filePart(path: string): GroundPart {
+  const engine = embedded({ path })
+  return {
+    engine,
+    place: undefined,
+    // The file goes with the folder, but not under a shop that runs.
+    remove: async () => {
+      if (!existsSync(path)) return
+      try {
+        await (await engine.open()).close()
+      } catch (error) {
+        if ((error as Partial<MillraceError>).code === 'FILE_LOCKED') throw error
+      }
+    },
+  }
 }
 
 function postgresPart(url: string, schema: string): GroundPart {

@@ -240,6 +240,23 @@ describe('the command line of the shop', () => {
     expect(lasting(await figuresOf(...args, '--afresh', '--stock', '5'))).toMatchObject({ invoices: 1 })
   })
 
+  it('begins afresh without touching what is not its own, and not under another one', async () => {
+    const data = join(folder, 'afresh')
+    const args = ['--data', data, '--orders', fileOf('536365,A,X,1,2010-12-01,2.55,1,UK')]
+    await figuresOf(...args)
+    writeFileSync(join(data, 'thesis.txt'), 'mine')
+    // Cut off, as by a power failure.
+    writeFileSync(join(data, 'deployment.json'), '')
+    expect(await figuresOf(...args)).toMatchObject({ invoices: 1 })
+    {
+      await using _running = await embedded({ path: join(data, 'shop.db') }).open()
+      const refused = await startShop(['--once', ...args, '--afresh']).exit
+      expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('FILE_LOCKED')])
+    }
+    expect(await figuresOf(...args, '--afresh')).toMatchObject({ invoices: 1 })
+    expect(readFileSync(join(data, 'thesis.txt'), 'utf8')).toBe('mine')
+  })
+
   it('says that a server is not there, and nothing else', async () => {
     const DATABASE_URL = 'postgres://nobody@127.0.0.1:1/none'
     const { stderr, ...exit } = await startShop(['--once', '--deployment', 'postgres'], { DATABASE_URL }).exit

@@ -44,6 +44,31 @@ async function poisoned(
   return { code: error.code, name: error.name }
 }
 
+describe('an error that cannot be shown', () => {
+  class Lazy extends Error {
+    get code(): string {
+      throw new RangeError('detail not loaded')
+    }
+  }
+
+  class Formless extends Error {
+    override get stack(): string {
+      throw new RangeError('formatter broke')
+    }
+
+    override get message(): string {
+      throw new RangeError('no words')
+    }
+  }
+
+  it.each([new Lazy('slow'), new Formless()])('fails its message alone', async (error) => {
+    const { code } = await poisoned(() => {
+      throw error
+    })
+    expect(code).toBeNull()
+  })
+})
+
 describe('the schema of a state', () => {
   it('fails the message whose state it refuses, and says what is kept of the others', async () => {
     await using engine = await memoryEngine()

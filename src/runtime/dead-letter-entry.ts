@@ -195,14 +195,26 @@ function originalTimer({ owner, id, dueMs, revision, payload }: Timer): DeadOrig
 function errorFacts(error: unknown): DeadLetter['error'] {
   if (!(error instanceof Error))
     return { code: null, name: typeof error, message: clipped(safeText(error)), stack: null }
-  const code: unknown = (error as { readonly code?: unknown }).code
+  const code = told(() => (error as { readonly code?: unknown }).code)
+  const stack = told(() => (error.stack === undefined ? null : stackWithCauses(error)))
   return {
-    code: typeof code === 'string' ? clipped(code) : null,
-    name: clipped(error.name),
-    message: clipped(error.message),
-    stack: error.stack === undefined ? null : clipped(stackWithCauses(error)),
+    code: typeof code === 'string' && code !== unshown ? clipped(code) : null,
+    name: clipped(told(() => error.name)),
+    message: clipped(told(() => error.message)),
+    stack: stack === null ? null : clipped(stack),
   }
 }
+
+/** What an error tells of itself may be made as it is asked for, and fail. */
+function told<Told>(read: () => Told): Told | string {
+  try {
+    return read()
+  } catch {
+    return unshown
+  }
+}
+
+const unshown = 'something that cannot be shown'
 
 function stackWithCauses(error: Error): string {
   let text = String(error.stack)
@@ -214,8 +226,8 @@ function stackWithCauses(error: Error): string {
   return text
 }
 
-function clipped(text: string): string {
-  const wellFormed = String(text).toWellFormed()
+function clipped(text: unknown): string {
+  const wellFormed = told(() => String(text)).toWellFormed()
   return wellFormed.length > textCharactersMax ? `${wellFormed.slice(0, textCharactersMax)}…` : wellFormed
 }
 
@@ -224,6 +236,6 @@ function safeText(value: unknown): string {
   try {
     return typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value)
   } catch {
-    return 'something that cannot be shown'
+    return unshown
   }
 }

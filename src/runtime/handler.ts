@@ -125,7 +125,10 @@ export interface HandlerOptions<M extends Message> {
    * message's partition key. Messages without a key have no order.
    */
   readonly key?: (message: M) => string
-  /** When a failed message is tried again. Default `exponential()`: 5 attempts. */
+  /**
+   * When a failed message is tried again. Default `exponential()`: 5 attempts. Attempts and their time are counted in the process that
+   * has the partition: they begin anew when the app starts again.
+   */
   readonly retry?: RetryPolicy
   /**
    * `'continue'`: later messages of the key are handled. `'park-key'`: they wait behind the dead letter, in order, until it
@@ -137,7 +140,8 @@ export interface HandlerOptions<M extends Message> {
    * such a handler one start, or one topic with the same partition key.
    *
    * A record that cannot be decoded parks the partition key under which it was published. With an option `key` its key
-   * cannot be told, nor that of a message whose version cannot be read, so these park nothing.
+   * cannot be told, nor that of a message whose version cannot be read, so these park nothing. Each member holds back at most 100,000
+   * keys: a dead letter beyond them parks none (`parksKey: false`), and later messages of its key are handled.
    */
   readonly onDeadLetter?: DeadLetterMode
   /** Handles a message id (with its source) once within at least this time. Default: no deduplication beyond exactly-once. */
