@@ -40,7 +40,7 @@ export function drawPlan(draw: Draw): Plan {
   return {
     workloads: workloads.length > 0 ? workloads : [draw.pick(workloadNames)],
     hasTwoDisks: draw.chance(0.25),
-    crashCount: draw.int(0, 4),
+    crashCount: draw.int(1, 4),
     stepCountMax: draw.pick([60, 200, 600]),
     startCountMax: draw.int(1, 3),
     requestCount: draw.int(2, 12),

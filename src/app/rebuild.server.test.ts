@@ -64,7 +64,10 @@ describe.skipIf(!serversWanted)('views on PostgreSQL that are built anew', { tim
     const env = { DATABASE_URL: url }
     const lines = (): number => 4 + Math.floor(random.nextFloat() * 12)
     let killedBuilding = 0
-    for (let run = 1; run <= 5; run += 2) {
+    let lastRun = 0
+    // How fast builds go is the machine's affair: it may take more kills to meet two of them at work.
+    for (let run = 1; run <= 5 || (killedBuilding < 2 && run <= 25); run += 2) {
+      lastRun = run + 2
       const outputs = await Promise.all(
         [run, run + 1, run + 2].map((one) =>
           killAfterLines('rebuilt-app.ts', [schema, String(one), 'postgres'], lines(), env),
@@ -72,11 +75,12 @@ describe.skipIf(!serversWanted)('views on PostgreSQL that are built anew', { tim
       )
       killedBuilding += outputs.filter((output) => /building \d+\n[^\n]*$/.test(output)).length
     }
-    const last = rebuiltBank(5)
+    const version = Math.ceil(lastRun / 2) + 1
+    const last = rebuiltBank(version)
     await using engine = await engineOf(schema)
     await using running = await last.bank.start({ engine })
     await noneIsBuilt(running, [last.followed, last.inline])
-    expect(await checkRebuilt(running, engine, 5, `seed ${seed}`)).toBeGreaterThan(500)
+    expect(await checkRebuilt(running, engine, version, `seed ${seed}`)).toBeGreaterThan(500)
     expect(killedBuilding).toBeGreaterThan(1)
   })
 })
