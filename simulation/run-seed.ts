@@ -180,15 +180,15 @@ class Simulation {
     for (const workload of this.#workloads) {
       workload.drain?.(process).catch((error: unknown) => outcomeOfFailure(error, this.#history))
     }
-    for (let isOver = false; !isOver; ) {
+    // Twice: what is looked for, as a timer, may set off more just then, and what that sets off may be a timer.
+    for (let rounds = 0; rounds < 2; ) {
       await sleep(drainLookMs, life.clock)
-      isOver = true
-      for (const workload of this.#workloads) isOver &&= (await workload.isOver?.(process)) ?? true
-      // Afterwards: what was waited for, as a timer, may have set off more while it was looked for.
       await app.idle()
       const deadCount = await app.deadLetters.count()
       if (deadCount > 0) this.#history.reach('a dead letter was handled again', await app.deadLetters.redrive('all'))
-      isOver &&= deadCount === 0
+      let isOver = deadCount === 0
+      for (const workload of this.#workloads) isOver &&= (await workload.isOver?.(process)) ?? true
+      rounds = isOver ? rounds + 1 : 0
     }
     this.#history.trace.write(`${this.#clock.monotonicMs()} everything has drained`)
     const scan = await scanTwice(process.engine, this.#history, () => {
