@@ -14,7 +14,7 @@ export interface PeerRound {
 const folder = join(import.meta.dirname, 'peers')
 
 /** Makes Millrace's code as users load it, and installs what stands beside it, where it is not there or its lock file is newer. */
-export async function installPeers(): Promise<void> {
+export async function preparePeers(): Promise<void> {
   await bundle(join(folder, '..', '..', '.cache', 'bench', 'millrace'))
   const installed = join(folder, 'node_modules', '.package-lock.json')
   const lock = join(folder, 'package-lock.json')

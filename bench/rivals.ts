@@ -1,6 +1,6 @@
 import { comparisonOf } from './comparison.ts'
 import type { Contender } from './contenders.ts'
-import { installPeers, Peer } from './peer.ts'
+import { Peer, preparePeers } from './peer.ts'
 import type { Figure } from './row.ts'
 import { alternate, median } from './statistics.ts'
 
@@ -36,7 +36,7 @@ export class Rivals implements AsyncDisposable {
 
   /** Starts all of them. Fails if one is not set up as it says. */
   static async open(folder: string, contenders: readonly Contender[]): Promise<Rivals> {
-    await installPeers()
+    await preparePeers()
     const rivals = new Rivals(contenders)
     try {
       for (const contender of contenders) {

@@ -4,7 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { descendantsOf, type RunningServer } from '../../scripts/servers/index.ts'
 import { comparisonOf } from '../comparison.ts'
 import { type Contender, publishers } from '../contenders.ts'
-import { installPeers, Peer } from '../peer.ts'
+import { Peer, preparePeers } from '../peer.ts'
 import { residentBytesTogether } from '../resident-memory.ts'
 import { removeServers, requireSettings } from '../rivals.ts'
 import type { BenchRow, Figure, RowSettings } from '../row.ts'
@@ -53,7 +53,7 @@ async function memoryOf(contender: Contender, folder: string, count: number): Pr
 }
 
 async function run({ quick, folder }: RowSettings): Promise<readonly Figure[]> {
-  await installPeers()
+  await preparePeers()
   const count = quick ? 2_000 : 100_000
   const found = new Map<string, Memory[]>()
   try {

@@ -8,7 +8,7 @@ import { type InstalledSize, installedSize } from '../../scripts/servers/index.t
 import { comparisonOf, type Entry } from '../comparison.ts'
 import { type Contender, publishers } from '../contenders.ts'
 import { importedBy, npmClosure } from '../npm-closure.ts'
-import { installPeers } from '../peer.ts'
+import { preparePeers } from '../peer.ts'
 import { removeServers } from '../rivals.ts'
 import type { BenchRow, Figure, RowSettings } from '../row.ts'
 
@@ -55,7 +55,7 @@ function largestOf(parts: readonly Part[]): string {
 }
 
 async function run({ folder }: RowSettings): Promise<readonly Figure[]> {
-  await installPeers()
+  await preparePeers()
   const contenders = publishers.filter(({ part }) => part !== 'weaker')
   const own = await millrace(folder)
   const entries: Entry[] = []

@@ -4,7 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { RunningServer } from '../../scripts/servers/index.ts'
 import { comparisonOf, type Entry } from '../comparison.ts'
 import { type Contender, publishers } from '../contenders.ts'
-import { installPeers, Peer } from '../peer.ts'
+import { Peer, preparePeers } from '../peer.ts'
 import { removeServers, requireSettings } from '../rivals.ts'
 import type { BenchRow, Figure, RowSettings } from '../row.ts'
 import { median } from '../statistics.ts'
@@ -54,7 +54,7 @@ async function startsOf(contender: Contender, folder: string, count: number): Pr
 }
 
 async function run({ quick, folder }: RowSettings): Promise<readonly Figure[]> {
-  await installPeers()
+  await preparePeers()
   const count = quick ? 2_000 : 100_000
   const entries: Entry[] = []
   try {

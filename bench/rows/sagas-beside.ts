@@ -1,7 +1,7 @@
 import { join } from 'node:path'
 import pg from 'pg'
 import { startServer } from '../../scripts/servers/index.ts'
-import { freePorts, installPeers, Peer } from '../peer.ts'
+import { freePorts, Peer, preparePeers } from '../peer.ts'
 import type { BenchRow, Figure, RowSettings } from '../row.ts'
 import { type SagaKind, sagaRound } from '../sagas.ts'
 import { alternate, percentile } from '../statistics.ts'
@@ -11,7 +11,7 @@ const names = ['Millrace', 'Millrace, undoable', ...rivals] as const
 type Name = (typeof names)[number]
 
 async function run({ quick, folder }: RowSettings): Promise<readonly Figure[]> {
-  await installPeers()
+  await preparePeers()
   const { superuserUrl } = (await startServer('postgres')).connection
   const database = `bench_dbos_${process.pid}`
   await onServer(superuserUrl, `CREATE DATABASE ${database}`)

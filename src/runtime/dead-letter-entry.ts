@@ -193,28 +193,27 @@ function originalTimer({ owner, id, dueMs, revision, payload }: Timer): DeadOrig
 }
 
 function errorFacts(error: unknown): DeadLetter['error'] {
-  if (!(error instanceof Error))
-    return { code: null, name: typeof error, message: clipped(safeText(error)), stack: null }
-  const code = told(() => (error as { readonly code?: unknown }).code)
-  const stack = told(() => (error.stack === undefined ? null : stackWithCauses(error)))
+  if (!(error instanceof Error)) return { code: null, name: typeof error, message: clipped(textOf(error)), stack: null }
+  const code = told<unknown>(() => (error as { readonly code?: unknown }).code, null)
+  const stack = told(() => (error.stack === undefined ? null : stackWithCauses(error)), unshown)
   return {
-    code: typeof code === 'string' && code !== unshown ? clipped(code) : null,
-    name: clipped(told(() => error.name)),
-    message: clipped(told(() => error.message)),
+    code: typeof code === 'string' ? clipped(code) : null,
+    name: clipped(told(() => error.name, unshown)),
+    message: clipped(told(() => error.message, unshown)),
     stack: stack === null ? null : clipped(stack),
   }
 }
 
-/** What an error tells of itself may be made as it is asked for, and fail. */
-function told<Told>(read: () => Told): Told | string {
+const unshown = 'something that cannot be shown'
+
+/** What was thrown may be anything, also something that throws when it is looked at. */
+function told<Told>(read: () => Told, otherwise: Told): Told {
   try {
     return read()
   } catch {
-    return unshown
+    return otherwise
   }
 }
-
-const unshown = 'something that cannot be shown'
 
 function stackWithCauses(error: Error): string {
   let text = String(error.stack)
@@ -227,15 +226,10 @@ function stackWithCauses(error: Error): string {
 }
 
 function clipped(text: unknown): string {
-  const wellFormed = told(() => String(text)).toWellFormed()
+  const wellFormed = told(() => String(text), unshown).toWellFormed()
   return wellFormed.length > textCharactersMax ? `${wellFormed.slice(0, textCharactersMax)}…` : wellFormed
 }
 
-/** What was thrown may be anything, also something whose conversion throws. */
-function safeText(value: unknown): string {
-  try {
-    return typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value)
-  } catch {
-    return unshown
-  }
+function textOf(value: unknown): string {
+  return told(() => (typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value)), unshown)
 }

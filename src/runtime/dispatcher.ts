@@ -5,6 +5,7 @@ import { channels } from '../telemetry/index.ts'
 import { nextTurn } from './condition.ts'
 import type { Lanes } from './lanes.ts'
 import { keyOfUndecodable, keyOfUnreadable, orderingKeysOf } from './ordering-key.ts'
+import type { SharedPace } from './pace.ts'
 import type { PartitionReader } from './partition-reader.ts'
 import { unreadableRecord } from './record-again.ts'
 import type { Runner } from './runner.ts'
@@ -15,21 +16,14 @@ import { nobody, Task } from './task.ts'
 const chunkRecords = 256
 const chunkKeys = 1024
 
-/** How fast records may be handed on. */
-interface DispatchPace {
-  /** Resolves when so many more may be handled, or when the signal aborts. */
-  readonly take: (recordCount: number, signal: AbortSignal | undefined) => Promise<void>
-  /** How many may be taken in one go, from 1. */
-  readonly pieceMax: () => number
-}
-
 /** Turns records into tasks, reads the states that they need in one go, and hands them to the lanes in order. */
 export class Dispatcher {
   readonly #parts: SubscriptionParts
   readonly #lanes: Lanes
   readonly #runner: Runner
   readonly #definitions: ReadonlyMap<string, AnyDefinition>
-  readonly #pace: DispatchPace | undefined
+  readonly #pace: SharedPace | undefined
+  readonly #ownPartitionCount: () => number
 
   constructor(
     parts: SubscriptionParts,
@@ -38,7 +32,8 @@ export class Dispatcher {
     options: {
       readonly definitions: ReadonlyMap<string, AnyDefinition>
       /** Absent: as fast as it can. */
-      readonly pace: DispatchPace | undefined
+      readonly pace: SharedPace | undefined
+      readonly ownPartitionCount: () => number
     },
   ) {
     this.#parts = parts
@@ -46,6 +41,7 @@ export class Dispatcher {
     this.#runner = runner
     this.#definitions = options.definitions
     this.#pace = options.pace
+    this.#ownPartitionCount = options.ownPartitionCount
   }
 
   /** Resolves when all that was read is handed on, or the reader was halted. */
@@ -66,7 +62,8 @@ export class Dispatcher {
     let end = 0
     while (end < records.length) {
       const chunk: Task[] = []
-      const recordsEnd = Math.min(records.length, end + chunkRecords, end + (this.#pace?.pieceMax() ?? chunkRecords))
+      const pieceMax = this.#pace?.pieceMax(this.#ownPartitionCount()) ?? chunkRecords
+      const recordsEnd = Math.min(records.length, end + chunkRecords, end + pieceMax)
       for (let keyCount = 0; end < recordsEnd && keyCount < chunkKeys; end++) {
         const record = records[end] as RecordOutcome
         const task = this.#taskOf(reader, record, position)
@@ -77,7 +74,7 @@ export class Dispatcher {
       }
       if (chunk.length > 0) {
         if (this.#pace !== undefined) {
-          await this.#pace.take(chunk.length, reader.signal)
+          await this.#pace.take(chunk.length, this.#ownPartitionCount(), reader.signal)
           if (!reader.isLive) return
         }
         await this.#preload(reader, chunk)

@@ -118,13 +118,10 @@ export class SubscriptionCore {
       giveUpAgain: (task, error) => this.runner.giveUpAgain(task, error),
       onLooked: () => this.lanes.changed.notify(),
     })
-    const pace = setup.haste?.pace ?? this.#ownPace(topics)
     this.dispatcher = new Dispatcher(this.parts, this.lanes, this.runner, {
       definitions,
-      pace: pace && {
-        take: (count, signal) => pace.take(count, this.readers.size, signal),
-        pieceMax: () => pace.pieceMax(this.readers.size),
-      },
+      pace: setup.haste?.pace ?? this.#ownPace(topics),
+      ownPartitionCount: () => this.readers.size,
     })
   }
 
