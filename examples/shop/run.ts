@@ -119,13 +119,15 @@ async function importAll(
 }
 
 /**
- * Waits until everything is handled and every saga is done. The app is idle too while a saga is at a step or will try it again;
- * and what the last step published, between two looks, has to be handled as well.
+ * Waits until everything is handled and every saga is done. The app is idle too while a saga is at a step or will try it again.
+ * What the last saga published as it ended may still be on its way to the topics when it is seen to be done: the second wait
+ * is for that, and the events that it brought are seen in the next round.
  */
 async function untilDone(running: RunningApp, clock: Clock, signal: AbortSignal): Promise<void> {
   for (let eventsBefore = -1; ; ) {
     await running.idle({ signal })
     const conducting = await isConducting(running)
+    await running.idle({ signal })
     const events = await countEvents(running)
     if (!conducting && events === eventsBefore) return
     eventsBefore = events
