@@ -85,7 +85,7 @@ class Simulation {
     const names = hasTwoDisks ? ['topics', 'store'] : ['disk']
     this.#disks = names.map((name) => new SimulatedDisk(name, { draw: draw.fork(), weather, history }))
     const outside = new Outside({ weather: this.#plan.outside, draw: draw.fork(), history })
-    const setting: Setting = { draw: draw.fork(), history, outside, requestCount }
+    const setting: Setting = { draw: draw.fork(), history, outside, requestCount, mayBeFull: weather.fullChance > 0 }
     this.#workloads = workloadsOf(this.#plan.workloads, setting)
     this.#seen = new Seen(history)
   }

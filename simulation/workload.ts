@@ -29,6 +29,8 @@ export interface Setting {
   readonly outside: Outside
   /** How many requests a client makes in one life, at most. */
   readonly requestCount: number
+  /** Whether a disk may refuse one request, and take those that come after it. */
+  readonly mayBeFull: boolean
 }
 
 /** One kind of work, with the invariants that belong to it. It lives as long as a run, and knows what was promised to whom. */

@@ -31,6 +31,8 @@ export class Postings implements Workload {
   readonly #isEarly: boolean
   /** Whether some messages come as other programs make them, such as a queue of their own: whole, but not frozen. */
   readonly #isForeign: boolean
+  /** Whether each posting waits for the answer of the one before. */
+  readonly #waits: boolean
   /** Whether it is the engine that refuses poison. */
   readonly #isRefused: boolean
   readonly #next = new Map<string, number>()
@@ -41,6 +43,8 @@ export class Postings implements Workload {
     this.#setting = setting
     this.#log = new PublishLog(setting.history)
     this.#repeats = setting.draw.chance(0.5)
+    // Of two under way the first one may be refused alone, and a process that dies before it hears of that posts both again.
+    this.#waits = this.#repeats && setting.mayBeFull
     this.#isAsync = setting.draw.chance(0.5)
     this.#hasPoison = setting.draw.chance(0.5)
     this.#isEarly = setting.draw.chance(0.5)
@@ -130,7 +134,7 @@ export class Postings implements Workload {
       const answer = this.#post(process, account, batch)
       answers.push(answer)
       // Now and then the next one does not wait for the answer.
-      if (life.draw.chance(0.5) && !(await answer)) break
+      if ((life.draw.chance(0.5) || this.#waits) && !(await answer)) break
       await life.pause(40)
     }
     await Promise.all(answers)

@@ -48,9 +48,8 @@ export class CommandBus {
       await engine.commit({ timers: [delayedSend(app.name, command, dueMs)] })
       return
     }
-    const topic = topics.topicOf(command)
-    if (!topics.isReady(topic)) await topics.create(topic)
-    await engine.commit({ publish: [{ topic, messages: [command] }] })
+    const publish = [{ topic: topics.topicOf(command), messages: [command] }]
+    await topics.publish(publish, () => engine.commit({ publish }))
   }
 
   async ask(command: Message, options: AskOptions = {}): Promise<CommandOutcome> {

@@ -13,7 +13,7 @@ export interface PublishingGround {
 }
 
 /**
- * Publishes messages to the topics of their definitions, all of them in one commit.
+ * Publishes messages to the topics of their definitions, all of them in one commit, in the order in which it is called.
  *
  * @throws PublishInvalidError `PUBLISH_INVALID`
  */
@@ -27,13 +27,12 @@ export async function publishAll(
   const runs: (PublishWrite & { readonly messages: Message[] })[] = []
   for (const message of list) {
     const topic = topics.topicOf(message)
-    if (!topics.isReady(topic)) await topics.create(topic)
     const last = runs.at(-1)
     if (last?.topic === topic) last.messages.push(message)
     else runs.push({ topic, messages: [message] })
   }
   const startMs = channels.published.hasSubscribers ? clock.monotonicMs() : 0
-  const outcome = await engine.commit({ publish: runs })
+  const outcome = await topics.publish(runs, () => engine.commit({ publish: runs }))
   if (channels.published.hasSubscribers) {
     const durationMs = clock.monotonicMs() - startMs
     channels.published.publish({ app, handler: null, messageCount: list.length, durationMs })

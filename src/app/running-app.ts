@@ -104,7 +104,11 @@ export interface ProcessClient {
 export interface RunningApp extends AsyncDisposable {
   readonly name: string
   readonly engine: Engine
-  /** Publishes to the topics of the messages' definitions; resolves when it is durable. All of them in one commit. */
+  /**
+   * Publishes to the topics of the messages' definitions; resolves when it is durable. All of them in one commit.
+   *
+   * Calls that are not awaited keep their order in each topic. If one of them fails, such as for a full disk, later ones may still succeed.
+   */
   publish(messages: EventMessage | readonly EventMessage[]): Promise<readonly TopicPosition[]>
   /**
    * Sends a command to its one handler: fire and forget. Resolves when it is durable. A rejection of it is reported on the

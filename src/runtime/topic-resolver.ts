@@ -1,4 +1,10 @@
-import { type Engine, PartitionUnknownError, type TopicDescription, TopicUnknownError } from '../engine/index.ts'
+import {
+  type Engine,
+  PartitionUnknownError,
+  type PublishWrite,
+  type TopicDescription,
+  TopicUnknownError,
+} from '../engine/index.ts'
 import { type Message, topicOfType } from '../message/index.ts'
 import { deadLetterTopic } from './namespaces.ts'
 import { declaredTopic } from './topic.ts'
@@ -20,6 +26,8 @@ export class TopicResolver {
   readonly #recordBytesMax = new Map<string, number>()
   #commands: ReadonlySet<string> = new Set()
   readonly #ensuring = new Map<string, Promise<void>>()
+  /** By topic, the last of those who wait to publish to it: over once it has published. */
+  readonly #waiting = new Map<string, Promise<void>>()
 
   constructor(engine: Engine) {
     this.#engine = engine
@@ -76,6 +84,15 @@ export class TopicResolver {
     this.#note(await this.#engine.topics.ensure(topic, declaredTopic(topic)?.config))
   }
 
+  /**
+   * Publishes when the topics are there, and creates those that are not: after all that was to be published to one of them before, and
+   * at once where nothing has to be waited for.
+   */
+  publish<Result>(writes: readonly PublishWrite[], commit: () => Promise<Result>): Promise<Result> {
+    if (writes.every(({ topic }) => this.isReady(topic) && !this.#waiting.has(topic))) return commit()
+    return this.#publishInTurn(new Set(writes.map(({ topic }) => topic)), commit)
+  }
+
   /** Makes sure of the topic of an app's dead letters, and looks how large its records may be. */
   async createDeadLetters(app: string): Promise<void> {
     const topic = deadLetterTopic(app)
@@ -86,6 +103,26 @@ export class TopicResolver {
   /** The largest record of a topic when it was last looked at, in bytes; 0: it never was. */
   recordBytesMaxOf(topic: string): number {
     return this.#recordBytesMax.get(topic) ?? 0
+  }
+
+  async #publishInTurn<Result>(topics: ReadonlySet<string>, commit: () => Promise<Result>): Promise<Result> {
+    const { promise: over, resolve } = Promise.withResolvers<void>()
+    const before = Array.from(topics, (topic) => this.#waiting.get(topic))
+    for (const topic of topics) this.#waiting.set(topic, over)
+    const end = (): void => {
+      resolve()
+      for (const topic of topics) if (this.#waiting.get(topic) === over) this.#waiting.delete(topic)
+    }
+    try {
+      await Promise.all(before)
+      for (const topic of topics) if (!this.isReady(topic)) await this.create(topic)
+      const committed = commit()
+      // The next one need not wait for the disk: the engine keeps the order in which it was asked.
+      end()
+      return await committed
+    } finally {
+      end()
+    }
   }
 
   async #ensure(topic: string): Promise<void> {
