@@ -10,7 +10,7 @@ import type { History } from './history.ts'
 import { type Life, never } from './life.ts'
 import { requestDigest } from './request-digest.ts'
 import { Saboteur } from './saboteur.ts'
-import type { DiskWeather } from './weather.ts'
+import { type DiskWeather, fairWeather } from './weather.ts'
 
 /** So many times as often the disk is full for what something rests on already. */
 const restedOnFactor = 8
@@ -60,7 +60,7 @@ export class DiskClient implements StoreClient {
     this.#store = store
     this.#life = life
     this.#weather = weather
-    this.#saboteur = new Saboteur(disk.history.planted, life.draw.fork(), life.isHealing)
+    this.#saboteur = new Saboteur(disk.history.planted, life.draw.fork(), life)
     life.onDeath(() => this.#die())
   }
 
@@ -114,10 +114,14 @@ export class DiskClient implements StoreClient {
 
   #carryOutOne({ request, answer, fail }: Waiting): void {
     const { draw } = this.#life
-    const { syncFailureChance } = this.#weather
+    const chances = this.#life.isHealing ? fairWeather : this.#weather
     // Few commits are rested on before they are durable, and what becomes of those that are refused then is worth to be seen.
-    const fullChance = this.#weather.fullChance * (this.#isRestedOn ? restedOnFactor : 1)
-    const fate = draw.chance(syncFailureChance) ? 'sync-failed' : draw.chance(fullChance) ? 'disk-full' : 'stored'
+    const fullChance = chances.fullChance * (this.#isRestedOn ? restedOnFactor : 1)
+    const fate = draw.chance(chances.syncFailureChance)
+      ? 'sync-failed'
+      : draw.chance(fullChance)
+        ? 'disk-full'
+        : 'stored'
     try {
       const given = this.#saboteur.tamper(request)
       const isKept = fate === 'disk-full' && this.#disk.history.planted === 'refused-but-kept'

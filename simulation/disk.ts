@@ -12,8 +12,6 @@ import type { History } from './history.ts'
 import type { Life } from './life.ts'
 import type { DiskWeather } from './weather.ts'
 
-const fairWeather = { syncFailureChance: 0, fullChance: 0 }
-
 /** Bugs that take back what was stored: the disk has to remember what it was asked for. */
 const forgetting: ReadonlySet<PlantedFault | undefined> = new Set(['no-sync', 'sync-failure-ignored'])
 
@@ -32,7 +30,8 @@ export class SimulatedDisk implements Disk {
   readonly #journal: JournalEntry[] | undefined
   /** Entries of the journal that a crash leaves, where a planted bug loses the others. */
   #durableCount: number | undefined
-  #db: DatabaseSync = openForWriting(memoryPath)
+  /** The one in use, and before it those of processes that have died. */
+  readonly #databases: DatabaseSync[] = [openForWriting(memoryPath)]
   #fate: CommitFate = 'stored'
   /** Writers whose sync has failed. */
   readonly #failed = new WeakSet<Store>()
@@ -54,7 +53,7 @@ export class SimulatedDisk implements Disk {
       open: () =>
         EmbeddedEngine.open(resolveEmbeddedOptions(options), life, async () => {
           await life.pause(20)
-          const client = new DiskClient(this, this.#openStore(), life, this.#weatherOf(life))
+          const client = new DiskClient(this, this.#openStore(), life, this.#weather)
           const reader = this.#db
           return {
             reader,
@@ -121,13 +120,18 @@ export class SimulatedDisk implements Disk {
     this.#forget()
   }
 
+  /** Gives its memory back, once nothing runs on it any more. */
+  close(): void {
+    for (const db of this.#databases) db.close()
+  }
+
+  get #db(): DatabaseSync {
+    return this.#databases[0] as DatabaseSync
+  }
+
   #openStore(): Store {
     this.#journal?.push('opened')
     return new Store(faultyConnection(this.#db, () => this.#fate))
-  }
-
-  #weatherOf(life: Life): DiskWeather {
-    return life.isHealing ? { ...this.#weather, ...fairWeather } : this.#weather
   }
 
   /** Planted bugs lose what the journal holds beyond what was synced. */
@@ -138,7 +142,7 @@ export class SimulatedDisk implements Disk {
     if (this.#durableCount === undefined) return
     const kept = journal.splice(0).slice(0, this.#durableCount)
     this.#durableCount = undefined
-    this.#db = openForWriting(memoryPath)
+    this.#databases.unshift(openForWriting(memoryPath))
     let store: Store | undefined
     for (const entry of kept) {
       if (entry === 'opened' || store === undefined) store = this.#openStore()

@@ -17,6 +17,7 @@ export const plantedFaults = {
   'revision-unchecked': 'state is stored whatever revision it expects',
   'timer-early': 'timers are stored as due two seconds earlier',
   'timer-twice': 'a timer that fired stays scheduled',
+  'cancel-ignored': 'a timer that was cancelled stays scheduled',
   'undo-forgotten': 'an undo says that it is done, and has done nothing',
   'undo-forward': 'what was done first is undone first',
   'answer-lost': 'the disk never answers one request',

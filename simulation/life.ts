@@ -61,8 +61,7 @@ class ProcessClock implements Clock {
 /** One life of the simulated process, from its start to its crash. Whoever outlives it finds nothing answered any more. */
 export class Life {
   readonly index: number
-  /** Faults have stopped: everything has to come to its end. */
-  readonly isHealing: boolean
+  #isHealing: boolean
   readonly clock: Clock
   readonly random: Random
   readonly draw: Draw
@@ -74,7 +73,7 @@ export class Life {
 
   constructor(index: number, options: { machine: VirtualClock; draw: Draw; isHealing: boolean }) {
     this.index = index
-    this.isHealing = options.isHealing
+    this.#isHealing = options.isHealing
     this.draw = options.draw
     this.random = this.draw.fork().random
     this.#clock = new ProcessClock(options.machine, this.draw.fork(), () => this.#fired())
@@ -83,6 +82,16 @@ export class Life {
 
   get isAlive(): boolean {
     return this.#isAlive
+  }
+
+  /** Faults have stopped: everything has to come to its end. */
+  get isHealing(): boolean {
+    return this.#isHealing
+  }
+
+  /** Faults stop from here on. */
+  heal(): void {
+    this.#isHealing = true
   }
 
   /** Runs the program of this life: ids and times of the messages that it creates are of the simulation. */

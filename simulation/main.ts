@@ -4,10 +4,21 @@ import { parseOptions, type SimulateOptions } from './options.ts'
 import { failureText, Summary } from './report.ts'
 import { type RunReport, runSeed } from './run-seed.ts'
 
+/** The seed that is at work. */
+let running = 0
+
+// Whoever reports a fault that nobody has caught has to be able to see it again.
+process.on('uncaughtExceptionMonitor', () => {
+  console.error(
+    `Seed ${running} ended with an error that nobody has caught. Again: npm run simulate -- --from ${running} --seeds 1 --trace`,
+  )
+})
+
 async function simulate({ seeds, from, json, trace, plant }: SimulateOptions): Promise<boolean> {
   const summary = new Summary()
   for (let seed = from; seed < from + seeds; seed++) {
     const echo = trace ? (line: string) => console.log(line) : undefined
+    running = seed
     const report: RunReport = await runSeed(seed, { plant, echo })
     summary.add(report)
     if (report.violations.length > 0) console.error(failureText(report, plant))

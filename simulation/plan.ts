@@ -9,6 +9,8 @@ export interface Plan {
   readonly hasTwoDisks: boolean
   /** Lives that end in a crash, before the last one. */
   readonly crashCount: number
+  /** Whether the last life sees faults too, until its clients are done. */
+  readonly drainsInPlace: boolean
   /** Steps of the scheduler in one life, at most. */
   readonly stepCountMax: number
   /** Starts of the app that share the work of one process, at most. */
@@ -55,5 +57,6 @@ export function drawPlan(draw: Draw): Plan {
       crashChance: draw.chance(0.5) ? 0.02 : 0,
     },
     clockJumpMsMax: draw.chance(0.3) ? 20_000 : 0,
+    drainsInPlace: draw.chance(0.5),
   }
 }

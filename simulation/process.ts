@@ -15,11 +15,13 @@ const redriveCountMax = 6
 export class SimulatedProcess implements Process {
   readonly life: Life
   readonly engine: Engine
+  readonly #declared: App
   readonly #apps: RunningApp[]
 
-  private constructor(life: Life, engine: Engine, apps: RunningApp[]) {
+  private constructor(life: Life, engine: Engine, declared: App, apps: RunningApp[]) {
     this.life = life
     this.engine = engine
+    this.#declared = declared
     this.#apps = apps
   }
 
@@ -36,7 +38,7 @@ export class SimulatedProcess implements Process {
     const declared = appOf(workloads, life)
     const apps: RunningApp[] = []
     for (let i = 0; i < startCount; i++) apps.push(await startOn(declared, engine, life))
-    return new SimulatedProcess(life, engine, apps)
+    return new SimulatedProcess(life, engine, declared, apps)
   }
 
   app(): RunningApp {
@@ -49,14 +51,14 @@ export class SimulatedProcess implements Process {
   }
 
   /** One start leaves and another one comes, while everything is at work. */
-  async roll(workloads: readonly Workload[], history: History): Promise<void> {
+  async roll(history: History): Promise<void> {
     const [leaving] = this.#apps
     if (leaving === undefined || this.#apps.length < 2) return
     try {
       await this.life.pause(400)
       this.#apps.shift()
       await leaving.stop()
-      this.#apps.push(await startOn(appOf(workloads, this.life), this.engine, this.life))
+      this.#apps.push(await startOn(this.#declared, this.engine, this.life))
       history.reach('a start of the app left, and another one came')
     } catch (error) {
       outcomeOfFailure(error, history)

@@ -60,6 +60,7 @@ export async function runSeed(seed: number, options: RunOptions = {}): Promise<R
   try {
     await simulation.run()
   } finally {
+    simulation.close()
     stopListening()
   }
   const { violations, reached } = history
@@ -99,6 +100,20 @@ class Simulation {
     await this.#heal(this.#plan.crashCount)
   }
 
+  /** Everything drains: in a process that has seen faults itself, or where that did not last, in a new one. */
+  async #heal(index: number): Promise<void> {
+    if (this.#plan.drainsInPlace && (await this.#liveAndDrain(index, 'after faults'))) {
+      this.#history.reach('a process that saw faults drained')
+      return
+    }
+    await this.#liveAndDrain(index + 1, 'without faults')
+  }
+
+  /** Gives the memory of its disks back. */
+  close(): void {
+    for (const disk of this.#disks) disk.close()
+  }
+
   /** One life up to its crash, which comes wherever the process happens to be, also while it starts. */
   async #liveAndDie(index: number): Promise<void> {
     const life = new Life(index, { machine: this.#clock, draw: this.#draw.fork(), isHealing: false })
@@ -124,20 +139,20 @@ class Simulation {
   }
 
   async #work(life: Life): Promise<void> {
+    const process = await this.#start(life)
+    await Promise.race([this.#use(process), process.failed])
+  }
+
+  #start(life: Life): Promise<SimulatedProcess> {
     const startCount = life.draw.int(1, this.#plan.startCountMax)
     const { answerMsMax } = this.#plan
-    const ground = { life, disks: this.#disks, workloads: this.#workloads, answerMsMax }
-    const process = await SimulatedProcess.start({ ...ground, startCount })
+    return SimulatedProcess.start({ life, disks: this.#disks, workloads: this.#workloads, startCount, answerMsMax })
+  }
+
+  /** Resolves when all that clients had in mind is done. */
+  async #use(process: SimulatedProcess): Promise<void> {
     const clients = this.#workloads.flatMap((workload) => workload.clients(process))
-    await Promise.race([
-      Promise.all([
-        ...clients,
-        this.#watch(process),
-        process.roll(this.#workloads, this.#history),
-        process.redrive(this.#history),
-      ]),
-      process.failed,
-    ])
+    await Promise.all([...clients, this.#watch(process), process.roll(this.#history), process.redrive(this.#history)])
   }
 
   /** Looks at what stands there while everything is at work: what was seen once has to stay. */
@@ -151,31 +166,64 @@ class Simulation {
     }
   }
 
-  /** The last life, without faults: everything drains, and then stands there as it was promised. */
-  async #heal(index: number): Promise<void> {
-    const life = new Life(index, { machine: this.#clock, draw: this.#draw.fork(), isHealing: true })
-    this.#history.trace.write(`life ${index} begins, without faults`)
-    let isDone = false
+  /**
+   * The last life: everything drains once there are no faults, and then stands there as it was promised. `false`: the faults before that
+   * ended it.
+   */
+  async #liveAndDrain(index: number, how: 'after faults' | 'without faults'): Promise<boolean> {
+    const isHealing = how === 'without faults'
+    const life = new Life(index, { machine: this.#clock, draw: this.#draw.fork(), isHealing })
+    this.#history.trace.write(`life ${index} begins, to drain ${how}`)
+    let isOver = false
+    let hasDrained = false
     life
-      .run(() => this.#drainAndCheck(life))
-      .catch((error: unknown) => this.#history.violate('everything drains', `${(error as Error).stack}`))
+      .run(async () => {
+        const process = isHealing ? await this.#startOne(life) : await this.#faulty(life)
+        if (process === undefined) return
+        life.heal()
+        await this.#drainAndCheck(process)
+        hasDrained = true
+      })
+      .catch((error: unknown) => {
+        if (!life.isAlive) return
+        // What was on its way to the disk when the faults stopped may still have met one.
+        if (how === 'after faults') outcomeOfFailure(error, this.#history)
+        else this.#history.violate('everything drains', `${(error as Error).stack}`)
+      })
       .finally(() => {
-        isDone = true
+        isOver = true
       })
     const endMs = this.#clock.monotonicMs() + healingMsMax
-    while (!isDone) {
+    while (!isOver && life.isAlive) {
       if (this.#clock.monotonicMs() > endMs || !(await this.#step(life))) {
-        if (!isDone) this.#history.violate('everything drains', 'something waits for what does not come')
+        if (!isOver) this.#history.violate('everything drains', 'something waits for what does not come')
+        hasDrained = true
         break
       }
     }
     life.kill()
+    return hasDrained
   }
 
-  async #drainAndCheck(life: Life): Promise<void> {
+  #startOne(life: Life): Promise<SimulatedProcess> {
     const { answerMsMax } = this.#plan
-    const one = { life, disks: this.#disks, workloads: this.#workloads, startCount: 1, answerMsMax }
-    const process = await SimulatedProcess.start(one)
+    return SimulatedProcess.start({ life, disks: this.#disks, workloads: this.#workloads, startCount: 1, answerMsMax })
+  }
+
+  /** A process that has worked amidst faults; `undefined`: they have ended it. */
+  async #faulty(life: Life): Promise<SimulatedProcess | undefined> {
+    try {
+      const process = await this.#start(life)
+      await Promise.race([this.#use(process), process.failed])
+      return process
+    } catch (error) {
+      if (life.isAlive) outcomeOfFailure(error, this.#history)
+      return undefined
+    }
+  }
+
+  async #drainAndCheck(process: SimulatedProcess): Promise<void> {
+    const { life } = process
     const app = process.app()
     for (const workload of this.#workloads) {
       workload.drain?.(process).catch((error: unknown) => outcomeOfFailure(error, this.#history))

@@ -2,6 +2,7 @@ import { anyRevision, type UnitCommand, type UnitResult } from '../src/committin
 import type { StoreRequest } from '../src/embedded/store/protocol.ts'
 import type { Draw } from './draw.ts'
 import type { PlantedFault } from './faults.ts'
+import type { Life } from './life.ts'
 
 /** How often a planted bug strikes where it can. */
 const strikeChance = 0.1
@@ -12,13 +13,13 @@ export class Saboteur {
   readonly #fault: PlantedFault | undefined
   readonly #draw: Draw
   /** No crash will end this process. */
-  readonly #isHealing: boolean
+  readonly #life: Pick<Life, 'isHealing'>
   #hasSwallowed = false
 
-  constructor(fault: PlantedFault | undefined, draw: Draw, isHealing: boolean) {
+  constructor(fault: PlantedFault | undefined, draw: Draw, life: Pick<Life, 'isHealing'>) {
     this.#fault = fault
     this.#draw = draw
-    this.#isHealing = isHealing
+    this.#life = life
   }
 
   /** Which of the requests that wait is the next one. */
@@ -28,7 +29,12 @@ export class Saboteur {
 
   /** Whether this request is never carried out. */
   swallows(): boolean {
-    if (this.#fault !== 'answer-lost' || !this.#isHealing || this.#hasSwallowed || !this.#draw.chance(strikeChance))
+    if (
+      this.#fault !== 'answer-lost' ||
+      !this.#life.isHealing ||
+      this.#hasSwallowed ||
+      !this.#draw.chance(strikeChance)
+    )
       return false
     this.#hasSwallowed = true
     return true
@@ -66,10 +72,10 @@ export class Saboteur {
     switch (this.#fault) {
       case 'progress-lost':
         // What is handled again shows only after a crash.
-        return !this.#isHealing && this.#draw.chance(strikeChance) ? { ...unit, progress: [] } : unit
+        return !this.#life.isHealing && this.#draw.chance(strikeChance) ? { ...unit, progress: [] } : unit
       case 'state-lost':
         // Without the state of the runtime itself nothing would ever drain, and the search for that takes long.
-        return !this.#isHealing && this.#draw.chance(strikeChance) ? { ...unit, state: [] } : unit
+        return !this.#life.isHealing && this.#draw.chance(strikeChance) ? { ...unit, state: [] } : unit
       case 'baseless-kept':
         return {
           ...unit,
@@ -91,6 +97,8 @@ export class Saboteur {
         return this.#draw.chance(strikeChance)
           ? { ...unit, timers: unit.timers.filter(({ kind }) => kind !== 'fire') }
           : unit
+      case 'cancel-ignored':
+        return { ...unit, timers: unit.timers.filter(({ kind }) => kind !== 'cancel') }
       default:
         return unit
     }

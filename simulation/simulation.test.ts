@@ -5,13 +5,14 @@ import { type RunReport, runSeed } from './run-seed.ts'
 
 /** On a machine that others use too, a minute of one core takes several. */
 const timeoutMs = 600_000
-const seedCount = 150
+const seedCount = 200
 
 /** What a simulation has to come by, or it proves nothing: each of these at least once in the seeds of this test. */
 const wanted = [
   'a crash',
   'a crash between a commit and its answer',
   'a crash beside a call outside',
+  'a process that saw faults drained',
   'a commit under way was kept',
   'a commit under way was lost',
   'a failed sync',
@@ -66,6 +67,7 @@ const noticedBy: Readonly<Record<PlantedFault, string>> = {
   'revision-unchecked': 'conditional appends are serializable',
   'timer-early': 'timers are never early',
   'timer-twice': 'each effect once',
+  'cancel-ignored': 'each effect once',
   'undo-forgotten': 'a saga ends all done or all undone',
   'undo-forward': 'a saga ends all done or all undone',
   'answer-lost': 'everything drains',

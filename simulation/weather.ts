@@ -7,6 +7,9 @@ export interface DiskWeather {
   readonly fullChance: number
 }
 
+/** A disk that refuses nothing. */
+export const fairWeather: Omit<DiskWeather, 'syncMsMax'> = { syncFailureChance: 0, fullChance: 0 }
+
 /** How the outside world behaves in a run, from 0 to 1. */
 export interface OutsideWeather {
   /** It does what it was asked for, and the answer is lost. */

@@ -2,7 +2,15 @@ import { z } from 'zod'
 import { cancel, event, type Message, on, publish, schedule, service } from '../../src/index.ts'
 import type { Life } from '../life.ts'
 import { PublishLog } from '../publishing.ts'
-import { dataOf, type Found, type Parts, type Process, type Setting, type Workload } from '../workload.ts'
+import {
+  dataOf,
+  type Found,
+  type FoundRecord,
+  type Parts,
+  type Process,
+  type Setting,
+  type Workload,
+} from '../workload.ts'
 
 const AlarmAsked = event('AlarmAsked', {
   topic: 'alarms',
@@ -16,6 +24,17 @@ const AlarmCancelled = event('AlarmCancelled', {
 })
 const rang = z.object({ alarm: z.string(), n: z.int(), dueMs: z.int(), rangMs: z.int() })
 const Rang = event('Rang', { topic: 'rings', data: rang, key: (data) => data.alarm })
+// What was done to the timer, in the order of the commits: each is published beside it.
+const AlarmSet = event('AlarmSet', {
+  topic: 'rings',
+  data: z.object({ alarm: z.string(), n: z.int() }),
+  key: (data) => data.alarm,
+})
+const AlarmSilenced = event('AlarmSilenced', {
+  topic: 'rings',
+  data: z.object({ alarm: z.string() }),
+  key: (data) => data.alarm,
+})
 
 type Ring = z.infer<typeof rang>
 
@@ -53,10 +72,11 @@ export class Alarms implements Workload {
         },
       },
       (message, ctx) => {
-        if (message.type === 'AlarmCancelled') return cancel('ring')
+        const { alarm } = message.data
+        if (message.type === 'AlarmCancelled') return [cancel('ring'), publish(AlarmSilenced({ alarm }))]
         const { n, afterMs } = message.data
         const dueMs = ctx.nowMs() + afterMs
-        return schedule('ring', { at: dueMs }, { n, dueMs })
+        return [schedule('ring', { at: dueMs }, { n, dueMs }), publish(AlarmSet({ alarm, n }))]
       },
     )
     return { services: [service('alarms', [set])] }
@@ -74,37 +94,41 @@ export class Alarms implements Workload {
   check(found: Found): void {
     const { history } = this.#setting
     this.#log.check(found, new Set([AlarmAsked.type, AlarmCancelled.type]))
-    const rings = Map.groupBy(dataOf<Ring>(found, Rang.type), ({ alarm }) => alarm)
-    const asked = Map.groupBy(
-      found.records.filter(({ topic }) => topic === 'alarms'),
+    const asked = found.records.filter(({ topic }) => topic === 'alarms')
+    const rings = Map.groupBy(
+      found.records.filter(({ topic }) => topic === 'rings'),
       ({ key }) => key ?? '',
     )
-    for (const [alarm, messages] of asked) {
-      const last = messages.at(-1)
-      const counts = Map.groupBy(rings.get(alarm) ?? [], ({ n }) => n)
+    for (const alarm of new Set(asked.map(({ key }) => key ?? ''))) this.#checkOne(alarm, rings.get(alarm) ?? [])
+    history.check(
+      asked.length === dataOf(found, AlarmSet.type).length + dataOf(found, AlarmSilenced.type).length,
+      'each effect once',
+      () => `of ${asked.length} messages not each one set or silenced an alarm once`,
+    )
+    for (const { alarm, n, dueMs, rangMs } of dataOf<Ring>(found, Rang.type)) {
       history.check(
-        [...counts.values()].every(({ length }) => length === 1),
-        'each effect once',
-        () => `${alarm} rang more than once for one setting`,
-      )
-      // One that was set anew or cancelled may have rung before that; the last one has to.
-      const mustRing = last?.type === AlarmAsked.type ? (last.data as Ring).n : undefined
-      history.check(
-        mustRing === undefined || counts.has(mustRing),
-        'each effect once',
-        () => `${alarm} never rang for setting ${mustRing}`,
+        rangMs >= dueMs,
+        'timers are never early',
+        () => `${alarm} rang ${dueMs - rangMs} ms early, for ${n}`,
       )
     }
-    for (const [alarm, all] of rings) {
-      history.check(asked.has(alarm), 'readable ⊆ attempted', () => `${alarm} rang, and nobody asked for it`)
-      for (const { n, dueMs, rangMs } of all) {
-        history.check(
-          rangMs >= dueMs,
-          'timers are never early',
-          () => `${alarm} rang ${dueMs - rangMs} ms early, for ${n}`,
-        )
-      }
-    }
+  }
+
+  /** It rings once for each setting that was neither replaced nor silenced before, and for no other. */
+  #checkOne(alarm: string, steps: readonly FoundRecord[]): void {
+    let setting: number | undefined
+    const isAsExpected = steps.every(({ type, data }) => {
+      const { n } = data as Partial<Ring>
+      const mayBe = type !== Rang.type || n === setting
+      setting = type === AlarmSet.type ? n : undefined
+      return mayBe
+    })
+    this.#setting.history.check(
+      isAsExpected && setting === undefined,
+      'each effect once',
+      () =>
+        `${alarm}: ${steps.map(({ type, data }) => `${type} ${(data as Partial<Ring>).n ?? ''}`.trim()).join(', ')}`,
+    )
   }
 
   async #ask(process: Process): Promise<void> {

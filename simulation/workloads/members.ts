@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { type Assignment, type Claim, type Member, OffsetSet } from '../../src/engine/index.ts'
 import { event, sleep, topic } from '../../src/index.ts'
+import type { History } from '../history.ts'
 import { outcomeOfFailure, PublishLog } from '../publishing.ts'
 import { dataOf, type Found, type Parts, type Process, type Setting, type Workload } from '../workload.ts'
 
@@ -31,6 +32,8 @@ export class Members implements Workload {
   readonly #setting: Setting
   readonly #log: PublishLog
   #count = 0
+  /** Why the member that is there while everything drains works no more. */
+  #failure: Error | undefined
 
   constructor(setting: Setting) {
     this.#setting = setting
@@ -48,10 +51,13 @@ export class Members implements Workload {
 
   /** Somebody has to be there while everything drains. */
   drain(process: Process): Promise<void> {
+    this.#failure = undefined
     return this.#join(process, true)
   }
 
   async isOver({ engine }: Process): Promise<boolean> {
+    // No app uses the engine here, to tell that it has failed.
+    if (this.#failure !== undefined) throw this.#failure
     const lag = (await engine.groups.describe(group))?.lag ?? []
     return lag.every(({ lagMessages }) => lagMessages === 0)
   }
@@ -98,7 +104,10 @@ export class Members implements Workload {
         }),
       )
     const said: { member: Member | undefined } = { member: undefined }
-    const work = new Work(process, this.#setting, stays)
+    const fail = (error: unknown): void => {
+      if (outcomeOfFailure(error, history) === 'unknown' && stays && error instanceof Error) this.#failure = error
+    }
+    const work = new Work(process, { isFaithful: stays, history, onFailure: fail })
     try {
       said.member = await engine.groups.join({
         group,
@@ -126,7 +135,7 @@ export class Members implements Workload {
       await said.member.leave()
       history.reach('a member left')
     } catch (error) {
-      outcomeOfFailure(error, history)
+      fail(error)
     }
   }
 }
@@ -141,14 +150,19 @@ interface Ownership {
 /** What a member does with the partitions that it was given. */
 class Work {
   readonly #process: Process
-  readonly #setting: Setting
+  readonly #history: History
   readonly #isFaithful: boolean
+  readonly #onFailure: (error: unknown) => void
   #thinkingCount = 0
 
-  constructor(process: Process, setting: Setting, isFaithful: boolean) {
+  constructor(
+    process: Process,
+    options: { readonly isFaithful: boolean; readonly history: History; readonly onFailure: (error: unknown) => void },
+  ) {
     this.#process = process
-    this.#setting = setting
-    this.#isFaithful = isFaithful
+    this.#history = options.history
+    this.#isFaithful = options.isFaithful
+    this.#onFailure = options.onFailure
   }
 
   /** One of its partitions keeps it so busy that it gives no sign of life. */
@@ -158,9 +172,7 @@ class Work {
 
   begin({ claim, progress }: Assignment, heartbeat: () => void): Ownership {
     const over = { isOver: false }
-    const running = this.#run(claim, new OffsetSet(progress), over, heartbeat).catch((error: unknown) => {
-      outcomeOfFailure(error, this.#setting.history)
-    })
+    const running = this.#run(claim, new OffsetSet(progress), over, heartbeat).catch(this.#onFailure)
     return {
       claim,
       end: async () => {
@@ -201,7 +213,7 @@ class Work {
       publish: [{ topic: 'done', messages: [Done({ n })] }],
       progress: [{ claim, done: [{ from: offset, to: offset + 1 }] }],
     })
-    if (!outcome.ok) this.#setting.history.reach(`a conflict: ${outcome.conflict.kind}`)
+    if (!outcome.ok) this.#history.reach(`a conflict: ${outcome.conflict.kind}`)
     return outcome.ok
   }
 }

@@ -71,6 +71,7 @@ export class BridgedEngine implements Engine {
     const isForStore = Object.values(rest).some((writes) => writes !== undefined && writes.length > 0)
     if (!isForStore) return this.#topicsEngine.commit(batch, options)
     try {
+      if (publish.length > 0) this.#desk.checkRelays()
       const { progress = [] } = batch
       const missing = publish.map(({ topic }) => topic).filter((topic) => !this.#desk.has(topic))
       const unsure = progress.filter((one) => !this.groups.isWithinKnown(one))

@@ -6,7 +6,7 @@ import {
   type PublishWrite,
   type TopicDescription,
 } from '../engine/index.ts'
-import type { Clock, Timer } from '../kernel/index.ts'
+import type { Clock, MillraceError, Timer } from '../kernel/index.ts'
 import { CompactedWithoutKeyError } from './errors.ts'
 import { ensureOutbox, outboxOf, topicOfOutbox } from './outbox.ts'
 import { Relay } from './relay.ts'
@@ -26,6 +26,8 @@ export class OutboxDesk {
   readonly #opening = new Map<string, Promise<void>>()
   #timer: Timer | undefined
   #isClosed = false
+  /** Why a relay has given up. */
+  #failure: MillraceError | undefined
 
   constructor(topics: Engine, store: Engine, { clock, visit }: EngineEnvironment) {
     this.#topics = topics
@@ -76,8 +78,14 @@ export class OutboxDesk {
     return new Map((await this.#waitingFor(topic)).map(({ partition, from, to }) => [partition, to - from]))
   }
 
-  /** What stands in all outboxes. */
+  /** Fails once an engine failed for good under a relay: what is put into outboxes would stay there. */
+  checkRelays(): void {
+    if (this.#failure !== undefined) throw this.#failure
+  }
+
+  /** What stands in all outboxes. Fails as {@link OutboxDesk.checkRelays}: it would stand there for ever. */
   async waiting(): Promise<readonly InTransit[]> {
+    this.checkRelays()
     const all = await Promise.all(Array.from(this.#known.keys(), (topic) => this.#waitingFor(topic)))
     return all.flat().filter(({ from, to }) => to > from)
   }
@@ -184,7 +192,12 @@ export class OutboxDesk {
   async #open(topic: string): Promise<void> {
     const description = await ensureOutbox(this.#topics, this.#store, topic)
     if (this.#visit === undefined && !this.#relays.has(topic) && !this.#isClosed) {
-      const relay = new Relay(this.#topics, this.#store, topic, this.#clock)
+      const relay = new Relay(this.#topics, this.#store, topic, {
+        clock: this.#clock,
+        onFailed: (error) => {
+          this.#failure ??= error
+        },
+      })
       await relay.start()
       this.#relays.set(topic, relay)
     }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { EngineFailedError } from '../embedded/index.ts'
 import type {
   Capabilities,
   CommitOutcome,
@@ -183,6 +184,28 @@ describe('the outbox', () => {
     await eventually(async () => (await dataOf(ground.topics, 'out')).length >= 20)
     expect(await dataOf(ground.topics, 'out')).toEqual(Array.from({ length: 20 }, (_, n) => n))
     channels.relayFailed.unsubscribe(listen)
+  })
+
+  it('is not filled any more once the topics have failed for good', async () => {
+    await using ground = await grounds()
+    const failure = new EngineFailedError('topics.db', 'disk I/O error')
+    const commit: Engine['commit'] = () => Promise.reject(failure)
+    await using engine = await ground.both({ commit })
+    await engine.topics.create('out', { partitions: 1 })
+    await engine.commit({ ...set('k', 0), ...publish('out', message(0)) })
+    const put = (n: number): Promise<unknown> =>
+      engine.commit({ ...set('k', n), ...publish('out', message(n)) }).catch((error: unknown) => error)
+    await eventually(async () => (await put(1)) === failure)
+    // Whoever waits for what is on its way is told that it will not arrive.
+    await expect(engine.inTransit?.()).rejects.toBe(failure)
+    const [{ from, to } = { from: 0, to: 0 }] =
+      (await ground.store.topics.describe('out.outbox'))?.partitions.map(({ earliest, latest }) => ({
+        from: earliest,
+        to: latest,
+      })) ?? []
+    expect(to - from).toBeGreaterThan(0)
+    // What needs no topics goes on.
+    expect(await engine.commit(set('k', 2))).toMatchObject({ ok: true })
   })
 
   it('is carried on by a relay that was put out of its group, once it is let in again', async () => {

@@ -1,5 +1,5 @@
 import type { Assignment, Claim, Engine, Member, ProgressWrite, PublishWrite, RawRecord } from '../engine/index.ts'
-import { type Clock, sleep } from '../kernel/index.ts'
+import { type Clock, MillraceError, sleep } from '../kernel/index.ts'
 import { encodeKafkaBinary, type Message } from '../message/index.ts'
 import type { RecordOutcome } from '../record/index.ts'
 import { channels } from '../telemetry/index.ts'
@@ -43,6 +43,7 @@ export class Relay {
   readonly #store: Engine
   readonly #topic: string
   readonly #clock: Clock
+  readonly #onFailed: (error: MillraceError) => void
   readonly #lanes = new Map<number, Lane>()
   readonly #end = new AbortController()
   #wake: () => void = () => undefined
@@ -55,11 +56,18 @@ export class Relay {
   /** What ended its membership, until that is told. */
   #putOutBy: { readonly error: unknown } | undefined
 
-  constructor(topics: Engine, store: Engine, topic: string, clock: Clock) {
+  /** @param options.onFailed Called at most once: one of the engines has failed for good, and nothing more is carried over */
+  constructor(
+    topics: Engine,
+    store: Engine,
+    topic: string,
+    options: { readonly clock: Clock; readonly onFailed: (error: MillraceError) => void },
+  ) {
     this.#topics = topics
     this.#store = store
     this.#topic = topic
-    this.#clock = clock
+    this.#clock = options.clock
+    this.#onFailed = options.onFailed
   }
 
   async start(): Promise<void> {
@@ -135,6 +143,10 @@ export class Relay {
         // It may have been made all the same: the marks know.
         for (const lane of this.#lanes.values()) lane.next = -1
         if (channels.relayFailed.hasSubscribers) channels.relayFailed.publish({ topic: this.#topic, error, delayMs })
+        if (error instanceof MillraceError && error.fault === 'lasting') {
+          this.#onFailed(error)
+          return
+        }
         await sleep(delayMs, this.#clock, signal).catch(() => undefined)
         delayMs = Math.min(retryMaxMs, delayMs * 2)
       }

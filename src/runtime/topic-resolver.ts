@@ -107,7 +107,7 @@ export class TopicResolver {
 
   async #publishInTurn<Result>(topics: ReadonlySet<string>, commit: () => Promise<Result>): Promise<Result> {
     const { promise: over, resolve } = Promise.withResolvers<void>()
-    const before = Array.from(topics, (topic) => this.#waiting.get(topic))
+    const before = [...topics].flatMap((topic) => this.#waiting.get(topic) ?? [])
     for (const topic of topics) this.#waiting.set(topic, over)
     const end = (): void => {
       resolve()
