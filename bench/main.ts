@@ -1,5 +1,7 @@
 // Measures Millrace beside what the machine can do at all, beside bare clients and beside others. Run it with: npm run bench
 import { execFile } from 'node:child_process'
+import { rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { Command } from 'commander'
 import { type Machine, machineFacts } from './machine.ts'
@@ -16,6 +18,10 @@ const command = new Command('npm run bench --')
   .option('--rivals', 'logs, queues and event stores beside others, which it installs (npm run bench:rivals)')
   .option('--only <row...>', 'these rows and no others')
   .option('--quick', 'less of everything: the figures are no more than a hint')
+  .option(
+    '--profile',
+    'writes what the main thread of a row did to .cache/bench/profiles, for Chrome or VS Code; rows are slower with it',
+  )
   .option('--json', 'prints one JSON object, and the progress on stderr')
   .allowExcessArguments(false)
   .addHelpText('after', () => `\n${rowList()}`)
@@ -27,6 +33,7 @@ const values = command.opts<{
   readonly rivals?: boolean
   readonly only?: readonly string[]
   readonly quick?: boolean
+  readonly profile?: boolean
   readonly json?: boolean
 }>()
 const only = values.only ?? []
@@ -54,9 +61,15 @@ interface RowReport {
   readonly failure: string | null
 }
 
+/** Where the profiles of a row go: those of its last run. */
+function profilesOf(row: string): string {
+  return join(import.meta.dirname, '..', '.cache', 'bench', 'profiles', row)
+}
+
 async function measure(name: string, title: string): Promise<RowReport> {
   const startMs = performance.now()
-  const args = [`${import.meta.dirname}/row-process.ts`, name, ...(values.quick ? ['--quick'] : [])]
+  const profiling = values.profile ? ['--cpu-prof', `--cpu-prof-dir=${profilesOf(name)}`] : []
+  const args = [...profiling, `${import.meta.dirname}/row-process.ts`, name, ...(values.quick ? ['--quick'] : [])]
   const report = (figures: readonly Figure[], failure: string | null): RowReport => ({
     row: name,
     title,
@@ -64,6 +77,7 @@ async function measure(name: string, title: string): Promise<RowReport> {
     figures,
     failure,
   })
+  if (values.profile) rmSync(profilesOf(name), { recursive: true, force: true })
   try {
     const { stdout } = await run(process.execPath, args, { maxBuffer: 64 * 1024 * 1024 })
     return report(JSON.parse(stdout.trim().split('\n').at(-1) as string) as readonly Figure[], null)
