@@ -19,10 +19,16 @@ export class History {
   readonly reached: Map<string, number> = new Map()
   /** The wall clock has shown this time before it was set: what was due then is not early when it was set back since. */
   wallMsMax = 0
+  #moment = 0
 
   constructor(trace: Trace, planted: PlantedFault | undefined) {
     this.trace = trace
     this.planted = planted
+  }
+
+  /** A place in the order in which observers saw things, greater than all before. */
+  moment(): number {
+    return ++this.#moment
   }
 
   reach(what: string, count = 1): void {

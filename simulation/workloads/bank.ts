@@ -77,6 +77,11 @@ interface Sent {
   told: 'accepted' | 'rejected' | 'sent' | undefined
   /** Each time that it was sent it was to be decided no earlier than at one of these times, in milliseconds since 1970. */
   readonly notBeforeMs: number[]
+  /** Moments at which it was sent first, and at which its client heard of its outcome first. */
+  readonly sentAt: number
+  toldAt: number | undefined
+  /** What its client asked and was told no, in moments. */
+  readonly overdrawn: { readonly askedAt: number; readonly toldAt: number }[]
 }
 
 function amountOf({ type, data }: Pick<FoundEvent, 'type' | 'data'>): number {
@@ -136,6 +141,7 @@ export class Bank implements Workload {
     const { history } = this.#setting
     const events = found.events.filter(({ type }) => type === Deposited.type || type === Withdrawn.type)
     this.#replay(events)
+    this.#checkRejections(events)
     const balances = balancesAfter(events)
     const byCommand = Map.groupBy(events, ({ causationId }) => causationId ?? '')
     for (const [id, { message, told, notBeforeMs }] of this.#commands) {
@@ -181,6 +187,32 @@ export class Bank implements Workload {
     }
   }
 
+  /**
+   * Whoever was told that there is too little was told so of what stood there between question and answer: with all that was
+   * acknowledged before the question, and with nothing that was sent after the answer.
+   */
+  #checkRejections(events: readonly FoundEvent[]): void {
+    for (const { message, overdrawn } of this.#commands.values()) {
+      const own = events.filter(({ data }) => (data as Amount).account === message.data.account)
+      const commands = own.map(({ causationId = '' }) => this.#commands.get(causationId))
+      for (const { askedAt, toldAt } of overdrawn) {
+        const surely = commands.findLastIndex((one) => (one?.toldAt ?? Number.POSITIVE_INFINITY) < askedAt)
+        const perhaps = commands.findLastIndex((one) => (one?.sentAt ?? 0) < toldAt)
+        let balance = 0
+        let least = surely < 0 ? 0 : Number.POSITIVE_INFINITY
+        for (const [i, happened] of own.slice(0, perhaps + 1).entries()) {
+          balance += amountOf(happened)
+          if (i >= surely) least = Math.min(least, balance)
+        }
+        this.#setting.history.check(
+          least < message.data.amount,
+          'conditional appends are serializable',
+          () => `command ${message.id} was rejected for ${message.data.amount}, and there were ${least} at least`,
+        )
+      }
+    }
+  }
+
   /** The topic has the events of the store, for each account in the same order. */
   #compareTopic({ records }: Found, events: readonly FoundEvent[]): void {
     const inTopic = Map.groupBy(
@@ -210,7 +242,11 @@ export class Bank implements Workload {
           sent.told ??= 'sent'
         } else {
           sent.notBeforeMs.push(0)
+          const askedAt = this.#setting.history.moment()
           const outcome = await process.app().ask(sent.message)
+          const toldAt = this.#setting.history.moment()
+          sent.toldAt ??= toldAt
+          if (outcome.kind === 'rejected' && !outcome.repeated) sent.overdrawn.push({ askedAt, toldAt })
           if (outcome.repeated) this.#setting.history.reach('a command was asked again')
           this.#setting.history.reach(`a command was ${outcome.kind}`)
           sent.told = outcome.kind
@@ -228,7 +264,8 @@ export class Bank implements Workload {
     if (before.length > 0 && life.draw.chance(0.2)) return life.draw.pick(before.slice(-10))
     const data = { account: `a${life.draw.int(1, accountCount)}`, amount: life.draw.int(1, 100) }
     const message = life.draw.chance(0.5) ? Deposit(data) : Withdraw(data)
-    const sent: Sent = { message, told: undefined, notBeforeMs: [] }
+    const sentAt = this.#setting.history.moment()
+    const sent: Sent = { message, told: undefined, notBeforeMs: [], sentAt, toldAt: undefined, overdrawn: [] }
     this.#commands.set(message.id, sent)
     return sent
   }

@@ -11,7 +11,7 @@ import {
 } from '../../src/index.ts'
 import type { Life } from '../life.ts'
 import { outcomeOfFailure } from '../publishing.ts'
-import type { Found, Parts, Process, Setting, Workload } from '../workload.ts'
+import type { Found, FoundEvent, Parts, Process, Setting, Workload } from '../workload.ts'
 
 const seat = z.object({ course: z.string(), student: z.string() })
 type Seat = z.infer<typeof seat>
@@ -44,10 +44,19 @@ const subscribe = boundary('subscribe', {
   remember: '1d',
 })
 
+/** What became of a command, as its client knows it. */
+interface Told {
+  readonly message: Message<string, Seat>
+  kind: 'accepted' | 'rejected' | undefined
+  /** Moments at which it was asked first, and told that it is rejected. */
+  readonly askedAt: number
+  rejected?: { readonly at: number; readonly code: string }
+}
+
 /** Students compete for seats: a rule over two things, each of which many commands are about at once. */
 export class Courses implements Workload {
   readonly #setting: Setting
-  readonly #told = new Map<string, { readonly message: Message; kind: 'accepted' | 'rejected' | undefined }>()
+  readonly #told = new Map<string, Told>()
 
   constructor(setting: Setting) {
     this.#setting = setting
@@ -79,6 +88,7 @@ export class Courses implements Workload {
         history.check(count <= max, 'conditional appends are serializable', () => `${name} has ${count} at ${position}`)
       }
     }
+    this.#checkRejections(events.filter(({ type }) => type === Subscribed.type))
     for (const [id, { kind }] of this.#told) {
       const count = byCommand.get(id) ?? 0
       history.check(count <= 1, 'each effect once', () => `command ${id} has ${count} events`)
@@ -91,13 +101,35 @@ export class Courses implements Workload {
     }
   }
 
+  /** Seats are never given back, so whatever was full when somebody was rejected is so with all that may have been stored by then. */
+  #checkRejections(subscribed: readonly FoundEvent[]): void {
+    for (const { message, rejected } of this.#told.values()) {
+      if (rejected === undefined) continue
+      const [field, max] =
+        rejected.code === 'COURSE_FULL' ? (['course', seatCount] as const) : (['student', coursesPerStudent] as const)
+      const name = message.data[field]
+      const count = subscribed.filter(
+        ({ data, causationId = '' }) =>
+          (data as Seat)[field] === name && (this.#told.get(causationId)?.askedAt ?? 0) < rejected.at,
+      ).length
+      this.#setting.history.check(
+        count >= max,
+        'conditional appends are serializable',
+        () => `command ${message.id} was rejected as ${rejected.code}, and ${name} had ${count} at most`,
+      )
+    }
+  }
+
   async #work(process: Process): Promise<void> {
     const { life } = process
     for (let i = life.draw.int(0, this.#setting.requestCount); i > 0; i--) {
       const told = this.#next(life)
       try {
-        const { kind } = await process.app().ask(told.message)
-        told.kind = kind
+        const outcome = await process.app().ask(told.message)
+        told.kind = outcome.kind
+        if (outcome.kind === 'rejected') {
+          told.rejected ??= { at: this.#setting.history.moment(), code: outcome.code }
+        }
       } catch (error) {
         if (outcomeOfFailure(error, this.#setting.history) === 'unknown') return
       }
@@ -105,14 +137,14 @@ export class Courses implements Workload {
     }
   }
 
-  #next(life: Life): { readonly message: Message; kind: 'accepted' | 'rejected' | undefined } {
+  #next(life: Life): Told {
     const before = [...this.#told.values()]
     if (before.length > 0 && life.draw.chance(0.15)) return life.draw.pick(before.slice(-6))
     const message = Subscribe({
       course: `c${life.draw.int(1, courseCount)}`,
       student: `s${life.draw.int(1, studentCount)}`,
     })
-    const told = { message, kind: undefined }
+    const told: Told = { message, kind: undefined, askedAt: this.#setting.history.moment() }
     this.#told.set(message.id, told)
     return told
   }
