@@ -52,9 +52,10 @@ export class Orders implements Workload {
   }
 
   async isOver({ engine, life }: Process): Promise<boolean> {
-    // Whoever was given up or has ended keeps a timer, with which it is forgotten a day later.
+    // Whoever was given up or has ended keeps a timer, with which it is forgotten a day later. The others are due soon, or once
+    // a clock that was set back comes there again.
     const timers = await engine.timers.list({ limit: 1000 })
-    const soonMs = life.clock.nowMs() + 2 * patienceMs
+    const soonMs = life.clock.nowMs() + patienceMs + 3_600_000
     return !timers.some(({ owner, dueMs }) => owner.includes('fulfilment') && dueMs < soonMs)
   }
 
