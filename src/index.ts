@@ -256,6 +256,8 @@ export {
   type SeenOf,
   type SignalSet,
   type Step,
+  type StepAsk,
+  type StepAskOptions,
   type StepContext,
   StepFailedError,
   type StepOptions,

@@ -26,7 +26,8 @@ export const ranks: Readonly<Record<string, number>> = {
   runtime: 4,
   domain: 5,
   views: 5,
-  saga: 5,
+  // Its steps ask deciders.
+  saga: 5.2,
   streaming: 5,
   // Views in tables of the user's own.
   tables: 5.5,

@@ -14,6 +14,7 @@ import { testInlineViews } from './inline-views-cases.test-support.ts'
 import { testLateSignals } from './late-signals-cases.test-support.ts'
 import { testProcessPast } from './process-past-cases.test-support.ts'
 import { testProcesses } from './processes-cases.test-support.ts'
+import { testSagaAsks } from './saga-asks-cases.test-support.ts'
 import { testSagaConversations } from './saga-conversations-cases.test-support.ts'
 import { testSagas } from './sagas-cases.test-support.ts'
 import { testSeveralKeys } from './several-keys-cases.test-support.ts'
@@ -35,6 +36,7 @@ export function testFeatures(ground: AppGround): void {
   testProcesses(ground)
   testProcessPast(ground)
   testSagas(ground)
+  testSagaAsks(ground)
   testSagaConversations(ground)
   testLateSignals(ground)
   testTimers(ground)

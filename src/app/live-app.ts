@@ -42,11 +42,13 @@ import { quietAt } from './quiet.ts'
 import { ReplyListener } from './reply-listener.ts'
 import type { AskOptions, ProcessClient, RunningApp, SagaClient } from './running-app.ts'
 import { enlist, subscriptionsOf } from './running-subscriptions.ts'
+import type { StepCalls } from './step-calls.ts'
 
 /** What a running app is made of. */
 export interface LiveAppOptions {
   readonly app: AppParts
   readonly parts: readonly Part[]
+  readonly calls: StepCalls
   readonly desks: CommandDesks
   readonly engine: Engine
   readonly ownsEngine: boolean
@@ -136,19 +138,19 @@ export class LiveApp implements RunningApp {
       view: (view) => this.view(view),
       signal,
     })
+    options.calls.connect(this.#bus, signal)
   }
 
   /** Joins all groups. What fails on the way is undone, also when the signal aborts meanwhile. */
   async start(signal: AbortSignal | undefined): Promise<void> {
-    const { engine } = this.#options
-    const leaveList = enlist(engine, this.name, this.#subscriptions)
-    const stopListening = onRequests(engine, this.name, (ids) => this.#takeUp(ids))
+    const leaveList = enlist(this.engine, this.name, this.#subscriptions)
+    const stopListening = onRequests(this.engine, this.name, (ids) => this.#takeUp(ids))
     this.#retire = () => {
       leaveList()
       stopListening()
     }
     // From here on: what is asked for while views are built, by whomever, is seen once they are.
-    const requests = engine.state.watch(deadLetterNamespace(this.name), { signal: this.#end.signal, prefix: '' })
+    const requests = this.engine.state.watch(deadLetterNamespace(this.name), { signal: this.#end.signal, prefix: '' })
     const stop = (): void => void this.stop().catch(() => undefined)
     signal?.addEventListener('abort', stop, { once: true, signal: this.#end.signal })
     try {
@@ -169,7 +171,7 @@ export class LiveApp implements RunningApp {
     // What works beside the start may have met its end.
     if (this.#failure !== undefined) throw this.#failure.error
     this.#patience.begin()
-    if (engine.capabilities.keeps.includes('timers')) this.#delayed.start()
+    if (this.engine.capabilities.keeps.includes('timers')) this.#delayed.start()
     this.#watchDeadLetters(requests).catch((error: unknown) => this.#fail(error))
   }
 
@@ -206,9 +208,8 @@ export class LiveApp implements RunningApp {
     carry: (state: State) => Event,
   ): Promise<ClosedBooks> {
     this.#check()
-    const { app } = this.#options
-    const setup = deskSetupOf(app, decider, this.#options)
-    const views = inlineCopiesOf(app, this.#options)
+    const setup = deskSetupOf(this.#options.app, decider, this.#options)
+    const views = inlineCopiesOf(this.#options.app, this.#options)
     return closeBooks(setup, decider, stream, { carry: carry as unknown as (state: unknown) => Message, views })
   }
 
@@ -268,8 +269,7 @@ export class LiveApp implements RunningApp {
   async lag(): Promise<readonly Lag[]> {
     const lags: Lag[] = []
     for (const group of [...this.#parts.map((part) => part.group), ...this.#views.groups]) {
-      const description = await this.engine.groups.describe(group)
-      const partitions = description?.lag ?? []
+      const partitions = (await this.engine.groups.describe(group))?.lag ?? []
       lags.push({
         handler: group,
         lagMessages: partitions.reduce((sum, one) => sum + one.lagMessages, 0),

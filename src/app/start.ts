@@ -15,7 +15,7 @@ import {
   unknownOptions,
 } from '../kernel/index.ts'
 import { handlerNamespace, Patience, TopicResolver, topicsOf } from '../runtime/index.ts'
-import { outcomesOf, sagaGroup, sagaHandler, sagaNamespace } from '../saga/index.ts'
+import { outcomesOf, type SagaCalls, sagaGroup, sagaHandler, sagaNamespace } from '../saga/index.ts'
 import { type CommandDesks, commandDesks } from './command-desks.ts'
 import { handledTypes } from './command-handlers.ts'
 import { LiveApp } from './live-app.ts'
@@ -23,6 +23,7 @@ import { groupOf } from './names.ts'
 import type { AppParts, Part } from './parts.ts'
 import type { RunningApp } from './running-app.ts'
 import { refusalsOf } from './start-refusals.ts'
+import { StepCalls } from './step-calls.ts'
 
 /** How an app is started. */
 export interface StartOptions {
@@ -78,11 +79,13 @@ async function tryToStart(app: AppParts, options: StartOptions, clock: Clock): P
     const topics = new TopicResolver(engine)
     topics.knowCommands(handledTypes(app.services, app.remote))
     const desks = commandDesks(app, { engine, clock, random })
-    const parts = partsOf(app, { desks, engine, clock, random })
+    const calls = new StepCalls()
+    const parts = partsOf(app, { desks, engine, clock, random, calls })
     await createTopics(app, parts, topics)
     const running = new LiveApp({
       app,
       parts,
+      calls,
       desks,
       engine,
       ownsEngine: !isOpen,
@@ -142,7 +145,14 @@ function partsOf(
     engine,
     clock,
     random,
-  }: { readonly desks: CommandDesks; readonly engine: Engine; readonly clock: Clock; readonly random: Random },
+    calls,
+  }: {
+    readonly desks: CommandDesks
+    readonly engine: Engine
+    readonly clock: Clock
+    readonly random: Random
+    readonly calls: SagaCalls
+  },
 ): readonly Part[] {
   const parts: Part[] = []
   for (const service of app.services) {
@@ -160,7 +170,7 @@ function partsOf(
     const group = sagaGroup(app.name, saga.name)
     const stateNamespace = sagaNamespace(app.name, saga.name)
     const outcomes = outcomesOf(engine, stateNamespace)
-    const handler = sagaHandler(saga, { app: app.name, clock, random, outcomes })
+    const handler = sagaHandler(saga, { app: app.name, clock, random, outcomes, calls })
     parts.push({ group, handler, source: `/${app.name}/saga/${saga.name}`, stateNamespace })
   }
   return parts

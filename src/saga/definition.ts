@@ -1,4 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
+import type { Boundary, CommandOutcome, Decider } from '../domain/index.ts'
 import type { Duration, Json } from '../kernel/index.ts'
 import type {
   AnyEventDefinition,
@@ -8,8 +9,26 @@ import type {
   EventMessage,
   Message,
 } from '../message/index.ts'
-import type { PublishEffect, RetryPolicy, SendEffect, TimerTime } from '../runtime/index.ts'
+import type { CallContext, PublishEffect, RetryPolicy, SendEffect, TimerTime } from '../runtime/index.ts'
 import type { ErrorNote } from './journal.ts'
+
+/** How a step has a command handled. */
+export interface StepAskOptions {
+  /**
+   * The id under which it is decided and remembered. Default: the `key` of the step. An undo that gives `ctx.runKey` and the command
+   * of `run` is told what became of that one: it may have been rejected, though nobody heard of it.
+   */
+  readonly key?: string
+}
+
+/** Has a command handled, for a step. */
+export interface StepAsk {
+  <Command extends Message, Event extends Message, Code extends string>(
+    command: Command,
+    options: StepAskOptions & { readonly of: Decider<Command, Event, unknown, Code> | Boundary<Command, Event, Code> },
+  ): Promise<CommandOutcome<Event, Code>>
+  (command: CommandMessage, options?: StepAskOptions): Promise<CommandOutcome>
+}
 
 /** What a step and its undo are told besides. */
 export interface StepContext {
@@ -28,6 +47,33 @@ export interface StepContext {
   readonly attempt: number
   /** The app's clock, in milliseconds since 1970. */
   readonly nowMs: () => number
+  /**
+   * Has a command handled by its one handler, in this app or another one, and answers what became of it. It goes under `key` as its
+   * id, whatever id it has: it takes effect once, however often the step runs, for as long as its decider remembers commands
+   * (`remember`). Further commands of one attempt go under `key` and their number, so they have to come in the same order each
+   * time. What the decider rejects is a value: throw StepRejectedError where the step is refused with it.
+   *
+   * @throws HandlerMissingError `HANDLER_MISSING`, AskFailedError `ASK_FAILED`, CommandConflictError `COMMAND_CONFLICT`,
+   *   CommandIdTakenError `COMMAND_ID_TAKEN`: the step asks another command than it did before; the reason of the signal, which
+   *   also ends it when the step's time is up
+   *
+   * @example
+   * ```ts
+   * const reserve = step({
+   *   run: async (order: Order, ctx) => {
+   *     const outcome = await ctx.ask(ReserveSeats({ show: order.show, count: order.count }), { of: shows })
+   *     if (outcome.kind === 'rejected') throw new StepRejectedError(outcome.code)
+   *   },
+   *   undo: async ({ input: { show, count } }, ctx) => {
+   *     const outcome = await ctx.ask(ReserveSeats({ show, count }), { key: ctx.runKey })
+   *     if (outcome.kind === 'accepted') await ctx.ask(ReleaseSeats({ show, count }))
+   *   },
+   * })
+   * ```
+   */
+  readonly ask: StepAsk
+  /** Asks a query of its one handler, in this app or another one. The answer is of the time of the call. */
+  readonly query: CallContext['query']
 }
 
 /** What is to be undone. */

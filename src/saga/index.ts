@@ -15,6 +15,8 @@ export type {
   SagaStart,
   SignalSet,
   Step,
+  StepAsk,
+  StepAskOptions,
   StepContext,
   StepOptions,
   Undoing,
@@ -66,5 +68,6 @@ export {
 export { saga, step } from './saga.ts'
 export { SagaDesk, type SagaSelection } from './saga-desk.ts'
 export { sagaGroup, sagaHandler, sagaNamespace } from './saga-handler.ts'
+export type { SagaCalls } from './saga-host.ts'
 export { outcomesOf } from './saga-outcomes.ts'
 export { skipProblem } from './skip.ts'

@@ -1,4 +1,4 @@
-import { type Clock, type Json, type Random, systemClock, systemRandom } from '../kernel/index.ts'
+import { type Clock, InvariantError, type Json, type Random, systemClock, systemRandom } from '../kernel/index.ts'
 import type { AnyEventDefinition, Message } from '../message/index.ts'
 import {
   afterwards,
@@ -35,6 +35,7 @@ import {
 } from './journal.ts'
 import { type DataSource, isEvent } from './kept-data.ts'
 import { type Received, receive, signalAgain } from './receive.ts'
+import type { SagaCalls } from './saga-host.ts'
 import type { SagaOutcomes } from './saga-outcomes.ts'
 import { waitingCountMax } from './waiting.ts'
 
@@ -45,6 +46,8 @@ export interface SagaGround {
   readonly random?: Random
   /** Hears what bodies say besides what their journals hold. Default: nobody does. */
   readonly witness?: (key: string, life: string, id: string, said: unknown) => void
+  /** Whom steps ask. Default: nobody answers. */
+  readonly calls?: SagaCalls
   /** Who waits for outcomes in this process. Default: nobody does. */
   readonly outcomes?: SagaOutcomes
 }
@@ -110,6 +113,9 @@ interface Told {
   readonly parent: SagaParent | undefined
 }
 
+const noAnswer = (): Promise<never> => Promise.reject(new InvariantError('nobody answers here'))
+const nobody: SagaCalls = { ask: noAnswer, query: noAnswer }
+
 class SagaWorker {
   readonly #definition: SagaDefinition
   readonly #app: string
@@ -118,9 +124,10 @@ class SagaWorker {
   readonly #random: Random
   readonly #witness: SagaGround['witness']
   readonly #outcomes: SagaOutcomes | undefined
+  readonly #calls: SagaCalls
 
   constructor(definition: SagaDefinition, ground: SagaGround) {
-    const { app, clock = systemClock, random = systemRandom, witness, outcomes } = ground
+    const { app, clock = systemClock, random = systemRandom, witness, outcomes, calls = nobody } = ground
     this.#definition = definition
     this.#app = app
     this.#group = sagaGroup(app, definition.name)
@@ -128,6 +135,7 @@ class SagaWorker {
     this.#random = random
     this.#witness = witness
     this.#outcomes = outcomes
+    this.#calls = calls
   }
 
   handle(message: Message, journal: Journal | null, ctx: CallContext): Effects | Promise<Effects> {
@@ -213,6 +221,7 @@ class SagaWorker {
       clock: this.#clock,
       random: this.#random,
       signal: ctx.signal,
+      calls: this.#calls,
       isAgain: ctx.attempt > 1,
       ...(witness !== undefined && { witness: witness.bind(undefined, key) }),
       isCalledOff: () => ctx.waitsBehind((message) => message.type === inputType && callsOff(draft, message.data)),

@@ -1,7 +1,15 @@
+import type { CommandOutcome } from '../domain/index.ts'
 import type { Clock, Random } from '../kernel/index.ts'
+import type { AnyQueryDefinition, Message } from '../message/index.ts'
 import type { Effect } from '../runtime/index.ts'
 import type { SagaDefinition } from './definition.ts'
 import type { Journal } from './journal.ts'
+
+/** How steps ask the handlers of commands and queries. */
+export interface SagaCalls {
+  ask(command: Message, signal: AbortSignal): Promise<CommandOutcome>
+  query(query: AnyQueryDefinition, params: unknown, signal: AbortSignal): Promise<unknown>
+}
 
 /** Where one instance is at work: its surroundings, and the way its journal becomes durable. */
 export interface SagaHost {
@@ -17,6 +25,7 @@ export interface SagaHost {
   readonly random: Random
   /** Aborts when nobody waits for this work any more. */
   readonly signal: AbortSignal
+  readonly calls: SagaCalls
   /** Whether what it is told was tried before and failed: its last commit may have been refused. */
   readonly isAgain: boolean
   /** Hears what the body says besides what the journal holds: of this life, under an id, this. */

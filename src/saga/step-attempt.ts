@@ -1,6 +1,7 @@
 import { durationMs, frozenJson, type Json } from '../kernel/index.ts'
+import { type Message, withAttributes } from '../message/index.ts'
 import { exponential, nextAttempt, none, type RetryPolicy } from '../runtime/index.ts'
-import type { AnyStep, StepContext } from './definition.ts'
+import type { AnyStep, StepAsk, StepAskOptions, StepContext } from './definition.ts'
 import { StepRejectedError, StepTimeoutError } from './errors.ts'
 import type { ErrorNote, StepEntry, UndoNote } from './journal.ts'
 import { errorNote } from './journal.ts'
@@ -95,6 +96,17 @@ function keyOf({ group, key }: SagaHost, entry: StepEntry, id: string): string {
   return `${group}:${key}:${entry.life}:${id}`
 }
 
+/** Asks commands of one attempt under its key, so that those of another attempt are known as the same. */
+function askUnder({ calls, source }: SagaHost, key: string, signal: AbortSignal): StepAsk {
+  let askedCount = 0
+  return (command: Message, options?: StepAskOptions) => {
+    if (options?.key === undefined) askedCount++
+    const id = options?.key ?? (askedCount === 1 ? key : `${key}:${askedCount}`)
+    // Which decider handles it says what its events are: the caller names it, or gets the widest type.
+    return calls.ask(withAttributes(command, { id, source }), signal) as Promise<never>
+  }
+}
+
 /** Runs it until it is done, takes too long, or nobody waits any more. */
 function inTime(
   host: SagaHost,
@@ -125,6 +137,8 @@ function inTime(
         return abort.signal
       },
       nowMs: () => clock.nowMs(),
+      ask: askUnder(host, ctx.key, abort.signal),
+      query: async (query, ...[params]) => (await host.calls.query(query, params, abort.signal)) as never,
     }
     const finish = (): void => {
       timer.cancel()

@@ -32,6 +32,21 @@ function brief(value: unknown): string {
   return text.length <= charactersMax ? text : `${text.slice(0, charactersMax)}…`
 }
 
+/** A step under test asks a command or query that the test does not answer. */
+export class AskNotUnderTestError extends MillraceError<
+  'ASK_NOT_UNDER_TEST',
+  { readonly option: 'ask' | 'query'; readonly type: string }
+> {
+  constructor(option: 'ask' | 'query', type: string) {
+    super({
+      code: 'ASK_NOT_UNDER_TEST',
+      problem: `A step asks ${type}, which nobody answers in this test.`,
+      remedy: `Give sagaTest() the option "${option}", a function that answers it.`,
+      details: { option, type },
+    })
+  }
+}
+
 /** A saga whose child is not part of its test. */
 export class SagaNotUnderTestError extends MillraceError<'SAGA_NOT_UNDER_TEST', { readonly saga: string }> {
   constructor(saga: string) {

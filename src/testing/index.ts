@@ -5,7 +5,13 @@
  * @module
  */
 export { type ChoreographyTest, choreographyTest, type GivenUp } from './choreography-test.ts'
-export { SagaNotDeterministicError, SagaNotUnderTestError, SpecificationFailedError } from './errors.ts'
+export {
+  AskNotUnderTestError,
+  SagaNotDeterministicError,
+  SagaNotUnderTestError,
+  SpecificationFailedError,
+} from './errors.ts'
+export type { AnswersUnderTest } from './saga-calls.ts'
 export type { Interruption } from './saga-lane.ts'
 export { type SagaTest, type SagaTestOptions, sagaTest } from './saga-test.ts'
 export {

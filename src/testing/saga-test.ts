@@ -20,6 +20,7 @@ import {
   pastOf,
   replayProblem,
   type Saga,
+  type SagaCalls,
   type SagaInput,
   type SagaInstance,
   type SagaOutcome,
@@ -33,11 +34,12 @@ import {
 } from '../saga/index.ts'
 import { anotherMoment } from './another-moment.ts'
 import { SagaNotDeterministicError, SagaNotUnderTestError } from './errors.ts'
+import { type AnswersUnderTest, callsUnderTest } from './saga-calls.ts'
 import { type Interruption, SagaLane, type SagaTask } from './saga-lane.ts'
 import { SagaWitness } from './saga-witness.ts'
 
 /** How a saga is tested. */
-export interface SagaTestOptions {
+export interface SagaTestOptions extends AnswersUnderTest {
   /** Sagas beside the one that is tested: its children. Default: none. */
   readonly others?: readonly AnySaga[]
   /**
@@ -103,6 +105,7 @@ export class SagaTest<Input, Result, Signals extends SignalSet, Given = Input> {
   readonly #worlds = new Map<string, World>()
   readonly #busy = new Set<Promise<void>>()
   readonly #failures: unknown[] = []
+  readonly #calls: SagaCalls
   #activity = 0
   #commitCount = 0
   #messageCount = 0
@@ -110,6 +113,7 @@ export class SagaTest<Input, Result, Signals extends SignalSet, Given = Input> {
   constructor(saga: Saga<Input, Result, Signals, Given>, options: SagaTestOptions) {
     this.#saga = saga
     this.#options = options
+    this.#calls = callsUnderTest(options, (error) => this.#failures.push(error))
     this.clock = new VirtualClock(options.startMs)
     this.#random = new SeededRandom(options.seed ?? 1)
     for (const one of [saga, ...(options.others ?? [])]) this.deploy(one)
@@ -124,6 +128,7 @@ export class SagaTest<Input, Result, Signals extends SignalSet, Given = Input> {
       app,
       clock: this.clock,
       random: this.#random,
+      calls: this.#calls,
       ...(witness !== undefined && { witness: witness.hear.bind(witness) }),
     })
     const topic = sagaTopic(app, saga.name)
@@ -337,6 +342,7 @@ export class SagaTest<Input, Result, Signals extends SignalSet, Given = Input> {
       clock: this.clock,
       random: new SeededRandom(1),
       signal: new AbortController().signal,
+      calls: this.#calls,
       isAgain: false,
       ...(witness !== undefined && { witness: witness.hear.bind(witness, key) }),
       isCalledOff: () => false,
