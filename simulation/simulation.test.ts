@@ -35,6 +35,7 @@ const wanted = [
   'a command was rejected',
   'a command was asked again',
   'a command was delayed',
+  'a step asked its command again',
   'a view was built anew',
   'a view forgot a key',
   'an inline view forgot a key',

@@ -1,6 +1,19 @@
 import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
-import { command, decider, event, type Message, reject, service, type View, view } from '../../src/index.ts'
+import {
+  command,
+  decider,
+  event,
+  fixed,
+  type Message,
+  reject,
+  type Saga,
+  saga,
+  service,
+  step,
+  type View,
+  view,
+} from '../../src/index.ts'
 import type { Life } from '../life.ts'
 import { outcomeOfFailure } from '../publishing.ts'
 import type { Found, FoundEvent, Parts, Process, Setting, Workload } from '../workload.ts'
@@ -12,6 +25,8 @@ const Deposit = command('Deposit', { data: amount, key })
 const Withdraw = command('Withdraw', { data: amount, key })
 const Deposited = event('Deposited', { topic: 'bank', data: amount, key })
 const Withdrawn = event('Withdrawn', { topic: 'bank', data: amount, key })
+const wage = z.object({ payment: z.string(), account: z.string(), amount: z.int() })
+const WageDue = event('WageDue', { topic: 'wages', data: wage, key: (data) => data.payment })
 
 const clientCount = 4
 const accountCount = 3
@@ -109,6 +124,8 @@ export class Bank implements Workload {
   /** As the process that was started last knows them. */
   #views: readonly View<VersionedBalance>[] = []
   readonly #commands = new Map<string, Sent>()
+  #payroll: Saga<z.infer<typeof wage>, void> | undefined
+  #wageCount = 0
 
   constructor(setting: Setting) {
     this.#setting = setting
@@ -120,7 +137,9 @@ export class Bank implements Workload {
     const version = this.#rebuilds ? life.index + 1 : 1
     const following = balancesOf('balances', version, false)
     this.#views = this.#hasInlineView ? [following, balancesOf('inline-balances', version, true)] : [following]
-    return { services: [service('bank', [account])], views: this.#views }
+    const payroll = this.#payrollOf()
+    this.#payroll = payroll
+    return { services: [service('bank', [account])], views: this.#views, sagas: [payroll] }
   }
 
   clients(process: Process): readonly Promise<void>[] {
@@ -133,6 +152,8 @@ export class Bank implements Workload {
       if (live.version !== one.version || next !== null) return false
       if (one.version > 1) this.#setting.history.reach('a view was built anew')
     }
+    const wages = this.#payroll === undefined ? [] : await process.app().saga(this.#payroll).list()
+    if (wages.some(({ status }) => status !== 'completed')) return false
     const timers = await process.engine.timers.list({ limit: 1000 })
     return !timers.some(({ owner }) => owner.includes('delayed'))
   }
@@ -229,9 +250,30 @@ export class Bank implements Workload {
     }
   }
 
+  /** Pays wages by commands that its steps ask, each of which has its effect once, however often it is asked. */
+  #payrollOf(): Saga<z.infer<typeof wage>, void> {
+    const pay = step({
+      run: async ({ account: name, amount: by }: Amount, ctx) => {
+        const message = Deposit({ account: name, amount: by })
+        const sentAt = this.#setting.history.moment()
+        if (this.#commands.has(ctx.key)) this.#setting.history.reach('a step asked its command again')
+        else {
+          const asked: Sent = { message, told: 'sent', notBeforeMs: [0], sentAt, toldAt: undefined, overdrawn: [] }
+          this.#commands.set(ctx.key, asked)
+        }
+        await ctx.ask(message)
+      },
+      retry: fixed({ delay: 20, max: 1000 }),
+    })
+    return saga('payroll', { start: WageDue, steps: { pay } }, async (scope, { account: name, amount: by }) => {
+      await scope.step('pay', { account: name, amount: by })
+    })
+  }
+
   async #work(process: Process): Promise<void> {
     const { life } = process
     for (let i = life.draw.int(0, this.#setting.requestCount); i > 0; i--) {
+      if (life.draw.chance(0.15)) await this.#payWage(process)
       const sent = this.#next(life)
       try {
         if (life.draw.chance(0.3)) {
@@ -258,9 +300,19 @@ export class Bank implements Workload {
     }
   }
 
+  async #payWage(process: Process): Promise<void> {
+    const { draw } = process.life
+    const data = { account: `a${draw.int(1, accountCount)}`, amount: draw.int(1, 100) }
+    try {
+      await process.app().publish(WageDue({ payment: `wage-${this.#wageCount++}`, ...data }))
+    } catch (error) {
+      outcomeOfFailure(error, this.#setting.history)
+    }
+  }
+
   /** A new command, or one that was made before: it must not have its effect again. */
   #next(life: Life): Sent {
-    const before = [...this.#commands.values()]
+    const before = [...this.#commands].filter(([id, { message }]) => id === message.id).map(([, sent]) => sent)
     if (before.length > 0 && life.draw.chance(0.2)) return life.draw.pick(before.slice(-10))
     const data = { account: `a${life.draw.int(1, accountCount)}`, amount: life.draw.int(1, 100) }
     const message = life.draw.chance(0.5) ? Deposit(data) : Withdraw(data)
