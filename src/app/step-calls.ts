@@ -3,7 +3,6 @@ import { InvariantError } from '../kernel/index.ts'
 import type { AnyQueryDefinition, Message } from '../message/index.ts'
 import type { SagaCalls } from '../saga/index.ts'
 import type { CommandBus } from './command-bus.ts'
-import { checkTyped } from './publishing.ts'
 
 /** The time-out of the step ends it before. */
 const timeout = '365d'
@@ -20,8 +19,7 @@ export class StepCalls implements SagaCalls {
     this.#ground = { bus, appEnd }
   }
 
-  async ask(command: Message, signal: AbortSignal): Promise<CommandOutcome> {
-    checkTyped(command)
+  ask(command: Message, signal: AbortSignal): Promise<CommandOutcome> {
     return this.#unlessStopped(signal, (bus) => bus.ask(command, { signal, timeout }))
   }
 

@@ -53,7 +53,7 @@ export interface StepContext {
    * (`remember`). Further commands of one attempt go under `key` and their number, so they have to come in the same order each
    * time. What the decider rejects is a value: throw StepRejectedError where the step is refused with it.
    *
-   * @throws HandlerMissingError `HANDLER_MISSING`, AskFailedError `ASK_FAILED`, CommandConflictError `COMMAND_CONFLICT`,
+   * @throws ArgumentInvalidError `ARGUMENT_INVALID`, HandlerMissingError `HANDLER_MISSING`, AskFailedError `ASK_FAILED`, CommandConflictError `COMMAND_CONFLICT`,
    *   CommandIdTakenError `COMMAND_ID_TAKEN`: the step asks another command than it did before; the reason of the signal, which
    *   also ends it when the step's time is up
    *

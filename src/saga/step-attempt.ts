@@ -1,3 +1,5 @@
+import { checkOptions, checkText } from '../committing/index.ts'
+import { ArgumentInvalidError } from '../engine/index.ts'
 import { durationMs, frozenJson, type Json } from '../kernel/index.ts'
 import { type Message, withAttributes } from '../message/index.ts'
 import { exponential, nextAttempt, none, type RetryPolicy } from '../runtime/index.ts'
@@ -99,11 +101,17 @@ function keyOf({ group, key }: SagaHost, entry: StepEntry, id: string): string {
 /** Asks commands of one attempt under its key, so that those of another attempt are known as the same. */
 function askUnder({ calls, source }: SagaHost, key: string, signal: AbortSignal): StepAsk {
   let askedCount = 0
-  return (command: Message, options?: StepAskOptions) => {
-    if (options?.key === undefined) askedCount++
-    const id = options?.key ?? (askedCount === 1 ? key : `${key}:${askedCount}`)
+  return async (command: Message, options: StepAskOptions = {}) => {
+    checkOptions('options', options)
+    if (options.key === '') throw new ArgumentInvalidError('options.key', 'is empty')
+    if (options.key === undefined) askedCount++
+    else checkText('options.key', options.key)
+    if (typeof (command as Partial<Message> | null | undefined)?.type !== 'string') {
+      throw new ArgumentInvalidError('the command', 'is no message, as a definition that command() makes creates it')
+    }
+    const id = options.key ?? (askedCount === 1 ? key : `${key}:${askedCount}`)
     // Which decider handles it says what its events are: the caller names it, or gets the widest type.
-    return calls.ask(withAttributes(command, { id, source }), signal) as Promise<never>
+    return (await calls.ask(withAttributes(command, { id, source }), signal)) as never
   }
 }
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import type { CommandOutcome } from '../domain/index.ts'
 import { command, query } from '../message/index.ts'
-import { fixed } from '../runtime/index.ts'
+import { fixed, none } from '../runtime/index.ts'
 import { StepRejectedError, saga, step } from '../saga/index.ts'
 import { sagaTest } from './index.ts'
 import { anything } from './saga.test-support.ts'
@@ -68,6 +68,24 @@ describe('a step under test that asks', () => {
     await test.advance('1s')
     expect(test.outcome('b1')).toMatchObject({ status: 'compensated' })
     expect(released).toEqual([])
+  })
+
+  it.each([
+    ['no command', undefined, {}, 'the command'],
+    ['a name', 'Reserve', {}, 'the command'],
+    ['no options', Reserve({ count: 1 }), null, 'options is null'],
+    ['an empty key', Reserve({ count: 1 }), { key: '' }, 'options.key is empty'],
+    ['a key that is no text', Reserve({ count: 1 }), { key: 5 }, 'options.key is 5'],
+  ])('is told what is wrong with what it asks: %s', async (_what, asked, options, problem) => {
+    const go = step({ run: (_input: null, ctx) => ctx.ask(asked as never, options as never), retry: none })
+    const wrong = saga(
+      'wrong',
+      { start: anything, steps: { go } },
+      async (scope) => void (await scope.step('go', null)),
+    )
+    const test = sagaTest(wrong, { ask: () => accepted })
+    await test.start('w', null)
+    expect(test.outcome('w')).toMatchObject({ failure: { message: expect.stringContaining(problem) } })
   })
 
   it('fails a test that does not answer', async () => {
