@@ -199,6 +199,8 @@ export {
   type TimerTime,
   TimerUnknownError,
   type TopicDeclaration,
+  type TopicDifference,
+  TopicDiffersError,
   TopicRedeclaredError,
   topic,
 } from './runtime/index.ts'

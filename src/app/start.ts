@@ -14,7 +14,14 @@ import {
   systemRandom,
   unknownOptions,
 } from '../kernel/index.ts'
-import { handlerNamespace, Patience, TopicResolver, topicsOf } from '../runtime/index.ts'
+import {
+  handlerNamespace,
+  Patience,
+  type TopicDifference,
+  TopicDiffersError,
+  TopicResolver,
+  topicsOf,
+} from '../runtime/index.ts'
 import { outcomesOf, type SagaCalls, sagaGroup, sagaHandler, sagaNamespace } from '../saga/index.ts'
 import { type CommandDesks, commandDesks } from './command-desks.ts'
 import { handledTypes } from './command-handlers.ts'
@@ -191,5 +198,11 @@ async function createTopics(app: AppParts, parts: readonly Part[], topics: Topic
     topics.createDeadLetters(app.name),
     ...Array.from(names, (name) => topics.create(name)),
   ])
-  for (const one of created) if (one.status === 'rejected') throw one.reason
+  const differences: TopicDifference[] = []
+  for (const one of created) {
+    if (one.status === 'fulfilled') continue
+    if (!(one.reason instanceof TopicDiffersError)) throw one.reason
+    differences.push(...one.reason.details.differences)
+  }
+  if (differences.length > 0) throw new TopicDiffersError(differences)
 }

@@ -1,7 +1,17 @@
+import { setImmediate } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import { OptionsInvalidError } from '../kernel/index.ts'
 import { event, upcastFrom } from '../message/index.ts'
-import { on, publish, topic } from '../runtime/index.ts'
+import {
+  type Handler,
+  on,
+  publish,
+  type TopicDeclaration,
+  type TopicDifference,
+  TopicDiffersError,
+  topic,
+} from '../runtime/index.ts'
 import { memoryEngine, messagesOf, Paid, Placed, startHandlers } from './app.test-support.ts'
 
 describe('topics', () => {
@@ -24,6 +34,20 @@ describe('topics', () => {
     topic('once', { partitions: 3 })
     expect(topic('once', { partitions: 3 }).name).toBe('once')
     expect(() => topic('once', { partitions: 4 })).toThrow(expect.objectContaining({ code: 'TOPIC_REDECLARED' }))
+  })
+
+  it('are checked when they are declared, all settings at once', () => {
+    const wrong = { partitions: 0, cleanup: 'burn', colour: 'red' } as never
+    const options = (): readonly string[] => {
+      try {
+        topic('no name', wrong)
+      } catch (error) {
+        if (error instanceof OptionsInvalidError) return error.details.problems.map(({ option }) => option)
+      }
+      return []
+    }
+    expect(options()).toEqual(['name', 'colour', 'partitions', 'cleanup'])
+    expect(() => topic('nothing', null as never)).toThrow(expect.objectContaining({ code: 'OPTIONS_INVALID' }))
   })
 
   it('must be named where two definitions of a type disagree', async () => {
@@ -61,6 +85,94 @@ describe('topics', () => {
       0, 1, 2, 3, 4, 12, 13, 14, 15, 16, 17, 18, 19,
     ])
     expect((await running.lag())[0]?.lagMessages).toBe(0)
+  })
+})
+
+describe('topics that exist with other settings than are declared', () => {
+  const subscribed = (...topics: TopicDeclaration[]): Handler[] =>
+    topics.map((one) => on(event(`In.${one.name}`, { topic: one }), () => undefined))
+
+  /** What the process warns of while something runs. */
+  async function warningsOf(run: () => Promise<unknown>): Promise<readonly TopicDifference[]> {
+    const warnings: Error[] = []
+    const hear = (warning: Error): number => warnings.push(warning)
+    process.on('warning', hear)
+    try {
+      await run()
+      // Warnings are emitted in the next turn.
+      await setImmediate()
+    } finally {
+      process.off('warning', hear)
+    }
+    return warnings.flatMap((one) => (one instanceof TopicDiffersError ? one.details.differences : []))
+  }
+
+  it('stop the start where the program would stumble over it, and all of them are named in one error', async () => {
+    await using engine = await memoryEngine()
+    await engine.topics.create('few', { partitions: 2, retentionMs: 86_400_000 })
+    await engine.topics.create('narrow', { recordBytesMax: 1024 })
+    await engine.topics.create('whole')
+    const handlers = subscribed(
+      topic('few', { partitions: 8, retentionMs: null }),
+      topic('narrow', { recordBytesMax: 4096 }),
+      topic('whole', { cleanup: 'compact' }),
+    )
+    await expect(startHandlers(handlers, { engine })).rejects.toMatchObject({
+      code: 'TOPIC_DIFFERS',
+      remedy: expect.stringContaining(
+        '(millrace topics alter few --partitions 8 --retention forever; millrace topics alter narrow --record-bytes-max 4096; millrace topics alter whole --cleanup compact)',
+      ),
+      details: {
+        differences: [
+          { topic: 'few', setting: 'partitions', declared: 8, actual: 2 },
+          { topic: 'few', setting: 'retentionMs', declared: null, actual: 86_400_000 },
+          { topic: 'narrow', setting: 'recordBytesMax', declared: 4096, actual: 1024 },
+          { topic: 'whole', setting: 'cleanup', declared: 'compact', actual: 'delete' },
+        ],
+      },
+    })
+    expect((await engine.topics.describe('few'))?.config).toMatchObject({ partitions: 2, retentionMs: 86_400_000 })
+    for (const [name, changes] of [
+      ['few', { partitions: 8, retentionMs: null }],
+      ['narrow', { recordBytesMax: 4096 }],
+      ['whole', { cleanup: 'compact' }],
+    ] as const) {
+      await engine.topics.alter(name, changes)
+    }
+    await using running = await startHandlers(handlers, { engine })
+    expect(running.name).toBe('test')
+  })
+
+  it('are warned of where the program can do with it', async () => {
+    await using engine = await memoryEngine()
+    await engine.topics.create('wider', { partitions: 8, retentionMs: 3_600_000, compression: 'zstd' })
+    const handlers = subscribed(
+      topic('wider', { partitions: 2, retentionMs: 7_200_000, compression: 'none', recordBytesMax: 4096 }),
+    )
+    const differences = await warningsOf(async () => (await startHandlers(handlers, { engine })).stop())
+    expect(differences.map(({ setting, declared, actual }) => [setting, declared, actual])).toEqual([
+      ['partitions', 2, 8],
+      ['retentionMs', 7_200_000, 3_600_000],
+      ['compression', 'none', 'zstd'],
+      ['recordBytesMax', 4096, 1_048_576],
+    ])
+  })
+
+  it('may have anything that is not declared', async () => {
+    await using engine = await memoryEngine()
+    await engine.topics.create('quiet', { partitions: 3, retentionMs: 5000, cleanup: 'compact' })
+    const handlers = subscribed(topic('quiet', { partitions: 3 }))
+    expect(await warningsOf(async () => (await startHandlers(handlers, { engine })).stop())).toEqual([])
+  })
+
+  it('refuse what is published to them later', async () => {
+    await using engine = await memoryEngine()
+    await engine.topics.create('later', { partitions: 1 })
+    const Late = event('Late', { topic: topic('later', { partitions: 2 }) })
+    await using running = await startHandlers([on(Placed, () => undefined)], { engine })
+    await expect(running.publish(Late())).rejects.toMatchObject({ code: 'TOPIC_DIFFERS' })
+    await engine.topics.alter('later', { partitions: 2 })
+    expect(await running.publish(Late())).toHaveLength(1)
   })
 })
 

@@ -77,6 +77,7 @@ const byErrorCode: Readonly<Record<string, number>> = {
   ENGINE_LACKS: exitCodes.cannotStart,
   GUARANTEE_MISSING: exitCodes.cannotStart,
   STORE_MISSING: exitCodes.cannotStart,
+  TOPIC_DIFFERS: exitCodes.cannotStart,
 }
 
 /** The exit code for an error with this code. */

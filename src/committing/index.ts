@@ -21,7 +21,13 @@ export type { PartitionPlace, PlaceCatalog, TopicPlace } from './places.ts'
 export { ReadPace } from './read-pace.ts'
 export { rangeConditions } from './state-range.ts'
 export { StateWatchers, type WatchOptions } from './state-watchers.ts'
-export { checkTopicName, resolveTopicConfig, topicConfigDefaults } from './topic-config.ts'
+export {
+  checkTopicName,
+  isTopicName,
+  resolveTopicConfig,
+  topicConfigDefaults,
+  topicConfigProblems,
+} from './topic-config.ts'
 export type { BatchDraft, UnitDraft } from './unit-draft.ts'
 export { UnsyncedTail } from './unsynced-tail.ts'
 export { isExpected } from './unsynced-tails.ts'

@@ -21,9 +21,11 @@ export const topicConfigDefaults: Required<TopicConfig> = Object.freeze({
 
 /** @throws TopicNameInvalidError */
 export function checkTopicName(name: string): void {
-  if (typeof name !== 'string' || !namePattern.test(name) || name === '.' || name === '..') {
-    throw new TopicNameInvalidError(String(name))
-  }
+  if (!isTopicName(name)) throw new TopicNameInvalidError(String(name))
+}
+
+export function isTopicName(name: unknown): boolean {
+  return typeof name === 'string' && namePattern.test(name) && name !== '.' && name !== '..'
 }
 
 /**
@@ -36,11 +38,21 @@ export function resolveTopicConfig(
   config: TopicConfig = {},
   base: Required<TopicConfig> = topicConfigDefaults,
 ): Required<TopicConfig> {
+  const problems = topicConfigProblems(config, base)
+  if (problems.length > 0) throw new OptionsInvalidError(`topic "${name}"`, problems)
+  return { ...base, ...givenIn(config) }
+}
+
+/** What is wrong with settings of a topic, all at once. */
+export function topicConfigProblems(
+  config: TopicConfig,
+  base: Required<TopicConfig> = topicConfigDefaults,
+): OptionProblem[] {
   if (typeof config !== 'object' || config === null || Array.isArray(config)) {
-    throw new OptionsInvalidError(`topic "${name}"`, [{ option: 'config', problem: 'is no object' }])
+    return [{ option: 'config', problem: 'is no object' }]
   }
-  const given = Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined))
-  const resolved = { ...base, ...given } as Required<TopicConfig>
+  const given = givenIn(config)
+  const resolved = { ...base, ...given }
   const problems: OptionProblem[] = []
   const refuse = (option: string, problem: string): number => problems.push({ option, problem })
   for (const option of Object.keys(given))
@@ -59,8 +71,11 @@ export function resolveTopicConfig(
   integer('tombstoneRetentionMs', resolved.tombstoneRetentionMs, 0, Number.MAX_SAFE_INTEGER, refuse)
   integer('compactionLagMs', resolved.compactionLagMs, 0, Number.MAX_SAFE_INTEGER, refuse)
   integer('recordBytesMax', resolved.recordBytesMax, recordBytesMaxLeast, recordBytesMaxMost, refuse)
-  if (problems.length > 0) throw new OptionsInvalidError(`topic "${name}"`, problems)
-  return resolved
+  return problems
+}
+
+function givenIn(config: TopicConfig): TopicConfig {
+  return Object.fromEntries(Object.entries(config).filter(([, value]) => value !== undefined))
 }
 
 function integer(

@@ -48,17 +48,18 @@ export { OffsetSet } from './offset-set.ts'
 export { type SharedPartition, type SharingMember, sharePartitions } from './partition-shares.ts'
 export type { StateChange, StateEntry, StateOwner, StateRange, StateStore } from './state.ts'
 export type { Timer, Timers } from './timers.ts'
-export type {
-  CleanupPolicy,
-  MaintenanceReport,
-  PartitionDescription,
-  ReadRequest,
-  ReadResult,
-  StartPosition,
-  TopicCompression,
-  TopicConfig,
-  TopicDescription,
-  Topics,
+export {
+  type CleanupPolicy,
+  type MaintenanceReport,
+  type PartitionDescription,
+  type ReadRequest,
+  type ReadResult,
+  type StartPosition,
+  type TopicCompression,
+  type TopicConfig,
+  type TopicDescription,
+  type Topics,
+  topicSettingText,
 } from './topics.ts'
 export type {
   Appended,

@@ -1,3 +1,4 @@
+import { durationText } from '../kernel/index.ts'
 import type { RecordOutcome } from '../record/index.ts'
 
 /** What happens to old records of a topic. */
@@ -24,6 +25,12 @@ export interface TopicConfig {
   readonly compression?: TopicCompression
   /** Largest record in bytes, 1 KiB to 64 MiB. Default 1,048,576. */
   readonly recordBytesMax?: number
+}
+
+/** Value of a setting as the options of the command line take it. */
+export function topicSettingText(setting: keyof TopicConfig, value: Required<TopicConfig>[keyof TopicConfig]): string {
+  if (value === null) return setting === 'retentionMs' ? 'forever' : 'unlimited'
+  return setting.endsWith('Ms') ? durationText(value as number) : String(value)
 }
 
 /** A topic as it stands. */

@@ -1,3 +1,4 @@
+import { type TopicConfig, topicSettingText } from '../engine/index.ts'
 import { MillraceError } from '../kernel/index.ts'
 
 /** A topic that was declared twice with different settings. */
@@ -10,6 +11,56 @@ export class TopicRedeclaredError extends MillraceError<'TOPIC_REDECLARED', { re
       details: { topic },
     })
   }
+}
+
+/** A setting of which a declaration says something else than a topic has. */
+export interface TopicDifference {
+  readonly topic: string
+  readonly setting: keyof TopicConfig
+  readonly declared: TopicSetting
+  /** What the topic has. */
+  readonly actual: TopicSetting
+}
+
+/** Topics that exist with other settings than the program declares. Thrown, or emitted as a warning of the process. */
+export class TopicDiffersError extends MillraceError<
+  'TOPIC_DIFFERS',
+  { readonly differences: readonly TopicDifference[] }
+> {
+  constructor(differences: readonly TopicDifference[]) {
+    const list = differences.map(
+      ({ topic, setting, declared, actual }) =>
+        `${setting} of "${topic}" is ${shownSetting(actual)} and declared as ${shownSetting(declared)}`,
+    )
+    const alterations = alterationsOf(differences)
+    const declare = 'declare what the topic has, for a topic that exists is left as it is'
+    super({
+      code: 'TOPIC_DIFFERS',
+      problem: `Topics exist with other settings than the program declares: ${list.join('; ')}.`,
+      remedy:
+        alterations.length === 0
+          ? `Correct topic(): ${declare}.`
+          : `Change the topic (${alterations.join('; ')}), or correct topic(): ${declare}.`,
+      details: { differences },
+    })
+  }
+}
+
+type TopicSetting = Required<TopicConfig>[keyof TopicConfig]
+
+function shownSetting(value: TopicSetting): string {
+  return value === null ? 'without bound' : String(value)
+}
+
+/** Commands that give topics what is declared, one for each, without what cannot be altered. */
+function alterationsOf(differences: readonly TopicDifference[]): string[] {
+  const options = new Map<string, string[]>()
+  for (const { topic, setting, declared, actual } of differences) {
+    if (setting === 'partitions' && Number(declared) < Number(actual)) continue
+    const option = setting.replace(/Ms$/, '').replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
+    options.set(topic, [...(options.get(topic) ?? []), `--${option} ${topicSettingText(setting, declared)}`])
+  }
+  return Array.from(options, ([topic, given]) => `millrace topics alter ${topic} ${given.join(' ')}`)
 }
 
 /** An attempt that took longer than the handler's timeout. */

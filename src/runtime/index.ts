@@ -46,6 +46,8 @@ export {
   RetryPolicyFailedError,
   StateInvalidError,
   TimerUnknownError,
+  type TopicDifference,
+  TopicDiffersError,
   TopicRedeclaredError,
 } from './errors.ts'
 export type {

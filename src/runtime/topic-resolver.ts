@@ -2,12 +2,14 @@ import {
   type Engine,
   PartitionUnknownError,
   type PublishWrite,
+  type TopicConfig,
   type TopicDescription,
   TopicUnknownError,
 } from '../engine/index.ts'
 import { type Message, topicOfType } from '../message/index.ts'
 import { deadLetterTopic } from './namespaces.ts'
 import { declaredTopic } from './topic.ts'
+import { checkDeclared } from './topic-differences.ts'
 
 /** Dead letters hold whole messages: their topic takes as large ones as there are, unless the program declares less. */
 const deadLetterBytesMax = 64 * 1024 * 1024
@@ -64,7 +66,7 @@ export class TopicResolver {
    * names it.
    *
    * @throws TopicUnknownError `TOPIC_UNKNOWN`: nothing but this name is known of it. PartitionUnknownError
-   *   `PARTITION_UNKNOWN`
+   *   `PARTITION_UNKNOWN`. TopicDiffersError `TOPIC_DIFFERS`
    */
   async ensure(topic: string, partition?: number): Promise<void> {
     let ensuring = this.#ensuring.get(topic)
@@ -79,9 +81,13 @@ export class TopicResolver {
     }
   }
 
-  /** Says that definitions or the app itself use a topic, so that it may be created. */
+  /**
+   * Says that definitions or the app itself use a topic, so that it may be created.
+   *
+   * @throws TopicDiffersError `TOPIC_DIFFERS`: it exists, and is not what the program declares.
+   */
   async create(topic: string): Promise<void> {
-    this.#note(await this.#engine.topics.ensure(topic, declaredTopic(topic)?.config))
+    await this.#create(topic)
   }
 
   /**
@@ -93,11 +99,13 @@ export class TopicResolver {
     return this.#publishInTurn(new Set(writes.map(({ topic }) => topic)), commit)
   }
 
-  /** Makes sure of the topic of an app's dead letters, and looks how large its records may be. */
+  /**
+   * Makes sure of the topic of an app's dead letters, and looks how large its records may be.
+   *
+   * @throws TopicDiffersError `TOPIC_DIFFERS`
+   */
   async createDeadLetters(app: string): Promise<void> {
-    const topic = deadLetterTopic(app)
-    const defaults = { partitions: 1, recordBytesMax: deadLetterBytesMax }
-    this.#note(await this.#engine.topics.ensure(topic, { ...defaults, ...declaredTopic(topic)?.config }))
+    await this.#create(deadLetterTopic(app), { partitions: 1, recordBytesMax: deadLetterBytesMax })
   }
 
   /** The largest record of a topic when it was last looked at, in bytes; 0: it never was. */
@@ -127,9 +135,16 @@ export class TopicResolver {
 
   async #ensure(topic: string): Promise<void> {
     const named = [...this.#topicByType.values()].includes(topic)
-    if (named || declaredTopic(topic) !== undefined) return this.create(topic)
+    if (named || declaredTopic(topic) !== undefined) return this.#create(topic)
     const description = await this.#engine.topics.describe(topic)
     if (description === undefined) throw new TopicUnknownError(topic)
+    this.#note(description)
+  }
+
+  async #create(topic: string, defaults?: TopicConfig): Promise<void> {
+    const declared = declaredTopic(topic)?.config
+    const description = await this.#engine.topics.ensure(topic, { ...defaults, ...declared })
+    if (declared !== undefined) checkDeclared(description, declared)
     this.#note(description)
   }
 

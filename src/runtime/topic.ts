@@ -1,4 +1,6 @@
+import { isTopicName, topicConfigProblems } from '../committing/index.ts'
 import type { TopicConfig } from '../engine/index.ts'
+import { OptionsInvalidError } from '../kernel/index.ts'
 import { TopicRedeclaredError } from './errors.ts'
 
 /** A topic that the program declares, with its settings. Made by {@link topic}. */
@@ -14,9 +16,11 @@ export interface TopicDeclaration {
 const declarations = new Map<string, TopicDeclaration>()
 
 /**
- * Declares a topic. An app that uses it creates it with these settings if it does not exist yet.
+ * Declares a topic. An app that uses it creates it with these settings if it does not exist yet. One that exists is left as
+ * it is: where it differs from what is declared, `start()` is refused (`TOPIC_DIFFERS`), or warns as `process.emitWarning` does.
  *
- * @throws TopicRedeclaredError `TOPIC_REDECLARED`: the process has declared it with other settings.
+ * @param name 1 to 249 letters, digits, `.`, `_` and `-`.
+ * @throws OptionsInvalidError `OPTIONS_INVALID`, naming all settings that are wrong. TopicRedeclaredError `TOPIC_REDECLARED`: the process has declared it with other settings.
  *
  * @example
  * ```ts
@@ -25,6 +29,11 @@ const declarations = new Map<string, TopicDeclaration>()
  * ```
  */
 export function topic(name: string, config: TopicConfig = {}): TopicDeclaration {
+  const problems = topicConfigProblems(config)
+  if (!isTopicName(name)) {
+    problems.unshift({ option: 'name', problem: 'is not 1 to 249 letters, digits, ".", "_" and "-"' })
+  }
+  if (problems.length > 0) throw new OptionsInvalidError(`topic ${JSON.stringify(name)}`, problems)
   const declared: TopicDeclaration = Object.freeze({ name, config: Object.freeze({ ...config }) })
   const earlier = declarations.get(name)
   if (earlier !== undefined && !sameConfig(earlier.config, config)) throw new TopicRedeclaredError(name)

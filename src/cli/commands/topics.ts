@@ -1,5 +1,11 @@
 import { Argument, type Command, Option } from 'commander'
-import type { CleanupPolicy, TopicCompression, TopicConfig, TopicDescription } from '../../engine/index.ts'
+import {
+  type CleanupPolicy,
+  type TopicCompression,
+  type TopicConfig,
+  type TopicDescription,
+  topicSettingText,
+} from '../../engine/index.ts'
 import { durationText } from '../../kernel/index.ts'
 import { type ConfirmationOptions, confirm } from '../confirmation.ts'
 import { UsageError } from '../errors.ts'
@@ -204,7 +210,9 @@ async function alter(invocation: Invocation<ConfigOptions>): Promise<void> {
     (setting) => before.config[setting] !== after.config[setting],
   )
   for (const setting of changed)
-    output.note(`${setting}: ${settingText(before, setting)} → ${settingText(after, setting)}`)
+    output.note(
+      `${setting}: ${topicSettingText(setting, before.config[setting])} → ${topicSettingText(setting, after.config[setting])}`,
+    )
   if (changed.length === 0) output.note(`Topic ${name} had these settings already.`)
 }
 
@@ -230,13 +238,6 @@ async function remove(invocation: Invocation<ConfirmationOptions>): Promise<void
     }
   })
   if (output.isJson) await output.document(result)
-}
-
-/** Value of a setting, as the options take it. */
-function settingText({ config }: TopicDescription, setting: keyof TopicConfig): string {
-  const value = config[setting]
-  if (value === null) return setting === 'retentionMs' ? 'forever' : 'unlimited'
-  return setting.endsWith('Ms') ? durationText(value as number) : String(value)
 }
 
 /** Offsets in use; after compaction fewer records may stand there. */
