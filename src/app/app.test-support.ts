@@ -5,7 +5,7 @@ import { z } from 'zod'
 import { type View, view } from '../domain/index.ts'
 import { type EmbeddedEngine, embedded } from '../embedded/index.ts'
 import type { Engine, WriteBatch } from '../engine/index.ts'
-import { type Clock, systemClock } from '../kernel/index.ts'
+import { type Clock, OptionsInvalidError, systemClock } from '../kernel/index.ts'
 import { type EventDefinition, event, type Message } from '../message/index.ts'
 import type { Handler } from '../runtime/index.ts'
 import { app, type RunningApp, type StartOptions, service } from './index.ts'
@@ -39,6 +39,17 @@ export function memoryEngine(
   environment?: Parameters<ReturnType<typeof embedded>['open']>[0],
 ): Promise<EmbeddedEngine> {
   return embedded({ path: ':memory:' }).open(environment)
+}
+
+/** All that one error finds wrong with options, each as `option problem`; empty: there is no error. */
+export function problemsOf(make: () => unknown): readonly string[] {
+  try {
+    make()
+    return []
+  } catch (error) {
+    if (!(error instanceof OptionsInvalidError)) throw error
+    return error.details.problems.map(({ option, problem }) => `${option} ${problem}`)
+  }
 }
 
 /** A folder that is gone after the test. */

@@ -1,10 +1,9 @@
 import type { View } from '../domain/index.ts'
-import { type OptionProblem, OptionsInvalidError, unknownOptions } from '../kernel/index.ts'
+import { nameProblems, type OptionProblem, OptionsInvalidError, takenNames, unknownOptions } from '../kernel/index.ts'
 import type { AnyCommandDefinition, AnyQueryDefinition } from '../message/index.ts'
 import type { TopicDeclaration } from '../runtime/index.ts'
 import type { AnySaga } from '../saga/index.ts'
-import { checkOneHandlerEach } from './command-handlers.ts'
-import { checkName, checkUnique } from './names.ts'
+import { handledTwice } from './command-handlers.ts'
 import type { AppParts } from './parts.ts'
 import type { RunningApp } from './running-app.ts'
 import type { Service } from './service.ts'
@@ -38,8 +37,8 @@ export interface App extends AppParts {
  * Puts services and views together.
  *
  * @param name 1 to 100 letters, digits, `_` and `-`; stable over deployments.
- * @throws NameInvalidError `NAME_INVALID`, NameTakenError `NAME_TAKEN`, OptionsInvalidError `OPTIONS_INVALID`,
- *   HandlerTakenError `HANDLER_TAKEN`: two parts handle the same command or query
+ * @throws OptionsInvalidError `OPTIONS_INVALID`, naming all that is wrong: also two parts of one name, and two that handle the same
+ *   command or query.
  *
  * @example
  * ```ts
@@ -48,19 +47,12 @@ export interface App extends AppParts {
  * ```
  */
 export function app(name: string, options: AppOptions = {}): App {
-  checkName('app', name)
   checkApp(name, options)
   const services = Object.freeze([...(options.services ?? [])])
   const views = Object.freeze([...(options.views ?? [])])
   const sagas = Object.freeze([...(options.sagas ?? [])])
   const topics = Object.freeze([...(options.topics ?? [])])
-  checkUnique(`services of app ${name}`, services)
-  checkUnique(`views of app ${name}`, views)
-  checkUnique(`sagas of app ${name}`, sagas)
-  checkChildren(name, sagas)
-  for (const view of views) checkName('view', view.name)
   const remote = Object.freeze([...(options.remote ?? [])])
-  checkOneHandlerEach(services, remote)
   const declared: App = Object.freeze({
     name,
     services,
@@ -74,39 +66,52 @@ export function app(name: string, options: AppOptions = {}): App {
 }
 
 /** Sagas tell each other about their ends through the app's own topics. */
-function checkChildren(name: string, sagas: readonly AnySaga[]): void {
-  const missing = sagas.flatMap((saga) =>
+function missingChildren(sagas: readonly AnySaga[]): OptionProblem[] {
+  return sagas.flatMap((saga) =>
     Object.values(saga.definition.children)
       .filter((child) => !sagas.includes(child))
       .map((child) => ({ option: 'sagas', problem: `lacks ${child.name}, a child of ${saga.name}` })),
   )
-  if (missing.length > 0) throw new OptionsInvalidError(`app ${JSON.stringify(name)}`, missing)
 }
 
-/** Each part with what tells it from something else. */
-const partMarks = {
-  services: 'handlers',
-  views: 'handler',
-  sagas: 'sagaKind',
-  topics: 'config',
-  remote: 'messageKind',
+/** Each option with what tells its parts from something else, and with who makes them. */
+const parts = {
+  services: { mark: 'handlers', maker: 'service()' },
+  views: { mark: 'handler', maker: 'view()' },
+  sagas: { mark: 'sagaKind', maker: 'saga()' },
+  topics: { mark: 'config', maker: 'topic()' },
+  remote: { mark: 'messageKind', maker: 'command() or query()' },
 } as const
 
 function checkApp(name: string, options: AppOptions): void {
-  if (typeof options !== 'object' || options === null) {
-    throw new OptionsInvalidError(`app ${JSON.stringify(name)}`, [{ option: 'options', problem: 'is no object' }])
-  }
-  const problems: OptionProblem[] = unknownOptions(options, Object.keys(partMarks))
-  for (const [option, mark] of Object.entries(partMarks) as [keyof AppOptions, string][]) {
-    const parts: unknown = options[option] ?? []
-    if (!Array.isArray(parts)) problems.push({ option, problem: 'is no list' })
-    else if (
-      !parts.every(
-        (part: unknown) => (typeof part === 'object' || typeof part === 'function') && part !== null && mark in part,
-      )
-    ) {
-      problems.push({ option, problem: `holds what ${option.slice(0, -1)}() did not make` })
-    }
-  }
+  const problems = nameProblems(name)
+  if (typeof options === 'object' && options !== null) problems.push(...partProblems(options))
+  else problems.push({ option: 'options', problem: 'is no object' })
   if (problems.length > 0) throw new OptionsInvalidError(`app ${JSON.stringify(name)}`, problems)
+}
+
+function partProblems(options: AppOptions): OptionProblem[] {
+  const problems = unknownOptions(options, Object.keys(parts))
+  /** Those parts of an option that are what they should be. */
+  const partsOf = <Option extends keyof AppOptions>(option: Option): NonNullable<AppOptions[Option]> => {
+    const { mark, maker } = parts[option]
+    const given: unknown = options[option] ?? []
+    const list: readonly unknown[] = Array.isArray(given) ? given : []
+    const isPart = (one: unknown): boolean =>
+      (typeof one === 'object' || typeof one === 'function') && one !== null && mark in one
+    if (list !== given) problems.push({ option, problem: 'is no list' })
+    else if (!list.every(isPart)) problems.push({ option, problem: `holds what ${maker} did not make` })
+    return list.filter(isPart) as unknown as NonNullable<AppOptions[Option]>
+  }
+  const services = partsOf('services')
+  const sagas = partsOf('sagas')
+  problems.push(
+    ...takenNames('services', services),
+    ...takenNames('views', partsOf('views')),
+    ...takenNames('sagas', sagas),
+    ...missingChildren(sagas),
+    ...handledTwice(services, partsOf('remote')),
+  )
+  partsOf('topics')
+  return problems
 }

@@ -1,5 +1,5 @@
+import type { OptionProblem } from '../kernel/index.ts'
 import type { AnyDefinition } from '../message/index.ts'
-import { HandlerTakenError } from './errors.ts'
 import type { Service } from './service.ts'
 
 /** Types of commands that handlers made by `on` take: they are sent, and nobody replies. */
@@ -17,18 +17,10 @@ export function handledTypes(services: readonly Service[], remote: readonly AnyD
   return [...own, ...sentOnlyTypes(services), ...remote.map(({ type }) => type)]
 }
 
-/**
- * Commands and queries have one handler each, in this app or in another one.
- *
- * @throws HandlerTakenError `HANDLER_TAKEN`
- */
-export function checkOneHandlerEach(services: readonly Service[], remote: readonly AnyDefinition[]): void {
-  const takenBy = new Map<string, string>()
-  const take = (type: string, taker: string): void => {
-    const earlier = takenBy.get(type)
-    if (earlier !== undefined) throw new HandlerTakenError(type, [earlier, taker])
-    takenBy.set(type, taker)
-  }
+/** Commands and queries that more than one handles, in this app or in another one. */
+export function handledTwice(services: readonly Service[], remote: readonly AnyDefinition[]): OptionProblem[] {
+  const takersOf = new Map<string, string[]>()
+  const take = (type: string, taker: string): unknown => takersOf.set(type, [...(takersOf.get(type) ?? []), taker])
   for (const { name, handlers, deciders, answers } of services) {
     for (const { name: handler, events } of handlers) {
       for (const one of events) if (one.messageKind !== 'event') take(one.type, `${name}.${handler}`)
@@ -37,4 +29,10 @@ export function checkOneHandlerEach(services: readonly Service[], remote: readon
     for (const { name: answer, query } of answers) take(query.type, `${name}.${answer}`)
   }
   for (const { type } of remote) take(type, 'another app (option remote)')
+  return Array.from(takersOf)
+    .filter(([, takers]) => takers.length > 1)
+    .map(([type, takers]) => ({
+      option: 'services',
+      problem: `have ${type} handled by ${takers.join(' and by ')}; a command or query has one handler`,
+    }))
 }

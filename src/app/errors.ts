@@ -1,30 +1,6 @@
 import type { Kept } from '../engine/index.ts'
 import { MillraceError } from '../kernel/index.ts'
 
-/** A name that cannot be part of topic and group names. */
-export class NameInvalidError extends MillraceError<'NAME_INVALID', { readonly kind: string; readonly name: string }> {
-  constructor(kind: string, name: unknown) {
-    super({
-      code: 'NAME_INVALID',
-      problem: `${JSON.stringify(String(name).slice(0, 200))} cannot be the name of a ${kind}.`,
-      remedy: 'Use 1 to 100 letters, digits, "_" and "-", beginning with a letter or digit.',
-      details: { kind, name: String(name) },
-    })
-  }
-}
-
-/** Two things with one name where names must differ. */
-export class NameTakenError extends MillraceError<'NAME_TAKEN', { readonly place: string; readonly name: string }> {
-  constructor(place: string, name: string) {
-    super({
-      code: 'NAME_TAKEN',
-      problem: `Two of the ${place} are named "${name}".`,
-      remedy: 'Give one of them another name: a handler takes the option name, which keeps its place and state.',
-      details: { place, name },
-    })
-  }
-}
-
 /** Something that was to be published and is no message. */
 export class PublishInvalidError extends MillraceError<'PUBLISH_INVALID', { readonly given: string }> {
   constructor(given: unknown) {
@@ -89,21 +65,6 @@ export class GuaranteeMissingError extends MillraceError<
       problem: `On ${engine} these handlers would not be exactly-once, as they require: ${list}.`,
       remedy: 'Choose another deployment, or leave out their option "requires"; "millrace explain" tells all.',
       details: { engine, handlers },
-    })
-  }
-}
-
-/** Two handlers of one command or query, of which each has one. */
-export class HandlerTakenError extends MillraceError<
-  'HANDLER_TAKEN',
-  { readonly type: string; readonly handlers: readonly string[] }
-> {
-  constructor(type: string, handlers: readonly string[]) {
-    super({
-      code: 'HANDLER_TAKEN',
-      problem: `${type} is handled by ${handlers.join(' and by ')}, and a command or query has one handler.`,
-      remedy: 'Take it from one of them; what several shall react to is an event.',
-      details: { type, handlers },
     })
   }
 }

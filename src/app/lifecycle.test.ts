@@ -218,15 +218,6 @@ describe('telemetry', () => {
 })
 
 describe('declarations', () => {
-  it('refuse names that are taken or cannot be', () => {
-    const handler = on(Placed, () => undefined)
-    expect(() => service('s', [handler, handler])).toThrow(expect.objectContaining({ code: 'NAME_TAKEN' }))
-    expect(() => service('a b', [])).toThrow(expect.objectContaining({ code: 'NAME_INVALID' }))
-    expect(() => app('a', { services: [service('s', []), service('s', [])] })).toThrow(
-      expect.objectContaining({ code: 'NAME_TAKEN' }),
-    )
-  })
-
   it('refuse what was not made by the functions that make it', async () => {
     const invalid = expect.objectContaining({ code: 'OPTIONS_INVALID' })
     for (const make of [

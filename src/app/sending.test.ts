@@ -9,8 +9,8 @@ import { VirtualClock } from '../kernel/index.ts'
 import { command, query } from '../message/index.ts'
 import { none, on, publish, send } from '../runtime/index.ts'
 import { channels, type DecidedReport } from '../telemetry/index.ts'
-import { engineWith, memoryEngine, messagesOf, Paid, Placed } from './app.test-support.ts'
-import { AskFailedError, AskTimeoutError, app, HandlerMissingError, HandlerTakenError, service } from './index.ts'
+import { engineWith, memoryEngine, messagesOf, Paid, Placed, problemsOf } from './app.test-support.ts'
+import { AskFailedError, AskTimeoutError, app, HandlerMissingError, service } from './index.ts'
 
 const account = accountDecider()
 const Notify = command('Notify', { data: z.object({ id: z.string() }), key: (d) => d.id })
@@ -145,9 +145,11 @@ describe('send', () => {
 describe('one handler for each command and query', () => {
   it('is checked when the app is put together', () => {
     const other = on(Deposit, { name: 'other' }, () => undefined)
-    expect(() => app('x', { services: [service('a', [account]), service('b', [other])] })).toThrow(HandlerTakenError)
-    expect(() => app('x', { services: [service('a', [account])], remote: [Deposit] })).toThrow(HandlerTakenError)
-    expect(() => app('x', { services: [service('a', [getBalance])], remote: [GetBalance] })).toThrow(HandlerTakenError)
+    const bank = [service('a', [account, getBalance]), service('b', [other])]
+    expect(problemsOf(() => app('x', { services: bank, remote: [Deposit, GetBalance] }))).toEqual([
+      'services have Deposit handled by a.account and by b.other and by another app (option remote); a command or query has one handler',
+      'services have GetBalance handled by a.GetBalance and by another app (option remote); a command or query has one handler',
+    ])
   })
 })
 

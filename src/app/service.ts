@@ -1,7 +1,6 @@
 import type { Answer, Boundary, Decider } from '../domain/index.ts'
-import { OptionsInvalidError } from '../kernel/index.ts'
+import { nameProblems, OptionsInvalidError, takenNames } from '../kernel/index.ts'
 import type { Handler } from '../runtime/index.ts'
-import { checkName, checkUnique } from './names.ts'
 
 /** What a service is made of: what `on`, `decider`, `boundary` and `answer` make. */
 export type ServicePart = Handler | Decider | Boundary | Answer
@@ -20,7 +19,7 @@ export interface Service {
  * their events.
  *
  * @param name 1 to 100 letters, digits, `_` and `-`; stable over deployments.
- * @throws OptionsInvalidError `OPTIONS_INVALID`, NameInvalidError `NAME_INVALID`, NameTakenError `NAME_TAKEN`: two parts have one name; give one a `name`.
+ * @throws OptionsInvalidError `OPTIONS_INVALID`, naming all that is wrong. Where two parts have one name, give one the option `name`.
  *
  * @example
  * ```ts
@@ -28,16 +27,14 @@ export interface Service {
  * ```
  */
 export function service(name: string, parts: readonly ServicePart[]): Service {
-  checkName('service', name)
+  const problems = nameProblems(name)
   const isPart = (one: unknown): boolean =>
     typeof one === 'object' && one !== null && ('handle' in one || 'kind' in one)
   if (!Array.isArray(parts) || !parts.every(isPart)) {
-    const problem = 'is no list of what on(), decider(), boundary() and answer() make'
-    throw new OptionsInvalidError(`service ${JSON.stringify(name)}`, [{ option: 'parts', problem }])
-  }
-  checkUnique(`handlers of service ${name}`, parts)
+    problems.push({ option: 'parts', problem: 'is no list of what on(), decider(), boundary() and answer() make' })
+  } else problems.push(...takenNames('parts', parts))
+  if (problems.length > 0) throw new OptionsInvalidError(`service ${JSON.stringify(name)}`, problems)
   const deciders = parts.filter((part) => 'kind' in part && part.kind !== 'answer')
-  for (const one of deciders) checkName(one.kind, one.name)
   return Object.freeze({
     name,
     handlers: Object.freeze(parts.filter((part) => 'handle' in part)),

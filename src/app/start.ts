@@ -5,9 +5,9 @@ import {
   type Duration,
   durationMs,
   isPassing,
-  MillraceError,
   type OptionProblem,
   OptionsInvalidError,
+  optionMs,
   type Random,
   sleep,
   systemClock,
@@ -75,8 +75,8 @@ export async function startApp(app: AppParts, options: StartOptions): Promise<Ru
 /** What fails undoes all of it. */
 async function tryToStart(app: AppParts, options: StartOptions, clock: Clock): Promise<RunningApp> {
   const random = options.random ?? systemRandom
-  const stopTimeoutMs = durationMs(options.stopTimeout ?? '10s')
-  const sessionTimeoutMs = durationMs(options.sessionTimeout ?? '45s')
+  const stopTimeoutMs = durationMs(options.stopTimeout ?? stopDefault)
+  const sessionTimeoutMs = durationMs(options.sessionTimeout ?? sessionDefault)
   const given = options.engine
   const [refusal] = refusalsOf(app, given)
   if (refusal !== undefined) throw refusal.error
@@ -110,6 +110,8 @@ async function tryToStart(app: AppParts, options: StartOptions, clock: Clock): P
   }
 }
 
+const stopDefault: Duration = '10s'
+const sessionDefault: Duration = '45s'
 const sessionMsMin = 1000
 const sessionMsMax = 30 * 60 * 1000
 
@@ -117,7 +119,7 @@ const startOptions = ['engine', 'signal', 'clock', 'random', 'stopTimeout', 'ses
 
 function checkStart(options: Partial<StartOptions> | undefined): void {
   const problems: OptionProblem[] = unknownOptions(options ?? {}, startOptions)
-  const { engine, signal, clock, random } = options ?? {}
+  const { engine, signal, clock, random, stopTimeout = stopDefault, sessionTimeout = sessionDefault } = options ?? {}
   if (typeof engine !== 'object' || engine === null || !('commit' in engine || 'open' in engine)) {
     problems.push({ option: 'engine', problem: 'is no engine, such as embedded({ path }) makes' })
   }
@@ -130,17 +132,8 @@ function checkStart(options: Partial<StartOptions> | undefined): void {
   if (random !== undefined && typeof random?.nextFloat !== 'function') {
     problems.push({ option: 'random', problem: 'is no source of randomness, such as systemRandom' })
   }
-  for (const option of ['stopTimeout', 'sessionTimeout'] as const) {
-    const given = options?.[option]
-    try {
-      const ms = given === undefined ? sessionMsMin : durationMs(given)
-      if (option === 'sessionTimeout' && (ms < sessionMsMin || ms > sessionMsMax)) {
-        problems.push({ option, problem: `is ${ms} ms, not from 1 s to 30 min` })
-      }
-    } catch (error) {
-      problems.push({ option, problem: error instanceof MillraceError ? error.problem : String(error) })
-    }
-  }
+  optionMs('stopTimeout', stopTimeout, 0, problems)
+  optionMs('sessionTimeout', sessionTimeout, sessionMsMin, problems, sessionMsMax)
   if (problems.length > 0) throw new OptionsInvalidError('app.start()', problems)
 }
 

@@ -1,7 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { OptionsInvalidError } from '../kernel/index.ts'
 import { event, upcastFrom } from '../message/index.ts'
 import {
   type Handler,
@@ -34,20 +33,6 @@ describe('topics', () => {
     topic('once', { partitions: 3 })
     expect(topic('once', { partitions: 3 }).name).toBe('once')
     expect(() => topic('once', { partitions: 4 })).toThrow(expect.objectContaining({ code: 'TOPIC_REDECLARED' }))
-  })
-
-  it('are checked when they are declared, all settings at once', () => {
-    const wrong = { partitions: 0, cleanup: 'burn', colour: 'red' } as never
-    const options = (): readonly string[] => {
-      try {
-        topic('no name', wrong)
-      } catch (error) {
-        if (error instanceof OptionsInvalidError) return error.details.problems.map(({ option }) => option)
-      }
-      return []
-    }
-    expect(options()).toEqual(['name', 'colour', 'partitions', 'cleanup'])
-    expect(() => topic('nothing', null as never)).toThrow(expect.objectContaining({ code: 'OPTIONS_INVALID' }))
   })
 
   it('must be named where two definitions of a type disagree', async () => {

@@ -23,7 +23,6 @@ export { rangeConditions } from './state-range.ts'
 export { StateWatchers, type WatchOptions } from './state-watchers.ts'
 export {
   checkTopicName,
-  isTopicName,
   resolveTopicConfig,
   topicConfigDefaults,
   topicConfigProblems,

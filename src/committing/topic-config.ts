@@ -1,8 +1,6 @@
 import { type TopicConfig, TopicNameInvalidError } from '../engine/index.ts'
 import { type OptionProblem, OptionsInvalidError } from '../kernel/index.ts'
-
-/** Kafka's rule for topic names. */
-const namePattern = /^[a-zA-Z0-9._-]{1,249}$/
+import { topicNameProblem } from '../message/index.ts'
 
 const partitionsMax = 1_000
 const recordBytesMaxLeast = 1024
@@ -21,11 +19,7 @@ export const topicConfigDefaults: Required<TopicConfig> = Object.freeze({
 
 /** @throws TopicNameInvalidError */
 export function checkTopicName(name: string): void {
-  if (!isTopicName(name)) throw new TopicNameInvalidError(String(name))
-}
-
-export function isTopicName(name: unknown): boolean {
-  return typeof name === 'string' && namePattern.test(name) && name !== '.' && name !== '..'
+  if (topicNameProblem(name) !== undefined) throw new TopicNameInvalidError(String(name))
 }
 
 /**

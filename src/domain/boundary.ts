@@ -1,4 +1,4 @@
-import { type OptionProblem, OptionsInvalidError, unknownOptions } from '../kernel/index.ts'
+import { nameProblems, type OptionProblem, OptionsInvalidError, unknownOptions } from '../kernel/index.ts'
 import type { AnyCommandDefinition, AnyEventDefinition, Message, MessageOf, ReadonlyData } from '../message/index.ts'
 import type { CommandHandlingOptions, Decision } from './decider.ts'
 import { handlingProblems } from './decider-problems.ts'
@@ -125,6 +125,7 @@ const boundaryOptions = ['command', 'events', 'reads', 'decide', 'stream', 'publ
 function checkBoundary(name: string, given: object): number {
   const options = (given ?? {}) as Readonly<Record<string, unknown>>
   const problems: OptionProblem[] = [
+    ...nameProblems(name),
     ...unknownOptions(options, boundaryOptions),
     ...definitionListProblems('command', 'command', [options['command']]),
     ...definitionListProblems('events', 'event', options['events']),

@@ -1,9 +1,10 @@
 import {
   type Duration,
-  durationMs,
-  MillraceError,
+  nameProblems,
   type OptionProblem,
   OptionsInvalidError,
+  optionJson,
+  optionMs,
   unknownOptions,
 } from '../kernel/index.ts'
 import { definitionListProblems, functionProblems } from './definition-list-problems.ts'
@@ -18,6 +19,7 @@ interface ErasedOptions {
   readonly commands?: unknown
   readonly events?: unknown
   readonly stream?: unknown
+  readonly initialState?: unknown
   readonly decide?: unknown
   readonly evolve?: unknown
   readonly version?: unknown
@@ -42,13 +44,16 @@ const deciderOptions = [
 ]
 
 /**
- * Checks the options of a decider. Answers for how long outcomes are remembered, in milliseconds.
+ * Checks the options of a decider. Answers for how long outcomes are remembered, in milliseconds, and its initial state, frozen.
  *
  * @throws OptionsInvalidError `OPTIONS_INVALID`
  */
-export function checkDecider(name: string, given: object): number {
+export function checkDecider(
+  name: string,
+  given: object,
+): { readonly rememberMs: number; readonly initialState: unknown } {
   const options = (given ?? {}) as ErasedOptions
-  const problems: OptionProblem[] = []
+  const problems: OptionProblem[] = nameProblems(name)
   problems.push(...unknownOptions(options, deciderOptions))
   problems.push(...definitionListProblems('commands', 'command', options.commands))
   problems.push(...definitionListProblems('events', 'event', options.events))
@@ -65,8 +70,9 @@ export function checkDecider(name: string, given: object): number {
   }
   problems.push(...snapshotProblems(options.snapshot as SnapshotOptions | undefined))
   const rememberMs = handlingProblems(options, problems)
+  const initialState = optionJson('initialState', options.initialState, problems)
   if (problems.length > 0) throw new OptionsInvalidError(`decider ${JSON.stringify(name)}`, problems)
-  return rememberMs
+  return { rememberMs, initialState }
 }
 
 /** Checks the options that all who handle commands have in common; answers for how long outcomes are remembered. */
@@ -74,14 +80,5 @@ export function handlingProblems(options: ErasedOptions, problems: OptionProblem
   if (!['boolean', 'undefined'].includes(typeof options.publish)) {
     problems.push({ option: 'publish', problem: 'is neither true nor false' })
   }
-  try {
-    const ms = durationMs((options.remember ?? rememberDefault) as Duration)
-    if (ms < rememberMsMin || ms > rememberMsMax) {
-      problems.push({ option: 'remember', problem: `is ${ms} ms, not from 1 s to 30 days` })
-    }
-    return ms
-  } catch (error) {
-    problems.push({ option: 'remember', problem: error instanceof MillraceError ? error.problem : String(error) })
-    return 0
-  }
+  return optionMs('remember', (options.remember ?? rememberDefault) as Duration, rememberMsMin, problems, rememberMsMax)
 }

@@ -1,4 +1,4 @@
-import { type Duration, frozenJson } from '../kernel/index.ts'
+import type { Duration } from '../kernel/index.ts'
 import type { AnyCommandDefinition, AnyEventDefinition, Message, MessageOf, ReadonlyData } from '../message/index.ts'
 import { checkDecider } from './decider-problems.ts'
 import type { Rejection } from './rejection.ts'
@@ -131,8 +131,7 @@ export function decider<
   name: string,
   options: DeciderOptions<Commands, Events, State, Code>,
 ): Decider<MessageOf<Commands[number]>, MessageOf<Events[number]>, State, Code> {
-  const rememberMs = checkDecider(name, options)
-  const initialState = frozenJson(options.initialState, 'initialState')
+  const { rememberMs, initialState } = checkDecider(name, options)
   const decide = options.decide as unknown as Readonly<Record<string, (command: Message, state: unknown) => unknown>>
   const evolve = options.evolve as unknown as Readonly<Record<string, (state: unknown, event: Message) => unknown>>
   const declared = {

@@ -1,5 +1,5 @@
 import type { EventQueryItem } from '../engine/index.ts'
-import { frozenJson, type OptionProblem, OptionsInvalidError, unknownOptions } from '../kernel/index.ts'
+import { type OptionProblem, OptionsInvalidError, optionJson, unknownOptions } from '../kernel/index.ts'
 import type { AnyEventDefinition, Message, MessageOf, ReadonlyData } from '../message/index.ts'
 import { definitionListProblems, functionProblems } from './definition-list-problems.ts'
 
@@ -53,13 +53,13 @@ export interface Projection<State = unknown> {
 export function projection<const Events extends readonly [AnyEventDefinition, ...AnyEventDefinition[]], State>(
   options: ProjectionOptions<Events, State>,
 ): Projection<State> {
-  checkProjection(options)
+  const initial = checkProjection(options) as State
   const functions = options.on as unknown as Readonly<Record<string, (state: unknown, event: Message) => unknown>>
   const types = options.events.map((definition) => definition.type)
   const tags = options.tags ?? []
   return Object.freeze({
     events: options.events,
-    initial: frozenJson(options.initial, 'initial'),
+    initial,
     onlyLast: options.onlyLast ?? false,
     item: tags.length === 0 ? { types } : { types, tags: [...tags] },
     apply: (state: State, event: Message) => functions[event.type]?.(state, event) as State,
@@ -68,12 +68,14 @@ export function projection<const Events extends readonly [AnyEventDefinition, ..
 
 const projectionOptions = ['events', 'tags', 'initial', 'on', 'onlyLast']
 
+/** Answers the initial value, frozen. */
 function checkProjection(options: {
   readonly events?: unknown
   readonly tags?: unknown
+  readonly initial?: unknown
   readonly on?: unknown
   readonly onlyLast?: unknown
-}): void {
+}): unknown {
   if (typeof options !== 'object' || options === null) {
     throw new OptionsInvalidError('a projection', [{ option: 'options', problem: 'is no object' }])
   }
@@ -89,5 +91,7 @@ function checkProjection(options: {
   if (!['boolean', 'undefined'].includes(typeof options.onlyLast)) {
     problems.push({ option: 'onlyLast', problem: 'is neither true nor false' })
   }
+  const initial = optionJson('initial', options.initial, problems)
   if (problems.length > 0) throw new OptionsInvalidError('a projection', problems)
+  return initial
 }

@@ -1,4 +1,4 @@
-import { type Duration, durationMs, MillraceError, type OptionProblem } from '../kernel/index.ts'
+import { type Duration, durationMs, type OptionProblem, optionMs } from '../kernel/index.ts'
 
 /** When a snapshot of the state is written, together with the events that make it due. Whatever comes first counts. */
 export interface SnapshotOptions {
@@ -47,11 +47,7 @@ export function snapshotProblems(options: SnapshotOptions | undefined): readonly
       problems.push({ option: `snapshot.${option}`, problem: `is ${value}, not a whole number from 1 to ${max}` })
     }
   }
-  try {
-    if (options.every !== undefined) durationMs(options.every)
-  } catch (error) {
-    problems.push({ option: 'snapshot.every', problem: error instanceof MillraceError ? error.problem : String(error) })
-  }
+  if (options.every !== undefined) optionMs('snapshot.every', options.every, 0, problems)
   if (Object.values(options).every((value) => value === undefined)) {
     problems.push({ option: 'snapshot', problem: 'says nothing about when' })
   }

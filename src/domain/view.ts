@@ -1,5 +1,12 @@
 import { ArgumentInvalidError } from '../engine/index.ts'
-import { frozenJson, type Json, type OptionProblem, OptionsInvalidError, unknownOptions } from '../kernel/index.ts'
+import {
+  type Json,
+  nameProblems,
+  type OptionProblem,
+  OptionsInvalidError,
+  optionJson,
+  unknownOptions,
+} from '../kernel/index.ts'
 import type { AnyEventDefinition, Message, MessageOf, ReadonlyData } from '../message/index.ts'
 import {
   type DeadLetterMode,
@@ -120,8 +127,7 @@ export function view<const Events extends readonly [AnyEventDefinition, ...AnyEv
   options: ViewOptions<Events, State>,
 ): View<State> {
   const version = options?.version ?? 1
-  checkView(name, version, options)
-  const initial = frozenJson(options.initial, 'initial')
+  const initial = checkView(name, version, options) as State
   const initialState: unknown = initial
   const functions = options.on as unknown as Readonly<Record<string, StateFunction>>
   const apply = (state: unknown, event: Message, key: string): unknown => functions[event.type]?.(state, event, key)
@@ -184,15 +190,19 @@ const viewOptions = ['events', 'key', 'initial', 'on', 'version', 'inline', 'onD
 interface ErasedViewOptions {
   readonly events?: unknown
   readonly key?: unknown
+  readonly initial?: unknown
   readonly inline?: unknown
   readonly on?: unknown
+  readonly onDeadLetter?: unknown
   readonly rebuild?: unknown
   readonly adapt?: unknown
 }
 
-function checkView(name: string, version: number, given: ErasedViewOptions | undefined): void {
+/** Answers the initial state, frozen. */
+function checkView(name: string, version: number, given: ErasedViewOptions | undefined): unknown {
   const options = given ?? {}
   const problems: OptionProblem[] = [
+    ...nameProblems(name),
     ...unknownOptions(options, viewOptions),
     ...definitionListProblems('events', 'event', options.events),
   ]
@@ -209,6 +219,11 @@ function checkView(name: string, version: number, given: ErasedViewOptions | und
   if (!['function', 'undefined'].includes(typeof options.adapt)) {
     problems.push({ option: 'adapt', problem: 'is not a function' })
   }
+  if (!['park-key', 'continue', undefined].includes(options.onDeadLetter as string | undefined)) {
+    problems.push({ option: 'onDeadLetter', problem: "is neither 'park-key' nor 'continue'" })
+  }
   problems.push(...functionProblems('on', options.events, options.on))
+  const initial = optionJson('initial', options.initial, problems)
   if (problems.length > 0) throw new OptionsInvalidError(`view ${JSON.stringify(name)}`, problems)
+  return initial
 }

@@ -1,6 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { OptionProblem } from '../kernel/index.ts'
 import { attributeTextProblem, uriReferenceProblem } from './attributes.ts'
+import { topicNameProblem } from './topics.ts'
 import type { UpcastChain } from './upcast.ts'
 
 /** Options that events, commands and queries have in common. */
@@ -92,8 +93,8 @@ export function isSchema(value: unknown): boolean {
 
 /** The name of a topic or queue, given as such or as the thing itself. */
 export function place(option: string, given: string | { readonly name: string }, problems: OptionProblem[]): string {
-  const name = typeof given === 'string' ? given : given.name
-  const problem = attributeTextProblem(name)
+  const name = typeof given === 'string' ? given : given?.name
+  const problem = topicNameProblem(name)
   if (problem !== undefined) problems.push({ option, problem })
   return name
 }

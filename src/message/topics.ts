@@ -17,6 +17,15 @@ export class TopicAmbiguousError extends MillraceError<
   }
 }
 
+/** Kafka's rule for names of topics. */
+const topicNamePattern = /^[a-zA-Z0-9._-]{1,249}$/
+
+/** What is wrong with the name of a topic; `undefined`: nothing. */
+export function topicNameProblem(name: unknown): string | undefined {
+  const isName = typeof name === 'string' && topicNamePattern.test(name) && name !== '.' && name !== '..'
+  return isName ? undefined : 'is no name of 1 to 249 letters, digits, ".", "_" and "-"'
+}
+
 /** Topic of queries that are asked of another app. */
 export const queryTopic = 'queries'
 

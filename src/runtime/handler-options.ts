@@ -1,12 +1,5 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
-import {
-  frozenJson,
-  MillraceError,
-  type OptionProblem,
-  OptionsInvalidError,
-  optionMs,
-  unknownOptions,
-} from '../kernel/index.ts'
+import { type OptionProblem, OptionsInvalidError, optionJson, optionMs, unknownOptions } from '../kernel/index.ts'
 import type { AnyDefinition } from '../message/index.ts'
 import type { BreakerOptions, Handler, HandlerOptions, StateOptions, Subscribed } from './handler.ts'
 import { escapedSegment } from './namespaces.ts'
@@ -54,13 +47,7 @@ export function handlerFrom(events: Subscribed, given: ErasedOptions, handle: un
   if (typeof handle !== 'function') problems.push({ option: 'handler', problem: 'is not a function' })
   const types = definitions.map((definition) => String(definition?.type))
   const name = options.name ?? types.join('+')
-  if (typeof name !== 'string' || !/^[^\s\p{C}]{1,255}$/u.test(name)) {
-    problems.push({ option: 'name', problem: 'is not a name of 1 to 255 printable characters without white space' })
-  }
-  // Its name is part of keys in the state store, beside those of app, service and topic.
-  else if (Buffer.byteLength(escapedSegment(name)) > nameBytesMax) {
-    problems.push({ option: 'name', problem: `takes more than ${nameBytesMax} bytes ("/" and "%" count as three)` })
-  }
+  problems.push(...handlerNameProblems(name))
   const handlerState = stateOf(options, problems)
   const handler = {
     name,
@@ -92,6 +79,16 @@ export function handlerFrom(events: Subscribed, given: ErasedOptions, handle: un
   checkChoices(options, problems)
   if (problems.length > 0) throw new OptionsInvalidError(`handler ${JSON.stringify(name)}`, problems)
   return Object.freeze(handler) as Handler
+}
+
+/** What is wrong with the name of a handler, if anything. */
+export function handlerNameProblems(name: unknown): OptionProblem[] {
+  if (typeof name !== 'string' || !/^[^\s\p{C}]{1,255}$/u.test(name)) {
+    return [{ option: 'name', problem: 'is not a name of 1 to 255 printable characters without white space' }]
+  }
+  // It is part of keys in the state store, beside those of app, service and topic.
+  if (Buffer.byteLength(escapedSegment(name)) <= nameBytesMax) return []
+  return [{ option: 'name', problem: `takes more than ${nameBytesMax} bytes ("/" and "%" count as three)` }]
 }
 
 /** Handlers without state take (message, ctx): the runtime always passes the state between them. */
@@ -164,12 +161,7 @@ function stateOf(options: ErasedOptions, problems: OptionProblem[]): Handler['st
   if (schema !== undefined && typeof schema['~standard']?.validate !== 'function') {
     problems.push({ option: 'state.schema', problem: 'is not a Standard Schema validator' })
   }
-  try {
-    return Object.freeze({ initial: frozenJson(options.state.initial, 'initial'), schema })
-  } catch (error) {
-    problems.push({ option: 'state.initial', problem: error instanceof MillraceError ? error.problem : String(error) })
-    return undefined
-  }
+  return Object.freeze({ initial: optionJson('state.initial', options.state.initial, problems), schema })
 }
 
 function timersOf(options: ErasedOptions, stateful: boolean, problems: OptionProblem[]): Handler['timers'] {

@@ -66,7 +66,7 @@ export type {
   Subscribed,
   Timers,
 } from './handler.ts'
-export { handlerFrom, rateOf } from './handler-options.ts'
+export { handlerFrom, handlerNameProblems, rateOf } from './handler-options.ts'
 export type { Lag } from './lag.ts'
 export {
   chainNamespace,

@@ -1,6 +1,7 @@
-import { isTopicName, topicConfigProblems } from '../committing/index.ts'
+import { topicConfigProblems } from '../committing/index.ts'
 import type { TopicConfig } from '../engine/index.ts'
 import { OptionsInvalidError } from '../kernel/index.ts'
+import { topicNameProblem } from '../message/index.ts'
 import { TopicRedeclaredError } from './errors.ts'
 
 /** A topic that the program declares, with its settings. Made by {@link topic}. */
@@ -30,9 +31,8 @@ const declarations = new Map<string, TopicDeclaration>()
  */
 export function topic(name: string, config: TopicConfig = {}): TopicDeclaration {
   const problems = topicConfigProblems(config)
-  if (!isTopicName(name)) {
-    problems.unshift({ option: 'name', problem: 'is not 1 to 249 letters, digits, ".", "_" and "-"' })
-  }
+  const nameProblem = topicNameProblem(name)
+  if (nameProblem !== undefined) problems.unshift({ option: 'name', problem: nameProblem })
   if (problems.length > 0) throw new OptionsInvalidError(`topic ${JSON.stringify(name)}`, problems)
   const declared: TopicDeclaration = Object.freeze({ name, config: Object.freeze({ ...config }) })
   const earlier = declarations.get(name)

@@ -13,6 +13,7 @@ import {
   type Effect,
   exponential,
   type Handler,
+  handlerNameProblems,
   none,
   on,
   type RetryPolicy,
@@ -31,7 +32,7 @@ import {
 } from './process.ts'
 import { pastMaxMax, withPast } from './process-record.ts'
 import type { HeldEvent, ProcessState } from './process-state.ts'
-import type { Rule } from './rules.ts'
+import { isEvents, type Rule } from './rules.ts'
 
 /** How a choreography is declared. */
 export interface ChoreographyOptions<Events extends readonly AnyEventDefinition[]> {
@@ -180,17 +181,31 @@ const choreographyOptions = ['events', 'starts', 'rules', 'key', 'missing', 'lat
 
 const policies: ReadonlySet<unknown> = new Set(['redeliver', 'dead-letter', 'ignore'])
 
+function listed<One>(option: string, given: readonly One[] | undefined, problems: OptionProblem[]): readonly One[] {
+  if (Array.isArray(given)) return given as readonly One[]
+  if (given !== undefined) problems.push({ option, problem: 'is no list' })
+  return []
+}
+
 function processOf(name: string, options: ChoreographyOptions<readonly AnyEventDefinition[]>): ProcessRules {
   const given: Partial<ChoreographyOptions<readonly AnyEventDefinition[]>> = options ?? {}
-  const problems: OptionProblem[] = unknownOptions(given, choreographyOptions)
-  const { events = [], starts = [], rules = [], missing = 'redeliver', late = 'ignore' } = given
-  if (starts.length === 0) problems.push({ option: 'starts', problem: 'is empty' })
+  const problems: OptionProblem[] = [...handlerNameProblems(name), ...unknownOptions(given, choreographyOptions)]
+  const { missing = 'redeliver', late = 'ignore' } = given
+  if (!isEvents(given.events)) problems.push({ option: 'events', problem: 'is not a list of definitions of events' })
+  const events = isEvents(given.events) ? given.events : []
+  const starts = listed('starts', given.starts, problems)
+  const rules = listed('rules', given.rules, problems)
+  if ((given.starts ?? []).length === 0) problems.push({ option: 'starts', problem: 'is empty' })
   for (const start of starts) {
     if (!events.includes(start))
       problems.push({ option: 'starts', problem: `holds ${start?.type}, which is none of its events` })
   }
   const names = new Set<string>()
   for (const rule of rules) {
+    if (!Array.isArray(rule?.definitions)) {
+      problems.push({ option: 'rules', problem: 'holds what allOf(), anyOf() and timeout() did not make' })
+      continue
+    }
     if (names.has(rule.name)) problems.push({ option: 'rules', problem: `holds "${rule.name}" twice` })
     names.add(rule.name)
     for (const definition of rule.definitions) {
@@ -201,6 +216,11 @@ function processOf(name: string, options: ChoreographyOptions<readonly AnyEventD
   }
   for (const [option, policy] of Object.entries({ missing, late })) {
     if (!policies.has(policy)) problems.push({ option, problem: `is ${policy}, not redeliver, dead-letter or ignore` })
+  }
+  if (!['function', 'undefined'].includes(typeof given.key))
+    problems.push({ option: 'key', problem: 'is not a function' })
+  if (given.retry !== undefined && typeof given.retry?.delayMs !== 'function') {
+    problems.push({ option: 'retry', problem: 'is no retry policy, such as fixed() or exponential() make' })
   }
   const { past: pastMax = 100 } = given
   if (!Number.isSafeInteger(pastMax) || pastMax < 0 || pastMax > pastMaxMax) {

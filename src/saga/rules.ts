@@ -50,7 +50,7 @@ export function end(outcome = 'ended'): EndEffect {
   return Object.freeze({ kind: 'end', outcome })
 }
 
-function isEvents(given: unknown): boolean {
+export function isEvents(given: unknown): given is readonly AnyEventDefinition[] {
   return Array.isArray(given) && given.every((one) => one?.messageKind === 'event')
 }
 

@@ -1,4 +1,4 @@
-import { type OptionProblem, OptionsInvalidError, optionMs } from '../kernel/index.ts'
+import { nameProblems, type OptionProblem, OptionsInvalidError, optionMs } from '../kernel/index.ts'
 import type {
   CarriedBy,
   ChildSet,
@@ -14,8 +14,6 @@ import type {
   StepSet,
 } from './definition.ts'
 import { isEvent } from './kept-data.ts'
-
-const namePattern = /^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$/
 
 const stepOptions: ReadonlySet<string> = new Set(['run', 'undo', 'retry', 'undoRetry', 'timeout'])
 
@@ -146,8 +144,7 @@ function checkNames(
   options: Partial<SagaOptions<SagaStart, StepSet, SignalSet, ChildSet>>,
   problems: OptionProblem[],
 ): void {
-  const pattern = 'has a name of other than 1 to 100 letters, digits, "_" and "-"'
-  if (typeof name !== 'string' || !namePattern.test(name)) problems.push({ option: 'name', problem: pattern })
+  problems.push(...nameProblems(name))
   for (const option of Object.keys(options)) {
     if (!sagaOptions.has(option)) problems.push({ option, problem: 'is no option of saga()' })
   }
@@ -156,7 +153,7 @@ function checkNames(
   }
   const each = (option: 'steps' | 'signals' | 'children', isOne: (one: unknown) => boolean, what: string): void => {
     for (const [own, one] of Object.entries(options[option] ?? {})) {
-      if (!namePattern.test(own)) problems.push({ option: `${option}.${own}`, problem: pattern })
+      problems.push(...nameProblems(own, `${option}.${own}`))
       if (!isOne(one)) problems.push({ option: `${option}.${own}`, problem: `is not ${what}` })
     }
   }

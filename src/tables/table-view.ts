@@ -1,5 +1,12 @@
 import { definitionListProblems, functionProblems } from '../domain/index.ts'
-import { type Duration, type OptionProblem, OptionsInvalidError, optionMs, unknownOptions } from '../kernel/index.ts'
+import {
+  type Duration,
+  nameProblems,
+  type OptionProblem,
+  OptionsInvalidError,
+  optionMs,
+  unknownOptions,
+} from '../kernel/index.ts'
 import type { AnyEventDefinition, Message, MessageOf } from '../message/index.ts'
 import {
   byError,
@@ -159,10 +166,7 @@ function checked(
   given: ErasedOptions | undefined,
 ): { readonly version: number; readonly keepMs: number; readonly timeoutMs: number } {
   const options = given ?? {}
-  const problems: OptionProblem[] = []
-  if (typeof name !== 'string' || !/^[A-Za-z0-9][A-Za-z0-9_-]{0,99}$/.test(name)) {
-    problems.push({ option: 'name', problem: 'is other than 1 to 100 letters, digits, "_" and "-"' })
-  }
+  const problems: OptionProblem[] = nameProblems(name)
   problems.push(...unknownOptions(options, viewOptions))
   if (typeof options.database?.transact !== 'function') {
     problems.push({ option: 'database', problem: 'is not what postgresTables() or sqliteTables() makes' })
