@@ -1,7 +1,7 @@
 import type { RunningApp } from '../../src/index.ts'
 import { shopTopics } from './events.ts'
 import type { GatewayTotals } from './gateway-ledger.ts'
-import { countOpenOrders, countParkedInvoices, countStockViolations } from './inspection.ts'
+import { countOpenOrders, countParkedInvoices, countStockViolations, isConducting } from './inspection.ts'
 import { addMoney, type Money, printMoney, sameMoney, subtractMoney, zeroMoney } from './money.ts'
 import { customerOrders, type Day, dailyRevenue } from './views.ts'
 
@@ -136,14 +136,26 @@ export async function countEvents(
     .reduce((count, { latest }) => count + latest, 0)
 }
 
-/** Invoices that nothing more will happen to, as far as money goes; whatever became a dead letter counts too. */
-export async function countSettled(running: RunningApp): Promise<number> {
-  let count = await running.deadLetters.count()
+/**
+ * Invoices that something more will happen to by itself, as far as money goes: those that ordering has not read yet, and orders that are
+ * neither confirmed nor cancelled. What is on its way to the view counts too; where nothing is on its way, nothing will happen.
+ */
+export async function countUnsettled(running: RunningApp): Promise<number> {
+  const lags = await running.lag()
+  if (lags.every(({ lagMessages }) => lagMessages === 0) && !(await isConducting(running))) return 0
+  let count = 0
+  for (const { handler, lagMessages } of lags) {
+    if (handler === readingGroup || handler.startsWith(dailyRevenueGroups)) count += lagMessages
+  }
   for await (const { value: day } of running.view(dailyRevenue).list()) {
-    count += day.confirmed + day.cancelled + day.returns + day.stockAdjustments
+    count += day.placed - day.confirmed - day.cancelled
   }
   return count
 }
+
+/** Consumer group of the handler that reads invoices, and how those of the view begin. */
+const readingGroup = 'shop.ordering.invoices'
+const dailyRevenueGroups = 'shop.view:daily-revenue.'
 
 type CountOf = 'placed' | 'confirmed' | 'cancelled' | 'returns' | 'stockAdjustments'
 type MoneyOf = 'ordered' | 'revenue' | 'returned'

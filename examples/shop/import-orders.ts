@@ -34,8 +34,8 @@ export interface ImportOptions {
   readonly clock: Clock
   /** Invoices a second; `null`: as fast as the shop takes them. */
   readonly speed: number | null
-  /** How many invoices the shop is done with: confirmed, cancelled, returned, adjusted or parked. */
-  readonly settled: () => Promise<number>
+  /** How many invoices the shop still has something to do with. */
+  readonly unsettled: () => Promise<number>
   readonly signal: AbortSignal
 }
 
@@ -53,7 +53,7 @@ const keptFileBytesMax = 8_388_608
 /** The import waits while more invoices than this are not settled: a bounded queue before the shop. */
 const unsettledMax = 2_000
 /** How often it looks while it waits, in milliseconds. */
-const settledPauseMs = 10
+const unsettledPauseMs = 10
 /** How long it goes on at its pace between two commits, in milliseconds. */
 const paceTickMs = 50
 
@@ -83,17 +83,22 @@ export async function importOrders(options: ImportOptions): Promise<void> {
   const { engine, folder, settings, clock, signal } = options
   let invoices = await importedCount(engine, folder, settings)
   let revision = (await engine.state.get(namespace, positionKey))?.revision ?? 0
-  let settled = 0
+  /** Invoices that may be handed over before the shop is asked again. */
+  let room = 0
   const inFlight: Promise<void>[] = []
   const pace = new Pace(options)
   try {
     for await (const batch of batches(options, invoices, pace.batchInvoicesMax)) {
       await pace.wait(batch.length)
       // Counting costs more than a batch, so it is done only when the last count does not let this one pass.
-      while (invoices - settled > unsettledMax) {
-        settled = await options.settled()
-        if (invoices - settled > unsettledMax) await sleep(settledPauseMs, clock, signal)
+      while (room < batch.length) {
+        // What is on its way is not counted.
+        await Promise.all(inFlight)
+        inFlight.length = 0
+        room = unsettledMax - (await options.unsettled())
+        if (room < batch.length) await sleep(unsettledPauseMs, clock, signal)
       }
+      room -= batch.length
       signal.throwIfAborted()
       invoices += batch.length
       inFlight.push(commitBatch(options, batch, invoices, revision))

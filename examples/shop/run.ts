@@ -2,7 +2,7 @@ import type { EngineSource } from '../../src/engine/index.ts'
 import { type Clock, type RunningApp, sleep } from '../../src/index.ts'
 import { booksPath, claimFolder, isNewFolder } from './data-folder.ts'
 import { RunLeftOverError } from './errors.ts'
-import { brokenPromises, countEvents, countSettled, type Figures, readEventCount, readFigures } from './figures.ts'
+import { brokenPromises, countEvents, countUnsettled, type Figures, readEventCount, readFigures } from './figures.ts'
 import { PaymentGateway } from './gateway.ts'
 import { importedCount, importOrders, type RunSettings } from './import-orders.ts'
 import { isConducting } from './inspection.ts'
@@ -107,7 +107,7 @@ async function importAll(
       settings,
       clock,
       speed: options.speed,
-      settled: () => countSettled(running),
+      unsettled: () => countUnsettled(running),
       signal,
     })
     await untilDone(running, clock, signal)

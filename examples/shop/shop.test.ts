@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it, vi } from 'vitest'
@@ -7,9 +7,12 @@ import { type MessageOf, type RunningApp, systemClock } from '../../src/index.ts
 import { SagaDesk } from '../../src/saga/index.ts'
 import { GatewayDownError } from './errors.ts'
 import { CustomerNotified, InvoiceReceived } from './events.ts'
+import { countUnsettled } from './figures.ts'
 import { type Gateway, PaymentGateway } from './gateway.ts'
 import { shareOf } from './gateway-ledger.ts'
+import { importOrders } from './import-orders.ts'
 import { countOpenOrders, countStockViolations } from './inspection.ts'
+import { surveyInvoiceFile } from './invoice-file.ts'
 import { sagaKinds } from './saga-kind.ts'
 import { shop } from './shop.ts'
 import { customerOrders, dailyRevenue, orderSummary } from './views.ts'
@@ -142,6 +145,56 @@ describe('the shop', () => {
     ])
     expect(gateway.totals).toEqual({ charged: '20.4', refunded: '10.2', returned: '0' })
     expect(await countOpenOrders(running)).toBe(0)
+  })
+
+  it('takes further invoices in when more of them were parked and discarded than may wait', async () => {
+    await using gateway = await openGateway()
+    await using running = await shop(gateway).start({ engine: embedded({ path: ':memory:' }) })
+    const path = join(folder, 'damaged.csv')
+    const rows = Array.from({ length: 4_500 }, (_, index) => `damaged-${index},A,1,2010-12-01,2.55,`)
+    writeFileSync(path, ['InvoiceNo,StockCode,Quantity,InvoiceDate,UnitPrice,CustomerID', ...rows].join('\n'))
+    const file = await surveyInvoiceFile(path)
+    const { engine } = running
+    const settings = { ordersSha256: file.sha256, repeat: 1, stock: null, decline: 0, saga: 'choreography' } as const
+    await importOrders({
+      engine,
+      folder,
+      file,
+      settings,
+      clock: systemClock,
+      speed: null,
+      signal: AbortSignal.timeout(60_000),
+      unsettled: async () => {
+        await running.idle()
+        await running.deadLetters.discard({ handler: 'shop.ordering.invoices' })
+        await running.idle()
+        return countUnsettled(running)
+      },
+    })
+    await running.idle()
+    const discarded = 4_500 - (await running.deadLetters.count())
+    expect(discarded).toBeGreaterThan(2_000)
+    expect(await countUnsettled(running)).toBe(0)
+  })
+
+  it('counts orders that are open while something is under way, and none when nothing is', async () => {
+    const charged = Promise.withResolvers<void>()
+    await using open = await openGateway()
+    const gateway: Gateway = {
+      charge: async (...call) => {
+        await charged.promise
+        return open.charge(...call)
+      },
+      refund: (...call) => open.refund(...call),
+      payout: (...call) => open.payout(...call),
+    }
+    await using running = await shop(gateway).start({ engine: embedded({ path: ':memory:' }) })
+    await running.publish(['536365', '536366', 'damaged'].map((number) => invoice(number, 'HEART', 1, '17850')))
+    await vi.waitUntil(async () => (await running.deadLetters.count()) === 1)
+    await vi.waitUntil(async () => (await countUnsettled(running)) === 2)
+    charged.resolve()
+    await running.idle()
+    expect(await countUnsettled(running)).toBe(0)
   })
 
   it('remembers the newest ten orders of a customer', async () => {
