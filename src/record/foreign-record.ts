@@ -1,23 +1,19 @@
 import { decodeKafka } from '../message/index.ts'
-import type { RecordHeader, RecordOutcome } from './record.ts'
+import type { RecordOutcome } from './record.ts'
 import type { RecordCursor } from './record-cursor.ts'
 import { headersCopy, keyAt, undecodableAt, valueCopy } from './record-outcome.ts'
-
-const keyHeader = 'ce_partitionkey'
 
 /**
  * Reads a record that is not laid out as Millrace writes it: another producer's binary or structured CloudEvents, or
  * none at all. Slower, and tolerant of all that `decodeKafka` tolerates.
  *
- * Besides, the key stands in for a missing attribute `partitionkey`, and the record's time for a missing `time`.
+ * Besides, the record's time stands in for a missing `time`.
  */
 export function decodeForeignRecord(cursor: RecordCursor): RecordOutcome {
   const key = keyAt(cursor)
   const { offset, timestampMs } = cursor
-  const headers: RecordHeader[] = [...headersCopy(cursor)]
-  const hasKeyHeader = headers.some(([name]) => name.toLowerCase() === keyHeader)
-  const source = typeof key === 'string' && !hasKeyHeader ? [...headers, [keyHeader, key] as const] : headers
-  const result = decodeKafka({ value: valueCopy(cursor), headers: source }, { clock: { nowMs: () => timestampMs } })
+  const headers = headersCopy(cursor)
+  const result = decodeKafka({ key, value: valueCopy(cursor), headers }, { clock: { nowMs: () => timestampMs } })
   if (!result.ok) return undecodableAt(cursor, result.error)
   // A null value was told apart before.
   if (result.value === null) return { kind: 'tombstone', offset, timestampMs, key, headers }

@@ -103,6 +103,31 @@ describe('Kafka binary mode', () => {
     for (const name of ['none', 'other', 'my-ext']) expect(message).not.toHaveProperty(name)
   })
 
+  it('takes the key of the record for the partition key that the event does not have', () => {
+    expect(read({ key: 'k' }).partitionkey).toBe('k')
+    expect(read({ key: Buffer.from('kö') }).partitionkey).toBe('kö')
+    expect(read({ key: 'k', headers: [...headers, ['ce_partitionkey', 'own']] }).partitionkey).toBe('own')
+    expect(read({ key: 'k', headers: [...headers, ['ce_partitionkey', '']] }).partitionkey).toBe('k')
+    for (const key of [undefined, null, '', 'a\n', Buffer.from([0xff, 0x00])]) {
+      expect(read({ ...(key !== undefined && { key }) })).not.toHaveProperty('partitionkey')
+    }
+  })
+
+  it('reads ce_datacontenttype where there is no content-type, and else passes over it', () => {
+    const of = (...more: readonly (readonly [string, string])[]): Message =>
+      read({ value: '{"a":1}', headers: [...headers, ...more] })
+    const misnamed = ['ce_datacontenttype', 'text/plain'] as const
+    expect(of(misnamed)).toMatchObject({ datacontenttype: 'text/plain', data: Buffer.from('{"a":1}') })
+    const document = of(['ce_datacontenttype', 'application/cloudevents+json'])
+    expect(document).toMatchObject({ type: 'com.example.someevent', data: { a: 1 } })
+    for (const both of [
+      of(misnamed, ['content-type', 'application/json']),
+      of(['content-type', 'application/json'], misnamed),
+    ]) {
+      expect(both).toMatchObject({ datacontenttype: 'application/json', data: { a: 1 } })
+    }
+  })
+
   it('decides by the content type what data is', () => {
     const of = (contentType: string | undefined, bytes: string | Uint8Array): unknown =>
       read({ value: bytes, headers: contentType === undefined ? headers : [...headers, ['content-type', contentType]] })
@@ -142,6 +167,16 @@ describe('Kafka structured mode', () => {
         expect(value(decodeKafka(content))).toStrictEqual(message)
       }),
     )
+  })
+
+  it('takes the key of the record for the partition key that the document does not have', () => {
+    const keyless = event('Keyless', { data: z.object({ id: z.string() }) })
+    const { value: document, headers: written } = encodeKafkaStructured(keyless({ id: '1' }))
+    const decodedAs = (key: string): Message =>
+      value(decodeKafka({ key, value: document, headers: written })) as Message
+    expect(decodedAs('k').partitionkey).toBe('k')
+    const own = encodeKafkaStructured(Placed({ id: '1' }))
+    expect(value(decodeKafka({ ...own, key: 'k' }))?.partitionkey).toBe('1')
   })
 
   it('has a value also for a message without data, so it is no tombstone', () => {

@@ -1,5 +1,6 @@
-import { contentTypeHeader, kafkaHeaderPrefix } from '../attributes.ts'
-import type { Message } from '../envelope.ts'
+import { isUtf8 } from 'node:buffer'
+import { attributeTextProblem, contentTypeHeader, kafkaHeaderPrefix } from '../attributes.ts'
+import { type Message, withAttributes } from '../envelope.ts'
 import { MessageUndecodableError } from '../errors.ts'
 import { parseContentType, structuredContentType } from './content-type.ts'
 import { type Decoded, type DecodeOptions, dataOfBytes, decoded, messageOf, textOfBytes } from './decode.ts'
@@ -44,7 +45,9 @@ export function encodeKafkaStructured(message: Message): KafkaContent {
  * Decodes a record of either content mode; the header `content-type` tells which.
  *
  * `null` stands for a tombstone, a record without a value, whatever its headers say: on a compacted topic it deletes.
- * Header names count in any case, the last of several wins. The plain `traceparent` and `tracestate` headers that
+ * The record's key stands in for an attribute `partitionkey` that the event does not have, in both modes (Partitioning extension, where
+ * senders make the key of it); a key that is no text stands for nothing. Header names count in any case, the last of several wins.
+ * `ce_datacontenttype`, which some producers write, stands in for the header `content-type`. The plain `traceparent` and `tracestate` headers that
  * OpenTelemetry writes stand in where there are no `ce_` ones. Data becomes JSON if its content type is JSON, or if it
  * has none and parses; else it stays bytes. Extension attributes become text.
  */
@@ -53,15 +56,29 @@ export function decodeKafka(record: KafkaSource, options?: DecodeOptions): Decod
   if (value === null) return { ok: true, value: null }
   const read = decoded(() => readHeaders(record.headers))
   if (!read.ok) return read
-  const attributes = read.value
-  const contentType = attributes.get('datacontenttype')
-  if (typeof contentType === 'string' && /^\s*application\/cloudevents/i.test(contentType)) {
-    return decodeFormatted(contentType, value, options)
+  const { attributes, contentType } = read.value
+  if (contentType !== undefined && /^\s*application\/cloudevents/i.test(contentType)) {
+    return withKey(decodeFormatted(contentType, value, options), keyText(record.key))
   }
+  const key = keyText(record.key)
+  if (key !== undefined && !attributes.get('partitionkey')) attributes.set('partitionkey', key)
   return decoded(() => {
     const bytes = typeof value === 'string' ? Buffer.from(value, 'utf8') : value
     return messageOf(attributes, dataOfBytes(attributes, bytes, 'the value'), options)
   })
+}
+
+/** A key that can be an attribute. What others made of bytes, such as Avro, is theirs alone. */
+function keyText(key: KafkaSource['key']): string | undefined {
+  if (key === undefined || key === null) return undefined
+  if (typeof key !== 'string' && !isUtf8(key)) return undefined
+  const text = typeof key === 'string' ? key : Buffer.from(key).toString('utf8')
+  return attributeTextProblem(text) === undefined ? text : undefined
+}
+
+function withKey(result: Decoded<Message>, partitionkey: string | undefined): Decoded<Message> {
+  if (!result.ok || partitionkey === undefined || result.value.partitionkey !== undefined) return result
+  return { ok: true, value: withAttributes(result.value, { partitionkey }) }
 }
 
 function decodeFormatted(
@@ -78,9 +95,14 @@ function decodeFormatted(
   return text.ok ? decodeJson(text.value, options) : text
 }
 
-function readHeaders(headers: KafkaSource['headers']): Map<string, unknown> {
+/** Attributes, and the header `content-type`, which alone tells the content mode. */
+function readHeaders(headers: KafkaSource['headers']): {
+  readonly attributes: Map<string, unknown>
+  readonly contentType: string | undefined
+} {
   const attributes = new Map<string, unknown>()
   const plainTrace = new Map<string, string>()
+  let contentType: string | undefined
   for (const [name, value] of headers) {
     const lower = name.toLowerCase()
     const isAttribute = lower.startsWith(kafkaHeaderPrefix)
@@ -88,13 +110,12 @@ function readHeaders(headers: KafkaSource['headers']): Map<string, unknown> {
     if (value === null || !(isAttribute || isTrace || lower === contentTypeHeader)) continue
     const text = typeof value === 'string' ? value : textOfBytes(value, 'utf-8', `header ${name}`)
     if (isTrace) plainTrace.set(lower, text)
-    else if (!isAttribute) attributes.set('datacontenttype', text.trim())
-    // The content type has a header of its own; this name is only a mistake of some producers.
-    else if (lower !== `${kafkaHeaderPrefix}datacontenttype`)
-      attributes.set(lower.slice(kafkaHeaderPrefix.length), text)
+    else if (!isAttribute) contentType = text.trim()
+    else attributes.set(lower.slice(kafkaHeaderPrefix.length), text)
   }
+  if (contentType !== undefined) attributes.set('datacontenttype', contentType)
   for (const [name, text] of plainTrace) {
     if (!attributes.has(name)) attributes.set(name, text)
   }
-  return attributes
+  return { attributes, contentType }
 }
