@@ -2,36 +2,56 @@ import { InvalidArgumentError } from 'commander'
 import { OffsetOutOfRangeError, type StartPosition, type TopicDescription, type Topics } from '../engine/index.ts'
 import { type Duration, DurationInvalidError, durationMs, parseIsoTime } from '../kernel/index.ts'
 
-/** A place in a topic as it is typed. A time may be relative, and becomes absolute when the command runs. */
-export type Position =
-  | 'earliest'
-  | 'latest'
-  | { readonly offset: number }
-  | { readonly timeMs: number }
-  | { readonly agoMs: number }
+/** A time as it is typed. It may be relative, and becomes absolute when the command runs. */
+type Moment = { readonly timeMs: number } | { readonly agoMs: number }
+
+/** A place in a topic as it is typed. */
+export type Position = 'earliest' | 'latest' | { readonly offset: number } | Moment
+
+const momentHelp = '@2026-01-31, @2026-01-31T12:00:00Z, @1767225600000, @-90s, @-1h'
 
 /** How positions are written, for help texts. */
-export const positionHelp =
-  "'earliest', 'latest', an offset, or a time: @2026-01-31, @2026-01-31T12:00:00Z, @1767225600000, @-90s, @-1h"
+export const positionHelp: string = `'earliest', 'latest', an offset, or a time: ${momentHelp}`
 
 /** Parses a {@link Position}; commander reports what is thrown. */
 export function parsePosition(text: string): Position {
   if (text === 'earliest' || text === 'latest') return text
-  if (/^\d{1,16}$/.test(text)) return { offset: Number(text) }
+  const position = /^\d{1,16}$/.test(text) ? { offset: Number(text) } : momentOf(text)
+  if (position !== undefined) return position
+  throw new InvalidArgumentError(`Give ${positionHelp}.`)
+}
+
+/** A place in a stream, or in the whole event store, as it is typed. */
+export type EventPlace = { readonly number: number } | Moment
+
+/** How places of events are written, for help texts. */
+export const eventPlaceHelp: string = `a version, with --all a position, or a time: ${momentHelp}`
+
+/** Parses an {@link EventPlace}; commander reports what is thrown. */
+export function parseEventPlace(text: string): EventPlace {
+  const place = /^[1-9]\d{0,15}$/.test(text) ? { number: Number(text) } : momentOf(text)
+  if (place !== undefined) return place
+  throw new InvalidArgumentError(`Give ${eventPlaceHelp}.`)
+}
+
+/** The time of a moment, in milliseconds since 1970. */
+export function momentMs(moment: Moment, nowMs: number): number {
+  return Math.max(0, 'timeMs' in moment ? moment.timeMs : nowMs - moment.agoMs)
+}
+
+function momentOf(text: string): Moment | undefined {
   if (text.startsWith('@-')) {
     const agoMs = durationOf(text.slice(2))
-    if (agoMs !== undefined) return { agoMs }
-  } else if (text.startsWith('@')) {
-    const timeMs = timeOf(text.slice(1))
-    if (timeMs !== undefined) return { timeMs }
+    return agoMs === undefined ? undefined : { agoMs }
   }
-  throw new InvalidArgumentError(`Give ${positionHelp}.`)
+  const timeMs = text.startsWith('@') ? timeOf(text.slice(1)) : undefined
+  return timeMs === undefined ? undefined : { timeMs }
 }
 
 /** The position as engines take it. */
 export function startOf(position: Position, nowMs: number): StartPosition {
   if (typeof position === 'string' || 'offset' in position) return position
-  return { timestampMs: Math.max(0, 'timeMs' in position ? position.timeMs : nowMs - position.agoMs) }
+  return { timestampMs: momentMs(position, nowMs) }
 }
 
 /**

@@ -165,7 +165,7 @@ describe('millrace streams', () => {
     [['read', 'nope'], 3, 'STREAM_UNKNOWN'],
     [['read'], 2, 'Name one stream, or give --all.'],
     [['read', 'order-1', '--all'], 2, 'Name one stream, or give --all.'],
-    [['read', 'order-1', '--tag', 'x'], 2, '--type and --tag go with --all.'],
+    [['read', 'order-1', '--from', '@soon'], 2, 'Give a version, with --all a position, or a time: @2026-01-31,'],
   ])('refuses streams %j', async (args, code, reason) => {
     const { exitCode, stdout, stderr } = await run('streams', ...args)
     expect(stderr).toContain(reason)

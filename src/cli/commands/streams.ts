@@ -1,10 +1,11 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import type { EventStore, ReadAllOptions, StoredEvent } from '../../engine/index.ts'
 import { StreamUnknownError } from '../../engine/index.ts'
 import { UsageError } from '../errors.ts'
 import { withEngine } from '../ground.ts'
 import { several, wholeNumber } from '../option-values.ts'
 import type { Output } from '../output.ts'
+import { type EventPlace, eventPlaceHelp, momentMs, parseEventPlace } from '../positions.ts'
 import type { Invocation, Session } from '../session.ts'
 import { shown, shownTime } from '../text.ts'
 import { dataText, messageJson } from './record-display.ts'
@@ -18,7 +19,8 @@ interface ListOptions {
 
 interface ReadOptions {
   readonly all?: boolean
-  readonly from?: number
+  readonly from?: EventPlace
+  readonly until?: EventPlace
   readonly backward?: boolean
   readonly limit?: number
   readonly type?: readonly string[]
@@ -41,15 +43,16 @@ export function streamsCommand(program: Command, session: Session): void {
     .description('Show the events of a stream, or with --all of the whole store.')
     .argument('[stream]', 'name of the stream')
     .option('--all', 'the whole event store, in the order of positions')
-    .option('--from <number>', 'first version, with --all the first position', wholeNumber(1))
+    .addOption(new Option('--from <place>', `where to begin: ${eventPlaceHelp}`).argParser(parseEventPlace))
+    .addOption(new Option('--until <place>', 'where to end; this place is not shown').argParser(parseEventPlace))
     .option('--backward', 'newest first')
     .option('--limit <count>', 'at most this many', wholeNumber(1))
-    .option('--type <type>', 'with --all: only events of this type; may be repeated', several)
-    .option('--tag <tag>', 'with --all: only events with this tag; repeated: with all of them', several)
+    .option('--type <type>', 'only events of this type; may be repeated', several)
+    .option('--tag <tag>', 'only events with this tag; repeated: with all of them', several)
     .action(session.action(read))
     .addHelpText(
       'after',
-      '\nExamples:\n  $ millrace streams read order-7 --file shop.db\n  $ millrace streams read --all --tag customer:17 --backward --limit 20 --json',
+      '\nExamples:\n  $ millrace streams read order-7 --type OrderPaid --from @-1h --file shop.db\n  $ millrace streams read --all --tag customer:17 --backward --limit 20 --json',
     )
   streams
     .command('describe')
@@ -108,12 +111,11 @@ async function describe(invocation: Invocation<object>): Promise<void> {
 
 async function read(invocation: Invocation<ReadOptions>): Promise<void> {
   const { options, output, args } = invocation
-  const { all, type, tag } = options
+  const { all } = options
   const refuse = (problem: string): never => {
     throw new UsageError(problem, 'millrace streams read')
   }
   if ((args.length === 0) === (all !== true)) refuse('Name one stream, or give --all.')
-  if (all !== true && (type ?? tag) !== undefined) refuse('--type and --tag go with --all.')
   await withEngine(invocation, 'read', async ({ events }) => {
     if (all !== true && (await events.describeStream(args[0] as string)) === undefined) {
       throw new StreamUnknownError(args[0] as string)
@@ -122,20 +124,38 @@ async function read(invocation: Invocation<ReadOptions>): Promise<void> {
   })
 }
 
-function eventsOf(
+async function* eventsOf(
   events: EventStore,
   { options, args, environment }: Invocation<ReadOptions>,
-): AsyncIterable<StoredEvent> {
-  const { all, from, backward, limit, type, tag } = options
-  const common: Pick<ReadAllOptions, 'direction' | 'limit' | 'signal'> = {
+): AsyncGenerator<StoredEvent> {
+  const { all, from, until, backward, limit, type, tag } = options
+  const nowMs = environment.clock.nowMs()
+  const item = { ...(type !== undefined && { types: type }), ...(tag !== undefined && { tags: tag }) }
+  const common: Omit<ReadAllOptions, 'fromPosition'> = {
     direction: backward === true ? 'backward' : 'forward',
+    query: { items: [item] },
     signal: environment.signal,
+    ...(from !== undefined && !('number' in from) && { fromTimeMs: momentMs(from, nowMs) }),
     ...(limit !== undefined && { limit }),
   }
-  if (all !== true)
-    return events.readStream(args[0] as string, { ...common, ...(from !== undefined && { fromVersion: from }) })
-  const item = { ...(type !== undefined && { types: type }), ...(tag !== undefined && { tags: tag }) }
-  return events.readAll({ ...common, query: { items: [item] }, ...(from !== undefined && { fromPosition: from }) })
+  const first = from !== undefined && 'number' in from ? from.number : undefined
+  const found =
+    all === true
+      ? events.readAll({ ...common, ...(first !== undefined && { fromPosition: first }) })
+      : events.readStream(args[0] as string, { ...common, ...(first !== undefined && { fromVersion: first }) })
+  for await (const event of found) {
+    if (until !== undefined && isAtEnd(event, until, options, nowMs)) return
+    yield event
+  }
+}
+
+/** Whether an event stands at the place where reading ends, or behind it in the direction of reading. */
+function isAtEnd(event: StoredEvent, until: EventPlace, { all, backward }: ReadOptions, nowMs: number): boolean {
+  const [here, end] =
+    'number' in until
+      ? [all === true ? event.position : event.version, until.number]
+      : [event.timestampMs, momentMs(until, nowMs)]
+  return backward === true ? here <= end : here >= end
 }
 
 async function showEvent(output: Output, event: StoredEvent, withStream: boolean): Promise<void> {
