@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { embedded } from '../embedded/index.ts'
@@ -78,6 +78,26 @@ describe('millrace verify', () => {
     expect([exitCode, stdout + stderr]).toEqual([4, expect.stringMatching(/damage|no Millrace file|malformed/i)])
     expect((await cli(['topics', 'ls', '--file', path], { cwd })).exitCode).toBe(4)
   })
+})
+
+describe('a file that is cut off', () => {
+  it.each([100, 4_096, 20_000])(
+    'at %i bytes is told to be so, with what can be done and what is lost',
+    async (bytes) => {
+      const { cwd, path } = await testFile(fill)
+      const size = statSync(path).size
+      truncateSync(path, bytes)
+      for (const command of [['verify'], ['topics', 'ls'], ['tail', 'orders']]) {
+        const { exitCode, stderr } = await cli([...command, '--file', path], { cwd })
+        expect([exitCode, stderr]).toEqual([
+          4,
+          `error FILE_DAMAGED: ${path} is damaged: it is cut off, ${bytes} of ${size} bytes are there.
+Nothing was changed, and Millrace can read nothing of it. Restore a backup: what was written after it is lost, except for rows that "sqlite3 ${path} .recover" may still find, so keep the file.
+`,
+        ])
+      }
+    },
+  )
 })
 
 describe('millrace backup', () => {

@@ -1,4 +1,14 @@
-import { closeSync, existsSync, fsyncSync, lstatSync, mkdirSync, openSync, realpathSync, statSync } from 'node:fs'
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  realpathSync,
+  statSync,
+} from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import {
@@ -20,6 +30,8 @@ const sqliteVersionMin = '3.51.3'
 const pageBytes = 8192
 /** The log goes into the database after this many pages (8 MiB): rare enough to be cheap, small enough to be short. */
 const checkpointPages = 1024
+/** What a SQLite database begins with. */
+const headerBytes = 100
 const writerCacheKib = 64 * 1024
 const readerCacheKib = 16 * 1024
 
@@ -63,7 +75,7 @@ export function openForWriting(path: string): DatabaseSync {
     return db
   } catch (error) {
     db.close()
-    throw opened(path, error)
+    throw notOpened(path, error)
   }
 }
 
@@ -83,7 +95,7 @@ export function openForReading(path: string): DatabaseSync {
     return db
   } catch (error) {
     db.close()
-    throw opened(path, error)
+    throw notOpened(path, error)
   }
 }
 
@@ -96,7 +108,7 @@ export function openSnapshot(path: string): DatabaseSync {
     return db
   } catch (error) {
     db.close()
-    throw opened(path, error)
+    throw notOpened(path, error)
   }
 }
 
@@ -140,8 +152,32 @@ function open(path: string, readOnly: boolean): DatabaseSync {
   try {
     return new DatabaseSync(path, { readOnly, timeout: 5_000, enableForeignKeyConstraints: false })
   } catch (error) {
-    throw opened(path, error)
+    throw notOpened(path, error)
   }
+}
+
+/** Says in Millrace's words why a file could not be opened at all: then nobody can tell how much of it is damaged. */
+function notOpened(path: string, error: unknown): unknown {
+  const reason = opened(path, error)
+  if (!(reason instanceof FileDamagedError && reason.cause === error)) return reason
+  const place = cutOff(path) ?? `SQLite cannot read it (${(error as Error).message})`
+  return new FileDamagedError(path, place, { cause: error, opens: false })
+}
+
+/** How much of a file is there, if it is shorter than its header says; `undefined`: it is not. */
+function cutOff(path: string): string | undefined {
+  const header = Buffer.alloc(headerBytes)
+  const descriptor = openSync(path, 'r')
+  try {
+    readSync(descriptor, header)
+  } finally {
+    closeSync(descriptor)
+  }
+  // SQLite, "Database File Format" 1.3: a size of 1 means 65,536.
+  const pageSize = header.readUInt16BE(16)
+  const bytes = (pageSize === 1 ? 65_536 : pageSize) * header.readUInt32BE(28)
+  const { size } = statSync(path)
+  return size < bytes ? `it is cut off, ${size} of ${bytes} bytes are there` : undefined
 }
 
 /** Says in Millrace's words why a file could not be opened or read. */

@@ -32,12 +32,19 @@ export class NotADatabaseFileError extends MillraceError<'FILE_FOREIGN', { reado
 
 /** The file is damaged at a place that is needed to open it. */
 export class FileDamagedError extends MillraceError<'FILE_DAMAGED', { readonly path: string; readonly place: string }> {
-  constructor(path: string, place: string, options?: ErrorOptions) {
+  /** @param options `opens`: whether anything can be read of it, so that its extent can be told. Default `true`. */
+  constructor(
+    path: string,
+    place: string,
+    { opens = true, ...options }: ErrorOptions & { readonly opens?: boolean } = {},
+  ) {
     super(
       {
         code: 'FILE_DAMAGED',
         problem: `${path} is damaged: ${place}.`,
-        remedy: `Nothing was changed. "millrace verify --file ${path}" tells the extent; restore a backup.`,
+        remedy: opens
+          ? `Nothing was changed. "millrace verify --file ${path}" tells the extent; restore a backup.`
+          : `Nothing was changed, and Millrace can read nothing of it. Restore a backup: what was written after it is lost, except for rows that "sqlite3 ${path} .recover" may still find, so keep the file.`,
         details: { path, place },
       },
       options,

@@ -34,7 +34,9 @@ async function verify(invocation: Invocation<object>): Promise<void> {
       damages.length === 0 ? 'no damage' : `${isCutShort ? 'at least ' : ''}${counted(damages.length, 'damaged place')}`
     output.note(`Read ${read}: ${found}.`)
     if (damages.length > 0)
-      output.note('Restore a backup, or take a copy of what can still be read with "millrace tail".')
+      output.note(
+        'Restore a backup, which loses what was written after it; before that, "millrace tail" and "millrace streams read" show what can still be read.',
+      )
   }
   if (damages.length > 0) invocation.exitWith(exitCodes.damaged)
 }
