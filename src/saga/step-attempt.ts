@@ -101,15 +101,16 @@ function keyOf({ group, key }: SagaHost, entry: StepEntry, id: string): string {
 /** Asks commands of one attempt under its key, so that those of another attempt are known as the same. */
 function askUnder({ calls, source }: SagaHost, key: string, signal: AbortSignal): StepAsk {
   let askedCount = 0
-  return async (command: Message, options: StepAskOptions = {}) => {
-    checkOptions('options', options)
-    if (options.key === '') throw new ArgumentInvalidError('options.key', 'is empty')
-    if (options.key === undefined) askedCount++
-    else checkText('options.key', options.key)
+  return async (command: Message, options?: StepAskOptions) => {
+    if (options !== undefined) checkOptions('options', options)
+    const { key: given } = options ?? {}
+    if (given === '') throw new ArgumentInvalidError('options.key', 'is empty')
+    if (given === undefined) askedCount++
+    else checkText('options.key', given)
     if (typeof (command as Partial<Message> | null | undefined)?.type !== 'string') {
       throw new ArgumentInvalidError('the command', 'is no message, as a definition that command() makes creates it')
     }
-    const id = options.key ?? (askedCount === 1 ? key : `${key}:${askedCount}`)
+    const id = given ?? (askedCount === 1 ? key : `${key}:${askedCount}`)
     // Which decider handles it says what its events are: the caller names it, or gets the widest type.
     return (await calls.ask(withAttributes(command, { id, source }), signal)) as never
   }
