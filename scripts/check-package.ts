@@ -55,7 +55,7 @@ function command(folder: string): string[] {
       `data:text/javascript,${encodeURIComponent(older)}`,
       link,
     ])
-    const refuses = !refusal.ok && /needs Node\.js \d+ or newer; this is Node\.js 20\.0\.0/.test(refusal.all)
+    const refuses = !refusal.ok && /needs Node\.js [\d.]+ or newer; this is Node\.js 20\.0\.0/.test(refusal.all)
     return [
       ...require(`${name} --help`, { ok: help.ok && /usage/i.test(help.stdout), all: help.all }),
       ...require(`${name} on an older Node.js`, { ok: refuses, all: refusal.all }),

@@ -1,5 +1,16 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { checkSqliteVersion, placeOf } from './connection.ts'
 import { codeOf, commit, openEngine, temporaryFolder } from './file.test-support.ts'
@@ -19,6 +30,26 @@ describe('the SQLite of this Node', () => {
 
   it.each(['3.51.2', '3.50.99', '3.9.9', '2.99.99', '0', ''])('%s would not be', (version) => {
     expect(() => checkSqliteVersion(version)).toThrow(expect.objectContaining({ code: 'SQLITE_TOO_OLD' }))
+  })
+})
+
+describe('the first Node that has such a SQLite', () => {
+  const folderOf = (name: string): string => fileURLToPath(new URL(`../../${name}`, import.meta.url))
+  const { engines } = JSON.parse(readFileSync(folderOf('package.json'), 'utf8')) as { engines: { node: string } }
+  const first = engines.node.replace('>=', '')
+
+  it('is what package.json asks for, and what the error names', () => {
+    expect(() => checkSqliteVersion('3.51.2')).toThrow(`Use Node ${first} or newer`)
+  })
+
+  it.each([
+    ['24.14.1', `millrace needs Node.js ${first.replace(/\.0$/, '')} or newer; this is Node.js 24.14.1`],
+    ['23.99.0', 'this is Node.js 23.99.0'],
+  ])('is what the command line asks for, which refuses %s', (version, refusal) => {
+    const older = `Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '${version}' } })`
+    const door = [`--import=data:text/javascript,${encodeURIComponent(older)}`, folderOf('bin/millrace.mjs')]
+    const { status, stderr } = spawnSync(process.execPath, door, { encoding: 'utf8' })
+    expect([status, stderr]).toEqual([1, expect.stringContaining(refusal)])
   })
 })
 

@@ -144,7 +144,7 @@ export class SqliteTooOldError extends MillraceError<
     super({
       code: 'SQLITE_TOO_OLD',
       problem: `This Node brings SQLite ${version}, whose write-ahead log can lose data when it is reset (fixed in ${required}).`,
-      remedy: 'Use a newer Node 24, or any later one.',
+      remedy: 'Use Node 24.15.0 or newer; of Node 25, 25.9.0 or newer.',
       details: { version, required },
     })
   }
