@@ -105,7 +105,10 @@ describe('the schema of a state', () => {
     await running.publish(Placed({ id: 'a', n: 1 }))
     await running.idle()
     const [letter] = await running.deadLetters.list()
-    expect(letter?.error).toMatchObject({ code: 'STATE_INVALID', message: expect.stringContaining('asynchronously') })
+    expect(letter?.error).toMatchObject({
+      code: 'SCHEMA_ASYNC',
+      message: expect.stringContaining('the state of handler test.'),
+    })
     expect(await engine.state.get('state:test.s.counted', 'a')).toBeUndefined()
   })
 })

@@ -6,7 +6,7 @@ import {
   type Message,
   type MessageOf,
   type QueryResult,
-  SchemaAsyncError,
+  validateNow,
 } from '../message/index.ts'
 import type { View } from './view.ts'
 import type { ViewReader } from './view-reader.ts'
@@ -66,11 +66,7 @@ export function answer<Query extends AnyQueryDefinition>(
 /** A result as its schema makes it. @throws DataInvalidError `DATA_INVALID`, SchemaAsyncError `SCHEMA_ASYNC` */
 export function checkedResult(definition: AnyQueryDefinition, result: unknown): Json {
   const schema: StandardSchemaV1 = definition.result
-  const checked = schema['~standard'].validate(result)
-  if (checked instanceof Promise) {
-    checked.catch(() => undefined)
-    throw new SchemaAsyncError(definition.type)
-  }
+  const checked = validateNow(schema, result, definition.type)
   if (checked.issues === undefined) return frozenJson(checked.value, 'result') as Json
   const issues = checked.issues.map(({ path = [], message }) => {
     const names = path.map((part) => String(typeof part === 'object' ? part.key : part))

@@ -4,7 +4,8 @@ import { attributeTextProblem, isExtensionName, isKnownAttribute, uriReferencePr
 import { currentContext } from './context.ts'
 import type { MessageOverrides } from './definition.ts'
 import { type Extensions, type Message, sealMessage } from './envelope.ts'
-import { AttributeInvalidError, DataInvalidError, type DataIssue, SchemaAsyncError } from './errors.ts'
+import { AttributeInvalidError, DataInvalidError, type DataIssue } from './errors.ts'
+import { validateNow } from './validate.ts'
 
 /** What creating a message needs to know of its definition. */
 export interface CreationRules {
@@ -70,12 +71,7 @@ function madeOf(
 }
 
 function validated(rules: CreationRules, schema: StandardSchemaV1, data: unknown): unknown {
-  const result = schema['~standard'].validate(data)
-  if (result instanceof Promise) {
-    // Nobody will await it, and its failure would otherwise end the process.
-    result.catch(() => undefined)
-    throw new SchemaAsyncError(rules.type)
-  }
+  const result = validateNow(schema, data, rules.type)
   if (result.issues === undefined) return result.value
   throw new DataInvalidError(rules.type, rules.version, result.issues.map(dataIssue))
 }

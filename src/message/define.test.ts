@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm'
 import { type } from 'arktype'
 import * as v from 'valibot'
 import { describe, expect, it } from 'vitest'
@@ -91,6 +92,12 @@ describe('creating a message', () => {
     expect(() => Seen({ lines: [{ at: 1 }, { at: new Date(0) }] })).toThrow(
       expect.objectContaining({ code: 'JSON_INVALID', details: expect.objectContaining({ path: 'data.lines[1].at' }) }),
     )
+  })
+
+  it('refuses a schema that answers with a promise of another realm', () => {
+    const later = runInNewContext('Promise.resolve({ value: {} })') as never
+    const schema = { '~standard': { version: 1, vendor: 'test', validate: () => later } } as const
+    expect(() => event('Slow', { data: schema })({})).toThrow(expect.objectContaining({ code: 'SCHEMA_ASYNC' }))
   })
 
   it('refuses an asynchronous schema and leaves no rejected promise behind', async () => {

@@ -32,14 +32,15 @@ function issuesText(issues: readonly DataIssue[]): string {
 }
 
 /** A schema that only answers later. */
-export class SchemaAsyncError extends MillraceError<'SCHEMA_ASYNC', { readonly type: string }> {
-  constructor(type: string) {
+export class SchemaAsyncError extends MillraceError<'SCHEMA_ASYNC', { readonly subject: string }> {
+  /** @param subject Whose schema it is: a type of message, or what else a validator was given for. */
+  constructor(subject: string) {
     super({
       code: 'SCHEMA_ASYNC',
-      problem: `The schema of ${type} answers with a promise, but messages are created at once.`,
+      problem: `The schema of ${subject} answers with a promise, and Millrace validates at once.`,
       remedy:
         'Take asynchronous checks out of the schema and do them in the handler. Some validators also answer so when one of their checks throws.',
-      details: { type },
+      details: { subject },
     })
   }
 }

@@ -1,7 +1,7 @@
 import type { StandardSchemaV1 } from '@standard-schema/spec'
 import type { AppendWrite, StateWrite, TimerWrite } from '../engine/index.ts'
 import { type Clock, durationMs, frozenJson, type Json, parseIsoTime, timeMsMax } from '../kernel/index.ts'
-import type { Message } from '../message/index.ts'
+import { type Message, validateNow } from '../message/index.ts'
 import { delayedSend } from './delayed-send.ts'
 import type {
   AppendEffect,
@@ -83,7 +83,7 @@ export const emptyPlan: EffectPlan = Object.freeze({
 /**
  * Checks what a handler returned.
  *
- * @throws EffectInvalidError, StateInvalidError, KeyMissingError, TimerUnknownError, JsonInvalidError,
+ * @throws EffectInvalidError, StateInvalidError, SchemaAsyncError, KeyMissingError, TimerUnknownError, JsonInvalidError,
  *   DurationInvalidError, TopicAmbiguousError
  */
 export function planEffects(
@@ -289,11 +289,7 @@ function isMessage(value: Message | undefined | null): boolean {
 function checkedState(value: unknown, key: string, context: PlanContext): Json {
   const schema = context.handler.state?.schema
   if (schema !== undefined) {
-    const result = schema['~standard'].validate(value)
-    if (result instanceof Promise) {
-      result.catch(() => undefined)
-      throw new StateInvalidError(context.group, key, ['the schema validates asynchronously'])
-    }
+    const result = validateNow(schema, value, `the state of handler ${context.group}`)
     if (result.issues !== undefined) throw new StateInvalidError(context.group, key, result.issues.map(issueText))
     return frozenJson(result.value, 'state') as Json
   }

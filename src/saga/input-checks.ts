@@ -1,4 +1,5 @@
 import { frozenJson, type Json, JsonInvalidError } from '../kernel/index.ts'
+import { validateNow } from '../message/index.ts'
 import type { SagaDefinition } from './definition.ts'
 import { SagaInputInvalidError } from './errors.ts'
 import type { SagaInput } from './inputs.ts'
@@ -9,7 +10,7 @@ const kinds: ReadonlySet<unknown> = new Set(['start', 'signal', 'cancel', 'compe
 /**
  * An input with its data as the schema makes it.
  *
- * @throws SagaInputInvalidError `SAGA_INPUT_INVALID`, and what keeps data of another version from being read
+ * @throws SagaInputInvalidError `SAGA_INPUT_INVALID`, SchemaAsyncError `SCHEMA_ASYNC`, and what keeps data of another version from being read
  */
 export function checkedInput(definition: SagaDefinition, input: SagaInput): SagaInput {
   const { name, signals, start } = definition
@@ -34,12 +35,7 @@ export function stamped<Input extends object>(input: Input, source: DataSource |
 function valid(saga: string, source: DataSource | undefined, data: Json, what: string): Json {
   const schema = source === undefined ? undefined : isEvent(source) ? source.schema : source
   if (schema === undefined) return data
-  const result = schema['~standard'].validate(data)
-  if (result instanceof Promise) {
-    // Nobody will await it, and its failure would otherwise end the process.
-    result.catch(() => undefined)
-    throw new SagaInputInvalidError(saga, `the schema of ${what} validates asynchronously`)
-  }
+  const result = validateNow(schema, data, `${what} of saga ${saga}`)
   if (result.issues === undefined) return carried(saga, result.value, what)
   const issues = result.issues.map(({ message }) => message).join('; ')
   throw new SagaInputInvalidError(saga, `${what} does not fit its schema: ${issues}`)

@@ -82,7 +82,7 @@ export function sagaHandler(saga: AnySaga, ground: SagaGround): Handler {
       state: { initial: null as Journal | null },
       // What goes wrong within an instance stands in its journal; this is for what cannot be taken in at all.
       retry: byError(
-        [{ on: ['SAGA_INPUT_INVALID', 'SAGA_NOT_STARTED', 'SAGA_LATE'], use: none }],
+        [{ on: ['SAGA_INPUT_INVALID', 'SCHEMA_ASYNC', 'SAGA_NOT_STARTED', 'SAGA_LATE'], use: none }],
         exponential({ max: 3 }),
       ),
       concurrency: definition.concurrency,

@@ -251,6 +251,11 @@ describe('a saga', () => {
     await expect(sagaTest(s).start('k', '2026-01-01')).rejects.toMatchObject({ code: 'SAGA_INPUT_INVALID' })
   })
 
+  it('refuses a schema that answers with a promise', async () => {
+    const s = saga('s', { start: z.string().refine(() => Promise.resolve(true)) }, () => undefined)
+    await expect(sagaTest(s).start('k', 'a')).rejects.toMatchObject({ code: 'SCHEMA_ASYNC' })
+  })
+
   it('runs steps side by side, and remembers which was first', async () => {
     const { clock } = {
       clock: { current: undefined as SagaTest<unknown, unknown, Record<never, never>>['clock'] | undefined },
