@@ -1,5 +1,6 @@
-// Prints the closing line of a test run, `N passed, N failed, N skipped`, from the report that Vitest wrote.
-// Usage: node scripts/test-summary.mjs <report.json> <exit code of the run>
+// Prints what test runs counted, from the reports that Vitest wrote: a line for each, and as the last line all of them together,
+// `N passed, N failed, N skipped`. Skipped altogether is what no run ran.
+// Usage: node scripts/test-summary.mjs {<name> <report.json> <exit code of the run>} …
 // Plain JavaScript, so that it also answers when the set-up failed and only the machine's own Node is there.
 
 import { readFileSync } from 'node:fs'
@@ -20,6 +21,23 @@ export function summarize(report, exitCode) {
   }
 }
 
+/** Counts of all runs: `runs` are their reports and exit codes. */
+export function summarizeAll(runs) {
+  const counts = runs.map(({ report, exitCode }) => summarize(report, exitCode))
+  const sumOf = (count) => counts.reduce((sum, one) => sum + one[count], 0)
+  const tests = runs.flatMap(({ report }) => report?.testResults ?? []).flatMap(testsOf)
+  const ran = new Set(tests.filter(({ isRun }) => isRun).map(({ id }) => id))
+  const skipped = new Set(tests.filter(({ id }) => !ran.has(id)).map(({ id }) => id))
+  return { passed: sumOf('passed'), failed: sumOf('failed'), skipped: skipped.size }
+}
+
+function testsOf({ name: file, assertionResults }) {
+  return assertionResults.map(({ fullName, status }) => ({
+    id: `${file} ${fullName}`,
+    isRun: status === 'passed' || status === 'failed',
+  }))
+}
+
 export function closingLine({ passed, failed, skipped }) {
   return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`
 }
@@ -34,6 +52,14 @@ function read(path) {
 }
 
 if (process.argv[1] !== undefined && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  const [, , path = '', exitCode = '1'] = process.argv
-  process.stdout.write(`${closingLine(summarize(read(path), Number(exitCode)))}\n`)
+  const given = process.argv.slice(2)
+  const runs = []
+  for (let at = 0; at < given.length; at += 3) {
+    const [name, path, exitCode] = given.slice(at, at + 3)
+    runs.push({ name, report: read(path), exitCode: Number(exitCode) })
+  }
+  for (const { name, report, exitCode } of runs) {
+    process.stdout.write(`${name}: ${closingLine(summarize(report, exitCode))}\n`)
+  }
+  process.stdout.write(`${closingLine(summarizeAll(runs))}\n`)
 }
