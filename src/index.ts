@@ -174,6 +174,7 @@ export {
   type MessageFor,
   none,
   on,
+  ParkedKeysFullError,
   type PublishEffect,
   publish,
   RecordGoneError,

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import { sleep, systemClock } from '../kernel/index.ts'
 import { event, upcastFrom } from '../message/index.ts'
-import { none, on, publish, set } from '../runtime/index.ts'
+import { none, on, ParkedKeysFullError, publish, set } from '../runtime/index.ts'
+import { channels, type WaitingReport } from '../telemetry/index.ts'
 import {
   engineWith,
   memoryEngine,
@@ -282,4 +284,52 @@ describe('redrives', () => {
       expect(await running.deadLetters.list()).toMatchObject([{ requested: null }])
     },
   )
+})
+
+describe('a handler that holds back as many keys as it can', () => {
+  it('lets what would park another one wait, with all that comes after it, until there is room', async () => {
+    await using engine = await memoryEngine()
+    await engine.topics.ensure('orders', { partitions: 1 })
+    const keysMax = 100_000
+    for (let from = 1; from < keysMax; from += 10_000) {
+      const keys = Array.from({ length: Math.min(10_000, keysMax - from) }, (_, i) => `orders/0/key-${from + i}`)
+      await engine.commit({
+        state: keys.map((key) => ({
+          kind: 'set',
+          namespace: 'parked-keys:test.s.h',
+          key,
+          value: { head: 'a letter' },
+        })),
+      })
+    }
+    let isBad = true
+    const handler = on(Placed, { name: 'h', retry: none, onDeadLetter: 'park-key' }, ({ data }) => {
+      if (isBad && data.id !== 'good') throw new Error(`bad ${data.id}`)
+      return publish(Paid(data))
+    })
+    const told: WaitingReport[] = []
+    const listen = (report: WaitingReport): number => told.push(report)
+    channels.waiting.subscribe(listen)
+    await using running = await startHandlers([handler], { engine })
+    await running.publish(Placed({ id: 'last', n: 0 }))
+    await running.idle()
+    await running.publish([
+      Placed({ id: 'held', n: 0 }),
+      Placed({ id: 'held', n: 1 }),
+      Placed({ id: 'last', n: 1 }),
+      Placed({ id: 'good', n: 0 }),
+    ])
+    while (!told.some(({ error }) => error instanceof ParkedKeysFullError)) await sleep(10, systemClock)
+    const error = told.find((one) => one.error instanceof ParkedKeysFullError)?.error
+    expect(error).toMatchObject({ code: 'PARKED_KEYS_FULL', details: { keysMax }, cause: { message: 'bad held' } })
+    // Keys that are held back already take what comes, and others are handled.
+    while ((await numbersByKey(engine, 'payments'))['good'] === undefined) await sleep(10, systemClock)
+    expect((await running.deadLetters.list()).map(({ error: { message } }) => message)).toEqual(['bad last'])
+    isBad = false
+    await running.deadLetters.redrive('all')
+    await running.idle()
+    channels.waiting.unsubscribe(listen)
+    expect(await numbersByKey(engine, 'payments')).toEqual({ last: [0, 1], held: [0, 1], good: [0] })
+    expect(await running.deadLetters.count()).toBe(0)
+  }, 60_000)
 })

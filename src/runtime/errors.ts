@@ -150,6 +150,24 @@ export class KeyMissingError extends MillraceError<
   }
 }
 
+/** A handler that holds back as many keys behind dead letters as it can: a message that would park another one waits. */
+export class ParkedKeysFullError extends MillraceError<
+  'PARKED_KEYS_FULL',
+  { readonly handler: string; readonly keysMax: number }
+> {
+  constructor(handler: string, keysMax: number, cause: unknown) {
+    super(
+      {
+        code: 'PARKED_KEYS_FULL',
+        problem: `Handler ${handler} holds back ${keysMax.toLocaleString('en-US')} keys behind dead letters, and can hold back no more: a message that it cannot handle is tried until it can, or until there is room.`,
+        remedy: 'See what the dead letters have in common, correct it, and redrive or discard them.',
+        details: { handler, keysMax },
+      },
+      { cause },
+    )
+  }
+}
+
 /** A key under which a handler cannot keep state or park messages. */
 export class KeyInvalidError extends MillraceError<
   'KEY_INVALID',

@@ -133,14 +133,14 @@ export class GivingUp {
   }
 
   #letterOf(task: Task, error: unknown): DeadLetter {
-    const { handler, clock, parking } = this.#parts
+    const { handler, clock } = this.#parts
     const mayPark = task.kind === 'record' || task.kind === 'parked'
     const parksKey =
       task.dead?.letter.parksKey ??
       (mayPark &&
         task.key !== undefined &&
         // What was parked stays parked, whatever the handler's option has become since.
-        (task.kind === 'parked' || (handler.onDeadLetter === 'park-key' && !parking.isFull)))
+        (task.kind === 'parked' || handler.onDeadLetter === 'park-key'))
     const letter = deadLetterOf(this.#parts, task, error, clock.nowMs(), parksKey)
     if (channels.deadLettered.hasSubscribers) {
       channels.deadLettered.publish({ ...reportOf(this.#parts.group, task), error, id: letter.id })

@@ -140,8 +140,9 @@ export interface HandlerOptions<M extends Message> {
    * such a handler one start, or one topic with the same partition key.
    *
    * A record that cannot be decoded parks the partition key under which it was published. With an option `key` its key
-   * cannot be told, nor that of a message whose version cannot be read, so these park nothing. Each member holds back at most 100,000
-   * keys: a dead letter beyond them parks none (`parksKey: false`), and later messages of its key are handled.
+   * cannot be told, nor that of a message whose version cannot be read, so these park nothing. Each member holds back some 100,000
+   * keys at most: a message that would park another one is tried again and again, with what comes after it, until it can be handled or dead letters were
+   * redriven or discarded (`PARKED_KEYS_FULL` on the channel `waiting`).
    */
   readonly onDeadLetter?: DeadLetterMode
   /** Handles a message id (with its source) once within at least this time. Default: no deduplication beyond exactly-once. */

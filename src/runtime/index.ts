@@ -42,6 +42,7 @@ export {
   HandlerTimeoutError,
   KeyInvalidError,
   KeyMissingError,
+  ParkedKeysFullError,
   RecordGoneError,
   RetryPolicyFailedError,
   StateInvalidError,

@@ -17,12 +17,13 @@ export interface ParkedKey {
   nextSequence: number | undefined
 }
 
-/** Messages of the key are parked no faster than lanes run; the keys themselves are bounded by this. */
-const parkedKeysMax = 100_000
+/** Keys that a member parks: each is in its memory. */
+export const parkedKeysMax = 100_000
 
 /**
  * Keys that are parked and the messages that wait behind them, in the order of their arrival. The keys of the partitions
- * at hand are in memory (at most 100,000: beyond, dead letters park no more keys), the messages only in the store.
+ * at hand are in memory (some 100,000 at most: beyond, what would park another key waits until there is room), the messages only in
+ * the store.
  */
 export class Parking {
   readonly #engine: Engine
@@ -41,8 +42,9 @@ export class Parking {
     return this.#keys.size
   }
 
-  get isFull(): boolean {
-    return this.#keys.size >= parkedKeysMax
+  /** Whether no more can be parked, and a key of these is not parked yet. */
+  lacksRoomFor(keys: readonly string[]): boolean {
+    return this.#keys.size >= parkedKeysMax && keys.some((key) => !this.#keys.has(key))
   }
 
   /** Where messages of a key that come from this partition have to wait, if they have to. */

@@ -5,17 +5,18 @@ import { Checkpoints } from './checkpoints.ts'
 import type { CommitBatch } from './commit-batch.ts'
 import { commitFailureOf } from './commit-failure.ts'
 import { type EffectPlan, planEffects } from './effect-plan.ts'
-import { BreakerOpenError, KeyMissingError } from './errors.ts'
+import { BreakerOpenError, KeyMissingError, ParkedKeysFullError } from './errors.ts'
 import { GivingUp } from './giving-up.ts'
 import type { Isolation } from './isolation.ts'
 import { LoneCommits } from './lone-commits.ts'
 import { mergePlan } from './merge-plan.ts'
+import { parkedKeysMax } from './parking.ts'
 import { Replay } from './replay.ts'
 import { nextAttempt } from './retry-policy.ts'
 import { SeveralKeys } from './several-keys.ts'
 import type { CachedState } from './state-cache.ts'
 import { reportOf, type SubscriptionParts } from './subscription-parts.ts'
-import { done, type Task, type TaskOutcome } from './task.ts'
+import { done, keysOf, type Task, type TaskOutcome } from './task.ts'
 
 /**
  * Runs tasks to their end: attempt, plan, merge; or retry, or dead letter. Nothing that a handler does reaches beyond its own
@@ -302,6 +303,12 @@ export class Runner {
   }
 
   #giveUp(task: Task, error: unknown): TaskOutcome | Promise<TaskOutcome> {
+    const { handler, parking, patience, group } = this.#parts
+    if (task.kind === 'record' && handler.onDeadLetter === 'park-key' && parking.lacksRoomFor(keysOf(task))) {
+      // Later messages of its key would be handled. They wait behind it, as it does; and with time everything after them.
+      task.attempt--
+      return patience.pauseMs(new ParkedKeysFullError(group, parkedKeysMax, error), ++task.waitCount)
+    }
     if (task.keys !== undefined && task.kind === 'record') return this.#giveUpUnderEach(task, error)
     if (this.#isolation.covers(task) || task.kind !== 'record') {
       return this.#guard(task, this.#givingUp.alone(task, error))
