@@ -3,6 +3,7 @@ import { memoryPath, openForWriting } from '../src/embedded/connection.ts'
 import { EmbeddedEngine, type EmbeddedSource, embedded } from '../src/embedded/index.ts'
 import { resolveEmbeddedOptions } from '../src/embedded/options.ts'
 import type { StoreRequest } from '../src/embedded/store/protocol.ts'
+import { fillChecksums } from '../src/embedded/store/schema.ts'
 import { Store } from '../src/embedded/store/store.ts'
 import { type Disk, DiskClient } from './disk-client.ts'
 import type { Draw } from './draw.ts'
@@ -110,6 +111,7 @@ export class SimulatedDisk implements Disk {
     this.#db.exec(`UPDATE partition SET gaps_to = last_offset + 1
         FROM (SELECT partition_id, last_offset FROM batch ORDER BY rowid LIMIT 1) AS lost WHERE partition.id = lost.partition_id;
       DELETE FROM batch WHERE rowid = (SELECT min(rowid) FROM batch)`)
+    fillChecksums(this.#db, 'partition')
   }
 
   crash(store: Store, waiting: readonly StoreRequest[], isFailed: boolean): void {

@@ -37,9 +37,9 @@ export interface AuditAnswer {
 
 /**
  * What became of a harmed file: it could not be opened, or something of it not be read; everything was answered, and verify()
- * notices; something without a checksum is not as it was, and nobody notices; or nothing that is asked for was hit.
+ * notices; or nothing that is asked for was hit.
  */
-type HarmNote = 'refused' | 'foundByVerify' | 'unprotected' | 'harmless'
+type HarmNote = 'refused' | 'foundByVerify' | 'harmless'
 
 type Question<K extends AuditQuestion['kind']> = Extract<AuditQuestion, { readonly kind: K }>
 
@@ -103,7 +103,7 @@ async function lookAtHarmed({ path, referencePath }: Question<'harmed'>): Promis
   return detecting(async () => {
     await using engine = await openToLook({ path, recentBytesMax: 0 })
     const found = await dumpOf(engine)
-    const { altered, incomplete, unprotected } = differences(found, reference)
+    const { altered, incomplete } = differences(found, reference)
     const isDetected = (await engine.verify()).damages.length > 0
     const isRefused = Object.values(found).some((piece) => 'code' in piece)
     if (altered.length > 0) return { problem: `${altered.join(', ')} hold what was never written` }
@@ -113,7 +113,7 @@ async function lookAtHarmed({ path, referencePath }: Question<'harmed'>): Promis
     if (isRefused && !isDetected) return { problem: 'a read is refused, and verify() finds nothing' }
     if (isRefused) return { problem: null, note: 'refused' }
     if (isDetected) return { problem: null, note: 'foundByVerify' }
-    return { problem: null, note: unprotected.length > 0 ? 'unprotected' : 'harmless' }
+    return { problem: null, note: 'harmless' }
   })
 }
 

@@ -25,10 +25,12 @@ export class BatchReader {
   constructor(db: DatabaseSync, reads: FileReads) {
     this.#reads = reads
     // The first batch may begin before the offset that is asked for.
-    this.#holding = db.prepare(`SELECT base_offset, last_offset, checksum, bytes FROM batch
-      WHERE partition_id = ? AND base_offset <= ? ORDER BY base_offset DESC LIMIT 1`)
-    this.#after = db.prepare(`SELECT base_offset, last_offset, checksum, bytes FROM batch
-      WHERE partition_id = ? AND base_offset > ? ORDER BY base_offset LIMIT 1`)
+    // A batch is looked up by its id, so that it tells itself of which partition it is, and not the index.
+    const batch = 'SELECT partition_id, base_offset, last_offset, checksum, bytes FROM batch WHERE id ='
+    this.#holding = db.prepare(`${batch}
+      (SELECT id FROM batch WHERE partition_id = ? AND base_offset <= ? ORDER BY base_offset DESC LIMIT 1)`)
+    this.#after = db.prepare(`${batch}
+      (SELECT id FROM batch WHERE partition_id = ? AND base_offset > ? ORDER BY base_offset LIMIT 1)`)
     this.#timeAt = db.prepare(`SELECT base_offset, last_offset, time_max_ms FROM batch
       WHERE partition_id = ? AND base_offset >= ? ORDER BY base_offset`)
     this.#wholeFrom = db.prepare('SELECT max(start_offset, gaps_to) AS n FROM partition WHERE id = ?')
@@ -56,8 +58,8 @@ export class BatchReader {
       const baseOffset = Number(row['base_offset'])
       if (baseOffset >= end) break
       this.#refuseDisorder(partitionId, row, nextOffset, nextOffset > offset)
-      this.#decode(partitionId, baseOffset, blob, offset, records)
-      nextOffset = Number(row['last_offset']) + 1
+      nextOffset = this.#decode(partitionId, baseOffset, blob, offset, records)
+      if (nextOffset !== Number(row['last_offset']) + 1) throw this.#damaged(partitionId, row, 'order')
       bytes += blob.byteLength
       if (bytes >= bytesMax) break
       row = this.#after.get(partitionId, baseOffset)
@@ -70,10 +72,7 @@ export class BatchReader {
   #refuseDisorder(partitionId: number, row: Record<string, unknown>, expected: number, isNext: boolean): void {
     const [base, last] = [Number(row['base_offset']), Number(row['last_offset'])]
     if (!(last >= expected) || (isNext && base < expected)) {
-      throw new FileDamagedError(
-        this.#reads.path,
-        `the record batch at offset ${base} of partition id ${partitionId} (order)`,
-      )
+      throw this.#damaged(partitionId, row, 'order')
     }
     if (base > expected) this.#refuseHole(partitionId, expected, base)
   }
@@ -132,14 +131,25 @@ export class BatchReader {
   /** The bytes of a batch, if they are what was written. Our own checksum is native code; the one in the batch is not. */
   #intact(partitionId: number, row: Record<string, unknown>): Uint8Array {
     const { bytes } = row
-    if (bytes instanceof Uint8Array && crc32(bytes) === row['checksum']) return bytes
-    const place = `the record batch at offset ${Number(row['base_offset'])} of partition id ${partitionId} (checksum)`
-    throw new FileDamagedError(this.#reads.path, place)
+    const isOfPartition = row['partition_id'] === partitionId
+    if (bytes instanceof Uint8Array && crc32(bytes) === row['checksum'] && isOfPartition) return bytes
+    throw this.#damaged(partitionId, row, 'checksum')
   }
 
-  #decode(partitionId: number, baseOffset: number, blob: Uint8Array, fromOffset: number, into: RecordOutcome[]): void {
+  #damaged(partitionId: number, row: Record<string, unknown>, finding: string): FileDamagedError {
+    const place = `the record batch at offset ${Number(row['base_offset'])} of partition id ${partitionId} (${finding})`
+    return new FileDamagedError(this.#reads.path, place)
+  }
+
+  #decode(
+    partitionId: number,
+    baseOffset: number,
+    blob: Uint8Array,
+    fromOffset: number,
+    into: RecordOutcome[],
+  ): number {
     try {
-      decodeMessages(blob, (outcome) => into.push(outcome), { fromOffset, verifyCrc: false })
+      return decodeMessages(blob, (outcome) => into.push(outcome), { fromOffset, verifyCrc: false })
     } catch (error) {
       const place = `the record batch at offset ${baseOffset} of partition id ${partitionId} (${(error as Error).message})`
       throw new FileDamagedError(this.#reads.path, place, { cause: error })

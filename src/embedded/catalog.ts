@@ -4,6 +4,7 @@ import { PartitionUnknownError, type TopicConfig, TopicUnknownError } from '../e
 import { memoryPath } from './connection.ts'
 import { FileDamagedError } from './errors.ts'
 import { deletedTopicPrefix, type PartitionRow, type TopicRow } from './store/protocol.ts'
+import { selectTopic, storedTopic } from './store/stored-topic.ts'
 import { readPartitions } from './store/topic-writer.ts'
 
 /** One partition as the engine knows it. Its end moves when a commit is acknowledged, never before. */
@@ -84,13 +85,12 @@ export class Catalog {
 
   /** Reads the topics again: for an engine beside another process that writes. */
   refresh(db: DatabaseSync): void {
-    const rows = db.prepare('SELECT id, name, config FROM topic').all()
+    const rows = db.prepare(selectTopic).all()
     const present = new Set<string>()
     for (const row of rows) {
-      const id = Number(row['id'])
-      const name = String(row['name'])
+      const { id, name, config: text } = storedTopic(db, row)
       if (name.startsWith(deletedTopicPrefix)) continue
-      const config = configOf(db, name, String(row['config']))
+      const config = configOf(db, name, text)
       present.add(name)
       this.put({ id, name, config, partitions: readPartitions(db, id) })
     }

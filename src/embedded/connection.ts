@@ -180,10 +180,18 @@ function cutOff(path: string): string | undefined {
   return size < bytes ? `it is cut off, ${size} of ${bytes} bytes are there` : undefined
 }
 
+/** A number beyond those that JavaScript counts exactly was met: none was ever written. */
+export function isNoSafeNumber(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ERR_OUT_OF_RANGE'
+}
+
 /** Says in Millrace's words why a file could not be opened or read. */
 export function opened(path: string, error: unknown): unknown {
   if (!(error instanceof Error)) return error
   if ('syscall' in error) return new FileUnusableError(path, error.message, { cause: error })
+  if (isNoSafeNumber(error)) {
+    return new FileDamagedError(path, `a number that cannot be (${error.message})`, { cause: error })
+  }
   if (!('errcode' in error)) return error
   switch (Number(error.errcode) & 0xff) {
     case 11:

@@ -18,6 +18,7 @@ import type { Partition } from './catalog.ts'
 import type { EngineCore } from './engine-core.ts'
 import { GroupCoordinator } from './group-coordinator.ts'
 import type { ProgressTable } from './progress-table.ts'
+import { Counter } from './store/counter.ts'
 import type { TopicLog } from './topic-log.ts'
 
 /** More than a group can use up; and four million openings of a file still count without loss. */
@@ -41,8 +42,7 @@ export class EmbeddedGroups implements ConsumerGroups {
     this.#topics = topics
     this.#batches = batches
     this.#progress = progress
-    const opening = core.reader.prepare("SELECT value FROM counter WHERE name = 'opening'").get()?.['value']
-    this.#firstEpoch = Number(opening ?? 0) * epochsPerOpening + 1
+    this.#firstEpoch = core.reads.run(() => new Counter(core.reader, 'opening').read()) * epochsPerOpening + 1
   }
 
   async join(options: JoinOptions): Promise<Member> {

@@ -118,7 +118,7 @@ describe('a damaged file', () => {
     writeFileSync(path, bytes)
     await expect(openEngine(path)).rejects.toMatchObject({
       code: 'FILE_DAMAGED',
-      message: expect.stringContaining(`the definition of "${name}" is not that of format 2`),
+      message: expect.stringContaining(`the definition of "${name}" is not that of format 3`),
     })
   })
 

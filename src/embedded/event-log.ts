@@ -16,8 +16,11 @@ import {
 import type { EngineCore } from './engine-core.ts'
 import { FileDamagedError } from './errors.ts'
 import { refuseDisorder } from './event-order.ts'
-import { EventPage, eventColumns, pageSql } from './event-page.ts'
+import { EventPage, eventColumns, type PageStreams, pageSql } from './event-page.ts'
 import { matchesQuery, querySql } from './event-query.ts'
+import { intactRow } from './store/damaged-row.ts'
+import { eventFields, eventPlace, LastEvent } from './store/stored-event.ts'
+import { type StoredStream, selectStream, storedStream } from './store/stored-stream.ts'
 
 /** Events fetched at once: few enough that they stay in the processor's cache, many enough that the cost of asking does not show. */
 const pageEvents = 128
@@ -35,20 +38,21 @@ export class EventLog implements EventStore {
   readonly #backward: StatementSync
   readonly #name: StatementSync
   readonly #stream: StatementSync
-  readonly #last: StatementSync
+  readonly #last: LastEvent
   readonly #waiters = new Set<() => void>()
   readonly #queries = new Map<string, StatementSync>()
   readonly #names = new Map<number, string>()
+  readonly #ids = new Map<string, number>()
 
   constructor(core: EngineCore) {
     this.#core = core
     this.#db = core.reader
-    const events = `SELECT ${eventColumns} FROM event WHERE ${inStream}`
+    const events = `SELECT ${eventColumns} FROM event WHERE stream_id = ?2`
     this.#forward = this.#db.prepare(pageSql(`${events} AND version >= ?1 ORDER BY version LIMIT ?3 + 0`, false))
     this.#backward = this.#db.prepare(pageSql(`${events} AND version <= ?1 ORDER BY version DESC LIMIT ?3 + 0`, false))
-    this.#name = this.#db.prepare('SELECT name FROM stream WHERE id = ?')
-    this.#stream = this.#db.prepare(`${streamColumns} WHERE name = ?`)
-    this.#last = this.#db.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'event'")
+    this.#name = this.#db.prepare(`${selectStream} WHERE stream.id = ?`)
+    this.#stream = this.#db.prepare(`${selectStream} WHERE name = ?`)
+    this.#last = new LastEvent(this.#db)
   }
 
   async *readStream(stream: string, options: ReadStreamOptions = {}): AsyncGenerator<StoredEvent> {
@@ -60,9 +64,10 @@ export class EventLog implements EventStore {
     let next = options.fromVersion ?? (isForward ? 1 : Number.MAX_SAFE_INTEGER)
     checkInteger('fromVersion', next, 0)
     if (options.fromTimeMs !== undefined) {
-      const find = this.#prepare(`SELECT version AS place, time_ms FROM event
-        WHERE ${inStream} AND version >= ?1 ORDER BY version LIMIT 1`)
-      next = this.#placeAtTime(isForward, next, options.fromTimeMs, (from) => find.get(from, stream))
+      const find = this.#prepare(`SELECT version AS place, ${eventFields} FROM event
+        WHERE stream_id = ?2 AND version >= ?1 ORDER BY version LIMIT 1`)
+      const id = this.#streamId(stream) ?? null
+      next = this.#placeAtTime(isForward, next, options.fromTimeMs, (from) => find.get(from, id))
     }
     const first = next
     let left = checkedLimit(options.limit)
@@ -72,7 +77,9 @@ export class EventLog implements EventStore {
       this.#core.refuseIfDone()
       signal?.throwIfAborted()
       const count = query === undefined ? Math.min(pageEvents, left) : pageEvents
-      const page = this.#streamPage(stream, isForward, next, count)
+      const id = this.#streamId(stream)
+      if (id === undefined) return
+      const page = this.#streamPage({ id, name: stream }, isForward, next, count)
       if (isForward && next !== first && page.versions[0] !== next) await this.#refuseHole(stream, next)
       refuseDisorder(page.versions, next, isForward, true, `stream ${stream}`, this.#core.path)
       for (let event = page.next(); event !== undefined; event = page.next()) {
@@ -95,7 +102,7 @@ export class EventLog implements EventStore {
     checkInteger('fromPosition', next, 0)
     if (options.fromTimeMs !== undefined) {
       const find = this.#prepare(
-        'SELECT position AS place, time_ms FROM event WHERE position >= ? ORDER BY position LIMIT 1',
+        `SELECT position AS place, ${eventFields} FROM event WHERE position >= ? ORDER BY position LIMIT 1`,
       )
       next = this.#placeAtTime(isForward, next, options.fromTimeMs, (from) => find.get(from))
     }
@@ -109,6 +116,7 @@ export class EventLog implements EventStore {
       const page = this.#page(query, isForward, next, count)
       for (let event = page.next(); event !== undefined; event = page.next()) {
         signal?.throwIfAborted()
+        this.#refuseStray(query, event)
         yield event
       }
       left -= page.count
@@ -139,6 +147,7 @@ export class EventLog implements EventStore {
         const page = this.#page(query, true, seen + 1, pageEvents)
         for (let event = page.next(); event !== undefined; event = page.next()) {
           if (signal.aborted) return
+          this.#refuseStray(query, event)
           seen = event.position
           isCaughtUp = false
           yield { kind: 'event', ...event }
@@ -167,7 +176,7 @@ export class EventLog implements EventStore {
     this.#core.refuseIfDone()
     checkName('stream', stream)
     const row = this.#core.reads.run(() => this.#stream.get(stream))
-    return row === undefined ? undefined : streamDescription(row)
+    return row === undefined ? undefined : streamDescription(storedStream(this.#db, row))
   }
 
   async listStreams(
@@ -181,9 +190,11 @@ export class EventLog implements EventStore {
     checkText('prefix', prefix)
     checkText('after', after)
     checkInteger('limit', limit, 0)
-    const sql = `${streamColumns}
+    const sql = `${selectStream}
       WHERE name > ?1 AND name >= ?2 AND substr(name, 1, length(?2)) = ?2 ORDER BY name LIMIT ?3 + 0`
-    return this.#core.reads.run(() => this.#db.prepare(sql).all(after, prefix, limit)).map(streamDescription)
+    return this.#core.reads
+      .run(() => this.#db.prepare(sql).all(after, prefix, limit))
+      .map((row) => streamDescription(storedStream(this.#db, row)))
   }
 
   async lastPosition(): Promise<number> {
@@ -226,7 +237,7 @@ export class EventLog implements EventStore {
   }
 
   #lastPosition(): number {
-    return this.#core.reads.run(() => Number(this.#last.get()?.['seq'] ?? 0))
+    return this.#core.reads.run(() => this.#last.read().position)
   }
 
   /**
@@ -251,17 +262,27 @@ export class EventLog implements EventStore {
     let high = this.#lastPosition() + 1
     while (low < high) {
       const middle = Math.floor((low + high) / 2)
-      const row = this.#core.reads.run(() => find(middle))
+      const row = intactRow(
+        this.#db,
+        'event',
+        this.#core.reads.run(() => find(middle)),
+        eventPlace,
+      )
       if (row === undefined || Number(row['time_ms']) >= fromMs) high = middle
       else low = Number(row['place']) + 1
     }
     return isForward ? Math.max(next, low) : Math.min(next, low - 1)
   }
 
-  #streamPage(stream: string, isForward: boolean, from: number, count: number): EventPage {
+  #streamPage(
+    stream: Exclude<PageStreams, (id: number) => string>,
+    isForward: boolean,
+    from: number,
+    count: number,
+  ): EventPage {
     const statement = isForward ? this.#forward : this.#backward
-    const row = this.#core.reads.run(() => statement.get(from, stream, count))
-    return new EventPage(row ?? {}, `stream ${stream}`, this.#core.path, stream)
+    const row = this.#core.reads.run(() => statement.get(from, stream.id, count))
+    return new EventPage(row ?? {}, `stream ${stream.name}`, this.#core.path, stream)
   }
 
   #page(query: EventQuery | undefined, isForward: boolean, from: number, count: number): EventPage {
@@ -273,17 +294,37 @@ export class EventLog implements EventStore {
     return page
   }
 
+  /** Labels have no checksum: what is found by one must say the same of itself. */
+  #refuseStray(query: EventQuery | undefined, event: StoredEvent): void {
+    if (query === undefined || matchesQuery(query, event)) return
+    throw new FileDamagedError(
+      this.#core.path,
+      `the event at position ${event.position}, which is found by the label of another one`,
+    )
+  }
+
   /** Streams never change their names, and their ids are never used again. */
   #streamName(id: number): string {
     let name = this.#names.get(id)
     if (name === undefined) {
       const row = this.#core.reads.run(() => this.#name.get(id))
       if (row === undefined) throw new FileDamagedError(this.#core.path, `the name of the stream with the id ${id}`)
-      name = String(row['name'])
+      name = storedStream(this.#db, row).name
       if (this.#names.size >= namesMax) this.#names.clear()
       this.#names.set(id, name)
     }
     return name
+  }
+
+  #streamId(name: string): number | undefined {
+    const known = this.#ids.get(name)
+    if (known !== undefined) return known
+    const row = this.#core.reads.run(() => this.#stream.get(name))
+    if (row === undefined) return undefined
+    const { id } = storedStream(this.#db, row)
+    if (this.#ids.size >= namesMax) this.#ids.clear()
+    this.#ids.set(name, id)
+    return id
   }
 
   #prepare(sql: string): StatementSync {
@@ -301,19 +342,9 @@ export class EventLog implements EventStore {
   }
 }
 
-const inStream = 'stream_id = (SELECT id FROM stream WHERE name = ?2)'
-
-const streamColumns = `SELECT name, truncated_before, deleted_at, tombstoned, max(version_floor, coalesce(
-  (SELECT version FROM event WHERE stream_id = stream.id ORDER BY version DESC LIMIT 1), 0)) AS version FROM stream`
-
-function streamDescription(row: Record<string, unknown>): StreamDescription {
-  return {
-    stream: String(row['name']),
-    version: Number(row['version']),
-    truncatedBefore: Number(row['truncated_before']),
-    deletedAt: Number(row['deleted_at']),
-    tombstoned: row['tombstoned'] === 1,
-  }
+function streamDescription(stream: StoredStream): StreamDescription {
+  const { name, version, truncatedBefore, deletedAt, tombstoned } = stream
+  return { stream: name, version, truncatedBefore, deletedAt, tombstoned }
 }
 
 function isForwardIn(direction: Direction): boolean {

@@ -1,10 +1,12 @@
 import type { StoredEvent } from '../engine/index.ts'
 import { JoinedBatches, type RecordOutcome } from '../record/index.ts'
 import { FileDamagedError } from './errors.ts'
+import { checksumOf } from './store/row-checksum.ts'
+import { eventFields } from './store/stored-event.ts'
 import { storedJson } from './stored-json.ts'
 
 /** Columns of `event` that {@link pageSql} puts together. */
-export const eventColumns = 'stream_id, position, version, time_ms, tags, bytes'
+export const eventColumns: string = `${eventFields}, bytes`
 
 /**
  * SQL that gives the rows of `rows` as one: each column a list, the bytes one behind the other. Making objects and buffers of
@@ -19,24 +21,25 @@ export function pageSql(rows: string, ofManyStreams: boolean): string {
   // each event has bytes do they lie one behind the other like the events.
   return `SELECT count(*) AS count, sum(bytes > x'') AS batches, group_concat(position) AS positions,
     group_concat(version) AS versions, group_concat(time_ms) AS timesMs, group_concat(coalesce(tags, ''), char(10)) AS tags,
-    CAST(group_concat(bytes, '') AS BLOB) AS bytes${ofManyStreams ? ', group_concat(stream_id) AS streamIds' : ''}
+    group_concat(checksum) AS checksums, CAST(group_concat(bytes, '') AS BLOB) AS bytes${ofManyStreams ? ', group_concat(stream_id) AS streamIds' : ''}
     FROM (${rows})`
 }
 
 const noTags: readonly string[] = Object.freeze([])
 const noBytes = new Uint8Array()
 
-/** The name of the one stream of a page, or what tells the names of many. */
-export type StreamNames = string | ((streamId: number) => string)
+/** The one stream of a page, or what tells the names of many. */
+export type PageStreams = { readonly id: number; readonly name: string } | ((streamId: number) => string)
 
 /** Events as they stand in the file, decoded one by one when they are asked for. */
 export class EventPage {
   readonly count: number
   readonly positions: readonly number[]
   readonly versions: readonly number[]
-  readonly #streams: StreamNames
+  readonly #streams: PageStreams
   readonly #streamIds: readonly number[]
   readonly #timesMs: readonly number[]
+  readonly #checksums: readonly number[]
   readonly #tags: readonly string[] | undefined
   readonly #batches: JoinedBatches
   readonly #path: string
@@ -47,7 +50,7 @@ export class EventPage {
    * @param where Names the page in errors.
    * @throws FileDamagedError if a column lacks a value, or has one that cannot be.
    */
-  constructor(row: Record<string, unknown>, where: string, path: string, streams: StreamNames) {
+  constructor(row: Record<string, unknown>, where: string, path: string, streams: PageStreams) {
     const count = Number(row['count'])
     const damaged = (column: string): FileDamagedError =>
       new FileDamagedError(path, `${where}: the ${column} of ${count} events`)
@@ -60,8 +63,9 @@ export class EventPage {
     this.positions = numbers('positions')
     this.versions = numbers('versions')
     this.#timesMs = numbers('timesMs')
+    this.#checksums = numbers('checksums')
     this.#streams = streams
-    this.#streamIds = typeof streams === 'string' ? [] : numbers('streamIds')
+    this.#streamIds = typeof streams === 'object' ? [] : numbers('streamIds')
     if (Number(row['batches']) !== count) throw damaged('bytes')
     this.#batches = new JoinedBatches((row['bytes'] ?? noBytes) as Uint8Array)
     const tags = (row['tags'] ?? '') as string
@@ -86,11 +90,18 @@ export class EventPage {
       throw new FileDamagedError(this.#path, `the event at position ${position} is no message`, { cause })
     }
     const tags = this.#tags?.[index] ?? ''
+    const version = this.versions[index] as number
+    const timestampMs = this.#timesMs[index] as number
+    const streams = this.#streams
+    const streamId = typeof streams === 'object' ? streams.id : (this.#streamIds[index] as number)
+    if (this.#checksums[index] !== checksumOf('event', position, streamId, version, timestampMs, tags)) {
+      throw this.#damaged(position, 'checksum', undefined)
+    }
     return {
-      stream: typeof this.#streams === 'string' ? this.#streams : this.#streams(this.#streamIds[index] as number),
-      version: this.versions[index] as number,
+      stream: typeof streams === 'object' ? streams.name : streams(streamId),
+      version,
       position,
-      timestampMs: this.#timesMs[index] as number,
+      timestampMs,
       tags: tags === '' ? noTags : this.#tagsOf(tags, position),
       message: outcome.message,
     }

@@ -8,6 +8,8 @@ import { frozenJson, SeededRandom, systemRandom, uuidv7, VirtualClock } from '..
 import { type Message, sealed } from '../message/index.ts'
 import type { EmbeddedEngine } from './embedded-engine.ts'
 import { type EmbeddedOptions, embedded } from './index.ts'
+import type { ChecksummedTable } from './store/row-checksum.ts'
+import { fillChecksums } from './store/schema.ts'
 
 /** A folder of its own for a test file, removed with everything in it when the file is done. */
 export function temporaryFolder(): string {
@@ -75,12 +77,24 @@ export async function codeOf(promise: Promise<unknown>): Promise<unknown> {
   }
 }
 
-/** Changes the file behind the engine's back. */
-export function alter(path: string, sql: string): void {
+/**
+ * Changes the file behind the engine's back.
+ * @param rewritten Its rows get checksums that fit, as if they had been written so.
+ */
+export function alter(path: string, sql: string, rewritten?: ChecksummedTable): void {
   const intruder = new DatabaseSync(path)
   intruder.enableDefensive(false)
   intruder.exec(sql)
+  if (rewritten !== undefined) fillChecksums(intruder, rewritten)
   intruder.close()
+}
+
+/** SQL that changes rows of which an index goes on to say what it said. */
+export function unnoticedBy(index: string, sql: string): string {
+  const hidden = `CREATE TEMP TABLE hidden AS SELECT * FROM sqlite_schema WHERE name = '${index}';
+    PRAGMA writable_schema = ON; DELETE FROM sqlite_schema WHERE name = '${index}'; PRAGMA writable_schema = RESET;`
+  return `${hidden} ${sql}; PRAGMA writable_schema = ON; INSERT INTO sqlite_schema SELECT * FROM hidden;
+    PRAGMA writable_schema = RESET`
 }
 
 /** SQL that leaves nothing in a column where something has to be, as a page that lost its bytes does; its definition stays. */

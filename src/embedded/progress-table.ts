@@ -1,26 +1,28 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { Progress } from '../engine/index.ts'
-import { FileDamagedError } from './errors.ts'
 import type { FileReads } from './file-reads.ts'
-import { decodeProgress } from './store/progress-writer.ts'
+import { intactRow } from './store/damaged-row.ts'
+import { decodeProgress, progressPlace, selectProgress } from './store/progress-writer.ts'
 
 /** Reads how far groups are. */
 export class ProgressTable {
+  readonly #db: DatabaseSync
   readonly #reads: FileReads
   readonly #one: StatementSync
   readonly #all: StatementSync
-  readonly #names: StatementSync
+  readonly #every: StatementSync
 
   constructor(db: DatabaseSync, reads: FileReads) {
+    this.#db = db
     this.#reads = reads
-    this.#one = db.prepare('SELECT next_offset, done FROM progress WHERE group_name = ? AND partition_id = ?')
-    this.#all = db.prepare('SELECT partition_id, next_offset, done FROM progress WHERE group_name = ?')
-    this.#names = db.prepare('SELECT DISTINCT group_name FROM progress ORDER BY group_name')
+    this.#one = db.prepare(`${selectProgress} WHERE group_name = ? AND partition_id = ?`)
+    this.#all = db.prepare(`${selectProgress} WHERE group_name = ?`)
+    this.#every = db.prepare(`${selectProgress} ORDER BY group_name`)
   }
 
   of(group: string, partitionId: number): Progress | undefined {
     const row = this.#reads.run(() => this.#one.get(group, partitionId))
-    return row === undefined ? undefined : this.#decode(group, row)
+    return row === undefined ? undefined : decodeProgress(this.#db, row)
   }
 
   ofGroup(group: string): readonly { readonly partitionId: number; readonly progress: Progress }[] {
@@ -28,7 +30,7 @@ export class ProgressTable {
       .run(() => this.#all.all(group))
       .map((row) => ({
         partitionId: Number(row['partition_id']),
-        progress: this.#decode(group, row),
+        progress: decodeProgress(this.#db, row),
       }))
   }
 
@@ -37,14 +39,9 @@ export class ProgressTable {
   }
 
   groups(): readonly string[] {
-    return this.#reads.run(() => this.#names.all()).map((row) => String(row['group_name']))
-  }
-
-  #decode(group: string, row: Record<string, unknown>): Progress {
-    try {
-      return decodeProgress(row)
-    } catch (cause) {
-      throw new FileDamagedError(this.#reads.path, `the progress of group ${group}`, { cause })
-    }
+    const names = this.#reads
+      .run(() => this.#every.all())
+      .map((row) => String(intactRow(this.#db, 'progress', row, progressPlace)['group_name']))
+    return [...new Set(names)]
   }
 }

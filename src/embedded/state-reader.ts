@@ -11,6 +11,9 @@ import {
 import type { StateChange, StateEntry, StateRange, StateStore } from '../engine/index.ts'
 import type { Json } from '../kernel/index.ts'
 import type { EngineCore } from './engine-core.ts'
+import { FileDamagedError } from './errors.ts'
+import { intactRow } from './store/damaged-row.ts'
+import { checksumOf } from './store/row-checksum.ts'
 import { storedJson } from './stored-json.ts'
 
 /** Keyed state of the embedded engine, as readers see it. */
@@ -25,7 +28,7 @@ export class StateReader implements StateStore {
     this.#core = core
     this.#db = core.reader
     this.#get = this.#db.prepare(
-      'SELECT revision, value FROM state WHERE namespace_id = (SELECT id FROM namespace WHERE name = ?) AND key = ?',
+      'SELECT revision, value, checksum FROM state WHERE namespace_id = (SELECT id FROM namespace WHERE name = ?) AND key = ?',
     )
     this.#watchers = new StateWatchers({
       read: (namespace, key) => this.#row(namespace, key),
@@ -61,11 +64,12 @@ export class StateReader implements StateStore {
     const { conditions, values, order, limit } = rangeConditions(namespace, range)
     const where = ['namespace_id = (SELECT id FROM namespace WHERE name = ?)', ...conditions].join(' AND ')
     // A limit that is a bare parameter would have SQLite plan the statement anew for every read.
-    const sql = `SELECT key, revision, value FROM state WHERE ${where} ORDER BY key ${order} LIMIT ? + 0`
+    const sql = `SELECT key, revision, value, checksum FROM state WHERE ${where} ORDER BY key ${order} LIMIT ? + 0`
     const rows = this.#core.reads.run(() => this.#statement(sql).all(namespace, ...values, limit))
     return rows.map((row) => {
       const key = String(row['key'])
-      return { key, value: this.#value(namespace, key, String(row['value'])), revision: Number(row['revision']) }
+      const { value, revision } = this.#intact(namespace, key, row)
+      return { key, value: this.#value(namespace, key, value), revision }
     })
   }
 
@@ -83,10 +87,12 @@ export class StateReader implements StateStore {
     if (pause !== undefined) await pause
     this.#core.refuseIfDone()
     checkText('prefix', prefix)
-    const sql = `SELECT name FROM namespace WHERE substr(name, 1, length(?1)) = ?1
+    const sql = `SELECT id, name, checksum FROM namespace WHERE substr(name, 1, length(?1)) = ?1
       AND EXISTS (SELECT 1 FROM state WHERE namespace_id = namespace.id) ORDER BY name`
     const rows = this.#core.reads.run(() => this.#statement(sql).all(prefix))
-    return rows.map((row) => String(row['name']))
+    return rows.map((row) =>
+      String(intactRow(this.#db, 'namespace', row, ({ name }) => `the namespace ${String(name)}`)['name']),
+    )
   }
 
   watch(namespace: string, options: WatchOptions): AsyncGenerator<StateChange> {
@@ -104,9 +110,16 @@ export class StateReader implements StateStore {
     prefix: string,
   ): readonly { readonly key: string; readonly revision: number }[] {
     const which = key === undefined ? 'substr(key, 1, length(?2)) = ?2' : 'key = ?2'
-    const sql = `SELECT key, revision FROM state WHERE namespace_id = (SELECT id FROM namespace WHERE name = ?1) AND ${which}`
-    const rows = this.#core.reads.run(() => this.#statement(sql).all(namespace, key ?? prefix))
-    return rows.map((row) => ({ key: String(row['key']), revision: Number(row['revision']) }))
+    const sql = `SELECT key, revision, value, checksum FROM state WHERE namespace_id = (SELECT id FROM namespace WHERE name = ?1) AND ${which}`
+    const seen: { readonly key: string; readonly revision: number }[] = []
+    this.#core.reads.run(() => {
+      // One by one: the values are needed for their checksums alone.
+      for (const row of this.#statement(sql).iterate(namespace, key ?? prefix)) {
+        const found = String(row['key'])
+        seen.push({ key: found, revision: this.#intact(namespace, found, row).revision })
+      }
+    })
+    return seen
   }
 
   #sleep(subscribe: (waiter: () => void) => () => void, signal: AbortSignal): Promise<void> {
@@ -117,7 +130,7 @@ export class StateReader implements StateStore {
 
   #row(namespace: string, key: string): { readonly revision: number; readonly value: string } | undefined {
     const row = this.#core.reads.run(() => this.#get.get(namespace, key))
-    return row === undefined ? undefined : { revision: Number(row['revision']), value: String(row['value']) }
+    return row === undefined ? undefined : this.#intact(namespace, key, row)
   }
 
   #read(namespace: string, key: string): StateEntry | undefined {
@@ -126,6 +139,15 @@ export class StateReader implements StateStore {
     const row = this.#row(namespace, key)
     if (row === undefined) return undefined
     return { key, value: this.#value(namespace, key, row.value), revision: row.revision }
+  }
+
+  /** @throws FileDamagedError unless the row is what was written for this key of this namespace */
+  #intact(namespace: string, key: string, row: Record<string, unknown>): { revision: number; value: string } {
+    const { revision, value, checksum } = row
+    if (checksum === checksumOf('state', namespace, key, revision, value)) {
+      return { revision: Number(revision), value: String(value) }
+    }
+    throw new FileDamagedError(this.#core.path, `the state ${namespace}, key ${key} (checksum)`)
   }
 
   #value(namespace: string, key: string, text: string): Json {

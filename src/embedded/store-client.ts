@@ -3,8 +3,8 @@ import { Worker } from 'node:worker_threads'
 import type { GroupWriter } from '../committing/index.ts'
 import { InvariantError } from '../kernel/index.ts'
 import { BatchBufferPool } from '../record/index.ts'
-import { openForWriting } from './connection.ts'
-import { DiskFullError, EngineFailedError } from './errors.ts'
+import { isNoSafeNumber, openForWriting } from './connection.ts'
+import { DiskFullError, EngineFailedError, FileDamagedError } from './errors.ts'
 import type { StoreAnswer, StoreRequest } from './store/protocol.ts'
 import { isFullCode, Store } from './store/store.ts'
 import { answerOf, buffersOf, requestMessage } from './thread-messages.ts'
@@ -33,6 +33,8 @@ export interface StoreFault {
   readonly cause: unknown
   /** SQLite's extended result code; null: the error is not SQLite's. */
   readonly errcode: number | null
+  /** What stands in the file and is not as it was written. */
+  readonly damage?: string
 }
 
 /**
@@ -40,7 +42,8 @@ export interface StoreFault {
  * not do is final, because after a failed sync nobody knows what the disk holds.
  */
 export function errorOf(fault: StoreFault, path: string): Error {
-  const { cause, errcode } = fault
+  const { cause, errcode, damage } = fault
+  if (damage !== undefined) return new EngineFailedError(path, `the file is damaged: ${damage}`, { cause })
   const message = cause instanceof Error ? cause.message : String(cause)
   if (errcode === null) return new InvariantError(`the writer does not throw (${message})`, { cause })
   if (isFullCode(errcode)) return new DiskFullError(path, { cause })
@@ -48,6 +51,8 @@ export function errorOf(fault: StoreFault, path: string): Error {
 }
 
 export function faultOf(error: unknown): StoreFault {
+  if (error instanceof FileDamagedError) return { cause: error, errcode: null, damage: error.details.place }
+  if (isNoSafeNumber(error)) return { cause: error, errcode: null, damage: (error as Error).message }
   return { cause: error, errcode: error instanceof Error && 'errcode' in error ? Number(error.errcode) : null }
 }
 
@@ -162,8 +167,12 @@ export class ThreadStoreClient implements StoreClient {
     if (this.#waiting.length === 0) this.#worker.unref()
     // What arrives after the end has been answered by it.
     if (waiting === undefined) return
-    if (message.kind === 'fault') waiting.reject(errorOf(message.fault, this.#path))
-    else if (message.kind === 'ready') waiting.resolve(undefined as never)
+    if (message.kind === 'fault') {
+      const { damage, cause } = message.fault
+      const isOpening = waiting.kind === 'ready' && damage !== undefined
+      const error = isOpening ? new FileDamagedError(this.#path, damage, { cause }) : errorOf(message.fault, this.#path)
+      waiting.reject(error)
+    } else if (message.kind === 'ready') waiting.resolve(undefined as never)
     else {
       for (const buffer of message.buffers) this.pool.release(new Uint8Array(buffer))
       waiting.resolve(answerOf(waiting.kind, message.answer) as never)

@@ -1,7 +1,9 @@
-import type { StatementSync } from 'node:sqlite'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { checkInteger, checkName, checkOptions, type TimerCommand } from '../committing/index.ts'
 import { ArgumentInvalidError, type Timer, type Timers } from '../engine/index.ts'
 import type { EngineCore } from './engine-core.ts'
+import { intactRow } from './store/damaged-row.ts'
+import { selectTimer, timerPlace } from './store/timer-writer.ts'
 import { storedJson } from './stored-json.ts'
 
 const limitDefault = 100
@@ -18,11 +20,10 @@ export class TimerReader implements Timers {
   constructor(core: EngineCore) {
     this.#core = core
     // A limit that is a bare parameter would have SQLite plan the statement anew for every read.
-    const columns = 'SELECT owner, id, due_ms, revision, payload FROM timer'
-    this.#due = core.reader.prepare(`${columns} WHERE owner = ? AND due_ms <= ? ORDER BY due_ms, id LIMIT ? + 0`)
-    this.#next = core.reader.prepare('SELECT due_ms FROM timer WHERE owner = ? ORDER BY due_ms LIMIT 1')
-    this.#ofOwner = core.reader.prepare(`${columns} WHERE owner = ? ORDER BY due_ms, id LIMIT ? + 0`)
-    this.#all = core.reader.prepare(`${columns} ORDER BY due_ms, owner, id LIMIT ? + 0`)
+    this.#due = core.reader.prepare(`${selectTimer} WHERE owner = ? AND due_ms <= ? ORDER BY due_ms, id LIMIT ? + 0`)
+    this.#next = core.reader.prepare(`${selectTimer} WHERE owner = ? ORDER BY due_ms LIMIT 1`)
+    this.#ofOwner = core.reader.prepare(`${selectTimer} WHERE owner = ? ORDER BY due_ms, id LIMIT ? + 0`)
+    this.#all = core.reader.prepare(`${selectTimer} ORDER BY due_ms, owner, id LIMIT ? + 0`)
   }
 
   async due(owner: string, nowMs: number, limit: number = limitDefault): Promise<readonly Timer[]> {
@@ -33,7 +34,7 @@ export class TimerReader implements Timers {
     checkInteger('nowMs', nowMs, 0)
     checkInteger('limit', limit, 0)
     const rows = this.#core.reads.run(() => this.#due.all(owner, nowMs, limit))
-    return rows.map((row) => timerOf(row, this.#core.path))
+    return rows.map((row) => timerOf(this.#core.reader, row, this.#core.path))
   }
 
   async nextDueMs(owner: string): Promise<number | undefined> {
@@ -42,7 +43,7 @@ export class TimerReader implements Timers {
     this.#core.refuseIfDone()
     checkName('owner', owner)
     const row = this.#core.reads.run(() => this.#next.get(owner))
-    return row === undefined ? undefined : Number(row['due_ms'])
+    return row === undefined ? undefined : Number(intactRow(this.#core.reader, 'timer', row, timerPlace)['due_ms'])
   }
 
   async list(options: { owner?: string; limit?: number } = {}): Promise<readonly Timer[]> {
@@ -56,7 +57,7 @@ export class TimerReader implements Timers {
     const rows = this.#core.reads.run(() =>
       owner === undefined ? this.#all.all(limit) : this.#ofOwner.all(owner, limit),
     )
-    return rows.map((row) => timerOf(row, this.#core.path))
+    return rows.map((row) => timerOf(this.#core.reader, row, this.#core.path))
   }
 
   onScheduled(owner: string, listener: (dueMs: number) => void): () => void {
@@ -90,13 +91,14 @@ function tell(listener: (dueMs: number) => void, dueMs: number): void {
   }
 }
 
-function timerOf(row: Record<string, unknown>, path: string): Timer {
+function timerOf(db: DatabaseSync, row: Record<string, unknown>, path: string): Timer {
+  intactRow(db, 'timer', row, timerPlace)
   const [owner, id] = [String(row['owner']), String(row['id'])]
   return {
     owner,
     id,
     dueMs: Number(row['due_ms']),
-    payload: storedJson(path, String(row['payload']), () => `the timer ${id} of ${owner}`),
+    payload: storedJson(path, String(row['payload']), () => timerPlace(row)),
     revision: Number(row['revision']),
   }
 }

@@ -22,7 +22,7 @@ function openStore(): Store | undefined {
     return new Store(openForWriting(path))
   } catch (error) {
     const fault = faultOf(error instanceof DiskFullError ? error.cause : error)
-    if (fault.errcode === null) throw error
+    if (fault.errcode === null && fault.damage === undefined) throw error
     answer({ kind: 'fault', fault })
     return undefined
   }

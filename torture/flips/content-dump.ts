@@ -6,9 +6,6 @@ import { MillraceError } from '../../src/kernel/index.ts'
 /** What a file answers, piece by piece: the texts of what is in it, or the code of the error. */
 export type Dump = Readonly<Record<string, { readonly items: readonly string[] } | { readonly code: string }>>
 
-/** Before the names of pieces over which no checksum watches. */
-const unprotected = '~'
-
 async function recordsOf(engine: EmbeddedEngine, topic: string, partition: number): Promise<unknown[]> {
   const found: unknown[] = []
   let offset = await engine.topics.locate(topic, partition, 'earliest')
@@ -43,14 +40,21 @@ function questionsOf(engine: EmbeddedEngine): Readonly<Record<string, () => Prom
     ...Object.fromEntries([...streams, cut].map((name) => [name, async () => (await ofStream(name)).map(messageOf)])),
     'all events': async () => (await all()).map(messageOf),
     'events of a type': async () => (await all({ items: [{ types: ['Crashed'] }] })).map(messageOf),
-    '~labels': async () => (await all()).map(labelsOf),
-    '~topics': async () => (await engine.topics.list()).map(({ name, config }) => [name, config]),
-    '~streams': () => engine.events.listStreams(),
-    '~counters': () => engine.state.range(counters),
-    '~latest': () => engine.state.range(latest),
-    '~timers': () => engine.timers.list({ owner, limit: 10_000 }),
+    labels: async () => (await all()).map(labelsOf),
+    topics: async () => (await engine.topics.list()).map(({ name, config }) => [name, config]),
+    streams: () => engine.events.listStreams(),
+    counters: () => engine.state.range(counters),
+    latest: () => engine.state.range(latest),
+    timers: () => engine.timers.list({ owner, limit: 10_000 }),
+    groups: () => engine.groups.list(),
+    namespaces: () => engine.state.namespaces(),
+    'last position': async () => [await engine.events.lastPosition()],
+    'next timer': async () => {
+      const dueMs = await engine.timers.nextDueMs(owner)
+      return dueMs === undefined ? [] : [dueMs]
+    },
     // Without how old what is left is, which goes by the clock.
-    '~progress': async () =>
+    progress: async () =>
       ((await engine.groups.describe(group))?.lag ?? []).map(({ topic, partition, next, latest: end, lagMessages }) => {
         return { topic, partition, next, end, lagMessages }
       }),
@@ -73,23 +77,20 @@ export async function dumpOf(engine: EmbeddedEngine): Promise<Dump> {
 
 /** How the answers of a harmed file differ from those of the whole one, errors aside. */
 export interface Differences {
-  /** Pieces under a checksum that hold what was never written. */
+  /** Pieces that hold what was never written there. */
   readonly altered: readonly string[]
-  /** Pieces under a checksum that lack something, or have it in another order or place. */
+  /** Pieces that lack something, or have it in another order. */
   readonly incomplete: readonly string[]
-  /** Pieces without a checksum that are not as they were. */
-  readonly unprotected: readonly string[]
 }
 
 export function differences(dump: Dump, reference: Dump): Differences {
-  const known = new Set(Object.values(reference).flatMap((piece) => ('items' in piece ? piece.items : [])))
-  const found = { altered: [] as string[], incomplete: [] as string[], unprotected: [] as string[] }
+  const found = { altered: [] as string[], incomplete: [] as string[] }
   for (const [name, piece] of Object.entries(dump)) {
     const expected = reference[name]
     if ('code' in piece || expected === undefined || 'code' in expected) continue
     if (JSON.stringify(piece.items) === JSON.stringify(expected.items)) continue
-    if (name.startsWith(unprotected)) found.unprotected.push(name)
-    else if (piece.items.some((item) => !known.has(item))) found.altered.push(name)
+    const known = new Set(expected.items)
+    if (piece.items.some((item) => !known.has(item))) found.altered.push(name)
     else found.incomplete.push(name)
   }
   return found

@@ -29,7 +29,7 @@ async function run({ random, budget, scratch }: Bench): Promise<KindResult> {
     join(folder, name),
   ) as [string, string, string]
   const failures: Failure[] = []
-  const facts: Record<string, number> = { inLog: 0, refused: 0, foundByVerify: 0, unprotected: 0, harmless: 0 }
+  const facts: Record<string, number> = { inLog: 0, refused: 0, foundByVerify: 0, harmless: 0 }
   // The one has everything in the database, as an orderly end leaves it; the other the last rounds in the log.
   await runToEnd([load, path, journalPath, '0', String(rounds)])
   const closed = scratch.folder('closed')

@@ -261,7 +261,7 @@ export const engineBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: store,
-        from: '      this.#topics.forget()\n      this.#events.forget()\n      this.#state.forget()\n      this.#progress.forget()\n      throw',
+        from: '      this.#topics.forget()\n      this.#events.forget()\n      this.#state.forget()\n      this.#timers.forget()\n      this.#progress.forget()\n      throw',
         to: '      throw',
       },
     ],
@@ -272,8 +272,19 @@ export const engineBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: 'src/embedded/batch-reader.ts',
-        from: "if (bytes instanceof Uint8Array && crc32(bytes) === row['checksum']) return bytes",
-        to: 'if (bytes instanceof Uint8Array) return bytes',
+        from: "bytes instanceof Uint8Array && crc32(bytes) === row['checksum'] && isOfPartition",
+        to: 'bytes instanceof Uint8Array && isOfPartition',
+      },
+    ],
+  },
+  {
+    name: 'checksums of state are not looked at',
+    net: 'flips',
+    edits: [
+      {
+        file: 'src/embedded/state-reader.ts',
+        from: "if (checksum === checksumOf('state', namespace, key, revision, value)) {",
+        to: 'if (checksum !== undefined) {',
       },
     ],
   },

@@ -3,25 +3,23 @@ import type { AppendCommand, EventCommand } from '../../committing/index.ts'
 import type { Appended, Conflict, ExpectedVersion } from '../../engine/index.ts'
 import { isUuid } from '../../kernel/index.ts'
 import { writeCrc } from '../../record/index.ts'
+import { damageOf, intactRow } from './damaged-row.ts'
 import { LabelIndex, tagLabel, typeLabel } from './label-index.ts'
+import { checksumOf } from './row-checksum.ts'
+import { eventFields, eventPlace, LastEvent } from './stored-event.ts'
+import { type StoredStream, selectStream, storedStream } from './stored-stream.ts'
 
 /** Streams remembered with their version; the oldest are dropped beyond this many. */
 const streamCacheMax = 100_000
 
 type Identity = Uint8Array | string
 
-interface StreamEntry {
-  readonly id: number
-  version: number
-  /** Version that the last deletion took; 0: none. */
-  deletedAt: number
-  tombstoned: boolean
-}
+type StreamEntry = { -readonly [K in keyof StoredStream]: StoredStream[K] }
 
 interface FoundEvent {
   readonly position: number
   readonly version: number
-  readonly stream: string
+  readonly streamId: number
 }
 
 /** What an append will do, as found by the check before anything is written. */
@@ -39,30 +37,38 @@ export class EventWriter {
   readonly #insertEvent: StatementSync
   readonly #selectEvent: StatementSync
   readonly #selectLast: StatementSync
+  readonly #selectLastStreamId: StatementSync
+  readonly #changeStream: StatementSync
+  readonly #lastEvent: LastEvent
   readonly #db: DatabaseSync
   /** Greatest UUID stored: time-ordered ids beyond it are new without a look at the index. */
   #identityMax: Uint8Array
   #lastPosition: number
   #lastTimeMs: number
+  #lastStreamId: number
 
   constructor(db: DatabaseSync) {
     this.#db = db
     this.#labels = new LabelIndex(db)
-    this.#selectStream = db.prepare(`
-      SELECT id, tombstoned, deleted_at, max(version_floor, coalesce((SELECT version FROM event WHERE stream_id = stream.id
-        ORDER BY version DESC LIMIT 1), 0)) AS version FROM stream WHERE name = ?`)
+    this.#lastEvent = new LastEvent(db)
+    this.#selectStream = db.prepare(`${selectStream} WHERE name = ?`)
     this.#insertStream = db.prepare(
-      'INSERT INTO stream (name, version_floor, truncated_before, deleted_at, tombstoned) VALUES (?, 0, 1, 0, 0)',
+      'INSERT INTO stream (id, name, version_floor, truncated_before, deleted_at, tombstoned, checksum) VALUES (?, ?, 0, 1, 0, 0, ?)',
     )
-    this.#insertEvent = db.prepare(
-      'INSERT INTO event (position, stream_id, version, time_ms, type_id, event_id, tags, bytes) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
-    )
-    this.#selectEvent = db.prepare(`
-      SELECT position, version, (SELECT name FROM stream WHERE id = stream_id) AS stream FROM event WHERE event_id = ?`)
+    this.#changeStream =
+      db.prepare(`UPDATE stream SET version_floor = ?, truncated_before = ?, deleted_at = ?, tombstoned = ?,
+      checksum = ? WHERE id = ?`)
+    this.#insertEvent = db.prepare(`INSERT INTO event
+      (position, stream_id, version, time_ms, type_id, event_id, tags, bytes, checksum) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+    // Looked up by its position, so that it is told from what the index says of it.
+    this.#selectEvent = db.prepare(`SELECT ${eventFields}, event_id FROM event
+      WHERE position = (SELECT position FROM event WHERE event_id = ?)`)
+    this.#selectLastStreamId = db.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'stream'")
     this.#selectLast = db.prepare('SELECT position FROM event ORDER BY position DESC LIMIT 1')
     this.#identityMax = new Uint8Array()
     this.#lastPosition = 0
     this.#lastTimeMs = 0
+    this.#lastStreamId = 0
     this.forget()
   }
 
@@ -96,7 +102,9 @@ export class EventWriter {
       const bytes = arena.subarray(event.start, event.end)
       writeCrc(bytes)
       const typeId = this.#labels.add(typeLabel(event.type), position)
-      this.#insertEvent.run(position, stream.id, version, this.#lastTimeMs, typeId, identity, tags, bytes)
+      const timeMs = this.#lastTimeMs
+      const checksum = checksumOf('event', position, stream.id, version, timeMs, tags)
+      this.#insertEvent.run(position, stream.id, version, timeMs, typeId, identity, tags, bytes, checksum)
       for (const tag of event.tags) this.#labels.add(tagLabel(tag), position)
       this.#lastPosition = position
       stream.version = version
@@ -117,10 +125,8 @@ export class EventWriter {
     if (stream === undefined) return false
     const before = Math.min(beforeVersion, stream.version + 1)
     this.#removeEvents(stream.id, before)
-    this.#db
-      .prepare(`UPDATE stream SET version_floor = max(version_floor, ?),
-        truncated_before = max(truncated_before, ?) WHERE id = ?`)
-      .run(stream.version, before, stream.id)
+    stream.truncatedBefore = Math.max(stream.truncatedBefore, before)
+    this.#keepStream(stream)
     return true
   }
 
@@ -131,14 +137,10 @@ export class EventWriter {
     if (stream.deletedAt !== stream.version) {
       this.truncate(name, stream.version + 1)
       stream.deletedAt = ++stream.version
-      this.#db
-        .prepare('UPDATE stream SET version_floor = ?1, truncated_before = ?1 + 1, deleted_at = ?1 WHERE id = ?2')
-        .run(stream.version, stream.id)
+      stream.truncatedBefore = stream.version + 1
     }
-    if (tombstone) {
-      this.#db.prepare('UPDATE stream SET tombstoned = 1 WHERE id = ?').run(stream.id)
-      stream.tombstoned = true
-    }
+    if (tombstone) stream.tombstoned = true
+    this.#keepStream(stream)
     return true
   }
 
@@ -146,10 +148,10 @@ export class EventWriter {
   forget(): void {
     this.#streams.clear()
     this.#labels.forget()
-    const sequence = this.#db.prepare("SELECT seq FROM sqlite_sequence WHERE name = 'event'").get()
-    this.#lastPosition = Number(sequence?.['seq'] ?? 0)
-    const last = this.#db.prepare('SELECT time_ms FROM event ORDER BY position DESC LIMIT 1').get()
-    this.#lastTimeMs = Number(last?.['time_ms'] ?? 0)
+    const { position, timeMs } = this.#lastEvent.read()
+    this.#lastPosition = position
+    this.#lastTimeMs = timeMs
+    this.#lastStreamId = Number(this.#selectLastStreamId.get()?.['seq'] ?? 0)
     // SQLite sorts blobs after text, so the greatest identity is the greatest UUID if there is one.
     const greatest = this.#db.prepare('SELECT event_id FROM event ORDER BY event_id DESC LIMIT 1').get()?.['event_id']
     this.#identityMax = greatest instanceof Uint8Array ? greatest : new Uint8Array()
@@ -185,7 +187,8 @@ export class EventWriter {
     const first = found[0]
     const last = found.at(-1)
     if (first === undefined || last === undefined) return undefined
-    const inOrder = found.every(({ stream, version }, i) => stream === command.stream && version === first.version + i)
+    const streamId = this.#findStream(command.stream)?.id
+    const inOrder = found.every((event, i) => event.streamId === streamId && event.version === first.version + i)
     if (!inOrder || command.refusesRepeated) return idConflict(command, command.events[0] as EventCommand)
     return {
       kind: 'duplicate',
@@ -222,7 +225,11 @@ export class EventWriter {
     if (identity instanceof Uint8Array && Buffer.compare(identity, this.#identityMax) > 0) return undefined
     const row = this.#selectEvent.get(identity)
     if (row === undefined) return undefined
-    return { position: Number(row['position']), version: Number(row['version']), stream: String(row['stream']) }
+    const found = row['event_id']
+    const isSame = typeof found === 'string' ? found === identity : isSameUuid(found, identity)
+    if (!isSame) throw damageOf(this.#db, `${eventPlace(row)}, which is found by the id of another one`)
+    intactRow(this.#db, 'event', row, eventPlace)
+    return { position: Number(row['position']), version: Number(row['version']), streamId: Number(row['stream_id']) }
   }
 
   #raiseIdentityMax(identity: Identity): void {
@@ -230,9 +237,11 @@ export class EventWriter {
   }
 
   #removeEvents(streamId: number, beforeVersion: number): void {
-    const rows = this.#db.prepare('SELECT position, type_id, tags FROM event WHERE stream_id = ? AND version < ?')
+    const rows = this.#db.prepare(`SELECT ${eventFields}, type_id FROM event WHERE stream_id = ? AND version < ?`)
     const remove = this.#db.prepare('DELETE FROM event WHERE position = ?')
+    this.#lastEvent.keep(this.#lastPosition)
     for (const row of rows.all(streamId, beforeVersion)) {
+      intactRow(this.#db, 'event', row, eventPlace)
       const tags = row['tags'] === null ? [] : (JSON.parse(String(row['tags'])) as string[])
       this.#labels.remove(Number(row['type_id']), tags, Number(row['position']))
       remove.run(Number(row['position']))
@@ -245,13 +254,8 @@ export class EventWriter {
     const known = this.#streams.get(name)
     if (known !== undefined) return known
     const row = this.#selectStream.get(name)
-    if (row === undefined || row['id'] === null) return undefined
-    const entry = {
-      id: Number(row['id']),
-      version: Number(row['version']),
-      deletedAt: Number(row['deleted_at']),
-      tombstoned: row['tombstoned'] === 1,
-    }
+    if (row === undefined) return undefined
+    const entry = storedStream(this.#db, row)
     this.#rememberStream(name, entry)
     return entry
   }
@@ -259,14 +263,16 @@ export class EventWriter {
   #openStream(name: string): StreamEntry {
     const known = this.#findStream(name)
     if (known !== undefined) return known
-    const entry = {
-      id: Number(this.#insertStream.run(name).lastInsertRowid),
-      version: 0,
-      deletedAt: 0,
-      tombstoned: false,
-    }
+    const id = ++this.#lastStreamId
+    this.#insertStream.run(id, name, checksumOf('stream', id, name, 0, 1, 0, 0))
+    const entry = { id, name, version: 0, truncatedBefore: 1, deletedAt: 0, tombstoned: false }
     this.#rememberStream(name, entry)
     return entry
+  }
+
+  #keepStream({ id, name, version, truncatedBefore, deletedAt, tombstoned }: StreamEntry): void {
+    const values = [version, truncatedBefore, deletedAt, tombstoned ? 1 : 0] as const
+    this.#changeStream.run(...values, checksumOf('stream', id, name, ...values), id)
   }
 
   #rememberStream(name: string, entry: StreamEntry): void {
@@ -276,6 +282,10 @@ export class EventWriter {
     }
     this.#streams.set(name, entry)
   }
+}
+
+function isSameUuid(found: unknown, identity: Identity): boolean {
+  return found instanceof Uint8Array && identity instanceof Uint8Array && Buffer.compare(found, identity) === 0
 }
 
 function versionFits(expected: ExpectedVersion, actual: number): boolean {

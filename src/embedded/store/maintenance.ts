@@ -3,7 +3,11 @@ import { crc32 } from 'node:zlib'
 import type { TopicConfig } from '../../engine/index.ts'
 import { MillraceError } from '../../kernel/index.ts'
 import { KeyCompaction, RecordBatchDamagedError } from '../../record/index.ts'
+import { FileDamagedError } from '../errors.ts'
+import { damageOf } from './damaged-row.ts'
 import { deletedTopicPrefix, type MaintenanceTotals, type PartitionRow } from './protocol.ts'
+import { findPartition, raiseMarks } from './stored-partition.ts'
+import { selectTopic, storedTopic } from './stored-topic.ts'
 import { removeDeletedTopics } from './topic-removal.ts'
 import { readPartitions } from './topic-writer.ts'
 
@@ -47,24 +51,36 @@ export function* maintenanceOf(
     damaged: [],
   }
   const job: Job = { db, nowMs, transaction, keysMax, ends, totals }
-  yield* removeDeletedTopics(db, transaction, totals)
-  for (const row of db.prepare('SELECT id, name, config FROM topic').all()) {
+  yield* unlessDamaged(totals, 'deleted topics', () => removeDeletedTopics(db, transaction, totals))
+  for (const row of db.prepare(selectTopic).all()) {
+    const name = String(row['name'])
     // Deleted since: the next maintenance removes it.
-    if (String(row['name']).startsWith(deletedTopicPrefix)) continue
-    const config = JSON.parse(String(row['config'])) as Required<TopicConfig>
-    for (const place of readPartitions(db, Number(row['id']))) {
-      if (config.cleanup !== 'compact') yield* retain(job, place, config)
-      if (config.cleanup === 'delete') continue
-      try {
-        yield* compact(job, place, config)
-      } catch (error) {
-        // Damage in one partition must not keep the others from being looked after.
-        if (!(error instanceof MillraceError)) throw error
-        totals.damaged.push(`partition ${place.number} of topic ${String(row['name'])} (${error.message})`)
-      }
-    }
+    if (name.startsWith(deletedTopicPrefix)) continue
+    yield* unlessDamaged(totals, `topic ${name}`, () => lookAfter(job, row))
   }
   return totals
+}
+
+/** Damage in one place must not keep the others from being looked after. */
+function* unlessDamaged(totals: MaintenanceTotals, place: string, work: () => Generator<void>): Generator<void> {
+  try {
+    yield* work()
+  } catch (error) {
+    if (!(error instanceof MillraceError)) throw error
+    const finding = error instanceof FileDamagedError ? error.details.place : error.message
+    totals.damaged.push(`${place} (${finding})`)
+  }
+}
+
+function* lookAfter(job: Job, row: Record<string, unknown>): Generator<void> {
+  const { id, name, config: text } = storedTopic(job.db, row)
+  const config = JSON.parse(text) as Required<TopicConfig>
+  for (const place of readPartitions(job.db, id)) {
+    yield* unlessDamaged(job.totals, `partition ${place.number} of topic ${name}`, function* () {
+      if (config.cleanup !== 'compact') yield* retain(job, place, config)
+      if (config.cleanup !== 'delete') yield* compact(job, place, config)
+    })
+  }
 }
 
 /** Deletes the oldest batches that are too old or beyond the bound of bytes; whole batches, as Kafka whole segments. */
@@ -74,8 +90,12 @@ function* retain(job: Job, place: PartitionRow, config: Required<TopicConfig>): 
   if (retentionMs === null && retentionBytes === null) return
   const held = db.prepare('SELECT coalesce(sum(byte_count), 0) AS n FROM batch WHERE partition_id = ?').get(place.id)
   let bytesHeld = Number(held?.['n'])
-  const oldest = db.prepare(`SELECT id, last_offset, time_max_ms, byte_count FROM batch WHERE partition_id = ?
-    ORDER BY base_offset LIMIT 64`)
+  // What is deleted cannot be asked any more: the index, which is in order, and the batch must say the same of it.
+  const oldest = db.prepare(`SELECT listed.id, listed.last_offset, listed.time_max_ms, listed.byte_count,
+      stored.partition_id = listed.partition_id AND stored.last_offset = listed.last_offset
+        AND stored.time_max_ms = listed.time_max_ms AND stored.byte_count = listed.byte_count AS is_same
+    FROM batch AS listed INDEXED BY batch_by_offset LEFT JOIN batch AS stored ON stored.id = listed.id
+    WHERE listed.partition_id = ? ORDER BY listed.base_offset LIMIT 64`)
   const step = (): boolean => {
     let start = -1
     const rows = oldest.all(place.id)
@@ -84,6 +104,7 @@ function* retain(job: Job, place: PartitionRow, config: Required<TopicConfig>): 
       const tooOld = retentionMs !== null && Number(row['time_max_ms']) < nowMs - retentionMs
       const tooMuch = retentionBytes !== null && bytesHeld > retentionBytes
       if (!tooOld && !tooMuch) break
+      if (row['is_same'] !== 1) throw damageOf(db, 'the index of record batches and what it lists differ')
       db.prepare('DELETE FROM batch WHERE id = ?').run(Number(row['id']))
       start = Number(row['last_offset']) + 1
       bytesHeld -= Number(row['byte_count'])
@@ -92,9 +113,7 @@ function* retain(job: Job, place: PartitionRow, config: Required<TopicConfig>): 
     }
     if (start < 0) return false
     totals.batchesDeleted += gone
-    db.prepare(
-      'UPDATE partition SET start_offset = max(start_offset, ?1), end_floor = max(end_floor, ?1) WHERE id = ?2',
-    ).run(start, place.id)
+    raiseMarks(db, place.id, { startOffset: start, endFloor: start })
     totals.starts.push({ partitionId: place.id, earliest: start })
     return gone === rows.length
   }
@@ -116,8 +135,7 @@ interface Candidate {
  */
 function* compact(job: Job, place: PartitionRow, config: Required<TopicConfig>): Generator<void> {
   const { db, keysMax } = job
-  const before = db.prepare('SELECT compacted_to FROM partition WHERE id = ?').get(place.id)
-  const compactedTo = Number(before?.['compacted_to'] ?? place.latest)
+  const compactedTo = findPartition(db, place.id)?.compactedTo ?? place.latest
   if (compactedTo >= place.latest) return
   const batches = compactable(job, place, config)
   let from = batches.findIndex(({ endOffset }) => endOffset > compactedTo)
@@ -139,7 +157,7 @@ function* compact(job: Job, place: PartitionRow, config: Required<TopicConfig>):
     // Tombstones that stay must be looked at again even if nothing is published any more.
     if (tombstonesKept === 0) {
       const end = (done.at(-1) as Candidate).endOffset
-      job.transaction(() => db.prepare('UPDATE partition SET compacted_to = ? WHERE id = ?').run(end, place.id))
+      job.transaction(() => raiseMarks(db, place.id, { compactedTo: end }))
     }
     from = to
   }
@@ -167,9 +185,7 @@ function rewrite(
   compaction: KeyCompaction,
   totals: MaintenanceTotals,
 ): void {
-  const row = db
-    .prepare('SELECT id, last_offset, bytes, byte_count FROM batch WHERE partition_id = ? AND base_offset = ?')
-    .get(place.id, baseOffset)
+  const row = batchAt(db, place.id, baseOffset)
   if (row === undefined) return
   const id = Number(row['id'])
   const byteCount = Number(row['byte_count'])
@@ -180,11 +196,7 @@ function rewrite(
   if (kept === null) {
     db.prepare('DELETE FROM batch WHERE id = ?').run(id)
     // Whoever verifies the file is told where a batch may be missing.
-    db.prepare('UPDATE partition SET end_floor = max(end_floor, ?), gaps_to = max(gaps_to, ?) WHERE id = ?').run(
-      place.latest,
-      Number(row['last_offset']) + 1,
-      place.id,
-    )
+    raiseMarks(db, place.id, { endFloor: place.latest, gapsTo: Number(row['last_offset']) + 1 })
     totals.batchesDeleted++
     totals.bytesDeleted += byteCount
   } else {
@@ -199,10 +211,19 @@ function rewrite(
 }
 
 function bytesAt(db: DatabaseSync, partitionId: number, { baseOffset }: Candidate): Uint8Array | undefined {
-  const row = db
-    .prepare('SELECT bytes FROM batch WHERE partition_id = ? AND base_offset = ?')
-    .get(partitionId, baseOffset)
+  const row = batchAt(db, partitionId, baseOffset)
   return row === undefined ? undefined : bytesOf(row)
+}
+
+/** Looked up by its id, so that it tells itself of which partition it is, and not the index. */
+function batchAt(db: DatabaseSync, partitionId: number, baseOffset: number): Record<string, unknown> | undefined {
+  const row = db
+    .prepare(`SELECT id, partition_id, base_offset, last_offset, bytes, byte_count FROM batch
+      WHERE id = (SELECT id FROM batch WHERE partition_id = ? AND base_offset = ?)`)
+    .get(partitionId, baseOffset)
+  const isListed = row === undefined || (row['partition_id'] === partitionId && row['base_offset'] === baseOffset)
+  if (!isListed) throw damageOf(db, `the record batch at offset ${baseOffset} of partition id ${partitionId} (order)`)
+  return row
 }
 
 function bytesOf({ bytes }: Record<string, unknown>): Uint8Array {

@@ -1,6 +1,8 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { ProgressCommand } from '../../committing/index.ts'
 import { type OffsetRange, OffsetSet, type Progress } from '../../engine/index.ts'
+import { damageOf, intactRow } from './damaged-row.ts'
+import { checksumOf } from './row-checksum.ts'
 
 /** Groups and partitions remembered with their progress; beyond this many all are forgotten and read anew. */
 const entriesMax = 100_000
@@ -15,15 +17,17 @@ interface Entry {
 export class ProgressWriter {
   readonly #entries = new Map<string, Entry>()
   readonly #dirty = new Set<Entry>()
+  readonly #db: DatabaseSync
   readonly #select: StatementSync
   readonly #upsert: StatementSync
   readonly #deleteGroup: StatementSync
 
   constructor(db: DatabaseSync) {
-    this.#select = db.prepare('SELECT next_offset, done FROM progress WHERE group_name = ? AND partition_id = ?')
+    this.#db = db
+    this.#select = db.prepare(`${selectProgress} WHERE group_name = ? AND partition_id = ?`)
     this.#upsert = db.prepare(`
-      INSERT INTO progress (group_name, partition_id, next_offset, done) VALUES (?, ?, ?, ?)
-      ON CONFLICT DO UPDATE SET next_offset = excluded.next_offset, done = excluded.done`)
+      INSERT INTO progress (group_name, partition_id, next_offset, done, checksum) VALUES (?, ?, ?, ?, ?)
+      ON CONFLICT DO UPDATE SET next_offset = excluded.next_offset, done = excluded.done, checksum = excluded.checksum`)
     this.#deleteGroup = db.prepare('DELETE FROM progress WHERE group_name = ?')
   }
 
@@ -56,7 +60,9 @@ export class ProgressWriter {
   /** Writes what changed; called at the end of each transaction. */
   flush(): void {
     for (const { group, partitionId, offsets } of this.#dirty) {
-      this.#upsert.run(group, partitionId, offsets.next, encodeRanges(offsets.ranges))
+      const { next } = offsets
+      const done = encodeRanges(offsets.ranges)
+      this.#upsert.run(group, partitionId, next, done, checksumOf('progress', group, partitionId, next, done))
     }
     this.#dirty.clear()
     // Everything is written, so nothing is lost by reading it anew.
@@ -74,7 +80,7 @@ export class ProgressWriter {
     let entry = this.#entries.get(key)
     if (entry === undefined) {
       const row = this.#select.get(group, partitionId)
-      const progress = row === undefined ? { next: 0, done: [] } : decodeProgress(row)
+      const progress = row === undefined ? { next: 0, done: [] } : decodeProgress(this.#db, row)
       entry = { group, partitionId, offsets: new OffsetSet(progress) }
       this.#entries.set(key, entry)
     }
@@ -87,8 +93,25 @@ function encodeRanges(ranges: readonly OffsetRange[]): string {
   return ranges.length === 0 ? '[]' : JSON.stringify(ranges.map((range) => [range.from, range.to]))
 }
 
-/** Turns a row of the progress table into a {@link Progress}. */
-export function decodeProgress(row: Record<string, unknown>): Progress {
-  const pairs = JSON.parse(String(row['done'])) as [number, number][]
+/** All columns of progress, by which it is known to be as it was written. */
+export const selectProgress = 'SELECT group_name, partition_id, next_offset, done, checksum FROM progress'
+
+/** Names a row of the progress table in errors. */
+export function progressPlace(row: Record<string, unknown>): string {
+  return `the progress of group ${String(row['group_name'])} on partition id ${Number(row['partition_id'])}`
+}
+
+/** Turns a row of the progress table into a {@link Progress}. @throws FileDamagedError `FILE_DAMAGED` */
+export function decodeProgress(db: DatabaseSync, row: Record<string, unknown>): Progress {
+  intactRow(db, 'progress', row, progressPlace)
+  const pairs = pairsOf(db, row)
   return { next: Number(row['next_offset']), done: pairs.map(([from, to]) => ({ from, to })) }
+}
+
+function pairsOf(db: DatabaseSync, row: Record<string, unknown>): readonly (readonly [number, number])[] {
+  try {
+    return JSON.parse(String(row['done'])) as [number, number][]
+  } catch {
+    throw damageOf(db, `${progressPlace(row)}, which is no JSON`)
+  }
 }

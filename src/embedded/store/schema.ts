@@ -1,11 +1,12 @@
 import { DatabaseSync } from 'node:sqlite'
 import { FileDamagedError, FormatNewerError, NotADatabaseFileError } from '../errors.ts'
+import { type ChecksummedTable, checksummedValues, checksumOf } from './row-checksum.ts'
 
 /** "MRAC" in ASCII: marks the file as Millrace's, in SQLite's application_id. */
 export const applicationId = 0x4d524143
 
 /** Version of the file format that this code writes; see docs/formats/embedded-file.md. */
-export const formatVersion = 2
+export const formatVersion = 3
 
 /**
  * Steps that lead from one format version to the next: `migrations[n]` makes version n+1 out of version n.
@@ -123,8 +124,29 @@ const createVersion2: Migration = (db) => {
   db.exec('ALTER TABLE stream ADD COLUMN deleted_at INTEGER NOT NULL DEFAULT 0')
 }
 
+/**
+ * Every row has a checksum, but batches, which had one, and labels, by which nothing is found that does not say the same of itself.
+ * Rows that are there get theirs here, so that none is read unchecked from now on.
+ */
+const createVersion3: Migration = (db) => {
+  // Until now SQLite alone kept it, where nothing can watch over it.
+  db.exec(`INSERT INTO counter (name, value)
+    SELECT 'position', seq FROM sqlite_sequence WHERE sqlite_sequence.name = 'event'`)
+  for (const table of Object.keys(checksummedValues) as ChecksummedTable[]) {
+    db.exec(`ALTER TABLE ${table} ADD COLUMN checksum INTEGER NOT NULL DEFAULT 0`)
+    fillChecksums(db, table)
+  }
+}
+
+/** Takes the rows of a table as they are, and notes their checksums. */
+export function fillChecksums(db: DatabaseSync, table: ChecksummedTable): void {
+  const checksum = (...values: readonly unknown[]): number => checksumOf(table, ...values)
+  db.function('row_checksum', { varargs: true, deterministic: true }, checksum)
+  db.exec(`UPDATE ${table} SET checksum = row_checksum(${checksummedValues[table].join(', ')})`)
+}
+
 /** Every migration there is, oldest first. */
-export const migrations: readonly Migration[] = [createVersion1, createVersion2]
+export const migrations: readonly Migration[] = [createVersion1, createVersion2, createVersion3]
 
 /** Reads one integer pragma. */
 export function pragmaNumber(db: DatabaseSync, name: string): number {

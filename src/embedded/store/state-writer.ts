@@ -1,6 +1,8 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { anyRevision, type StateCommand } from '../../committing/index.ts'
 import type { Conflict } from '../../engine/index.ts'
+import { damageOf, intactRow } from './damaged-row.ts'
+import { checksumOf } from './row-checksum.ts'
 
 /** Revisions remembered so that a conditional write need not read first; the oldest are dropped beyond this many. */
 const revisionCacheMax = 100_000
@@ -9,24 +11,20 @@ const revisionCacheMax = 100_000
 export class StateWriter {
   readonly #namespaceIds = new Map<string, number>()
   readonly #revisions = new Map<string, number>()
+  readonly #db: DatabaseSync
   readonly #selectNamespace: StatementSync
-  readonly #insertNamespace: StatementSync
-  readonly #selectRevision: StatementSync
+  readonly #select: StatementSync
   readonly #put: StatementSync
-  readonly #bump: StatementSync
   readonly #delete: StatementSync
   readonly #clear: StatementSync
 
   constructor(db: DatabaseSync) {
-    this.#selectNamespace = db.prepare('SELECT id FROM namespace WHERE name = ?')
-    this.#insertNamespace = db.prepare('INSERT INTO namespace (name) VALUES (?)')
-    this.#selectRevision = db.prepare('SELECT revision FROM state WHERE namespace_id = ? AND key = ?')
+    this.#db = db
+    this.#selectNamespace = db.prepare('SELECT id, name, checksum FROM namespace WHERE name = ?')
+    this.#select = db.prepare('SELECT revision, value, checksum FROM state WHERE namespace_id = ? AND key = ?')
     this.#put = db.prepare(`
-      INSERT INTO state (namespace_id, key, revision, value) VALUES (?, ?, ?, ?)
-      ON CONFLICT DO UPDATE SET revision = excluded.revision, value = excluded.value`)
-    this.#bump = db.prepare(`
-      INSERT INTO state (namespace_id, key, revision, value) VALUES (?, ?, 1, ?)
-      ON CONFLICT DO UPDATE SET revision = revision + 1, value = excluded.value`)
+      INSERT INTO state (namespace_id, key, revision, value, checksum) VALUES (?, ?, ?, ?, ?)
+      ON CONFLICT DO UPDATE SET revision = excluded.revision, value = excluded.value, checksum = excluded.checksum`)
     this.#delete = db.prepare('DELETE FROM state WHERE namespace_id = ? AND key = ?')
     this.#clear = db.prepare('DELETE FROM state WHERE namespace_id = ?')
   }
@@ -62,7 +60,7 @@ export class StateWriter {
   apply(command: StateCommand): void {
     // A guard: it holds a commit to a key that is not there, and was checked.
     if (command.kind === 'delete' && command.expected === 0) return
-    const namespaceId = this.#namespaceId(command.namespace)
+    const namespaceId = this.#openNamespace(command.namespace)
     if (command.kind === 'clear') {
       this.#clear.run(namespaceId)
       this.#revisions.clear()
@@ -72,13 +70,11 @@ export class StateWriter {
     if (command.kind === 'delete') {
       this.#delete.run(namespaceId, command.key)
       this.#remember(id, 0)
-    } else if (command.expected === anyRevision) {
-      const known = this.#revisions.get(id)
-      this.#bump.run(namespaceId, command.key, command.value)
-      if (known !== undefined) this.#remember(id, known + 1)
     } else {
-      this.#put.run(namespaceId, command.key, command.expected + 1, command.value)
-      this.#remember(id, command.expected + 1)
+      const { namespace, key, expected, value } = command
+      const revision = (expected === anyRevision ? this.#revisionOf(namespace, key, id) : expected) + 1
+      this.#put.run(namespaceId, key, revision, value, checksumOf('state', namespace, key, revision, value))
+      this.#remember(id, revision)
     }
   }
 
@@ -91,9 +87,13 @@ export class StateWriter {
   #revisionOf(namespace: string, key: string, id: string): number {
     const known = this.#revisions.get(id)
     if (known !== undefined) return known
-    const namespaceId = this.#namespaceIds.get(namespace) ?? this.#selectNamespace.get(namespace)?.['id']
+    const namespaceId = this.#findNamespace(namespace)
     if (namespaceId === undefined) return 0
-    const revision = Number(this.#selectRevision.get(namespaceId as number, key)?.['revision'] ?? 0)
+    const row = this.#select.get(namespaceId, key)
+    if (row !== undefined && row['checksum'] !== checksumOf('state', namespace, key, row['revision'], row['value'])) {
+      throw damageOf(this.#db, `the state ${namespace}, key ${key} (checksum)`)
+    }
+    const revision = Number(row?.['revision'] ?? 0)
     this.#remember(id, revision)
     return revision
   }
@@ -106,13 +106,22 @@ export class StateWriter {
     this.#revisions.set(id, revision)
   }
 
-  #namespaceId(namespace: string): number {
-    let id = this.#namespaceIds.get(namespace)
-    if (id === undefined) {
-      const row = this.#selectNamespace.get(namespace)
-      id = Number(row?.['id'] ?? this.#insertNamespace.run(namespace).lastInsertRowid)
-      this.#namespaceIds.set(namespace, id)
-    }
+  #findNamespace(name: string): number | undefined {
+    const known = this.#namespaceIds.get(name)
+    if (known !== undefined) return known
+    const row = intactRow(this.#db, 'namespace', this.#selectNamespace.get(name), () => `the namespace ${name}`)
+    if (row === undefined) return undefined
+    const id = Number(row['id'])
+    this.#namespaceIds.set(name, id)
+    return id
+  }
+
+  #openNamespace(name: string): number {
+    const found = this.#findNamespace(name)
+    if (found !== undefined) return found
+    const id = Number(this.#db.prepare('INSERT INTO namespace (name) VALUES (?)').run(name).lastInsertRowid)
+    this.#db.prepare('UPDATE namespace SET checksum = ? WHERE id = ?').run(checksumOf('namespace', id, name), id)
+    this.#namespaceIds.set(name, id)
     return id
   }
 }

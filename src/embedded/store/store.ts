@@ -1,11 +1,14 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { type BatchCommand, isExpected, type UnitCommand, type UnitResult } from '../../committing/index.ts'
 import type { Appended } from '../../engine/index.ts'
+import { FileDamagedError } from '../errors.ts'
+import { Counter } from './counter.ts'
 import { EventWriter } from './event-writer.ts'
 import { maintenanceOf } from './maintenance.ts'
 import { ProgressWriter } from './progress-writer.ts'
 import type { MaintenanceTotals, StoreAnswer, StoreRequest } from './protocol.ts'
 import { StateWriter } from './state-writer.ts'
+import { raiseMarks } from './stored-partition.ts'
 import { TimerWriter } from './timer-writer.ts'
 import { TopicWriter } from './topic-writer.ts'
 
@@ -52,7 +55,8 @@ export class Store {
     this.#timers = new TimerWriter(db)
     this.#progress = new ProgressWriter(db)
     // Claims on partitions are told from those of earlier openings by it.
-    db.exec(`INSERT INTO counter (name, value) VALUES ('opening', 1) ON CONFLICT DO UPDATE SET value = value + 1`)
+    const openings = new Counter(db, 'opening')
+    openings.write(openings.read() + 1)
   }
 
   /**
@@ -124,6 +128,7 @@ export class Store {
       this.#topics.forget()
       this.#events.forget()
       this.#state.forget()
+      this.#timers.forget()
       this.#progress.forget()
       throw error
     }
@@ -184,6 +189,7 @@ export class Store {
   /** A few steps of maintenance; `null` as long as more is to be done. */
   #maintain(nowMs: number, ends: ReadonlyMap<number, number>): MaintenanceTotals | null {
     const transaction = <T>(work: () => T): T => this.#transaction(work)
+    if (this.#maintenance === undefined) this.#noteEnds()
     const maintenance = this.#maintenance ?? maintenanceOf(this.#db, nowMs, transaction, { ends })
     // Kept only when there is more to do: a generator that threw is at its end and would say so for ever.
     this.#maintenance = undefined
@@ -195,11 +201,24 @@ export class Store {
     return null
   }
 
+  #noteEnds(): void {
+    if (!this.#topics.hasEndsToNote) return
+    try {
+      this.#transaction(() => this.#topics.noteEnds())
+    } catch (error) {
+      // Readers and maintenance tell of it.
+      if (!(error instanceof FileDamagedError)) throw error
+    }
+  }
+
   #close(): null {
     try {
       // Statistics are of use, not of need: a full disk keeps nobody from closing. After a failure they would meet what failed once
       // more, such as a lock that is waited for, and hold the closing up.
-      if (this.#failure === undefined) this.#db.exec('PRAGMA optimize')
+      if (this.#failure === undefined) {
+        this.#noteEnds()
+        this.#db.exec('PRAGMA optimize')
+      }
     } catch (error) {
       if (!(error instanceof Error && 'errcode' in error)) throw error
     } finally {
@@ -212,11 +231,6 @@ export class Store {
     const end = this.#topics.endOf(partitionId)
     const before = Math.min(beforeOffset, end)
     this.#db.prepare('DELETE FROM batch WHERE partition_id = ? AND last_offset < ?').run(partitionId, before)
-    const row = this.#db
-      .prepare(
-        'UPDATE partition SET start_offset = max(start_offset, ?), end_floor = ? WHERE id = ? RETURNING start_offset',
-      )
-      .get(before, end, partitionId)
-    return Number(row?.['start_offset'])
+    return raiseMarks(this.#db, partitionId, { startOffset: before, endFloor: end })?.startOffset ?? before
   }
 }

@@ -5,6 +5,7 @@ import { VirtualClock } from '../../kernel/index.ts'
 import { openForReading, openForWriting } from '../connection.ts'
 import type { EmbeddedEngine } from '../embedded-engine.ts'
 import { codeOf, commit, openEngine, temporaryFolder } from '../file.test-support.ts'
+import { fillChecksums } from './schema.ts'
 import { removeDeletedTopics } from './topic-removal.ts'
 
 const folder = temporaryFolder()
@@ -102,6 +103,8 @@ describe('a topic that was deleted', () => {
     const db = openForWriting(':memory:')
     db.exec(`INSERT INTO topic (id, name, config) VALUES (1, 'deleted/1', '{}');
       INSERT INTO partition (id, topic_id, number, start_offset, end_floor, compacted_to, gaps_to) VALUES (1, 1, 0, 0, 0, 0, 0)`)
+    fillChecksums(db, 'topic')
+    fillChecksums(db, 'partition')
     const insert = db.prepare(`INSERT INTO batch
       (partition_id, base_offset, last_offset, time_max_ms, byte_count, checksum, bytes) VALUES (1, ?, ?, 0, ?, 0, x'')`)
     for (let n = 0; n < 10; n++) insert.run(n, n, 5_000_000)

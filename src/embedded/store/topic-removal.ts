@@ -1,5 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { deletedTopicPrefix, type MaintenanceTotals } from './protocol.ts'
+import { storedPartitions } from './stored-partition.ts'
+import { selectTopic, storedTopic } from './stored-topic.ts'
 
 type Transaction = <T>(work: () => T) => T
 
@@ -18,17 +20,17 @@ export function* removeDeletedTopics(
   transaction: Transaction,
   totals: Pick<MaintenanceTotals, 'batchesDeleted' | 'bytesDeleted'>,
 ): Generator<void> {
-  const deleted = db.prepare('SELECT id FROM topic WHERE substr(name, 1, length(?1)) = ?1').all(deletedTopicPrefix)
-  for (const { id: topicId } of deleted) {
-    const partitions = db.prepare('SELECT id FROM partition WHERE topic_id = ?').all(Number(topicId))
-    const partitionIds = new Set(partitions.map(({ id }) => Number(id)))
+  const rows = db.prepare(`${selectTopic} WHERE substr(name, 1, length(?1)) = ?1`).all(deletedTopicPrefix)
+  for (const row of rows) {
+    const { id: topicId } = storedTopic(db, row)
+    const partitionIds = new Set(storedPartitions(db, topicId).map(({ id }) => id))
     for (const partitionId of partitionIds) {
       while (transaction(() => removeBatches(db, partitionId, totals))) yield
     }
     yield* removeNumbering(db, transaction, partitionIds)
     transaction(() => {
-      db.prepare('DELETE FROM partition WHERE topic_id = ?').run(Number(topicId))
-      db.prepare('DELETE FROM topic WHERE id = ?').run(Number(topicId))
+      db.prepare('DELETE FROM partition WHERE topic_id = ?').run(topicId)
+      db.prepare('DELETE FROM topic WHERE id = ?').run(topicId)
     })
     yield
   }

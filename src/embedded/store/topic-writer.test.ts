@@ -4,6 +4,7 @@ import { VirtualClock } from '../../kernel/index.ts'
 import { BatchBufferPool, RecordBatchBuilder } from '../../record/index.ts'
 import { openForWriting } from '../connection.ts'
 import { openEngine } from '../file.test-support.ts'
+import { fillChecksums } from './schema.ts'
 import { producerEpochMax, TopicWriter } from './topic-writer.ts'
 
 const pool = new BatchBufferPool()
@@ -24,6 +25,7 @@ describe('a producer whose epochs are used up', () => {
     const first = topics.registerProducer('p')
     expect(first.epoch).toBe(0)
     db.prepare('UPDATE producer SET epoch = ? WHERE name = ?').run(producerEpochMax - 1, 'p')
+    fillChecksums(db, 'producer')
     const last = topics.registerProducer('p')
     expect(last).toEqual({ producerId: first.producerId, epoch: 32_766 })
     const check = (producerId: number, epoch: number, sequence: number): string =>

@@ -2,8 +2,13 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { crc32 } from 'node:zlib'
 import type { BatchCommand, Refusal } from '../../committing/index.ts'
 import type { ProducerSequence, TopicConfig } from '../../engine/index.ts'
+import { InvariantError } from '../../kernel/index.ts'
 import { setBaseOffset, setProducer, writeCrc } from '../../record/index.ts'
+import { intactRow } from './damaged-row.ts'
 import { deletedTopicPrefix, type PartitionRow, type TopicRow } from './protocol.ts'
+import { checksumOf } from './row-checksum.ts'
+import { addPartition, findPartition, raiseMarks, storedPartitions } from './stored-partition.ts'
+import { type StoredTopic, selectTopic, storedTopic, writeTopic } from './stored-topic.ts'
 
 /**
  * The last epoch that a producer's id is used with, as in Kafka: epochs are 16-bit and the greatest is kept back. The
@@ -28,6 +33,8 @@ interface ProducerState {
 /** Where a batch goes, as found by the check before anything is written. */
 export type BatchPlan = { readonly kind: 'write' } | { readonly kind: 'duplicate'; readonly baseOffset: number }
 
+const selectProducer = 'SELECT id, name, epoch, checksum FROM producer'
+
 /** Stands for the epoch of a producer that is not registered. */
 const unregistered = -1
 
@@ -43,10 +50,11 @@ function producerKey(producerId: number, partitionId: number): string {
 /** Writes record batches and keeps the ends of partitions and the numbering of producers. */
 export class TopicWriter {
   readonly #ends = new Map<number, number>()
+  /** Partitions that were written to since their ends were noted. */
+  readonly #written = new Set<number>()
   readonly #epochs = new Map<number, number>()
   readonly #producers = new Map<string, ProducerState>()
   readonly #insertBatch: StatementSync
-  readonly #selectEnd: StatementSync
   readonly #selectProducer: StatementSync
   readonly #selectEpoch: StatementSync
   readonly #upsertProducer: StatementSync
@@ -58,16 +66,14 @@ export class TopicWriter {
       `INSERT INTO batch (partition_id, base_offset, last_offset, time_max_ms, byte_count, checksum, bytes)
        VALUES (?, ?, ?, ?, ?, ?, ?)`,
     )
-    this.#selectEnd = db.prepare(`
-      SELECT max(end_floor, coalesce((SELECT last_offset + 1 FROM batch WHERE partition_id = ?1
-        ORDER BY base_offset DESC LIMIT 1), 0)) AS latest FROM partition WHERE id = ?1`)
     this.#selectProducer = db.prepare(
-      'SELECT epoch, recent FROM producer_partition WHERE producer_id = ? AND partition_id = ?',
+      `SELECT producer_id, partition_id, epoch, recent, checksum FROM producer_partition
+        WHERE producer_id = ? AND partition_id = ?`,
     )
-    this.#selectEpoch = db.prepare('SELECT epoch FROM producer WHERE id = ?')
+    this.#selectEpoch = db.prepare(`${selectProducer} WHERE id = ?`)
     this.#upsertProducer = db.prepare(`
-      INSERT INTO producer_partition (producer_id, partition_id, epoch, recent) VALUES (?, ?, ?, ?)
-      ON CONFLICT DO UPDATE SET epoch = excluded.epoch, recent = excluded.recent`)
+      INSERT INTO producer_partition (producer_id, partition_id, epoch, recent, checksum) VALUES (?, ?, ?, ?, ?)
+      ON CONFLICT DO UPDATE SET epoch = excluded.epoch, recent = excluded.recent, checksum = excluded.checksum`)
   }
 
   /**
@@ -113,6 +119,7 @@ export class TopicWriter {
     const checksum = crc32(bytes)
     this.#insertBatch.run(batch.partitionId, baseOffset, lastOffset, batch.timeMaxMs, bytes.byteLength, checksum, bytes)
     this.#ends.set(batch.partitionId, lastOffset + 1)
+    this.#written.add(batch.partitionId)
     return baseOffset
   }
 
@@ -120,23 +127,33 @@ export class TopicWriter {
   endOf(partitionId: number): number {
     let end = this.#ends.get(partitionId)
     if (end === undefined) {
-      end = Number(this.#selectEnd.get(partitionId)?.['latest'] ?? 0)
+      end = findPartition(this.#db, partitionId)?.end ?? 0
       this.#ends.set(partitionId, end)
     }
     return end
   }
 
+  get hasEndsToNote(): boolean {
+    return this.#written.size > 0
+  }
+
+  /** Notes where partitions end that were written to, so that batches which go missing at their ends are missed. */
+  noteEnds(): void {
+    for (const id of this.#written) raiseMarks(this.#db, id, { endFloor: this.endOf(id) })
+    this.#written.clear()
+  }
+
   createTopic(name: string, config: Required<TopicConfig>): TopicRow {
-    const { lastInsertRowid } = this.#db
-      .prepare('INSERT INTO topic (name, config) VALUES (?, ?)')
-      .run(name, JSON.stringify(config))
+    const text = JSON.stringify(config)
+    const { lastInsertRowid } = this.#db.prepare('INSERT INTO topic (name, config) VALUES (?, ?)').run(name, text)
     const id = Number(lastInsertRowid)
+    writeTopic(this.#db, { id, name, config: text })
     return { id, name, config, partitions: this.#addPartitions(id, 0, config.partitions) }
   }
 
   alterTopic(topicId: number, config: Required<TopicConfig>): TopicRow {
-    const name = String(this.#db.prepare('SELECT name FROM topic WHERE id = ?').get(topicId)?.['name'])
-    this.#db.prepare('UPDATE topic SET config = ? WHERE id = ?').run(JSON.stringify(config), topicId)
+    const { name } = this.#topic(topicId)
+    writeTopic(this.#db, { id: topicId, name, config: JSON.stringify(config) })
     const present = readPartitions(this.#db, topicId)
     return {
       id: topicId,
@@ -156,17 +173,21 @@ export class TopicWriter {
     this.#db
       .prepare('DELETE FROM progress WHERE partition_id IN (SELECT id FROM partition WHERE topic_id = ?)')
       .run(topicId)
-    this.#db.prepare('UPDATE topic SET name = ? WHERE id = ?').run(`${deletedTopicPrefix}${topicId}`, topicId)
+    writeTopic(this.#db, { ...this.#topic(topicId), name: `${deletedTopicPrefix}${topicId}` })
   }
 
   registerProducer(name: string): { producerId: number; epoch: number } {
-    this.#retireProducer(name)
-    const row = this.#db
-      .prepare(`INSERT INTO producer (name, epoch) VALUES (?, 0)
-        ON CONFLICT (name) DO UPDATE SET epoch = epoch + 1 RETURNING id, epoch`)
-      .get(name)
-    const producerId = Number(row?.['id'])
-    const epoch = Number(row?.['epoch'])
+    const found = this.#producer(this.#db.prepare(`${selectProducer} WHERE name = ?`).get(name))
+    const isSpent = found !== undefined && found.epoch >= producerEpochMax
+    if (isSpent) this.#retireProducer(found.producerId)
+    const producerId =
+      found === undefined || isSpent
+        ? Number(this.#db.prepare('INSERT INTO producer (name, epoch) VALUES (?, 0)').run(name).lastInsertRowid)
+        : found.producerId
+    const epoch = found === undefined || isSpent ? 0 : found.epoch + 1
+    this.#db
+      .prepare('UPDATE producer SET epoch = ?, checksum = ? WHERE id = ?')
+      .run(epoch, checksumOf('producer', producerId, name, epoch), producerId)
     this.#epochs.set(producerId, epoch)
     return { producerId, epoch }
   }
@@ -179,13 +200,9 @@ export class TopicWriter {
   }
 
   #addPartitions(topicId: number, from: number, to: number): PartitionRow[] {
-    const insert = this.#db.prepare(
-      'INSERT INTO partition (topic_id, number, start_offset, end_floor, compacted_to, gaps_to) VALUES (?, ?, 0, 0, 0, 0)',
-    )
     const rows: PartitionRow[] = []
     for (let number = from; number < to; number++) {
-      const { lastInsertRowid } = insert.run(topicId, number)
-      rows.push({ id: Number(lastInsertRowid), number, earliest: 0, latest: 0 })
+      rows.push({ id: addPartition(this.#db, topicId, number).id, number, earliest: 0, latest: 0 })
     }
     return rows
   }
@@ -193,20 +210,29 @@ export class TopicWriter {
   #epochOf(producerId: number): number {
     let epoch = this.#epochs.get(producerId)
     if (epoch === undefined) {
-      epoch = Number(this.#selectEpoch.get(producerId)?.['epoch'] ?? unregistered)
+      epoch = this.#producer(this.#selectEpoch.get(producerId))?.epoch ?? unregistered
       this.#epochs.set(producerId, epoch)
     }
     return epoch
   }
 
   /** Takes the id of a producer out of use whose epochs are used up: ids are never given again, so it is unknown for ever. */
-  #retireProducer(name: string): void {
-    const spent = this.#db.prepare('DELETE FROM producer WHERE name = ? AND epoch >= ? RETURNING id')
-    const producerId = spent.get(name, producerEpochMax)?.['id']
-    if (producerId === undefined) return
-    this.#db.prepare('DELETE FROM producer_partition WHERE producer_id = ?').run(Number(producerId))
-    this.#epochs.delete(Number(producerId))
+  #retireProducer(producerId: number): void {
+    this.#db.prepare('DELETE FROM producer WHERE id = ?').run(producerId)
+    this.#db.prepare('DELETE FROM producer_partition WHERE producer_id = ?').run(producerId)
+    this.#epochs.delete(producerId)
     this.#producers.clear()
+  }
+
+  #producer(row: Record<string, unknown> | undefined): { producerId: number; epoch: number } | undefined {
+    const found = intactRow(this.#db, 'producer', row, ({ id }) => `the producer with the id ${Number(id)}`)
+    return found === undefined ? undefined : { producerId: Number(found['id']), epoch: Number(found['epoch']) }
+  }
+
+  #topic(id: number): StoredTopic {
+    const row = this.#db.prepare(`${selectTopic} WHERE id = ?`).get(id)
+    if (row === undefined) throw new InvariantError(`a topic that is changed is there (id ${id})`)
+    return storedTopic(this.#db, row)
   }
 
   #producerState(producerId: number, partitionId: number): ProducerState | undefined {
@@ -215,6 +241,7 @@ export class TopicWriter {
     if (state === undefined) {
       const row = this.#selectProducer.get(producerId, partitionId)
       if (row === undefined) return undefined
+      intactRow(this.#db, 'producer_partition', row, () => `the numbering of producer ${producerId}`)
       state = { epoch: Number(row['epoch']), recent: JSON.parse(String(row['recent'])) as RecentBatch[] }
       this.#producers.set(key, state)
     }
@@ -227,22 +254,15 @@ export class TopicWriter {
     const recent = before?.epoch === epoch ? before.recent.slice(1 - producerWindow) : []
     recent.push({ sequence, count, baseOffset })
     this.#producers.set(producerKey(producerId, partitionId), { epoch, recent })
-    this.#upsertProducer.run(producerId, partitionId, epoch, JSON.stringify(recent))
+    const text = JSON.stringify(recent)
+    const checksum = checksumOf('producer_partition', producerId, partitionId, epoch, text)
+    this.#upsertProducer.run(producerId, partitionId, epoch, text, checksum)
   }
 }
 
-/** Partitions of a topic in order of their number, with their extents. */
+/** Partitions of a topic in order of their number, with their extents. @throws FileDamagedError `FILE_DAMAGED` */
 export function readPartitions(db: DatabaseSync, topicId: number): PartitionRow[] {
-  return db
-    .prepare(`
-      SELECT id, number, start_offset, max(end_floor, coalesce((SELECT last_offset + 1 FROM batch
-        WHERE partition_id = partition.id ORDER BY base_offset DESC LIMIT 1), 0)) AS latest
-      FROM partition WHERE topic_id = ? ORDER BY number`)
-    .all(topicId)
-    .map((row) => ({
-      id: Number(row['id']),
-      number: Number(row['number']),
-      earliest: Number(row['start_offset']),
-      latest: Number(row['latest']),
-    }))
+  return storedPartitions(db, topicId).map(({ id, number, startOffset, end }) => {
+    return { id, number, earliest: startOffset, latest: end }
+  })
 }
