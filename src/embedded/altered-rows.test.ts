@@ -160,6 +160,18 @@ describe('a row that is not as it was written', () => {
       readStream('onf'),
     ],
     [
+      'all events of a stream, as it is described',
+      'DELETE FROM event WHERE stream_id = 1',
+      /position [12]/,
+      (engine) => engine.events.describeStream('one'),
+    ],
+    [
+      'an event of which the index goes on to tell',
+      unnoticedBy('event_by_stream', 'DELETE FROM event WHERE position = 2'),
+      /position 2|pages and indexes/,
+      listStreams,
+    ],
+    [
       'whether a stream is deleted',
       "UPDATE stream SET tombstoned = 1 WHERE name = 'one'",
       /stream one/,

@@ -13,7 +13,7 @@ import type { Json } from '../kernel/index.ts'
 import type { EngineCore } from './engine-core.ts'
 import { FileDamagedError } from './errors.ts'
 import { intactRow } from './store/damaged-row.ts'
-import { checksumOf } from './store/row-checksum.ts'
+import { stateChecksum } from './store/row-checksum.ts'
 import { storedJson } from './stored-json.ts'
 
 /** Keyed state of the embedded engine, as readers see it. */
@@ -144,7 +144,7 @@ export class StateReader implements StateStore {
   /** @throws FileDamagedError unless the row is what was written for this key of this namespace */
   #intact(namespace: string, key: string, row: Record<string, unknown>): { revision: number; value: string } {
     const { revision, value, checksum } = row
-    if (checksum === checksumOf('state', namespace, key, revision, value)) {
+    if (checksum === stateChecksum(namespace, key, revision, value)) {
       return { revision: Number(revision), value: String(value) }
     }
     throw new FileDamagedError(this.#core.path, `the state ${namespace}, key ${key} (checksum)`)

@@ -76,7 +76,7 @@ export const engineBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: topicWriter,
-        from: '    this.#upsertProducer.run(producerId, partitionId, epoch, JSON.stringify(recent))\n',
+        from: '    this.#upsertProducer.run(producerId, partitionId, epoch, text, checksum)\n',
         to: '',
       },
     ],
@@ -167,8 +167,8 @@ export const engineBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: store,
-        from: 'start_offset = max(start_offset, ?), end_floor = ? WHERE',
-        to: 'start_offset = max(start_offset, ?), end_floor = min(end_floor, ?) WHERE',
+        from: '{ startOffset: before, endFloor: end }',
+        to: '{ startOffset: before }',
       },
       {
         file: topicWriter,
@@ -283,7 +283,7 @@ export const engineBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: 'src/embedded/state-reader.ts',
-        from: "if (checksum === checksumOf('state', namespace, key, revision, value)) {",
+        from: 'if (checksum === stateChecksum(namespace, key, revision, value)) {',
         to: 'if (checksum !== undefined) {',
       },
     ],

@@ -5,7 +5,7 @@ import { isUuid } from '../../kernel/index.ts'
 import { writeCrc } from '../../record/index.ts'
 import { damageOf, intactRow } from './damaged-row.ts'
 import { LabelIndex, tagLabel, typeLabel } from './label-index.ts'
-import { checksumOf } from './row-checksum.ts'
+import { checksumOf, eventChecksum } from './row-checksum.ts'
 import { eventFields, eventPlace, LastEvent } from './stored-event.ts'
 import { type StoredStream, selectStream, storedStream } from './stored-stream.ts'
 
@@ -103,7 +103,7 @@ export class EventWriter {
       writeCrc(bytes)
       const typeId = this.#labels.add(typeLabel(event.type), position)
       const timeMs = this.#lastTimeMs
-      const checksum = checksumOf('event', position, stream.id, version, timeMs, tags)
+      const checksum = eventChecksum(position, stream.id, version, timeMs, tags ?? '')
       this.#insertEvent.run(position, stream.id, version, timeMs, typeId, identity, tags, bytes, checksum)
       for (const tag of event.tags) this.#labels.add(tagLabel(tag), position)
       this.#lastPosition = position

@@ -2,7 +2,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { anyRevision, type StateCommand } from '../../committing/index.ts'
 import type { Conflict } from '../../engine/index.ts'
 import { damageOf, intactRow } from './damaged-row.ts'
-import { checksumOf } from './row-checksum.ts'
+import { checksumOf, stateChecksum } from './row-checksum.ts'
 
 /** Revisions remembered so that a conditional write need not read first; the oldest are dropped beyond this many. */
 const revisionCacheMax = 100_000
@@ -73,7 +73,7 @@ export class StateWriter {
     } else {
       const { namespace, key, expected, value } = command
       const revision = (expected === anyRevision ? this.#revisionOf(namespace, key, id) : expected) + 1
-      this.#put.run(namespaceId, key, revision, value, checksumOf('state', namespace, key, revision, value))
+      this.#put.run(namespaceId, key, revision, value, stateChecksum(namespace, key, revision, value))
       this.#remember(id, revision)
     }
   }
@@ -90,7 +90,7 @@ export class StateWriter {
     const namespaceId = this.#findNamespace(namespace)
     if (namespaceId === undefined) return 0
     const row = this.#select.get(namespaceId, key)
-    if (row !== undefined && row['checksum'] !== checksumOf('state', namespace, key, row['revision'], row['value'])) {
+    if (row !== undefined && row['checksum'] !== stateChecksum(namespace, key, row['revision'], row['value'])) {
       throw damageOf(this.#db, `the state ${namespace}, key ${key} (checksum)`)
     }
     const revision = Number(row?.['revision'] ?? 0)

@@ -29,17 +29,25 @@ export function streamPlace(row: Record<string, unknown>): string {
   return `stream ${String(row['name'])}`
 }
 
-/** What {@link selectStream} found. @throws FileDamagedError `FILE_DAMAGED` */
+/** What {@link selectStream} found. @throws FileDamagedError `FILE_DAMAGED`, also where the event at the end is missing */
 export function storedStream(db: DatabaseSync, row: Record<string, unknown>): StoredStream {
   intactRow(db, 'stream', row, streamPlace)
   const hasEvent = row['listed_position'] !== null
   const isOfStream = row['stream_id'] === row['id'] && isIntact('event', { ...row, checksum: row['last_checksum'] })
   if (hasEvent && !isOfStream) throw damageOf(db, `the last event of ${streamPlace(row)} (checksum)`)
+  const versionFloor = Number(row['version_floor'])
+  const truncatedBefore = Number(row['truncated_before'])
+  const lastVersion = Number(row['version'] ?? 0)
+  // A stream begins with an event, and only truncation and deletion, which raise the floor, take any away.
+  const isTaken = truncatedBefore > versionFloor && versionFloor > 0
+  if (!isTaken && lastVersion < Math.max(versionFloor, 1)) {
+    throw damageOf(db, `the last event of ${streamPlace(row)}, which is missing`)
+  }
   return {
     id: Number(row['id']),
     name: String(row['name']),
-    version: Math.max(Number(row['version_floor']), Number(row['version'] ?? 0)),
-    truncatedBefore: Number(row['truncated_before']),
+    version: Math.max(versionFloor, lastVersion),
+    truncatedBefore,
     deletedAt: Number(row['deleted_at']),
     tombstoned: row['tombstoned'] === 1,
   }
