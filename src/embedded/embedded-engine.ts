@@ -138,7 +138,7 @@ export class EmbeddedEngine implements Engine {
   }
 
   /**
-   * Walks every record batch, event and index and reports damage by place.
+   * Walks every record batch, event, other row and index, holds each against its checksum, and reports damage by place.
    * @throws ArgumentInvalidError; the reason of the signal
    */
   async verify(

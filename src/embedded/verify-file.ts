@@ -3,7 +3,7 @@ import { checkSqliteVersion, openSnapshot, placeOf } from './connection.ts'
 import { checkProgressOptions, Verification, type VerifyProgress, type VerifyReport } from './verify.ts'
 
 /**
- * Walks every record batch, event and index of a file and reports damage by place, as `verify()` of an engine does.
+ * Walks every record batch, event, other row and index of a file and reports damage by place, as `verify()` of an engine does.
  *
  * Opens no engine, so it also tells the extent of damage that keeps one from opening. The file is only read, also beside a
  * running app.

@@ -1,5 +1,6 @@
 import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import type { SeededRandom } from '../../src/kernel/index.ts'
 import { Audits } from '../audits.ts'
 import { type Bench, type Failure, goesOn, type Kind, type KindResult } from '../kind.ts'
@@ -9,6 +10,7 @@ const load = join(import.meta.dirname, '..', 'faults', 'fault-load-process.ts')
 const rounds = 20
 const casesAtOnce = 3
 const sectorBytes = 512
+const pageBytes = 8192
 
 /** Bit flips, lost sectors and truncation, anywhere in the files. */
 export const flips: Kind = {
@@ -19,8 +21,13 @@ export const flips: Kind = {
   run,
 }
 
-const harms = ['bit', 'bit', 'bit', 'bit', 'zeros', 'elsewhere', 'cut'] as const
+const harms = ['bit', 'bit', 'bit', 'row', 'row', 'zeros', 'elsewhere', 'cut'] as const
 type Harm = (typeof harms)[number]
+
+interface Stretch {
+  readonly start: number
+  readonly end: number
+}
 
 async function run({ random, budget, scratch }: Bench): Promise<KindResult> {
   await using audits = new Audits()
@@ -37,6 +44,9 @@ async function run({ random, budget, scratch }: Bench): Promise<KindResult> {
   await runToEnd([load, path, journalPath, '1', '2', 'dies'])
   const problem = await audits.ask({ kind: 'dump', path: join(closed, 'flips.db'), referencePath })
   if (problem !== null) failures.push({ name: 'the whole file', problem, evidence: null })
+  const asked = scratch.folder('asked')
+  cpSync(closed, asked, { recursive: true })
+  const rows = rowsOf(join(asked, 'flips.db'))
   let caseCount = 0
   const work = async (): Promise<void> => {
     while (goesOn(budget, caseCount, failures.length)) {
@@ -47,7 +57,7 @@ async function run({ random, budget, scratch }: Bench): Promise<KindResult> {
       cpSync(isInLog ? folder : closed, copy, { recursive: true })
       const target = join(copy, isInLog ? 'flips.db-wal' : 'flips.db')
       const harm = harms[random.nextUint32() % harms.length] as Harm
-      const where = harmFile(target, harm, random)
+      const where = harmFile(target, harm, rows, random)
       const harmed = join(copy, 'flips.db')
       const answer = await audits.answer(
         isInLog
@@ -66,12 +76,46 @@ async function run({ random, budget, scratch }: Bench): Promise<KindResult> {
   return { caseCount, failures, facts }
 }
 
-/** Harms a file somewhere, and answers where. */
-function harmFile(path: string, harm: Harm, random: SeededRandom): number {
+/** Tables of which little stands in a file, and which programs go by. */
+const smallTables = [
+  'topic',
+  'partition',
+  'producer',
+  'producer_partition',
+  'progress',
+  'stream',
+  'namespace',
+  'state',
+  'timer',
+  'counter',
+]
+
+/** Where the rows of small tables stand in a file. */
+function rowsOf(path: string): readonly Stretch[] {
+  const db = new DatabaseSync(path)
+  const places = smallTables.map((table) => `'${table}'`).join(', ')
+  const roots = db.prepare(`SELECT rootpage FROM sqlite_schema WHERE name IN (${places})`).all()
+  db.close()
   const bytes = readFileSync(path)
-  const at = Math.floor(random.nextFloat() * bytes.length)
+  return roots.map(({ rootpage }) => {
+    const page = (Number(rootpage) - 1) * pageBytes
+    // Rows fill a page from its end; where they begin stands in its head.
+    return { start: page + bytes.readUInt16BE(page + 5), end: page + pageBytes }
+  })
+}
+
+function placeIn(rows: readonly Stretch[], random: SeededRandom): number {
+  const { start, end } = rows[random.nextUint32() % rows.length] as Stretch
+  return start + (random.nextUint32() % Math.max(1, end - start))
+}
+
+/** Harms a file somewhere, and answers where. */
+function harmFile(path: string, harm: Harm, rows: readonly Stretch[], random: SeededRandom): number {
+  const bytes = readFileSync(path)
+  const at =
+    harm === 'row' ? Math.min(bytes.length - 1, placeIn(rows, random)) : Math.floor(random.nextFloat() * bytes.length)
   const sector = at - (at % sectorBytes)
-  if (harm === 'bit') bytes[at] = (bytes[at] ?? 0) ^ (1 << (random.nextUint32() % 8))
+  if (harm === 'bit' || harm === 'row') bytes[at] = (bytes[at] ?? 0) ^ (1 << (random.nextUint32() % 8))
   else if (harm === 'zeros') bytes.fill(0, sector, sector + sectorBytes)
   else if (harm === 'elsewhere') {
     const source = Math.floor(random.nextFloat() * bytes.length)

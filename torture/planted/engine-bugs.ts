@@ -172,6 +172,11 @@ export const engineBugs: readonly PlantedBug[] = [
       },
       {
         file: topicWriter,
+        from: '    for (const id of this.#written) raiseMarks(this.#db, id, { endFloor: this.endOf(id) })\n',
+        to: '',
+      },
+      {
+        file: topicWriter,
         from: '    this.#ends.set(partitionId, end)\n    }\n    return end',
         to: '    }\n    return end',
       },

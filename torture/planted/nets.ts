@@ -8,7 +8,7 @@ const cases: Readonly<Record<Exclude<Net, 'conformance'>, number>> = {
   'power-loss': 120,
   kills: 60,
   faults: 200,
-  flips: 300,
+  flips: 400,
   limits: 6,
 }
 const netMsMax = 240_000

@@ -69,8 +69,11 @@ function withNumber(inverted: number, value: number): number {
 function withValue(inverted: number, value: unknown): number {
   if (typeof value === 'string') return withText(inverted, value)
   if (typeof value === 'number') return withNumber(inverted, value)
-  if (typeof value !== 'bigint') return withText(inverted, String(value ?? ''))
-  return withWord(withWord(inverted, Number(BigInt.asIntN(32, value))), Number(BigInt.asIntN(32, value >> 32n)))
+  if (typeof value === 'bigint') {
+    return withWord(withWord(inverted, Number(BigInt.asIntN(32, value))), Number(BigInt.asIntN(32, value >> 32n)))
+  }
+  // Nothing that has a checksum is a blob: a text that became one is altered.
+  return withText(inverted, value instanceof Uint8Array ? `blob ${Buffer.from(value).toString('hex')}` : '')
 }
 
 const starts = Object.fromEntries(
