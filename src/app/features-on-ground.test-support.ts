@@ -22,7 +22,7 @@ import { testTimers } from './timers-cases.test-support.ts'
 import { testViewCopies } from './view-copies-cases.test-support.ts'
 import { testViewDifference } from './view-difference-cases.test-support.ts'
 import { testViewFold } from './view-fold-cases.test-support.ts'
-import { testViewPastMissing } from './view-past-missing-cases.test-support.ts'
+import { testViewPast } from './view-past-cases.test-support.ts'
 import { testViewRebuild } from './view-rebuild-cases.test-support.ts'
 import { testViews } from './views-cases.test-support.ts'
 import { testWaiting } from './waiting-cases.test-support.ts'
@@ -30,7 +30,7 @@ import { testWaiting } from './waiting-cases.test-support.ts'
 /** All that is promised on every engine that keeps topics, events, state and timers: cases that the embedded engine runs too. */
 export function testFeatures(ground: AppGround): void {
   testHistory(ground)
-  testViewPastMissing(ground)
+  testViewPast(ground)
   testDeletedStreams(ground)
   testChoreographies(ground)
   testProcesses(ground)

@@ -2,10 +2,12 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { z } from 'zod'
 import { app, service } from '../app/index.ts'
 import { accountDecider, Deposit, inlineBalances, Open, Withdraw } from '../domain/account.test-support.ts'
 import { embedded } from '../embedded/index.ts'
 import { VirtualClock } from '../kernel/index.ts'
+import { event } from '../message/index.ts'
 import { cli } from './cli.test-support.ts'
 
 const supportUrl = new URL('../domain/account.test-support.ts', import.meta.url).href
@@ -91,6 +93,29 @@ describe('millrace streams state', () => {
 describe('millrace views state', () => {
   const view = (...args: string[]) => cli(['views', 'state', ...args, '--file', 'bank.db'], { cwd })
   const name = inlineBalances.name
+
+  it('shows events that stand in no stream by their place on their topic', async () => {
+    const heardUrl = new URL('../index.ts', import.meta.url).href
+    const ears = `import { app, event, view } from ${JSON.stringify(heardUrl)}
+const Heard = event('Heard', { topic: 'heard', key: ({ id }) => id })
+export default app('ears', {
+  views: [view('heard', { events: [Heard], key: () => 'all', initial: 0, on: { Heard: (n) => n + 1 } })],
+})
+`
+    writeFileSync(join(cwd, 'apps', 'ears.ts'), ears)
+    const Heard = event('Heard', { topic: 'heard', data: z.object({ id: z.string() }), key: ({ id }) => id })
+    {
+      await using engine = await embedded({ path: join(cwd, 'bank.db') }).open()
+      await engine.topics.ensure('heard', { partitions: 1 })
+      await engine.commit({ publish: [{ topic: 'heard', partition: 0, messages: [Heard({ id: 'a' })] }] })
+    }
+    const { stdout } = await view('apps/ears.ts', 'heard', 'all', '--why')
+    expect(stdout).toContain('heard/0@0 Heard because of')
+    const told = JSON.parse((await view('apps/ears.ts', 'heard', 'all', '--why', '--json')).stdout) as object
+    expect(told).toMatchObject({ state: 1, why: [{ topic: 'heard', partition: 0, offset: 0, type: 'Heard' }] })
+    const refused = await view('apps/ears.ts', 'heard', 'all', '--at-position', '1')
+    expect(refused.stderr).toContain('VIEW_HISTORY_MISSING')
+  })
 
   it('shows what a view makes of the store, now and then, what changed and why', async () => {
     const states = await Promise.all(

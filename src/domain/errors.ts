@@ -96,19 +96,24 @@ export class StreamBeginningGoneError extends MillraceError<
 /** Events that a past state is made of are gone. */
 export class HistoryIncompleteError extends MillraceError<
   'HISTORY_INCOMPLETE',
-  { readonly what: string; readonly stream: string }
+  { readonly what: string; readonly stream?: string; readonly topic?: string }
 > {
-  constructor(what: string, stream: string) {
+  /** @param where The stream that lacks events, or the topic. */
+  constructor(what: string, where: { readonly stream: string } | { readonly topic: string }) {
+    const gone =
+      'stream' in where
+        ? `events of stream "${where.stream}" are gone, by a deletion or because its books were closed`
+        : `topic "${where.topic}" does not keep all that was published to it, by its retention, by compaction or because it was truncated`
     super({
       code: 'HISTORY_INCOMPLETE',
-      problem: `The past of ${what} cannot be told: events of stream "${stream}" are gone, by a deletion or because its books were closed.`,
+      problem: `The past of ${what} cannot be told: ${gone}.`,
       remedy: "Read the view as it is now, or pass { gone: 'pass-over' } to make it of the events that are left.",
-      details: { what, stream },
+      details: { what, ...where },
     })
   }
 }
 
-/** A view whose events were published and never appended: no store holds its past. */
+/** A view is asked for at a position of the event store, where an event that counts in it has none. */
 export class ViewHistoryMissingError extends MillraceError<
   'VIEW_HISTORY_MISSING',
   { readonly view: string; readonly topic: string; readonly type: string }
@@ -116,9 +121,8 @@ export class ViewHistoryMissingError extends MillraceError<
   constructor(view: string, topic: string, type: string) {
     super({
       code: 'VIEW_HISTORY_MISSING',
-      problem: `The past of view "${view}" cannot be told: none of its events stands in the event store, but ${type} was published to topic "${topic}".`,
-      remedy:
-        'Ask for the past of views over events of deciders, or of events that handlers append as well as publish: append(…) beside publish(…).',
+      problem: `The past of view "${view}" cannot be told at a position: an event ${type} that counts in it stands on topic "${topic}" and not in the event store.`,
+      remedy: "Ask for a time, which all events have, or pass { gone: 'pass-over' } to leave such events out.",
       details: { view, topic, type },
     })
   }

@@ -1,35 +1,17 @@
 import { checkEngine } from '../committing/index.ts'
-import type { Engine, EventQuery, EventStore, StoredEvent, Topics } from '../engine/index.ts'
-import {
-  type Difference,
-  differences,
-  frozenJson,
-  type Json,
-  OptionsInvalidError,
-  pointCount,
-  timePointMs,
-} from '../kernel/index.ts'
-import { type AnyDefinition, causeTypeOf, type Message } from '../message/index.ts'
-import { topicsOf } from '../runtime/index.ts'
+import type { Engine, EventStore, StoredEvent } from '../engine/index.ts'
+import { type Difference, differences, type Json } from '../kernel/index.ts'
+import { causeTypeOf, type Message } from '../message/index.ts'
 import type { ProjectedOf, Projections } from './boundary.ts'
 import { readBoundary } from './boundary-reading.ts'
 import type { Decider } from './decider.ts'
 import { EventTypes } from './desk-setup.ts'
-import { HistoryIncompleteError, StreamBeginningGoneError, ViewHistoryMissingError } from './errors.ts'
+import { StreamBeginningGoneError } from './errors.ts'
+import { type GoneEvents, refuseIfStreamsGone } from './gone-events.ts'
+import { lastPositionOf, pointTest, type StorePoint, type StreamPoint } from './history-point.ts'
 import { foldStream } from './stream-fold.ts'
-import { checkIsView, type View } from './view.ts'
-
-/** A point in the history of one stream. A time is RFC 3339 or milliseconds since 1970, and includes what was appended in it. */
-export type StreamPoint = { readonly version: number } | StorePoint
-
-/** A point in the history of the whole event store. */
-export type StorePoint = { readonly position: number } | { readonly time: string | number }
-
-/**
- * What to do where events of the store are gone, be it that streams were deleted or that their books were closed: `refuse` (default), or
- * `pass-over` them and make the state of those that are left.
- */
-export type GoneEvents = 'refuse' | 'pass-over'
+import type { View } from './view.ts'
+import { type ViewEvent, type ViewKeyAt, viewAt } from './view-past.ts'
 
 /** A state with where it stood. */
 export interface StateAt<State> {
@@ -56,12 +38,12 @@ export interface ViewKeyDifference<State> {
   readonly to: State | undefined
   readonly changes: readonly Difference[]
   /** What happened in between. */
-  readonly events: readonly StoredEvent[]
+  readonly events: readonly ViewEvent[]
 }
 
 /** An event with what it goes back to. */
-export interface Reason {
-  readonly event: StoredEvent
+export interface Reason<Event extends ViewEvent = StoredEvent> {
+  readonly event: Event
   /** What was handled when it was made: a command, by its id and, where it is known, its type. */
   readonly cause: { readonly id: string | undefined; readonly type: string | undefined }
   /** Id of the message that started it all. */
@@ -96,12 +78,13 @@ export interface History {
     options?: { readonly gone?: GoneEvents },
   ): Promise<ProjectedOf<Read>>
   /**
-   * One key of a view at a point, made anew of the events in the store: of views over events of deciders. It reads all events of
-   * its types up to there, whether they were published or not; of a type of which some were appended, those that were only published are
-   * not among them.
+   * One key of a view at a point, made anew of what the view follows. Of an inline view that is the event store. Of any other one it
+   * is the topics of its events, all of which are read: up to a time, with what was published by then, or up to a position of the event
+   * store, with the events that stand there. The order is that of each partition; what stands in several is merged by its times.
    *
-   * @throws HistoryIncompleteError `HISTORY_INCOMPLETE`: events of a stream were deleted, or its books were closed;
-   *   ViewHistoryMissingError `VIEW_HISTORY_MISSING`: events of one of its types were published and never appended
+   * @throws HistoryIncompleteError `HISTORY_INCOMPLETE`: of an inline view, events of a stream were deleted, or its books were closed; of
+   *   any other one, a topic compacts, or begins after its first record;
+   *   ViewHistoryMissingError `VIEW_HISTORY_MISSING`: it is asked for at a position, and an event that counts has none
    */
   view<State>(
     view: View<State>,
@@ -110,9 +93,10 @@ export interface History {
     options?: { readonly gone?: GoneEvents },
   ): Promise<State | undefined>
   /**
-   * What changed under one key of a view between two points, and by which events. `to` is now by default.
+   * What changed under one key of a view between two points, and by which events: as they stand in their streams, or, where they
+   * stand in none, on their topics. `to` is now by default.
    *
-   * @throws HistoryIncompleteError `HISTORY_INCOMPLETE`, ViewHistoryMissingError `VIEW_HISTORY_MISSING`
+   * @throws HistoryIncompleteError `HISTORY_INCOMPLETE`, ViewHistoryMissingError `VIEW_HISTORY_MISSING`, as `view` does
    */
   viewDifference<State>(
     view: View<State>,
@@ -124,14 +108,14 @@ export interface History {
   /**
    * Why one key of a view is as it is at a point: the events that count under it, as {@link History.why} tells those of a stream.
    *
-   * @throws HistoryIncompleteError `HISTORY_INCOMPLETE`
+   * @throws HistoryIncompleteError `HISTORY_INCOMPLETE`, ViewHistoryMissingError `VIEW_HISTORY_MISSING`, as `view` does
    */
   whyView(
     view: View,
     key: string,
     at?: StorePoint,
     options?: { readonly gone?: GoneEvents; readonly scanMax?: number },
-  ): Promise<readonly Reason[]>
+  ): Promise<readonly Reason<ViewEvent>[]>
   /**
    * Why a stream is as it is at a point: its events, with the command that each goes back to and what else happened in the same
    * flow before.
@@ -142,7 +126,6 @@ export interface History {
 }
 
 const scanMaxDefault = 10_000
-const streamPageSize = 1000
 
 /**
  * Reads the past: the state of any stream or view at a version, position or time, what changed in between, and why.
@@ -158,7 +141,7 @@ const streamPageSize = 1000
  */
 export function history(engine: Pick<Engine, 'events' | 'topics'>): History {
   checkEngine(engine)
-  const { events, topics } = engine
+  const { events } = engine
   const state: History['state'] = async (decider, stream, at) => {
     const found = await stateAt(events, decider, stream, at)
     return found as never
@@ -178,27 +161,27 @@ export function history(engine: Pick<Engine, 'events' | 'topics'>): History {
       return { from, to, changes, events: between }
     },
     projections: async (read, at, options) => {
-      await refuseIfIncomplete(events, 'projections', options?.gone)
+      await refuseIfStreamsGone(events, 'projections', options?.gone)
       const { values } = await readBoundary(events, read, await lastPositionOf(events, at))
       return values as never
     },
     view: async (view, key, at, options) => {
-      await refuseIfUntold({ events, topics }, view, options?.gone)
-      return (await viewAt(events, view, key, at)).state as never
+      const [found] = await viewAt(engine, view, key, [at], { gone: options?.gone, withEvents: false })
+      return found?.state as never
     },
     viewDifference: async (view, key, fromPoint, toPoint, options) => {
-      await refuseIfUntold({ events, topics }, view, options?.gone)
-      const from = await viewAt(events, view, key, fromPoint)
-      const to = await viewAt(events, view, key, toPoint)
+      const points = [fromPoint, toPoint]
+      const found = await viewAt(engine, view, key, points, { gone: options?.gone, withEvents: true })
+      const [from, to] = found as [ViewKeyAt, ViewKeyAt]
       const [low, high] = from.counted.length <= to.counted.length ? [from, to] : [to, from]
       const changes = differences(from.state as Json | undefined, to.state as Json | undefined)
-      const between = high.counted.slice(low.counted.length)
+      const before = new Set(low.counted)
+      const between = high.counted.filter((event) => !before.has(event))
       return { from: from.state as never, to: to.state as never, changes, events: between }
     },
     whyView: async (view, key, at, options) => {
-      await refuseIfUntold({ events, topics }, view, options?.gone)
-      const { counted } = await viewAt(events, view, key, at)
-      return reasonsOf(events, counted, options?.scanMax ?? scanMaxDefault)
+      const [found] = await viewAt(engine, view, key, [at], { gone: options?.gone, withEvents: true })
+      return reasonsOf(events, found?.counted ?? [], options?.scanMax ?? scanMaxDefault)
     },
     why: async (stream, at, options) =>
       reasonsOf(events, await eventsOf(events, stream, at), options?.scanMax ?? scanMaxDefault),
@@ -239,91 +222,6 @@ async function refuseIfGone(
   throw new StreamBeginningGoneError(handler, stream, found.truncatedBefore)
 }
 
-/**
- * Nobody knows what was in events that are gone: whatever is made of all events of the store would be wrong in silence.
- *
- * @throws HistoryIncompleteError `HISTORY_INCOMPLETE`
- */
-async function refuseIfIncomplete(events: EventStore, what: string, gone: GoneEvents | undefined): Promise<void> {
-  if (gone === 'pass-over') return
-  if (gone !== undefined && gone !== 'refuse') {
-    const problem = `is ${JSON.stringify(gone)}, not refuse or pass-over`
-    throw new OptionsInvalidError('history', [{ option: 'gone', problem }])
-  }
-  let after: string | undefined
-  for (;;) {
-    const page = await events.listStreams({ limit: streamPageSize, ...(after !== undefined && { after }) })
-    const found = page.find(
-      ({ truncatedBefore, deletedAt, tombstoned }) => truncatedBefore > 1 || deletedAt > 0 || tombstoned,
-    )
-    if (found !== undefined) throw new HistoryIncompleteError(what, found.stream)
-    after = page.at(-1)?.stream
-    if (page.length < streamPageSize) return
-  }
-}
-
-/** @throws HistoryIncompleteError `HISTORY_INCOMPLETE`, ViewHistoryMissingError `VIEW_HISTORY_MISSING` */
-async function refuseIfUntold(
-  { events, topics }: Pick<Engine, 'events' | 'topics'>,
-  view: View,
-  gone: GoneEvents | undefined,
-): Promise<void> {
-  checkIsView(view)
-  await refuseIfIncomplete(events, `view ${view.name}`, gone)
-  if (gone === 'pass-over') return
-  const untold: AnyDefinition[] = []
-  for (const definition of view.handler.events) if (!(await isStored(events, definition.type))) untold.push(definition)
-  for (const topic of topicsOf(untold)) {
-    const type = await typePublished(topics, topic, new Set(untold.map(({ type }) => type)))
-    if (type !== undefined) throw new ViewHistoryMissingError(view.name, topic, type)
-  }
-}
-
-async function isStored(events: EventStore, type: string): Promise<boolean> {
-  for await (const _event of events.readAll({ query: { items: [{ types: [type] }] }, limit: 1 })) return true
-  return false
-}
-
-/** The first of these types that a topic holds. */
-async function typePublished(topics: Topics, topic: string, types: ReadonlySet<string>): Promise<string | undefined> {
-  const { partitions = [] } = (await topics.describe(topic)) ?? {}
-  for (const { partition, earliest, latest } of partitions) {
-    for (let offset = earliest; offset < latest; ) {
-      const { records, nextOffset } = await topics.read({ topic, partition, offset })
-      for (const record of records) {
-        if (record.kind === 'message' && types.has(record.message.type)) return record.message.type
-      }
-      offset = nextOffset
-    }
-  }
-  return undefined
-}
-
-function queryOf(view: View): EventQuery {
-  return { items: [{ types: view.handler.events.map(({ type }) => type) }] }
-}
-
-/** What a view keeps under a key, and the events that it is made of. */
-async function viewAt(
-  events: EventStore,
-  view: View,
-  key: string,
-  at: StorePoint | undefined,
-): Promise<{ readonly state: unknown; readonly counted: readonly StoredEvent[] }> {
-  const isIncluded = pointTest(at)
-  const query = queryOf(view)
-  let state: unknown
-  const counted: StoredEvent[] = []
-  for await (const event of events.readAll({ query })) {
-    if (!isIncluded(event)) break
-    const message = view.read(event.message)
-    if (!view.keysOf(message).includes(key)) continue
-    state = view.apply(state === undefined ? view.initial : state, message, key)
-    counted.push(event)
-  }
-  return { state: state === undefined ? undefined : frozenJson(state, 'state'), counted }
-}
-
 async function eventsOf(
   events: EventStore,
   stream: string,
@@ -339,57 +237,40 @@ async function eventsOf(
 }
 
 /** Events with what they go back to. */
-async function reasonsOf(events: EventStore, own: readonly StoredEvent[], scanMax: number): Promise<readonly Reason[]> {
+async function reasonsOf<Event extends ViewEvent>(
+  events: EventStore,
+  own: readonly Event[],
+  scanMax: number,
+): Promise<readonly Reason<Event>[]> {
   const flows = new Map<string, StoredEvent[]>()
   for (const { message } of own) if (message.correlationid !== undefined) flows.set(message.correlationid, [])
-  const last = own.at(-1)
-  if (last !== undefined && flows.size > 0) {
-    const back = { direction: 'backward', fromPosition: last.position, limit: scanMax } as const
+  if (flows.size > 0) {
+    const fromPosition = lastOf(own)
+    const from = fromPosition === undefined ? {} : { fromPosition }
+    const back = { direction: 'backward', ...from, limit: scanMax } as const
     for await (const event of events.readAll(back)) flows.get(flowOf(event.message))?.unshift(event)
   }
   return own.map((event) => ({
     event,
     cause: { id: event.message.causationid, type: causeTypeOf(event.message) },
     correlationid: event.message.correlationid,
-    flow: (flows.get(event.message.correlationid ?? '') ?? []).filter(({ position }) => position < event.position),
+    flow: (flows.get(event.message.correlationid ?? '') ?? []).filter((other) => isBefore(other, event)),
   }))
+}
+
+/** The highest position of events; `undefined`: one of them has none. */
+function lastOf(own: readonly ViewEvent[]): number | undefined {
+  const positions = own.map((event) => ('position' in event ? event.position : Number.POSITIVE_INFINITY))
+  const last = positions.reduce((a, b) => Math.max(a, b), 0)
+  return Number.isFinite(last) ? last : undefined
+}
+
+/** What stands in no stream comes after all that was stored by its time. */
+function isBefore(stored: StoredEvent, event: ViewEvent): boolean {
+  return 'position' in event ? stored.position < event.position : stored.timestampMs <= event.timestampMs
 }
 
 /** The first message of a flow names no other. */
 function flowOf(message: Message): string {
   return message.correlationid ?? message.id
-}
-
-/** @throws OptionsInvalidError `OPTIONS_INVALID` */
-function checkPoint(at: StreamPoint): void {
-  if (typeof at === 'object' && at !== null && ('version' in at || 'position' in at || 'time' in at)) return
-  const problem = `is ${JSON.stringify(at)}, not an object with a version, a position or a time`
-  throw new OptionsInvalidError('history', [{ option: 'at', problem }])
-}
-
-/** Whether an event belongs to the past of a point. */
-function pointTest(at: StreamPoint | undefined): (event: StoredEvent) => boolean {
-  if (at === undefined) return () => true
-  checkPoint(at)
-  if ('version' in at) {
-    const last = pointCount('version', at.version)
-    return ({ version }) => version <= last
-  }
-  if ('position' in at) {
-    const last = pointCount('position', at.position)
-    return ({ position }) => position <= last
-  }
-  const timeMs = timePointMs(at.time)
-  return ({ timestampMs }) => timestampMs <= timeMs
-}
-
-/** The last position that belongs to the past of a point. Times never fall as positions rise. */
-async function lastPositionOf(events: EventStore, at: StorePoint | undefined): Promise<number> {
-  if (at === undefined) return Number.POSITIVE_INFINITY
-  checkPoint(at)
-  if ('position' in at) return pointCount('position', at.position)
-  for await (const event of events.readAll({ direction: 'backward', fromTimeMs: timePointMs(at.time), limit: 1 })) {
-    return event.position
-  }
-  return 0
 }

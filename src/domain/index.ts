@@ -47,17 +47,16 @@ export {
   ViewVersionDownError,
 } from './errors.ts'
 export { Gates } from './gates.ts'
+export type { GoneEvents } from './gone-events.ts'
 export {
-  type GoneEvents,
   type History,
   history,
   type Reason,
   type StateAt,
   type StateDifference,
-  type StorePoint,
-  type StreamPoint,
   type ViewKeyDifference,
 } from './history.ts'
+export type { StorePoint, StreamPoint } from './history-point.ts'
 export { handOver, InlineCopies } from './inline-copies.ts'
 export { InlineFollower } from './inline-follower.ts'
 export { type InlineNoteEntry, inlineNamespace, noteWrite, readNote } from './inline-notes.ts'
@@ -88,6 +87,7 @@ export {
 } from './view-copy.ts'
 export type { DifferingKey, ViewDifference } from './view-difference.ts'
 export { finishDrops } from './view-drops.ts'
+export type { PublishedEvent, ViewEvent } from './view-past.ts'
 export { type CopyProgress, hasReached } from './view-progress.ts'
 export type { RebuildOptions, ViewChange, ViewEntry, ViewReader } from './view-reader.ts'
 export {

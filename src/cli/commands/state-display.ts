@@ -1,4 +1,4 @@
-import type { History, Reason } from '../../domain/index.ts'
+import type { History, Reason, ViewEvent } from '../../domain/index.ts'
 import type { Output } from '../output.ts'
 import { shown, shownTime } from '../text.ts'
 
@@ -10,16 +10,23 @@ export function changesJson(changes: readonly Change[]): readonly object[] {
 }
 
 /** An event and what it goes back to, for programs. */
-export function reasonJson({ event, cause, correlationid, flow }: Reason): object {
+export function reasonJson({ event, cause, correlationid, flow }: Reason<ViewEvent>): object {
   return {
-    stream: event.stream,
-    version: event.version,
-    position: event.position,
+    ...placeJson(event),
     type: event.message.type,
     cause: { type: cause.type ?? null, id: cause.id ?? null },
     correlationid: correlationid ?? null,
     flow: flow.map(({ stream, version, message }) => ({ stream, version, type: message.type })),
   }
+}
+
+function placeJson(event: ViewEvent): object {
+  if ('position' in event) {
+    const { stream, version, position } = event
+    return { stream, version, position }
+  }
+  const { topic, partition, offset } = event
+  return { topic, partition, offset }
 }
 
 /** What changed, line by line. */
@@ -30,16 +37,16 @@ export async function showChanges(output: Output, changes: readonly Change[]): P
 }
 
 /** Events and what they go back to, line by line. */
-export async function showReasons(
+export async function showReasons<Event extends ViewEvent>(
   output: Output,
-  reasons: readonly Reason[],
-  placeOf: (reason: Reason) => string,
+  reasons: readonly Reason<Event>[],
+  placeOf: (event: Event) => string,
 ): Promise<void> {
   for (const reason of reasons) {
     const { event, cause } = reason
     const because = `${cause.type ?? 'something'} ${cause.id ?? ''}`.trimEnd()
     await output.line(
-      `${shownTime(event.timestampMs)} ${placeOf(reason)} ${output.styled('bold', shown(event.message.type))} because of ${shown(because)}`,
+      `${shownTime(event.timestampMs)} ${placeOf(event)} ${output.styled('bold', shown(event.message.type))} because of ${shown(because)}`,
     )
   }
 }

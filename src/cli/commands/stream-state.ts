@@ -83,7 +83,7 @@ async function showState(invocation: Invocation<StateOptions>): Promise<void> {
     ['state', shown(JSON.stringify(state))],
   ])
   await showChanges(output, told.since ?? [])
-  await showReasons(output, told.why ?? [], ({ event }) => String(event.version))
+  await showReasons(output, told.why ?? [], ({ version }) => String(version))
 }
 
 function pointOf({ atVersion, atPosition, atTime }: StateOptions): StreamPoint | undefined {

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import type { App } from '../../app/index.ts'
-import { history, type StorePoint, type View } from '../../domain/index.ts'
+import { history, type StorePoint, type View, type ViewEvent } from '../../domain/index.ts'
 import { loadApp } from '../dev/app-module.ts'
 import { NotFoundError, UsageError } from '../errors.ts'
 import { withEngine } from '../ground.ts'
@@ -18,13 +18,13 @@ interface StateOptions {
   readonly passOver?: boolean
 }
 
-/** `millrace views state`: what a view of an app makes of the event store, now or at any time. */
+/** `millrace views state`: what a view of an app makes of the events that it follows, now or at any time. */
 export function viewStateCommand(views: Command, session: Session): void {
   views
     .command('state')
-    .summary('Make one key of a view anew of the event store, as it is or was.')
+    .summary('Make one key of a view anew of its events, as it is or was.')
     .description(
-      'Make what a view of an app keeps under a key anew of the event store: now, or at a position or time; what changed since a position; and why: which events count under it, and which command each goes back to.',
+      'Make what a view of an app keeps under a key anew of what it follows, its topics or, if it is inline, the event store: now, or at a position or time; what changed since a position; and why: which events count under it, and which command each goes back to.',
     )
     .argument('<app>', "module that exports the app, as its default or as 'app'; TypeScript or JavaScript")
     .argument('<view>', 'name of the view')
@@ -33,7 +33,10 @@ export function viewStateCommand(views: Command, session: Session): void {
     .option('--at-time <time>', 'as it was at this time: 2026-01-31, RFC 3339 or milliseconds since 1970', pointInTime)
     .option('--since <position>', 'show what changed since this position too', wholeNumber(0))
     .option('--why', 'show the events and what they go back to, too')
-    .option('--pass-over', 'leave out events that are gone, of streams that were deleted or whose books were closed')
+    .option(
+      '--pass-over',
+      'leave out events that are gone, of streams that were deleted or whose books were closed, or of topics',
+    )
     .action(session.action(showState))
     .addHelpText(
       'after',
@@ -73,7 +76,12 @@ async function showState(invocation: Invocation<StateOptions>): Promise<void> {
     ['state', state === undefined ? 'nothing' : shownJson(state)],
   ])
   await showChanges(output, changes ?? [])
-  await showReasons(output, why ?? [], ({ event }) => `${event.position} ${shown(event.stream)}`)
+  await showReasons(output, why ?? [], placeOf)
+}
+
+function placeOf(event: ViewEvent): string {
+  if ('position' in event) return `${event.position} ${shown(event.stream)}`
+  return `${shown(event.topic)}/${event.partition}@${event.offset}`
 }
 
 function pointOf({ atPosition, atTime }: StateOptions): StorePoint | undefined {
