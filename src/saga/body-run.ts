@@ -116,7 +116,7 @@ export class BodyRun {
 
   /** Is seen from the next commit on. */
   show(value: Json): void {
-    if (!this.#isOver && this.#trouble === undefined) this.book.draft.shown = value
+    if (!this.#isOver && this.#trouble === undefined) this.book.show(this.#toldCount, value)
   }
 
   /** Leaves with the next commit. */
@@ -311,7 +311,7 @@ export class BodyRun {
       } else if (entry.op === 'signal') {
         const index = draft.inbox.findIndex(({ name }) => name === entry.name)
         const [item] = index < 0 ? [] : draft.inbox.splice(index, 1)
-        if (item !== undefined) this.#complete({ ...entry, data: keptIn(item) })
+        if (item !== undefined) this.#complete({ ...entry, ...keptIn(item) })
         else if (entry.dueMs !== undefined && entry.dueMs <= nowMs) this.#complete(entry)
       }
     }
@@ -366,8 +366,11 @@ export class BodyRun {
   }
 }
 
-function keptIn({ data, version }: InboxItem): NonNullable<SignalEntry['data']> {
-  return { value: data, ...(version !== undefined && { version }) }
+function keptIn({ data, version, message }: InboxItem): Pick<SignalEntry, 'data' | 'message'> {
+  return {
+    data: { value: data, ...(version !== undefined && { version }) },
+    ...(message !== undefined && { message }),
+  }
 }
 
 function never(): Promise<never> {

@@ -5,6 +5,9 @@ import type { JournalDraft, JournalEntry, ParkReport } from './journal.ts'
 /** More entries, or characters in them, than one journal takes: it is written as a whole. */
 const entriesMax = 10_000
 const sizeMax = 4 * 1024 * 1024
+/** So much of what a body has shown is kept: the last. */
+const showsMax = 100
+const showsSizeMax = 16 * 1024
 
 /** Something to ask the journal for. */
 export interface Question {
@@ -28,7 +31,7 @@ export class JournalBook {
   readonly #met = new Set<string>()
   /** Entries that this run has made. */
   readonly #fresh = new Set<string>()
-  readonly #shownBefore: Json | undefined
+  readonly #shownBefore: Pick<JournalDraft, 'shown' | 'shows'>
   /** Characters that the input and the entries take, about. */
   #size: number
   /** Those of each entry. */
@@ -36,7 +39,8 @@ export class JournalBook {
 
   constructor(draft: JournalDraft) {
     this.draft = draft
-    this.#shownBefore = draft.shown
+    const { shown, shows } = draft
+    this.#shownBefore = { ...(shown !== undefined && { shown }), ...(shows !== undefined && { shows }) }
     this.#size = sizeOf(draft.input)
     for (const [index, entry] of draft.entries.entries()) {
       this.#index.set(entry.id, index)
@@ -126,6 +130,22 @@ export class JournalBook {
     }
   }
 
+  /** The body shows something, as it does each time it runs: of what it showed between two outcomes the last is kept. */
+  show(after: number, value: Json): void {
+    const { draft } = this
+    draft.shown = value
+    const { shows = [] } = draft
+    // What came before the first that is kept was let go, and stays away.
+    if (after < (shows[0]?.after ?? 0)) return
+    const index = shows.findIndex((one) => one.after >= after)
+    const known = shows[index]
+    if (known?.after === after && isDeepStrictEqual(known.value, value)) return
+    const place = index < 0 ? shows.length : index
+    const noted = shows.toSpliced(place, known?.after === after ? 1 : 0, { after, value })
+    while (noted.length > showsMax || (noted.length > 1 && sizeOf(noted) > showsSizeMax)) noted.shift()
+    draft.shows = noted
+  }
+
   /** Leaves out the steps that this run was asked for and has not begun: none is running any more. */
   leaveOut(): void {
     const isUnbegun = (entry: JournalEntry): boolean =>
@@ -137,8 +157,9 @@ export class JournalBook {
   takeBack(): void {
     const { draft } = this
     draft.entries = draft.entries.filter(({ id }) => !this.#fresh.has(id))
-    if (this.#shownBefore === undefined) delete draft.shown
-    else draft.shown = this.#shownBefore
+    delete draft.shown
+    delete draft.shows
+    Object.assign(draft, this.#shownBefore)
   }
 }
 

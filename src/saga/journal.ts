@@ -59,6 +59,8 @@ export interface SignalEntry extends EntryBase {
   readonly name: string
   readonly dueMs?: number
   readonly data?: { readonly value: Json; readonly version?: number }
+  /** What brought it. */
+  readonly message?: SignalMessage
 }
 
 /** A child saga. */
@@ -143,6 +145,16 @@ export interface InboxItem {
   readonly data: Json
   /** By which version of the event that it is; absent where it is none. */
   readonly version?: number
+  readonly message?: SignalMessage
+}
+
+/** The message that brought a signal. */
+type SignalMessage = Pick<SagaOrigin, 'id' | 'type' | 'correlationid'>
+
+/** What a body showed last while it had been told so many outcomes. */
+interface ShowNote {
+  readonly after: number
+  readonly value: Json
 }
 
 /** From which message it began: what its own messages inherit from. */
@@ -191,6 +203,8 @@ export interface Journal {
   readonly taken?: readonly string[]
   /** What the body shows to those who look. */
   readonly shown?: Json
+  /** What it showed when, the earliest first; bounded, so that the earliest may be gone. */
+  readonly shows?: readonly ShowNote[]
   readonly result?: Json
   /** Why it is compensated. */
   readonly failure?: ErrorNote

@@ -23,7 +23,10 @@ export interface SagaHappening {
   readonly state?: string
   /** Why: of an outcome that is a failure, and of the compensation. */
   readonly error?: ErrorNote
-  /** Why: of `started`, the message that did it. `correlationid` is that of all that the instance publishes and sends. */
+  /**
+   * Why: of `started`, the message that did it, whose `correlationid` is that of all that the instance publishes and sends; of the outcome of a
+   * wait for a signal, the message that brought it, where it is known.
+   */
   readonly message?: Pick<SagaOrigin, 'id' | 'type' | 'correlationid'>
 }
 
@@ -38,8 +41,9 @@ export interface SagaDifference<Input = unknown, Result = unknown> {
 }
 
 /**
- * The past of one instance, as its journal tells it: attempts that failed, what the body showed and signals that waited are known
- * as they are now only.
+ * The past of one instance, as its journal tells it: attempts that failed and signals that waited are known as they are now only. What the
+ * body showed is that of the point, as long as it is among the last 100 things that it showed, in no more than 16,384 characters; before
+ * these it is `null`.
  */
 export interface SagaPast<Input = unknown, Result = unknown> {
   /** All that happened, in order. */
@@ -124,6 +128,7 @@ function journalAt(journal: Journal, point: SagaPoint): Journal | undefined {
     failedMs: _failedMs,
     parked: _parked,
     shown: _shown,
+    shows,
     endedMs: _endedMs,
     ...rest
   } = journal
@@ -134,6 +139,7 @@ function journalAt(journal: Journal, point: SagaPoint): Journal | undefined {
     changedMs,
     orderCount,
     inbox: [],
+    ...shownAt(shows, isPast, journal),
     entries: journal.entries.flatMap((entry) => {
       if (!asked.has(entry.id)) return []
       if (undone.has(entry.id)) return [entry]
@@ -141,6 +147,26 @@ function journalAt(journal: Journal, point: SagaPoint): Journal | undefined {
     }),
     ...(isCompensating && failure !== undefined && { failure }),
   }
+}
+
+/** What the body had shown last by then: it shows at once on what it is told. */
+function shownAt(
+  shows: Journal['shows'],
+  isPast: (one: Happened) => boolean,
+  journal: Journal,
+): Pick<Journal, 'shown'> {
+  const timesMs = toldTimesMs(journal)
+  const last = shows?.findLast(({ after }) =>
+    isPast({ what: 'outcome', told: after, timeMs: timesMs[after] ?? journal.startedMs }),
+  )
+  return last === undefined ? {} : { shown: last.value }
+}
+
+/** When the body was told each outcome, and 0: when it began. */
+function toldTimesMs({ startedMs, entries }: Journal): readonly number[] {
+  const timesMs = [startedMs]
+  for (const { order, atMs } of entries) if (order !== undefined) timesMs[order] = atMs ?? startedMs
+  return timesMs
 }
 
 /** What was asked for, when nothing was known of its outcome yet. */
@@ -181,8 +207,7 @@ function startOf({ origin }: Journal): Pick<SagaHappening, 'message'> {
 function happeningsOf(journal: Journal): readonly Happened[] {
   if (journal.status === 'expected') return []
   const { startedMs, failedMs, completedMs, endedMs, status, entries, orderCount } = journal
-  const toldAtMs = [startedMs]
-  for (const { order, atMs } of entries) if (order !== undefined) toldAtMs[order] = atMs ?? startedMs
+  const toldAtMs = toldTimesMs(journal)
   const found: Happened[] = [{ timeMs: startedMs, what: 'started', told: 0, ...startOf(journal) }]
   for (const entry of entries) {
     const { id, after = 0 } = entry
@@ -190,7 +215,8 @@ function happeningsOf(journal: Journal): readonly Happened[] {
     if (entry.order !== undefined) {
       const { state, error } = activityOf(withoutUndo(entry))
       const timeMs = entry.atMs ?? startedMs
-      found.push({ timeMs, what: 'outcome', id, state, told: entry.order, ...(error !== null && { error }) })
+      const why = entry.op === 'signal' && entry.message !== undefined ? { message: entry.message } : {}
+      found.push({ timeMs, what: 'outcome', id, state, told: entry.order, ...(error !== null && { error }), ...why })
     }
     const undo = entry.op === 'step' || entry.op === 'child' ? entry.undo : undefined
     if (undo?.atMs !== undefined) {

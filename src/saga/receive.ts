@@ -54,7 +54,7 @@ export function receive(
     case 'start':
       return start(journal, input, message, version, nowMs)
     case 'signal':
-      return signal(journal, itemOf(input), nowMs)
+      return signal(journal, itemOf(input, message), nowMs)
     case 'cancel':
       if (!isThere(journal)) return absent
       if (isEnded(journal.status)) return ignored
@@ -99,8 +99,17 @@ function start(
   return { kind: 'drives', draft }
 }
 
-function itemOf({ name, data, dataversion }: Extract<SagaInput, { readonly kind: 'signal' }>): InboxItem {
-  return { name, data, ...(dataversion !== undefined && { version: dataversion }) }
+function itemOf(
+  { name, data, dataversion }: Extract<SagaInput, { readonly kind: 'signal' }>,
+  message: Message,
+): InboxItem {
+  const { id, type, correlationid } = originOf(message)
+  return {
+    name,
+    data,
+    ...(dataversion !== undefined && { version: dataversion }),
+    message: { id, type, correlationid },
+  }
 }
 
 function signal(journal: Journal | null, item: InboxItem, nowMs: number): Received {

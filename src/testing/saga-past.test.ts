@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
+import { event } from '../message/index.ts'
 import { fixed } from '../runtime/index.ts'
 import { type SagaInstance, saga } from '../saga/index.ts'
 import { sagaTest } from './index.ts'
@@ -42,7 +43,13 @@ describe('the past of a saga', () => {
       { timeMs: 0, what: 'asked', id: 'sleep:rest' },
       { timeMs: minuteMs, what: 'outcome', id: 'sleep:rest', state: 'done' },
       { timeMs: minuteMs, what: 'asked', id: 'signal:word#1' },
-      { timeMs: 2 * minuteMs, what: 'outcome', id: 'signal:word#1', state: 'done' },
+      {
+        timeMs: 2 * minuteMs,
+        what: 'outcome',
+        id: 'signal:word#1',
+        state: 'done',
+        message: { id: expect.any(String), type: expect.any(String), correlationid: expect.any(String) },
+      },
       { timeMs: 2 * minuteMs, what: 'asked', id: 'refuse' },
       {
         timeMs: 2 * minuteMs,
@@ -111,6 +118,52 @@ describe('the past of a saga', () => {
     expect(last).toEqual(['completed', 'compensating', 'undone ship', 'undone charge', 'compensated'])
   })
 
+  it('names the message that brought a signal, also one that waited, and none where the time was up', async () => {
+    const Paid = event('Paid', { data: z.object({ id: z.string() }), key: ({ id }) => id })
+    const waits = saga(
+      'waits',
+      { start: anything, steps: {}, signals: { paid: Paid, word: z.string() } },
+      async (scope) => {
+        await scope.sleep('rest', '1m')
+        await scope.signal('paid')
+        await scope.signal('word', { timeout: '1m' })
+      },
+    )
+    const trial = sagaTest(waits, { startMs: 0 })
+    await trial.start('k', null)
+    const paid = Paid({ id: 'k' }, { id: 'p1', correlationid: 'flow' })
+    await trial.send(paid)
+    await trial.advance('2m')
+    const told = trial.past('k')?.happenings.filter(({ what }) => what === 'outcome')
+    expect(told?.map(({ id, message }) => [id, message])).toEqual([
+      ['sleep:rest', undefined],
+      ['signal:paid#1', { id: 'p1', type: 'Paid', correlationid: 'flow' }],
+      ['signal:word#1', undefined],
+    ])
+  })
+
+  it('tells what the body showed then, of the last that it showed', async () => {
+    const shows = saga('shows', { start: anything, steps: {} }, async (scope) => {
+      scope.show({ at: -1 })
+      for (let n = 0; n < 120; n++) {
+        scope.show({ at: n })
+        await scope.sleep(`rest${n}`, '1m')
+      }
+    })
+    const trial = sagaTest(shows, { startMs: 0 })
+    await trial.start('k', null)
+    const shownAt = (outcomes: number): unknown => trial.past('k')?.at({ outcomes })?.shown
+    await trial.advance('3m')
+    expect([0, 1, 2, 3].map(shownAt)).toEqual([{ at: 0 }, { at: 1 }, { at: 2 }, { at: 3 }])
+    expect(trial.past('k')?.at({ time: minuteMs })?.shown).toEqual({ at: 1 })
+    expect(trial.past('k')?.at({ time: 2 * minuteMs - 1 })?.shown).toEqual({ at: 1 })
+    while (JSON.stringify(trial.instance('k')?.shown) !== '{"at":110}') await trial.advance('1m')
+    // It has shown 111 things, and more has been replayed than is kept.
+    expect([0, 10, 11, 109, 110].map(shownAt)).toEqual([null, null, { at: 11 }, { at: 109 }, { at: 110 }])
+    while (trial.instance('k')?.status !== 'completed') await trial.advance('1m')
+    expect(trial.instance('k')).toMatchObject({ shown: { at: 119 } })
+  })
+
   it.each([
     { outcomes: -1 },
     { outcomes: 1.5 },
@@ -140,6 +193,7 @@ describe('the past of a saga', () => {
         }
         const s = saga('s', { start: anything, steps }, async (scope) => {
           for (const [n, kind] of plan.entries()) {
+            scope.show({ n, kind })
             if (kind === 'works') await scope.step('works', null, { id: String(n) })
             else if (kind === 'fails once') await scope.step('once', null, { id: String(n) })
             else if (kind === 'is refused') await scope.step('refused', null, { id: String(n) })
@@ -163,6 +217,7 @@ describe('the past of a saga', () => {
           const calm = (of: SagaInstance | undefined): string =>
             JSON.stringify(shortOf(of)).replaceAll('retrying', 'begun')
           expect(calm(then)).toBe(calm(instance))
+          expect(then?.shown).toEqual(instance?.shown)
         }
       }),
       { numRuns: 60 },
