@@ -24,6 +24,7 @@ import { testViewDifference } from './view-difference-cases.test-support.ts'
 import { testViewFold } from './view-fold-cases.test-support.ts'
 import { testViewPast } from './view-past-cases.test-support.ts'
 import { testViewRebuild } from './view-rebuild-cases.test-support.ts'
+import { testViewSwapWatch } from './view-swap-watch-cases.test-support.ts'
 import { testViews } from './views-cases.test-support.ts'
 import { testWaiting } from './waiting-cases.test-support.ts'
 
@@ -49,6 +50,7 @@ export function testFeatures(ground: AppGround): void {
   testViewDifference(ground)
   testViewCopies(ground)
   testViewRebuild(ground)
+  testViewSwapWatch(ground)
   testViewFold(ground)
   testWaiting(ground)
   testInlineViews(ground)

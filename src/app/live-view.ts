@@ -45,7 +45,7 @@ interface WatchOptions {
 /** A copy that is being watched. */
 interface WatchedCopy {
   readonly changes: AsyncIterable<{ readonly key: string; readonly value: Json | undefined }>
-  readonly version: number
+  readonly copy: ViewCopy
   readonly end: () => void
   /** The copy that took its place. */
   next: WatchedCopy | undefined
@@ -87,10 +87,13 @@ export class LiveView<State> implements ViewReader<State> {
     range: Pick<StateRange, 'prefix' | 'from' | 'to' | 'reverse'> = {},
   ): AsyncGenerator<ViewEntry<State>, void, void> {
     // All pages come from one copy, also if another one becomes live meanwhile.
-    const { live } = this.#parts.register()
+    yield* this.#all(this.#parts.register().live, range)
+  }
+
+  async *#all(copy: ViewCopy, range: StateRange): AsyncGenerator<ViewEntry<State>, void, void> {
     let after: string | undefined
     for (;;) {
-      const page = await this.#page(live, { ...range, limit: pageSize, ...(after !== undefined && { after }) })
+      const page = await this.#page(copy, { ...range, limit: pageSize, ...(after !== undefined && { after }) })
       yield* page
       if (page.length < pageSize) return
       after = page.at(-1)?.key
@@ -113,13 +116,42 @@ export class LiveView<State> implements ViewReader<State> {
     try {
       while (!options.signal.aborted) {
         for await (const { key, value } of watched.changes) {
-          yield { key, value: value === undefined ? undefined : this.#view.adapt(value, watched.version) }
+          yield { key, value: value === undefined ? undefined : this.#view.adapt(value, watched.copy.version) }
         }
-        watched.end()
-        watched = watched.next ?? this.#watchLive(options)
+        const before = watched.copy
+        do {
+          watched.end()
+          watched = watched.next ?? this.#watchLive(options)
+        } while (watched.next !== undefined)
+        // The watch has begun: what changes while this is read is told again.
+        if (!options.signal.aborted) yield* this.#toldAnew(before, watched.copy, options)
       }
     } finally {
       for (let one: WatchedCopy | undefined = watched; one !== undefined; one = one.next) one.end()
+    }
+  }
+
+  /**
+   * All that a copy holds which has taken the place of another one, and what it does not hold. Not only what differs: the copy before may
+   * have changed without its watcher having been told.
+   */
+  async *#toldAnew(
+    before: ViewCopy,
+    now: ViewCopy,
+    { key, prefix, signal }: WatchOptions,
+  ): AsyncGenerator<ViewChange<State>, void, void> {
+    if (key !== undefined) {
+      yield { key, value: await this.#read(now, key) }
+      return
+    }
+    const range = prefix === undefined ? {} : { prefix }
+    for await (const entry of this.#all(now, range)) {
+      if (signal.aborted) return
+      yield entry
+    }
+    for await (const { key: old } of this.#all(before, range)) {
+      if (signal.aborted) return
+      if ((await this.#read(now, old)) === undefined) yield { key: old, value: undefined }
     }
   }
 
@@ -131,7 +163,7 @@ export class LiveView<State> implements ViewReader<State> {
     const moved = new AbortController()
     const signal = AbortSignal.any([options.signal, moved.signal, this.#parts.ended])
     const changes = this.#engine.state.watch(namespace, { ...options, signal, ...(owner !== undefined && { owner }) })
-    const watched: WatchedCopy = { changes, version: live.version, end: () => moved.abort(), next: undefined }
+    const watched: WatchedCopy = { changes, copy: live, end: () => moved.abort(), next: undefined }
     this.#parts
       .moved(signal)
       .then(() => {

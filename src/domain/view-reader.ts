@@ -24,8 +24,9 @@ export interface ViewReader<State> {
   list(range?: Pick<StateRange, 'prefix' | 'from' | 'to' | 'reverse'>): AsyncIterable<ViewEntry<State>>
   count(): Promise<number>
   /**
-   * Changes of keys of the live copy after the call, until `signal` aborts. A slow watcher sees the latest state of each key. A swap
-   * is no change: what the other copy holds otherwise is not told until its key changes. It ends with the app.
+   * Changes of keys of the live copy after the call, until `signal` aborts. A slow watcher sees the latest state of each key. When
+   * another copy becomes live, by a swap or a rollback, all that it holds is told, key by key, and each key that only the copy before holds as
+   * forgotten; then its changes. A key that both copies forget at that very moment may go untold. It ends with the app.
    *
    * @throws AppStoppedError `APP_STOPPED`
    */
