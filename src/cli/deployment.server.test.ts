@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { z } from 'zod'
 import { type App, app, service } from '../app/index.ts'
 import { deployment } from '../bridge/index.ts'
 import { view } from '../domain/index.ts'
@@ -9,7 +10,8 @@ import { kafka } from '../kafka/index.ts'
 import { eventually, firstAssignment, freshName, joining, sharedServer } from '../kafka/real-server.test-support.ts'
 import { postgres } from '../postgres/index.ts'
 import { dropSchema, serversWanted, serverUrl } from '../postgres/real-server.test-support.ts'
-import { none, on } from '../runtime/index.ts'
+import { fixed, none, on } from '../runtime/index.ts'
+import { saga, step } from '../saga/index.ts'
 import { sourceUrl } from './child-process.test-support.ts'
 import { type CliResult, cli, OrderPlaced, testFolder } from './cli.test-support.ts'
 
@@ -136,5 +138,46 @@ describe.skipIf(!serversWanted)('the command line on servers', { timeout: 120_00
     expect(shop.handled).toEqual(['2', '1'])
     expect(await letter()).toBeUndefined()
     await running.stop()
+  })
+
+  it.each(['postgres', 'kafka+postgres'])('has sagas tried again and steps skipped on %s', async (which) => {
+    const schema = freshName('cli').replaceAll('-', '_')
+    onTestFinished(() => dropSchema(url, schema))
+    const stored = { connection: url, schema, pollMs: 20 }
+    const carried = { brokers, prefix: `${freshName('cli')}.`, heartbeatIntervalMs: 100 }
+    const store = `postgres(${JSON.stringify(stored)})`
+    const [module, ground]: readonly [string, EngineSource] =
+      which === 'postgres'
+        ? [store, postgres(stored)]
+        : [
+            `deployment({ topics: kafka(${JSON.stringify(carried)}), store: ${store} })`,
+            deployment({ topics: kafka(carried), store: postgres(stored) }),
+          ]
+    const millrace = commandsOn(module)
+    let isDown = true
+    const charge = step({
+      run: ({ n }: { n: number }) => {
+        if (isDown) throw new RangeError('gateway down')
+        return { receipt: n }
+      },
+      retry: fixed({ delay: '1d', max: 9 }),
+    })
+    const checkout = saga('checkout', { start: z.object({ n: z.number() }), steps: { charge } }, (scope, given) =>
+      scope.step('charge', given),
+    )
+    await using running = await app('shop', { sagas: [checkout] }).start({ engine: ground })
+    const client = running.saga(checkout)
+    for (const [n, key] of ['again', 'skipped'].entries()) await client.start(key, { n })
+    await running.idle()
+    const { stdout } = await millrace('sagas', 'ls', '--status', 'running')
+    expect(stdout).toMatch(/checkout +again +running .* charge retrying +gateway down/)
+    const lost = await millrace('sagas', 'skip', 'skipped', 'lost', '--yes')
+    expect([lost.exitCode, lost.stderr]).toEqual([6, expect.stringContaining('SAGA_SKIP_REFUSED')])
+    const skipped = await millrace('sagas', 'skip', 'skipped', 'charge', '--output', '{"receipt":77}', '--yes')
+    expect([skipped.exitCode, skipped.stderr]).toEqual([0, expect.stringContaining('Asked to skip charge of skipped')])
+    expect(await client.outcome('skipped')).toEqual({ status: 'completed', result: { receipt: 77 } })
+    isDown = false
+    expect((await millrace('sagas', 'retry', 'again')).exitCode).toBe(0)
+    expect(await client.outcome('again')).toEqual({ status: 'completed', result: { receipt: 0 } })
   })
 })
