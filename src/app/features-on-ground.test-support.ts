@@ -17,6 +17,7 @@ import { testProcesses } from './processes-cases.test-support.ts'
 import { testSagaAsks } from './saga-asks-cases.test-support.ts'
 import { testSagaConversations } from './saga-conversations-cases.test-support.ts'
 import { testSagas } from './sagas-cases.test-support.ts'
+import { testSending } from './sending-cases.test-support.ts'
 import { testSeveralKeys } from './several-keys-cases.test-support.ts'
 import { testTimers } from './timers-cases.test-support.ts'
 import { testViewCopies } from './view-copies-cases.test-support.ts'
@@ -40,6 +41,7 @@ export function testFeatures(ground: AppGround): void {
   testSagaAsks(ground)
   testSagaConversations(ground)
   testLateSignals(ground)
+  testSending(ground)
   testTimers(ground)
   testDelayedCommands(ground)
   testDecisions(ground)
