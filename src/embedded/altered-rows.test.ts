@@ -41,6 +41,9 @@ beforeAll(async () => {
       events: [1, 2].map((n) => ({ message: message(`Happened${n}`, n), tags: [`to:${stream}`] })),
     })),
   })
+  await commit(engine, {
+    publish: [0, 1].map((partition) => ({ topic: 'orders', partition, messages: numbered(1, 20) })),
+  })
   const member = await engine.groups.join({ group: 'group', topics: ['orders'], ...nothing })
   for (const claim of member.claims) await engine.commit({ progress: [{ claim, done: [{ from: 0, to: 1 }] }] })
   await member.leave()
@@ -133,6 +136,24 @@ describe('a row that is not as it was written', () => {
     ],
     ['the time of an event', 'UPDATE event SET time_ms = time_ms + 1 WHERE position = 4', /position 4/, readAll],
     ['the tags of an event', `UPDATE event SET tags = '["to:onf"]' WHERE position = 2`, /position 2/, readAll],
+    [
+      'the time of an event before the last',
+      'UPDATE event SET time_ms = 5 WHERE position = 1',
+      /position [12]/,
+      readAll,
+    ],
+    [
+      'the tags of an event before the last',
+      `UPDATE event SET tags = '["to:onf"]' WHERE position = 1`,
+      /position 1/,
+      readAll,
+    ],
+    [
+      'the tags of an event before the last, read from its stream',
+      `UPDATE event SET tags = '["to:onf"]' WHERE position = 1`,
+      /position 1/,
+      readStream('one'),
+    ],
     ['the place of an event', 'UPDATE event SET position = 40 WHERE position = 4', /position 40/, readAll],
     [
       'the last position',
@@ -179,7 +200,7 @@ describe('a row that is not as it was written', () => {
     ],
     [
       'the partition of a batch',
-      unnoticedBy('batch_by_offset', 'UPDATE batch SET partition_id = 3 - partition_id'),
+      unnoticedBy('batch_by_offset', 'UPDATE batch SET partition_id = 3 - partition_id WHERE base_offset = 0'),
       /partition [01]|pages and indexes/,
       read(0),
     ],
@@ -283,12 +304,12 @@ describe('a row that is not as it was written', () => {
     await using engine = await openEngine(path)
     await engine.topics.alter('orders', { retentionMs: 1_000 })
     expect(await codeOf(engine.topics.maintain())).toBe('FILE_DAMAGED')
-    expect(await dataOf(engine, 'orders')).toEqual([0, 1])
+    expect(await dataOf(engine, 'orders')).toEqual([0, 1, 20])
   })
 
   it('is deleted by retention where both say so', async () => {
     await using engine = await openEngine(altered('old', 'UPDATE batch SET time_max_ms = 5'))
     await engine.topics.alter('orders', { retentionMs: 1_000 })
-    expect((await engine.topics.maintain()).batchesDeleted).toBe(2)
+    expect((await engine.topics.maintain()).batchesDeleted).toBe(4)
   })
 })
