@@ -10,7 +10,7 @@ import { command, query } from '../message/index.ts'
 import { on, send } from '../runtime/index.ts'
 import { engineWith, memoryEngine, Placed, problemsOf } from './app.test-support.ts'
 import { embeddedGround } from './app-ground.test-support.ts'
-import { AskFailedError, AskTimeoutError, app, HandlerMissingError, service } from './index.ts'
+import { AskFailedError, AskTimeoutError, app, service } from './index.ts'
 import { testSending } from './sending-cases.test-support.ts'
 
 const account = accountDecider()
