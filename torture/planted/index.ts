@@ -21,7 +21,8 @@ export const planted: Kind = {
 
 async function run({ random, budget, scratch }: Bench): Promise<KindResult> {
   const copy = scratch.folder('copy')
-  for (const name of ['src', 'torture', 'package.json']) cpSync(join(root, name), join(copy, name), { recursive: true })
+  for (const name of ['src', 'simulation', 'torture', 'package.json'])
+    cpSync(join(root, name), join(copy, name), { recursive: true })
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'))
   const failures: Failure[] = []
   const fail = (name: string, problem: string): void => void failures.push({ name, problem, evidence: null })

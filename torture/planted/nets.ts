@@ -4,7 +4,7 @@ import { faultyCallVariable } from '../faults/index.ts'
 import type { Net, PlantedBug } from './planted-bug.ts'
 
 /** How many cases of a kind are let loose on one bug, until one catches it: kills hit where they may. */
-const cases: Readonly<Record<Exclude<Net, 'conformance'>, number>> = {
+const cases: Readonly<Record<Exclude<Net, 'conformance' | 'simulation'>, number>> = {
   'power-loss': 120,
   kills: 60,
   faults: 200,
@@ -12,6 +12,8 @@ const cases: Readonly<Record<Exclude<Net, 'conformance'>, number>> = {
   limits: 6,
 }
 const netMsMax = 240_000
+/** Seeds of the simulation for one bug. */
+const seedCount = 600
 
 export interface Catch {
   readonly isCaught: boolean
@@ -55,6 +57,13 @@ export async function tryNet(
       area ?? '',
     ])
     return { isCaught: code > 0, by: output.split('\n')[0] ?? '' }
+  }
+  if (net === 'simulation') {
+    const { code, output } = await run(root, [
+      join('simulation', 'main.ts'),
+      ...['--seeds', String(seedCount), '--from', String(seed % 1_000_000_000), '--json'],
+    ])
+    return { isCaught: code === 1, by: (/failed:\n {2}(.*)/.exec(output)?.[1] ?? output).slice(0, 300) }
   }
   const args = ['--only', net, '--cases', String(cases[net]), '--seed', String(seed), '--stop-at-first', '--json']
   const { code, output } = await run(root, [join('torture', 'main.ts'), ...args], area)

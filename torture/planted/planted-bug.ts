@@ -1,5 +1,5 @@
-/** What is to catch a bug: a kind of torture, or the conformance suite of engines. */
-export type Net = 'power-loss' | 'kills' | 'faults' | 'flips' | 'limits' | 'conformance'
+/** What is to catch a bug: a kind of torture, the simulation, or the conformance suite of engines. */
+export type Net = 'power-loss' | 'kills' | 'faults' | 'flips' | 'limits' | 'simulation' | 'conformance'
 
 /** One place of a source, as it stands there exactly once, and what stands there instead. */
 export interface Edit {

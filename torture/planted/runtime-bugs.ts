@@ -42,6 +42,21 @@ export const runtimeBugs: readonly PlantedBug[] = [
     ],
   },
   {
+    name: 'what tells repeated messages is committed after their effects',
+    net: 'simulation',
+    edits: [
+      {
+        file: committer,
+        from: commits,
+        to: `    const { state = [], ...effects } = batch.seal()
+    const told = state.filter((write) => write.namespace.startsWith('dedupe:'))
+    const others = state.filter((write) => !told.includes(write))
+    this.#engine.commit({ ...effects, state: others }).then((outcome) =>
+      outcome.ok && told.length > 0 ? this.#engine.commit({ state: told }) : outcome).then(`,
+      },
+    ],
+  },
+  {
     name: 'a retry does the effects of a message twice',
     net: 'kills',
     edits: [
