@@ -18,6 +18,7 @@ export {
   GuaranteeMissingError,
   type HandlerGuarantees,
   HandlerMissingError,
+  HandlerTakenError,
   HandlerUnknownError,
   type ProcessClient,
   PublishInvalidError,
@@ -30,6 +31,7 @@ export {
   type StartRefusal,
   StoreMissingError,
   service,
+  type TakenHandler,
   ViewUnknownError,
 } from './app/index.ts'
 export { CompactedWithoutKeyError, type DeploymentParts, deployment, SequenceAcrossError } from './bridge/index.ts'

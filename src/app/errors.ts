@@ -69,6 +69,29 @@ export class GuaranteeMissingError extends MillraceError<
   }
 }
 
+/** A command or query that a group of another app handles already. */
+export interface TakenHandler {
+  readonly type: string
+  /** Consumer group that handles it. */
+  readonly group: string
+  /** The one that would, too. */
+  readonly by: string
+}
+
+/** Two apps on one engine that both handle a command or query, of which each has one handler. */
+export class HandlerTakenError extends MillraceError<'HANDLER_TAKEN', { readonly taken: readonly TakenHandler[] }> {
+  constructor(taken: readonly TakenHandler[]) {
+    const list = taken.map(({ type, group, by }) => `${type} by ${group}, and here by ${by}`)
+    super({
+      code: 'HANDLER_TAKEN',
+      problem: `Another app that runs on this engine handles what this one would, too: ${list.join('; ')}. A command or query has one handler.`,
+      remedy:
+        'Give it to one of the two, and name it in the option remote of the other. Where the handler has moved, stop the app that had it first; one that was killed counts until its session is over.',
+      details: { taken },
+    })
+  }
+}
+
 /** A command or query that nobody is known to handle. */
 export class HandlerMissingError extends MillraceError<
   'HANDLER_MISSING',

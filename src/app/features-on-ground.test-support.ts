@@ -1,6 +1,7 @@
 import type { AppGround } from './app-ground.test-support.ts'
 import { testBoundaries } from './boundaries-cases.test-support.ts'
 import { testChoreographies } from './choreographies-cases.test-support.ts'
+import { testHandlerRegister } from './command-register-cases.test-support.ts'
 import { testCommands } from './commands-cases.test-support.ts'
 import { testDecisions } from './decisions-cases.test-support.ts'
 import { testDelayedCommands } from './delayed-commands-cases.test-support.ts'
@@ -46,6 +47,7 @@ export function testFeatures(ground: AppGround): void {
   testDelayedCommands(ground)
   testDecisions(ground)
   testCommands(ground)
+  testHandlerRegister(ground)
   testBoundaries(ground)
   testViews(ground)
   testSeveralKeys(ground)

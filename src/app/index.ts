@@ -10,10 +10,12 @@ export {
   EngineLacksError,
   GuaranteeMissingError,
   HandlerMissingError,
+  HandlerTakenError,
   HandlerUnknownError,
   PublishInvalidError,
   SagaUnknownError,
   StoreMissingError,
+  type TakenHandler,
   ViewUnknownError,
 } from './errors.ts'
 export { explain } from './explain.ts'

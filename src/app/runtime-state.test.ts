@@ -156,6 +156,10 @@ describe('what the runtime keeps', () => {
         },
       },
       'closed-epochs:test': { '0': null },
+      handlers: {
+        CreateInvoice: { group: 'test.s.create-invoice' },
+        ...Object.fromEntries(['Open', 'Deposit', 'Withdraw'].map((type) => [type, { group: 'test.s.account' }])),
+      },
       'inline-views': { test: { epoch: 1, cutting: false }, 'view:test.all:v1': { position: 0, done: true } },
       'snapshots:test.s.account:v1': {
         'account-a': { state: { isOpen: true, balance: 0 }, version: 1, timeMs: startMs },

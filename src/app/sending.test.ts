@@ -95,6 +95,7 @@ describe('query', () => {
     await running.view(balances).waitFor(await running.ask(Deposit({ id: 'a', amount: 5 })))
     expect(await running.query(GetBalance, { id: 'a' })).toEqual({ balance: 5 })
     const wrong = answer(GetBalance, () => ({ balance: 'much' }) as never)
+    await running.stop()
     await using broken = await app('broken', { services: [service('s', [wrong])] }).start({ engine })
     await expect(broken.query(GetBalance, { id: 'a' })).rejects.toMatchObject({ code: 'DATA_INVALID' })
   })

@@ -25,6 +25,7 @@ import {
 import { outcomesOf, type SagaCalls, sagaGroup, sagaHandler, sagaNamespace } from '../saga/index.ts'
 import { type CommandDesks, commandDesks } from './command-desks.ts'
 import { handledTypes } from './command-handlers.ts'
+import { checkRegistered, registerHandlers } from './command-register.ts'
 import { LiveApp } from './live-app.ts'
 import { groupOf } from './names.ts'
 import type { AppParts, Part } from './parts.ts'
@@ -89,6 +90,7 @@ async function tryToStart(app: AppParts, options: StartOptions, clock: Clock): P
     const calls = new StepCalls()
     const parts = partsOf(app, { desks, engine, clock, random, calls })
     await createTopics(app, parts, topics)
+    await registerHandlers(app, engine)
     const running = new LiveApp({
       app,
       parts,
@@ -103,6 +105,12 @@ async function tryToStart(app: AppParts, options: StartOptions, clock: Clock): P
       sessionTimeoutMs,
     })
     await running.start(options.signal)
+    try {
+      await checkRegistered(app, engine)
+    } catch (error) {
+      await running.stop()
+      throw error
+    }
     return running
   } catch (error) {
     if (!isOpen) await engine.close()

@@ -74,6 +74,7 @@ export {
   deadLetterNamespace,
   deadLetterTopic,
   handlerNamespace,
+  handlerRegisterNamespace,
   parkedKeyNamespace,
   parkedNamespace,
 } from './namespaces.ts'

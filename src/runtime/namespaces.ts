@@ -5,6 +5,9 @@ export function handlerNamespace(group: string): string {
   return `state:${group}`
 }
 
+/** Which group handles which command and query, by type: of all apps. */
+export const handlerRegisterNamespace = 'handlers'
+
 /** Dead letters of an app by id. */
 export function deadLetterNamespace(app: string): string {
   return `dead-letters:${app}`
