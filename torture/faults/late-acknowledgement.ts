@@ -2,12 +2,14 @@
 const openBegins = /openat\(AT_FDCWD, "([^"]*)"/
 const openEnds = /openat(?:\(| resumed).* = (\d+)$/
 const syncBegins = /f(?:data)?sync\((\d+)/
-const syncEnds = /f(?:data)?sync(?:\(| resumed).*\(INJECTED\)/
+const syncFails = /f(?:data)?sync(?:\(| resumed).*\(INJECTED\)/
+const syncSucceeds = /f(?:data)?sync(?:\(| resumed).* = 0$/
 const noteWritten = /write\(\d+, "\{\\"kind\\":\\"(attempt|ack)\\",\\"id\\":\\"([^\\]+)\\"/
 
 /**
- * After a sync of the log failed nobody knows what the disk holds, so what is tried from then on must not be acknowledged. (A
- * failed sync of the database itself spoils a checkpoint only: the log still holds everything.)
+ * After a sync of the log failed nobody knows what the disk holds. So whatever is acknowledged from then on must have been tried before a
+ * sync began that succeeded: neither what that sync was for, nor what is tried later. (A failed sync of the database itself spoils a
+ * checkpoint only: the log still holds everything.)
  *
  * @param lines What strace wrote of a run whose journal it watched too.
  * @returns What was acknowledged all the same; null: nothing.
@@ -15,23 +17,34 @@ const noteWritten = /write\(\d+, "\{\\"kind\\":\\"(attempt|ack)\\",\\"id\\":\\"(
 export function lateAcknowledgement(lines: readonly string[]): string | null {
   const fileOf = new Map<string, string>()
   const opening = new Map<string, string>()
-  const syncing = new Map<string, string>()
-  const late = new Set<string>()
+  /** By thread, which file it syncs and where that began. */
+  const syncing = new Map<string, { readonly path: string; readonly begin: number }>()
+  /** Where each was tried first. */
+  const attempts = new Map<string, number>()
+  const acknowledged = new Set<string>()
+  let syncedFrom = -1
   let isFailed = false
-  for (const line of lines) {
+  for (const [index, line] of lines.entries()) {
     const [thread = ''] = line.split(' ', 1)
     const path = openBegins.exec(line)?.[1]
     if (path !== undefined) opening.set(thread, path)
     const opened = openEnds.exec(line)?.[1]
     if (opened !== undefined) fileOf.set(opened, opening.get(thread) ?? '')
     const synced = syncBegins.exec(line)?.[1]
-    if (synced !== undefined) syncing.set(thread, fileOf.get(synced) ?? '')
-    if (syncEnds.test(line) && syncing.get(thread)?.endsWith('-wal')) isFailed = true
+    if (synced !== undefined) syncing.set(thread, { path: fileOf.get(synced) ?? '', begin: index })
+    const sync = syncing.get(thread)
+    if (sync?.path.endsWith('-wal') === true) {
+      if (syncFails.test(line)) isFailed = true
+      else if (syncSucceeds.test(line)) syncedFrom = Math.max(syncedFrom, sync.begin)
+    }
     const note = noteWritten.exec(line)
-    if (note === null || !isFailed) continue
+    if (note === null) continue
     const [, kind, id = ''] = note
-    if (kind === 'attempt') late.add(id)
-    else if (late.has(id)) return `${id} was tried after a sync failed, and acknowledged`
+    if (kind === 'attempt') {
+      if (!attempts.has(id)) attempts.set(id, index)
+    } else if (isFailed && !acknowledged.has(id) && (attempts.get(id) ?? index) > syncedFrom) {
+      return `${id} was acknowledged after a sync failed, and none that succeeded had begun after it was tried`
+    } else acknowledged.add(id)
   }
   return null
 }
