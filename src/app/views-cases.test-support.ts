@@ -132,6 +132,25 @@ export function testViews(ground: AppGround): void {
       )
     })
 
+    it('are rebuilt to nothing where no event counts, and are then not behind', async () => {
+      await using engine = await ground.open()
+      await using running = await shop.start({ engine })
+      for (let n = 1; n <= 5; n++) await running.publish(Placed({ id: `id${n}`, n: -n }))
+      await running.idle()
+      await engine.commit({
+        state: [{ kind: 'set', namespace: 'view:test.totals:v1', key: 'k0', value: { placed: 999, paid: 0 } }],
+      })
+      const reader = running.view(totals)
+      expect(await reader.range()).toHaveLength(1)
+      await reader.rebuild()
+      await running.idle()
+      expect(await reader.range()).toEqual([])
+      expect(await reader.copies.status()).toMatchObject({ live: { eventsBehind: 0 }, next: null })
+      await running.publish(Placed({ id: 'counts', n: 1 }))
+      await running.idle()
+      expect(await reader.range()).toEqual([{ key: 'k1', value: { placed: 1, paid: 0 } }])
+    })
+
     it('must be those of the app', async () => {
       await using engine = await ground.open()
       await using running = await shop.start({ engine })
