@@ -1,8 +1,8 @@
 // Looks at database files after something happened to them, one after the other. Started by audits.ts.
 
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { checkCrashed } from '../src/app/fixtures/crash-check.ts'
-import { audit } from '../src/embedded/fixtures/crash-audit.ts'
+import { audit, type Image } from '../src/embedded/fixtures/crash-audit.ts'
 import { Journal } from '../src/embedded/fixtures/crash-journal.ts'
 import { crashNames } from '../src/embedded/fixtures/crash-load.ts'
 import { type EmbeddedEngine, type EmbeddedOptions, embedded } from '../src/embedded/index.ts'
@@ -17,11 +17,13 @@ export type AuditQuestion =
       readonly kind: 'load'
       readonly path: string
       readonly journalPath: string
+      /** What stood there at the last audit, if there was one, and must stand there still; it is written anew. */
+      readonly imagePath?: string
       /** Whether more is written and the file opened once more. */
       readonly goesOn: boolean
     }
   /** Lets the app of the crash tests do what is left, and counts. */
-  | { readonly kind: 'app'; readonly path: string; readonly acknowledged: number }
+  | { readonly kind: 'app'; readonly path: string; readonly acknowledged: readonly string[] }
   /** Writes down all that a whole file answers. */
   | { readonly kind: 'dump'; readonly path: string; readonly referencePath: string }
   /** Asks a harmed file the same: it may answer with an error, or as before, but not otherwise. */
@@ -62,15 +64,22 @@ async function lookAtApp({ path, acknowledged }: Question<'app'>): Promise<void>
   if (damages.length > 0) throw new InvariantError(`a file is in order after kills (${JSON.stringify(damages[0])})`)
 }
 
-async function lookAtLoad({ path, journalPath, goesOn }: Question<'load'>): Promise<void> {
+function readImage(imagePath: string | undefined): Image {
+  if (imagePath === undefined || !existsSync(imagePath)) return new Map()
+  return new Map(JSON.parse(readFileSync(imagePath, 'utf8')) as [string, { offset: number; id: string }[]][])
+}
+
+async function lookAtLoad({ path, journalPath, imagePath, goesOn }: Question<'load'>): Promise<void> {
   const journal = Journal.read(journalPath)
+  let image: Image
   {
     await using engine = await (goesOn ? embedded({ path, maintenanceIntervalMs: 0 }).open() : openToLook({ path }))
     // A program that starts makes what is not there yet.
     for (const [topic, partitions] of crashNames.topics) {
       await engine.topics.ensure(topic, { partitions, cleanup: topic === crashNames.latest ? 'compact' : 'delete' })
     }
-    await audit(engine, journal, new Map())
+    image = await audit(engine, journal, readImage(imagePath))
+    if (imagePath !== undefined) writeFileSync(imagePath, JSON.stringify([...image]))
     if (!goesOn) return
     await engine.topics.create(after.topic)
     const outcome = await engine.commit({
@@ -84,7 +93,7 @@ async function lookAtLoad({ path, journalPath, goesOn }: Question<'load'>): Prom
   const timers = await again.timers.list({ owner: after.owner })
   if (records.length !== 1 || timers.length !== 1) throw new InvariantError('what was written after the audit is there')
   await again.topics.delete(after.topic)
-  await audit(again, journal, new Map())
+  await audit(again, journal, image)
 }
 
 function problemOf(error: unknown): string {

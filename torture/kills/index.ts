@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { acknowledgedIn } from '../../src/app/fixtures/crash-check.ts'
 import { SeededRandom } from '../../src/kernel/index.ts'
 import { Audits } from '../audits.ts'
 import { type Bench, type Failure, goesOn, type Kind, type KindResult } from '../kind.ts'
@@ -58,11 +59,12 @@ class Kills {
       }
       const path = join(folder, 'killed.db')
       const journalPath = join(folder, 'journal.jsonl')
+      const imagePath = join(folder, 'image.json')
       this.#facts.engines++
       await this.#kill(`engine, kill ${run}`, folder, async () => {
         const { wasReady } = await runAndKill(engineLoad, [path, journalPath, String(run)], random)
         if (wasReady) this.#facts.ready++
-        return audits.ask({ kind: 'load', path, journalPath, goesOn: false })
+        return audits.ask({ kind: 'load', path, journalPath, imagePath, goesOn: false })
       })
     }
   }
@@ -71,7 +73,7 @@ class Kills {
     for (let file = 0; ; file++) {
       const folder = this.#bench.scratch.folder('app')
       const path = join(folder, 'killed.db')
-      let acknowledged = 0
+      const acknowledged: string[] = []
       let run = 0
       while (run < killsPerAppFile && this.#takes()) {
         run++
@@ -79,7 +81,7 @@ class Kills {
         await this.#kill(`app ${file}, kill ${run}`, folder, async () => {
           const { wasReady, output } = await runAndKill(appLoad, [path, String(run), 'one engine'], random)
           if (wasReady) this.#facts.ready++
-          acknowledged += [...output.matchAll(/^published (\d+)$/gm)].reduce((sum, match) => sum + Number(match[1]), 0)
+          acknowledged.push(...acknowledgedIn(output))
           return null
         })
       }
