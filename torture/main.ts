@@ -34,7 +34,7 @@ async function torment(kind: Kind, seed: number, casesMax: number, forMs: number
   const skipped = kind.impossible?.() ?? null
   if (skipped !== null) return { kind: name, title, seconds: 0, skipped, ...nothing }
   const startMs = performance.now()
-  using scratch = new Scratch()
+  using scratch = new Scratch(options.folder)
   const budget = { casesMax, stopsAtFirst: options.stopsAtFirst, endMs: startMs + forMs }
   const result = await kind.run({ random: new SeededRandom(seed), budget, scratch }).catch((error: unknown) => {
     const problem = error instanceof Error ? (error.stack ?? error.message) : String(error)

@@ -11,6 +11,7 @@ describe('the command line of the torture', () => {
       only: [],
       cases: undefined,
       seed: undefined,
+      folder: undefined,
       stopsAtFirst: false,
       json: false,
     })
@@ -18,12 +19,13 @@ describe('the command line of the torture', () => {
 
   it('takes kinds, a time, a number and a seed', () => {
     const args = ['--only', 'kills', '--only', 'flips', '--minutes', '0.5', '--cases', '3', '--seed', '7', '--json']
-    expect(parseOptions([...args, '--stop-at-first'], kindNames)).toEqual({
+    expect(parseOptions([...args, '--stop-at-first', '--folder', '/mnt/disk'], kindNames)).toEqual({
       minutes: 0.5,
       set: undefined,
       only: ['kills', 'flips'],
       cases: 3,
       seed: 7,
+      folder: '/mnt/disk',
       stopsAtFirst: true,
       json: true,
     })

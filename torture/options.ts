@@ -11,6 +11,8 @@ export interface TortureOptions {
   readonly cases: number | undefined
   readonly seed: number | undefined
   readonly stopsAtFirst: boolean
+  /** Folder in which the files lie while they are tortured; `undefined`: a disk of memory, where there is one. */
+  readonly folder: string | undefined
   readonly json: boolean
 }
 
@@ -32,6 +34,7 @@ export function parseOptions(args: readonly string[], kindNames: readonly string
     .addOption(new Option('--only <kind>', `one kind; may be repeated: ${kindNames.join(', ')}`).argParser(kind))
     .addOption(new Option('--cases <n>', 'so many cases of each kind').argParser(count))
     .addOption(new Option('--seed <n>', 'does the same again (default: one at random)').argParser(count))
+    .addOption(new Option('--folder <path>', 'where the files lie, on a disk of your choice (default: /dev/shm)'))
     .addOption(new Option('--stop-at-first', 'ends each kind with its first failure'))
     .addOption(new Option('--json', 'prints one JSON object, and the progress on stderr'))
     .allowExcessArguments(false)
@@ -43,6 +46,7 @@ export function parseOptions(args: readonly string[], kindNames: readonly string
     only: (values['only'] as readonly string[] | undefined) ?? [],
     cases: values['cases'] as number | undefined,
     seed: values['seed'] as number | undefined,
+    folder: values['folder'] as string | undefined,
     stopsAtFirst: values['stopAtFirst'] === true,
     json: values['json'] === true,
   }

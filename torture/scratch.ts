@@ -1,6 +1,6 @@
 import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { atExit } from './at-exit.ts'
 
 const memoryDisk = '/dev/shm'
@@ -10,7 +10,7 @@ const evidenceMax = 10
 
 /**
  * Where the files of one run lie: in memory where the machine has a disk of memory, because what is tortured is what is in
- * the files, not the disk under them. It is removed when the run is done, and what failed is kept elsewhere.
+ * the files, not the disk under them; or in a folder that is asked for. It is removed when the run is done, and what failed is kept elsewhere.
  */
 export class Scratch implements Disposable {
   readonly root: string
@@ -18,8 +18,8 @@ export class Scratch implements Disposable {
   #evidenceCount = 0
   readonly #forget: () => void
 
-  constructor() {
-    this.root = mkdtempSync(join(existsSync(memoryDisk) ? memoryDisk : tmpdir(), 'millrace-torture-'))
+  constructor(within: string = existsSync(memoryDisk) ? memoryDisk : tmpdir()) {
+    this.root = mkdtempSync(join(resolve(within), 'millrace-torture-'))
     this.#forget = atExit(() => this.#remove())
   }
 
