@@ -1,5 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { SeededRandom } from '../../src/kernel/index.ts'
@@ -7,6 +8,7 @@ import { atExit } from '../at-exit.ts'
 import { Audits } from '../audits.ts'
 import { type Bench, type Failure, goesOn, type Kind, type KindResult } from '../kind.ts'
 import { type RunEnd, runToEnd } from '../run-to-end.ts'
+import { straceProblem } from '../traced-process.ts'
 
 const here = import.meta.dirname
 const measured = join(here, 'limits-process.ts')
@@ -21,6 +23,7 @@ interface Trial {
   readonly audits: Audits
   /** The first round is short, the later ones take their time. */
   readonly isLong: boolean
+  readonly facts: { tests: number; filesRefused: number }
 }
 
 /** What is wrong; null: nothing. */
@@ -42,23 +45,26 @@ export const limits: Kind = {
   title: 'memory, disk, time and descriptors at their limits',
   casesQuick: names.length,
   casesFull: names.length * 3,
+  impossible: straceProblem,
   run,
 }
 
 async function run({ random, budget, scratch }: Bench): Promise<KindResult> {
   await using audits = new Audits(1)
   const failures: Failure[] = []
+  /** `filesRefused`: how many files of the engine could not be opened for want of a descriptor. */
+  const facts = { tests: names.length, filesRefused: 0 }
   let caseCount = 0
   for (let round = 0; goesOn(budget, caseCount, failures.length); round++) {
     for (const [name, test] of Object.entries(tests)) {
       if (!goesOn(budget, caseCount, failures.length)) break
       caseCount++
       const folder = scratch.folder(name)
-      const problem = await test({ folder, random, audits, isLong: round > 0 })
+      const problem = await test({ folder, random, audits, isLong: round > 0, facts })
       if (problem !== null) failures.push({ name, problem, evidence: scratch.keep(folder, name) })
     }
   }
-  return { caseCount, failures, facts: { tests: names.length } }
+  return { caseCount, failures, facts }
 }
 
 function problemOf({ end, complaint }: RunEnd): string | null {
@@ -94,12 +100,20 @@ async function runAndKill({ folder, audits }: Trial, program: string, stopMs: nu
 }
 
 /** With few descriptors the engine opens or says why not; with too few Node itself does not start. */
-async function descriptors({ folder, random, audits }: Trial): Promise<string | null> {
-  for (let attempt = 0; attempt < 6; attempt++) {
+async function descriptors({ folder, random, audits, facts }: Trial): Promise<string | null> {
+  let refusedCount = 0
+  // How many Node itself takes hangs on the machine: it is gone on until the engine went short.
+  for (let attempt = 0; attempt < 6 || (refusedCount === 0 && attempt < 24); attempt++) {
     const limit = 20 + (random.nextUint32() % 30)
     const [path, journalPath] = [join(folder, `${attempt}.db`), join(folder, `${attempt}.jsonl`)]
-    const args = [`--nofile=${limit}:${limit}`, process.execPath, faultLoad, path, journalPath, '0', '2']
-    const { stdout, stderr, status } = spawnSync('prlimit', args, { encoding: 'utf8', timeout: 60_000 })
+    const logPath = join(folder, `${attempt}.log`)
+    const traced = ['-f', '-qq', '-o', logPath, '-e', 'trace=openat', 'prlimit', `--nofile=${limit}:${limit}`]
+    const args = [...traced, process.execPath, faultLoad, path, journalPath, '0', '2']
+    const { stdout, stderr, status } = spawnSync('strace', args, { encoding: 'utf8', timeout: 60_000 })
+    const refused = readFileSync(logPath, 'utf8')
+      .split('\n')
+      .filter((line) => isRefused(line, path))
+    refusedCount += refused.length
     // Nothing of ours ran.
     if (!/^(open|not open)/m.test(stdout)) continue
     const strange = /^strange .*$/m.exec(stdout)?.[0]
@@ -108,5 +122,10 @@ async function descriptors({ folder, random, audits }: Trial): Promise<string | 
     const problem = await audits.ask({ kind: 'load', path, journalPath, goesOn: false })
     if (problem !== null) return `with ${limit} descriptors: ${problem}`
   }
-  return null
+  facts.filesRefused += refusedCount
+  return refusedCount > 0 ? null : 'the engine never went short of descriptors'
+}
+
+function isRefused(line: string, path: string): boolean {
+  return line.includes(`"${path}`) && line.includes(' = -1 EMFILE')
 }
