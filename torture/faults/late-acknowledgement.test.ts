@@ -14,6 +14,9 @@ describe('what is acknowledged after a sync failed', () => {
 
   it('is found when it is what the sync was for', () => {
     expect(lateAcknowledgement([opened, note('attempt', 'a'), failed, note('ack', 'a')])).toMatch(/^a was ack/)
+    // Nor does one that succeeds later make up for it.
+    expect(lateAcknowledgement([opened, note('attempt', 'a'), failed, done, note('ack', 'a')])).toMatch(/^a was ack/)
+    expect(lateAcknowledgement([opened, failed, note('attempt', 'a'), done, note('ack', 'a')])).toMatch(/^a was ack/)
     // One that began before does not count for it.
     const begun = ['9  fdatasync(25 <unfinished ...>', note('attempt', 'a'), '9  <... fdatasync resumed>) = 0']
     expect(lateAcknowledgement([opened, ...begun, failed, note('ack', 'a')])).toMatch(/^a was ack/)

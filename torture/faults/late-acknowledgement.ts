@@ -7,8 +7,8 @@ const syncSucceeds = /f(?:data)?sync(?:\(| resumed).* = 0$/
 const noteWritten = /write\(\d+, "\{\\"kind\\":\\"(attempt|ack)\\",\\"id\\":\\"([^\\]+)\\"/
 
 /**
- * After a sync of the log failed nobody knows what the disk holds. So whatever is acknowledged from then on must have been tried before a
- * sync began that succeeded: neither what that sync was for, nor what is tried later. (A failed sync of the database itself spoils a
+ * After a sync of the log failed nobody knows what the disk holds, whatever syncs come later. So whatever is acknowledged from then on must have
+ * been tried before a sync began that succeeded before: neither what the failed one was for, nor what is tried later. (A failed sync of the database itself spoils a
  * checkpoint only: the log still holds everything.)
  *
  * @param lines What strace wrote of a run whose journal it watched too.
@@ -35,7 +35,7 @@ export function lateAcknowledgement(lines: readonly string[]): string | null {
     const sync = syncing.get(thread)
     if (sync?.path.endsWith('-wal') === true) {
       if (syncFails.test(line)) isFailed = true
-      else if (syncSucceeds.test(line)) syncedFrom = Math.max(syncedFrom, sync.begin)
+      else if (!isFailed && syncSucceeds.test(line)) syncedFrom = Math.max(syncedFrom, sync.begin)
     }
     const note = noteWritten.exec(line)
     if (note === null) continue
@@ -43,7 +43,7 @@ export function lateAcknowledgement(lines: readonly string[]): string | null {
     if (kind === 'attempt') {
       if (!attempts.has(id)) attempts.set(id, index)
     } else if (isFailed && !acknowledged.has(id) && (attempts.get(id) ?? index) > syncedFrom) {
-      return `${id} was acknowledged after a sync failed, and none that succeeded had begun after it was tried`
+      return `${id} was acknowledged after a sync failed, and none that succeeded before had begun after it was tried`
     } else acknowledged.add(id)
   }
   return null
