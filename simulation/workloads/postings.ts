@@ -35,6 +35,8 @@ export class Postings implements Workload {
   readonly #waits: boolean
   /** Whether it is the engine that refuses poison. */
   readonly #isRefused: boolean
+  /** Long enough, for some, that attempts are kept in the store. */
+  readonly #retryMs: number
   readonly #next = new Map<string, number>()
   /** What each producer posted last, and in one life had no answer for. */
   readonly #open = new Map<string, Message[]>()
@@ -50,6 +52,7 @@ export class Postings implements Workload {
     this.#isEarly = setting.draw.chance(0.5)
     this.#isForeign = setting.draw.chance(0.5)
     this.#isRefused = setting.draw.chance(0.5)
+    this.#retryMs = setting.draw.chance(0.3) ? 1000 : 15
   }
 
   parts(life: Life): Parts {
@@ -62,7 +65,7 @@ export class Postings implements Workload {
         early: this.#isEarly,
         state: { initial: { n: -1, count: 0, sum: 0 } },
         onDeadLetter: 'park-key',
-        retry: fixed({ delay: 15, max: 2 }),
+        retry: fixed({ delay: this.#retryMs, max: 2 }),
         ...(this.#repeats && { dedupe: { window: '2h' } }),
         requires: 'exactly-once',
       },

@@ -12,6 +12,7 @@ import { testInlineForgetting } from './inline-forgetting-cases.test-support.ts'
 import { testInlineRebuild } from './inline-rebuild-cases.test-support.ts'
 import { testInlineStops } from './inline-stops-cases.test-support.ts'
 import { testInlineViews } from './inline-views-cases.test-support.ts'
+import { testKeptAttempts } from './kept-attempts-cases.test-support.ts'
 import { testLateSignals } from './late-signals-cases.test-support.ts'
 import { testProcessPast } from './process-past-cases.test-support.ts'
 import { testProcesses } from './processes-cases.test-support.ts'
@@ -44,6 +45,7 @@ export function testFeatures(ground: AppGround): void {
   testLateSignals(ground)
   testSending(ground)
   testTimers(ground)
+  testKeptAttempts(ground)
   testDelayedCommands(ground)
   testDecisions(ground)
   testCommands(ground)

@@ -6,7 +6,7 @@ import { CreateInvoice, createInvoice } from '../domain/dcb-scenarios.test-suppo
 import { type View, view } from '../domain/index.ts'
 import type { EmbeddedEngine } from '../embedded/index.ts'
 import { type Json, VirtualClock } from '../kernel/index.ts'
-import { fixed, none, on, publish, schedule, set } from '../runtime/index.ts'
+import { byError, fixed, none, on, publish, schedule, set } from '../runtime/index.ts'
 import { anyOf, choreography } from '../saga/index.ts'
 import { memoryEngine, Paid, Placed } from './app.test-support.ts'
 import { app, service } from './index.ts'
@@ -124,6 +124,32 @@ describe('what the runtime keeps', () => {
       const told = namespace.includes(':') ? `${namespace.slice(0, namespace.indexOf(':') + 1)}<` : `${namespace}\``
       expect(page).toContain(`| \`${told}`)
     }
+  })
+
+  it('holds the attempts at what is tried again later as its page tells', async () => {
+    const clock = new VirtualClock(startMs)
+    await using engine = await memoryEngine({ clock })
+    await engine.topics.create('orders', { partitions: 1 })
+    const again = byError([{ on: TypeError, use: fixed({ delay: '1h' }) }])
+    const failing = on(Placed, { name: 'h', retry: again }, () => {
+      throw new TypeError('away')
+    })
+    await using running = await app('test', { services: [service('s', [failing])] }).start({ engine, clock })
+    await running.publish(Placed({ id: 'x', n: 0 }, { id: 'm1' }))
+    while ((await engine.state.count('attempts:test.s.h')) === 0) await clock.advance(1)
+    const attempts = {
+      identity: 'm1 urn:millrace:app',
+      attempt: 1,
+      beganMs: expect.closeTo(startMs, -3),
+      firstFailureMs: expect.closeTo(startMs, -3),
+      failedMs: expect.closeTo(startMs, -3),
+      delayMs: 3_600_000,
+      counts: { '0/': 1 },
+    }
+    const kept = (await stateOf(engine))['attempts:test.s.h']
+    expect(kept).toEqual({ 'orders/0/0000000000000000': attempts })
+    const told = new Set([...page.matchAll(/[`"]([a-zA-Z0-9]+)[`"]/g)].map(([, name]) => name))
+    expect(Object.keys(attempts).filter((field) => !told.has(field))).toEqual([])
   })
 
   it('holds what deciders keep as its page tells', async () => {

@@ -1,5 +1,6 @@
 import { type Engine, GroupActiveError, GroupUnknownError } from '../engine/index.ts'
 import {
+  attemptsNamespace,
   chainNamespace,
   deadLetterGroupPrefix,
   deadLetterNamespace,
@@ -77,7 +78,7 @@ async function remove(
   await removeKeys(engine, deadLetterNamespace(app), { prefix: deadLetterGroupPrefix(group), signal })
   const namespaces = inline
     ? [namespace, forgottenNamespace(namespace)]
-    : [namespace, parkedNamespace(group), parkedKeyNamespace(group), chainNamespace(group)]
+    : [namespace, parkedNamespace(group), parkedKeyNamespace(group), attemptsNamespace(group), chainNamespace(group)]
   for (const one of namespaces) {
     // State that lives with its owner goes as a whole: nobody else could remove a part of it.
     if (engine.capabilities.ownedState === true && !inline) {

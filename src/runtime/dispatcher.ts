@@ -46,7 +46,7 @@ export class Dispatcher {
 
   /** Resolves when all that was read is handed on, or the reader was halted. */
   async dispatch(reader: PartitionReader, result: ReadResult): Promise<void> {
-    const { committer, group } = this.#parts
+    const { committer, keptAttempts, group } = this.#parts
     const records = result.records
     if (channels.consumed.hasSubscribers) {
       channels.consumed.publish({
@@ -68,6 +68,7 @@ export class Dispatcher {
         const record = records[end] as RecordOutcome
         const task = this.#taskOf(reader, record, position)
         if (task === undefined) continue
+        keptAttempts.resume(task)
         chunk.push(task)
         keyCount += task.keys?.length ?? 1
         position = record.offset + 1

@@ -70,6 +70,7 @@ export type {
 export { handlerFrom, handlerNameProblems, rateOf } from './handler-options.ts'
 export type { Lag } from './lag.ts'
 export {
+  attemptsNamespace,
   chainNamespace,
   deadLetterNamespace,
   deadLetterTopic,

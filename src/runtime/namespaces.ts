@@ -28,6 +28,11 @@ export function parkedNamespace(group: string): string {
   return `parked:${group}`
 }
 
+/** Attempts at messages that are to be tried again later: `<topic>/<partition>/<offset>`. */
+export function attemptsNamespace(group: string): string {
+  return `attempts:${group}`
+}
+
 /** Message ids that were handled in one window of time. */
 export function dedupeNamespace(group: string, bucket: number): string {
   return `${dedupePrefix(group)}${bucket}`

@@ -88,7 +88,7 @@ describe('retry policies', () => {
   it('byError counts the attempts that came to each rule', () => {
     const policy = byError([{ on: TypeError, use: fixed({ delay: 7, max: 100 }) }], fixed({ delay: 1, max: 3 }))
     const errors = [...Array<Error>(8).fill(new TypeError('away')), new Error('a'), new Error('b'), new Error('c')]
-    const counts = new Map<object, number>()
+    const counts = new Map<string, number>()
     const delay = (error: Error, index: number): number | undefined =>
       policy.delayMs({ error, attempt: index + 1, elapsedMs: 0, counts }, random)
     expect(errors.map(delay)).toEqual([...Array<number>(8).fill(7), 1, 1, undefined])

@@ -18,10 +18,12 @@ export interface FailedAttempt {
   /** Milliseconds since the first attempt began. */
   readonly elapsedMs: number
   /**
-   * What policies count between the attempts at one message, each under an object of its own. Absent: nothing is kept between
-   * them, as for the steps of sagas.
+   * What policies count between the attempts at one message, each under names that begin with its `path`: kept with the attempts
+   * where the next one is a second away or more. Absent: nothing is kept between them, as for the steps of sagas.
    */
-  readonly counts?: Map<object, number>
+  readonly counts?: Map<string, number>
+  /** Where a policy stands within others: empty, or ends with `/`. Default empty. */
+  readonly path?: string
 }
 
 /** Decides whether and when a message that failed is tried again. */
@@ -182,7 +184,6 @@ export function byError(rules: readonly ErrorRule[], otherwise: RetryPolicy = ex
     on: Array.isArray(rule?.on) ? (rule.on as readonly (ErrorClass | string)[]) : [rule?.on as ErrorClass | string],
     use: rule?.use as RetryPolicy,
   }))
-  const lastRule = { on: [], use: otherwise }
   const problems: OptionProblem[] = []
   for (const [index, { on, use }] of kept.entries()) {
     if (!on.every((kind) => typeof kind === 'string' || typeof kind === 'function')) {
@@ -195,18 +196,19 @@ export function byError(rules: readonly ErrorRule[], otherwise: RetryPolicy = ex
   if (problems.length > 0) throw new OptionsInvalidError('a retry policy', problems)
   return Object.freeze({
     delayMs: (failed: FailedAttempt, random: Random) => {
-      const rule = kept.find((candidate) => candidate.on.some((kind) => isOfKind(failed.error, kind))) ?? lastRule
-      return rule.use.delayMs({ ...failed, attempt: attemptOf(rule, failed) }, random)
+      const index = kept.findIndex(({ on }) => on.some((kind) => isOfKind(failed.error, kind)))
+      const path = `${failed.path ?? ''}${index < 0 ? 'otherwise' : index}/`
+      return (kept[index]?.use ?? otherwise).delayMs({ ...failed, attempt: attemptOf(path, failed), path }, random)
     },
     description: `by error; otherwise ${otherwise.description}`,
   })
 }
 
 /** Which attempt it is of those that came to a rule. */
-function attemptOf(rule: object, { attempt, counts }: FailedAttempt): number {
+function attemptOf(path: string, { attempt, counts }: FailedAttempt): number {
   if (counts === undefined) return attempt
-  const count = (counts.get(rule) ?? 0) + 1
-  counts.set(rule, count)
+  const count = (counts.get(path) ?? 0) + 1
+  counts.set(path, count)
   return count
 }
 

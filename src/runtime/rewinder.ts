@@ -128,7 +128,7 @@ export class Rewinder {
 
   async #rewind(pauseMs: number): Promise<void> {
     const { epoch, lanes, runner, readers, redriver, chain, parts } = this.#core
-    const { committer, cache, parking, dedupe, timers, clock } = parts
+    const { committer, cache, parking, keptAttempts, dedupe, timers, clock } = parts
     epoch.end()
     lanes.clear()
     redriver.clear()
@@ -139,6 +139,7 @@ export class Rewinder {
     await happensWithin(runner.attempts.quiet(), abortedMs, clock)
     cache.clear()
     parking.forget()
+    keptAttempts.forget()
     dedupe?.clear()
     chain.forget()
     if (pauseMs > 0 && !this.#isHurried) await sleep(pauseMs, clock, this.#pause.signal).catch(() => undefined)

@@ -56,7 +56,7 @@ export class Runner {
       case 'record':
         // First, as what waits is handled without another look: a repeated one must not wait beside the first.
         if (this.#isRepeated(task)) return this.#skip(task)
-        if (task.attempt === 0 && parking.size > 0) {
+        if ((task.attempt === 0 || task.pauseMs > 0) && parking.size > 0) {
           const parked = parking.queueFor(task.key, task.reader)
           if (parked !== undefined)
             return this.#guard(
@@ -68,6 +68,7 @@ export class Runner {
           task.attempt = 1
           return this.#giveUp(task, task.unreadable.error)
         }
+        if (task.pauseMs > 0) return pauseOnce(task)
         break
       case 'timer':
         if (!task.obsolete) break
@@ -277,7 +278,7 @@ export class Runner {
   }
 
   #failed(task: Task, error: unknown): TaskOutcome | Promise<TaskOutcome> {
-    const { handler, clock, random, group, outside, patience } = this.#parts
+    const { handler, clock, random, group, outside, patience, keptAttempts, committer } = this.#parts
     if (error instanceof BreakerOpenError) {
       // Nothing was tried, so nothing is counted; the partition waits with it.
       task.attempt--
@@ -298,6 +299,7 @@ export class Runner {
     const failed = { error, attempt: task.attempt, elapsedMs, counts: task.retryCounts }
     const { delayMs, error: reason } = nextAttempt(handler.retry, failed, random)
     if (delayMs === undefined) return this.#giveUp(task, reason)
+    if (keptAttempts.keep(task, delayMs, committer.open) && !this.isBulk) committer.flushThisTurn()
     if (channels.retried.hasSubscribers) channels.retried.publish({ ...reportOf(group, task), error, delayMs })
     return delayMs
   }
@@ -342,6 +344,13 @@ export class Runner {
       return done
     }
   }
+}
+
+/** What is left of the pause after an attempt that was made before this start, or elsewhere. */
+function pauseOnce(task: Task): number {
+  const { pauseMs } = task
+  task.pauseMs = 0
+  return pauseMs
 }
 
 /** The cache must not let go of a state that somebody is working with: until the call of what is answered. */

@@ -9,6 +9,7 @@ import { Dispatcher } from './dispatcher.ts'
 import { Epoch } from './epoch.ts'
 import type { Handler } from './handler.ts'
 import { Isolation } from './isolation.ts'
+import { KeptAttempts } from './kept-attempts.ts'
 import { Lanes } from './lanes.ts'
 import { chainNamespace } from './namespaces.ts'
 import { OutsideCalls } from './outside-calls.ts'
@@ -82,6 +83,7 @@ export class SubscriptionCore {
       committer,
       cache: new StateCache(engine.state, setup.stateNamespace, isPerPartition),
       parking: new Parking(engine, group),
+      keptAttempts: new KeptAttempts(engine, group, clock),
       dedupe:
         handler.dedupeWindowMs === undefined
           ? undefined
@@ -140,16 +142,25 @@ export class SubscriptionCore {
 
   #run(task: Task): TaskOutcome | Promise<TaskOutcome> {
     const outcome = this.runner.run(task)
-    if (task.dead === undefined) return outcome
+    if (task.dead === undefined && !task.isKept) return outcome
     const began = this.epoch.current
     return Promise.resolve(outcome).then((settled) => {
       // What a rewind dropped has come to nothing.
       if (settled === done && began === this.epoch.current) {
-        this.#replayElsewhere(task)
-        this.redriver.finished(task)
+        if (task.isKept) this.#forgetAttempts(task)
+        if (task.dead !== undefined) {
+          this.#replayElsewhere(task)
+          this.redriver.finished(task)
+        }
       }
       return settled
     })
+  }
+
+  #forgetAttempts(task: Task): void {
+    const { keptAttempts, committer } = this.parts
+    keptAttempts.done(task, committer.open)
+    committer.flushThisTurn()
   }
 
   /** A dead letter may have parked another key than its message has by now: what waits there has a lane of its own. */

@@ -5,6 +5,7 @@ import type { MessageReport } from '../telemetry/index.ts'
 import type { Committer } from './committer.ts'
 import type { Dedupe } from './dedupe.ts'
 import type { Handler } from './handler.ts'
+import type { KeptAttempts } from './kept-attempts.ts'
 import type { OutsideCalls } from './outside-calls.ts'
 import type { SharedPace } from './pace.ts'
 import type { Parking } from './parking.ts'
@@ -52,6 +53,7 @@ export interface SubscriptionParts extends SubscriptionSetup {
   readonly committer: Committer
   readonly cache: StateCache
   readonly parking: Parking
+  readonly keptAttempts: KeptAttempts
   readonly dedupe: Dedupe | undefined
   readonly timers: TimerService
   readonly outside: OutsideCalls

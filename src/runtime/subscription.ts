@@ -209,6 +209,7 @@ export class Subscription {
       const load = parts.parking.load(reader, isCurrent)
       this.#loading.add(load)
       const released = await load.finally(() => this.#loading.delete(load))
+      await parts.keptAttempts.load(reader, () => parts.committer.open, isCurrent)
       // A key that is parked on one partition holds back its messages on all: none is read before all are looked up.
       await Promise.allSettled(this.#loading)
       if (isCurrent()) await chain.open(reader, isCurrent)
@@ -257,6 +258,7 @@ export class Subscription {
     await this.#rewinder.underWay
     for (const reader of revoked) {
       parts.parking.forget(reader)
+      parts.keptAttempts.forget(reader)
       chain.forget(reader)
     }
     parts.cache.forgetSettled()

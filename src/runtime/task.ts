@@ -42,7 +42,11 @@ export class Task {
   firstAttemptMs = 0
   firstFailureMs = 0
   /** What its retry policy counts. */
-  retryCounts: Map<object, number> | undefined = undefined
+  retryCounts: Map<string, number> | undefined = undefined
+  /** Of attempts that were made before this start, or elsewhere: the next one waits for so long, 1 ms or more. 0: it does not. */
+  pauseMs = 0
+  /** Whether the attempts at it stand in the store. */
+  isKept = false
   readonly timer: Timer | undefined
   /** The dead letter, with the revision under which it stood. */
   readonly dead: DeadEntry | undefined
