@@ -34,6 +34,8 @@ export interface Contender {
   readonly server?: ContenderServer
   /** Starts the server if it does not run yet, and says what the program is called with. */
   args(folder: string): Promise<readonly string[]>
+  /** The same with a server that it shares with nobody. Nothing: it has none. */
+  apart?(portBase: number): Contender
   /** What makes it durable, or not, and is found to be so before anything is measured. */
   readonly settings: Readonly<Record<string, string>>
 }
@@ -122,8 +124,8 @@ function inFolder(name: string, program: string, part: Part, [kind, place]: read
 }
 
 function onPostgres(name: string, program: string, part: Part, args: (url: string) => readonly string[]): Contender {
-  const contender = { name, program, place: 'durable', settings: ofPostgres } as const
-  return { ...onServer('postgres', { ...contender, args: ({ url }) => args(url) }), part }
+  const contender = { name, program, part, place: 'durable', settings: ofPostgres } as const
+  return onServer('postgres', { ...contender, args: ({ url }) => args(url) })
 }
 
 function emmettNamed(name: string, views: 'sql' | 'documents'): Contender {
@@ -174,23 +176,25 @@ function onServer<Name extends ServerName>(
     readonly name: string
     readonly program: string
     readonly place: Place
+    readonly part?: Part
     readonly settings: Readonly<Record<string, string>>
     /** What its file says in addition to what every server of this kind has. */
     readonly own?: Readonly<Record<string, string>>
     readonly args: (connection: ConnectionOf<Name>) => readonly string[]
   },
 ): Contender {
-  const { name, program, place, settings, own = {}, args } = options
-  const start = () => startServer(server, { ...places[place], settings: own })
-  const remove = async (): Promise<void> => {
-    await stopServer(server, { ...places[place], deleteData: true })
+  const { name, program, place, part = place === 'weaker' ? 'weaker' : 'rival', settings, own = {}, args } = options
+  const at = (portBase: number): Contender => {
+    const start = () => startServer(server, { portBase, settings: own })
+    const remove = async (): Promise<void> => {
+      await stopServer(server, { portBase, deleteData: true })
+    }
+    return {
+      ...{ name, program, part, settings },
+      server: { name: server, start, remove },
+      args: async () => args((await start()).connection),
+      apart: at,
+    }
   }
-  return {
-    name,
-    program,
-    part: place === 'weaker' ? 'weaker' : 'rival',
-    settings,
-    server: { name: server, start, remove },
-    args: async () => args((await start()).connection),
-  }
+  return at(places[place].portBase)
 }

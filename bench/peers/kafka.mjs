@@ -31,29 +31,35 @@ async function ledTopic() {
   return topic
 }
 
-/** What waits while a batch is on its way is the next one, as producers of Kafka do it. */
+/** As many as an idempotent producer may have on their way (`max.in.flight.requests.per.connection`). */
+const requestsMax = 5
+
+/** What waits while requests are on their way is the next one, as producers of Kafka do it (`linger.ms=0`). */
 function batching(topic) {
   let waiting = []
-  let isSending = false
-  const flush = async () => {
-    if (isSending) return
-    isSending = true
-    while (waiting.length > 0) {
-      const batch = waiting
-      waiting = []
-      try {
-        await send(batch.map(({ n }) => recordOf(topic, n)))
-        for (const { resolve } of batch) resolve()
-      } catch (error) {
-        for (const { reject } of batch) reject(error)
-      }
+  let requests = 0
+  const request = async (batch) => {
+    requests++
+    try {
+      await send(batch.map(({ n }) => recordOf(topic, n)))
+      for (const { resolve } of batch) resolve()
+    } catch (error) {
+      for (const { reject } of batch) reject(error)
     }
-    isSending = false
+    requests--
+    await flush()
+  }
+  const flush = async () => {
+    if (requests >= requestsMax || waiting.length === 0) return
+    const batch = waiting
+    waiting = []
+    await request(batch)
   }
   return (n) =>
     new Promise((resolve, reject) => {
       waiting.push({ n, resolve, reject })
-      queueMicrotask(() => void flush())
+      // Whoever publishes many at once has them in one request.
+      if (waiting.length === 1) queueMicrotask(() => void flush())
     })
 }
 
