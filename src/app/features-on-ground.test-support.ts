@@ -18,6 +18,7 @@ import { testProcessPast } from './process-past-cases.test-support.ts'
 import { testProcesses } from './processes-cases.test-support.ts'
 import { testSagaAsks } from './saga-asks-cases.test-support.ts'
 import { testSagaConversations } from './saga-conversations-cases.test-support.ts'
+import { testSagaPast } from './saga-past-cases.test-support.ts'
 import { testSagas } from './sagas-cases.test-support.ts'
 import { testSending } from './sending-cases.test-support.ts'
 import { testSeveralKeys } from './several-keys-cases.test-support.ts'
@@ -41,6 +42,7 @@ export function testFeatures(ground: AppGround): void {
   testProcessPast(ground)
   testSagas(ground)
   testSagaAsks(ground)
+  testSagaPast(ground)
   testSagaConversations(ground)
   testLateSignals(ground)
   testSending(ground)
