@@ -42,7 +42,12 @@ function questionsOf(engine: EmbeddedEngine): Readonly<Record<string, () => Prom
     'events of a type': async () => (await all({ items: [{ types: ['Crashed'] }] })).map(messageOf),
     labels: async () => (await all()).map(labelsOf),
     topics: async () => (await engine.topics.list()).map(({ name, config }) => [name, config]),
-    streams: () => engine.events.listStreams(),
+    // Each version is a thing of its own: a stream without its last event is one that lacks something, not one that was altered.
+    streams: async () =>
+      (await engine.events.listStreams()).flatMap(({ version, ...stream }) => [
+        stream,
+        ...Array.from({ length: version }, (_, index) => [stream.stream, index + 1]),
+      ]),
     counters: () => engine.state.range(counters),
     latest: () => engine.state.range(latest),
     timers: () => engine.timers.list({ owner, limit: 10_000 }),
