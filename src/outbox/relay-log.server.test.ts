@@ -3,88 +3,38 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { z } from 'zod'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { createCapture, describeCapture, dropCapture } from '../capture/index.ts'
 import { embedded } from '../embedded/index.ts'
 import type { Engine } from '../engine/index.ts'
 import { SeededRandom, sleep, systemClock, systemRandom } from '../kernel/index.ts'
-import { event } from '../message/index.ts'
 import { RecordTooLargeError } from '../record/index.ts'
 import { channels, type RelayFailedReport } from '../telemetry/index.ts'
-import { serversWanted, TestDatabase } from './database.test-support.ts'
-import { createOutbox, type LogRelayOptions, outbox, type RelayPool, relayOutbox, relayOutboxLog } from './index.ts'
-
-const Counted = event('LogCounted', {
-  topic: 'log-counts',
-  version: 1,
-  data: z.object({ key: z.string(), n: z.number(), filler: z.string().optional() }),
-  key: (data) => data.key,
-})
-
-const counted = (n: number, key = 'k', filler?: string) => Counted({ key, n, ...(filler !== undefined && { filler }) })
-
-/** What stands in the topic, by key, in its order. */
-async function byKey(engine: Engine, topic = 'log-counts'): Promise<Record<string, number[]>> {
-  const found: Record<string, number[]> = {}
-  const description = await engine.topics.describe(topic)
-  for (const { partition, earliest, latest } of description?.partitions ?? []) {
-    for (let offset = earliest; offset < latest; ) {
-      const { records, nextOffset } = await engine.topics.read({ topic, partition, offset })
-      for (const record of records) {
-        if (record.kind !== 'message') continue
-        const { key, n } = record.message.data as { key: string; n: number }
-        found[key] = [...(found[key] ?? []), n]
-      }
-      offset = nextOffset
-    }
-  }
-  return found
-}
-
-const upTo = (count: number, from = 0): number[] => Array.from({ length: count }, (_, i) => from + i)
-
-async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await holds())) await sleep(10, systemClock)
-}
+import { serversWanted, type TestDatabase } from './database.test-support.ts'
+import { type LogRelayOptions, outbox, type RelayPool, relayOutbox, relayOutboxLog } from './index.ts'
+import { byKey, counted, outboxGround, until, upTo } from './outbox-ground.test-support.ts'
 
 // Skipped because it needs a real server: `npm run test:engines` runs it.
 describe.skipIf(!serversWanted)('an outbox that is read from the log', { timeout: 120_000 }, () => {
   let database: TestDatabase
   let engine: Engine
-  let schemaCount = 0
   let schema = ''
   let slot = ''
-  const table = (): string => `"${schema}".millrace_outbox`
-
-  beforeAll(async () => {
-    database = await TestDatabase.open(`outbox_log_${process.pid}`)
-  }, 600_000)
-  afterAll(async () => {
-    await database[Symbol.asyncDispose]()
+  const ground = outboxGround('outbox_log', async () => {
+    await until(async () => (await cut()) === 0)
+    await dropCapture({ connection: database.url, slot })
   })
-  beforeEach(async () => {
-    schema = `outbox_log_${process.pid}_${schemaCount++}`
+  const { put, waiting } = ground
+  const table = (): string => ground.table
+  beforeEach(() => {
+    ;({ database, engine, schema } = ground)
     slot = schema
-    await database.pool.query(`CREATE SCHEMA "${schema}"`)
-    await createOutbox(database.pool, { schema })
-    engine = await embedded({ path: ':memory:' }).open()
-    return async () => {
-      await until(async () => (await cut()) === 0)
-      await dropCapture({ connection: database.url, slot })
-      await engine.close()
-      await database.pool.query(`DROP SCHEMA "${schema}" CASCADE`)
-    }
   })
 
   const setUp = (): Promise<void> =>
     createCapture({ connection: database.url, slot, tables: [`${schema}.millrace_outbox`] })
   const relay = (over: Partial<LogRelayOptions> = {}) =>
     relayOutboxLog({ pool: database.pool, connection: database.url, slot, engine, schema, ...over })
-  const put = (...ns: readonly number[]) =>
-    database.transaction((client) => outbox(client, { schema }).publish(ns.map((n) => counted(n))))
-  const waiting = async (): Promise<number> =>
-    Number((await database.rows(`SELECT count(*) AS count FROM ${table()} WHERE sent_at IS NULL`))[0]?.['count'])
   const cut = async (): Promise<number> =>
     (
       await database.rows(
@@ -94,7 +44,7 @@ describe.skipIf(!serversWanted)('an outbox that is read from the log', { timeout
     ).length
 
   it('lets rows wait whose topic is not there and may not be created, and no others', async () => {
-    await engine.topics.create('log-counts')
+    await engine.topics.create('counts')
     await setUp()
     const box = outbox(database.pool, { schema })
     const putFor = (topic: string, n: number) => box.publish(counted(n), { topic })
@@ -173,7 +123,7 @@ describe.skipIf(!serversWanted)('an outbox that is read from the log', { timeout
   })
 
   it('takes what just fits, and goes by what the engine says of a record', async () => {
-    await engine.topics.create('log-counts', { recordBytesMax: 20_000 })
+    await engine.topics.create('counts', { recordBytesMax: 20_000 })
     await setUp()
     let failures = 0
     const choosy: Engine = Object.assign(Object.create(engine) as Engine, {
@@ -253,7 +203,7 @@ describe.skipIf(!serversWanted)('an outbox that is read from the log', { timeout
   })
 
   it('sets aside what a topic never takes, and publishes what was mended', async () => {
-    await engine.topics.create('log-counts', { recordBytesMax: 20_000 })
+    await engine.topics.create('counts', { recordBytesMax: 20_000 })
     await engine.topics.create('compacted', { cleanup: 'compact' })
     await setUp()
     const failures: RelayFailedReport[] = []
@@ -273,7 +223,7 @@ describe.skipIf(!serversWanted)('an outbox that is read from the log', { timeout
       { refusal: expect.stringMatching(/^TOPIC_NAME_INVALID: /) },
       { refusal: expect.stringMatching(/^ARGUMENT_INVALID: /) },
     ])
-    await database.rows(`DELETE FROM ${table()} WHERE topic <> 'log-counts'`)
+    await database.rows(`DELETE FROM ${table()} WHERE topic <> 'counts'`)
     // Long enough to stand out of line, which an update that does not touch it leaves out of the log.
     const filler = `repeat(md5(random()::text), 100)`
     await database.rows(`UPDATE ${table()} SET message = replace(message, repeat('x', 50000), ${filler})`)
@@ -307,7 +257,7 @@ describe.skipIf(!serversWanted)('an outbox that is read from the log', { timeout
       capabilities: engine.capabilities,
       commit: async (batch: Parameters<Engine['commit']>[0]) => {
         const outcome = await engine.commit(batch)
-        if (!isGone && batch.publish?.some(({ topic }) => topic === 'log-counts')) {
+        if (!isGone && batch.publish?.some(({ topic }) => topic === 'counts')) {
           isGone = true
           await database.cutRelay(schema)
         }

@@ -1,78 +1,25 @@
 import pg from 'pg'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { z } from 'zod'
-import { embedded } from '../embedded/index.ts'
+import { beforeEach, describe, expect, it } from 'vitest'
 import type { Engine } from '../engine/index.ts'
-import { sleep, systemClock } from '../kernel/index.ts'
-import { event } from '../message/index.ts'
 import { channels, type RelayFailedReport } from '../telemetry/index.ts'
-import { serversWanted, TestDatabase } from './database.test-support.ts'
-import { createOutbox, outbox, type RelayOptions, relayOutbox } from './index.ts'
-
-const Counted = event('RelayCounted', {
-  topic: 'counts',
-  version: 1,
-  data: z.object({ key: z.string(), n: z.number() }),
-  key: (data) => data.key,
-})
-
-const counted = (n: number, key = 'k') => Counted({ key, n })
-
-/** What stands in the topic, by key, in its order. */
-async function byKey(engine: Engine, topic = 'counts'): Promise<Record<string, number[]>> {
-  const found: Record<string, number[]> = {}
-  const description = await engine.topics.describe(topic)
-  for (const { partition, earliest, latest } of description?.partitions ?? []) {
-    for (let offset = earliest; offset < latest; ) {
-      const { records, nextOffset } = await engine.topics.read({ topic, partition, offset })
-      for (const record of records) {
-        if (record.kind !== 'message') continue
-        const { key, n } = record.message.data as { key: string; n: number }
-        found[key] = [...(found[key] ?? []), n]
-      }
-      offset = nextOffset
-    }
-  }
-  return found
-}
-
-const upTo = (count: number, from = 0): number[] => Array.from({ length: count }, (_, i) => from + i)
-
-async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
-  while (!(await holds())) await sleep(5, systemClock)
-}
+import { serversWanted, type TestDatabase } from './database.test-support.ts'
+import { outbox, type RelayOptions, relayOutbox } from './index.ts'
+import { byKey, counted, outboxGround, until, upTo } from './outbox-ground.test-support.ts'
 
 // Skipped because it needs a real server: `npm run test:engines` runs it.
 describe.skipIf(!serversWanted)('a relay of an outbox', { timeout: 60_000 }, () => {
   let database: TestDatabase
   let engine: Engine
-  let schemaCount = 0
   let schema = ''
-  const table = (): string => `"${schema}".millrace_outbox`
-
-  beforeAll(async () => {
-    database = await TestDatabase.open(`relay_${process.pid}`)
-  }, 600_000)
-  afterAll(async () => {
-    await database[Symbol.asyncDispose]()
-  })
-  beforeEach(async () => {
-    schema = `relay_${process.pid}_${schemaCount++}`
-    await database.pool.query(`CREATE SCHEMA "${schema}"`)
-    await createOutbox(database.pool, { schema })
-    engine = await embedded({ path: ':memory:' }).open()
-    return async () => {
-      await engine.close()
-      await database.pool.query(`DROP SCHEMA "${schema}" CASCADE`)
-    }
+  const ground = outboxGround('relay')
+  const { put, waiting } = ground
+  const table = (): string => ground.table
+  beforeEach(() => {
+    ;({ database, engine, schema } = ground)
   })
 
   const relay = (over: Partial<RelayOptions> = {}) =>
     relayOutbox({ pool: database.pool, engine, schema, poll: '5ms', ...over })
-  const put = (...ns: readonly number[]) =>
-    database.transaction((client) => outbox(client, { schema }).publish(ns.map((n) => counted(n))))
-  const waiting = async (): Promise<number> =>
-    Number((await database.rows(`SELECT count(*) AS count FROM ${table()} WHERE sent_at IS NULL`))[0]?.['count'])
 
   it('lets rows wait whose topic is not there and may not be created, and no others', async () => {
     await engine.topics.create('counts')
