@@ -6,7 +6,7 @@ import { kafka } from '../kafka/index.ts'
 import { freshName } from '../kafka/real-server.test-support.ts'
 import { type EventDefinition, event } from '../message/index.ts'
 import { serversWanted } from '../postgres/real-server.test-support.ts'
-import { on, publish, schedule, set } from '../runtime/index.ts'
+import { fixed, on, publish, schedule, set } from '../runtime/index.ts'
 import { clockAhead, messagesOf, numbersByKey, Paid, Placed, startHandlers } from './app.test-support.ts'
 import { app, service } from './index.ts'
 import { kafkaGround } from './kafka-ground.test-support.ts'
@@ -100,6 +100,26 @@ describe.skipIf(!serversWanted)('an app on Kafka alone', { timeout: 60_000 }, ()
       .poll(async () => (await numbersByKey(one, 'payments'))['bad'], { timeout: 30_000 })
       .toEqual([0, 1, 2, 3, 4, 5])
     await expect.poll(() => first.deadLetters.count(), { timeout: 30_000 }).toBe(0)
+  })
+
+  it('counts the attempts at a message on, in whichever process they are made', async () => {
+    const prefix = `${freshName('again')}.`
+    const attempts: number[] = []
+    const handler = on(Placed, { name: 'h', retry: fixed({ delay: '1s', max: 3 }) }, (_placed, ctx) => {
+      attempts.push(ctx.attempt)
+      throw new Error('not yet')
+    })
+    await using one = await ground.open(prefix)
+    await using two = await ground.open(prefix)
+    const first = await startHandlers([handler], { engine: one })
+    await first.publish(Placed({ id: 'a', n: 0 }))
+    await expect.poll(() => attempts, { timeout: 30_000 }).toEqual([1])
+    await first.stop()
+    await using second = await startHandlers([handler], { engine: two })
+    await expect.poll(() => second.deadLetters.count(), { timeout: 30_000 }).toBe(1)
+    expect(attempts).toEqual([1, 2, 3])
+    await second.idle()
+    expect(await two.state.count('attempts:test.s.h')).toBe(0)
   })
 
   it('handles a message without a key once, wherever it comes up again', async () => {

@@ -30,7 +30,7 @@ export interface CallContext {
   readonly key: string
   /** Aborts when the attempt times out, when the partition is taken away, and when the app stops and waited long enough. */
   readonly signal: AbortSignal
-  /** 1 for the first attempt since the app was started. */
+  /** 1 for the first attempt; since when it is counted says {@link HandlerOptions.retry}. */
   readonly attempt: number
   /** The app's clock, in milliseconds since 1970. */
   readonly nowMs: () => number
