@@ -41,4 +41,9 @@ export interface PgPool {
 export interface PgModule {
   readonly Client: new (settings: Record<string, unknown>) => PgConnection
   readonly Pool: new (settings: Record<string, unknown>) => PgPool
+  readonly types: {
+    readonly arrayParser: {
+      create(text: string, element: (text: string) => unknown): { parse(): readonly unknown[] }
+    }
+  }
 }

@@ -13,6 +13,7 @@ import { errorOf, type FaultPlace, isTlsRefused, isTransient } from './faults.ts
 import type { PostgresConnectionSettings, ResolvedPostgresOptions } from './options.ts'
 import type { PgConnection, PgModule, PgPool } from './pg-client.ts'
 import type { Row } from './statements.ts'
+import { valueParsers } from './value-parsers.ts'
 
 /** Multiranges, in which progress is kept, came with this version. */
 const versionMin = 14
@@ -31,6 +32,7 @@ export class Server implements FaultPlace {
   readonly clock: Clock
   readonly random: Random
   readonly #pg: PgModule
+  readonly #types: object
   readonly #end = new AbortController()
   /** Those who wait for an answer: one promise for all of them would keep what each was told. */
   readonly #waiting = new Set<(reason: Error) => void>()
@@ -39,6 +41,7 @@ export class Server implements FaultPlace {
 
   constructor(pg: PgModule, options: ResolvedPostgresOptions, clock: Clock, random: Random) {
     this.#pg = pg
+    this.#types = valueParsers(pg)
     this.options = options
     this.clock = clock
     this.random = random
@@ -170,6 +173,7 @@ export class Server implements FaultPlace {
       ...(typeof connection === 'string' ? { connectionString: connection } : this.#told(connection)),
       application_name: applicationName,
       statement_timeout: statementTimeoutMs,
+      types: this.#types,
       query_timeout: statementTimeoutMs + silenceMs,
       connectionTimeoutMillis: connectTryMs,
       keepAlive: true,
@@ -223,7 +227,7 @@ export function isTransientWhileOpen(error: unknown): boolean {
  */
 async function prepareSession(client: PgConnection): Promise<Row> {
   const { rows } = await client.query({
-    text: `SELECT set_config('default_transaction_isolation', 'read committed', false),
+    text: `SELECT set_config('default_transaction_isolation', 'read committed', false), set_config('bytea_output', 'hex', false),
       CASE WHEN current_setting('synchronous_commit') = 'off' THEN set_config('synchronous_commit', 'on', false) END,
       current_setting('server_version_num')::integer AS version, current_setting('server_version') AS name,
       current_setting('server_encoding') AS encoding,
