@@ -16,6 +16,7 @@ import { testKeptAttempts } from './kept-attempts-cases.test-support.ts'
 import { testLateSignals } from './late-signals-cases.test-support.ts'
 import { testProcessPast } from './process-past-cases.test-support.ts'
 import { testProcesses } from './processes-cases.test-support.ts'
+import { testRetag } from './retag-cases.test-support.ts'
 import { testSagaAsks } from './saga-asks-cases.test-support.ts'
 import { testSagaConversations } from './saga-conversations-cases.test-support.ts'
 import { testSagaPast } from './saga-past-cases.test-support.ts'
@@ -53,6 +54,7 @@ export function testFeatures(ground: AppGround): void {
   testCommands(ground)
   testHandlerRegister(ground)
   testBoundaries(ground)
+  testRetag(ground)
   testViews(ground)
   testSeveralKeys(ground)
   testViewDifference(ground)

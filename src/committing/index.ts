@@ -33,6 +33,7 @@ export { isExpected } from './unsynced-tails.ts'
 export {
   checkBatch,
   checkEngine,
+  checkedTags,
   checkInteger,
   checkJoin,
   checkList,

@@ -1,4 +1,5 @@
 import {
+  type AddedTags,
   ArgumentInvalidError,
   type Claim,
   type Engine,
@@ -67,6 +68,26 @@ export function checkName(place: string, name: unknown): asserts name is string 
   if (name.length > nameBytesMax || Buffer.byteLength(name) > nameBytesMax) {
     throw new ArgumentInvalidError(place, `is longer than ${nameBytesMax} bytes`)
   }
+}
+
+/** Events that take further tags in one call. */
+const taggedMax = 1000
+
+/** What is asked of `addTags()`: each event once, and no tag twice. */
+export function checkedTags(events: readonly AddedTags[]): readonly AddedTags[] {
+  checkList('events', events)
+  if (events.length > taggedMax)
+    throw new ArgumentInvalidError('events', `holds ${events.length}, more than ${taggedMax}`)
+  const tags = new Map<number, Set<string>>()
+  for (const [index, event] of events.entries()) {
+    const place = `events[${index}]`
+    checkOptions(place, event)
+    checkInteger(`${place}.position`, event.position, 1)
+    checkList(`${place}.tags`, event.tags)
+    for (const tag of event.tags) checkName(`${place}.tags`, tag)
+    tags.set(event.position, new Set([...(tags.get(event.position) ?? []), ...event.tags]))
+  }
+  return [...tags].map(([position, own]) => ({ position, tags: [...own] })).sort((a, b) => a.position - b.position)
 }
 
 /**

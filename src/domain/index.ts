@@ -73,6 +73,7 @@ export {
   replyTopic,
   replyTopicAttribute,
 } from './reply.ts'
+export { type Retagged, type RetaggedType, type RetagOptions, retag, type UnreadableEvent } from './retag.ts'
 export type { SnapshotOptions } from './snapshot-rule.ts'
 export { type RebuildPolicy, type StateOf, type View, type ViewOptions, view } from './view.ts'
 export { type Handover, type SwapOptions, ViewCopies } from './view-copies.ts'

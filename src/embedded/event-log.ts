@@ -1,6 +1,15 @@
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite'
-import { checkInteger, checkName, checkOptions, checkQuery, checkSignal, checkText } from '../committing/index.ts'
 import {
+  checkedTags,
+  checkInteger,
+  checkName,
+  checkOptions,
+  checkQuery,
+  checkSignal,
+  checkText,
+} from '../committing/index.ts'
+import {
+  type AddedTags,
   ArgumentInvalidError,
   type CaughtUp,
   type Direction,
@@ -216,6 +225,11 @@ export class EventLog implements EventStore {
     checkOptions('options', options)
     const tombstone = options.tombstone === true
     if (!(await this.#core.request({ kind: 'delete-stream', stream, tombstone }))) throw new StreamUnknownError(stream)
+  }
+
+  async addTags(events: readonly AddedTags[]): Promise<number> {
+    const checked = checkedTags(events)
+    return checked.length === 0 ? 0 : await this.#core.request({ kind: 'add-tags', events: checked })
   }
 
   /** Wakes subscribers after a commit that appended events. */

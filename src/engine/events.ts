@@ -83,6 +83,12 @@ export interface StreamDescription {
   readonly tombstoned: boolean
 }
 
+/** Further tags for an event that stands in the store. */
+export interface AddedTags {
+  readonly position: number
+  readonly tags: readonly string[]
+}
+
 /** The event store: streams of events with one global order, and tags for conditions over several streams. */
 export interface EventStore {
   /**
@@ -110,4 +116,12 @@ export interface EventStore {
    * @throws StreamUnknownError
    */
   deleteStream(stream: string, options?: { tombstone?: boolean }): Promise<void>
+  /**
+   * Gives events further tags, at most 1,000 of them in one call: all or none. Those that they have already stay, and a position at which
+   * nothing stands is passed over. Answers how many events were changed, or fewer where a server was asked once more as its answer was lost.
+   *
+   * Positions stay, and conditions of appends look at what came after one: who has decided by a tag without seeing these events is not refused.
+   * So let nobody decide by these tags meanwhile.
+   */
+  addTags(events: readonly AddedTags[]): Promise<number>
 }

@@ -20,6 +20,7 @@ export {
   TopicUnknownError,
 } from './errors.ts'
 export type {
+  AddedTags,
   CaughtUp,
   Direction,
   EventQuery,

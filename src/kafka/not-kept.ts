@@ -29,6 +29,7 @@ export function noEvents(door: Door): EventStore {
     lastPosition: refused,
     truncateStream: refused,
     deleteStream: refused,
+    addTags: refused,
   }
 }
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { EventQuery } from '../engine/index.ts'
+import type { AddedTags, EventQuery } from '../engine/index.ts'
 
 /** Longer ones no query can name, see the checks of queries, and no index takes. */
 const labelBytesMax = 1024
@@ -29,6 +29,13 @@ export function queryLabels(
     types.map((type) => typePrefix + type),
     [...new Set(tags)].map((tag) => tagPrefix + tag),
   ])
+}
+
+/** Positions of events with the labels that they are to have besides. */
+export function taggedLabels(
+  events: readonly AddedTags[],
+): readonly (readonly [position: number, labels: readonly string[]])[] {
+  return events.map(({ position, tags }) => [position, tags.map((tag) => tagPrefix + tag)])
 }
 
 /** What an event is known by, in hexadecimal digits: the 16 bytes of its UUID, or 32 bytes of SHA-256 of anything else. */

@@ -1,5 +1,14 @@
-import { checkInteger, checkName, checkOptions, checkQuery, checkSignal, checkText } from '../committing/index.ts'
 import {
+  checkedTags,
+  checkInteger,
+  checkName,
+  checkOptions,
+  checkQuery,
+  checkSignal,
+  checkText,
+} from '../committing/index.ts'
+import {
+  type AddedTags,
   ArgumentInvalidError,
   type CaughtUp,
   type Direction,
@@ -15,7 +24,7 @@ import {
 import { decodeMessages, type RecordOutcome } from '../record/index.ts'
 import type { EngineCore } from './engine-core.ts'
 import { PostgresDataDamagedError } from './errors.ts'
-import { queryLabels, tagsOf } from './event-labels.ts'
+import { queryLabels, taggedLabels, tagsOf } from './event-labels.ts'
 import { type EventStatements, eventStatements } from './event-statements.ts'
 import { type NamedStatement, numberOf, type Row } from './statements.ts'
 import { boundOf, boundsAfter } from './text-bounds.ts'
@@ -171,6 +180,15 @@ export class EventLog implements EventStore {
       // Already gone: a statement that has nothing to do could not tell its second run from its first one.
       if (deletedAt === version && !tombstone) return
       await this.#remove(stream, null, tombstone, version)
+    })
+  }
+
+  async addTags(events: readonly AddedTags[]): Promise<number> {
+    const checked = checkedTags(events)
+    if (checked.length === 0) return 0
+    return await this.#core.inOrder(async () => {
+      const [row] = await this.#core.pool.query(this.#sql.addTags, [JSON.stringify(taggedLabels(checked))])
+      return numberOf(row as Row, 'count')
     })
   }
 

@@ -13,7 +13,8 @@ export type EventStatements = Readonly<
     | 'describe'
     | 'list'
     | 'remove'
-    | 'placeAtTime',
+    | 'placeAtTime'
+    | 'addTags',
     NamedStatement
   >
 >
@@ -54,6 +55,21 @@ export function eventStatements(schema: string): EventStatements {
     remove: {
       name: 'millrace_remove_events',
       text: `SELECT ${schema}.remove_events($1, $2, $3, $4) AS is_found`,
+    },
+    addTags: {
+      name: 'millrace_add_tags',
+      // One after the other with commits, and with what removes events.
+      text: `WITH head AS MATERIALIZED (SELECT last_position FROM ${schema}.event_head FOR NO KEY UPDATE),
+        given AS (SELECT (one->>0)::bigint AS position,
+          ARRAY(SELECT label COLLATE "C" FROM jsonb_array_elements_text(one->1) AS label) AS labels
+          FROM head, jsonb_array_elements($1::jsonb) AS one),
+        changed AS (UPDATE ${schema}.event AS e
+          SET labels = e.labels || ARRAY(SELECT label FROM unnest(given.labels) AS label WHERE label <> ALL (e.labels))
+          FROM given WHERE e.position = given.position AND NOT e.labels @> given.labels RETURNING e.position),
+        linked AS (INSERT INTO ${schema}.event_label (label, position)
+          SELECT label, position FROM changed JOIN given USING (position), unnest(given.labels) AS label
+          ON CONFLICT DO NOTHING)
+        SELECT count(*) AS count FROM changed`,
     },
     placeAtTime: { name: 'millrace_place_at_time', text: `SELECT ${schema}.place_at_time($1, $2) AS place` },
   }

@@ -9,6 +9,7 @@ import { type EventPlace, eventPlaceHelp, momentMs, parseEventPlace } from '../p
 import type { Invocation, Session } from '../session.ts'
 import { shown, shownTime } from '../text.ts'
 import { dataText, messageJson } from './record-display.ts'
+import { streamRetagCommand } from './stream-retag.ts'
 import { streamStateCommand } from './stream-state.ts'
 
 interface ListOptions {
@@ -61,6 +62,7 @@ export function streamsCommand(program: Command, session: Session): void {
     .action(session.action(describe))
     .addHelpText('after', '\nExample:\n  $ millrace streams describe order-7 --file shop.db')
   streamStateCommand(streams, session)
+  streamRetagCommand(streams, session)
 }
 
 async function list(invocation: Invocation<ListOptions>): Promise<void> {

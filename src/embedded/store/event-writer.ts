@@ -1,6 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { AppendCommand, EventCommand } from '../../committing/index.ts'
-import type { Appended, Conflict, ExpectedVersion } from '../../engine/index.ts'
+import type { AddedTags, Appended, Conflict, ExpectedVersion } from '../../engine/index.ts'
 import { isUuid } from '../../kernel/index.ts'
 import { writeCrc } from '../../record/index.ts'
 import { damageOf, intactRow } from './damaged-row.ts'
@@ -144,6 +144,26 @@ export class EventWriter {
     return true
   }
 
+  /** Gives events further tags. Answers how many were changed: not those that have them already, or stand there no more. */
+  addTags(events: readonly AddedTags[]): number {
+    const select = this.#db.prepare(`SELECT ${eventFields} FROM event WHERE position = ?`)
+    const update = this.#db.prepare('UPDATE event SET tags = ?, checksum = ? WHERE position = ?')
+    let changed = 0
+    for (const { position, tags } of events) {
+      const row = intactRow(this.#db, 'event', select.get(position), eventPlace)
+      if (row === undefined) continue
+      const before = tagsOf(row)
+      const added = tags.filter((tag) => !before.includes(tag))
+      if (added.length === 0) continue
+      const text = JSON.stringify([...before, ...added])
+      const place = [Number(row['stream_id']), Number(row['version']), Number(row['time_ms'])] as const
+      update.run(text, eventChecksum(position, ...place, text), position)
+      for (const tag of added) this.#labels.add(tagLabel(tag), position)
+      changed++
+    }
+    return changed
+  }
+
   /** Reads everything kept in memory anew, after a transaction was rolled back. */
   forget(): void {
     this.#streams.clear()
@@ -242,8 +262,7 @@ export class EventWriter {
     this.#lastEvent.keep(this.#lastPosition)
     for (const row of rows.all(streamId, beforeVersion)) {
       intactRow(this.#db, 'event', row, eventPlace)
-      const tags = row['tags'] === null ? [] : (JSON.parse(String(row['tags'])) as string[])
-      this.#labels.remove(Number(row['type_id']), tags, Number(row['position']))
+      this.#labels.remove(Number(row['type_id']), tagsOf(row), Number(row['position']))
       remove.run(Number(row['position']))
     }
     // A label's last position may be gone now; remembering it would only refuse appends without need.
@@ -282,6 +301,10 @@ export class EventWriter {
     }
     this.#streams.set(name, entry)
   }
+}
+
+function tagsOf(row: Record<string, unknown>): readonly string[] {
+  return row['tags'] === null ? [] : (JSON.parse(String(row['tags'])) as string[])
 }
 
 function isSameUuid(found: unknown, identity: Identity): boolean {

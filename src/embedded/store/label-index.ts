@@ -40,7 +40,7 @@ export class LabelIndex {
     this.#link = db.prepare('INSERT OR IGNORE INTO event_label (label_id, position) VALUES (?, ?)')
   }
 
-  /** Notes that the event at `position` carries a label; returns the label's id. */
+  /** Notes that the event at `position`, most often the last one, carries a label; returns the label's id. */
   add(name: string, position: number): number {
     let label = this.#find(name)
     if (label === undefined) {
@@ -48,7 +48,7 @@ export class LabelIndex {
       this.#remember(name, label)
     }
     this.#link.run(label.id, position)
-    label.lastPosition = position
+    label.lastPosition = Math.max(label.lastPosition, position)
     return label.id
   }
 

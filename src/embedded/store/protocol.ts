@@ -1,5 +1,5 @@
 import type { CommitGroup, UnitResult } from '../../committing/index.ts'
-import type { TopicConfig } from '../../engine/index.ts'
+import type { AddedTags, TopicConfig } from '../../engine/index.ts'
 
 /** Everything the writing side can be asked for. */
 export type StoreRequest =
@@ -21,6 +21,7 @@ export type StoreRequest =
   | { readonly kind: 'delete-group'; readonly group: string }
   | { readonly kind: 'truncate-stream'; readonly stream: string; readonly beforeVersion: number }
   | { readonly kind: 'delete-stream'; readonly stream: string; readonly tombstone: boolean }
+  | { readonly kind: 'add-tags'; readonly events: readonly AddedTags[] }
   | { readonly kind: 'checkpoint' }
   | { readonly kind: 'close' }
 
@@ -67,6 +68,7 @@ export interface StoreAnswers {
   'delete-group': null
   'truncate-stream': boolean
   'delete-stream': boolean
+  'add-tags': number
   checkpoint: null
   close: null
 }

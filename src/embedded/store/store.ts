@@ -107,6 +107,8 @@ export class Store {
         return this.#transaction(() => this.#events.truncate(request.stream, request.beforeVersion))
       case 'delete-stream':
         return this.#transaction(() => this.#events.delete(request.stream, request.tombstone))
+      case 'add-tags':
+        return this.#transaction(() => this.#events.addTags(request.events))
       case 'checkpoint':
         this.#db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
         return null

@@ -93,6 +93,14 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
   },
   {
     weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('add-tags' as const),
+      events: fc.array(index, { minLength: 1, maxLength: 5 }),
+      tags: fc.array(index, { minLength: 1, maxLength: 3 }),
+    }),
+  },
+  {
+    weight: 1,
     arbitrary: fc.record({ kind: fc.constant('maintain' as const), advanceMs: fc.constantFrom(0, 1000, 3_700_000) }),
   },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('reset' as const), partition: index, share }) },

@@ -23,6 +23,7 @@ import { conditionCases } from './condition-cases.ts'
 import { all, type ConformanceCase, keeps, type Offer } from './conformance-case.ts'
 import { contentCases } from './content-cases.ts'
 import { eventReadingCases } from './event-reading-cases.ts'
+import { eventTagCases } from './event-tag-cases.ts'
 import { exactlyOnceCases } from './exactly-once-cases.ts'
 import { Fixture } from './fixture.ts'
 import type { Ground } from './ground.ts'
@@ -86,6 +87,7 @@ export const conformanceCases: readonly ConformanceCase[] = [
   ...asking('events', iterationCases),
   ...asking('events', subscriptionCases),
   ...asking('events', streamEndCases),
+  ...asking('events', eventTagCases),
   ...asking('state', stateCases),
   ...asking('state', rangeCases),
   ...asking('state', watchCases),

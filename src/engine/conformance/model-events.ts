@@ -8,7 +8,7 @@ export interface ModelEvent {
   readonly version: number
   readonly id: string
   readonly type: string
-  readonly tags: readonly string[]
+  tags: readonly string[]
   /** Rises over the whole store, as positions do; the model leaves no gaps. */
   readonly ordinal: number
 }

@@ -11,6 +11,7 @@ export type Operation =
   | { readonly kind: 'truncate-topic'; readonly topic: number; readonly partition: number; readonly share: number }
   | { readonly kind: 'truncate-stream'; readonly stream: number; readonly share: number }
   | { readonly kind: 'delete-stream'; readonly stream: number; readonly tombstone: boolean }
+  | { readonly kind: 'add-tags'; readonly events: readonly number[]; readonly tags: readonly number[] }
   | { readonly kind: 'maintain'; readonly advanceMs: number }
   | { readonly kind: 'reset'; readonly partition: number; readonly share: number }
   /** The member leaves and joins again: its claims are new, the old ones are stale. */

@@ -5,6 +5,7 @@ import { Fixture } from './fixture.ts'
 import type { Ground } from './ground.ts'
 import { type Answer, EngineModel } from './model.ts'
 import { checkAgainst, followMaintenance } from './model-check.ts'
+import type { ModelEvent } from './model-events.ts'
 import { choose, modelNames, modelTopics, type Operation, type Part } from './model-operations.ts'
 
 const { group } = modelNames
@@ -70,6 +71,8 @@ export class ModelRun {
       case 'truncate-stream':
       case 'delete-stream':
         return this.#end(operation)
+      case 'add-tags':
+        return this.#addTags(operation)
       case 'maintain':
         await this.#fixture.clock.advance(operation.advanceMs)
         // The member's session ran out if time went far: it joins anew, as a program would.
@@ -294,6 +297,27 @@ export class ModelRun {
     }
     const { data } = this.model
     data.events = data.events.filter((one) => one.stream !== name || one.version >= stream.truncatedBefore)
+  }
+
+  async #addTags({ events, tags }: Extract<Operation, { kind: 'add-tags' }>): Promise<void> {
+    const { data } = this.model
+    if (data.events.length === 0) return
+    const names = [...new Set(tags.map((tag) => choose(modelNames.tags, tag)))]
+    const chosen = new Set(events.map((event) => choose(data.events, event)))
+    const lacking = [...chosen].filter((event) => names.some((name) => !event.tags.includes(name)))
+    const positions = await this.#positionsOf([...chosen])
+    const added = await this.#fixture.engine.events.addTags(positions.map((position) => ({ position, tags: names })))
+    assert.equal(added, lacking.length)
+    for (const event of lacking) event.tags = [...new Set([...event.tags, ...names])]
+  }
+
+  async #positionsOf(events: readonly ModelEvent[]): Promise<readonly number[]> {
+    const positions: number[] = []
+    for (const { stream, version } of events) {
+      const range = { fromVersion: version, limit: 1 }
+      for await (const { position } of this.#fixture.engine.events.readStream(stream, range)) positions.push(position)
+    }
+    return positions
   }
 
   async #register(name: string): Promise<void> {
