@@ -23,3 +23,4 @@ export type { AppGuarantees, Delivery, Ground, HandlerGuarantees, StartRefusal }
 export type { AskOptions, ProcessClient, RunningApp, SagaClient } from './running-app.ts'
 export { type Service, type ServicePart, service } from './service.ts'
 export type { StartOptions } from './start.ts'
+export { tableCopies } from './table-views.ts'

@@ -8,7 +8,7 @@ import {
   type ViewReader,
 } from '../domain/index.ts'
 import type { Engine, StateChange, TopicPosition } from '../engine/index.ts'
-import { type Clock, type Random, sleep } from '../kernel/index.ts'
+import { sleep } from '../kernel/index.ts'
 import type { AnyQueryDefinition, Message, QueryResult } from '../message/index.ts'
 import {
   AppStoppedError,
@@ -25,39 +25,25 @@ import {
   patientEngine,
   Subscription,
   type TimerTime,
-  type TopicResolver,
   topicsOf,
 } from '../runtime/index.ts'
 import type { Choreography, Saga, SignalSet } from '../saga/index.ts'
+import type { TableCopies, TableView } from '../tables/index.ts'
 import { caughtUp, placesOf } from './caught-up.ts'
 import { CommandBus } from './command-bus.ts'
-import { answerParts, type CommandDesks, deskSetupOf, desksByType, inlineCopiesOf } from './command-desks.ts'
+import { answerParts, deskSetupOf, desksByType, inlineCopiesOf } from './command-desks.ts'
 import { HandlerUnknownError, SagaUnknownError, ViewUnknownError } from './errors.ts'
+import type { LiveAppOptions } from './live-app-options.ts'
 import { LiveProcesses } from './live-processes.ts'
 import { LiveSaga } from './live-saga.ts'
 import { LiveViews } from './live-views.ts'
-import type { AppParts, Part } from './parts.ts'
+import type { Part } from './parts.ts'
 import { checkTyped, publishAll } from './publishing.ts'
 import { quietAt } from './quiet.ts'
 import { ReplyListener } from './reply-listener.ts'
 import type { AskOptions, ProcessClient, RunningApp, SagaClient } from './running-app.ts'
 import { enlist, subscriptionsOf } from './running-subscriptions.ts'
-import type { StepCalls } from './step-calls.ts'
-
-/** What a running app is made of. */
-export interface LiveAppOptions {
-  readonly app: AppParts
-  readonly parts: readonly Part[]
-  readonly calls: StepCalls
-  readonly desks: CommandDesks
-  readonly engine: Engine
-  readonly ownsEngine: boolean
-  readonly clock: Clock
-  readonly random: Random
-  readonly topics: TopicResolver
-  readonly stopTimeoutMs: number
-  readonly sessionTimeoutMs: number
-}
+import { isTableView, tablesReader } from './table-views.ts'
 
 /** How long `idle()` waits between two looks when nothing that it knows of happens: other members may be at work. */
 const idleLookMinMs = 10
@@ -213,8 +199,10 @@ export class LiveApp implements RunningApp {
     return closeBooks(setup, decider, stream, { carry: carry as unknown as (state: unknown) => Message, views })
   }
 
-  view<State>(view: View<State>): ViewReader<State> {
-    const reader = this.#views.reader(view)
+  view(view: TableView): { readonly copies: TableCopies }
+  view<State>(view: View<State>): ViewReader<State>
+  view<State>(view: View<State> | TableView): ViewReader<State> | { readonly copies: TableCopies } {
+    const reader = isTableView(view) ? tablesReader(view, this.#options) : this.#views.reader(view)
     if (reader === undefined) throw new ViewUnknownError(String(view?.name), this.name)
     return reader
   }

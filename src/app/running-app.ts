@@ -16,6 +16,7 @@ import type {
   SagaSelection,
   SignalSet,
 } from '../saga/index.ts'
+import type { TableCopies, TableView } from '../tables/index.ts'
 
 /** How long somebody waits for an answer. */
 export interface AskOptions {
@@ -160,6 +161,12 @@ export interface RunningApp extends AsyncDisposable {
     stream: string,
     carry: (state: State) => Event,
   ): Promise<ClosedBooks>
+  /**
+   * The versions of a view in tables of your own: what readers see, and what is built beside it.
+   *
+   * @throws ViewUnknownError `VIEW_UNKNOWN`, ArgumentInvalidError `ARGUMENT_INVALID`: it is without the option `tables`
+   */
+  view(view: TableView): { readonly copies: TableCopies }
   /** @throws ViewUnknownError `VIEW_UNKNOWN` */
   view<State>(view: View<State>): ViewReader<State>
   /**

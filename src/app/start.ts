@@ -32,6 +32,7 @@ import type { AppParts, Part } from './parts.ts'
 import type { RunningApp } from './running-app.ts'
 import { refusalsOf } from './start-refusals.ts'
 import { StepCalls } from './step-calls.ts'
+import { isTableView } from './table-views.ts'
 
 /** How an app is started. */
 export interface StartOptions {
@@ -164,6 +165,8 @@ function partsOf(
 ): readonly Part[] {
   const parts: Part[] = []
   for (const service of app.services) {
+    const tables = service.handlers.filter(isTableView)
+    for (const view of tables) view.runBeside(tables)
     for (const handler of service.handlers) {
       const group = groupOf(app.name, service.name, handler.name)
       parts.push({ group, handler, source: `/${app.name}/${service.name}`, stateNamespace: handlerNamespace(group) })

@@ -6,7 +6,13 @@ import { describe, expect, it } from 'vitest'
 import { embedded } from '../embedded/index.ts'
 import { type Clock, SeededRandom, systemClock, systemRandom } from '../kernel/index.ts'
 import { fixed, type Handler, none } from '../runtime/index.ts'
-import { sqliteTables, TablesUnavailableError, type TableViewOptions, tableView } from '../tables/index.ts'
+import {
+  sqliteTables,
+  TablesUnavailableError,
+  type TableView,
+  type TableViewOptions,
+  tableView,
+} from '../tables/index.ts'
 import { channels } from '../telemetry/index.ts'
 import { clockFaster } from './app.test-support.ts'
 import { Counted, countedView } from './counted-table.test-support.ts'
@@ -186,6 +192,17 @@ describe('a view in tables of SQLite', () => {
     expect(performance.now() - startMs).toBeGreaterThanOrEqual(350)
   })
 
+  it('has versions only where it says what readers see, and in an app that holds it', async () => {
+    using database = new DatabaseSync(':memory:')
+    const [bare, other] = [
+      countedView(sqliteTables(database)) as TableView,
+      countedView(sqliteTables(database)) as TableView,
+    ]
+    await using running = await start([bare])
+    expect(() => running.view(bare)).toThrow(expect.objectContaining({ code: 'ARGUMENT_INVALID' }))
+    expect(() => running.view(other)).toThrow(expect.objectContaining({ code: 'VIEW_UNKNOWN' }))
+  })
+
   it('says all that is wrong with its options', () => {
     const wrong = {
       database: {},
@@ -195,6 +212,7 @@ describe('a view in tables of SQLite', () => {
       keep: '1s',
       timeout: 0,
       setup: 'x',
+      tables: { Revenue: 'revenue_v1', revenue: 'revenue' },
       oops: 1,
       eventsPerSecond: 0,
     }
@@ -208,6 +226,8 @@ describe('a view in tables of SQLite', () => {
             'database',
             'version',
             'setup',
+            'tables.Revenue',
+            'tables.revenue',
             'events',
             'on.X',
             'keep',
@@ -218,6 +238,13 @@ describe('a view in tables of SQLite', () => {
         },
       }),
     )
+    using database = new DatabaseSync(':memory:')
+    const given = { database: sqliteTables(database), events: [Counted], on: { Counted: () => undefined } } as const
+    for (const tables of [{}, [], 'revenue', { 'a.b.c': 'd' }, { a: 'b"c' }]) {
+      expect(() => tableView('x', { ...given, tables: tables as never })).toThrow(/tables/)
+    }
+    const { versions: _versions, ...foreign } = { ...given.database, transact: async () => undefined }
+    expect(() => tableView('x', { ...given, database: foreign, tables: { a: 'b' } })).toThrow('knows versions')
     expect(() => tableView('x', undefined as never)).toThrow(expect.objectContaining({ code: 'OPTIONS_INVALID' }))
   })
 })

@@ -67,6 +67,7 @@ const byErrorCode: Readonly<Record<string, number>> = {
   SAGA_SKIP_REFUSED: exitCodes.refused,
   GROUP_ACTIVE: exitCodes.refused,
   POSTGRES_SCHEMA_OLDER: exitCodes.refused,
+  TABLE_SWAP_REFUSED: exitCodes.refused,
   TOPIC_EXISTS: exitCodes.refused,
   VIEW_BEHIND: exitCodes.refused,
   VIEW_DEAD_LETTERS: exitCodes.refused,

@@ -76,7 +76,8 @@ export {
 export { type Retagged, type RetaggedType, type RetagOptions, retag, type UnreadableEvent } from './retag.ts'
 export type { SnapshotOptions } from './snapshot-rule.ts'
 export { type RebuildPolicy, type StateOf, type View, type ViewOptions, view } from './view.ts'
-export { type Handover, type SwapOptions, ViewCopies } from './view-copies.ts'
+export { caughtUp, type SwapOptions, swapTimeout } from './view-catch-up.ts'
+export { type Handover, ViewCopies } from './view-copies.ts'
 export {
   copyName,
   copyOf,
@@ -89,7 +90,7 @@ export {
 export type { DifferingKey, ViewDifference } from './view-difference.ts'
 export { finishDrops } from './view-drops.ts'
 export type { PublishedEvent, ViewEvent } from './view-past.ts'
-export { type CopyProgress, hasReached } from './view-progress.ts'
+export { type CopyProgress, followedProgress, hasReached, SpeedMeter } from './view-progress.ts'
 export type { RebuildOptions, ViewChange, ViewEntry, ViewReader } from './view-reader.ts'
 export {
   copiesIn,

@@ -1,9 +1,7 @@
 import { checkInteger, checkOptions } from '../committing/index.ts'
 import { ArgumentInvalidError, type Engine, type StateOwner, type StateWrite } from '../engine/index.ts'
-import { type Clock, type Duration, durationMs, OptionsInvalidError, sleep } from '../kernel/index.ts'
+import { type Clock, OptionsInvalidError } from '../kernel/index.ts'
 import {
-  type ViewBehindDetails,
-  ViewBehindError,
   ViewBuildMissingError,
   ViewBuildUnderWayError,
   ViewDeadLettersError,
@@ -11,9 +9,10 @@ import {
   ViewPreviousMissingError,
 } from './errors.ts'
 import { handOver } from './inline-copies.ts'
+import { type CatchUp, caughtUp, type SwapOptions } from './view-catch-up.ts'
 import { copyName, isSameCopy, type ViewBuild, type ViewCopy, viewGroup, viewNamespace } from './view-copy.ts'
 import { differenceOf, type ViewDifference } from './view-difference.ts'
-import { type CopyProgress, hasReached, progressOf, SpeedMeter } from './view-progress.ts'
+import { type CopyProgress, progressOf, SpeedMeter } from './view-progress.ts'
 import {
   type RegisterEntry,
   readRegister,
@@ -24,13 +23,6 @@ import {
   withSwap,
 } from './view-register.ts'
 import type { BuildStatus, CopyStatus, ViewStatus } from './view-status.ts'
-
-/** How somebody waits for a copy to catch up. */
-export interface SwapOptions {
-  /** How long to wait for the copy to take in what was published before the call. Default `'10s'`. */
-  readonly timeout?: Duration
-  readonly signal?: AbortSignal
-}
 
 /** What moves reads from one copy to another, beyond the register. An inline copy has to be written by commits from there on. */
 export type Handover = (entry: RegisterEntry, to: ViewCopy, writes: readonly StateWrite[]) => Promise<boolean>
@@ -46,14 +38,6 @@ export interface CopiesOptions {
   /** Commits a swap. Default: the register alone. */
   readonly handover?: Handover
 }
-
-/** How somebody waits, and what for. */
-interface CatchUp extends SwapOptions {
-  readonly operation: ViewBehindDetails['operation']
-}
-
-const lookMinMs = 5
-const lookMaxMs = 250
 
 /**
  * The copies of one view: how far they are, and which of them serves reads. Each change is one commit of one entry, held to the
@@ -299,7 +283,10 @@ export class ViewCopies {
       const before = await this.read()
       const copy = pick(before.register)
       if (catchUp !== undefined && !isSameCopy(copy, checked)) {
-        await this.#caughtUp(copy, catchUp)
+        const { view, clock } = this.#options
+        const paused = 'paused' in copy && copy.paused === true
+        const stand = { view, copy: copyName(copy), inline: copy.inline, paused }
+        await caughtUp(stand, () => this.progress(copy), { ...catchUp, clock })
         checked = copy
       } else if (await commit(before, copy)) return
     }
@@ -325,31 +312,6 @@ export class ViewCopies {
 
   async #changeBuild(next: (build: ViewBuild) => ViewBuild): Promise<void> {
     await this.change((register) => ({ ...register, next: next(this.#nextOf(register)) }))
-  }
-
-  /** Waits until a copy has taken in all that was published before the call. Not at all where nobody works on it. */
-  async #caughtUp(copy: ViewCopy | ViewBuild, { timeout = '10s', signal, operation }: CatchUp): Promise<void> {
-    const { view, clock } = this.#options
-    const paused = 'paused' in copy && copy.paused
-    const endMs = clock.monotonicMs() + durationMs(timeout)
-    let lookMs = lookMinMs
-    let now = await this.progress(copy)
-    const { ends } = now
-    if (now.lacks !== null) {
-      const { eventsBehind, lacks } = now
-      throw new ViewBehindError({ view, copy: copyName(copy), eventsBehind, operation, paused, isRun: false, lacks })
-    }
-    while (!hasReached(now, ends)) {
-      // Who does not want to wait knows that nobody is at work.
-      const isRun = !paused && (now.memberCount > 0 || (copy.inline && durationMs(timeout) > 0))
-      if (!isRun || clock.monotonicMs() >= endMs) {
-        const { eventsBehind } = now
-        throw new ViewBehindError({ view, copy: copyName(copy), eventsBehind, operation, paused, isRun })
-      }
-      await sleep(lookMs, clock, signal)
-      lookMs = Math.min(lookMaxMs, lookMs * 2)
-      now = await this.progress(copy)
-    }
   }
 
   #buildStatus(build: ViewBuild, status: CopyStatus): BuildStatus {

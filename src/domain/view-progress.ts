@@ -30,7 +30,7 @@ const storePlace = 'store'
 export async function progressOf(engine: Engine, app: string, view: string, copy: ViewCopy): Promise<CopyProgress> {
   return copy.inline
     ? inlineProgress(engine, viewNamespace(app, { name: view, ...copy }))
-    : followedProgress(engine, app, view, copy)
+    : followedProgress(engine, app, { group: viewGroup(app, { name: view, ...copy }), topics: copy.topics })
 }
 
 /** Whether a copy has taken in all that stood there when it was looked at earlier. */
@@ -59,14 +59,18 @@ function lackText(stream: string): string {
   return `The books of stream "${stream}" were closed before it had taken in its events.`
 }
 
-async function followedProgress(engine: Engine, app: string, view: string, copy: ViewCopy): Promise<CopyProgress> {
-  const group = viewGroup(app, { name: view, ...copy })
+/** How far a consumer group of an app is on its topics, and what it could not take. */
+export async function followedProgress(
+  engine: Engine,
+  app: string,
+  { group, topics }: { readonly group: string; readonly topics: readonly string[] },
+): Promise<CopyProgress> {
   const { lag = [], members = [] } = (await engine.groups.describe(group)) ?? {}
   const next = new Map<string, number>()
   const ends = new Map<string, number>()
   let eventsTotal = 0
   let eventsBehind = 0
-  for (const topic of copy.topics) {
+  for (const topic of topics) {
     for (const { partition, earliest, latest } of (await engine.topics.describe(topic))?.partitions ?? []) {
       const place = `${topic}/${partition}`
       const known = lag.find((one) => one.topic === topic && one.partition === partition)

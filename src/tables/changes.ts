@@ -21,7 +21,7 @@ const prunePauseMs = 60_000
 export class Changes<Client> {
   readonly #database: TableDatabase<Client>
   readonly #handler: string
-  readonly #setup: readonly string[]
+  readonly #makeReady: () => Promise<void>
   readonly #keepMs: number
   readonly #timeoutMs: number
   #waiting: Waiting<Client>[] = []
@@ -29,15 +29,16 @@ export class Changes<Client> {
   #isReady = false
   #prunedAtMs: number | undefined
 
+  /** @param makeReady Makes the database ready for the view, before the first message. */
   constructor(
     database: TableDatabase<Client>,
     handler: string,
-    setup: readonly string[],
+    makeReady: () => Promise<void>,
     times: { readonly keepMs: number; readonly timeoutMs: number },
   ) {
     this.#database = database
     this.#handler = handler
-    this.#setup = setup
+    this.#makeReady = makeReady
     this.#keepMs = times.keepMs
     this.#timeoutMs = times.timeoutMs
   }
@@ -113,7 +114,7 @@ export class Changes<Client> {
   /** What stands in the way of all messages is no fault of any of them. */
   async #prepare(): Promise<void> {
     try {
-      await this.#database.prepare(this.#setup)
+      await this.#makeReady()
     } catch (cause) {
       throw cause instanceof TablesUnavailableError ? cause : new TablesUnavailableError(this.#database.name, { cause })
     }

@@ -79,3 +79,37 @@ export class TablesSilentError extends MillraceError<'TABLES_SILENT', { readonly
     })
   }
 }
+
+/** A version of a table view that names other tables than it did when it first ran. */
+export class TableViewChangedError extends MillraceError<
+  'TABLE_VIEW_CHANGED',
+  { readonly view: string; readonly version: number }
+> {
+  constructor(view: string, version: number) {
+    super({
+      code: 'TABLE_VIEW_CHANGED',
+      problem: `Version ${version} of table view "${view}" names other tables than it did when it first ran.`,
+      remedy: 'Raise its version, so that they are built from the first event on; or name the tables as before.',
+      details: { view, version },
+    })
+  }
+}
+
+/** The database does not let the readers of a table view see other tables. Nothing was changed. */
+export class TableSwapRefusedError extends MillraceError<
+  'TABLE_SWAP_REFUSED',
+  { readonly view: string; readonly version: number; readonly reason: string }
+> {
+  constructor(view: string, version: number, reason: string, options?: { readonly cause: unknown }) {
+    super(
+      {
+        code: 'TABLE_SWAP_REFUSED',
+        problem: `Readers of table view "${view}" cannot be shown the tables of version ${version}: ${reason}. Nothing was changed.`,
+        remedy:
+          'Take away what stands in the way: something else of that name, what depends on the SQL view, a right that is missing.',
+        details: { view, version, reason },
+      },
+      options,
+    )
+  }
+}

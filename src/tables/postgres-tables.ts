@@ -9,7 +9,9 @@ import {
   TablesUnavailableError,
 } from './errors.ts'
 import { inTime, PostgresTransaction, type TableConnection } from './postgres-transaction.ts'
-import type { TableChange, TableDatabase } from './table-database.ts'
+import { createSql, PostgresVersions, setUpLock } from './postgres-versions.ts'
+import type { TableChange, TableDatabase, TableRehearsal } from './table-database.ts'
+import { type TableVersion, tableSql } from './table-versions.ts'
 
 export type { TableConnection } from './postgres-transaction.ts'
 
@@ -60,6 +62,14 @@ export function postgresTables<Connection extends TableConnection>(
   return new PostgresTables(pool, options)
 }
 
+/** How a transaction ends. */
+interface TransactionEnd<Connection extends TableConnection> {
+  /** What to do when the work turns out to have ended it by itself. */
+  readonly onEnded?: (transaction: PostgresTransaction<Connection>) => Promise<void>
+  /** Default `'commit'`. */
+  readonly end?: 'commit' | 'roll-back'
+}
+
 /** Notes of messages that were not all applied, since a function has made them real too early. */
 interface WrongNotes {
   readonly handler: string
@@ -68,6 +78,7 @@ interface WrongNotes {
 
 class PostgresTables<Connection extends TableConnection> implements TableDatabase<Connection> {
   readonly name = 'the PostgreSQL database'
+  readonly versions: PostgresVersions
   readonly #pool: TablePool<Connection>
   readonly #inbox: TableOptions
   /** What is to be put right before anything else is noted. */
@@ -76,10 +87,11 @@ class PostgresTables<Connection extends TableConnection> implements TableDatabas
   constructor(pool: TablePool<Connection>, options: TableOptions) {
     this.#pool = pool
     this.#inbox = options
+    this.versions = new PostgresVersions((work) => this.#inTransaction(({ client }) => work(client)), options)
     listenToPool(pool)
   }
 
-  prepare(setup: readonly string[]): Promise<void> {
+  prepare(setup: readonly string[], version?: TableVersion): Promise<void> {
     return this.#inTransaction(async ({ client }) => {
       const { rows } = await client.query(`SELECT current_setting('synchronous_commit') AS setting`)
       const { setting } = rows[0] as { readonly setting: string }
@@ -87,10 +99,35 @@ class PostgresTables<Connection extends TableConnection> implements TableDatabas
         throw new TablesNotDurableError(this.name, 'synchronous_commit = off', 'synchronous_commit to on')
       }
       await createInbox(client, this.#inbox)
-      // CREATE TABLE IF NOT EXISTS of two processes at a time may fail in one of them.
-      await client.query(`SELECT pg_advisory_xact_lock(hashtextextended('millrace sets tables up', 0))`)
+      await client.query(setUpLock)
       for (const statement of setup) await client.query(statement)
+      if (version !== undefined) await this.versions.add(client, version)
     })
+  }
+
+  rehearse({
+    setup,
+    tables,
+    changes,
+    query,
+  }: TableRehearsal<Connection>): Promise<readonly Readonly<Record<string, unknown>>[]> {
+    return this.#inTransaction(
+      async (transaction) => {
+        const { client } = transaction
+        for (const statement of setup) await client.query(statement)
+        for (const [name, table] of Object.entries(tables)) {
+          await client.query(`DROP VIEW IF EXISTS ${tableSql(name)}`)
+          await client.query(createSql(name, table))
+        }
+        for (const { message, run } of changes) {
+          await run(client)
+          if (await transaction.isOver()) throw new TransactionEndedError(message)
+        }
+        const { rows } = await client.query(query)
+        return rows as readonly Readonly<Record<string, unknown>>[]
+      },
+      { end: 'roll-back' },
+    )
   }
 
   async transact(handler: string, changes: readonly TableChange<Connection>[]): Promise<void> {
@@ -109,7 +146,7 @@ class PostgresTables<Connection extends TableConnection> implements TableDatabas
           if (await transaction.isOver()) throw new TransactionEndedError(undone[0])
         }
       },
-      (transaction) => this.#onEnded(transaction, { handler, messages: undone }),
+      { onEnded: (transaction) => this.#onEnded(transaction, { handler, messages: undone }) },
     )
   }
 
@@ -131,11 +168,10 @@ class PostgresTables<Connection extends TableConnection> implements TableDatabas
     return count > 0
   }
 
-  /** @param onEnded What to do when the work turns out to have ended the transaction by itself. */
-  async #inTransaction(
-    work: (transaction: PostgresTransaction<Connection>) => Promise<void>,
-    onEnded: (transaction: PostgresTransaction<Connection>) => Promise<void> = async () => undefined,
-  ): Promise<void> {
+  async #inTransaction<Result>(
+    work: (transaction: PostgresTransaction<Connection>) => Promise<Result>,
+    { onEnded, end = 'commit' }: TransactionEnd<Connection> = {},
+  ): Promise<Result> {
     const client = await this.#connect()
     // What happens to a connection between two statements would end the process if nobody listened.
     const onError = (): void => undefined
@@ -145,15 +181,20 @@ class PostgresTables<Connection extends TableConnection> implements TableDatabas
     let isStuck = false
     try {
       await this.#own(transaction.begin())
-      await work(transaction)
+      const result = await work(transaction)
+      if (end === 'roll-back') {
+        isBroken = (await transaction.rollback()) === 'broken'
+        return result
+      }
       const outcome = await transaction.commit()
       if (outcome === 'aborted') throw swallowed()
       if (outcome === 'ended') throw new TransactionEndedError()
+      return result
     } catch (error) {
       isStuck = error instanceof TableChangeTimeoutError || error instanceof TablesSilentError
       // A connection to a standby stays one.
       isBroken = isStuck || (await transaction.rollback()) === 'broken' || codeOf(causeOf(error)) === readOnlyCode
-      if (!isBroken && error instanceof TransactionEndedError) await onEnded(transaction)
+      if (!isBroken && error instanceof TransactionEndedError) await onEnded?.(transaction)
       const isBlameless = (isBroken && !(error instanceof TableChangeTimeoutError)) || isPassing(error)
       throw isBlameless ? new TablesUnavailableError(this.name, { cause: error }) : error
     } finally {

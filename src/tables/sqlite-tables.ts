@@ -1,7 +1,9 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { isThenable } from '../kernel/index.ts'
 import { TableChangeInvalidError, TablesNotDurableError, TablesUnavailableError } from './errors.ts'
-import type { TableChange, TableDatabase } from './table-database.ts'
+import { SqliteVersions } from './sqlite-versions.ts'
+import type { TableChange, TableDatabase, TableRehearsal } from './table-database.ts'
+import { type TableVersion, tableSql } from './table-versions.ts'
 
 /** Rows that one statement forgets at most, so that none holds anybody up for long. */
 const pruneRowsMax = 10_000
@@ -36,51 +38,87 @@ export function sqliteTables(database: DatabaseSync): TableDatabase<DatabaseSync
 
 class SqliteTables implements TableDatabase<DatabaseSync> {
   readonly name = 'the SQLite database'
+  readonly versions: SqliteVersions
   readonly #database: DatabaseSync
 
   constructor(database: DatabaseSync) {
     this.#database = database
+    this.versions = new SqliteVersions({
+      database,
+      statement: (text) => this.#statement(text),
+      inTransaction: (work) => this.#inTransaction(work),
+    })
   }
 
-  async prepare(setup: readonly string[]): Promise<void> {
+  async prepare(setup: readonly string[], version?: TableVersion): Promise<void> {
     const { synchronous } = this.#attempt(() => this.#statement('PRAGMA synchronous').get()) ?? {}
     if (Number(synchronous) < synchronousMin) {
       throw new TablesNotDurableError(this.name, `synchronous = ${String(synchronous)}`, 'PRAGMA synchronous = FULL')
     }
     this.#inTransaction(() => {
       for (const statement of [inboxSql, ...setup]) this.#database.exec(statement)
+      if (version !== undefined) this.versions.add(version)
     })
+  }
+
+  async rehearse({
+    setup,
+    tables,
+    changes,
+    query,
+  }: TableRehearsal<DatabaseSync>): Promise<readonly Readonly<Record<string, unknown>>[]> {
+    this.#database.exec('BEGIN IMMEDIATE')
+    try {
+      for (const statement of setup) this.#database.exec(statement)
+      for (const [name, table] of Object.entries(tables)) {
+        this.#database.exec(`DROP VIEW IF EXISTS ${tableSql(name)}`)
+        this.#database.exec(`CREATE VIEW ${tableSql(name)} AS SELECT * FROM ${tableSql(table)}`)
+      }
+      for (const change of changes) this.#change(change)
+      return this.#statement(query)
+        .all()
+        .map((row) => ({ ...row }))
+    } finally {
+      if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
+    }
   }
 
   async transact(handler: string, changes: readonly TableChange<DatabaseSync>[]): Promise<void> {
     this.#inTransaction(() => {
       const note = this.#statement('INSERT OR IGNORE INTO millrace_inbox (handler, source, id) VALUES (?, ?, ?)')
-      for (const { message, run } of changes) {
-        if (note.run(handler, message.source, message.id).changes === 0) continue
-        this.#database.exec('SAVEPOINT millrace_change')
-        const answer = run(this.#database)
-        if (isThenable(answer)) {
-          Promise.resolve(answer).catch(() => undefined)
-          throw new TableChangeInvalidError(
-            message,
-            'its function answered a promise',
-            'On SQLite a function works synchronously: make it one without async.',
-          )
-        }
-        if (!this.#isStillOpen()) {
-          if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
+      for (const change of changes) {
+        const { source, id } = change.message
+        if (note.run(handler, source, id).changes === 0) continue
+        this.#change(change, () => {
           // The note may be real by now, and would make the next attempt do nothing.
           this.#database
             .prepare('DELETE FROM millrace_inbox WHERE handler = ? AND source = ? AND id = ?')
-            .run(handler, message.source, message.id)
-          throw new TableChangeInvalidError(
-            message,
-            'its function has ended the transaction',
-            'Leave BEGIN, COMMIT and ROLLBACK to the view. What this message did may be real, and will be done again.',
-          )
-        }
+            .run(handler, source, id)
+        })
       }
     })
+  }
+
+  /** @param onEnded What to do when the function has ended the transaction. */
+  #change({ message, run }: TableChange<DatabaseSync>, onEnded: () => void = () => undefined): void {
+    this.#database.exec('SAVEPOINT millrace_change')
+    const answer = run(this.#database)
+    if (isThenable(answer)) {
+      Promise.resolve(answer).catch(() => undefined)
+      throw new TableChangeInvalidError(
+        message,
+        'its function answered a promise',
+        'On SQLite a function works synchronously: make it one without async.',
+      )
+    }
+    if (this.#isStillOpen()) return
+    if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
+    onEnded()
+    throw new TableChangeInvalidError(
+      message,
+      'its function has ended the transaction',
+      'Leave BEGIN, COMMIT and ROLLBACK to the view. What this message did may be real, and will be done again.',
+    )
   }
 
   async prune(handler: string, olderThanMs: number): Promise<boolean> {

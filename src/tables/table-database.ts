@@ -1,4 +1,5 @@
 import type { ReceivedMessage } from '../outbox/index.ts'
+import type { TableVersion, TableVersions } from './table-versions.ts'
 
 /** What a function of a table view is told besides. */
 export interface TableChangeContext {
@@ -24,11 +25,12 @@ export interface TableDatabase<Client> {
   /** For errors: which database. */
   readonly name: string
   /**
-   * Makes it ready, once before the first change: its inbox is there afterwards, and the statements have been run.
+   * Makes it ready, once before the first change: its inbox is there afterwards, the statements have been run, and it knows of the
+   * version, where there is one: readers are shown the first one of a view.
    *
    * @throws whatever stands in the way: it is tried again until it does not
    */
-  readonly prepare: (setup: readonly string[]) => Promise<void>
+  readonly prepare: (setup: readonly string[], version?: TableVersion) => Promise<void>
   /**
    * Runs all changes in their order in one transaction, in which the inbox notes their messages; of a message that was noted
    * before, nothing is run. All of it is durable when this resolves, and none of it is real when it throws, but for one case:
@@ -39,4 +41,19 @@ export interface TableDatabase<Client> {
   readonly transact: (handler: string, changes: readonly TableChange<Client>[]) => Promise<void>
   /** Forgets some of the messages that a handler noted so long ago, in milliseconds; answers whether there may be more. */
   readonly prune: (handler: string, olderThanMs: number) => Promise<boolean>
+  /** Versions of views that stand side by side. Without it views of this database cannot have the option `tables`. */
+  readonly versions?: TableVersions
+  /** For tests: without it views of this database cannot be specified. */
+  readonly rehearse?: (rehearsal: TableRehearsal<Client>) => Promise<readonly Readonly<Record<string, unknown>>[]>
+}
+
+/** What a test does in a transaction that is rolled back: nothing of it is left. */
+export interface TableRehearsal<Client> {
+  readonly setup: readonly string[]
+  /** Tables by the names of the SQL views that show them. */
+  readonly tables: TableVersion['tables']
+  /** What the events do, in their order. */
+  readonly changes: readonly TableChange<Client>[]
+  /** What is asked afterwards. */
+  readonly query: string
 }

@@ -1,4 +1,5 @@
 import { definitionListProblems, functionProblems } from '../domain/index.ts'
+import { ArgumentInvalidError } from '../engine/index.ts'
 import {
   type Duration,
   nameProblems,
@@ -17,9 +18,12 @@ import {
   on,
   type RetryPolicy,
   rateOf,
+  topicsOf,
 } from '../runtime/index.ts'
 import { Changes } from './changes.ts'
-import type { TableChangeContext, TableDatabase } from './table-database.ts'
+import { handlerName, TableCopies, type TableGround } from './table-copies.ts'
+import type { TableChange, TableChangeContext, TableDatabase } from './table-database.ts'
+import { isTableName, type TableVersion } from './table-versions.ts'
 
 /** How a view in tables of the user's own is declared. */
 export interface TableViewOptions<Events extends readonly AnyEventDefinition[], Client> {
@@ -43,6 +47,12 @@ export interface TableViewOptions<Events extends readonly AnyEventDefinition[], 
    * your migrations make the tables.
    */
   readonly setup?: readonly string[]
+  /**
+   * What readers name, and the table of this version that they shall see: `{ revenue: 'revenue_v2' }`. Each name is that of an SQL view, which
+   * is made when the first version runs, and shows the table of another version from a swap on. Names are of `a` to `z`, digits and `_`,
+   * with their schema if need be. Default: none, and readers name tables themselves.
+   */
+  readonly tables?: Readonly<Record<string, string>>
   /** A whole number from 1. Raise it to build the view anew, from the earliest events; give it new tables then. Default 1. */
   readonly version?: number
   /** Events with the same key are applied one after the other, in order. Default: the partition key. */
@@ -72,11 +82,32 @@ export interface TableViewOptions<Events extends readonly AnyEventDefinition[], 
   readonly eventsPerSecond?: number
 }
 
+/** A view in tables of the user's own. Made by {@link tableView}. */
+export interface TableView extends Handler {
+  /** The view, and the version of it that this handler is. */
+  readonly versionOf: { readonly view: string; readonly version: number }
+  /** Its versions, where it runs: what `running.view()` answers, and what the command line works with. */
+  readonly copiesOn: (ground: TableGround) => TableCopies
+  /** Makes its database ready for it, and has the database know it. */
+  readonly prepare: () => Promise<void>
+  /** What runs beside it from now on: lower versions are made known before it, so the lowest is what readers see first. */
+  readonly runBeside: (versions: readonly TableView[]) => void
+  /**
+   * What a query answers after these events, in a transaction that is rolled back: what `specification()` compares. It does without the
+   * note that an event was applied, so each event counts.
+   */
+  readonly rehearse: (
+    events: readonly Message[],
+    query: string,
+  ) => Promise<readonly Readonly<Record<string, unknown>>[]>
+}
+
 const viewOptions = [
   'database',
   'events',
   'on',
   'setup',
+  'tables',
   'version',
   'key',
   'retry',
@@ -124,10 +155,20 @@ const untilItCan = exponential({ initial: '100ms', max: 1_000_000, maxDelay: '5s
 export function tableView<const Events extends readonly [AnyEventDefinition, ...AnyEventDefinition[]], Client>(
   name: string,
   options: TableViewOptions<Events, Client>,
-): Handler {
+): TableView {
   const { version, keepMs, timeoutMs } = checked(name, options)
-  const handler = `${name}.v${version}`
-  const changes = new Changes(options.database, handler, options.setup ?? [], { keepMs, timeoutMs })
+  const handler = handlerName(name, version)
+  const { database, setup = [], tables = {} } = options
+  const declared: TableVersion | undefined =
+    options.tables === undefined ? undefined : { view: name, version, tables, topics: topicsOf(options.events) }
+  /** Versions that are made known to the database before this one. */
+  let earlier: readonly TableView[] = []
+  const prepare = (): Promise<void> => database.prepare(setup, declared)
+  const prepareInTurn = async (): Promise<void> => {
+    for (const one of earlier) await one.prepare()
+    await prepare()
+  }
+  const changes = new Changes(database, handler, prepareInTurn, { keepMs, timeoutMs })
   const functions = options.on as unknown as Readonly<
     Record<string, (client: Client, event: Message, ctx: TableChangeContext) => unknown>
   >
@@ -146,7 +187,34 @@ export function tableView<const Events extends readonly [AnyEventDefinition, ...
     },
     (event: Message, ctx) => changes.apply(event, (client, told) => functions[event.type]?.(client, event, told), ctx),
   )
-  return Object.freeze({ ...made, tables: { database: options.database.name, keepMs } })
+  return Object.freeze({
+    ...made,
+    tables: { database: database.name, keepMs },
+    versionOf: { view: name, version },
+    copiesOn: (ground: TableGround) => {
+      if (declared === undefined || database.versions === undefined) {
+        throw new ArgumentInvalidError(`table view "${name}"`, 'has no option `tables`, which says what readers see')
+      }
+      return new TableCopies({ version: declared, versions: database.versions, prepare: prepareInTurn }, ground)
+    },
+    prepare,
+    runBeside: (versions: readonly TableView[]) => {
+      earlier = versions
+        .filter(({ versionOf }) => versionOf.view === name && versionOf.version < version)
+        .toSorted((a, b) => a.versionOf.version - b.versionOf.version)
+    },
+    rehearse: async (events: readonly Message[], query: string) => {
+      if (database.rehearse === undefined) {
+        throw new ArgumentInvalidError(`table view "${name}"`, `is in ${database.name}, which cannot be rehearsed`)
+      }
+      const { signal } = new AbortController()
+      const run = (event: Message): TableChange<Client> => ({
+        message: event,
+        run: (client) => functions[event.type]?.(client, event, { signal }),
+      })
+      return database.rehearse({ setup, tables, changes: events.map(run), query })
+    },
+  })
 }
 
 /** Options after their types have done their work. */
@@ -155,6 +223,7 @@ interface ErasedOptions {
   readonly events?: unknown
   readonly on?: object
   readonly setup?: unknown
+  readonly tables?: unknown
   readonly version?: unknown
   readonly keep?: Duration
   readonly timeout?: Duration
@@ -178,6 +247,7 @@ function checked(
   if (!Array.isArray(setup) || !setup.every((statement) => typeof statement === 'string')) {
     problems.push({ option: 'setup', problem: 'is no list of SQL statements' })
   }
+  problems.push(...tableProblems(options))
   problems.push(
     ...definitionListProblems('events', 'event', options.events),
     ...functionProblems('on', options.events, options.on),
@@ -187,4 +257,20 @@ function checked(
   rateOf('eventsPerSecond', options.eventsPerSecond, problems)
   if (problems.length > 0) throw new OptionsInvalidError(`table view ${JSON.stringify(name)}`, problems)
   return { version: version as number, keepMs, timeoutMs }
+}
+
+function tableProblems({ tables, database }: ErasedOptions): OptionProblem[] {
+  if (tables === undefined) return []
+  const isObject = typeof tables === 'object' && tables !== null && !Array.isArray(tables)
+  const names = isObject ? Object.entries(tables) : []
+  if (names.length === 0) return [{ option: 'tables', problem: "is no object such as { revenue: 'revenue_v2' }" }]
+  if (typeof database?.transact === 'function' && database.versions === undefined) {
+    return [{ option: 'tables', problem: 'needs a database that knows versions, which this one does not' }]
+  }
+  return names
+    .filter(([name, table]) => !isTableName(name) || !isTableName(table) || name === table)
+    .map(([name]) => ({
+      option: `tables.${name}`,
+      problem: 'is not two different names of a to z, digits and _, with their schema if need be',
+    }))
 }

@@ -18,5 +18,6 @@ export {
   type DecisionExpectation,
   type DecisionSpecification,
   specification,
+  type TableExpectation,
   type ViewExpectation,
 } from './specification.ts'

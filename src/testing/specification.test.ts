@@ -1,4 +1,5 @@
-import { describe, expect, it } from 'vitest'
+import { DatabaseSync } from 'node:sqlite'
+import { afterAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import {
   accountDecider,
@@ -11,6 +12,7 @@ import {
 } from '../domain/account.test-support.ts'
 import { boundary, projection, reject, view } from '../domain/index.ts'
 import { command } from '../message/index.ts'
+import { sqliteTables, tableView } from '../tables/index.ts'
 import { SpecificationFailedError, specification } from './index.ts'
 
 const account = accountDecider()
@@ -197,5 +199,72 @@ describe('a specification of a view', () => {
       Deposited({ id: 'b', amount: 2 }),
       Deposited({ id: 'b', amount: 0 }),
     ]).then({ a: 'a1' })
+  })
+})
+
+describe('a specification of a view in tables', () => {
+  const database = new DatabaseSync(':memory:')
+  afterAll(() => database.close())
+  const statement = tableView('statement', {
+    database: sqliteTables(database),
+    tables: { statement: 'statement_v1' },
+    setup: ['CREATE TABLE statement_v1 (id TEXT PRIMARY KEY, balance INTEGER NOT NULL)'],
+    events: [Deposited, Withdrawn],
+    on: {
+      Deposited: (db, { data: { id, amount } }) =>
+        db
+          .prepare(
+            'INSERT INTO statement_v1 VALUES (?, ?) ON CONFLICT DO UPDATE SET balance = balance + excluded.balance',
+          )
+          .run(id, amount),
+      Withdrawn: (db, { data: { id, amount } }) => {
+        if (amount === 13) throw new RangeError('unlucky')
+        db.prepare('UPDATE statement_v1 SET balance = balance - ? WHERE id = ?').run(amount, id)
+        db.prepare('DELETE FROM statement_v1 WHERE balance = 0').run()
+      },
+    },
+  })
+  const { given } = specification(statement)
+  const all = 'SELECT id, balance FROM statement ORDER BY id'
+
+  it('asks what the events have made of the tables, and leaves nothing behind', async () => {
+    const deposit = Deposited({ id: 'a', amount: 10 })
+    const events = [deposit, deposit, Deposited({ id: 'b', amount: 5 }), Opened({ id: 'c' })]
+    await given(events).then(all, [
+      { id: 'a', balance: 10 },
+      { id: 'b', balance: 5 },
+    ])
+    await given([...events, Withdrawn({ id: 'b', amount: 5 })]).then(all, [{ id: 'a', balance: 10 }])
+    await given([]).then(all, [])
+    expect(database.prepare('SELECT * FROM sqlite_master').all()).toEqual([])
+  })
+
+  it('fails on other rows, with both sides, and on what the functions throw', async () => {
+    await expect(given([Deposited({ id: 'a', amount: 10 })]).then(all, [])).rejects.toMatchObject({
+      code: 'SPECIFICATION_FAILED',
+      expected: [],
+      actual: [{ id: 'a', balance: 10 }],
+    })
+    await expect(given([Withdrawn({ id: 'a', amount: 13 })]).then(all, [])).rejects.toThrow('unlucky')
+    await expect(given([]).then('SELECT nothing FROM statement', [])).rejects.toThrow('nothing')
+    await given([Deposited({ id: 'a', amount: 1 })]).then(all, [{ id: 'a', balance: 1 }])
+  })
+
+  it('is not taken for a promise that is kept', async () => {
+    const unfinished: unknown = given([])
+    await expect(Promise.resolve(unfinished)).rejects.toThrow('does not say what is expected')
+  })
+
+  it('finds out a function that works on asynchronously', async () => {
+    const careless = tableView('careless', {
+      database: sqliteTables(database),
+      events: [Deposited],
+      on: { Deposited: async () => undefined },
+    })
+    await expect(
+      specification(careless)
+        .given([Deposited({ id: 'a', amount: 1 })])
+        .then('SELECT 1 AS n', [{ n: 1 }]),
+    ).rejects.toMatchObject({ code: 'TABLE_CHANGE_INVALID' })
   })
 })

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { type Boundary, type Decider, decideCommand, isRejection, type Rejection, type View } from '../domain/index.ts'
 import { frozenJson } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
+import type { TableView } from '../tables/index.ts'
 import { anotherMoment } from './another-moment.ts'
 import { SpecificationFailedError } from './errors.ts'
 
@@ -35,12 +36,25 @@ export interface ViewExpectation<State> {
   then(expected: Readonly<Record<string, State>>): void
 }
 
+/** What a specification of a view in tables says next. */
+export interface TableExpectation {
+  /**
+   * Says which rows a query should answer, in their order.
+   *
+   * @throws SpecificationFailedError `SPECIFICATION_FAILED`, and what the functions of the view and the database throw
+   */
+  then(query: string, expected: readonly Readonly<Record<string, unknown>>[]): Promise<void>
+}
+
 /**
  * Specifies what a decider, a boundary or a view does, in the words given, when, then. Nothing runs but its own functions, so it
  * works in any test runner and needs no engine.
  *
  * A decision is made twice and must be the same: what depends on the time or on chance is found out. Events that are given to a
  * boundary count by the tags of their definitions, as they would in the event store.
+ *
+ * A view in tables of your own works on its database: its setup, the events and the query are one transaction, which is rolled back. So a
+ * database in memory does, `sqliteTables(new DatabaseSync(':memory:'))`, and one whose tables are empty.
  *
  * @example
  * ```ts
@@ -56,12 +70,16 @@ export interface ViewExpectation<State> {
 export function specification<Command extends Message, Event extends Message, Code extends string>(
   subject: Decider<Command, Event, unknown, Code> | Boundary<Command, Event, Code>,
 ): { readonly given: (events: readonly Message[]) => DecisionSpecification<Command, Event, Code> }
+export function specification(subject: TableView): {
+  readonly given: (events: readonly Message[]) => TableExpectation
+}
 export function specification<State>(subject: View<State>): {
   readonly given: (events: readonly Message[]) => ViewExpectation<State>
 }
-export function specification(subject: Decider | Boundary | View): {
+export function specification(subject: Decider | Boundary | View | TableView): {
   readonly given: (events: readonly Message[]) => unknown
 } {
+  if ('rehearse' in subject) return { given: (events) => tableExpectation(subject, events) }
   if ('handler' in subject) return { given: (events) => viewExpectation(subject, events) }
   return { given: (events) => ({ when: (command: Message) => decisionExpectation(subject, events, command) }) }
 }
@@ -120,6 +138,32 @@ function viewExpectation(view: View, given: readonly Message[]): ViewExpectation
       if (!isDeepStrictEqual(expected, found))
         throw new SpecificationFailedError(name, 'it holds something else', expected, found)
     },
+  }
+}
+
+function tableExpectation(view: TableView, given: readonly Message[]): TableExpectation {
+  const name = `table view ${view.versionOf.view}`
+  const types = new Set(view.events.map(({ type }) => type))
+  const seen = new Set<string>()
+  const isNew = ({ source, id }: Message): boolean => seen.size < seen.add(JSON.stringify([source, id])).size
+  const events = given.filter((event) => types.has(event.type) && isNew(event))
+  return {
+    // biome-ignore lint/suspicious/noThenProperty: given, when, then are the words; awaiting it by mistake is found out
+    then: async (query: unknown, expected: unknown) => {
+      // Who awaits calls with two functions, and hears of it by the second one.
+      if (typeof query === 'function') return rejectPromise(name, expected)
+      const found = await view.rehearse(events, query as string)
+      if (isDeepStrictEqual(found, expected)) return
+      throw new SpecificationFailedError(name, 'the query answers something else', expected, found)
+    },
+  }
+}
+
+function rejectPromise(name: string, reject: unknown): void {
+  try {
+    refusePromise(name, reject)
+  } catch (error) {
+    ;(reject as (error: unknown) => void)(error)
   }
 }
 

@@ -1,43 +1,30 @@
 import type { Command } from 'commander'
 import { InvalidArgumentError } from 'commander'
-import {
-  type BuildStatus,
-  type CopyStatus,
-  ViewBuildMissingError,
-  ViewCopies,
-  type ViewDifference,
-  ViewPreviousMissingError,
-  type ViewStatus,
-} from '../../domain/index.ts'
+import { ViewBuildMissingError, ViewCopies, ViewPreviousMissingError, type ViewStatus } from '../../domain/index.ts'
 import type { Engine } from '../../engine/index.ts'
-import { sleep } from '../../kernel/index.ts'
 import { type ConfirmationOptions, confirm } from '../confirmation.ts'
 import { withEngine } from '../ground.ts'
 import { wholeNumber } from '../option-values.ts'
 import type { Invocation, Session } from '../session.ts'
-import { counted, sentenceCase, shown, shownJson } from '../text.ts'
+import { counted, sentenceCase, shown } from '../text.ts'
+import {
+  type DiffOptions,
+  type RollBackOptions,
+  type SwapOptions,
+  type TableOptions,
+  tableDiff,
+  tableRollBack,
+  tableStatus,
+  tableSwap,
+} from './table-copies.ts'
+import { copyRow, showCopies, sideOf, stateOf, statusOf, sumOf, withProblem } from './view-copy-display.ts'
 import { findView } from './view-names.ts'
-
-interface DiffOptions {
-  readonly to: 'next' | 'previous'
-  readonly limit: number
-}
 
 interface RebuildOptions extends ConfirmationOptions {
   readonly pace?: number
   readonly manual?: boolean
 }
 
-interface SwapOptions extends ConfirmationOptions {
-  readonly acceptDeadLetters?: boolean
-}
-
-interface RollBackOptions extends ConfirmationOptions {
-  readonly acceptBehind?: boolean
-}
-
-/** Between two looks, to see how fast a build goes that somebody works on. */
-const lookMs = 500
 const names = "name of the view; with its app ('shop.daily-revenue') where several have one"
 
 /** The commands of `millrace views` that are about copies: what is being built, and which copy serves reads. */
@@ -48,27 +35,54 @@ export function viewCopyCommands(views: Command, session: Session): void {
       .description(description)
       .argument('<view>', names)
       .addHelpText('after', `\nExample:\n  $ millrace views ${name} daily-revenue${example} --file shop.db`)
-  command('status', 'Show the copies of a view: how far they are, and which one serves reads.').action(
-    session.action(status),
+  /** Commands that also know the versions of views in tables of the user's own, which only their app can reach. */
+  const tableCommand = (name: string, description: string, example = ''): Command =>
+    command(name, description, example).option(
+      '--app <module>',
+      'module that exports the app, for a view in your own tables',
+    )
+  tableCommand('status', 'Show the copies of a view: how far they are, and which one serves reads.').action(
+    session.action((invocation: Invocation<TableOptions>) =>
+      invocation.options.app === undefined ? status(invocation) : tableStatus(invocation),
+    ),
   )
-  command('diff', 'Compare the copy that serves reads with the one that is being built, row by row.', ' --limit 5')
+  tableCommand('diff', 'Compare the copy that serves reads with the one that is being built, row by row.', ' --limit 5')
     .option('--to <copy>', "'next', which is being built, or 'previous'", nextOrPrevious, 'next')
     .option('--limit <count>', 'show at most so many keys that differ', wholeNumber(0), 20)
-    .action(session.action(diff))
+    .option('--table <name>', 'of a view in your own tables: which one, as readers name it, where there are several')
+    .option('--columns <names>', 'of a view in your own tables: compare only these columns, as in day,total', nameList)
+    .option(
+      '--key <names>',
+      'of a view in your own tables: columns that tell rows apart (default: the primary key)',
+      nameList,
+    )
+    .action(
+      session.action((invocation: Invocation<DiffOptions>) =>
+        invocation.options.app === undefined ? diff(invocation) : tableDiff(invocation),
+      ),
+    )
   command('rebuild', 'Have the version that is live built anew beside itself, when the app starts.', ' --pace 50000')
     .option('--pace <events>', 'at most so many events a second', wholeNumber(1))
     .option('--manual', 'swap it in by hand')
     .action(session.action(rebuild))
-  command('swap', 'Let the copy that was built serve reads. The one that did so is kept.', ' --yes')
+  tableCommand('swap', 'Let the copy that was built serve reads. The one that did so is kept.', ' --yes')
     .option('--accept-dead-letters', 'also if it could not take all events')
     .option('--dry-run', 'only show what would be done')
     .option('-y, --yes', 'do not ask')
-    .action(session.action(swap))
-  command('rollback', 'Let the previous copy serve reads again.', ' --yes')
+    .action(
+      session.action((invocation: Invocation<SwapOptions>) =>
+        invocation.options.app === undefined ? swap(invocation) : tableSwap(invocation),
+      ),
+    )
+  tableCommand('rollback', 'Let the previous copy serve reads again.', ' --yes')
     .option('--accept-behind', 'also if it lacks events')
     .option('--dry-run', 'only show what would be done')
     .option('-y, --yes', 'do not ask')
-    .action(session.action(rollBack))
+    .action(
+      session.action((invocation: Invocation<RollBackOptions>) =>
+        invocation.options.app === undefined ? rollBack(invocation) : tableRollBack(invocation),
+      ),
+    )
   command('drop', 'Give up the copy that is being built, or the previous one.', ' previous --yes')
     .argument('<copy>', "'next', which is being built, or 'previous'", nextOrPrevious)
     .option('--dry-run', 'only show what would be done')
@@ -109,6 +123,10 @@ function pace(text: string): string {
   return text
 }
 
+function nameList(text: string): readonly string[] {
+  return text.split(',')
+}
+
 function share(text: string): string {
   if (!(text !== '' && Number(text) >= 0 && Number(text) <= 1)) throw new InvalidArgumentError('Give 0 to 1.')
   return text
@@ -124,61 +142,15 @@ async function status(invocation: Invocation<object>): Promise<void> {
   const { output, args, environment } = invocation
   const found = await withEngine(invocation, 'read', async (engine) => {
     const copies = await copiesOf(engine, args[0] as string, invocation)
-    const first = await copies.status()
-    if (first.next === null || first.next.eventsBehind === 0 || first.next.memberCount === 0) return first
-    await sleep(lookMs, environment.clock, environment.signal)
-    return copies.status()
+    return statusOf(copies, environment)
   })
   const { live, previous, next, canary } = found
   if (output.isJson) return output.document({ live, previous, next, canary: canary.share })
-  await output.table(
-    [
-      { title: 'COPY' },
-      { title: 'ROLE' },
-      { title: 'DONE', align: 'right' },
-      { title: 'OF', align: 'right' },
-      { title: 'BEHIND', align: 'right' },
-      { title: 'DEAD LETTERS', align: 'right' },
-      { title: 'STATE' },
-    ],
-    [
-      rowOf('live', live, withProblem('serves reads', live)),
-      ...(previous === null ? [] : [rowOf('previous', previous, withProblem('kept for rollback', previous))]),
-      ...(next === null ? [] : [rowOf('next', next, stateOf(next, canary.share))]),
-    ],
-  )
-}
-
-function rowOf(role: string, copy: CopyStatus, state: string): readonly string[] {
-  const { eventsDone, eventsTotal, eventsBehind, deadLetterCount } = copy
-  return [
-    copy.copy,
-    role,
-    String(eventsDone),
-    String(eventsTotal),
-    String(eventsBehind),
-    String(deadLetterCount),
-    state,
-  ]
-}
-
-function withProblem(state: string, { problem }: CopyStatus): string {
-  return problem === null ? state : `${state}, cannot go on: ${shown(problem)}`
-}
-
-function stateOf(next: BuildStatus, canary: number): string {
-  const { paused, problem, eventsBehind, memberCount, speedEventsPerSecond, secondsLeft, eventsPerSecond, swap } = next
-  const facts = [
-    ...(paused ? [`paused${problem === null ? '' : `: ${shown(problem)}`}`] : []),
-    ...(paused || eventsBehind === 0 ? [] : [memberCount > 0 ? 'being built' : 'built when the app runs']),
-    ...(eventsBehind === 0 ? ['caught up'] : []),
-    ...(speedEventsPerSecond === undefined ? [] : [`${Math.round(speedEventsPerSecond)} events/s`]),
-    ...(secondsLeft === undefined ? [] : [`${Math.ceil(secondsLeft)} s left`]),
-    ...(eventsPerSecond === null ? [] : [`at most ${eventsPerSecond} events/s`]),
-    ...(canary === 0 ? [] : [`serves ${Math.round(canary * 1000) / 10} % of the keys`]),
-    swap === 'manual' ? 'swap by hand' : 'swaps by itself',
-  ]
-  return facts.join(', ')
+  await showCopies(output, [
+    copyRow('live', live, withProblem('serves reads', live)),
+    ...(previous === null ? [] : [copyRow('previous', previous, withProblem('kept for rollback', previous))]),
+    ...(next === null ? [] : [copyRow('next', next, stateOf(next, canary.share))]),
+  ])
 }
 
 async function diff(invocation: Invocation<DiffOptions>): Promise<void> {
@@ -195,16 +167,7 @@ async function diff(invocation: Invocation<DiffOptions>): Promise<void> {
       first.map(({ key, live, other }) => [shown(key), sideOf(live), sideOf(other)]),
     )
   }
-  output.note(sumOf(found))
-}
-
-function sideOf(value: ViewDifference['first'][number]['live']): string {
-  return value === undefined ? '-' : shownJson(value)
-}
-
-function sumOf({ copies, sameCount, differingCount, onlyLiveCount, onlyOtherCount }: ViewDifference): string {
-  const { live, other } = copies
-  return `${sameCount} keys are the same, ${differingCount} differ, ${onlyLiveCount} only in ${live}, ${onlyOtherCount} only in ${other}.`
+  output.note(sumOf(found, 'keys'))
 }
 
 async function rebuild(invocation: Invocation<RebuildOptions>): Promise<void> {

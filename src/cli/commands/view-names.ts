@@ -72,7 +72,11 @@ export async function findView(engine: Engine, given: string): Promise<FoundView
   }
   const found = views.find(({ role }) => role === 'live') ?? views.at(-1)
   if (found === undefined) {
-    throw new NotFoundError('view', given, 'List the views with "millrace views ls"; one is there once its app ran.')
+    throw new NotFoundError(
+      'view',
+      given,
+      'List the views with "millrace views ls"; one is there once its app ran. For one in your own tables give --app.',
+    )
   }
   return found
 }

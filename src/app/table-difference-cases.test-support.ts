@@ -1,0 +1,119 @@
+import { describe, expect, it } from 'vitest'
+import type { RowDifference, TableComparison } from '../tables/index.ts'
+import type { TableTestGround, TestTables } from './table-ground.test-support.ts'
+
+/** Two tables of these columns, with these rows. */
+async function fill(
+  tables: TestTables,
+  columns: string,
+  rows: readonly string[],
+  others: readonly string[],
+): Promise<void> {
+  for (const [table, values] of [
+    ['a', rows],
+    ['b', others],
+  ] as const) {
+    await tables.change(`CREATE TABLE ${table} (${columns})`)
+    if (values.length > 0)
+      await tables.change(`INSERT INTO ${table} VALUES ${values.map((row) => `(${row})`).join(', ')}`)
+  }
+}
+
+function compare({ database }: TestTables, what: Partial<TableComparison> = {}): Promise<RowDifference | undefined> {
+  return Promise.resolve(database.versions?.compare('a', 'b', { limit: 20, ...what }))
+}
+
+/** How the tables of two versions differ. */
+export function testTableDifference(ground: TableTestGround): void {
+  describe('the difference of two tables', () => {
+    it('tells rows of one key that differ from rows that only one has', async () => {
+      await using tables = await ground.open()
+      await fill(
+        tables,
+        'n INTEGER, day TEXT, total TEXT, PRIMARY KEY (day, n)',
+        ["1, 'mo', '5'", "2, 'mo', '6'", "1, 'tu', NULL", "1, 'we', NULL"],
+        ["1, 'mo', '5'", "2, 'mo', '7'", "1, 'th', '1'", "1, 'we', NULL"],
+      )
+      expect(await compare(tables)).toEqual({
+        columns: ['n', 'day', 'total'],
+        key: ['day', 'n'],
+        sameCount: 2,
+        differingCount: 1,
+        onlyLiveCount: 1,
+        onlyOtherCount: 1,
+        first: [
+          {
+            key: { day: 'mo', n: '2' },
+            live: { n: '2', day: 'mo', total: '6' },
+            other: { n: '2', day: 'mo', total: '7' },
+          },
+          { key: { day: 'th', n: '1' }, live: undefined, other: { n: '1', day: 'th', total: '1' } },
+          { key: { day: 'tu', n: '1' }, live: { n: '1', day: 'tu', total: null }, other: undefined },
+        ],
+      })
+      expect((await compare(tables, { limit: 1 }))?.first.map(({ key }) => key)).toEqual([{ day: 'mo', n: '2' }])
+      expect(await compare(tables, { limit: 0 })).toMatchObject({ differingCount: 1, first: [] })
+      expect(await compare(tables, { columns: ['day'], key: ['day'] })).toMatchObject({
+        columns: ['day'],
+        sameCount: 3,
+        onlyLiveCount: 1,
+        onlyOtherCount: 1,
+      })
+    })
+
+    it('counts rows without a key as often as they are there', async () => {
+      await using tables = await ground.open()
+      await fill(
+        tables,
+        'day TEXT, n INTEGER',
+        ["'mo', 1", "'mo', 1", "'mo', 1", 'NULL, NULL'],
+        ["'mo', 1", 'NULL, NULL', "'tu', 1"],
+      )
+      expect(await compare(tables)).toEqual({
+        columns: ['day', 'n'],
+        key: [],
+        sameCount: 2,
+        differingCount: 0,
+        onlyLiveCount: 2,
+        onlyOtherCount: 1,
+        first: [
+          { key: {}, live: { day: 'mo', n: '1' }, other: undefined },
+          { key: {}, live: { day: 'mo', n: '1' }, other: undefined },
+          { key: {}, live: undefined, other: { day: 'tu', n: '1' } },
+        ],
+      })
+    })
+
+    it('is none where both are empty, and is counted in tables of many rows', async () => {
+      await using tables = await ground.open()
+      await fill(tables, 'n INTEGER PRIMARY KEY, value TEXT', [], [])
+      expect(await compare(tables)).toMatchObject({ sameCount: 0, differingCount: 0, first: [] })
+      const rows = Array.from({ length: 20_000 }, (_, n) => `(${n}, 'x')`).join(', ')
+      await tables.change(`INSERT INTO a VALUES ${rows}`)
+      await tables.change('INSERT INTO b SELECT n, value FROM a WHERE n <> 7')
+      await tables.change(`UPDATE b SET value = 'y' WHERE n = 19999`)
+      expect(await compare(tables)).toMatchObject({
+        sameCount: 19_998,
+        differingCount: 1,
+        onlyLiveCount: 1,
+        first: [
+          { key: { n: '7' }, live: { n: '7', value: 'x' }, other: undefined },
+          { key: { n: '19999' }, live: { value: 'x' }, other: { value: 'y' } },
+        ],
+      })
+    })
+
+    it('compares as texts what has another type, and is refused of columns or tables that are not there', async () => {
+      await using tables = await ground.open()
+      await tables.change('CREATE TABLE a ("the day" TEXT PRIMARY KEY, n INTEGER, gone INTEGER)')
+      await tables.change('CREATE TABLE b (n TEXT, "the day" TEXT PRIMARY KEY)')
+      await tables.change(`INSERT INTO a VALUES ('mo', 1, 1), ('tu', 2, 1)`)
+      await tables.change(`INSERT INTO b VALUES ('1', 'mo'), ('3', 'tu')`)
+      expect(await compare(tables)).toMatchObject({ columns: ['the day', 'n'], sameCount: 1, differingCount: 1 })
+      await expect(compare(tables, { columns: ['gone'] })).rejects.toMatchObject({ code: 'ARGUMENT_INVALID' })
+      await expect(compare(tables, { key: ['never'] })).rejects.toMatchObject({ code: 'ARGUMENT_INVALID' })
+      await tables.change('DROP TABLE b')
+      await expect(compare(tables)).rejects.toMatchObject({ code: 'ARGUMENT_INVALID' })
+    })
+  })
+}

@@ -1,0 +1,64 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { describe, expect, it } from 'vitest'
+import { embedded } from '../embedded/index.ts'
+import { SeededRandom, systemRandom } from '../kernel/index.ts'
+import { sqliteTables } from '../tables/index.ts'
+import { app, service } from './index.ts'
+import { killAfterLines } from './killed-process.test-support.ts'
+import { testTableDifference } from './table-difference-cases.test-support.ts'
+import { sqliteGround } from './table-ground.test-support.ts'
+import { testTableShapes } from './table-shapes-cases.test-support.ts'
+import { swappedViews } from './table-swaps.test-support.ts'
+import { testTableVersions } from './table-versions-cases.test-support.ts'
+
+testTableVersions(sqliteGround)
+testTableDifference(sqliteGround)
+testTableShapes(sqliteGround)
+
+describe('versions of a view in tables whose process is killed while it swaps', () => {
+  it('are the one or the other to readers, and the live one is what they see', { timeout: 120_000 }, async () => {
+    const random = new SeededRandom(systemRandom.nextUint32())
+    const folder = mkdtempSync(join(tmpdir(), 'millrace-tables-'))
+    const path = join(folder, 'tables.db')
+    try {
+      await killAfterLines('table-swap-app.ts', [folder], 1)
+      using readers = new DatabaseSync(path, { timeout: 10_000 })
+      const seen = new Set<string>()
+      const look = (): number => {
+        const rows = readers.prepare('SELECT made_by FROM counted').all()
+        seen.add(JSON.stringify([rows.length, [...new Set(rows.map((row) => row['made_by']))]]))
+        return Number(rows[0]?.['made_by'])
+      }
+      for (let run = 0; run < 4; run++) {
+        let isOver = false
+        const reading = (async () => {
+          for (; !isOver; look()) await new Promise((resolve) => setTimeout(resolve, 2))
+        })()
+        await killAfterLines('table-swap-app.ts', [folder], 3 + Math.floor(random.nextFloat() * 30))
+        isOver = true
+        await reading
+        const [live] = readers.prepare(`SELECT version FROM millrace_table_views WHERE role = 'live'`).all()
+        expect(look(), `seed ${random.seed}`).toBe(live?.['version'])
+      }
+      expect([...seen].sort(), `seed ${random.seed}`).toEqual(['[7,[1]]', '[7,[2]]'])
+      using own = new DatabaseSync(path)
+      const views = swappedViews(sqliteTables(own))
+      await using running = await app('swapping', { services: [service('reports', views)] }).start({
+        engine: embedded({ path: join(folder, 'engine.db') }),
+      })
+      await running.idle()
+      const [first] = views
+      // Both hold each event once, whatever was swapped meanwhile.
+      expect(await running.view(first).copies.difference({ to: 'previous', columns: ['n'] })).toMatchObject({
+        sameCount: 7,
+        differingCount: 0,
+      })
+      expect(await running.deadLetters.count()).toBe(0)
+    } finally {
+      rmSync(folder, { recursive: true, force: true })
+    }
+  })
+})

@@ -1,0 +1,59 @@
+import { type Clock, type Duration, durationMs, sleep } from '../kernel/index.ts'
+import { type ViewBehindDetails, ViewBehindError } from './errors.ts'
+import { type CopyProgress, hasReached } from './view-progress.ts'
+
+/** How somebody waits for a copy to catch up. */
+export interface SwapOptions {
+  /** How long to wait for the copy to take in what was published before the call. Default `'10s'`. */
+  readonly timeout?: Duration
+  readonly signal?: AbortSignal
+}
+
+/** How somebody waits, and what for. */
+export interface CatchUp extends SwapOptions {
+  readonly operation: ViewBehindDetails['operation']
+}
+
+/** Which copy is waited for. */
+export interface AwaitedCopy {
+  readonly view: string
+  /** Its name, such as `v2`. */
+  readonly copy: string
+  readonly inline: boolean
+  readonly paused: boolean
+}
+
+/** How long somebody waits unless he says otherwise. */
+export const swapTimeout: Duration = '10s'
+const lookMinMs = 5
+const lookMaxMs = 250
+
+/**
+ * Waits until a copy has taken in all that was published before the call. Not at all where nobody works on it.
+ *
+ * @throws ViewBehindError `VIEW_BEHIND`, the reason of the signal
+ */
+export async function caughtUp(
+  { view, copy, inline, paused }: AwaitedCopy,
+  look: () => Promise<CopyProgress>,
+  { timeout = swapTimeout, signal, operation, clock }: CatchUp & { readonly clock: Clock },
+): Promise<void> {
+  const endMs = clock.monotonicMs() + durationMs(timeout)
+  let lookMs = lookMinMs
+  let now = await look()
+  const { ends } = now
+  if (now.lacks !== null) {
+    const { eventsBehind, lacks } = now
+    throw new ViewBehindError({ view, copy, eventsBehind, operation, paused, isRun: false, lacks })
+  }
+  while (!hasReached(now, ends)) {
+    // Who does not want to wait knows that nobody is at work.
+    const isRun = !paused && (now.memberCount > 0 || (inline && durationMs(timeout) > 0))
+    if (!isRun || clock.monotonicMs() >= endMs) {
+      throw new ViewBehindError({ view, copy, eventsBehind: now.eventsBehind, operation, paused, isRun })
+    }
+    await sleep(lookMs, clock, signal)
+    lookMs = Math.min(lookMaxMs, lookMs * 2)
+    now = await look()
+  }
+}
