@@ -18,12 +18,12 @@ async function inTemporaryFolder<Result>(use: (folder: string) => Promise<Result
 }
 
 /** Pages with a program and what it prints. */
-const pages = ['README.md', 'docs/event-sourcing.md', 'docs/view-rebuild.md']
+const pages = ['README.md', 'docs/event-sourcing.md', 'docs/view-rebuild.md', 'docs/table-views.md']
 
 /** Pages all of whose code, put together, has to compile; and whether it is run too, to its end. */
 const pagesOfCode: readonly { readonly page: string; readonly runs: boolean }[] = [
   { page: 'docs/sagas.md', runs: true },
-  // Its code wants a PostgreSQL server: the tests of table views run what it shows.
+  // Its other code wants a PostgreSQL server: the tests of table views run what it shows.
   { page: 'docs/table-views.md', runs: false },
 ]
 

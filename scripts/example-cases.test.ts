@@ -21,6 +21,11 @@ describe('the code of a Markdown text', () => {
     expect(codeOf(text.join('\n'))).toBe('const a = 1\n\na + 1\n')
     expect(codeOf('# A')).toBe('')
   })
+
+  it('leaves out programs that say what they print', () => {
+    const text = ['```ts', 'a', '```', '', '```ts', 'program', '```', '', '```text', '1', '```', '```ts', 'b', '```']
+    expect(codeOf(text.join('\n'))).toBe('a\n\nb\n')
+  })
 })
 
 describe('the program of a Markdown text', () => {

@@ -140,11 +140,11 @@ export function programOf(markdown: string): { readonly code: string; readonly o
 }
 
 /**
- * All TypeScript blocks of a Markdown text as one program, with what stands between them in comments that begin with `ts`: what
+ * All TypeScript blocks of a Markdown text as one program, but for those that are one by themselves and say what they print; with what stands between them in comments that begin with `ts`: what
  * the page does not show, because its readers can do without.
  */
 export function codeOf(markdown: string): string {
-  const parts = markdown.matchAll(/^(?:```ts\n([\s\S]*?)^```$|<!-- ts\n([\s\S]*?)^-->$)/gm)
+  const parts = markdown.matchAll(/^(?:```ts\n((?:(?!```)[\s\S])*?)^```$(?!\n+```text$)|<!-- ts\n([\s\S]*?)^-->$)/gm)
   return [...parts].map(([, shown, hidden]) => shown ?? hidden ?? '').join('\n')
 }
 

@@ -56,8 +56,15 @@ function projectFolder(): string {
   const cwd = testFolder()
   const modules = join(cwd, 'node_modules')
   mkdirSync(join(modules, 'millrace'), { recursive: true })
-  writeFileSync(join(modules, 'millrace', 'package.json'), '{ "type": "module", "exports": "./index.js" }')
+  writeFileSync(
+    join(modules, 'millrace', 'package.json'),
+    '{ "type": "module", "exports": { ".": "./index.js", "./tables": "./tables.js" } }',
+  )
   writeFileSync(join(modules, 'millrace', 'index.js'), `export * from ${JSON.stringify(sourceUrl('index.ts'))}\n`)
+  writeFileSync(
+    join(modules, 'millrace', 'tables.js'),
+    `export * from ${JSON.stringify(sourceUrl('tables/index.ts'))}\n`,
+  )
   symlinkSync(join(root, 'node_modules', 'zod'), join(modules, 'zod'))
   writeFileSync(join(cwd, 'package.json'), '{ "type": "module" }')
   return cwd
