@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { startServer } from '../../scripts/servers/index.ts'
 import { SeededRandom, systemRandom } from '../kernel/index.ts'
 import { serversWanted } from '../postgres/real-server.test-support.ts'
+import type { RowDifference } from '../tables/index.ts'
 import { postgresTestTables } from './postgres-ground.test-support.ts'
 import { testTableDifference } from './table-difference-cases.test-support.ts'
 import { run, Sold, startTables, type TableTestGround } from './table-ground.test-support.ts'
@@ -168,6 +169,29 @@ describe.skipIf(!serversWanted)('tables of PostgreSQL', () => {
         code: '42P01',
       })
       expect(tables.pool.idleCount).toBe(tables.pool.totalCount)
+    })
+
+    it('are compared by values of every kind', async () => {
+      await using tables = await postgresTestTables(url)
+      await tables.change(`CREATE TYPE mood AS ENUM ('sad', 'glad')`)
+      const values = `1, 1.50, '{"a":1, "b":2}', '{"a":1}', '(1,2)', '{1,2}', 'glad', '\\x00ff', '2026-01-01 12:00+00', 'x', NULL`
+      const others = values.replace('1.50', '1.5').replace('{"a":1, "b":2}', '{"b":2,"a":1}')
+      for (const [table, row] of [
+        ['a', values],
+        ['b', others],
+      ] as const) {
+        await tables.change(`CREATE TABLE ${table} (id integer PRIMARY KEY, n numeric, j json, jb jsonb, p point, l integer[], m mood,
+          bin bytea, at timestamptz, v varchar(5), nothing xml)`)
+        await tables.change(`INSERT INTO ${table} VALUES (${row})`)
+      }
+      const compare = (): Promise<RowDifference> | undefined =>
+        tables.database.versions?.compare('a', 'b', { limit: 9 })
+      expect(await compare()).toMatchObject({ sameCount: 1, differingCount: 0, key: ['id'] })
+      await tables.change(`UPDATE b SET p = '(1,3)', nothing = '<a/>', m = 'sad'`)
+      expect(await compare()).toMatchObject({
+        differingCount: 1,
+        first: [{ live: { p: '(1,2)', m: 'glad', nothing: null }, other: { p: '(1,3)', m: 'sad', nothing: '<a/>' } }],
+      })
     })
 
     it('keep pace with a build that is bounded, and tell how long it takes', { timeout: 120_000 }, async () => {

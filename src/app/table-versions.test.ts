@@ -9,14 +9,57 @@ import { sqliteTables } from '../tables/index.ts'
 import { app, service } from './index.ts'
 import { killAfterLines } from './killed-process.test-support.ts'
 import { testTableDifference } from './table-difference-cases.test-support.ts'
-import { sqliteGround } from './table-ground.test-support.ts'
+import { sqliteGround, startTables } from './table-ground.test-support.ts'
 import { testTableShapes } from './table-shapes-cases.test-support.ts'
 import { swappedViews } from './table-swaps.test-support.ts'
-import { testTableVersions } from './table-versions-cases.test-support.ts'
+import { sales, sell, testTableVersions } from './table-versions-cases.test-support.ts'
 
 testTableVersions(sqliteGround)
 testTableDifference(sqliteGround)
 testTableShapes(sqliteGround)
+
+describe('versions of a view in tables of SQLite', () => {
+  it('wait for a database that somebody else holds', async () => {
+    await using tables = await sqliteGround.open()
+    const [first, second] = [sales(1, tables), sales(2, tables)]
+    await using running = await startTables([first, second])
+    await sell(running, 3)
+    await running.idle()
+    const { copies } = running.view(second)
+    await tables.change('BEGIN IMMEDIATE')
+    await expect(copies.swap({ timeout: 0 })).rejects.toMatchObject({ code: 'TABLES_UNAVAILABLE' })
+    const swapping = copies.swap({ timeout: '1m' })
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    await tables.change('ROLLBACK')
+    await swapping
+    expect((await copies.status()).live.copy).toBe('v2')
+  })
+
+  it('are not shown where their tables are gone, which SQLite would take', async () => {
+    await using tables = await sqliteGround.open()
+    const [first, second] = [sales(1, tables), sales(2, tables)]
+    await using running = await startTables([first, second])
+    await sell(running, 3)
+    await running.idle()
+    await running.view(second).copies.status()
+    await tables.change('DROP TABLE sales_v2')
+    await expect(tables.database.versions?.makeLive('sales', 1, 2)).rejects.toMatchObject({
+      code: 'TABLE_SWAP_REFUSED',
+    })
+    expect(await tables.read('SELECT DISTINCT made_by FROM sales')).toEqual([{ made_by: 1 }])
+  })
+
+  it('are compared by blobs and numbers, too', async () => {
+    using database = new DatabaseSync(':memory:')
+    database.exec(`CREATE TABLE a (n INTEGER PRIMARY KEY, x BLOB, y REAL); CREATE TABLE b (n INTEGER PRIMARY KEY, x BLOB, y REAL);
+      INSERT INTO a VALUES (9007199254740993, x'00ff', 0.5), (2, NULL, 1); INSERT INTO b VALUES (9007199254740993, x'00fe', 0.5), (2, NULL, 1)`)
+    const found = await sqliteTables(database).versions?.compare('a', 'b', { limit: 5 })
+    expect(found).toMatchObject({
+      sameCount: 1,
+      first: [{ key: { n: '9007199254740993' }, live: { x: "X'00FF'", y: '0.5' }, other: { x: "X'00FE'", y: '0.5' } }],
+    })
+  })
+})
 
 describe('versions of a view in tables whose process is killed while it swaps', () => {
   it('are the one or the other to readers, and the live one is what they see', { timeout: 120_000 }, async () => {

@@ -201,6 +201,14 @@ describe('a view in tables of SQLite', () => {
     await using running = await start([bare])
     expect(() => running.view(bare)).toThrow(expect.objectContaining({ code: 'ARGUMENT_INVALID' }))
     expect(() => running.view(other)).toThrow(expect.objectContaining({ code: 'VIEW_UNKNOWN' }))
+    const shown = tableView('counted', {
+      database: sqliteTables(database),
+      version: 2,
+      tables: { counts: 'counts_v2' },
+      events: [Counted],
+      on: { Counted: () => undefined },
+    })
+    await expect(start([bare, shown])).rejects.toThrow(/not filled yet/)
   })
 
   it('says all that is wrong with its options', () => {

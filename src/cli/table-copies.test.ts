@@ -29,6 +29,8 @@ export default app('shop', { services: [service('reports', ${JSON.stringify(vers
 /** A file on which version 1 ran, and a program that has version 2, too. */
 async function ground(...days: readonly string[]): Promise<{
   readonly run: (...args: string[]) => ReturnType<typeof cli>
+  /** The same, of a program whose tables are in a file where nothing ran. */
+  readonly never: (...args: string[]) => ReturnType<typeof cli>
   readonly dev: (versions: readonly number[]) => ReturnType<typeof cli>
   readonly publish: (days: readonly string[]) => ReturnType<typeof cli>
   readonly read: () => readonly unknown[]
@@ -50,6 +52,10 @@ async function ground(...days: readonly string[]): Promise<{
   await dev([1])
   return {
     run: (...args) => cli(['views', ...args, '--app', 'app12.mjs', ...file], { cwd }),
+    never: (...args) => {
+      writeFileSync(join(cwd, 'never.mjs'), programOf(join(cwd, 'never.db'), [1]))
+      return cli(['views', ...args, '--app', 'never.mjs', ...file], { cwd })
+    },
     dev,
     publish,
     read: () => {
@@ -129,7 +135,9 @@ describe('millrace views, of views in tables', () => {
   })
 
   it('makes nothing known of what never ran, and finds no other view', async () => {
-    const { run } = await ground('mo')
+    const { run, never } = await ground('mo')
+    const unseen = await never('status', 'sales')
+    expect([unseen.exitCode, unseen.stderr]).toEqual([3, expect.stringContaining('VIEW_NEVER_RUN')])
     expect(lines((await run('status', 'sales')).stdout)).toHaveLength(2)
     const unknown = await run('status', 'others')
     expect([unknown.exitCode, unknown.stderr]).toEqual([3, expect.stringContaining('tableView()')])

@@ -46,6 +46,7 @@ class SqliteTables implements TableDatabase<DatabaseSync> {
     this.versions = new SqliteVersions({
       database,
       statement: (text) => this.#statement(text),
+      attempt: (work) => this.#attempt(work),
       inTransaction: (work) => this.#inTransaction(work),
     })
   }

@@ -29,6 +29,8 @@ const words: SqlWords = {
 export interface SqliteAccess {
   readonly database: DatabaseSync
   readonly statement: (text: string) => StatementSync
+  /** Runs some work outside of one, and tells what passes from what does not. */
+  readonly attempt: <Result>(work: () => Result) => Result
   /** Runs some work in a transaction. */
   readonly inTransaction: (work: () => void) => void
 }
@@ -65,7 +67,9 @@ export class SqliteVersions implements TableVersions {
   }
 
   async read(view: string): Promise<TableRegister | undefined> {
-    return this.#isThere('millrace_table_views') ? registerOf(this.#stored(view)) : undefined
+    return this.#access.attempt(() =>
+      this.#isThere('millrace_table_views') ? registerOf(this.#stored(view)) : undefined,
+    )
   }
 
   async makeLive(view: string, from: number, to: number): Promise<boolean> {
@@ -88,13 +92,15 @@ export class SqliteVersions implements TableVersions {
   }
 
   async compare(live: string, other: string, what: TableComparison): Promise<RowDifference> {
-    const [left, right] = [live, other].map((table) => ({ table, columns: this.#columns(table) })) as [
-      { table: string; columns: TableColumn[] },
-      { table: string; columns: TableColumn[] },
-    ]
-    const chosen = chosenColumns(left, right, what)
-    const answer = this.#access.statement(differenceSql(left, right, chosen, what.limit, words)).all()
-    return differenceIn(answer, chosen, what.limit)
+    return this.#access.attempt(() => {
+      const [left, right] = [
+        { table: live, columns: this.#columns(live) },
+        { table: other, columns: this.#columns(other) },
+      ]
+      const chosen = chosenColumns(left, right, what)
+      const answer = this.#access.statement(differenceSql(left, right, chosen, what.limit, words)).all()
+      return differenceIn(answer, chosen, what.limit)
+    })
   }
 
   #stored(view: string): readonly StoredVersion[] {

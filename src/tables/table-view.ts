@@ -85,12 +85,21 @@ export interface TableViewOptions<Events extends readonly AnyEventDefinition[], 
 /** A view in tables of the user's own. Made by {@link tableView}. */
 export interface TableView extends Handler {
   /** The view, and the version of it that this handler is. */
-  readonly versionOf: { readonly view: string; readonly version: number }
+  readonly versionOf: {
+    readonly view: string
+    readonly version: number
+    /** Whether it has the option `tables`. */
+    readonly isShown: boolean
+  }
   /** Its versions, where it runs: what `running.view()` answers, and what the command line works with. */
   readonly copiesOn: (ground: TableGround) => TableCopies
   /** Makes its database ready for it, and has the database know it. */
   readonly prepare: () => Promise<void>
-  /** What runs beside it from now on: lower versions are made known before it, so the lowest is what readers see first. */
+  /**
+   * What runs beside it from now on: lower versions are made known before it, so the lowest is what readers see first.
+   *
+   * @throws ArgumentInvalidError `ARGUMENT_INVALID`: a lower one is without the option `tables`, and this one has it
+   */
   readonly runBeside: (versions: readonly TableView[]) => void
   /**
    * What a query answers after these events, in a transaction that is rolled back: what `specification()` compares. It does without the
@@ -190,7 +199,7 @@ export function tableView<const Events extends readonly [AnyEventDefinition, ...
   return Object.freeze({
     ...made,
     tables: { database: database.name, keepMs },
-    versionOf: { view: name, version },
+    versionOf: { view: name, version, isShown: declared !== undefined },
     copiesOn: (ground: TableGround) => {
       if (declared === undefined || database.versions === undefined) {
         throw new ArgumentInvalidError(`table view "${name}"`, 'has no option `tables`, which says what readers see')
@@ -202,6 +211,13 @@ export function tableView<const Events extends readonly [AnyEventDefinition, ...
       earlier = versions
         .filter(({ versionOf }) => versionOf.view === name && versionOf.version < version)
         .toSorted((a, b) => a.versionOf.version - b.versionOf.version)
+      const bare = earlier.find(({ versionOf }) => !versionOf.isShown)
+      if (declared === undefined || bare === undefined) return
+      const which = `without it in version ${bare.versionOf.version}`
+      throw new ArgumentInvalidError(
+        `table view "${name}"`,
+        `has the option \`tables\` in version ${version}, ${which}: readers would see tables that are not filled yet`,
+      )
     },
     rehearse: async (events: readonly Message[], query: string) => {
       if (database.rehearse === undefined) {
