@@ -304,7 +304,8 @@ export class EventWriter {
 }
 
 function tagsOf(row: Record<string, unknown>): readonly string[] {
-  return row['tags'] === null ? [] : (JSON.parse(String(row['tags'])) as string[])
+  const tags = row['tags']
+  return typeof tags === 'string' ? (JSON.parse(tags) as string[]) : []
 }
 
 function isSameUuid(found: unknown, identity: Identity): boolean {
