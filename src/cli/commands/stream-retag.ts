@@ -65,8 +65,7 @@ async function run(invocation: Invocation<RetagOptions>): Promise<void> {
   )
   for (const { position, stream, version, type, problem } of problems)
     output.note(`${shown(type)} at position ${position}, ${shown(stream)}/${version}: ${shown(problem)}`)
-  if (unreadableCount > 0)
-    output.note(`Left as before, as nobody can read it: ${counted(unreadableCount, 'event')}.`)
+  if (unreadableCount > 0) output.note(`Left as before, as nobody can read it: ${counted(unreadableCount, 'event')}.`)
 }
 
 /** What the deciders and boundaries of an app append. */
