@@ -17,6 +17,7 @@ export type {
 } from './commands.ts'
 export { anyRevision } from './commands.ts'
 export { CommitQueue, type GroupWriter } from './commit-queue.ts'
+export { CompactionSchedule, compactionWaitMsMax } from './compaction-schedule.ts'
 export type { PartitionPlace, PlaceCatalog, TopicPlace } from './places.ts'
 export { ReadPace } from './read-pace.ts'
 export { rangeConditions } from './state-range.ts'

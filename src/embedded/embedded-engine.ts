@@ -230,7 +230,7 @@ export class EmbeddedEngine implements Engine {
     this.#maintenance = this.#parts.environment.clock.setTimer(
       () => {
         // It has nobody to tell of a full disk or of damage: those who write and read are told. Retention may help.
-        this.topics.maintain().then(again, again)
+        this.topics.maintainDue().then(again, again)
       },
       maintenanceIntervalMs,
       { unref: true },

@@ -18,7 +18,7 @@ export interface EmbeddedOptions {
    * reads. Default 67,108,864 (64 MiB).
    */
   readonly recentBytesMax?: number
-  /** How often retention and compaction run by themselves, in milliseconds, from 100; 0: never. Default 60,000. */
+  /** How often retention runs by itself, and compaction where it is worth it, in milliseconds, from 100; 0: never. Default 60,000. */
   readonly maintenanceIntervalMs?: number
 }
 

@@ -72,7 +72,7 @@ describe('messages between the threads', () => {
   })
 
   it('leave every other request as it is', () => {
-    const request: StoreRequest = { kind: 'maintain', nowMs: 5, ends: new Map() }
+    const request: StoreRequest = { kind: 'maintain', nowMs: 5, ends: new Map(), onlyDue: false }
     expect(requestMessage(request)).toEqual({ message: request, buffers: [] })
     expect(requestOf(request)).toBe(request)
     expect(answerOf('maintain', answerMessage(request, null))).toBeNull()

@@ -174,22 +174,28 @@ export class TopicLog implements Topics {
     return this.#core.request({ kind: 'register-producer', name })
   }
 
-  /** Runs after a maintenance that is under way: that one goes by the time at which it began. */
   maintain(): Promise<MaintenanceReport> {
-    const before = this.#maintaining ?? Promise.resolve()
-    const running = before.then(
-      () => this.#maintain(),
-      () => this.#maintain(),
-    )
+    return this.#maintainNext(false)
+  }
+
+  /** As {@link maintain}, but compacts only what is worth being read: what the engine does by itself. */
+  maintainDue(): Promise<MaintenanceReport> {
+    return this.#maintainNext(true)
+  }
+
+  /** Runs after a maintenance that is under way: that one goes by the time at which it began. */
+  #maintainNext(onlyDue: boolean): Promise<MaintenanceReport> {
+    const run = (): Promise<MaintenanceReport> => this.#maintain(onlyDue)
+    const running = (this.#maintaining ?? Promise.resolve()).then(run, run)
     this.#maintaining = running
     return running
   }
 
-  async #maintain(): Promise<MaintenanceReport> {
+  async #maintain(onlyDue: boolean): Promise<MaintenanceReport> {
     let totals: MaintenanceTotals | null = null
     while (totals === null) {
       const nowMs = this.#clock.nowMs()
-      totals = await this.#core.request({ kind: 'maintain', nowMs, ends: this.#endsOfCompacted() })
+      totals = await this.#core.request({ kind: 'maintain', nowMs, ends: this.#endsOfCompacted(), onlyDue })
     }
     for (const { partitionId, earliest } of totals.starts) {
       const partition = this.#catalog.partitionById(partitionId)

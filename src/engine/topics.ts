@@ -11,13 +11,19 @@ export type TopicCompression = 'none' | 'gzip' | 'zstd'
 export interface TopicConfig {
   /** Number of partitions, 1 to 1,000; may grow, never shrink. Default 4. */
   readonly partitions?: number
-  /** A topic that compacts refuses records without a key. Default `'delete'`. */
+  /**
+   * A topic that compacts refuses records without a key. An engine compacts a partition by itself once half of its bytes are new, and at the
+   * latest 24 h after something new came, while a program has it open. Default `'delete'`.
+   */
   readonly cleanup?: CleanupPolicy
   /** Records older than this are deleted, in milliseconds; `null` keeps them for ever. Default `null`. */
   readonly retentionMs?: number | null
   /** A partition larger than this loses its oldest batches, in bytes; `null`: no bound. Default `null`. */
   readonly retentionBytes?: number | null
-  /** How long a compacted topic keeps a tombstone, counted from the time of its record, in milliseconds. Default 86,400,000 (24 h). */
+  /**
+   * How long a compacted topic keeps a tombstone, counted from the time of its record, in milliseconds: at least, and half as long again where keys are
+   * deleted all the time. Default 86,400,000 (24 h).
+   */
   readonly tombstoneRetentionMs?: number
   /** Records younger than this are not compacted, in milliseconds. Default 0. */
   readonly compactionLagMs?: number
@@ -101,7 +107,7 @@ export interface Topics {
   truncate(topic: string, partition: number, beforeOffset: number): Promise<void>
   /** Registers an idempotent producer under a stable name; registering again raises the epoch and fences the earlier one. */
   registerProducer(name: string): Promise<{ readonly producerId: number; readonly epoch: number }>
-  /** Applies retention and compaction now; engines also do it by themselves. */
+  /** Applies retention and compaction now, to all that they can be applied to; engines do by themselves what is worth it. */
   maintain(): Promise<MaintenanceReport>
 }
 

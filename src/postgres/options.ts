@@ -41,7 +41,7 @@ export interface PostgresOptions {
   readonly applicationName?: string
   /** Commits waiting for the server, in bytes, 64 KiB to 4 GiB; beyond it, `commit` waits. Default 67,108,864 (64 MiB). */
   readonly bufferBytesMax?: number
-  /** How often retention and compaction run by themselves, in milliseconds, from 100; 0: never. Default 60,000. */
+  /** How often retention runs by itself, and compaction where it is worth it, in milliseconds, from 100; 0: never. Default 60,000. */
   readonly maintenanceIntervalMs?: number
 }
 

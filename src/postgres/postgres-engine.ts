@@ -265,7 +265,7 @@ export class PostgresEngine implements Engine {
     this.#maintenance = environment.clock.setTimer(
       () => {
         // It has nobody to tell of a full disk or of damage: those who write and read are told.
-        Promise.allSettled([this.topics.maintain(), this.#upkeep.run()]).then(again, again)
+        Promise.allSettled([this.topics.maintainDue(), this.#upkeep.run()]).then(again, again)
       },
       maintenanceIntervalMs,
       { unref: true },

@@ -129,10 +129,19 @@ export class TopicLog implements Topics {
     })
   }
 
-  /** Runs after a maintenance of this process that is under way: that one goes by the time at which it began. */
   maintain(): Promise<MaintenanceReport> {
+    return this.#maintainNext(false)
+  }
+
+  /** As {@link maintain}, but compacts only what is worth being read: what the engine does by itself. */
+  maintainDue(): Promise<MaintenanceReport> {
+    return this.#maintainNext(true)
+  }
+
+  /** Runs after a maintenance of this process that is under way: that one goes by the time at which it began. */
+  #maintainNext(onlyDue: boolean): Promise<MaintenanceReport> {
     return this.#ground.inOrder(() => {
-      const run = (): Promise<MaintenanceReport> => this.#maintenance.run(this.#ground.clock.nowMs())
+      const run = (): Promise<MaintenanceReport> => this.#maintenance.run(this.#ground.clock.nowMs(), onlyDue)
       const running = (this.#maintaining ?? Promise.resolve()).then(run, run)
       this.#maintaining = running
       return running

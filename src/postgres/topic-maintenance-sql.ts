@@ -13,6 +13,7 @@ type StatementKey =
   | 'oldest'
   | 'retain'
   | 'firstYoung'
+  | 'waiting'
   | 'slice'
   | 'rewrite'
   | 'drop'
@@ -73,7 +74,12 @@ export function maintenanceStatements(schema: string): Readonly<Record<Statement
     firstYoung: {
       name: 'millrace_first_young',
       text: `SELECT min(base_offset) AS base_offset FROM ${schema}.batch
-        WHERE partition_id = $1 AND time_max_ms > $2::bigint`,
+        WHERE partition_id = $1 AND base_offset >= $2::bigint AND time_max_ms > $3::bigint`,
+    },
+    waiting: {
+      name: 'millrace_waiting',
+      text: `SELECT coalesce(sum(byte_count), 0) AS bytes FROM ${schema}.batch
+        WHERE partition_id = $1 AND base_offset >= $2::bigint AND base_offset < $3::bigint`,
     },
     slice: {
       name: 'millrace_slice',

@@ -1,3 +1,4 @@
+import { CompactionSchedule } from '../committing/index.ts'
 import type { MaintenanceReport, TopicConfig } from '../engine/index.ts'
 import { MillraceError } from '../kernel/index.ts'
 import { KeyCompaction } from '../record/index.ts'
@@ -33,35 +34,43 @@ interface Place {
   readonly latest: number
 }
 
+type MaintenanceGround = Pick<TopicGround, 'schema' | 'schemaName' | 'runner' | 'refuseIfDone'>
+
 /**
  * Removes what is left of deleted topics, and applies retention and compaction to all others, in many short statements: no
  * commit waits for long, and a process that stops in the middle leaves nothing half done. Several processes may do it at the
  * same time: a batch is rewritten only if it still is what was read.
  */
 export class TopicMaintenance {
-  readonly #ground: TopicGround
+  readonly #ground: MaintenanceGround
   readonly #runner: StatementRunner
   readonly #sql: ReturnType<typeof maintenanceStatements>
   readonly #keysMax: number
+  readonly #schedule = new CompactionSchedule()
 
-  constructor(ground: TopicGround, keysMax: number = compactionKeysMax) {
+  constructor(ground: MaintenanceGround, keysMax: number = compactionKeysMax) {
     this.#ground = ground
     this.#runner = ground.runner
     this.#sql = maintenanceStatements(ground.schema)
     this.#keysMax = keysMax
   }
 
-  /** @throws PostgresDataDamagedError after all partitions were looked after, if one of them holds damage */
-  async run(nowMs: number): Promise<MaintenanceReport> {
+  /**
+   * @param onlyDue Whether to compact only what is worth it; else all that may be compacted.
+   * @throws PostgresDataDamagedError after all partitions were looked after, if one of them holds damage
+   */
+  async run(nowMs: number, onlyDue: boolean): Promise<MaintenanceReport> {
     const totals: Totals = { batchesDeleted: 0, bytesDeleted: 0, recordsCompacted: 0 }
     let damage: PostgresDataDamagedError | undefined
     for (const row of await this.#query(this.#sql.deletedTopics)) await this.#remove(row, totals)
+    const compacting = new Set<number>()
     for (const row of await this.#query(this.#sql.partitions)) {
       const place = placeOf(row)
       if (place.config.cleanup !== 'compact') await this.#retain(place, nowMs, totals)
       if (place.config.cleanup === 'delete') continue
+      compacting.add(place.partitionId)
       try {
-        await this.#compact(place, nowMs, totals)
+        await this.#compact(place, nowMs, onlyDue, totals)
       } catch (error) {
         // Damage in one partition must not keep the others from being looked after.
         if (!(error instanceof MillraceError) || !error.code.startsWith('RECORD_BATCH_')) throw error
@@ -69,6 +78,7 @@ export class TopicMaintenance {
         damage ??= new PostgresDataDamagedError(this.#ground.schemaName, what, { cause: error })
       }
     }
+    this.#schedule.keepOnly(compacting)
     if (damage !== undefined) throw damage
     return totals
   }
@@ -127,15 +137,23 @@ export class TopicMaintenance {
    * then, as many keys as memory may hold, and to rewrite the batches up to there that hold older records of these keys; then
    * the next ones. What is rewritten keeps its offsets, with gaps.
    */
-  async #compact(place: Place, nowMs: number, totals: Totals): Promise<void> {
+  async #compact(place: Place, nowMs: number, onlyDue: boolean, totals: Totals): Promise<void> {
     const { partitionId, config, latest } = place
+    const { tombstoneRetentionMs, compactionLagMs } = config
     if (place.compactedTo >= latest) return
-    const [young] = await this.#query(this.#sql.firstYoung, [partitionId, nowMs - config.compactionLagMs])
+    const compactedEnd = Math.max(place.compactedTo, this.#schedule.endOf(partitionId))
+    const [young] = await this.#query(this.#sql.firstYoung, [partitionId, compactedEnd, nowMs - compactionLagMs])
     // The first batch that is too young ends what may be compacted.
-    const end = Math.min(latest, Number(young?.['base_offset'] ?? latest))
-    let hasTombstones = false
-    for (let from = place.compactedTo; from < end; ) {
-      const compaction = new KeyCompaction(nowMs - config.tombstoneRetentionMs)
+    const end = Math.max(compactedEnd, Math.min(latest, Number(young?.['base_offset'] ?? latest)))
+    const [waiting] = await this.#query(this.#sql.waiting, [partitionId, compactedEnd, end])
+    const waitingBytes = waiting === undefined ? 0 : numberOf(waiting, 'bytes')
+    const question = { partitionId, waitingBytes, tombstoneRetentionMs, nowMs }
+    if (onlyDue ? !this.#schedule.isDue(question) : !this.#schedule.isUseful(question)) return
+    let bytes = 0
+    let oldestTombstoneMs: number | undefined
+    let from = compactedEnd
+    do {
+      const compaction = new KeyCompaction(nowMs - tombstoneRetentionMs)
       let to = from
       while (to < end && (to === from || compaction.keyCount < this.#keysMax)) {
         const slice = await this.#slice(partitionId, to, end)
@@ -143,30 +161,35 @@ export class TopicMaintenance {
         const last = slice.at(-1)
         to = last === undefined ? end : numberOf(last, 'last_offset') + 1
       }
-      await this.#rewriteAll(partitionId, to, compaction, totals)
-      hasTombstones ||= compaction.tombstonesKept > 0
+      bytes = await this.#rewriteAll(partitionId, to, compaction, totals)
+      oldestTombstoneMs = compaction.oldestTombstoneMs
       // Tombstones that stay must be looked at again even if nothing is published any more.
-      if (!hasTombstones) await this.#query(this.#sql.compacted, [partitionId, to])
+      if (oldestTombstoneMs === undefined) await this.#query(this.#sql.compacted, [partitionId, to])
       from = to
-    }
+    } while (from < end)
+    this.#schedule.note(partitionId, nowMs, { end, bytes, oldestTombstoneMs })
   }
 
-  async #rewriteAll(partitionId: number, end: number, compaction: KeyCompaction, totals: Totals): Promise<void> {
+  /** @returns how many bytes are left */
+  async #rewriteAll(partitionId: number, end: number, compaction: KeyCompaction, totals: Totals): Promise<number> {
+    let bytes = 0
     for (let from = 0; from < end; ) {
       const slice = await this.#slice(partitionId, from, end)
-      for (const row of slice) await this.#rewrite(partitionId, row, compaction, totals)
+      for (const row of slice) bytes += await this.#rewrite(partitionId, row, compaction, totals)
       const last = slice.at(-1)
-      if (last === undefined) return
+      if (last === undefined) break
       from = numberOf(last, 'last_offset') + 1
     }
+    return bytes
   }
 
-  async #rewrite(partitionId: number, read: Row, compaction: KeyCompaction, totals: Totals): Promise<void> {
+  /** @returns how many bytes are left */
+  async #rewrite(partitionId: number, read: Row, compaction: KeyCompaction, totals: Totals): Promise<number> {
     const baseOffset = numberOf(read, 'base_offset')
     for (let row: Row | undefined = read; row !== undefined; ) {
       const before = bytesOf(row)
       const { bytes, droppedCount } = compaction.compact(before)
-      if (droppedCount === 0) return
+      if (droppedCount === 0) return before.byteLength
       const crc = before.subarray(crcAt, crcAt + crcBytes)
       const byteCount = bytes?.byteLength ?? 0
       const values = bytes === null ? [partitionId, baseOffset, crc] : [partitionId, baseOffset, crc, bytes, byteCount]
@@ -175,11 +198,12 @@ export class TopicMaintenance {
         totals.recordsCompacted += droppedCount
         totals.bytesDeleted += before.byteLength - byteCount
         if (bytes === null) totals.batchesDeleted++
-        return
+        return byteCount
       }
       // Another process has rewritten or removed it since it was read.
       row = (await this.#slice(partitionId, baseOffset, baseOffset + 1))[0]
     }
+    return 0
   }
 
   /** The next batches that end at `from` or later and begin before `end`; at least one, if there is one. */

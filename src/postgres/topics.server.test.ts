@@ -1,9 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { compactionWaitMsMax } from '../committing/index.ts'
 import type { RawRecord } from '../engine/index.ts'
-import { type MillraceError, SeededRandom, systemRandom } from '../kernel/index.ts'
+import { type MillraceError, SeededRandom, systemClock, systemRandom } from '../kernel/index.ts'
 import { type PostgresEngine, postgres } from './index.ts'
 import { dropSchema, runSql, serversWanted, serverUrl } from './real-server.test-support.ts'
+import type { NamedStatement, Row } from './statements.ts'
 import { producerEpochMax } from './topic-admin.ts'
+import { TopicMaintenance } from './topic-maintenance.ts'
 
 const schema = `topics_${process.pid}`
 
@@ -231,6 +234,76 @@ describe.skipIf(!serversWanted)('topics of two engines on one schema', () => {
       .map((line) => line.replace(/^\d+ /, ''))
       .filter((line) => !line.endsWith('-'))
     expect(found.toSorted()).toEqual([...expected, 'end end'].toSorted())
+  })
+
+  /** Maintenance whose statements are counted, and what it fetched of batches since the last look: slices. */
+  function countedMaintenance(): { readonly run: (nowMs: number, onlyDue?: boolean) => Promise<number> } {
+    let slices = 0
+    const query = ({ name: statement, text: sql }: NamedStatement, values: readonly unknown[]): Promise<Row[]> => {
+      if (statement === 'millrace_slice') slices++
+      return runSql(url, sql, [...values])
+    }
+    const parts = { schemaName: schema, schema, runner: { query }, refuseIfDone: () => undefined }
+    const maintenance = new TopicMaintenance(parts)
+    return {
+      run: async (nowMs, onlyDue = true) => {
+        slices = 0
+        await maintenance.run(nowMs, onlyDue)
+        return slices
+      },
+    }
+  }
+
+  it('are compacted by themselves when it is worth it: a new record or a tombstone has nothing read', async () => {
+    const topic = name()
+    await one.topics.create(topic, { partitions: 1, cleanup: 'compact', tombstoneRetentionMs: 3_600_000 })
+    const keys = Array.from({ length: 20 }, (_, i) => `k${i}`)
+    for (const key of keys) await publish(one, topic, text('old', key))
+    // Other tests leave compacted topics behind, of which nothing is known yet.
+    const { run } = countedMaintenance()
+    const startMs = systemClock.nowMs() + 1_000
+    expect(await run(startMs)).toBeGreaterThan(1)
+    await publish(one, topic, text('new', 'k0'))
+    expect(await run(startMs + 1_000)).toBe(0)
+    expect((await left(two, topic)).length).toBe(21)
+    for (const key of keys.slice(1)) await publish(one, topic, text('new', key))
+    expect(await run(startMs + 2_000)).toBeGreaterThan(1)
+    expect(await left(two, topic)).toEqual(keys.map((key, i) => `${20 + i} ${key} new`))
+
+    await publish(one, topic, text('newest', 'k1'))
+    expect(await run(startMs + 3_000)).toBe(0)
+    expect(await run(startMs + 3_000 + compactionWaitMsMax - 1)).toBe(0)
+    expect(await run(startMs + 3_000 + compactionWaitMsMax)).toBeGreaterThan(1)
+    expect((await left(two, topic)).length).toBe(20)
+  })
+
+  it('keep a tombstone for its time without being read, and lose it then', async () => {
+    const topic = name()
+    await one.topics.create(topic, { partitions: 1, cleanup: 'compact', tombstoneRetentionMs: 3_600_000 })
+    await publish(one, topic, text('a', 'kept'), text('b', 'gone'), { key: 'gone', value: null })
+    const { run } = countedMaintenance()
+    const startMs = systemClock.nowMs() + 1_000
+    expect(await run(startMs)).toBeGreaterThan(1)
+    expect(await left(two, topic)).toEqual(['0 kept a', '2 gone -'])
+    expect(await run(startMs + 60_000)).toBe(0)
+    expect(await run(startMs + 3_590_000)).toBe(0)
+    // Who asks for it asks for what may be done, which is nothing.
+    expect(await run(startMs + 3_590_000, false)).toBe(0)
+    expect(await run(startMs + 3_600_000)).toBeGreaterThan(0)
+    expect(await left(two, topic)).toEqual(['0 kept a'])
+    expect(await run(startMs + 9_000_000)).toBe(0)
+  })
+
+  it('are left alone by the engine itself, and compacted when somebody asks', async () => {
+    const topic = name()
+    await one.topics.create(topic, { partitions: 1, cleanup: 'compact' })
+    await publish(one, topic, text('1', 'a'), text('1', 'b'), text('1', 'c'))
+    await one.topics.maintainDue()
+    await publish(one, topic, text('2', 'a'))
+    await one.topics.maintainDue()
+    expect((await left(two, topic)).length).toBe(4)
+    await one.topics.maintain()
+    expect(await left(two, topic)).toEqual(['1 b 1', '2 c 1', '3 a 2'])
   })
 
   it('tell of a damaged batch where it is, and look after all others', async () => {

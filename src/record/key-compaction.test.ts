@@ -40,15 +40,18 @@ describe('compaction by key', () => {
     expect(compaction.compact(one)).toEqual({ bytes: null, droppedCount: 1 })
   })
 
-  it('keeps a tombstone until it is too old, and counts those that stay', () => {
+  it('keeps a tombstone until it is too old, and tells the time of the oldest that stays', () => {
     const batch = batchOf(0, [
       ['a', null, 100],
-      ['b', null, 200],
+      ['b', null, 300],
+      ['c', null, 200],
+      ['d', '1', 160],
     ])
     const compaction = new KeyCompaction(150)
     compaction.note(batch)
-    expect(offsetsOf(compaction.compact(batch).bytes)).toEqual([1])
-    expect(compaction.tombstonesKept).toBe(1)
+    expect(compaction.oldestTombstoneMs).toBeUndefined()
+    expect(offsetsOf(compaction.compact(batch).bytes)).toEqual([1, 2, 3])
+    expect(compaction.oldestTombstoneMs).toBe(200)
   })
 
   it('compares keys as bytes: text and bytes are the same, halves of characters differ', () => {

@@ -26,7 +26,7 @@ export class KeyCompaction {
   readonly #tombstonesFromMs: number
   readonly #options: ReadBatchOptions
   readonly #lastOffsets = new Map<string, number>()
-  #tombstonesKept = 0
+  #oldestTombstoneMs: number | undefined
 
   /** @param tombstonesFromMs Tombstones with a time before this one go, in milliseconds since the epoch. */
   constructor(tombstonesFromMs: number, options: ReadBatchOptions = {}) {
@@ -39,9 +39,9 @@ export class KeyCompaction {
     return this.#lastOffsets.size
   }
 
-  /** How many tombstones had to stay in what was compacted: they are to be looked at again when they are older. */
-  get tombstonesKept(): number {
-    return this.#tombstonesKept
+  /** Time of the oldest tombstone that had to stay in what was compacted: it is to be looked at again when it is older. */
+  get oldestTombstoneMs(): number | undefined {
+    return this.#oldestTombstoneMs
   }
 
   /**
@@ -74,7 +74,7 @@ export class KeyCompaction {
     if (key === null || (this.#lastOffsets.get(textOf(key)) ?? -1) > offset) return false
     if (value !== null) return true
     if (timestampMs < this.#tombstonesFromMs) return false
-    this.#tombstonesKept++
+    this.#oldestTombstoneMs = Math.min(this.#oldestTombstoneMs ?? timestampMs, timestampMs)
     return true
   }
 }

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { topicConfigDefaults } from '../../committing/index.ts'
+import { CompactionSchedule, topicConfigDefaults } from '../../committing/index.ts'
 import type { RawRecord, TopicConfig } from '../../engine/index.ts'
 import { VirtualClock } from '../../kernel/index.ts'
 import { BatchBufferPool, decodeBatch, RecordBatchBuilder } from '../../record/index.ts'
@@ -164,6 +164,7 @@ describe('compaction', () => {
         const db = openForWriting(':memory:')
         try {
           const topics = new TopicWriter(db)
+          const schedule = new CompactionSchedule()
           const config = {
             ...topicConfigDefaults,
             partitions: 1,
@@ -183,8 +184,12 @@ describe('compaction', () => {
               const { recordCount, maxTimestampMs: timeMaxMs } = builder
               topics.write({ partitionId, bytes: builder.seal({ crc: false }), recordCount, timeMaxMs })
             }
-            const work = maintenanceOf(db, isExpired ? 1_200 : 1_050, (run) => run(), { keysMax })
-            while (work.next().done !== true);
+            // What is not worth it yet is left to the next one, which is thorough.
+            for (const onlyDue of [true, false]) {
+              const nowMs = isExpired && !onlyDue ? 1_200 : 1_050
+              const work = maintenanceOf(db, nowMs, (run) => run(), { keysMax, schedule, onlyDue })
+              while (work.next().done !== true);
+            }
             const kept = db
               .prepare('SELECT bytes FROM batch ORDER BY base_offset')
               .all()
@@ -271,7 +276,86 @@ describe('compaction', () => {
   })
 })
 
+describe('compaction that is only done when it is worth it', () => {
+  const config = { ...topicConfigDefaults, partitions: 1, cleanup: 'compact', tombstoneRetentionMs: 10_000 } as const
+
+  /** A partition, and what a maintenance of it takes: a step for each batch that is read, and one for each that is rewritten. */
+  function partition() {
+    const db = openForWriting(':memory:')
+    const topics = new TopicWriter(db)
+    const partitionId = topics.createTopic('t', config).partitions[0]?.id as number
+    const schedule = new CompactionSchedule()
+    const write = (key: string, value: string | null, timestampMs: number): void => {
+      const builder = new RecordBatchBuilder({ pool: new BatchBufferPool() })
+      builder.appendRaw({ key, value, headers: [], timestampMs })
+      const { recordCount, maxTimestampMs: timeMaxMs } = builder
+      topics.write({ partitionId, bytes: builder.seal({ crc: false }), recordCount, timeMaxMs })
+    }
+    const steps = (nowMs: number, onlyDue = true): number => {
+      const work = maintenanceOf(db, nowMs, (run) => run(), { schedule, onlyDue })
+      for (let count = 0; ; count++) if (work.next().done === true) return count
+    }
+    const batchCount = (): unknown => db.prepare('SELECT count(*) AS n FROM batch').get()?.['n']
+    return { write, steps, batchCount }
+  }
+
+  it('reads nothing for one new record in a large partition, and all of it once half of it is new', () => {
+    const { write, steps, batchCount } = partition()
+    for (let n = 0; n < 100; n++) write(`${n}`, 'old', 0)
+    // Nothing is known yet.
+    expect(steps(1)).toBe(200)
+    write('0', 'new', 2)
+    expect(steps(2)).toBe(0)
+    for (let n = 1; n < 99; n++) write(`${n}`, 'new', 3)
+    expect([steps(3), batchCount()]).toEqual([0, 199])
+    write('99', 'new', 4)
+    expect([steps(4), batchCount()]).toEqual([300, 100])
+    expect(steps(5)).toBe(0)
+  })
+
+  it('reads all of it a day after one new record came, or when it is asked for', () => {
+    const { write, steps, batchCount } = partition()
+    for (let n = 0; n < 10; n++) write(`${n}`, 'old', 0)
+    steps(1)
+    write('0', 'new', 2)
+    expect([steps(2), steps(86_400_001), batchCount()]).toEqual([0, 0, 11])
+    expect([steps(86_400_002), batchCount()]).toEqual([12, 10])
+    write('1', 'new', 86_400_003)
+    expect([steps(86_400_003), steps(86_400_003, false), batchCount()]).toEqual([0, 12, 10])
+    expect(steps(86_400_003, false)).toBe(0)
+  })
+
+  it('reads nothing for a tombstone until its time is over, and takes it away then', () => {
+    const { write, steps, batchCount } = partition()
+    for (let n = 0; n < 10; n++) write(`${n}`, 'old', 0)
+    write('0', null, 1_000)
+    expect([steps(2_000), batchCount()]).toEqual([22, 10])
+    expect([steps(3_000), steps(11_000), steps(11_000, false), batchCount()]).toEqual([0, 0, 0, 10])
+    expect([steps(11_001), batchCount()]).toEqual([10, 9])
+    expect(steps(30_000)).toBe(0)
+  })
+})
+
 describe('maintenance by itself', () => {
+  it('leaves a new record to a compaction that is worth it, which who asks for it has at once', async () => {
+    const clock = new VirtualClock()
+    const engine = await openEngine(':memory:', { maintenanceIntervalMs: 3_600_000 }, clock)
+    await engine.topics.create('t', { partitions: 1, cleanup: 'compact' })
+    await put(engine, ['a', '1'], ['b', '1'], ['c', '1'])
+    await clock.advance('2h')
+    await put(engine, ['a', '2'])
+    await clock.advance('12h')
+    expect(await left(engine)).toEqual(['0 a 1', '1 b 1', '2 c 1', '3 a 2'])
+    await engine.topics.maintain()
+    expect(await left(engine)).toEqual(['1 b 1', '2 c 1', '3 a 2'])
+    await put(engine, ['b', '2'])
+    await clock.advance('1d')
+    expect((await left(engine)).length).toBe(4)
+    await clock.advance('2h')
+    expect(await left(engine)).toEqual(['2 c 1', '3 a 2', '4 b 2'])
+    await engine.close()
+  })
+
   it('runs every interval until the engine closes', async () => {
     const clock = new VirtualClock()
     const engine = await openEngine(':memory:', { maintenanceIntervalMs: 1_000 }, clock)

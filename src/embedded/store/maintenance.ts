@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { crc32 } from 'node:zlib'
+import { CompactionSchedule } from '../../committing/index.ts'
 import type { TopicConfig } from '../../engine/index.ts'
 import { MillraceError } from '../../kernel/index.ts'
 import { KeyCompaction, RecordBatchDamagedError } from '../../record/index.ts'
@@ -22,6 +23,10 @@ interface Job {
   readonly transaction: Transaction
   readonly keysMax: number
   readonly ends: ReadonlyMap<number, number> | undefined
+  readonly schedule: CompactionSchedule
+  readonly onlyDue: boolean
+  /** Ids of the partitions that compact. */
+  readonly compacting: Set<number>
   readonly totals: MaintenanceTotals
 }
 
@@ -36,10 +41,16 @@ export function* maintenanceOf(
   {
     keysMax = compactionKeysMax,
     ends,
+    schedule = new CompactionSchedule(),
+    onlyDue = false,
   }: {
     readonly keysMax?: number
     /** By partition id: compaction looks at what stands before. Default: at everything. */
     readonly ends?: ReadonlyMap<number, number>
+    /** What is known of earlier compactions. Default: nothing. */
+    readonly schedule?: CompactionSchedule
+    /** Whether to compact only what is worth it. Default: all that may be compacted. */
+    readonly onlyDue?: boolean
   } = {},
 ): Generator<void, MaintenanceTotals> {
   const totals: MaintenanceTotals = {
@@ -50,7 +61,8 @@ export function* maintenanceOf(
     rewritten: [],
     damaged: [],
   }
-  const job: Job = { db, nowMs, transaction, keysMax, ends, totals }
+  const compacting = new Set<number>()
+  const job: Job = { db, nowMs, transaction, keysMax, ends, schedule, onlyDue, compacting, totals }
   yield* unlessDamaged(totals, 'deleted topics', () => removeDeletedTopics(db, transaction, totals))
   for (const row of db.prepare(selectTopic).all()) {
     const name = String(row['name'])
@@ -58,6 +70,7 @@ export function* maintenanceOf(
     if (name.startsWith(deletedTopicPrefix)) continue
     yield* unlessDamaged(totals, `topic ${name}`, () => lookAfter(job, row))
   }
+  schedule.keepOnly(job.compacting)
   return totals
 }
 
@@ -78,7 +91,9 @@ function* lookAfter(job: Job, row: Record<string, unknown>): Generator<void> {
   for (const place of readPartitions(job.db, id)) {
     yield* unlessDamaged(job.totals, `partition ${place.number} of topic ${name}`, function* () {
       if (config.cleanup !== 'compact') yield* retain(job, place, config)
-      if (config.cleanup !== 'delete') yield* compact(job, place, config)
+      if (config.cleanup === 'delete') return
+      job.compacting.add(place.id)
+      yield* compact(job, place, config)
     })
   }
 }
@@ -120,10 +135,11 @@ function* retain(job: Job, place: PartitionRow, config: Required<TopicConfig>): 
   while (job.transaction(step)) yield
 }
 
-/** A batch that may be compacted. */
+/** A batch to be compacted. */
 interface Candidate {
   readonly baseOffset: number
   readonly endOffset: number
+  readonly byteCount: number
 }
 
 /**
@@ -134,63 +150,89 @@ interface Candidate {
  * the next ones. What is rewritten keeps its offsets, with gaps.
  */
 function* compact(job: Job, place: PartitionRow, config: Required<TopicConfig>): Generator<void> {
-  const { db, keysMax } = job
+  const { db, keysMax, nowMs, schedule } = job
+  const { tombstoneRetentionMs } = config
   const compactedTo = findPartition(db, place.id)?.compactedTo ?? place.latest
   if (compactedTo >= place.latest) return
-  const batches = compactable(job, place, config)
-  let from = batches.findIndex(({ endOffset }) => endOffset > compactedTo)
-  let tombstonesKept = 0
-  while (from >= 0 && from < batches.length) {
-    const compaction = new KeyCompaction(job.nowMs - config.tombstoneRetentionMs)
+  const compactedEnd = Math.max(compactedTo, schedule.endOf(place.id))
+  const waiting = compactable(job, place, config, compactedEnd)
+  const waitingBytes = waiting.reduce((sum, { byteCount }) => sum + byteCount, 0)
+  const question = { partitionId: place.id, waitingBytes, tombstoneRetentionMs, nowMs }
+  if (job.onlyDue ? !schedule.isDue(question) : !schedule.isUseful(question)) return
+  const batches = [...compacted(job, place, compactedEnd), ...waiting]
+  let bytes = 0
+  let oldestTombstoneMs: number | undefined
+  let from = batches.length - waiting.length
+  do {
+    const compaction = new KeyCompaction(nowMs - tombstoneRetentionMs)
     let to = from
     for (; to < batches.length && (to === from || compaction.keyCount < keysMax); to++) {
-      const bytes = bytesAt(db, place.id, batches[to] as Candidate)
-      if (bytes !== undefined) compaction.note(bytes)
+      const batch = bytesAt(db, place.id, batches[to] as Candidate)
+      if (batch !== undefined) compaction.note(batch)
       yield
     }
     const done = batches.slice(0, to)
+    bytes = 0
     for (const { baseOffset } of done) {
-      job.transaction(() => rewrite(db, place, baseOffset, compaction, job.totals))
+      bytes += job.transaction(() => rewrite(db, place, baseOffset, compaction, job.totals))
       yield
     }
-    tombstonesKept += compaction.tombstonesKept
+    oldestTombstoneMs = compaction.oldestTombstoneMs
     // Tombstones that stay must be looked at again even if nothing is published any more.
-    if (tombstonesKept === 0) {
-      const end = (done.at(-1) as Candidate).endOffset
+    if (oldestTombstoneMs === undefined) {
+      const end = done.at(-1)?.endOffset ?? compactedEnd
       job.transaction(() => raiseMarks(db, place.id, { compactedTo: end }))
     }
     from = to
-  }
+  } while (from < batches.length)
+  schedule.note(place.id, nowMs, { end: waiting.at(-1)?.endOffset ?? compactedEnd, bytes, oldestTombstoneMs })
 }
 
-/** The batches before the first one that is too young to be compacted, or not yet known to readers. */
-function compactable(job: Job, place: PartitionRow, config: Required<TopicConfig>): readonly Candidate[] {
-  const rows = job.db
-    .prepare('SELECT base_offset, last_offset, time_max_ms FROM batch WHERE partition_id = ? ORDER BY base_offset')
-    .all(place.id)
+const selectCandidates = `SELECT base_offset, last_offset, time_max_ms, byte_count FROM batch
+  WHERE partition_id = ? AND base_offset >= ? AND base_offset < ? ORDER BY base_offset`
+
+/** The batches from an offset on before the first one that is too young to be compacted, or not yet known to readers. */
+function compactable(
+  job: Job,
+  place: PartitionRow,
+  config: Required<TopicConfig>,
+  fromOffset: number,
+): readonly Candidate[] {
+  const rows = job.db.prepare(selectCandidates).all(place.id, fromOffset, Number.MAX_SAFE_INTEGER)
   const end = job.ends === undefined ? Number.POSITIVE_INFINITY : (job.ends.get(place.id) ?? 0)
   const first = rows.findIndex(
     (row) => Number(row['time_max_ms']) > job.nowMs - config.compactionLagMs || Number(row['last_offset']) >= end,
   )
-  return (first < 0 ? rows : rows.slice(0, first)).map((row) => ({
-    baseOffset: Number(row['base_offset']),
-    endOffset: Number(row['last_offset']) + 1,
-  }))
+  return (first < 0 ? rows : rows.slice(0, first)).map(candidate)
 }
 
+/** The batches that were compacted before. */
+function compacted({ db }: Job, place: PartitionRow, end: number): readonly Candidate[] {
+  return db.prepare(selectCandidates).all(place.id, 0, end).map(candidate)
+}
+
+function candidate(row: Record<string, unknown>): Candidate {
+  return {
+    baseOffset: Number(row['base_offset']),
+    endOffset: Number(row['last_offset']) + 1,
+    byteCount: Number(row['byte_count']),
+  }
+}
+
+/** How many bytes are left of the batch. */
 function rewrite(
   db: DatabaseSync,
   place: PartitionRow,
   baseOffset: number,
   compaction: KeyCompaction,
   totals: MaintenanceTotals,
-): void {
+): number {
   const row = batchAt(db, place.id, baseOffset)
-  if (row === undefined) return
+  if (row === undefined) return 0
   const id = Number(row['id'])
   const byteCount = Number(row['byte_count'])
   const { bytes: kept, droppedCount } = compaction.compact(bytesOf(row))
-  if (droppedCount === 0) return
+  if (droppedCount === 0) return byteCount
   totals.recordsCompacted += droppedCount
   totals.rewritten.push(place.id)
   if (kept === null) {
@@ -199,15 +241,16 @@ function rewrite(
     raiseMarks(db, place.id, { endFloor: place.latest, gapsTo: Number(row['last_offset']) + 1 })
     totals.batchesDeleted++
     totals.bytesDeleted += byteCount
-  } else {
-    db.prepare('UPDATE batch SET bytes = ?, byte_count = ?, checksum = ? WHERE id = ?').run(
-      kept,
-      kept.byteLength,
-      crc32(kept),
-      id,
-    )
-    totals.bytesDeleted += byteCount - kept.byteLength
+    return 0
   }
+  db.prepare('UPDATE batch SET bytes = ?, byte_count = ?, checksum = ? WHERE id = ?').run(
+    kept,
+    kept.byteLength,
+    crc32(kept),
+    id,
+  )
+  totals.bytesDeleted += byteCount - kept.byteLength
+  return kept.byteLength
 }
 
 function bytesAt(db: DatabaseSync, partitionId: number, { baseOffset }: Candidate): Uint8Array | undefined {

@@ -11,9 +11,14 @@ export type StoreRequest =
   | { readonly kind: 'register-producer'; readonly name: string }
   /**
    * `ends`: how far readers know each partition that is compacted, by its id. A record behind that replaces nothing yet, or
-   * they would find neither the old value of its key nor the new one.
+   * they would find neither the old value of its key nor the new one. `onlyDue`: whether to compact only what is worth it.
    */
-  | { readonly kind: 'maintain'; readonly nowMs: number; readonly ends: ReadonlyMap<number, number> }
+  | {
+      readonly kind: 'maintain'
+      readonly nowMs: number
+      readonly ends: ReadonlyMap<number, number>
+      readonly onlyDue: boolean
+    }
   | {
       readonly kind: 'put-progress'
       readonly entries: readonly { readonly group: string; readonly partitionId: number; readonly next: number }[]

@@ -62,7 +62,7 @@ describe('the writing side', () => {
     store.handle(setting('a'))
     next(syncFailed)
     expect(() => store.handle(setting('b'))).toThrow('simulated')
-    for (const request of [setting('c'), { kind: 'maintain', nowMs: 0, ends: new Map() } as const]) {
+    for (const request of [setting('c'), { kind: 'maintain', nowMs: 0, ends: new Map(), onlyDue: false } as const]) {
       expect(() => store.handle(request)).toThrow(expect.objectContaining({ errcode: syncFailed }))
     }
     expect(keys(db)).toEqual(['a'])

@@ -1,5 +1,11 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import { type BatchCommand, isExpected, type UnitCommand, type UnitResult } from '../../committing/index.ts'
+import {
+  type BatchCommand,
+  CompactionSchedule,
+  isExpected,
+  type UnitCommand,
+  type UnitResult,
+} from '../../committing/index.ts'
 import type { Appended } from '../../engine/index.ts'
 import { FileDamagedError } from '../errors.ts'
 import { Counter } from './counter.ts'
@@ -38,6 +44,7 @@ export class Store {
   readonly #state: StateWriter
   readonly #timers: TimerWriter
   readonly #progress: ProgressWriter
+  readonly #schedule = new CompactionSchedule()
   #maintenance: Generator<void, MaintenanceTotals> | undefined
   #failure: { readonly error: unknown } | undefined
   /** How often what was on its way to a partition was taken back; see {@link UnsyncedTail}. */
@@ -95,7 +102,7 @@ export class Store {
       case 'register-producer':
         return this.#transaction(() => this.#topics.registerProducer(request.name))
       case 'maintain':
-        return this.#maintain(request.nowMs, request.ends)
+        return this.#maintain(request)
       case 'put-progress':
         return this.#transaction(() => {
           for (const { group, partitionId, next } of request.entries) this.#progress.put(group, partitionId, next)
@@ -189,10 +196,11 @@ export class Store {
   }
 
   /** A few steps of maintenance; `null` as long as more is to be done. */
-  #maintain(nowMs: number, ends: ReadonlyMap<number, number>): MaintenanceTotals | null {
+  #maintain({ nowMs, ends, onlyDue }: Extract<StoreRequest, { kind: 'maintain' }>): MaintenanceTotals | null {
     const transaction = <T>(work: () => T): T => this.#transaction(work)
     if (this.#maintenance === undefined) this.#noteEnds()
-    const maintenance = this.#maintenance ?? maintenanceOf(this.#db, nowMs, transaction, { ends })
+    const schedule = this.#schedule
+    const maintenance = this.#maintenance ?? maintenanceOf(this.#db, nowMs, transaction, { ends, schedule, onlyDue })
     // Kept only when there is more to do: a generator that threw is at its end and would say so for ever.
     this.#maintenance = undefined
     for (let i = 0; i < maintenanceStepsMax; i++) {
