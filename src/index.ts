@@ -29,6 +29,7 @@ export {
   type ServicePart,
   type StartOptions,
   type StartRefusal,
+  StartRefusedError,
   StoreMissingError,
   service,
   type TakenHandler,

@@ -29,6 +29,9 @@ export interface App extends AppParts {
    *
    * What the engine cannot do for a reason that passes, such as a lock or a full disk, is tried again for 30 seconds, which the
    * channel `waiting` tells; then the start rejects with the error, whose `fault` is `passing`.
+   *
+   * @throws EngineLacksError `ENGINE_LACKS`, StoreMissingError `STORE_MISSING`, GuaranteeMissingError `GUARANTEE_MISSING`: the engine does not
+   *   do what the app needs, which {@link explain} tells beforehand; StartRefusedError `START_REFUSED`: for several of these reasons
    */
   start(options: StartOptions): Promise<RunningApp>
 }

@@ -1,5 +1,6 @@
 import type { Kept } from '../engine/index.ts'
 import { MillraceError } from '../kernel/index.ts'
+import type { StartRefusal } from './guarantees.ts'
 
 /** Something that was to be published and is no message. */
 export class PublishInvalidError extends MillraceError<'PUBLISH_INVALID', { readonly given: string }> {
@@ -185,6 +186,26 @@ export class EngineLacksError extends MillraceError<
       remedy:
         'Compose it with an engine that does: deployment({ topics, store: postgres({ … }) }), or choose another one.',
       details: { engine, missing },
+    })
+  }
+}
+
+/** An app that will not start on its ground for several reasons; for a single one, the error of that reason is thrown. */
+export class StartRefusedError extends MillraceError<
+  'START_REFUSED',
+  {
+    readonly app: string
+    readonly engine: string
+    /** All of them, as `explain()` tells them. */
+    readonly refusals: readonly StartRefusal[]
+  }
+> {
+  constructor(app: string, engine: string, refusals: readonly StartRefusal[]) {
+    super({
+      code: 'START_REFUSED',
+      problem: `App "${app}" will not start, for ${refusals.length} reasons. ${refusals.map(({ code, problem }) => `${code}: ${problem}`).join(' ')}`,
+      remedy: `Mend all of them. ${refusals.map(({ code, remedy }) => `${code}: ${remedy}`).join(' ')}`,
+      details: { app, engine, refusals },
     })
   }
 }

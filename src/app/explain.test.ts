@@ -7,11 +7,12 @@ import { view } from '../domain/index.ts'
 import { embedded } from '../embedded/index.ts'
 import type { Capabilities } from '../engine/index.ts'
 import { kafka } from '../kafka/index.ts'
+import type { MillraceError } from '../kernel/index.ts'
 import { exponential, on, set } from '../runtime/index.ts'
 import { saga } from '../saga/index.ts'
 import { sqliteTables, tableView } from '../tables/index.ts'
 import { memoryEngine, Paid, Placed } from './app.test-support.ts'
-import { type App, app, explain, service } from './index.ts'
+import { type App, app, explain, StartRefusedError, service } from './index.ts'
 
 const one = embedded({ path: 'one.db' })
 const other = embedded({ path: 'other.db' })
@@ -252,12 +253,29 @@ describe('explain and the start', () => {
         await running.stop()
         return undefined
       },
-      ({ code, problem, remedy }) => ({ code, problem, remedy }),
+      // For a single reason its own error, for several one that holds them all.
+      (error: MillraceError) => {
+        const { code, problem, remedy } = error
+        return error instanceof StartRefusedError ? error.details.refusals : [{ code, problem, remedy }]
+      },
     )
-    expect(await started).toEqual(refusals[0])
+    expect(await started).toEqual(refusals.length === 0 ? undefined : refusals)
     const codes = new Set(handlers.flatMap(({ refusedBy }) => refusedBy ?? []))
     const [first] = refusals
     expect(first === undefined ? codes.size === 0 : codes.has(first.code)).toBe(true)
+  })
+
+  it('stand in one error of the start', async () => {
+    const open = (): Promise<never> => Promise.reject(new Error('it is not opened'))
+    const source = { ...topicsAndState, open }
+    const refused: unknown = await (apps.at(-1) as App).start({ engine: source }).catch((error: unknown) => error)
+    expect(refused).toBeInstanceOf(StartRefusedError)
+    const { message, details } = refused as StartRefusedError
+    expect(details.refusals.map(({ code }) => code)).toEqual(['ENGINE_LACKS', 'STORE_MISSING'])
+    for (const { problem, remedy } of details.refusals) {
+      expect(message).toContain(problem)
+      expect(message).toContain(remedy)
+    }
   })
 
   it('tell all reasons together, each with its handlers', () => {

@@ -2,7 +2,7 @@ import { ArgumentInvalidError } from '../engine/index.ts'
 import type { AppGuarantees, Ground } from './guarantees.ts'
 import { handlersOf } from './handler-guarantees.ts'
 import type { AppParts } from './parts.ts'
-import { type Refusal, refusalsOf } from './start-refusals.ts'
+import { type Refusal, refusalsOf, told } from './start-refusals.ts'
 
 const outside =
   'Calls to the outside world belong to no commit: they are made again whenever a handler is run again, after a failed attempt and after a crash. Hand ctx.key on to them, which stays the same.'
@@ -27,7 +27,7 @@ export function explain(app: AppParts, ground: Ground): AppGuarantees {
   return {
     app: app.name,
     engine: ground.name,
-    refusals: refusals.map(({ error: { code, problem, remedy } }) => ({ code, problem, remedy })),
+    refusals: refusals.map(told),
     durability: ground.capabilities.durability,
     outside,
     handlers: worked.map((one) => ({ ...one, refusedBy: refuserOf(one.name, refusals) })),

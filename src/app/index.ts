@@ -14,6 +14,7 @@ export {
   HandlerUnknownError,
   PublishInvalidError,
   SagaUnknownError,
+  StartRefusedError,
   StoreMissingError,
   type TakenHandler,
   ViewUnknownError,

@@ -1,7 +1,7 @@
 import type { Kept } from '../engine/index.ts'
 import { commitsTogether, needsTimers } from './bridging.ts'
-import { EngineLacksError, GuaranteeMissingError, StoreMissingError } from './errors.ts'
-import type { Ground } from './guarantees.ts'
+import { EngineLacksError, GuaranteeMissingError, StartRefusedError, StoreMissingError } from './errors.ts'
+import type { Ground, StartRefusal } from './guarantees.ts'
 import { handlersOf, type Worked } from './handler-guarantees.ts'
 import type { AppParts } from './parts.ts'
 
@@ -12,7 +12,7 @@ export interface Refusal {
   readonly because: ReadonlySet<string> | 'all'
 }
 
-/** What `start()` throws the first of, and `explain()` tells: empty where the ground has what the app needs. */
+/** What `start()` throws and `explain()` tells: empty where the ground has what the app needs. */
 export function refusalsOf(
   app: AppParts,
   ground: Ground,
@@ -21,6 +21,19 @@ export function refusalsOf(
   return [lacking(app, ground), belowRequired(ground, handlers), withoutStore(app, ground)].filter(
     (one) => one !== undefined,
   )
+}
+
+/** Refuses the start of an app with all reasons together. @throws EngineLacksError, GuaranteeMissingError, StoreMissingError, StartRefusedError */
+export function refuseStart(app: AppParts, ground: Ground): void {
+  const [first, ...others] = refusalsOf(app, ground)
+  if (first === undefined) return
+  if (others.length === 0) throw first.error
+  throw new StartRefusedError(app.name, ground.name, [first, ...others].map(told))
+}
+
+/** A refusal as users are told of it. */
+export function told({ error: { code, problem, remedy } }: Refusal): StartRefusal {
+  return { code, problem, remedy }
 }
 
 const everyApp = 'every app'

@@ -30,7 +30,7 @@ import { LiveApp } from './live-app.ts'
 import { groupOf } from './names.ts'
 import type { AppParts, Part } from './parts.ts'
 import type { RunningApp } from './running-app.ts'
-import { refusalsOf } from './start-refusals.ts'
+import { refuseStart } from './start-refusals.ts'
 import { StepCalls } from './step-calls.ts'
 import { isTableView } from './table-views.ts'
 
@@ -80,8 +80,7 @@ async function tryToStart(app: AppParts, options: StartOptions, clock: Clock): P
   const stopTimeoutMs = durationMs(options.stopTimeout ?? stopDefault)
   const sessionTimeoutMs = durationMs(options.sessionTimeout ?? sessionDefault)
   const given = options.engine
-  const [refusal] = refusalsOf(app, given)
-  if (refusal !== undefined) throw refusal.error
+  refuseStart(app, given)
   const isOpen = 'commit' in given
   const engine = isOpen ? given : await given.open({ clock, random })
   try {

@@ -77,6 +77,7 @@ const byErrorCode: Readonly<Record<string, number>> = {
   VIEW_VERSION_DOWN: exitCodes.refused,
   ENGINE_LACKS: exitCodes.cannotStart,
   GUARANTEE_MISSING: exitCodes.cannotStart,
+  START_REFUSED: exitCodes.cannotStart,
   STORE_MISSING: exitCodes.cannotStart,
   TOPIC_DIFFERS: exitCodes.cannotStart,
 }
