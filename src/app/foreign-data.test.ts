@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { decider, view } from '../domain/index.ts'
+import { decider, history, view } from '../domain/index.ts'
 import type { Engine } from '../engine/index.ts'
 import { command, encodeKafkaBinary, event, type Message, upcastFrom } from '../message/index.ts'
 import { on } from '../runtime/index.ts'
@@ -83,6 +83,43 @@ describe('data of programs that do not use the definition', () => {
     await running.idle()
     expect(seen).toEqual([{ id: 'a', pence: 'oops' }])
   })
+})
+
+describe('a record without a value', () => {
+  const Left = event('Left', { data: z.object({ id: z.string() }).optional() })
+  const leaves = view('leaves', {
+    events: [Left],
+    key: ({ partitionkey }) => String(partitionkey),
+    initial: 0,
+    on: { Left: (count, { data }) => (data === undefined ? count + 1 : count) },
+  })
+
+  it.each(['delete', 'compact'] as const)(
+    'is an event without data if its headers say so, and passed over if not: on a topic with cleanup %s',
+    async (cleanup) => {
+      const seen: unknown[] = []
+      const handler = on(Left, { name: 'leaver' }, ({ id, data }) => {
+        seen.push([id, data])
+        if (seen.length === 1) throw new Error('once more')
+      })
+      await using engine = await memoryEngine()
+      await engine.topics.create(Left.topic, { partitions: 1, cleanup })
+      const headers = Object.entries({ ce_specversion: '1.0', ce_type: 'Left', ce_source: '/s', ce_id: 'one' })
+      const records = [{ headers }, { headers: headers.slice(1) }].map((one) => ({ key: 'a', value: null, ...one }))
+      await engine.commit({ publish: [{ topic: Left.topic, partition: 0, records }] })
+      await using running = await app('shop', { services: [service('s', [handler])], views: [leaves] }).start({
+        engine,
+      })
+      await running.idle()
+      expect(seen).toEqual([
+        ['one', undefined],
+        ['one', undefined],
+      ])
+      expect(await running.view(leaves).get('a')).toBe(1)
+      expect(await running.deadLetters.list()).toEqual([])
+      expect(await history(engine).view(leaves, 'a', undefined, { gone: 'pass-over' })).toBe(1)
+    },
+  )
 })
 
 describe('a command of an older program', () => {

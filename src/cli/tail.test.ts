@@ -97,6 +97,23 @@ describe('millrace tail', () => {
     expect((jsonLines(stdout) as Line[]).map(({ key }) => key)).toEqual(['1', '2'])
   })
 
+  it('shows the event that a record without a value is', async () => {
+    const { cwd, path } = await testFile(async (engine) => {
+      await engine.topics.create('raw', { partitions: 1 })
+      const headers = Object.entries({ ce_specversion: '1.0', ce_type: 'Left', ce_source: '/s', ce_id: '1' })
+      await publishRaw(engine, 'raw', [
+        { key: 'a', value: null, timestampMs: startMs },
+        { key: 'a', value: null, headers, timestampMs: startMs },
+      ])
+    })
+    const { stdout } = await cli(['tail', 'raw', '--type', 'Left', '--file', path], { cwd })
+    expect(stdout).toBe('2026-01-31T12:00:00.000Z raw/0/1 key=a tombstone Left\n')
+    const { stdout: json } = await cli(['tail', 'raw', '--type', 'Left', '--json', '--file', path], { cwd })
+    expect(jsonLines(json)).toEqual([
+      expect.objectContaining({ kind: 'tombstone', message: expect.objectContaining({ type: 'Left', id: '1' }) }),
+    ])
+  })
+
   it('shows tombstones and records that are no messages as what they are, and nothing can move the cursor', async () => {
     const { cwd, path } = await testFile(async (engine) => {
       await engine.topics.create('raw', { partitions: 1 })

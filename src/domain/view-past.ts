@@ -1,6 +1,7 @@
 import type { Engine, EventStore, StoredEvent, Topics } from '../engine/index.ts'
 import { frozenJson, pointCount, timePointMs } from '../kernel/index.ts'
 import { identityOf, type Message } from '../message/index.ts'
+import { messageIn } from '../record/index.ts'
 import { topicsOf } from '../runtime/index.ts'
 import { ViewHistoryMissingError } from './errors.ts'
 import { type GoneEvents, refuseIfRecordsGone, refuseIfStreamsGone } from './gone-events.ts'
@@ -181,8 +182,9 @@ async function* messagesOf(
   for (let from = offset; from < end; ) {
     const { records, nextOffset } = await topics.read({ topic, partition, offset: from, bytesMax: pageBytes })
     for (const record of records) {
-      if (record.kind !== 'message' || record.offset >= end) continue
-      const { timestampMs, message } = record
+      const message = messageIn(record)
+      if (message === undefined || record.offset >= end) continue
+      const { timestampMs } = record
       yield { topic, partition, offset: record.offset, timestampMs, message }
     }
     if (nextOffset <= from) return

@@ -76,6 +76,24 @@ describe('foreign records', () => {
     expect(throughRecord({ key: '\ufffd' })).toMatchObject({ kind: 'tombstone', key: '\ufffd' })
   })
 
+  it('without a value are tombstones, and events as well if their headers say so', () => {
+    const headers = [...binary, ['x', '1']] as const
+    expect(throughRecord({ key: 'k', value: null, headers })).toEqual({
+      kind: 'tombstone',
+      offset: 0,
+      timestampMs,
+      key: 'k',
+      headers: headers.map(([name, text]) => [name, Uint8Array.from(Buffer.from(text))]),
+      message: expect.objectContaining({
+        type: 'Happened',
+        time: '2025-12-01T00:00:00.000Z',
+        partitionkey: 'k',
+        data: undefined,
+      }),
+    })
+    expect(throughRecord({ key: 'k', value: null, headers: binary.slice(1) })).not.toHaveProperty('message')
+  })
+
   it('may have a key other than the attribute, and both are kept', () => {
     const differing = [
       ['abcdef', 'abcdxf'],

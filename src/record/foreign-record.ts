@@ -1,5 +1,5 @@
 import { decodeKafka } from '../message/index.ts'
-import type { RecordOutcome } from './record.ts'
+import type { RecordOutcome, TombstoneRecord } from './record.ts'
 import type { RecordCursor } from './record-cursor.ts'
 import { headersCopy, keyAt, undecodableAt, valueCopy } from './record-outcome.ts'
 
@@ -18,4 +18,14 @@ export function decodeForeignRecord(cursor: RecordCursor): RecordOutcome {
   // A null value was told apart before.
   if (result.value === null) return { kind: 'tombstone', offset, timestampMs, key, headers }
   return { kind: 'message', offset, timestampMs, key, message: result.value }
+}
+
+/** Reads a record without a value, and the event that it may be. */
+export function decodeTombstone(cursor: RecordCursor): TombstoneRecord {
+  const { offset, timestampMs } = cursor
+  const key = keyAt(cursor)
+  const headers = headersCopy(cursor)
+  const tombstone = { kind: 'tombstone', offset, timestampMs, key, headers } as const
+  const result = decodeKafka({ key, value: null, headers }, { clock: { nowMs: () => timestampMs } })
+  return result.ok && result.value !== null ? { ...tombstone, message: result.value } : tombstone
 }

@@ -36,3 +36,4 @@ export {
   RecordBatchBuilder,
 } from './record-batch-builder.ts'
 export { decodeBatch, RecordBatchReader } from './record-batch-reader.ts'
+export { messageIn } from './record-outcome.ts'

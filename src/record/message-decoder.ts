@@ -14,7 +14,8 @@ export type RecordSink = (outcome: RecordOutcome) => unknown
 /**
  * Reads the records of a batch as messages, frozen through and through.
  *
- * A record that is no message is reported to `sink` like any other, as `undecodable`; a null value as a `tombstone`.
+ * A record that is no message is reported to `sink` like any other, as `undecodable`; a null value as a `tombstone`, which
+ * may be an event without data.
  * Control batches (markers of transactions) have no messages. Nothing that `sink` gets refers to the batch's bytes.
  * JSON with the key `__proto__` is `undecodable`, so that no consumer can be led into prototypes.
  *

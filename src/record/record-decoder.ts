@@ -1,11 +1,11 @@
 import { freezeParsedJson } from '../kernel/index.ts'
 import { jsonContentType, MessageUndecodableError, sealMessage } from '../message/index.ts'
 import { viewOf } from './batch-header.ts'
-import { decodeForeignRecord } from './foreign-record.ts'
+import { decodeForeignRecord, decodeTombstone } from './foreign-record.ts'
 import { KnownHeadersCache } from './known-headers.ts'
 import type { RecordKey, RecordOutcome } from './record.ts'
 import type { RecordCursor } from './record-cursor.ts'
-import { keyAt, tombstoneAt, undecodableAt, utf8TextAt } from './record-outcome.ts'
+import { keyAt, undecodableAt, utf8TextAt } from './record-outcome.ts'
 import { VariableHeaders } from './variable-headers.ts'
 
 const knownHeaders = new KnownHeadersCache()
@@ -25,7 +25,7 @@ export class RecordDecoder {
 
   decode(): RecordOutcome {
     const { cursor } = this
-    if (cursor.valueBytes < 0) return tombstoneAt(cursor)
+    if (cursor.valueBytes < 0) return decodeTombstone(cursor)
     const known = knownHeaders.match(cursor, this.#view)
     if (known === undefined) return decodeForeignRecord(cursor)
     const variable = this.#variable

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer'
-import type { MessageUndecodableError } from '../message/index.ts'
+import type { Message, MessageUndecodableError } from '../message/index.ts'
 import { utf8TextOf } from './native-text.ts'
-import type { RecordHeader, RecordKey, TombstoneRecord, UndecodableRecord } from './record.ts'
+import type { RecordHeader, RecordKey, RecordOutcome, UndecodableRecord } from './record.ts'
 import { rawHeadersAt } from './record-batch-reader.ts'
 import type { RecordCursor } from './record-cursor.ts'
 
@@ -21,9 +21,9 @@ export function keyAt(cursor: RecordCursor): RecordKey {
   return utf8TextAt(bytes, cursor.keyStart, end) ?? copyOf(bytes, cursor.keyStart, end)
 }
 
-export function tombstoneAt(cursor: RecordCursor): TombstoneRecord {
-  const { offset, timestampMs } = cursor
-  return { kind: 'tombstone', offset, timestampMs, key: keyAt(cursor), headers: headersCopy(cursor) }
+/** The message that a record is, also one without a value. */
+export function messageIn(record: RecordOutcome): Message | undefined {
+  return record.kind === 'undecodable' ? undefined : record.message
 }
 
 /** The record at which a cursor stands, with why it is no message. */

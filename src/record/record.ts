@@ -36,12 +36,17 @@ export interface MessageRecord {
   readonly message: Message
 }
 
-/** A record without a value: on a compacted topic it says that its key is gone. */
+/**
+ * A record without a value: on a compacted topic it says that its key is gone. If its headers are those of an event, it is that event, too, on
+ * whatever topic.
+ */
 export interface TombstoneRecord {
   readonly kind: 'tombstone'
   readonly offset: number
   readonly timestampMs: number
   readonly key: RecordKey
+  /** The event that it is, without data. Absent: it is none. */
+  readonly message?: Message
   /** Copies. */
   readonly headers: readonly RecordHeader[]
 }

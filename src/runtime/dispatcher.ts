@@ -96,7 +96,6 @@ export class Dispatcher {
   /** `undefined`: nobody wants the record. */
   #taskOf(reader: PartitionReader, record: RecordOutcome, from: number): Task | undefined {
     const { offset, timestampMs } = record
-    if (record.kind === 'tombstone') return undefined
     // After a restart some of what is read again was done before, out of order.
     if (offset < reader.committed.end && reader.committed.has(offset)) return undefined
     const { handler, group } = this.#parts
@@ -115,6 +114,8 @@ export class Dispatcher {
       return task
     }
     const original = record.message
+    // No value and no event: a tombstone alone.
+    if (original === undefined) return undefined
     const definition = this.#definitions.get(original.type)
     if (definition === undefined) return undefined
     try {

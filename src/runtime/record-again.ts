@@ -27,6 +27,9 @@ export async function readAgain(
     if (!(error instanceof OffsetOutOfRangeError)) throw error
   }
   const record = records.find((one) => one.offset === offset)
+  if (record?.kind === 'tombstone' && record.message !== undefined) {
+    return { ...record, kind: 'message', message: record.message }
+  }
   if (record === undefined || record.kind === 'tombstone') throw new RecordGoneError(topic, partition, offset)
   return record
 }

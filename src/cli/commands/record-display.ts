@@ -16,7 +16,11 @@ export function recordJson({ topic, partition, outcome }: PlacedRecord): object 
     case 'message':
       return { ...place, message: messageJson(outcome.message) }
     case 'tombstone':
-      return { ...place, message: null, headers: headersJson(outcome.headers) }
+      return {
+        ...place,
+        message: outcome.message ? messageJson(outcome.message) : null,
+        headers: headersJson(outcome.headers),
+      }
     case 'undecodable': {
       const { code, problem } = outcome.error
       const error = { code, problem }
@@ -34,12 +38,17 @@ export function recordLine({ topic, partition, outcome }: PlacedRecord, output: 
     case 'message':
       return `${place}${keyText} ${output.styled('bold', shown(outcome.message.type))} ${dataText(outcome.message)}`
     case 'tombstone':
-      return `${place}${keyText} ${output.styled('yellow', 'tombstone')}`
+      return `${place}${keyText} ${output.styled('yellow', 'tombstone')}${eventText(outcome.message, output)}`
     case 'undecodable': {
       const preview = clipped(shown(textOf(outcome.value)), previewCharactersMax)
       return `${place}${keyText} ${output.styled('red', 'undecodable:')} ${shown(outcome.error.problem)} ${preview}`
     }
   }
+}
+
+/** The event that a record without a value is, if it is one. */
+function eventText(message: Message | undefined, output: Output): string {
+  return message === undefined ? '' : ` ${output.styled('bold', shown(message.type))}`
 }
 
 /** A message as a CloudEvent in JSON: bytes stand under `data_base64`. */

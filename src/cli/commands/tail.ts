@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import { Option } from 'commander'
 import type { TopicDescription, Topics } from '../../engine/index.ts'
 import { sleep } from '../../kernel/index.ts'
+import { messageIn } from '../../record/index.ts'
 import { UsageError } from '../errors.ts'
 import { withEngine } from '../ground.ts'
 import { several, wholeNumber } from '../option-values.ts'
@@ -196,7 +197,8 @@ class TailView {
   #isWanted({ outcome }: PlacedRecord): boolean {
     const { key, type } = this.#options
     if (key !== undefined && outcome.key !== key) return false
-    return type === undefined || (outcome.kind === 'message' && type.includes(outcome.message.type))
+    const message = messageIn(outcome)
+    return type === undefined || (message !== undefined && type.includes(message.type))
   }
 }
 

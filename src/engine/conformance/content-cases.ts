@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import type { Message } from '../../message/index.ts'
+import { encodeKafkaBinary, type Message } from '../../message/index.ts'
 import type { RecordOutcome } from '../../record/index.ts'
 import { type ConformanceCase, survivesClose } from './conformance-case.ts'
 import { messageOf } from './fixture.ts'
@@ -192,6 +192,18 @@ export const contentCases: readonly ConformanceCase[] = [
       assert.equal(rawText(empty), '')
       assert.ok(tombstone?.kind === 'tombstone')
       assert.deepEqual([bytesText(tombstone.key), bytesText(tombstone.headers[0]?.[1])], ['', 'gone'])
+    },
+  },
+  {
+    name: 'content: a record without a value whose headers are those of an event is that event, too',
+    async run(f) {
+      const topic = await f.topic()
+      const { headers } = encodeKafkaBinary(f.message('Left', null, { partitionkey: 'a' }))
+      await f.commit({ publish: [{ topic, partition: 0, records: [{ key: 'a', value: null, headers }] }] })
+      const [record] = await f.read(topic)
+      assert.ok(record?.kind === 'tombstone')
+      assert.deepEqual([record.message?.type, record.message?.data], ['Left', undefined])
+      assert.equal(record.headers.length, headers.length)
     },
   },
   {

@@ -66,9 +66,22 @@ describe('Kafka binary mode', () => {
     expect(known).toEqual(order.filter((name) => known.includes(name)))
   })
 
-  it('takes a record without a value for a tombstone, whatever its headers', () => {
-    expect(decodeKafka({ key: 'k', value: null, headers: [] })).toEqual({ ok: true, value: null })
-    expect(decodeKafka({ key: 'k', value: null, headers })).toEqual({ ok: true, value: null })
+  it('takes a record without a value for an event without data, if its headers say all of it', () => {
+    const message = { ...Placed({ id: '1' }), data: undefined }
+    expect(value(decodeKafka({ ...encodeKafkaBinary(message), value: null }))).toStrictEqual(message)
+    expect(read({ key: 'k', value: null })).toMatchObject({ id: '1234', partitionkey: 'k', data: undefined })
+  })
+
+  it('takes any other record without a value for a tombstone', () => {
+    const isTombstone = (given: KafkaSource['headers']): boolean =>
+      value(decodeKafka({ key: 'k', value: null, headers: given })) === null
+    expect(isTombstone([])).toBe(true)
+    for (const missing of ['ce_specversion', 'ce_type', 'ce_source', 'ce_id']) {
+      expect(isTombstone(headers.filter(([name]) => name !== missing))).toBe(true)
+    }
+    expect(isTombstone([...headers, ['ce_time', 'at noon']])).toBe(true)
+    expect(isTombstone([...headers, ['ce_subject', Uint8Array.of(0xff)]])).toBe(true)
+    expect(isTombstone([...headers, ['content-type', 'application/cloudevents+json']])).toBe(true)
   })
 
   it('gives a message without data an empty value and reads it back', () => {

@@ -23,6 +23,7 @@ export interface KafkaSource {
 }
 
 const noBytes = new Uint8Array()
+const tombstone = { ok: true, value: null } as const
 
 /** Encodes a message in binary content mode: attributes as `ce_` headers, data as the value (Kafka binding 1.0.2 §3.2). */
 export function encodeKafkaBinary(message: Message): KafkaContent {
@@ -44,7 +45,8 @@ export function encodeKafkaStructured(message: Message): KafkaContent {
 /**
  * Decodes a record of either content mode; the header `content-type` tells which.
  *
- * `null` stands for a tombstone, a record without a value, whatever its headers say: on a compacted topic it deletes.
+ * A record without a value is an event without data if its headers say all that an event must have (§3.2.2); on a compacted topic it
+ * is a tombstone as well. `null`: it is a tombstone alone.
  * The record's key stands in for an attribute `partitionkey` that the event does not have, in both modes (Partitioning extension, where
  * senders make the key of it); a key that is no text stands for nothing. Header names count in any case, the last of several wins.
  * `ce_datacontenttype`, which some producers write, stands in for the header `content-type`. The plain `traceparent` and `tracestate` headers that
@@ -53,15 +55,19 @@ export function encodeKafkaStructured(message: Message): KafkaContent {
  */
 export function decodeKafka(record: KafkaSource, options?: DecodeOptions): Decoded<Message | null> {
   const { value } = record
-  if (value === null) return { ok: true, value: null }
   const read = decoded(() => readHeaders(record.headers))
-  if (!read.ok) return read
+  if (!read.ok) return value === null ? tombstone : read
   const { attributes, contentType } = read.value
   if (contentType !== undefined && /^\s*application\/cloudevents/i.test(contentType)) {
+    if (value === null) return tombstone
     return withKey(decodeFormatted(contentType, value, options), keyText(record.key))
   }
   const key = keyText(record.key)
   if (key !== undefined && !attributes.get('partitionkey')) attributes.set('partitionkey', key)
+  if (value === null) {
+    const event = decoded(() => messageOf(attributes, undefined, options))
+    return event.ok ? event : tombstone
+  }
   return decoded(() => {
     const bytes = typeof value === 'string' ? Buffer.from(value, 'utf8') : value
     return messageOf(attributes, dataOfBytes(attributes, bytes, 'the value'), options)
