@@ -121,6 +121,7 @@ describe('the shop on other orders', () => {
       dailyRevenue: { '2010-12-01': '1.77' },
       dailyReturned: { '2010-12-02': '2.01' },
     })
+    expect(lasting(await figuresOf('--orders', orders, '--data', data))).toEqual(lasting(figures))
     expect(await deadLettersIn(data)).toEqual([
       'Invoice "536366" cannot be read: line 4: quantity "one" is no integer, price "-1" is no non-negative decimal; line 5: it has 3 columns where the header has 8. Correct these rows in the orders file and import them anew.',
       'Invoice "536367" cannot be read: line 6: date "2010-02-30 08:00:00" is no date. Correct these rows in the orders file and import them anew.',
