@@ -89,4 +89,28 @@ describe('the writer of state', () => {
     expect(writer.check([set(1)])).toEqual({ kind: 'revision', namespace: 'n', key: 'k', expected: 1, actual: 2 })
     db.close()
   })
+
+  it('leaves nothing of a namespace that was cleared, also not its name', () => {
+    const db = openForWriting(':memory:')
+    const writer = new StateWriter(db)
+    const names = (): readonly unknown[] =>
+      db
+        .prepare('SELECT name FROM namespace')
+        .all()
+        .map(({ name }) => name)
+    for (const name of ['a', 'b'])
+      writer.apply({ kind: 'set', namespace: name, key: 'k', value: '1', expected: anyRevision })
+    writer.apply({ kind: 'clear', namespace: 'a' })
+    writer.apply({ kind: 'clear', namespace: 'never' })
+    expect(names()).toEqual(['b'])
+    writer.apply({ kind: 'set', namespace: 'a', key: 'k', value: '2', expected: 0 })
+    expect(
+      db
+        .prepare(
+          'SELECT key, value, revision FROM state WHERE namespace_id = (SELECT id FROM namespace WHERE name = ?)',
+        )
+        .all('a'),
+    ).toEqual([{ key: 'k', value: '2', revision: 1 }])
+    db.close()
+  })
 })

@@ -17,6 +17,7 @@ export class StateWriter {
   readonly #put: StatementSync
   readonly #delete: StatementSync
   readonly #clear: StatementSync
+  readonly #removeNamespace: StatementSync
 
   constructor(db: DatabaseSync) {
     this.#db = db
@@ -27,6 +28,7 @@ export class StateWriter {
       ON CONFLICT DO UPDATE SET revision = excluded.revision, value = excluded.value, checksum = excluded.checksum`)
     this.#delete = db.prepare('DELETE FROM state WHERE namespace_id = ? AND key = ?')
     this.#clear = db.prepare('DELETE FROM state WHERE namespace_id = ?')
+    this.#removeNamespace = db.prepare('DELETE FROM namespace WHERE id = ?')
   }
 
   /**
@@ -60,12 +62,11 @@ export class StateWriter {
   apply(command: StateCommand): void {
     // A guard: it holds a commit to a key that is not there, and was checked.
     if (command.kind === 'delete' && command.expected === 0) return
-    const namespaceId = this.#openNamespace(command.namespace)
     if (command.kind === 'clear') {
-      this.#clear.run(namespaceId)
-      this.#revisions.clear()
+      this.#clearNamespace(command.namespace)
       return
     }
+    const namespaceId = this.#openNamespace(command.namespace)
     const id = `${command.namespace}\0${command.key}`
     if (command.kind === 'delete') {
       this.#delete.run(namespaceId, command.key)
@@ -114,6 +115,16 @@ export class StateWriter {
     const id = Number(row['id'])
     this.#namespaceIds.set(name, id)
     return id
+  }
+
+  /** Its name goes too: there are namespaces that are used for a time, one after the other. */
+  #clearNamespace(name: string): void {
+    const id = this.#findNamespace(name)
+    if (id === undefined) return
+    this.#clear.run(id)
+    this.#removeNamespace.run(id)
+    this.#namespaceIds.delete(name)
+    this.#revisions.clear()
   }
 
   #openNamespace(name: string): number {
