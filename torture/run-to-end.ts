@@ -9,11 +9,11 @@ export interface RunEnd {
   readonly complaint: string
 }
 
-/** Runs a program of Node until it ends. */
-export function runToEnd(args: readonly string[], options: { readonly cwd?: string } = {}): Promise<RunEnd> {
-  const limits = { timeout: endMsMax, killSignal: 'SIGKILL', maxBuffer: 256 * 1024 * 1024 } as const
+/** Runs a program of Node until it ends. `forMs`: so long it works before it is to end. */
+export function runToEnd(args: readonly string[], { forMs = 0 }: { readonly forMs?: number } = {}): Promise<RunEnd> {
+  const limits = { timeout: forMs + endMsMax, killSignal: 'SIGKILL', maxBuffer: 256 * 1024 * 1024 } as const
   return new Promise((resolve) => {
-    execFile(process.execPath, args as string[], { ...limits, ...options }, (error, output, complaint) => {
+    execFile(process.execPath, args as string[], limits, (error, output, complaint) => {
       resolve({ end: error === null ? 0 : (error.code ?? error.signal ?? -1), output, complaint })
     })
   })

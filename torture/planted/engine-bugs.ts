@@ -305,4 +305,37 @@ export const engineBugs: readonly PlantedBug[] = [
       },
     ],
   },
+  {
+    name: 'the log never goes into the database',
+    net: 'limits',
+    edits: [
+      {
+        file: 'src/embedded/connection.ts',
+        from: 'const checkpointPages = 1024',
+        to: 'const checkpointPages = 100_000',
+      },
+    ],
+  },
+  {
+    name: 'retention by bytes is not applied',
+    net: 'limits',
+    edits: [
+      {
+        file: 'src/embedded/store/maintenance.ts',
+        from: 'const tooMuch = retentionBytes !== null && bytesHeld > retentionBytes',
+        to: 'const tooMuch = false',
+      },
+    ],
+  },
+  {
+    name: 'tombstones stay for ever',
+    net: 'limits',
+    edits: [
+      {
+        file: 'src/embedded/store/maintenance.ts',
+        from: 'new KeyCompaction(job.nowMs - config.tombstoneRetentionMs)',
+        to: 'new KeyCompaction(0)',
+      },
+    ],
+  },
 ]

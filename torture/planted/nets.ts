@@ -9,7 +9,7 @@ const cases: Readonly<Record<Exclude<Net, 'conformance' | 'simulation'>, number>
   kills: 60,
   faults: 200,
   flips: 400,
-  limits: 6,
+  limits: 8,
 }
 const netMsMax = 240_000
 /** Seeds of the simulation for one bug. */

@@ -67,4 +67,15 @@ export const runtimeBugs: readonly PlantedBug[] = [
       },
     ],
   },
+  {
+    name: 'timers do not look at the wall clock again',
+    net: 'limits',
+    edits: [
+      {
+        file: 'src/runtime/timer-service.ts',
+        from: 'Math.min(lookEveryMs, nextMs - nowMs)',
+        to: 'nextMs - nowMs',
+      },
+    ],
+  },
 ]
