@@ -1,8 +1,9 @@
 // Tortures the embedded engine with real processes and real disks, and says what it took. Run it with: npm run torture
 import { SeededRandom, systemRandom } from '../src/kernel/index.ts'
-import type { Kind, KindResult } from './kind.ts'
+import type { Kind } from './kind.ts'
 import { kinds } from './kinds.ts'
 import { parseOptions } from './options.ts'
+import { exitCodeOf, type KindReport, textOf } from './report.ts'
 import { Scratch } from './scratch.ts'
 
 const options = parseOptions(
@@ -12,14 +13,6 @@ const options = parseOptions(
 
 /** Of all kinds together, unless told otherwise. */
 const minutesDefault = 10
-
-interface KindReport extends KindResult {
-  readonly kind: string
-  readonly title: string
-  readonly seconds: number
-  /** Why nothing was done. */
-  readonly skipped: string | null
-}
 
 /** How many cases of a kind: those asked for, or the small or large set, or whatever fits the time. */
 function casesOf(kind: Kind): number {
@@ -43,15 +36,6 @@ async function torment(kind: Kind, seed: number, casesMax: number, forMs: number
   return { kind: name, title, seconds: (performance.now() - startMs) / 1000, skipped, ...result }
 }
 
-function textOf({ kind, title, seconds, skipped, caseCount, failures, facts }: KindReport): string {
-  if (skipped !== null) return `${kind}: SKIPPED, ${skipped}`
-  const counts = Object.entries(facts).map(([fact, count]) => `${fact} ${count}`)
-  const head = `${kind}: ${title}: ${caseCount} cases in ${seconds.toFixed(0)} s, ${failures.length} failed`
-  const kept = (evidence: string | null): string => (evidence === null ? '' : ` (kept in .cache/torture/${evidence})`)
-  const lines = failures.slice(0, 20).map(({ name, problem, evidence }) => `  ${name}: ${problem}${kept(evidence)}`)
-  return [head, `  ${counts.join(', ')}`, ...lines].join('\n')
-}
-
 const chosen = kinds.filter(({ name }) => options.only.length === 0 || options.only.includes(name))
 const seed = options.seed ?? systemRandom.nextUint32()
 // A set that is counted takes the time that it takes.
@@ -67,7 +51,4 @@ for (const kind of chosen) {
   else process.stdout.write(`${textOf(report)}\n`)
 }
 if (options.json) process.stdout.write(`${JSON.stringify({ seed, kinds: reports }, null, 2)}\n`)
-// What cannot be done where it must be done is a failure too.
-const isFine = ({ failures, skipped }: KindReport): boolean =>
-  failures.length === 0 && (skipped === null || process.env['CI'] === undefined)
-process.exitCode = reports.every(isFine) ? 0 : 1
+process.exitCode = exitCodeOf(reports, { only: options.only, isCi: process.env['CI'] !== undefined })

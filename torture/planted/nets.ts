@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { faultyCallVariable } from '../faults/index.ts'
+import { exitCodes } from '../report.ts'
 import type { Net, PlantedBug } from './planted-bug.ts'
 
 /** How many cases of a kind are let loose on one bug, until one catches it: kills hit where they may. */
@@ -68,5 +69,5 @@ export async function tryNet(
   const args = ['--only', net, '--cases', String(cases[net]), '--seed', String(seed), '--stop-at-first', '--json']
   const { code, output } = await run(root, [join('torture', 'main.ts'), ...args], area)
   const found = /"problem": "((?:[^"\\]|\\.)*)"/.exec(output)?.[1]
-  return { isCaught: code > 0, by: (found ?? output).slice(0, 300) }
+  return { isCaught: code === exitCodes.failed, by: (found ?? output).slice(0, 300) }
 }
