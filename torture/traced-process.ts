@@ -18,8 +18,8 @@ export interface Tracing {
   readonly logPath: string
   /** As after strace's `--inject=`. */
   readonly inject?: string
-  /** With all data that is written, as hexadecimal digits. */
-  readonly withData?: boolean
+  /** With all data that is written: as hexadecimal digits, or as text with escapes. */
+  readonly data?: 'hexadecimal' | 'text'
 }
 
 /** No write of the engine's is longer: SQLite writes pages of 8 KiB. A longer one is noticed by whoever reads the log. */
@@ -34,10 +34,10 @@ export class TracedProcess implements AsyncDisposable {
   output = ''
   complaint = ''
 
-  constructor(args: readonly string[], { paths, calls, logPath, inject, withData = false }: Tracing) {
+  constructor(args: readonly string[], { paths, calls, logPath, inject, data }: Tracing) {
     const options = ['-f', '-qq', '-o', logPath, '-e', `trace=${calls.join(',')}`]
-    options.push('-s', String(withData ? dataBytesMax : textBytesMax))
-    if (withData) options.push('-xx')
+    options.push('-s', String(data === undefined ? textBytesMax : dataBytesMax))
+    if (data === 'hexadecimal') options.push('-xx')
     if (inject !== undefined) options.push('-e', `inject=${inject}`)
     options.push(...paths.flatMap((path) => ['-P', path]))
     this.#strace = spawn('strace', [...options, process.execPath, ...args], { stdio: ['pipe', 'pipe', 'pipe'] })

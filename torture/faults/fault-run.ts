@@ -49,7 +49,7 @@ export async function runWithFault(
 ): Promise<FaultRun> {
   const files = ['', '-wal', '-shm', '-journal', '-lock', '-lock-journal'].map((suffix) => `${path}${suffix}`)
   const paths = [dirname(path), ...files, journalPath]
-  const tracing = { paths, calls: [...Object.keys(faultyCalls), 'write'], logPath }
+  const tracing = { paths, calls: [...Object.keys(faultyCalls), 'write'], logPath, data: 'text' } as const
   const args = [program, path, journalPath, String(run), String(rounds)]
   await using traced = new TracedProcess(args, inject === undefined ? tracing : { ...tracing, inject })
   const isInTime = await inTime(traced.exited)

@@ -48,7 +48,7 @@ export async function record(
   const database = join(root, databasePath)
   const files = ['', '-wal', '-journal', '-lock', '-lock-journal'].map((suffix) => `${database}${suffix}`)
   const paths = [root, dirname(database), ...files, journalPath]
-  const tracing = { paths, calls: tracedCalls, logPath, withData: true }
+  const tracing = { paths, calls: tracedCalls, logPath, data: 'hexadecimal' } as const
   await using traced = new TracedProcess([load, database, journalPath, String(run)], tracing)
   await traced.spoke()
   const endMs = performance.now() + loadMs
