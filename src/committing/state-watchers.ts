@@ -157,6 +157,7 @@ export class StateWatchers {
     const changed = new Set(watcher.pending)
     watcher.pending.clear()
     if (!watcher.isStale) return changed
+    this.#state.refuseIfDone()
     watcher.isStale = false
     const gone = new Set(watcher.seen.keys())
     for (const { key, revision } of this.#state.list(watcher.namespace, watcher.key, watcher.prefix)) {

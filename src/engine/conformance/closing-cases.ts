@@ -148,4 +148,17 @@ export const closingCases: readonly ConformanceCase[] = [
       }
     },
   },
+  {
+    name: 'closing: a watch that is behind, and told no names of keys, is turned away',
+    requires: keeps('state'),
+    async run(f) {
+      const namespace = f.name('state')
+      const change = { namespace, key: 'k' } as const
+      await f.commit({ state: [{ kind: 'set', ...change, value: 1 }] })
+      const changes = f.engine.state.watch(namespace, { signal: new AbortController().signal })[Symbol.asyncIterator]()
+      await f.commit({ state: [{ kind: 'clear', namespace }] })
+      await f.engine.close()
+      await refuses(() => changes.next(), 'CLOSED')
+    },
+  },
 ]
