@@ -333,7 +333,7 @@ export const engineBugs: readonly PlantedBug[] = [
     edits: [
       {
         file: 'src/embedded/store/maintenance.ts',
-        from: 'new KeyCompaction(job.nowMs - config.tombstoneRetentionMs)',
+        from: 'new KeyCompaction(nowMs - tombstoneRetentionMs)',
         to: 'new KeyCompaction(0)',
       },
     ],
