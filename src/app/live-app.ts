@@ -7,7 +7,7 @@ import {
   type View,
   type ViewReader,
 } from '../domain/index.ts'
-import type { Engine, StateChange, TopicPosition } from '../engine/index.ts'
+import type { Engine, TopicPosition } from '../engine/index.ts'
 import { sleep } from '../kernel/index.ts'
 import type { AnyQueryDefinition, Message, QueryResult } from '../message/index.ts'
 import {
@@ -17,13 +17,11 @@ import {
   deadLetterNamespace,
   deadLettersOf,
   type Handler,
-  type Haste,
   happensWithin,
   type Lag,
   onRequests,
   Patience,
   patientEngine,
-  Subscription,
   type TimerTime,
   topicsOf,
 } from '../runtime/index.ts'
@@ -36,6 +34,7 @@ import { HandlerUnknownError, SagaUnknownError, ViewUnknownError } from './error
 import type { LiveAppOptions } from './live-app-options.ts'
 import { LiveProcesses } from './live-processes.ts'
 import { LiveSaga } from './live-saga.ts'
+import { LiveSubscriptions } from './live-subscriptions.ts'
 import { LiveViews } from './live-views.ts'
 import type { Part } from './parts.ts'
 import { checkTyped, publishAll } from './publishing.ts'
@@ -62,7 +61,7 @@ export class LiveApp implements RunningApp {
   readonly #parts: readonly Part[]
   readonly #bus: CommandBus
   readonly #delayed: DelayedCommands
-  readonly #subscriptions = new Map<string, Subscription>()
+  readonly #subscriptions: LiveSubscriptions
   readonly #sagas = new Map<string, LiveSaga>()
   readonly #views: LiveViews
   readonly #patience: Patience
@@ -100,13 +99,26 @@ export class LiveApp implements RunningApp {
       app: app.name,
       onError,
     })
+    const { random, sessionTimeoutMs, stopTimeoutMs } = options
+    this.#subscriptions = new LiveSubscriptions({
+      app: app.name,
+      engine,
+      clock,
+      random,
+      topics,
+      sessionTimeoutMs,
+      stopTimeoutMs,
+      query: (query, params, handling) => this.#bus.query(query, params, { signal: handling }),
+      onError,
+      signal,
+    })
     this.#views = new LiveViews({
       app: app.name,
       views: app.views,
       engine,
       clock,
-      subscribe: (part, haste) => this.#subscribe(part, haste),
-      unsubscribe: (group) => this.#unsubscribe(group),
+      subscribe: (part, haste) => this.#subscriptions.add(part, haste),
+      unsubscribe: (group) => this.#subscriptions.remove(group),
       somethingHappens: (lookMs, waiting) => this.#somethingHappens(lookMs, waiting),
       check: () => this.#check(),
       onError,
@@ -129,8 +141,8 @@ export class LiveApp implements RunningApp {
 
   /** Joins all groups. What fails on the way is undone, also when the signal aborts meanwhile. */
   async start(signal: AbortSignal | undefined): Promise<void> {
-    const leaveList = enlist(this.engine, this.name, this.#subscriptions)
-    const stopListening = onRequests(this.engine, this.name, (ids) => this.#takeUp(ids))
+    const leaveList = enlist(this.engine, this.name, this.#subscriptions.byGroup)
+    const stopListening = onRequests(this.engine, this.name, (ids) => this.#subscriptions.takeUp(ids))
     this.#retire = () => {
       leaveList()
       stopListening()
@@ -141,7 +153,7 @@ export class LiveApp implements RunningApp {
     signal?.addEventListener('abort', stop, { once: true, signal: this.#end.signal })
     try {
       signal?.throwIfAborted()
-      for (const part of this.#parts) await this.#subscribe(part)
+      for (const part of this.#parts) await this.#subscriptions.add(part)
       // A view that is wholly new is built here, which may take its time.
       await this.#views.start()
       signal?.throwIfAborted()
@@ -158,7 +170,7 @@ export class LiveApp implements RunningApp {
     if (this.#failure !== undefined) throw this.#failure.error
     this.#patience.begin()
     if (this.engine.capabilities.keeps.includes('timers')) this.#delayed.start()
-    this.#watchDeadLetters(requests).catch((error: unknown) => this.#fail(error))
+    this.#subscriptions.followRequests(requests).catch((error: unknown) => this.#fail(error))
   }
 
   async publish(messages: Message | readonly Message[]): Promise<readonly TopicPosition[]> {
@@ -285,7 +297,7 @@ export class LiveApp implements RunningApp {
     try {
       const isInTime = this.#failure !== undefined || (await happensWithin(this.#finish(), limitMs, clock))
       // An engine that answers no more holds nobody up.
-      if (!isInTime) for (const one of this.#subscriptions.values()) one.abandon().catch(() => undefined)
+      if (!isInTime) this.#subscriptions.abandon().catch(() => undefined)
     } finally {
       this.#retire()
       if (ownsEngine) await engine.close({ timeoutMs: Math.max(0, startMs + limitMs - clock.monotonicMs()) })
@@ -299,34 +311,7 @@ export class LiveApp implements RunningApp {
     await sent
     await this.#bus.settled()
     await this.#views.stop()
-    const { stopTimeoutMs } = this.#options
-    await Promise.all([...this.#subscriptions.values()].map((one) => one.stop(stopTimeoutMs, { isReturning: true })))
-  }
-
-  async #subscribe(part: Part, haste?: Haste): Promise<void> {
-    const { engine, clock, random, topics, sessionTimeoutMs } = this.#options
-    this.#end.signal.throwIfAborted()
-    const setup = {
-      ...part,
-      ...(haste !== undefined && { haste }),
-      app: this.name,
-      engine,
-      clock,
-      random,
-      topics,
-      sessionTimeoutMs,
-      query: (query: AnyQueryDefinition, params: unknown, signal: AbortSignal) =>
-        this.#bus.query(query, params, { signal }),
-    }
-    const subscription = new Subscription(setup, (error) => void this.#abandon(error))
-    this.#subscriptions.set(part.group, subscription)
-    await subscription.start()
-  }
-
-  async #unsubscribe(group: string): Promise<void> {
-    const subscription = this.#subscriptions.get(group)
-    await subscription?.stop(this.#options.stopTimeoutMs)
-    this.#subscriptions.delete(group)
+    await this.#subscriptions.stop()
   }
 
   /** The engine failed, or something that must not happen did: nothing more is handled. */
@@ -338,7 +323,7 @@ export class LiveApp implements RunningApp {
     this.#retire()
     this.#patience.end()
     this.#background.end()
-    await Promise.allSettled([this.#delayed.stop(), ...[...this.#subscriptions.values()].map((one) => one.abandon())])
+    await Promise.allSettled([this.#delayed.stop(), this.#subscriptions.abandon()])
   }
 
   async #somethingHappens(lookMs: number, signal: AbortSignal | undefined): Promise<void> {
@@ -360,24 +345,6 @@ export class LiveApp implements RunningApp {
       await this.#somethingHappens(lookMs, signal)
     }
     await caughtUp({ engine: this.engine, group, topics: topicsOf(handler.events), pause }, places)
-  }
-
-  async #watchDeadLetters(requests: AsyncIterable<StateChange>): Promise<void> {
-    try {
-      for await (const change of requests) {
-        const requested = (change.value as { readonly requested?: unknown } | undefined)?.requested
-        if (typeof requested !== 'string') continue
-        for (const subscription of this.#subscriptions.values()) await subscription.onDeadLetterChange(change.key)
-      }
-    } catch (error) {
-      if (!this.#end.signal.aborted) await this.#abandon(error)
-    }
-  }
-
-  async #takeUp(ids: readonly string[] | undefined): Promise<void> {
-    const subscriptions = [...this.#subscriptions.values()]
-    if (ids === undefined) await Promise.all(subscriptions.map((one) => one.scanRequests()))
-    else for (const id of ids) for (const subscription of subscriptions) await subscription.onDeadLetterChange(id)
   }
 
   #check(): void {
