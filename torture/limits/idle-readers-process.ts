@@ -14,6 +14,7 @@ const mebibyte = 1024 * 1024
 const filler = 'x'.repeat(4000)
 const atOnce = 8
 const messagesAtOnce = 8
+const newKeysAtOnce = 20
 /** What is written goes again soon, so that the caches of SQLite have an end. */
 const kept = 2 * mebibyte
 /** What one reader would hold of what is written in the second half, if it held anything, is several times as much. */
@@ -69,10 +70,8 @@ async function write(count: number): Promise<void> {
         const messages = Array.from({ length: messagesAtOnce }, (_, k) =>
           Written({ id: `${k}`, value: `${value}/${k}` }),
         )
-        const state = [
-          { kind: 'set', namespace, key: id, value: 0 },
-          { kind: 'set', namespace, key: 'k', value },
-        ] as const
+        const keys = Array.from({ length: newKeysAtOnce }, (_, k) => `${id}/${k}`)
+        const state = [...keys, 'k'].map((key) => ({ kind: 'set', namespace, key, value: key }) as const)
         const append = [{ stream: 's', events: [{ message: Written({ id, value }) }] }]
         const outcome = await engine.commit({ publish: [{ topic: written.name, messages }], state, append })
         if (!outcome.ok) throw new InvariantError('somebody who writes is not held up by those who do not read')

@@ -15,6 +15,9 @@ const topics = {
 } as const
 const appKeys = 40
 const twiceKeys = 8
+/** More than the runtime's cache of state holds. */
+const keysInMemory = 20_500
+const keysAtOnce = 500
 const turns = 12
 const recordsAtOnce = 16
 const lastingKeys = 100
@@ -41,6 +44,15 @@ export class SoakLoad {
   static async start(engine: EmbeddedEngine, running: RunningApp, clock: SteppingClock): Promise<SoakLoad> {
     for (const [name, config] of Object.entries(topics)) await engine.topics.ensure(name, config)
     return new SoakLoad(engine, running, clock)
+  }
+
+  /** Handles as many keys as a handler keeps the state of in memory, so that this does not fill up amidst what is measured. */
+  async fill(): Promise<void> {
+    for (let n = 0; n < keysInMemory; n += keysAtOnce) {
+      const messages = Array.from({ length: keysAtOnce }, (_, k) => Soaked({ id: `fill-${n + k}`, n: eventsOfKey - 1 }))
+      await this.#running.publish(messages)
+      await this.#running.idle()
+    }
   }
 
   /** Does everything once more, and waits until all that is to follow from it has. */

@@ -338,4 +338,26 @@ export const engineBugs: readonly PlantedBug[] = [
       },
     ],
   },
+  {
+    name: 'keys that a watcher has not seen gather without end',
+    net: 'limits',
+    edits: [
+      {
+        file: 'src/committing/state-watchers.ts',
+        from: 'if (key === undefined || watcher.pending.size >= pendingKeysMax)',
+        to: 'if (key === undefined)',
+      },
+    ],
+  },
+  {
+    name: 'closing wakes nobody who waits',
+    net: 'limits',
+    edits: [
+      {
+        file: 'src/embedded/engine-core.ts',
+        from: 'this.#closed = true\n    this.wake()',
+        to: 'this.#closed = true',
+      },
+    ],
+  },
 ]
