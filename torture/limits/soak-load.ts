@@ -52,6 +52,7 @@ export class SoakLoad {
       const messages = Array.from({ length: keysAtOnce }, (_, k) => Soaked({ id: `fill-${n + k}`, n: eventsOfKey - 1 }))
       await this.#running.publish(messages)
       await this.#running.idle()
+      await this.#engine.topics.maintain()
     }
   }
 
