@@ -11,7 +11,8 @@ import { type Counts, goThrough, parseOrdeal } from './ordeal.ts'
 
 const [, , ordealText = '', path = '', journalPath = ''] = process.argv
 const ordeal = parseOrdeal(ordealText)
-const heartbeatMs = 100
+/** Seldom enough that a session that is over is often found before the member speaks again. */
+const heartbeatMs = 400
 /** Over while it is stopped; jumps of the wall are none of its business. */
 const sessionTimeoutMs = ordeal.kind === 'stop' ? 1000 : 45_000
 const moreMin = 3
