@@ -360,4 +360,15 @@ export const engineBugs: readonly PlantedBug[] = [
       },
     ],
   },
+  {
+    name: 'a member that was put out is not let in again',
+    net: 'limits',
+    edits: [
+      {
+        file: 'src/embedded/group-coordinator.ts',
+        from: 'if (this.isOut) this.#coordinator.letIn(this)',
+        to: '',
+      },
+    ],
+  },
 ]
