@@ -111,6 +111,32 @@ export function testKeptAttempts(ground: AppGround): void {
       await running.stop()
     })
 
+    it('begins anew with another policy, and after what nobody here has written', async () => {
+      const clock = ground.clock()
+      await using engine = await ground.open({ clock })
+      const first = failing(clock, fixed({ delay: '10m', max: 2 }))
+      let running = await start(engine, clock, first.handler)
+      await running.publish([Placed({ id: 'a', n: 0 }), Placed({ id: 'a', n: 1 })])
+      await ground.pass(clock, async () => (await kept(engine)) === 1)
+      await running.stop()
+      const namespace = 'attempts:test.s.h'
+      const [entry] = await engine.state.range(namespace)
+      for (const policy of [fixed({ delay: '1m', max: 2 }), fixed({ delay: '10m', max: 2 })]) {
+        const { handler, calls } = failing(clock, policy)
+        running = await start(engine, clock, handler)
+        await ground.pass(clock, async () => calls.length === 1 && (await kept(engine)) === 1)
+        await running.stop()
+        const value = { ...(entry?.value as object), delayMs: null }
+        if (entry !== undefined) await engine.commit({ state: [{ kind: 'set', namespace, key: entry.key, value }] })
+      }
+      const { handler, calls } = failing(clock, fixed({ delay: '10m', max: 2 }))
+      running = await start(engine, clock, handler)
+      await ground.pass(clock, async () => (await running.deadLetters.count()) === 2)
+      expect(calls).toHaveLength(4)
+      expect(await running.deadLetters.list()).toMatchObject([{ attempts: 2 }, { attempts: 2 }])
+      await running.stop()
+    })
+
     it('is another one where its topic was made anew', async () => {
       const clock = ground.clock()
       await using engine = await ground.open({ clock })

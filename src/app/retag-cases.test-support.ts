@@ -101,8 +101,15 @@ export function testRetag(ground: AppGround): void {
         expect.objectContaining({ code: expect.any(String) }),
       )
       await engine.commit({ append: [{ stream: 's', events: [{ message: Untagged({ name: 'c' }) }] }] })
-      const Wrong = event('CourseNamed', { topic: 'courses', data: z.object({ name: z.string() }), tags: () => [''] })
-      await expect(retag(engine, [Wrong])).rejects.toThrow(refused)
+      for (const tags of [[''], 'abc', new Set(['a']), null, [1], Promise.resolve(['a'])]) {
+        const tagsOf = (): readonly string[] => tags as readonly string[]
+        const Wrong = event('CourseNamed', { topic: 'courses', data: z.object({ name: z.string() }), tags: tagsOf })
+        for (const dryRun of [true, false]) await expect(retag(engine, [Wrong], { dryRun })).rejects.toThrow(refused)
+        await expect(retag(engine, [Untagged, Wrong])).rejects.toThrow(refused)
+      }
+      for (const options of [{ dryrun: true }, { dryRun: 1 }, { onProgress: 5 }, { signal: 5 }, 5])
+        await expect(retag(engine, [Untagged], options as never)).rejects.toThrow(refused)
+      expect((await Array.fromAsync(engine.events.readAll())).map(({ tags }) => tags)).toEqual([[]])
     })
   })
 }

@@ -139,6 +139,7 @@ describe('what the runtime keeps', () => {
     while ((await engine.state.count('attempts:test.s.h')) === 0) await clock.advance(1)
     const attempts = {
       identity: 'm1 urn:millrace:app',
+      policy: again.description,
       attempt: 1,
       beganMs: expect.closeTo(startMs, -3),
       firstFailureMs: expect.closeTo(startMs, -3),

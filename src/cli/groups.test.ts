@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { embedded } from '../embedded/index.ts'
 import type { Engine } from '../engine/index.ts'
 import { cli, publishOrders, sharedFile, testFile } from './cli.test-support.ts'
 
@@ -131,6 +132,25 @@ describe('millrace groups reset', () => {
     expect(JSON.parse(stdout)).toMatchObject({ group: 'slow', done: true })
     expect(await nextOf(cwd, path, 'slow')).toEqual(expected)
     expect(await nextOf(cwd, path, 'done')).toEqual({ orders: 5 })
+  })
+})
+
+describe('attempts of a group that is moved by hand', () => {
+  it.each([
+    ['reset', 'slow', '--to', 'earliest'],
+    ['delete', 'slow'],
+  ])('begin anew: %s', async (...command) => {
+    const { cwd, path } = await testFile(async (engine) => {
+      await fill(engine)
+      const kept = ['slow', 'done'].map((group) => `attempts:${group}`)
+      await engine.commit({
+        state: kept.map((namespace) => ({ kind: 'set', namespace, key: 'orders/0/1', value: {} })),
+      })
+    })
+    const { exitCode } = await cli(['groups', ...command, '--yes', '--file', path], { cwd })
+    expect(exitCode).toBe(0)
+    await using engine = await embedded({ path, readOnly: true }).open()
+    expect(await engine.state.namespaces('attempts:')).toEqual(['attempts:done'])
   })
 })
 

@@ -1,4 +1,4 @@
-import { checkEngine, checkList, checkOptions } from '../committing/index.ts'
+import { checkEngine, checkList, checkName, checkOptions, checkSignal } from '../committing/index.ts'
 import { type AddedTags, ArgumentInvalidError, type Engine, type StoredEvent } from '../engine/index.ts'
 import { type AnyEventDefinition, isCurrent, type Message } from '../message/index.ts'
 
@@ -70,7 +70,7 @@ export async function retag(
 ): Promise<Retagged> {
   checkEngine(engine)
   checkDefinitions(definitions)
-  checkOptions('options', options)
+  checkRetagOptions(options)
   const { dryRun = false, onProgress, signal } = options
   const byType = new Map(definitions.map((definition) => [definition.type, definition]))
   const counts = new Map<string, { events: number; changed: number; tagsAdded: number }>()
@@ -94,17 +94,15 @@ export async function retag(
       const count = counts.get(definition.type) ?? { events: 0, changed: 0, tagsAdded: 0 }
       counts.set(definition.type, count)
       count.events++
-      try {
-        const tags = lackingTags(definition, event)
-        if (tags.length > 0) {
-          count.changed++
-          count.tagsAdded += tags.length
-          lacking.push({ position: event.position, tags })
-        }
-      } catch (error) {
-        unreadableCount++
+      const tags = lackingTags(definition, event, (error) => {
         const { position, stream, version, message } = event
-        if (unreadable.length < unreadableMax) unreadable.push({ position, stream, version, type: message.type, error })
+        if (++unreadableCount <= unreadableMax)
+          unreadable.push({ position, stream, version, type: message.type, error })
+      })
+      if (tags.length > 0) {
+        count.changed++
+        count.tagsAdded += tags.length
+        lacking.push({ position: event.position, tags })
       }
       if (lacking.length >= eventsTogether) await flush()
       onProgress?.(event.position, last)
@@ -117,15 +115,47 @@ export async function retag(
 
 function checkDefinitions(definitions: unknown): void {
   checkList('definitions', definitions)
+  const byType = new Map<string, unknown>()
   for (const [index, definition] of definitions.entries()) {
-    const { tagsOf } = (definition ?? {}) as { readonly tagsOf?: unknown }
-    if (typeof tagsOf !== 'function')
-      throw new ArgumentInvalidError(`definitions[${index}]`, 'is no definition of an event')
+    const place = `definitions[${index}]`
+    const { tagsOf, type = '' } = (definition ?? {}) as { readonly tagsOf?: unknown; readonly type?: string }
+    if (typeof tagsOf !== 'function') throw new ArgumentInvalidError(place, 'is no definition of an event')
+    if (byType.has(type) && byType.get(type) !== definition)
+      throw new ArgumentInvalidError(place, `is another definition of ${type}, of which there is one already`)
+    byType.set(type, definition)
   }
 }
 
+function checkRetagOptions(options: unknown): void {
+  checkOptions('options', options)
+  const { dryRun, onProgress, signal, ...others } = options as Readonly<Record<string, unknown>>
+  const [unknown] = Object.keys(others)
+  if (unknown !== undefined) throw new ArgumentInvalidError(`options.${unknown}`, 'is no option of retag()')
+  if (dryRun !== undefined && typeof dryRun !== 'boolean')
+    throw new ArgumentInvalidError('options.dryRun', 'is neither true nor false')
+  if (onProgress !== undefined && typeof onProgress !== 'function')
+    throw new ArgumentInvalidError('options.onProgress', 'is no function')
+  if (signal !== undefined) checkSignal(signal as AbortSignal)
+}
+
 /** The tags that a definition gives an event, and that it does not have. */
-function lackingTags(definition: AnyEventDefinition, { message, tags }: StoredEvent): readonly string[] {
-  const read: Message = isCurrent(definition, message) ? message : definition.read(message)
-  return [...new Set(definition.tagsOf(read.data as never))].filter((tag) => !tags.includes(tag))
+function lackingTags(
+  definition: AnyEventDefinition,
+  { message, tags }: StoredEvent,
+  onUnreadable: (error: unknown) => void,
+): readonly string[] {
+  let given: readonly string[]
+  try {
+    const read: Message = isCurrent(definition, message) ? message : definition.read(message)
+    given = definition.tagsOf(read.data as never)
+  } catch (error) {
+    onUnreadable(error)
+    return []
+  }
+  // What an append would refuse: a mistake of the function, and none of the event.
+  const place = `the tags of ${definition.type}`
+  checkList(place, given)
+  for (const tag of given) checkName(place, tag)
+  const known = new Set(tags)
+  return [...new Set(given)].filter((tag) => !known.has(tag))
 }

@@ -68,6 +68,7 @@ export type {
   Timers,
 } from './handler.ts'
 export { handlerFrom, handlerNameProblems, rateOf } from './handler-options.ts'
+export { forgetAttempts } from './kept-attempts.ts'
 export type { Lag } from './lag.ts'
 export {
   attemptsNamespace,

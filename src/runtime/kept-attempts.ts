@@ -14,6 +14,8 @@ const pageSize = 1000
 interface KeptAttempt {
   /** Of the message: the topic may have been made anew. */
   readonly identity: string
+  /** The retry policy in words: with another one, attempts begin anew. */
+  readonly policy: string
   readonly attempt: number
   /** When the first attempt began, when it failed, and when the last one failed; milliseconds since 1970. */
   readonly beganMs: number
@@ -32,13 +34,16 @@ interface KeptAttempt {
 export class KeptAttempts {
   readonly #engine: Engine
   readonly #namespace: string
+  readonly #policy: string
   readonly #clock: Clock
   /** What earlier owners kept, and nobody has asked for yet. */
-  readonly #found = new Map<PartitionReader, Map<number, KeptAttempt>>()
+  readonly #found = new Map<PartitionReader, Map<number, Json>>()
 
-  constructor(engine: Engine, group: string, clock: Clock) {
+  /** @param policy The handler's retry policy in words. */
+  constructor(engine: Engine, group: string, policy: string, clock: Clock) {
     this.#engine = engine
     this.#namespace = attemptsNamespace(group)
+    this.#policy = String(policy)
     this.#clock = clock
   }
 
@@ -49,7 +54,7 @@ export class KeptAttempts {
    */
   async load(reader: PartitionReader, batch: () => CommitBatch, isCurrent: () => boolean): Promise<void> {
     const prefix = `${reader.topic}/${reader.partition}/`
-    const found = new Map<number, KeptAttempt>()
+    const found = new Map<number, Json>()
     let after: string | undefined
     for (;;) {
       const range = { prefix, limit: pageSize, ...(after !== undefined && { after }) }
@@ -58,7 +63,7 @@ export class KeptAttempts {
       for (const { key, value } of page) {
         const offset = Number(key.slice(prefix.length))
         if (reader.committed.has(offset)) this.#remove(reader, offset, batch())
-        else found.set(offset, value as unknown as KeptAttempt)
+        else found.set(offset, value)
       }
       if (page.length < pageSize) break
       after = page.at(-1)?.key
@@ -81,6 +86,7 @@ export class KeptAttempts {
     found.delete(task.offset)
     if (found.size === 0) this.#found.delete(task.reader)
     task.isKept = true
+    if (!isKeptAttempt(kept) || kept.policy !== this.#policy) return
     if (!task.hasMessage || kept.identity !== identityOf(task.message)) return
     const nowMs = this.#clock.nowMs()
     task.attempt = kept.attempt
@@ -97,6 +103,7 @@ export class KeptAttempts {
     const failedMs = this.#clock.nowMs()
     const value: KeptAttempt = {
       identity: identityOf(task.message),
+      policy: this.#policy,
       attempt: task.attempt,
       beganMs: failedMs - Math.round(this.#clock.monotonicMs() - task.firstAttemptMs),
       firstFailureMs: task.firstFailureMs,
@@ -129,4 +136,24 @@ export class KeptAttempts {
     const key = `${reader.topic}/${reader.partition}/${sortableNumber(offset)}`
     return { namespace: this.#namespace, key, owner: reader.claim }
   }
+}
+
+function isKeptAttempt(value: unknown): value is KeptAttempt {
+  const { identity, policy, counts, ...numbers } = (value ?? {}) as Partial<KeptAttempt>
+  const times = [numbers.attempt, numbers.beganMs, numbers.firstFailureMs, numbers.failedMs, numbers.delayMs]
+  return (
+    typeof identity === 'string' &&
+    typeof policy === 'string' &&
+    typeof counts === 'object' &&
+    counts !== null &&
+    times.every(Number.isFinite)
+  )
+}
+
+/** Has the attempts of a group begin anew, of which no member is at work: as it is reset or deleted by hand. */
+export async function forgetAttempts(engine: Engine, group: string): Promise<void> {
+  const namespace = attemptsNamespace(group)
+  // State that lives with its owner goes with it.
+  const owner = engine.capabilities.ownedState === true ? { owner: { group } } : {}
+  await engine.commit({ state: [{ kind: 'clear', namespace, ...owner }] })
 }

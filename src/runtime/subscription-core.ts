@@ -83,7 +83,7 @@ export class SubscriptionCore {
       committer,
       cache: new StateCache(engine.state, setup.stateNamespace, isPerPartition),
       parking: new Parking(engine, group),
-      keptAttempts: new KeptAttempts(engine, group, clock),
+      keptAttempts: new KeptAttempts(engine, group, handler.retry.description, clock),
       dedupe:
         handler.dedupeWindowMs === undefined
           ? undefined

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander'
 import { viewGroup } from '../../domain/index.ts'
 import { type Engine, GroupUnknownError, PartitionUnknownError, TopicUnknownError } from '../../engine/index.ts'
+import { forgetAttempts } from '../../runtime/index.ts'
 import { type ConfirmationOptions, confirm } from '../confirmation.ts'
 import { NotFoundError, ViewGroupError } from '../errors.ts'
 import { withEngine } from '../ground.ts'
@@ -165,6 +166,7 @@ async function reset(invocation: Invocation<ResetOptions>): Promise<void> {
     else {
       await confirm(invocation, `Let group ${shown(group)} handle ${what}?`)
       for (const { topic, partition, to } of moves) await engine.groups.reset(group, topic, { offset: to }, partition)
+      await beginAnew(engine, group)
       output.note(`Group ${shown(group)} will handle ${what}.`)
     }
     if (output.isJson) await output.document({ group, moves, done: !isDryRun })
@@ -236,10 +238,16 @@ async function remove(invocation: Invocation<ConfirmationOptions>): Promise<void
     else {
       await confirm(invocation, `Forget ${what}?`)
       await engine.groups.delete(group)
+      await beginAnew(engine, group)
       output.note(`Forgot ${what}.`)
     }
     if (output.isJson) await output.document({ group, partitions, deleted: !isDryRun })
   })
+}
+
+/** What comes again is tried as if it had never come. */
+async function beginAnew(engine: Engine, group: string): Promise<void> {
+  if (engine.capabilities.keeps.includes('state')) await forgetAttempts(engine, group)
 }
 
 /** @throws ViewGroupError `CLI_VIEW_GROUP` */

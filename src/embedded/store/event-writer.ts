@@ -153,7 +153,8 @@ export class EventWriter {
       const row = intactRow(this.#db, 'event', select.get(position), eventPlace)
       if (row === undefined) continue
       const before = tagsOf(row)
-      const added = tags.filter((tag) => !before.includes(tag))
+      const known = new Set(before)
+      const added = tags.filter((tag) => !known.has(tag))
       if (added.length === 0) continue
       const text = JSON.stringify([...before, ...added])
       const place = [Number(row['stream_id']), Number(row['version']), Number(row['time_ms'])] as const
