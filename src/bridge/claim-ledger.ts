@@ -13,6 +13,8 @@ const looseRangesMax = 64
 /** How long the mark of an owner that was replaced stays: far longer than anything that it sent can be under way. */
 const fenceKeptMs = 24 * 60 * 60 * 1000
 const pageMax = 10_000
+/** Digits of an offset in a key, so that keys sort as offsets do. */
+const numberLength = 16
 
 /** Namespace in which the store keeps a group's progress on topics of another engine. */
 export function progressNamespace(group: string): string {
@@ -64,8 +66,15 @@ export class ProgressPlace {
     return `${this.#prefix}fenced/`
   }
 
-  doneKey(from: number): string {
-    return `${this.donePrefix}${String(from).padStart(16, '0')}`
+  /** One range, one key: of two that begin alike, neither is overwritten by the other, or removed with it. */
+  doneKey({ from, to }: OffsetRange): string {
+    return `${this.donePrefix}${numberText(from)}-${numberText(to)}`
+  }
+
+  /** Where the range of a key begins. Keys of before end with that. */
+  doneFrom(key: string): number {
+    const start = this.donePrefix.length
+    return Number(key.slice(start, start + numberLength))
   }
 
   setBase(base: Base, expectedRevision?: number): StateWrite {
@@ -96,7 +105,7 @@ export async function readProgress(store: Engine, place: ProgressPlace): Promise
     const options = { prefix: place.donePrefix, limit: pageMax, ...(after !== undefined && { after }) }
     const page = await store.state.range(place.namespace, options)
     for (const { key, value } of page) {
-      offsets.add(Number(key.slice(place.donePrefix.length)), value as number)
+      offsets.add(place.doneFrom(key), value as number)
       rangeKeys.push(key)
     }
     if (page.length < pageMax) break
@@ -202,7 +211,7 @@ export class ClaimLedger {
     const writes: StateWrite[] = [
       // Deleting what must not be there is a guard: it writes nothing.
       { kind: 'delete', namespace, key: `${place.fencedPrefix}${this.#owner}`, expectedRevision: 0 },
-      ...done.map(({ from, to }): StateWrite => ({ kind: 'set', namespace, key: place.doneKey(from), value: to })),
+      ...done.map((range): StateWrite => ({ kind: 'set', namespace, key: place.doneKey(range), value: range.to })),
     ]
     if (this.#looseKeys.length >= looseRangesMax) {
       const { next, done: ranges } = this.#durable.snapshot()
@@ -215,9 +224,9 @@ export class ClaimLedger {
 
   /** A commit with these ranges is durable. */
   committed(done: readonly OffsetRange[]): void {
-    for (const { from, to } of done) {
-      this.#durable.add(from, to)
-      this.#looseKeys.push(this.#place.doneKey(from))
+    for (const range of done) {
+      this.#durable.add(range.from, range.to)
+      this.#looseKeys.push(this.#place.doneKey(range))
     }
   }
 
@@ -225,6 +234,10 @@ export class ClaimLedger {
   isFence(namespace: string, key: string): boolean {
     return namespace === this.#place.namespace && key === `${this.#place.fencedPrefix}${this.#owner}`
   }
+}
+
+function numberText(value: number): string {
+  return String(value).padStart(numberLength, '0')
 }
 
 async function oldFences(store: Engine, place: ProgressPlace, nowMs: number): Promise<readonly string[]> {
