@@ -8,6 +8,7 @@ import type { RowDifference } from '../tables/index.ts'
 import { postgresTestTables } from './postgres-ground.test-support.ts'
 import { testTableDifference } from './table-difference-cases.test-support.ts'
 import { run, Sold, startTables, type TableTestGround } from './table-ground.test-support.ts'
+import { testTableNames } from './table-names-cases.test-support.ts'
 import { testTableShapes } from './table-shapes-cases.test-support.ts'
 import { sales, sell, testTableVersions } from './table-versions-cases.test-support.ts'
 
@@ -21,6 +22,7 @@ describe.skipIf(!serversWanted)('tables of PostgreSQL', () => {
 
   testTableVersions(ground)
   testTableDifference(ground)
+  testTableNames(ground)
   testTableShapes(ground)
 
   describe('versions of a view in tables of PostgreSQL', () => {

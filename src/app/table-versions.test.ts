@@ -10,12 +10,14 @@ import { app, service } from './index.ts'
 import { killAfterLines } from './killed-process.test-support.ts'
 import { testTableDifference } from './table-difference-cases.test-support.ts'
 import { sqliteGround, startTables } from './table-ground.test-support.ts'
+import { testTableNames } from './table-names-cases.test-support.ts'
 import { testTableShapes } from './table-shapes-cases.test-support.ts'
 import { swappedViews } from './table-swaps.test-support.ts'
 import { sales, sell, testTableVersions } from './table-versions-cases.test-support.ts'
 
 testTableVersions(sqliteGround)
 testTableDifference(sqliteGround)
+testTableNames(sqliteGround)
 testTableShapes(sqliteGround)
 
 describe('versions of a view in tables of SQLite', () => {

@@ -106,7 +106,7 @@ export class TableSwapRefusedError extends MillraceError<
         code: 'TABLE_SWAP_REFUSED',
         problem: `Readers of table view "${view}" cannot be shown the tables of version ${version}: ${reason}. Nothing was changed.`,
         remedy:
-          'Take away what stands in the way: something else of that name, what depends on the SQL view, a right that is missing.',
+          'Give each version tables of its own; or take away what stands in the way: something else of that name, what depends on the SQL view, a right that is missing.',
         details: { view, version, reason },
       },
       options,

@@ -4,7 +4,9 @@ import { quoted, sqlStateOf } from '../sql/index.ts'
 import { TableSwapRefusedError, TableViewChangedError } from './errors.ts'
 import { chosenColumns, differenceIn, differenceSql, type SqlWords, type TableColumn } from './table-difference.ts'
 import {
+  clashOf,
   firstRole,
+  namesOf,
   type RowDifference,
   registerOf,
   type StoredVersion,
@@ -14,6 +16,7 @@ import {
   type TableVersion,
   type TableVersions,
   tableSql,
+  type VersionNames,
   type VersionRole,
 } from './table-versions.ts'
 
@@ -53,6 +56,7 @@ export class PostgresVersions implements TableVersions {
     if (own !== undefined && !sameTables(own.tables, tables)) throw new TableViewChangedError(view, version)
     const role = own?.role ?? firstRole(stored, version)
     for (const table of Object.values(tables)) await refuseMissing(client, { view, version }, table)
+    await this.#refuseClash(client, { view, version, tables })
     await client.query(
       `INSERT INTO ${this.#register} VALUES ($1, $2, $3, $4, $5)
        ON CONFLICT (view, version) DO UPDATE SET topics = excluded.topics`,
@@ -114,6 +118,35 @@ export class PostgresVersions implements TableVersions {
       )
     }
     return this.#stored(client, view)
+  }
+
+  /** A table that is also somebody else's, or is none, would have readers see what they should not. */
+  async #refuseClash(client: SqlClient, own: Pick<TableVersion, 'view' | 'version' | 'tables'>): Promise<void> {
+    const { view, version } = own
+    const others = await client.query(
+      `SELECT view, version::text, tables FROM ${this.#register} WHERE view <> $1 OR version <> $2`,
+      [view, version],
+    )
+    const stored = (others.rows as Readonly<Record<'view' | 'version' | 'tables', string>>[]).map((row) => ({
+      view: row.view,
+      version: Number(row.version),
+      tables: JSON.parse(row.tables) as TableVersion['tables'],
+    }))
+    const all = [own, ...stored]
+    const names = all.flatMap(({ tables }) => Object.entries(tables).flat())
+    const { rows } = await client.query(
+      `SELECT name, c.oid::text AS id, (c.relkind IN ('v', 'm'))::text AS "isView"
+       FROM json_array_elements_text($1::json) AS name JOIN pg_class c ON c.oid = to_regclass(name)`,
+      [JSON.stringify(names)],
+    )
+    const found = new Map(
+      (rows as Readonly<Record<'name' | 'id' | 'isView', string>>[]).map((row) => [row.name, row] as const),
+    )
+    const sqlView = Object.values(own.tables).find((table) => found.get(table)?.isView === 'true')
+    if (sqlView !== undefined) throw new TableSwapRefusedError(view, version, `${sqlView} is an SQL view, not a table`)
+    const named = all.map((one) => namesOf(one, (name) => found.get(name)?.id ?? name))
+    const clash = clashOf(named[0] as VersionNames, named.slice(1))
+    if (clash !== undefined) throw new TableSwapRefusedError(view, version, clash)
   }
 
   async #stored(client: SqlClient, view: string): Promise<readonly StoredVersion[]> {

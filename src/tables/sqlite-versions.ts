@@ -3,7 +3,9 @@ import { quoted } from '../sql/index.ts'
 import { TableSwapRefusedError, TableViewChangedError } from './errors.ts'
 import { chosenColumns, differenceIn, differenceSql, type SqlWords, type TableColumn } from './table-difference.ts'
 import {
+  clashOf,
   firstRole,
+  namesOf,
   type RowDifference,
   registerOf,
   type StoredVersion,
@@ -13,6 +15,7 @@ import {
   type TableVersion,
   type TableVersions,
   tableSql,
+  type VersionNames,
   type VersionRole,
 } from './table-versions.ts'
 
@@ -56,6 +59,7 @@ export class SqliteVersions implements TableVersions {
     if (own !== undefined && !sameTables(own.tables, tables)) throw new TableViewChangedError(view, version)
     const role = own?.role ?? firstRole(stored, version)
     this.#refuseMissing({ view, version, tables, topics })
+    this.#refuseClash({ view, version, tables })
     this.#run(
       'INSERT INTO millrace_table_views VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET topics = excluded.topics',
       [view, version, role, JSON.stringify(tables), JSON.stringify(topics)],
@@ -130,6 +134,31 @@ export class SqliteVersions implements TableVersions {
   #refuseMissing({ view, version, tables }: TableVersion): void {
     const missing = Object.values(tables).find((table) => !this.#isThere(table))
     if (missing !== undefined) throw new TableSwapRefusedError(view, version, `there is no table ${missing}`)
+  }
+
+  /** A table that is also somebody else's, or is none, would have readers see what they should not. */
+  #refuseClash(own: Pick<TableVersion, 'view' | 'version' | 'tables'>): void {
+    const { view, version, tables } = own
+    const sqlView = Object.values(tables).find((table) => this.#isSqlView(table))
+    if (sqlView !== undefined) throw new TableSwapRefusedError(view, version, `${sqlView} is an SQL view, not a table`)
+    const others = this.#access
+      .statement('SELECT view, version, tables FROM millrace_table_views WHERE view <> ? OR version <> ?')
+      .all(view, version)
+      .map((row) => ({
+        view: String(row['view']),
+        version: Number(row['version']),
+        tables: JSON.parse(String(row['tables'])) as TableVersion['tables'],
+      }))
+    const named = [own, ...others].map((one) => namesOf(one, (name) => name.replace(/^main\./, '')))
+    const clash = clashOf(named[0] as VersionNames, named.slice(1))
+    if (clash !== undefined) throw new TableSwapRefusedError(view, version, clash)
+  }
+
+  #isSqlView(table: string): boolean {
+    const [name, schema] = table.split('.').toReversed() as [string, string | undefined]
+    const found = this.#access.statement('SELECT schema, type FROM pragma_table_list(?)').all(name)
+    const tables = found.filter((one) => schema === undefined || one['schema'] === schema)
+    return tables.length > 0 && tables.every(({ type }) => type === 'view')
   }
 
   #show(version: Pick<TableVersion, 'view' | 'version'>, name: string, table: string): void {

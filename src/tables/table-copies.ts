@@ -141,7 +141,7 @@ export class TableCopies {
 
   /**
    * Has readers see the tables of the version that was built, once it has taken in all that was published before the call. The one
-   * that they saw is kept as the previous one.
+   * that they saw is kept as the previous one. A name that only that one has in its `tables` is gone for readers until a roll-back.
    *
    * @param options Its `timeout` is also for queries of others to end, which hold the SQL view.
    * @throws ViewBuildMissingError `VIEW_BUILD_MISSING`, ViewBehindError `VIEW_BEHIND`: it did not catch up in time; ViewDeadLettersError

@@ -116,3 +116,44 @@ export function sameTables(a: TableVersion['tables'], b: TableVersion['tables'])
   const names = Object.keys(a)
   return names.length === Object.keys(b).length && names.every((name) => a[name] === b[name])
 }
+
+/** A table or a name of readers, as the database tells it from others, whatever is written before it. */
+export interface TableName {
+  /** As the version names it. */
+  readonly name: string
+  /** The same for all names of one table. */
+  readonly id: string
+}
+
+/** What a version has of its own: its tables, and what readers name. */
+export interface VersionNames extends Pick<TableVersion, 'view' | 'version'> {
+  readonly tables: readonly TableName[]
+  readonly readers: readonly TableName[]
+}
+
+/** The names of a version; where `idOf` is not given, they are taken as they are written. */
+export function namesOf(
+  { view, version, tables }: Pick<TableVersion, 'view' | 'version' | 'tables'>,
+  idOf: (name: string) => string = (name) => name,
+): VersionNames {
+  const named = (name: string): TableName => ({ name, id: idOf(name) })
+  return { view, version, tables: Object.values(tables).map(named), readers: Object.keys(tables).map(named) }
+}
+
+/** Why a version cannot stand beside others: each table is of one version, and none has a name that readers use. `undefined`: it can. */
+export function clashOf(own: VersionNames, others: readonly VersionNames[]): string | undefined {
+  for (const { view, version, tables, readers } of [...others, own]) {
+    const which = `version ${version} of table view "${view}"`
+    const shared = view === own.view && version === own.version ? undefined : common(own.tables, tables)
+    if (shared !== undefined) return `${shared} is a table of ${which}, too: give each version tables of its own`
+    const hidden = common(own.tables, readers)
+    if (hidden !== undefined) return `its table ${hidden} is what readers of ${which} name: give it a table of its own`
+    const taken = common(own.readers, tables)
+    if (taken !== undefined) return `readers would name ${taken}, which is a table of ${which}: give them another name`
+  }
+  return undefined
+}
+
+function common(some: readonly TableName[], others: readonly TableName[]): string | undefined {
+  return some.find(({ id }) => others.some((one) => one.id === id))?.name
+}

@@ -23,7 +23,7 @@ import {
 import { Changes } from './changes.ts'
 import { handlerName, TableCopies, type TableGround } from './table-copies.ts'
 import type { TableChange, TableChangeContext, TableDatabase } from './table-database.ts'
-import { isTableName, type TableVersion } from './table-versions.ts'
+import { clashOf, isTableName, namesOf, type TableVersion } from './table-versions.ts'
 
 /** How a view in tables of the user's own is declared. */
 export interface TableViewOptions<Events extends readonly AnyEventDefinition[], Client> {
@@ -50,7 +50,8 @@ export interface TableViewOptions<Events extends readonly AnyEventDefinition[], 
   /**
    * What readers name, and the table of this version that they shall see: `{ revenue: 'revenue_v2' }`. Each name is that of an SQL view, which
    * is made when the first version runs, and shows the table of another version from a swap on. Names are of `a` to `z`, digits and `_`,
-   * with their schema if need be. Default: none, and readers name tables themselves.
+   * with their schema if need be. Each table is of one version only, and none has a name that readers use. A name that a version leaves out
+   * is gone for readers once that version is swapped in. Default: none, and readers name tables themselves.
    */
   readonly tables?: Readonly<Record<string, string>>
   /** A whole number from 1. Raise it to build the view anew, from the earliest events; give it new tables then. Default 1. */
@@ -88,8 +89,8 @@ export interface TableView extends Handler {
   readonly versionOf: {
     readonly view: string
     readonly version: number
-    /** Whether it has the option `tables`. */
-    readonly isShown: boolean
+    /** The option `tables`. */
+    readonly tables: TableVersion['tables'] | undefined
   }
   /** Its versions, where it runs: what `running.view()` answers, and what the command line works with. */
   readonly copiesOn: (ground: TableGround) => TableCopies
@@ -98,7 +99,8 @@ export interface TableView extends Handler {
   /**
    * What runs beside it from now on: lower versions are made known before it, so the lowest is what readers see first.
    *
-   * @throws ArgumentInvalidError `ARGUMENT_INVALID`: a lower one is without the option `tables`, and this one has it
+   * @throws ArgumentInvalidError `ARGUMENT_INVALID`: a lower one is without the option `tables`, and this one has it; two have a table
+   *   in common, or one has a table of the name that readers of the other use
    */
   readonly runBeside: (versions: readonly TableView[]) => void
   /**
@@ -199,7 +201,7 @@ export function tableView<const Events extends readonly [AnyEventDefinition, ...
   return Object.freeze({
     ...made,
     tables: { database: database.name, keepMs },
-    versionOf: { view: name, version, isShown: declared !== undefined },
+    versionOf: { view: name, version, tables: declared?.tables },
     copiesOn: (ground: TableGround) => {
       if (declared === undefined || database.versions === undefined) {
         throw new ArgumentInvalidError(`table view "${name}"`, 'has no option `tables`, which says what readers see')
@@ -211,8 +213,13 @@ export function tableView<const Events extends readonly [AnyEventDefinition, ...
       earlier = versions
         .filter(({ versionOf }) => versionOf.view === name && versionOf.version < version)
         .toSorted((a, b) => a.versionOf.version - b.versionOf.version)
-      const bare = earlier.find(({ versionOf }) => !versionOf.isShown)
-      if (declared === undefined || bare === undefined) return
+      if (declared === undefined) return
+      const lower = earlier.map(({ versionOf }) => namesOf({ ...versionOf, tables: versionOf.tables ?? {} }))
+      const clash = clashOf(namesOf(declared), lower)
+      if (clash !== undefined)
+        throw new ArgumentInvalidError(`table view "${name}" in version ${version}`, `has a clash of names: ${clash}`)
+      const bare = earlier.find(({ versionOf }) => versionOf.tables === undefined)
+      if (bare === undefined) return
       const which = `without it in version ${bare.versionOf.version}`
       throw new ArgumentInvalidError(
         `table view "${name}"`,
