@@ -37,6 +37,8 @@ export function testTableDifference(ground: TableTestGround): void {
       expect(await compare(tables)).toEqual({
         columns: ['n', 'day', 'total'],
         key: ['day', 'n'],
+        onlyLiveColumns: [],
+        onlyOtherColumns: [],
         sameCount: 2,
         differingCount: 1,
         onlyLiveCount: 1,
@@ -72,6 +74,8 @@ export function testTableDifference(ground: TableTestGround): void {
       expect(await compare(tables)).toEqual({
         columns: ['day', 'n'],
         key: [],
+        onlyLiveColumns: [],
+        onlyOtherColumns: [],
         sameCount: 2,
         differingCount: 0,
         onlyLiveCount: 2,
@@ -101,6 +105,64 @@ export function testTableDifference(ground: TableTestGround): void {
           { key: { n: '19999' }, live: { value: 'x' }, other: { value: 'y' } },
         ],
       })
+    })
+
+    it('names the columns that only one table has', async () => {
+      await using tables = await ground.open()
+      await tables.change('CREATE TABLE a (n INTEGER PRIMARY KEY, gone INTEGER)')
+      await tables.change(
+        'CREATE TABLE b (n INTEGER PRIMARY KEY, twice INTEGER GENERATED ALWAYS AS (n * 2) STORED, added TEXT)',
+      )
+      expect(await compare(tables)).toMatchObject({
+        columns: ['n'],
+        onlyLiveColumns: ['gone'],
+        onlyOtherColumns: ['twice', 'added'],
+      })
+    })
+
+    it('compares numbers of different types as numbers, also where they are the key', async () => {
+      await using tables = await ground.open()
+      await tables.change('CREATE TABLE a (n INTEGER PRIMARY KEY, x INTEGER, y NUMERIC(9, 2))')
+      await tables.change('CREATE TABLE b (n DOUBLE PRECISION PRIMARY KEY, x REAL, y DOUBLE PRECISION)')
+      await tables.change('INSERT INTO a VALUES (1, 5, 0.5), (2, 5, 1), (3, 5, 0.3)')
+      await tables.change('INSERT INTO b VALUES (1, 5, 0.50), (2, 6, 1), (3, 5, 0.30000000000000004)')
+      expect(await compare(tables)).toMatchObject({
+        sameCount: 1,
+        differingCount: 2,
+        first: [
+          { live: { x: '5' }, other: { x: expect.stringMatching(/^6(\.0)?$/) as string } },
+          { live: { y: expect.stringMatching(/^0\.30?$/) as string }, other: {} },
+        ],
+      })
+    })
+
+    it('pairs thousands of rows', async () => {
+      await using tables = await ground.open()
+      await fill(tables, 'n INTEGER PRIMARY KEY, value TEXT', [], [])
+      const rows = Array.from({ length: 10_000 }, (_, n) => `(${n}, 'x')`).join(', ')
+      await tables.change(`INSERT INTO a VALUES ${rows}`)
+      await tables.change(`INSERT INTO b SELECT n, 'y' FROM a`)
+      const found = await compare(tables, { limit: 10_000 })
+      expect(found).toMatchObject({ sameCount: 0, differingCount: 10_000 })
+      expect(found?.first).toHaveLength(10_000)
+      expect(found?.first.at(-1)).toEqual({
+        key: { n: '9999' },
+        live: { n: '9999', value: 'x' },
+        other: { n: '9999', value: 'y' },
+      })
+    })
+
+    it('pairs rows of a key that is given and not unique, each once', async () => {
+      await using tables = await ground.open()
+      await fill(tables, 'day TEXT, n INTEGER', ["'mo', 1", "'mo', 2", "'tu', 1"], ["'mo', 3", "'tu', 2", "'tu', 3"])
+      const found = await compare(tables, { key: ['day'] })
+      expect(found).toMatchObject({ differingCount: 2, onlyLiveCount: 1, onlyOtherCount: 1 })
+      expect(found?.first.map(({ live, other }) => [live?.['n'], other?.['n']])).toEqual([
+        ['1', '3'],
+        ['2', undefined],
+        ['1', '2'],
+        [undefined, '3'],
+      ])
     })
 
     it('compares as texts what has another type, and is refused of columns or tables that are not there', async () => {

@@ -88,6 +88,8 @@ export function testTableVersions(ground: TableTestGround): void {
         table: 'sales',
         columns: ['day', 'pence'],
         key: ['day'],
+        onlyLiveColumns: [],
+        onlyOtherColumns: [],
         sameCount: 0,
         differingCount: 3,
         onlyLiveCount: 0,

@@ -196,6 +196,27 @@ describe.skipIf(!serversWanted)('tables of PostgreSQL', () => {
       })
     })
 
+    it('are compared byte by byte whatever the collation, and by the columns of the key only', async () => {
+      await using tables = await postgresTestTables(url)
+      await tables.change(
+        `CREATE COLLATION any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false)`,
+      )
+      for (const [table, value] of [
+        ['a', 'ABC'],
+        ['b', 'abc'],
+      ]) {
+        await tables.change(
+          `CREATE TABLE ${table} (n integer, x text COLLATE any_case, PRIMARY KEY (n) INCLUDE (x)); INSERT INTO ${table} VALUES (1, '${value}')`,
+        )
+      }
+      expect(await tables.database.versions?.compare('a', 'b', { limit: 9 })).toMatchObject({
+        key: ['n'],
+        sameCount: 0,
+        differingCount: 1,
+        first: [{ live: { x: 'ABC' }, other: { x: 'abc' } }],
+      })
+    })
+
     it('keep pace with a build that is bounded, and tell how long it takes', { timeout: 120_000 }, async () => {
       await using tables = await postgresTestTables(url)
       const [first, second] = [sales(1, tables), sales(2, tables, { eventsPerSecond: 100 })]

@@ -51,6 +51,25 @@ describe('versions of a view in tables of SQLite', () => {
     expect(await tables.read('SELECT DISTINCT made_by FROM sales')).toEqual([{ made_by: 1 }])
   })
 
+  it.each([
+    ['NOCASE', 'ABC', 'abc'],
+    ['RTRIM', 'x', 'x  '],
+  ])('are compared byte by byte where a column is COLLATE %s', async (collation, value, other) => {
+    using database = new DatabaseSync(':memory:')
+    for (const [table, text] of [
+      ['a', value],
+      ['b', other],
+    ]) {
+      database.exec(`CREATE TABLE ${table} (n INTEGER PRIMARY KEY, x TEXT COLLATE ${collation})`)
+      database.exec(`INSERT INTO ${table} VALUES (1, '${text}')`)
+    }
+    expect(await sqliteTables(database).versions?.compare('a', 'b', { limit: 5 })).toMatchObject({
+      sameCount: 0,
+      differingCount: 1,
+      first: [{ live: { x: value }, other: { x: other } }],
+    })
+  })
+
   it('are compared by blobs and numbers, too', async () => {
     using database = new DatabaseSync(':memory:')
     database.exec(`CREATE TABLE a (n INTEGER PRIMARY KEY, x BLOB, y REAL); CREATE TABLE b (n INTEGER PRIMARY KEY, x BLOB, y REAL);

@@ -23,7 +23,9 @@ import {
 /** Which version of which view. */
 type VersionPlace = Pick<TableVersion, 'view' | 'version'>
 
-const words: SqlWords = { least: 'least', text: (value) => `${value}::text` }
+/** Texts are the same if they are so byte by byte, whatever the collation of a column says. */
+const words: SqlWords = { least: 'least', text: (value) => `${value}::text COLLATE "C"` }
+const numericType = /^(?:smallint|integer|bigint|real|double precision|numeric(?:\(.*\))?)$/
 /** Columns of another kind, or fewer, than those of the SQL view that is to be replaced. */
 const otherColumnsCode = '42P16'
 /** How long readers wait at most behind a swap that waits for a query to end. */
@@ -229,10 +231,11 @@ function refused({ view, version }: VersionPlace, error: unknown): unknown {
 }
 
 async function columnsOf(client: SqlClient, table: string): Promise<readonly TableColumn[]> {
-  // An int2vector counts from 0.
+  // What a key includes besides comes behind its own columns. A slice counts from 1.
   const { rows } = await client.query(
     `SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type,
-       coalesce(array_position(i.indkey::int2[], a.attnum) + 1, 0)::text AS place,
+       coalesce(array_position((i.indkey::int2[])[0:i.indnkeyatts - 1], a.attnum), 0)::text AS place,
+       (a.attcollation <> 0)::text AS collated,
        (EXISTS (SELECT FROM pg_opclass c JOIN pg_am m ON m.oid = c.opcmethod
          WHERE m.amname = 'btree' AND c.opcdefault AND c.opcintype = a.atttypid))::text AS ordered
      FROM pg_attribute a LEFT JOIN pg_index i ON i.indrelid = a.attrelid AND i.indisprimary
@@ -240,16 +243,27 @@ async function columnsOf(client: SqlClient, table: string): Promise<readonly Tab
     [table],
   )
   if (rows.length === 0) throw new ArgumentInvalidError('tables', `name ${table}, which is not there`)
-  return (rows as Readonly<Record<'name' | 'type' | 'place' | 'ordered', string>>[]).map((one) => ({
+  return (rows as Readonly<Record<'name' | 'type' | 'place' | 'collated' | 'ordered', string>>[]).map((one) => ({
     name: one.name,
     type: one.type,
     keyPlace: Number(one.place),
-    valueSql: valueSql(quoted(one.name), one.type, one.ordered === 'true'),
+    valueSql: valueSql(quoted(one.name), one.type, {
+      isOrdered: one.ordered === 'true',
+      isCollated: one.collated === 'true',
+    }),
+    // By its text, since a cast would round.
+    numberSql: numericType.test(one.type) ? `${quoted(one.name)}::text::numeric` : undefined,
   }))
 }
 
 /** What has no order of its own is compared as a text. */
-function valueSql(name: string, type: string, isOrdered: boolean): string {
+function valueSql(
+  name: string,
+  type: string,
+  how: { readonly isOrdered: boolean; readonly isCollated: boolean },
+): string {
   if (type === 'json') return `${name}::jsonb`
-  return isOrdered ? name : words.text(name)
+  // The order of a citext is that of lower case.
+  if (!how.isOrdered || /(?:^|\.)citext$/.test(type)) return words.text(name)
+  return how.isCollated ? `${name} COLLATE "C"` : name
 }

@@ -179,7 +179,8 @@ export class SqliteVersions implements TableVersions {
 
   #columns(table: string): TableColumn[] {
     const [name, schema] = table.split('.').toReversed() as [string, string | undefined]
-    const text = `SELECT name, type, pk FROM pragma_table_info(?${schema === undefined ? '' : ', ?'})`
+    // With generated columns, and without those that a virtual table hides.
+    const text = `SELECT name, type, pk FROM pragma_table_xinfo(?${schema === undefined ? '' : ', ?'}) WHERE hidden <> 1`
     return this.#access
       .statement(text)
       .all(name, ...(schema === undefined ? [] : [schema]))
@@ -187,7 +188,15 @@ export class SqliteVersions implements TableVersions {
         name: String(column['name']),
         type: String(column['type']),
         keyPlace: Number(column['pk']),
-        valueSql: quoted(String(column['name'])),
+        // Whatever the collation of a column calls the same.
+        valueSql: `${quoted(String(column['name']))} COLLATE BINARY`,
+        // A value has a type of its own, by which a whole number and a fraction are told to be equal.
+        numberSql: isNumeric(String(column['type'])) ? quoted(String(column['name'])) : undefined,
       }))
   }
+}
+
+/** Whether a column prefers numbers (https://www.sqlite.org/datatype3.html, 3.1). */
+function isNumeric(type: string): boolean {
+  return /INT/i.test(type) || !(type === '' || /CHAR|CLOB|TEXT|BLOB/i.test(type))
 }

@@ -1,6 +1,6 @@
 import { ArgumentInvalidError } from '../engine/index.ts'
 import { quoted } from '../sql/index.ts'
-import type { DifferingRow, RowDifference, TableComparison, TableRow } from './table-versions.ts'
+import type { DifferingRow, RowDifference, TableComparison } from './table-versions.ts'
 import { tableSql } from './table-versions.ts'
 
 /** A column of a table. */
@@ -12,6 +12,8 @@ export interface TableColumn {
   readonly keyPlace: number
   /** SQL of its value, so that equal ones can be told and put in order. */
   readonly valueSql: string
+  /** The same where the other column has another type, if both hold numbers. */
+  readonly numberSql?: string | undefined
 }
 
 /** How a database writes what the others write otherwise. */
@@ -29,10 +31,7 @@ export interface ComparedTable {
 }
 
 /** Columns that are compared, in the order of the live table, and those of them that are the key. */
-interface Chosen {
-  readonly columns: readonly string[]
-  readonly key: readonly string[]
-}
+type Chosen = Pick<RowDifference, 'columns' | 'key' | 'onlyLiveColumns' | 'onlyOtherColumns'>
 
 /**
  * Which columns of two tables are compared.
@@ -40,7 +39,11 @@ interface Chosen {
  * @throws ArgumentInvalidError `ARGUMENT_INVALID`
  */
 export function chosenColumns(live: ComparedTable, other: ComparedTable, what: TableComparison): Chosen {
-  const common = live.columns.map(({ name }) => name).filter((name) => other.columns.some((one) => one.name === name))
+  const [names, otherNames] = [live, other].map(({ columns }) => columns.map(({ name }) => name)) as [
+    string[],
+    string[],
+  ]
+  const common = names.filter((name) => otherNames.includes(name))
   const wanted = [...(what.columns ?? common), ...(what.key ?? [])]
   const missing = wanted.find((name) => !common.includes(name))
   if (missing !== undefined) {
@@ -54,7 +57,9 @@ export function chosenColumns(live: ComparedTable, other: ComparedTable, what: T
   if (columns.length === 0) {
     throw new ArgumentInvalidError('tables', `${live.table} and ${other.table} have no column in common`)
   }
-  return { columns, key }
+  const onlyLiveColumns = names.filter((name) => !common.includes(name))
+  const onlyOtherColumns = otherNames.filter((name) => !common.includes(name))
+  return { columns, key, onlyLiveColumns, onlyOtherColumns }
 }
 
 function keyOf({ columns }: ComparedTable): readonly string[] {
@@ -100,48 +105,60 @@ export function differenceSql(
       FROM keyed),
     unlike AS (
       SELECT ${places.map((place) => `${text(place)} AS t${place}`).join(', ')}, l - o AS more,
-        row_number() OVER (ORDER BY ${ordered.join(', ')}) AS place
+        dense_rank() OVER (ORDER BY ${keys.join(', ')}) AS pair, row_number() OVER (ORDER BY ${ordered.join(', ')}) AS place
       FROM counted WHERE l <> o)
     SELECT * FROM sums LEFT JOIN unlike ON place <= ${2 * limit} ORDER BY place`
 }
 
-/** Where the types of the two differ, values are compared as texts. */
+/** Where the types of the two differ, values are compared as numbers if both are, else as texts. */
 function comparedSql(name: string, table: ComparedTable, beside: ComparedTable, text: SqlWords['text']): string {
   const column = table.columns.find((one) => one.name === name) as TableColumn
   const other = beside.columns.find((one) => one.name === name)
-  return other?.type === column.type ? column.valueSql : text(quoted(name))
+  if (other?.type === column.type) return column.valueSql
+  return other?.numberSql === undefined ? text(quoted(name)) : (column.numberSql ?? text(quoted(name)))
 }
 
-/** What {@link differenceSql} answers. */
+/** A row that differs, as long as its other side may still come. */
+type OpenRow = { -readonly [Part in keyof DifferingRow]: DifferingRow[Part] }
+
+/** What {@link differenceSql} answers: rows of one key come one after the other. */
 export function differenceIn(
   answer: readonly Readonly<Record<string, unknown>>[],
-  { columns, key }: Chosen,
+  { columns, key, onlyLiveColumns, onlyOtherColumns }: Chosen,
   limit: number,
 ): RowDifference {
   const sums = answer[0] ?? {}
-  const first: { key: TableRow; live: TableRow | undefined; other: TableRow | undefined }[] = []
+  const first: OpenRow[] = []
+  let pair: number | undefined
+  /** Rows of this key of which the other side has not come. */
+  let open: OpenRow[] = []
   for (const found of answer.filter(({ place }) => place !== null)) {
     const row = Object.fromEntries(columns.map((name, index) => [name, found[`tc${index}`] as string | null]))
-    const keyed = Object.fromEntries(key.map((name) => [name, row[name] ?? null]))
     const more = Number(found['more'])
     const side = more > 0 ? 'live' : 'other'
+    if (key.length === 0 || Number(found['pair']) !== pair) open = []
+    pair = Number(found['pair'])
     for (let n = 0; n < Math.abs(more) && first.length <= 2 * limit; n++) {
-      const pair = key.length === 0 ? undefined : first.find((one) => one[side] === undefined && isSame(one.key, keyed))
-      if (pair === undefined) first.push({ key: keyed, live: undefined, other: undefined, [side]: row })
-      else pair[side] = row
+      if (open[0] !== undefined && open[0][side] === undefined) {
+        open[0][side] = row
+        open.shift()
+        continue
+      }
+      const keyed = Object.fromEntries(key.map((name) => [name, row[name] ?? null]))
+      const added: OpenRow = { key: keyed, live: undefined, other: undefined, [side]: row }
+      first.push(added)
+      open.push(added)
     }
   }
   return {
     columns,
     key,
+    onlyLiveColumns,
+    onlyOtherColumns,
     sameCount: Number(sums['same']),
     differingCount: Number(sums['differing']),
     onlyLiveCount: Number(sums['only_live']),
     onlyOtherCount: Number(sums['only_other']),
-    first: first.slice(0, limit) satisfies readonly DifferingRow[],
+    first: first.slice(0, limit),
   }
-}
-
-function isSame(a: TableRow, b: TableRow): boolean {
-  return Object.keys(a).every((name) => a[name] === b[name])
 }

@@ -41,8 +41,13 @@ export interface DifferingRow {
 
 /** How two tables differ, at one moment. */
 export interface RowDifference {
+  /** Columns that were compared. */
   readonly columns: readonly string[]
   readonly key: readonly string[]
+  /** Columns that the other table has not: they were not compared. */
+  readonly onlyLiveColumns: readonly string[]
+  /** Columns that the live table has not: they were not compared. */
+  readonly onlyOtherColumns: readonly string[]
   readonly sameCount: number
   /** Rows of one key that differ in other columns. */
   readonly differingCount: number

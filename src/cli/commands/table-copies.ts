@@ -81,6 +81,12 @@ export async function tableDiff(invocation: Invocation<DiffOptions>): Promise<vo
     )
   }
   output.note(sumOf(found, 'rows'))
+  for (const [copy, names] of [
+    [copies.live, found.onlyLiveColumns],
+    [copies.other, found.onlyOtherColumns],
+  ] as const) {
+    if (names.length > 0) output.note(`Not compared, since only ${copy} has them: ${names.map(shown).join(', ')}.`)
+  }
 }
 
 export async function tableSwap(invocation: Invocation<SwapOptions>): Promise<void> {
