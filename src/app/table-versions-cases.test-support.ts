@@ -201,6 +201,60 @@ export function testTableVersions(ground: TableTestGround): void {
       expect(await tables.read(readSql)).toEqual(sold(2, 3))
     })
 
+    it('are not swapped nor rolled back once the signal has aborted', async () => {
+      await using tables = await ground.open()
+      const [first, second] = [sales(1, tables), sales(2, tables)]
+      await using running = await startTables([first, second])
+      await sell(running, 3)
+      await running.idle()
+      const { copies } = running.view(second)
+      const signal = AbortSignal.abort(new RangeError('changed my mind'))
+      await expect(copies.swap({ signal })).rejects.toThrow('changed my mind')
+      expect((await copies.status()).live.copy).toBe('v1')
+      const { database } = tables
+      const meanwhile = new AbortController()
+      const swapping = copies.swap({ signal: meanwhile.signal })
+      meanwhile.abort(new RangeError('changed my mind'))
+      await expect(swapping).rejects.toThrow('changed my mind')
+      expect(await database.versions?.read('sales')).toMatchObject({ live: { version: 1 } })
+      await copies.swap()
+      await expect(copies.rollBack({ signal, behind: 'accept' })).rejects.toThrow('changed my mind')
+      expect((await copies.status()).live.copy).toBe('v2')
+      await expect(copies.swap()).rejects.toMatchObject({
+        code: 'VIEW_BUILD_MISSING',
+        remedy: expect.stringContaining('rollBack() to show readers v1 again') as string,
+      })
+    })
+
+    it('refuse options that are none', async () => {
+      await using tables = await ground.open()
+      const [first, second] = [sales(1, tables), sales(2, tables)]
+      await using running = await startTables([first, second])
+      await running.idle()
+      const { copies } = running.view(second)
+      const invalid = { code: 'ARGUMENT_INVALID' }
+      for (const options of [
+        { columns: 'day' },
+        { columns: [7] },
+        { key: 5 },
+        { key: [null] },
+        { limit: 10_001 },
+        { limit: -1 },
+        { table: 7 },
+        { to: 'live' },
+        { tabel: 'sales' },
+      ]) {
+        await expect(copies.difference(options as never)).rejects.toMatchObject(invalid)
+      }
+      for (const options of [{ deadLetters: 'maybe' }, { behind: 'accept' }, { deadLetters: true }]) {
+        await expect(copies.swap(options as never)).rejects.toMatchObject(invalid)
+      }
+      expect((await copies.status()).live.copy).toBe('v1')
+      for (const options of [{ behind: 'maybe' }, { deadLetters: 'accept' }, { wait: 5 }]) {
+        await expect(copies.rollBack(options as never)).rejects.toMatchObject(invalid)
+      }
+    })
+
     it('stay as they are where a swap fails in its middle', async () => {
       await using tables = await ground.open()
       const first = sales(1, tables)

@@ -42,6 +42,22 @@ export function testViewCopies(ground: AppGround): void {
     })
   }
 
+  it('swaps and rolls back nothing once the signal has aborted, or with options that are none', async () => {
+    await using engine = await ground.open()
+    for (const version of [1, 2]) {
+      await using running = await app('shop', { views: [placedCounts(version)] }).start({ engine })
+      await running.idle()
+    }
+    const copies = new ViewCopies({ app: 'shop', view: 'counts', clock: systemClock, engine })
+    const signal = AbortSignal.abort(new RangeError('changed my mind'))
+    await expect(copies.swap({ signal })).rejects.toThrow('changed my mind')
+    await expect(copies.swap({ deadLetters: 'maybe' as never })).rejects.toMatchObject({ code: 'ARGUMENT_INVALID' })
+    expect((await copies.read()).register.live.version).toBe(1)
+    await copies.swap()
+    await expect(copies.rollBack({ signal, behind: 'accept' })).rejects.toThrow('changed my mind')
+    expect((await copies.read()).register.live.version).toBe(2)
+  })
+
   it('refuses to do anything with copies of a view that has never run', async () => {
     await using engine = await ground.open()
     const copies = new ViewCopies({ app: 'shop', view: 'counts', clock: systemClock, engine })

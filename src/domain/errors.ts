@@ -146,11 +146,14 @@ export class BooksUnbalancedError extends MillraceError<
 
 /** Nothing is being built of a view that was to be swapped, paused, compared or read in part. */
 export class ViewBuildMissingError extends MillraceError<'VIEW_BUILD_MISSING', { readonly view: string }> {
-  constructor(view: string) {
+  constructor(
+    view: string,
+    remedy = 'Raise the version of the view and start the app, or call rebuild() to build the same version again.',
+  ) {
     super({
       code: 'VIEW_BUILD_MISSING',
       problem: `No copy of view "${view}" is being built.`,
-      remedy: 'Raise the version of the view and start the app, or call rebuild() to build the same version again.',
+      remedy,
       details: { view },
     })
   }

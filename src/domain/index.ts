@@ -76,7 +76,7 @@ export {
 export { type Retagged, type RetaggedType, type RetagOptions, retag, type UnreadableEvent } from './retag.ts'
 export type { SnapshotOptions } from './snapshot-rule.ts'
 export { type RebuildPolicy, type StateOf, type View, type ViewOptions, view } from './view.ts'
-export { caughtUp, type SwapOptions, swapTimeout } from './view-catch-up.ts'
+export { caughtUp, checkSwapOptions, type SwapOptions, swapTimeout } from './view-catch-up.ts'
 export { type Handover, ViewCopies } from './view-copies.ts'
 export {
   copyName,

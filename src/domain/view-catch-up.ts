@@ -1,3 +1,5 @@
+import { checkOptions } from '../committing/index.ts'
+import { ArgumentInvalidError } from '../engine/index.ts'
 import { type Clock, type Duration, durationMs, sleep } from '../kernel/index.ts'
 import { type ViewBehindDetails, ViewBehindError } from './errors.ts'
 import { type CopyProgress, hasReached } from './view-progress.ts'
@@ -7,6 +9,23 @@ export interface SwapOptions {
   /** How long to wait for the copy to take in what was published before the call. Default `'10s'`. */
   readonly timeout?: Duration
   readonly signal?: AbortSignal
+}
+
+/**
+ * Refuses options of a swap or a roll-back that are none.
+ *
+ * @param accepted The option that says that something is accepted.
+ * @throws ArgumentInvalidError `ARGUMENT_INVALID`; the reason of the signal, if it has aborted
+ */
+export function checkSwapOptions(options: SwapOptions, accepted: 'deadLetters' | 'behind'): void {
+  checkOptions('options', options)
+  const unknown = Object.keys(options).find((name) => !['timeout', 'signal', accepted].includes(name))
+  if (unknown !== undefined) throw new ArgumentInvalidError(unknown, 'is no option')
+  const value = (options as Readonly<Record<string, unknown>>)[accepted]
+  if (value !== undefined && value !== 'accept' && value !== 'refuse') {
+    throw new ArgumentInvalidError(accepted, `is ${String(value)}, not 'accept' or 'refuse'`)
+  }
+  options.signal?.throwIfAborted()
 }
 
 /** How somebody waits, and what for. */
@@ -38,6 +57,7 @@ export async function caughtUp(
   look: () => Promise<CopyProgress>,
   { timeout = swapTimeout, signal, operation, clock }: CatchUp & { readonly clock: Clock },
 ): Promise<void> {
+  signal?.throwIfAborted()
   const endMs = clock.monotonicMs() + durationMs(timeout)
   let lookMs = lookMinMs
   let now = await look()
@@ -56,4 +76,5 @@ export async function caughtUp(
     lookMs = Math.min(lookMaxMs, lookMs * 2)
     now = await look()
   }
+  signal?.throwIfAborted()
 }

@@ -9,7 +9,7 @@ import {
   ViewPreviousMissingError,
 } from './errors.ts'
 import { handOver } from './inline-copies.ts'
-import { type CatchUp, caughtUp, type SwapOptions } from './view-catch-up.ts'
+import { type CatchUp, caughtUp, checkSwapOptions, type SwapOptions } from './view-catch-up.ts'
 import { copyName, isSameCopy, type ViewBuild, type ViewCopy, viewGroup, viewNamespace } from './view-copy.ts'
 import { differenceOf, type ViewDifference } from './view-difference.ts'
 import { type CopyProgress, progressOf, SpeedMeter } from './view-progress.ts'
@@ -170,7 +170,7 @@ export class ViewCopies {
    *   `VIEW_DEAD_LETTERS`: its functions could not take all events, and `deadLetters` does not say that this is accepted. The live copy stays.
    */
   async swap(options: SwapOptions & { readonly deadLetters?: 'accept' | 'refuse' } = {}): Promise<void> {
-    checkOptions('options', options)
+    checkSwapOptions(options, 'deadLetters')
     await this.#changeFor(
       (register) => this.#nextOf(register),
       { ...options, operation: 'swap' },
@@ -191,7 +191,7 @@ export class ViewCopies {
    *   that this is accepted.
    */
   async rollBack(options: SwapOptions & { readonly behind?: 'accept' | 'refuse' } = {}): Promise<void> {
-    checkOptions('options', options)
+    checkSwapOptions(options, 'behind')
     await this.#changeFor(
       (register) => this.#previousOf(register),
       options.behind === 'accept' ? undefined : { ...options, operation: 'roll-back' },

@@ -19,6 +19,7 @@ export type {
   TableCopies,
   TableCopyStatus,
   TableDifference,
+  TableDifferenceOptions,
   TableGround,
   TableViewStatus,
 } from './table-copies.ts'

@@ -1,9 +1,10 @@
-import { checkInteger, checkOptions } from '../committing/index.ts'
+import { checkInteger, checkList, checkOptions, checkText } from '../committing/index.ts'
 import {
   type BuildStatus,
   type CopyProgress,
   type CopyStatus,
   caughtUp,
+  checkSwapOptions,
   copyName,
   followedProgress,
   SpeedMeter,
@@ -49,6 +50,20 @@ export interface TableDifference extends RowDifference {
   readonly table: string
 }
 
+/** What is compared of two versions. */
+export interface TableDifferenceOptions {
+  /** Default `'next'`. */
+  readonly to?: 'next' | 'previous'
+  /** By the name that readers use. Default: the only one. */
+  readonly table?: string
+  /** Columns that are compared. Default: those that both tables have. */
+  readonly columns?: readonly string[]
+  /** Columns that tell which row is which. Default: the primary key; without one, rows are counted only. */
+  readonly key?: readonly string[]
+  /** How many rows that differ are given, up to 10,000. Default 20. */
+  readonly limit?: number
+}
+
 /** Where a table view runs. */
 export interface TableGround {
   readonly engine: Engine
@@ -68,6 +83,9 @@ export interface DeclaredVersion {
   readonly prepare: () => Promise<void>
 }
 
+const differenceOptions = ['to', 'table', 'columns', 'key', 'limit']
+/** All of them are held in memory. */
+const limitMax = 10_000
 /** Between two tries at a database that cannot, in milliseconds. */
 const retryPauseMs = 200
 
@@ -94,7 +112,10 @@ export class TableCopies {
     this.#ground = ground
   }
 
-  /** @throws ViewNeverRunError `VIEW_NEVER_RUN`, TablesUnavailableError `TABLES_UNAVAILABLE` */
+  /**
+   * @throws ViewNeverRunError `VIEW_NEVER_RUN`, TablesUnavailableError `TABLES_UNAVAILABLE`; TableSwapRefusedError `TABLE_SWAP_REFUSED`: a
+   *   version that the program declares cannot be made known, since a table of it is missing or is not its own
+   */
   async status(): Promise<TableViewStatus> {
     const { live, previous, next } = await this.#read()
     return {
@@ -111,26 +132,9 @@ export class TableCopies {
    * @throws ViewBuildMissingError `VIEW_BUILD_MISSING`, ViewPreviousMissingError `VIEW_PREVIOUS_MISSING`, ArgumentInvalidError
    *   `ARGUMENT_INVALID`: a column or table that is not there
    */
-  async difference(
-    options: {
-      /** Default `'next'`. */
-      readonly to?: 'next' | 'previous'
-      /** By the name that readers use. Default: the only one. */
-      readonly table?: string
-      /** Columns that are compared. Default: those that both tables have. */
-      readonly columns?: readonly string[]
-      /** Columns that tell which row is which. Default: the primary key; without one, rows are counted only. */
-      readonly key?: readonly string[]
-      /** How many rows that differ are given. Default 20. */
-      readonly limit?: number
-    } = {},
-  ): Promise<TableDifference> {
-    checkOptions('options', options)
+  async difference(options: TableDifferenceOptions = {}): Promise<TableDifference> {
+    checkDifferenceOptions(options)
     const { to = 'next', limit = 20, columns, key } = options
-    if (to !== 'next' && to !== 'previous') {
-      throw new ArgumentInvalidError('to', `is ${String(to)}, not 'next' or 'previous'`)
-    }
-    checkInteger('limit', limit, 0)
     const register = await this.#read()
     const other = this.#of(register, to)
     const table = comparedTable(register.live, other, options.table)
@@ -149,7 +153,7 @@ export class TableCopies {
    *   TableSwapRefusedError `TABLE_SWAP_REFUSED`, TablesUnavailableError `TABLES_UNAVAILABLE`. Readers go on to see what they saw.
    */
   async swap(options: SwapOptions & { readonly deadLetters?: 'accept' | 'refuse' } = {}): Promise<void> {
-    checkOptions('options', options)
+    checkSwapOptions(options, 'deadLetters')
     await this.#show('next', options, async (version) => {
       await this.#caughtUp(version, 'swap', options)
       const { deadLetterCount } = await this.#progress(version)
@@ -166,7 +170,7 @@ export class TableCopies {
    *   that this is accepted; TableSwapRefusedError `TABLE_SWAP_REFUSED`, TablesUnavailableError `TABLES_UNAVAILABLE`
    */
   async rollBack(options: SwapOptions & { readonly behind?: 'accept' | 'refuse' } = {}): Promise<void> {
-    checkOptions('options', options)
+    checkSwapOptions(options, 'behind')
     await this.#show('previous', options, async (version) => {
       if (options.behind !== 'accept') await this.#caughtUp(version, 'roll-back', options)
     })
@@ -183,6 +187,7 @@ export class TableCopies {
     /** As long as there is time, what the database cannot do is tried again. */
     const patiently = async <Result>(work: () => Promise<Result>): Promise<Result> => {
       for (;;) {
+        signal?.throwIfAborted()
         try {
           return await work()
         } catch (error) {
@@ -205,7 +210,10 @@ export class TableCopies {
     const found = register[which]
     if (found !== null) return found
     const { view } = this.#declared.version
-    throw which === 'next' ? new ViewBuildMissingError(view) : new ViewPreviousMissingError(view)
+    if (which === 'previous') throw new ViewPreviousMissingError(view)
+    const { previous } = register
+    const back = previous === null ? '' : `, or call rollBack() to show readers ${nameOf(previous)} again`
+    throw new ViewBuildMissingError(view, `Raise the version of the view and start the app${back}.`)
   }
 
   async #read(): Promise<TableRegister> {
@@ -255,6 +263,26 @@ export function handlerName(view: string, version: number): string {
 
 function nameOf({ version }: TableVersion): string {
   return copyName({ version, build: 1 })
+}
+
+/** @throws ArgumentInvalidError `ARGUMENT_INVALID` */
+function checkDifferenceOptions(options: TableDifferenceOptions): void {
+  checkOptions('options', options)
+  const unknown = Object.keys(options).find((name) => !differenceOptions.includes(name))
+  if (unknown !== undefined) throw new ArgumentInvalidError(unknown, 'is no option')
+  const { to, table, columns, key, limit } = options
+  if (to !== undefined && to !== 'next' && to !== 'previous') {
+    throw new ArgumentInvalidError('to', `is ${String(to)}, not 'next' or 'previous'`)
+  }
+  if (table !== undefined) checkText('table', table)
+  for (const [place, list] of Object.entries({ columns, key })) {
+    if (list === undefined) continue
+    checkList(place, list)
+    for (const [index, name] of list.entries()) checkText(`${place}[${index}]`, name)
+  }
+  if (limit === undefined) return
+  checkInteger('limit', limit, 0)
+  if (limit > limitMax) throw new ArgumentInvalidError('limit', `is ${limit}, above ${limitMax}`)
 }
 
 /** @throws ArgumentInvalidError `ARGUMENT_INVALID` */
