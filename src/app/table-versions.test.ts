@@ -37,6 +37,34 @@ describe('versions of a view in tables of SQLite', () => {
     expect((await copies.status()).live.copy).toBe('v2')
   })
 
+  it('wait for a transaction of the program, and for a connection that is closed', async () => {
+    await using tables = await sqliteGround.open()
+    const own = new DatabaseSync(':memory:')
+    const database = sqliteTables(own)
+    const [first, second] = [sales(1, { ...tables, database }), sales(2, { ...tables, database })]
+    await using running = await startTables([first, second])
+    await sell(running, 3)
+    await running.idle()
+    const { copies } = running.view(second)
+    own.exec('BEGIN')
+    const unavailable = { code: 'TABLES_UNAVAILABLE' }
+    await expect(copies.swap({ timeout: 0 })).rejects.toMatchObject(unavailable)
+    own.exec('ROLLBACK')
+    await copies.swap()
+    own.close()
+    await expect(copies.status()).rejects.toMatchObject(unavailable)
+    await expect(copies.difference({ to: 'previous' })).rejects.toMatchObject(unavailable)
+    await expect(copies.rollBack({ timeout: 0 })).rejects.toMatchObject(unavailable)
+  })
+
+  it('are not shown by an SQL view in another file, which SQLite would make', async () => {
+    using own = new DatabaseSync(':memory:')
+    own.exec("ATTACH ':memory:' AS aux")
+    const version = { view: 'sums', version: 1, tables: { 'aux.sums': 'sums_v1' }, topics: [] }
+    const prepared = sqliteTables(own).prepare(['CREATE TABLE sums_v1 (n INTEGER)'], version)
+    await expect(prepared).rejects.toMatchObject({ code: 'TABLE_SWAP_REFUSED' })
+  })
+
   it('are not shown where their tables are gone, which SQLite would take', async () => {
     await using tables = await sqliteGround.open()
     const [first, second] = [sales(1, tables), sales(2, tables)]

@@ -151,13 +151,20 @@ class SqliteTables implements TableDatabase<DatabaseSync> {
   }
 
   #inTransaction(work: () => void): void {
-    this.#attempt(() => this.#database.exec('BEGIN IMMEDIATE'))
+    this.#attempt(() => {
+      // It is over when the program, which has begun it on this connection, ends it.
+      if (this.#database.isTransaction) {
+        const cause = new Error('a transaction of the program is open on its connection')
+        throw new TablesUnavailableError(this.name, { cause })
+      }
+      this.#database.exec('BEGIN IMMEDIATE')
+    })
     try {
       work()
       this.#attempt(() => this.#database.exec('COMMIT'))
     } catch (error) {
-      if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
-      if (isPassing(error)) throw new TablesUnavailableError(this.name, { cause: error })
+      if (this.#database.isOpen && this.#database.isTransaction) this.#database.exec('ROLLBACK')
+      if (this.#isPassing(error)) throw new TablesUnavailableError(this.name, { cause: error })
       throw error
     }
   }
@@ -166,14 +173,16 @@ class SqliteTables implements TableDatabase<DatabaseSync> {
     try {
       return work()
     } catch (error) {
-      if (isPassing(error)) throw new TablesUnavailableError(this.name, { cause: error })
+      if (this.#isPassing(error)) throw new TablesUnavailableError(this.name, { cause: error })
       throw error
     }
   }
-}
 
-function isPassing(error: unknown): boolean {
-  const { errcode } = error as { readonly errcode?: unknown }
-  // The lower byte is the kind of the error; the rest says more about it.
-  return typeof errcode === 'number' && passingCodes.has(errcode & 0xff)
+  /** Where the connection is closed, nothing is at fault that is done on it. */
+  #isPassing(error: unknown): boolean {
+    if (error instanceof TablesUnavailableError) return false
+    const { errcode } = error as { readonly errcode?: unknown }
+    // The lower byte is the kind of the error; the rest says more about it.
+    return !this.#database.isOpen || (typeof errcode === 'number' && passingCodes.has(errcode & 0xff))
+  }
 }

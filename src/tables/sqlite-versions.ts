@@ -163,6 +163,8 @@ export class SqliteVersions implements TableVersions {
 
   #show(version: Pick<TableVersion, 'view' | 'version'>, name: string, table: string): void {
     this.#change(version, `CREATE VIEW ${tableSql(name)} AS SELECT * FROM ${tableSql(table)}`)
+    // SQLite makes one that cannot be read, too: of a table in another file.
+    this.#change(version, `SELECT * FROM ${tableSql(name)} LIMIT 0`)
   }
 
   #change({ view, version }: Pick<TableVersion, 'view' | 'version'>, text: string): void {
