@@ -23,7 +23,7 @@ export function checkSwapOptions(options: SwapOptions, accepted: 'deadLetters' |
   if (unknown !== undefined) throw new ArgumentInvalidError(unknown, 'is no option')
   const value = (options as Readonly<Record<string, unknown>>)[accepted]
   if (value !== undefined && value !== 'accept' && value !== 'refuse') {
-    throw new ArgumentInvalidError(accepted, `is ${String(value)}, not 'accept' or 'refuse'`)
+    throw new ArgumentInvalidError(accepted, "is not 'accept' or 'refuse'")
   }
   options.signal?.throwIfAborted()
 }

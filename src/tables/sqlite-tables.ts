@@ -152,12 +152,13 @@ class SqliteTables implements TableDatabase<DatabaseSync> {
 
   #inTransaction(work: () => void): void {
     this.#attempt(() => {
-      // It is over when the program, which has begun it on this connection, ends it.
-      if (this.#database.isTransaction) {
-        const cause = new Error('a transaction of the program is open on its connection')
-        throw new TablesUnavailableError(this.name, { cause })
+      try {
+        this.#database.exec('BEGIN IMMEDIATE')
+      } catch (cause) {
+        // One that the program has begun on this connection is over when the program ends it.
+        const isHeld = this.#database.isOpen && this.#database.isTransaction
+        throw isHeld ? new TablesUnavailableError(this.name, { cause }) : cause
       }
-      this.#database.exec('BEGIN IMMEDIATE')
     })
     try {
       work()
