@@ -135,7 +135,7 @@ function checkRetagOptions(options: unknown): void {
     throw new ArgumentInvalidError('options.dryRun', 'is neither true nor false')
   if (onProgress !== undefined && typeof onProgress !== 'function')
     throw new ArgumentInvalidError('options.onProgress', 'is no function')
-  if (signal !== undefined) checkSignal(signal as AbortSignal)
+  if (signal !== undefined) checkSignal(signal)
 }
 
 /** The tags that a definition gives an event, and that it does not have. */
@@ -147,7 +147,7 @@ function lackingTags(
   let given: readonly string[]
   try {
     const read: Message = isCurrent(definition, message) ? message : definition.read(message)
-    given = definition.tagsOf(read.data as never)
+    given = definition.tagsOf(read.data)
   } catch (error) {
     onUnreadable(error)
     return []
