@@ -50,18 +50,49 @@ export function testHandlerRegister(ground: AppGround): void {
       })
     })
 
-    it('is handled by one of two that start together', async () => {
+    it('goes on in the first, if the second looked before it had members', async () => {
       await using engine = await ground.open()
-      // Neither sees the members of the other before both have looked.
-      const blind = engineWith(engine, 'groups', { describe: () => Promise.resolve(undefined) })
-      const starts = await Promise.allSettled(
-        ['one', 'two'].map((name) => app(name, { services: [decides] }).start({ engine: blind })),
-      )
-      const running = starts.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []))
-      const refused = starts.flatMap((one) => (one.status === 'rejected' ? [one.reason as unknown] : []))
-      expect([running.length, refused]).toEqual([1, [expect.objectContaining({ code: 'HANDLER_TAKEN' })]])
-      expect(await running[0]?.ask(Open({ id: 'a' }))).toMatchObject({ kind: 'accepted' })
-      await running[0]?.stop()
+      // One type, so that each try looks once.
+      const notes = service('notes', [on(Notify, { name: 'notify' }, () => undefined)])
+      const first = app('one', { services: [notes] })
+      await (await first.start({ engine })).stop()
+      const looked = Promise.withResolvers<undefined>()
+      const started = Promise.withResolvers<undefined>()
+      let looks = 0
+      const slow = engineWith(engine, 'groups', {
+        describe: async (group) => {
+          const members = await engine.groups.describe(group)
+          if (looks++ === 0) {
+            looked.resolve(undefined)
+            await started.promise
+          }
+          return members
+        },
+      })
+      const second = app('two', { services: [notes] }).start({ engine: slow })
+      await looked.promise
+      await using _running = await first.start({ engine })
+      started.resolve(undefined)
+      await expect(second).rejects.toMatchObject({ code: 'HANDLER_TAKEN' })
+    })
+
+    it('goes on in the second, if it began before the first had members', async () => {
+      await using engine = await ground.open()
+      const joins = Promise.withResolvers<undefined>()
+      const started = Promise.withResolvers<undefined>()
+      const slow = engineWith(engine, 'groups', {
+        join: async (options) => {
+          joins.resolve(undefined)
+          await started.promise
+          return engine.groups.join(options)
+        },
+      })
+      const first = app('one', { services: [decides] }).start({ engine: slow })
+      await joins.promise
+      await using running = await app('two', { services: [decides] }).start({ engine })
+      started.resolve(undefined)
+      await expect(first).rejects.toMatchObject({ code: 'HANDLER_TAKEN' })
+      expect(await running.ask(Open({ id: 'a' }))).toMatchObject({ kind: 'accepted' })
     })
   })
 }

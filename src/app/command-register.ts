@@ -1,4 +1,4 @@
-import type { Engine, StateWrite } from '../engine/index.ts'
+import type { Engine, StateEntry, StateWrite } from '../engine/index.ts'
 import { handlerRegisterNamespace } from '../runtime/index.ts'
 import { HandlerTakenError, type TakenHandler } from './errors.ts'
 import { groupOf } from './names.ts'
@@ -21,11 +21,10 @@ export async function registerHandlers(app: AppParts, engine: Engine): Promise<v
     const found = await engine.state.getMany(handlerRegisterNamespace, [...own.keys()])
     for (const [index, [type, group]] of [...own].entries()) {
       const entry = found[index]
-      const other = entry === undefined ? undefined : (entry.value as unknown as Registered).group
+      const other = groupIn(entry)
       if (other === group) continue
       if (other !== undefined && (await isAtWork(engine, other))) taken.push({ type, group: other, by: group })
-      const expectedRevision = entry?.revision ?? 0
-      writes.push({ kind: 'set', namespace: handlerRegisterNamespace, key: type, value: { group }, expectedRevision })
+      writes.push(registration(type, group, entry))
     }
     if (taken.length > 0) throw new HandlerTakenError(taken)
     if (writes.length === 0 || (await engine.commit({ state: writes })).ok) return
@@ -33,19 +32,34 @@ export async function registerHandlers(app: AppParts, engine: Engine): Promise<v
 }
 
 /**
- * Looks, once this app has joined its groups, whether another one has begun meanwhile: of two that start together one goes on.
+ * Looks, once this app has joined its groups, whether another one has begun meanwhile, and writes its entries again: one that looked
+ * before this app had members then fails to replace them, and looks again. Of two that start together one goes on.
  *
  * @throws HandlerTakenError `HANDLER_TAKEN`
  */
-export async function checkRegistered(app: AppParts, engine: Engine): Promise<void> {
+export async function confirmHandlers(app: AppParts, engine: Engine): Promise<void> {
   const own = groupsByType(app)
-  if (own.size === 0) return
-  const found = await engine.state.getMany(handlerRegisterNamespace, [...own.keys()])
-  const taken = [...own].flatMap(([type, group], index): TakenHandler[] => {
-    const other = (found[index]?.value as unknown as Registered | undefined)?.group
-    return other === undefined || other === group ? [] : [{ type, group: other, by: group }]
-  })
-  if (taken.length > 0) throw new HandlerTakenError(taken)
+  for (let tries = 0; own.size > 0 && tries < triesMax; tries++) {
+    const found = await engine.state.getMany(handlerRegisterNamespace, [...own.keys()])
+    const entries = [...own].map(([type, group], index) => ({ type, group, entry: found[index] }))
+    const taken = entries.flatMap(({ type, group, entry }): TakenHandler[] => {
+      const other = groupIn(entry)
+      return other === undefined || other === group ? [] : [{ type, group: other, by: group }]
+    })
+    if (taken.length > 0) throw new HandlerTakenError(taken)
+    const writes = entries.map(({ type, group, entry }) => registration(type, group, entry))
+    if ((await engine.commit({ state: writes })).ok) return
+  }
+}
+
+/** Replaces what was found, and nothing that was written since. */
+function registration(type: string, group: string, found: StateEntry | undefined): StateWrite {
+  const expectedRevision = found?.revision ?? 0
+  return { kind: 'set', namespace: handlerRegisterNamespace, key: type, value: { group }, expectedRevision }
+}
+
+function groupIn(entry: StateEntry | undefined): string | undefined {
+  return (entry?.value as unknown as Registered | undefined)?.group
 }
 
 interface Registered {

@@ -25,7 +25,7 @@ import {
 import { outcomesOf, type SagaCalls, sagaGroup, sagaHandler, sagaNamespace } from '../saga/index.ts'
 import { type CommandDesks, commandDesks } from './command-desks.ts'
 import { handledTypes } from './command-handlers.ts'
-import { checkRegistered, registerHandlers } from './command-register.ts'
+import { confirmHandlers, registerHandlers } from './command-register.ts'
 import { LiveApp } from './live-app.ts'
 import { groupOf } from './names.ts'
 import type { AppParts, Part } from './parts.ts'
@@ -106,7 +106,7 @@ async function tryToStart(app: AppParts, options: StartOptions, clock: Clock): P
     })
     await running.start(options.signal)
     try {
-      await checkRegistered(app, engine)
+      await confirmHandlers(app, engine)
     } catch (error) {
       await running.stop()
       throw error
