@@ -43,19 +43,22 @@ export class PushedClock extends VirtualClock {
     return { cancel }
   }
 
-  /** Pushes the time forward. What is due then has been called when this resolves, but not what it asked of the server. */
+  /**
+   * Pushes the time forward, as where a machine slept: what is due by then is called afterwards, one after the other, and has been called when
+   * this resolves, but not what it asked of the server. What meanwhile sets a timer or asks for the time finds all of the push behind it.
+   */
   override async advance(duration: Duration): Promise<void> {
-    const endMs = this.monotonicMs() + durationMs(duration)
-    this.#pushedMs += durationMs(duration)
+    const pushMs = durationMs(duration)
+    this.#pushedMs += pushMs
+    this.#aheadMs += pushMs
+    const endMs = this.monotonicMs()
     for (;;) {
       const [next] = [...this.#timers].filter(({ dueMs }) => dueMs <= endMs).toSorted((a, b) => a.dueMs - b.dueMs)
       if (next === undefined) break
-      this.#aheadMs += Math.max(0, next.dueMs - this.monotonicMs())
       next.fire()
       // What follows from it without the server goes on before the next timer.
       await new Promise((resolve) => setImmediate(resolve))
     }
-    this.#aheadMs += Math.max(0, endMs - this.monotonicMs())
     await new Promise((resolve) => setImmediate(resolve))
   }
 }
