@@ -5,7 +5,7 @@ import { errorOf, faultOf, type StoreClient } from '../src/embedded/store-client
 import { answerMessage, answerOf, buffersOf, requestMessage, requestOf } from '../src/embedded/thread-messages.ts'
 import { ClosedError } from '../src/kernel/index.ts'
 import { BatchBufferPool } from '../src/record/index.ts'
-import type { CommitFate } from './faulty-connection.ts'
+import { type CommitFate, failureOf } from './faulty-connection.ts'
 import type { History } from './history.ts'
 import { type Life, never } from './life.ts'
 import { requestDigest } from './request-digest.ts'
@@ -126,14 +126,17 @@ export class DiskClient implements StoreClient {
       const given = this.#saboteur.tamper(request)
       const isKept = fate === 'disk-full' && this.#disk.history.planted === 'refused-but-kept'
       const result = this.#disk.carryOut(this.#store, given, isKept ? 'stored' : fate)
-      if (isKept) throw Object.assign(new Error('database or disk is full'), { errcode: 13 })
+      if (isKept) throw failureOf('disk-full')
       this.#disk.storeAgain(this.#store, this.#saboteur.repeated(given))
       if (request.kind === 'commit') this.#noteBaseless(request.units, result as readonly UnitResult[])
       const told = answerOf(request.kind, answerMessage(request, this.#saboteur.answer(request, result)))
       this.#reply(() => answer(told))
     } catch (error) {
-      const reason = errorOf(faultOf(error), `${this.#disk.name}.db`)
-      if (fate === 'sync-failed') this.#syncFailed()
+      const isIgnored = fate === 'sync-failed' && this.#disk.history.planted === 'sync-failure-ignored'
+      // Nothing above a writer that ignores it hears that it was final.
+      const reason = errorOf(faultOf(isIgnored ? failureOf('disk-full') : error), `${this.#disk.name}.db`)
+      if (isIgnored) this.#store = this.#disk.reopenCarelessly()
+      else if (fate === 'sync-failed') this.#isFailed = true
       this.#disk.history.reach(fate === 'disk-full' ? 'a full disk' : 'a failed sync')
       this.#disk.history.trace.write(`disk ${this.#disk.name}: ${fate}, ${reason.message}`)
       this.#reply(() => fail(reason))
@@ -151,11 +154,6 @@ export class DiskClient implements StoreClient {
     if (units.some(isResting)) {
       this.#disk.history.reach('a message was handled before it was durable')
     }
-  }
-
-  #syncFailed(): void {
-    if (this.#disk.history.planted === 'sync-failure-ignored') this.#store = this.#disk.reopenCarelessly()
-    else this.#isFailed = true
   }
 
   #reply(arrive: () => void): void {

@@ -11,6 +11,12 @@ const failures = {
   'stored-by-a-failed-sync': syncFailure,
 } as const
 
+/** What SQLite throws then. */
+export function failureOf(fate: Exclude<CommitFate, 'stored'>): Error {
+  const { errcode, message } = failures[fate]
+  return Object.assign(new Error(message), { code: 'ERR_SQLITE_ERROR', errcode })
+}
+
 /** The connection as the writing side sees it: committing fails when `fate` says so, as SQLite would fail. */
 export function faultyConnection(db: DatabaseSync, fate: () => CommitFate): DatabaseSync {
   const methods = new Map<PropertyKey, unknown>()
@@ -36,8 +42,7 @@ function failingStatement(commit: StatementSync, fate: () => CommitFate): Pick<S
       const outcome = fate()
       if (outcome === 'stored') return commit.run()
       if (outcome === 'stored-by-a-failed-sync') commit.run()
-      const { errcode, message } = failures[outcome]
-      throw Object.assign(new Error(message), { code: 'ERR_SQLITE_ERROR', errcode })
+      throw failureOf(outcome)
     },
   }
 }

@@ -16,9 +16,11 @@ interface Auditor {
 
 /** Processes that look at database files after something happened to them, a few at a time. */
 export class Audits implements AsyncDisposable {
+  readonly #all = new Set<ChildProcess>()
   readonly #idle: Auditor[] = []
   readonly #waiting: ((auditor: Auditor) => void)[] = []
   #count = 0
+  #isDisposed = false
   readonly #countMax: number
 
   constructor(countMax = 2) {
@@ -39,20 +41,21 @@ export class Audits implements AsyncDisposable {
     return answer ?? { problem: 'whoever opened it died, or gave no answer in time' }
   }
 
+  /** Ends them all, those at work too, so that none keeps the program that asked it. */
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const { process } of this.#idle) {
-      const exited = process.exitCode === null && process.signalCode === null ? once(process, 'exit') : undefined
-      process.kill('SIGKILL')
-      await exited
-    }
+    this.#isDisposed = true
+    const exits = [...this.#all].map((auditor) => once(auditor, 'exit'))
+    for (const auditor of this.#all) auditor.kill('SIGKILL')
+    await Promise.all(exits)
   }
 
   #take(): Promise<Auditor> | Auditor {
+    if (this.#isDisposed) throw new Error('The auditors were sent away already')
     const idle = this.#idle.pop()
     if (idle !== undefined) return idle
     if (this.#count >= this.#countMax) return new Promise((resolve) => this.#waiting.push(resolve))
     this.#count++
-    return start()
+    return this.#start()
   }
 
   #give(auditor: Auditor): void {
@@ -63,7 +66,14 @@ export class Audits implements AsyncDisposable {
 
   #replace({ process }: Auditor): void {
     process.kill('SIGKILL')
-    this.#give(start())
+    if (!this.#isDisposed) this.#give(this.#start())
+  }
+
+  #start(): Auditor {
+    const process = fork(program, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+    this.#all.add(process)
+    process.once('exit', () => this.#all.delete(process))
+    return { process, questionCount: 0 }
   }
 
   async #ask(auditor: Auditor, question: AuditQuestion): Promise<AuditAnswer | undefined> {
@@ -80,8 +90,4 @@ export class Audits implements AsyncDisposable {
     process.off('message', answered).off('exit', ended)
     return answer
   }
-}
-
-function start(): Auditor {
-  return { process: fork(program, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] }), questionCount: 0 }
 }

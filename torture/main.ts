@@ -1,5 +1,6 @@
 // Tortures the embedded engine with real processes and real disks, and says what it took. Run it with: npm run torture
 import { SeededRandom, systemRandom } from '../src/kernel/index.ts'
+import { failureOf } from './cases.ts'
 import type { Kind } from './kind.ts'
 import { kinds } from './kinds.ts'
 import { parseOptions } from './options.ts'
@@ -29,10 +30,9 @@ async function torment(kind: Kind, seed: number, casesMax: number, forMs: number
   const startMs = performance.now()
   using scratch = new Scratch(options.folder)
   const budget = { casesMax, stopsAtFirst: options.stopsAtFirst, endMs: startMs + forMs }
-  const result = await kind.run({ random: new SeededRandom(seed), budget, scratch }).catch((error: unknown) => {
-    const problem = error instanceof Error ? (error.stack ?? error.message) : String(error)
-    return { caseCount: 0, failures: [{ name: 'the run itself', problem, evidence: null }], facts: {} }
-  })
+  const result = await kind
+    .run({ random: new SeededRandom(seed), budget, scratch })
+    .catch((error: unknown) => ({ ...nothing, failures: [failureOf('the run itself', error)] }))
   return { kind: name, title, seconds: (performance.now() - startMs) / 1000, skipped, ...result }
 }
 

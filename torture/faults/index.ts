@@ -2,7 +2,8 @@ import { cpSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { SeededRandom } from '../../src/kernel/index.ts'
 import { Audits } from '../audits.ts'
-import { type Bench, type Failure, goesOn, type Kind, type KindResult } from '../kind.ts'
+import { runCases } from '../cases.ts'
+import type { Bench, Failure, Kind, KindResult } from '../kind.ts'
 import { straceProblem } from '../traced-process.ts'
 import { faultyCalls, runWithFault } from './fault-run.ts'
 
@@ -59,29 +60,23 @@ async function run({ random, budget, scratch }: Bench): Promise<KindResult> {
     if (clean.problem !== null) failures.push({ name: 'a run without faults', problem: clean.problem, evidence: null })
   }
   const facts = { indexes: cases.length, hit: 0, refused: 0, notOpen: 0 }
-  let caseCount = 0
-  const work = async (): Promise<void> => {
-    while (goesOn(budget, caseCount, failures.length)) {
-      const one = cases[caseCount]
-      if (one === undefined) return
-      const number = caseCount++
-      const folder = scratch.folder('fault')
-      if (!one.isNew) cpSync(seed, folder, { recursive: true })
-      const [path, journalPath] = [pathIn(folder), journalIn(folder)]
-      const faulty = await runWithFault(path, journalPath, logIn(folder), 1, roundsWith, one.inject)
-      if (faulty.injectedCount > 0) facts.hit++
-      if (/^refused/m.test(faulty.output)) facts.refused++
-      if (/^not open/m.test(faulty.output)) facts.notOpen++
-      const problem =
-        faulty.problem ?? (await audits.ask({ kind: 'load', path, journalPath, goesOn: number % 8 === 0 }))
-      if (problem !== null) {
-        const name = `${one.inject} on ${one.isNew ? 'a new file' : 'a file in use'}`
-        failures.push({ name, problem, evidence: scratch.keep(folder, `fault ${number}`) })
-      }
-      rmSync(folder, { recursive: true, force: true })
+  const all = { budget, failures, atOnce: casesAtOnce, count: cases.length }
+  const caseCount = await runCases(all, async (number) => {
+    const one = cases[number] as Case
+    const folder = scratch.folder('fault')
+    if (!one.isNew) cpSync(seed, folder, { recursive: true })
+    const [path, journalPath] = [pathIn(folder), journalIn(folder)]
+    const faulty = await runWithFault(path, journalPath, logIn(folder), 1, roundsWith, one.inject)
+    if (faulty.injectedCount > 0) facts.hit++
+    if (/^refused/m.test(faulty.output)) facts.refused++
+    if (/^not open/m.test(faulty.output)) facts.notOpen++
+    const problem = faulty.problem ?? (await audits.ask({ kind: 'load', path, journalPath, goesOn: number % 8 === 0 }))
+    if (problem !== null) {
+      const name = `${one.inject} on ${one.isNew ? 'a new file' : 'a file in use'}`
+      failures.push({ name, problem, evidence: scratch.keep(folder, `fault ${number}`) })
     }
-  }
-  await Promise.all(Array.from({ length: casesAtOnce }, work))
+    rmSync(folder, { recursive: true, force: true })
+  })
   return { caseCount, failures, facts }
 }
 

@@ -3,7 +3,8 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import type { SeededRandom } from '../../src/kernel/index.ts'
 import { Audits } from '../audits.ts'
-import { type Bench, type Failure, goesOn, type Kind, type KindResult } from '../kind.ts'
+import { runCases } from '../cases.ts'
+import type { Bench, Failure, Kind, KindResult } from '../kind.ts'
 import { runToEnd } from '../run-to-end.ts'
 
 const load = join(import.meta.dirname, '..', 'faults', 'fault-load-process.ts')
@@ -47,32 +48,27 @@ async function run({ random, budget, scratch }: Bench): Promise<KindResult> {
   const asked = scratch.folder('asked')
   cpSync(closed, asked, { recursive: true })
   const rows = rowsOf(join(asked, 'flips.db'))
-  let caseCount = 0
-  const work = async (): Promise<void> => {
-    while (goesOn(budget, caseCount, failures.length)) {
-      const number = caseCount++
-      const copy = scratch.folder('harmed')
-      const isInLog = random.nextFloat() < 0.25
-      if (isInLog) facts['inLog'] = (facts['inLog'] ?? 0) + 1
-      cpSync(isInLog ? folder : closed, copy, { recursive: true })
-      const target = join(copy, isInLog ? 'flips.db-wal' : 'flips.db')
-      const harm = harms[random.nextUint32() % harms.length] as Harm
-      const where = harmFile(target, harm, rows, random)
-      const harmed = join(copy, 'flips.db')
-      const answer = await audits.answer(
-        isInLog
-          ? { kind: 'harmed-log', path: harmed, journalPath: join(copy, 'journal.jsonl') }
-          : { kind: 'harmed', path: harmed, referencePath },
-      )
-      if (answer.note !== undefined) facts[answer.note] = (facts[answer.note] ?? 0) + 1
-      if (answer.problem !== null) {
-        const name = `case ${number}: ${harm} at ${where} of ${isInLog ? 'the log' : 'the database'}`
-        failures.push({ name, problem: answer.problem, evidence: scratch.keep(copy, `flip ${number}`) })
-      }
-      rmSync(copy, { recursive: true, force: true })
+  const caseCount = await runCases({ budget, failures, atOnce: casesAtOnce }, async (number) => {
+    const copy = scratch.folder('harmed')
+    const isInLog = random.nextFloat() < 0.25
+    if (isInLog) facts['inLog'] = (facts['inLog'] ?? 0) + 1
+    cpSync(isInLog ? folder : closed, copy, { recursive: true })
+    const target = join(copy, isInLog ? 'flips.db-wal' : 'flips.db')
+    const harm = harms[random.nextUint32() % harms.length] as Harm
+    const where = harmFile(target, harm, rows, random)
+    const harmed = join(copy, 'flips.db')
+    const answer = await audits.answer(
+      isInLog
+        ? { kind: 'harmed-log', path: harmed, journalPath: join(copy, 'journal.jsonl') }
+        : { kind: 'harmed', path: harmed, referencePath },
+    )
+    if (answer.note !== undefined) facts[answer.note] = (facts[answer.note] ?? 0) + 1
+    if (answer.problem !== null) {
+      const name = `case ${number}: ${harm} at ${where} of ${isInLog ? 'the log' : 'the database'}`
+      failures.push({ name, problem: answer.problem, evidence: scratch.keep(copy, `flip ${number}`) })
     }
-  }
-  await Promise.all(Array.from({ length: casesAtOnce }, work))
+    rmSync(copy, { recursive: true, force: true })
+  })
   return { caseCount, failures, facts }
 }
 
@@ -116,7 +112,7 @@ function harmFile(path: string, harm: Harm, rows: readonly Stretch[], random: Se
     harm === 'row' ? Math.min(bytes.length - 1, placeIn(rows, random)) : Math.floor(random.nextFloat() * bytes.length)
   const sector = at - (at % sectorBytes)
   if (harm === 'bit' || harm === 'row') bytes[at] = (bytes[at] ?? 0) ^ (1 << (random.nextUint32() % 8))
-  else if (harm === 'zeros') bytes.fill(0, sector, sector + sectorBytes)
+  else if (harm === 'zeros') bytes.fill(0, sector, Math.min(sector + sectorBytes, bytes.length))
   else if (harm === 'elsewhere') {
     const source = Math.floor(random.nextFloat() * bytes.length)
     bytes.copyWithin(sector, source - (source % sectorBytes), source - (source % sectorBytes) + sectorBytes)

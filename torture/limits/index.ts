@@ -1,7 +1,8 @@
 import { join } from 'node:path'
 import type { SeededRandom } from '../../src/kernel/index.ts'
 import { Audits } from '../audits.ts'
-import { type Bench, type Budget, type Failure, goesOn, type Kind, type KindResult } from '../kind.ts'
+import { runCases } from '../cases.ts'
+import type { Bench, Budget, Failure, Kind, KindResult } from '../kind.ts'
 import { runToEnd } from '../run-to-end.ts'
 import { straceProblem } from '../traced-process.ts'
 import { withFewDescriptors } from './descriptors.ts'
@@ -53,19 +54,14 @@ async function run({ random, budget, scratch }: Bench): Promise<KindResult> {
   await using audits = new Audits(1)
   const failures: Failure[] = []
   const facts: Record<string, number> = {}
-  let caseCount = 0
-  const work = async (): Promise<void> => {
-    while (goesOn(budget, caseCount, failures.length)) {
-      const number = caseCount++
-      const name = names[number % names.length] as string
-      const folder = scratch.folder(name)
-      const round = Math.floor(number / names.length)
-      const { problem, facts: found } = await (tests[name] as Test)({ folder, random, audits, round, budget })
-      for (const [fact, count] of Object.entries(found)) facts[fact] = (facts[fact] ?? 0) + count
-      if (problem !== null) failures.push({ name, problem, evidence: scratch.keep(folder, name) })
-    }
-  }
-  await Promise.all(Array.from({ length: testsAtOnce }, work))
+  const caseCount = await runCases({ budget, failures, atOnce: testsAtOnce }, async (number) => {
+    const name = names[number % names.length] as string
+    const folder = scratch.folder(name)
+    const round = Math.floor(number / names.length)
+    const { problem, facts: found } = await (tests[name] as Test)({ folder, random, audits, round, budget })
+    for (const [fact, count] of Object.entries(found)) facts[fact] = (facts[fact] ?? 0) + count
+    if (problem !== null) failures.push({ name, problem, evidence: scratch.keep(folder, name) })
+  })
   return { caseCount, failures, facts }
 }
 

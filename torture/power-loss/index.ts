@@ -2,6 +2,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { SeededRandom } from '../../src/kernel/index.ts'
 import { Audits } from '../audits.ts'
+import { failureOf } from '../cases.ts'
 import { type Bench, type Failure, goesOn, type Kind, type KindResult } from '../kind.ts'
 import { straceProblem } from '../traced-process.ts'
 import { fates, garbage } from './file-content.ts'
@@ -73,13 +74,11 @@ class PowerLoss {
       if (!goesOn(budget, this.#caseCount, this.#failures.length)) break
       disk.advanceTo(line)
       if (disk.changeCount > 0) this.#add('unsynced', 1)
-      const checked = this.#checkImage(recording, disk, line, audits, `run ${run}, line ${line}`)
+      const at = `run ${run}, line ${line}`
+      const checked = this.#checkImage(recording, disk, line, audits, at)
+        .catch((error: unknown) => this.#failures.push(failureOf(at, error)))
+        .then(() => void waiting.delete(checked))
       waiting.add(checked)
-      // The set is read in a loop below, so it must not keep what is done.
-      checked.then(
-        () => waiting.delete(checked),
-        () => undefined,
-      )
       while (waiting.size >= imagesWaitingMax) await Promise.race(waiting)
     }
     await Promise.all(waiting)
