@@ -185,6 +185,7 @@ export {
   none,
   on,
   ParkedKeysFullError,
+  ProcessEndedError,
   type PublishEffect,
   publish,
   RecordGoneError,
@@ -295,6 +296,7 @@ export {
   type RewoundReport,
   type SagaReport,
   type StateRestoredReport,
+  type SuspectedReport,
   type TypedChannel,
   type UndoFailedReport,
 } from './telemetry/index.ts'

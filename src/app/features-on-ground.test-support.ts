@@ -3,6 +3,7 @@ import { testBoundaries } from './boundaries-cases.test-support.ts'
 import { testChoreographies } from './choreographies-cases.test-support.ts'
 import { testHandlerRegister } from './command-register-cases.test-support.ts'
 import { testCommands } from './commands-cases.test-support.ts'
+import { testCrashLimit, testCrashLimitOfTimers } from './crash-limit-cases.test-support.ts'
 import { testDecisions } from './decisions-cases.test-support.ts'
 import { testDelayedCommands } from './delayed-commands-cases.test-support.ts'
 import { testDeletedStreams } from './deleted-streams-cases.test-support.ts'
@@ -49,6 +50,8 @@ export function testFeatures(ground: AppGround): void {
   testSending(ground)
   testTimers(ground)
   testKeptAttempts(ground)
+  testCrashLimit(ground)
+  testCrashLimitOfTimers(ground)
   testDelayedCommands(ground)
   testDecisions(ground)
   testCommands(ground)

@@ -8,6 +8,7 @@ import { type EventDefinition, event } from '../message/index.ts'
 import { serversWanted } from '../postgres/real-server.test-support.ts'
 import { fixed, on, publish, schedule, set } from '../runtime/index.ts'
 import { clockAhead, messagesOf, numbersByKey, Paid, Placed, startHandlers } from './app.test-support.ts'
+import { testCrashLimit } from './crash-limit-cases.test-support.ts'
 import { app, service } from './index.ts'
 import { kafkaGround } from './kafka-ground.test-support.ts'
 
@@ -164,6 +165,8 @@ describe.skipIf(!serversWanted)('an app on Kafka alone', { timeout: 60_000 }, ()
     await running.idle()
     expect(await claimCounts()).toEqual([4])
   })
+
+  testCrashLimit({ open: () => ground.open(`${freshName('crash')}.`) })
 
   it('does not start with timers, and says what it lacks', async () => {
     const timed = on(Placed, { name: 'h', timers: { late: () => undefined } }, () => schedule('late', { after: '1s' }))

@@ -176,6 +176,7 @@ describe('what the runtime keeps', () => {
         'c1 urn:millrace:app': { command: 'Open', stream: 'account-a', from: 1, count: 1 },
         'c2 urn:millrace:app': { command: 'Open', rejected: ['OPEN', 'Account a is open.', null] },
       },
+      ...Object.fromEntries(['account', 'create-invoice'].map((name) => [`crashes:test.s.${name}`, expect.anything()])),
       'commands:test.s.create-invoice:3000000': {
         'c3 urn:millrace:app': {
           command: 'CreateInvoice',

@@ -13,7 +13,7 @@ function inTwoSteps(engine: Engine, crashes: () => boolean): Engine {
   const capabilities: Capabilities = { ...engine.capabilities, atomic: [['topics', 'state', 'timers'], ['progress']] }
   const commit = async (batch: WriteBatch): Promise<CommitOutcome> => {
     const { progress = [], ...rest } = batch
-    if (progress.length === 0) return engine.commit(batch)
+    if (progress.every(({ done }) => done.length === 0)) return engine.commit(batch)
     const outcome = await engine.commit(rest)
     if (!outcome.ok) return outcome
     if (crashes()) throw new ClosedError('The engine')

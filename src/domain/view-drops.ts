@@ -2,6 +2,7 @@ import { type Engine, GroupActiveError, GroupUnknownError } from '../engine/inde
 import {
   attemptsNamespace,
   chainNamespace,
+  crashNamespace,
   deadLetterGroupPrefix,
   deadLetterNamespace,
   parkedKeyNamespace,
@@ -78,7 +79,12 @@ async function remove(
   await removeKeys(engine, deadLetterNamespace(app), { prefix: deadLetterGroupPrefix(group), signal })
   const namespaces = inline
     ? [namespace, forgottenNamespace(namespace)]
-    : [namespace, parkedNamespace(group), parkedKeyNamespace(group), attemptsNamespace(group), chainNamespace(group)]
+    : [
+        namespace,
+        ...[parkedNamespace, parkedKeyNamespace, attemptsNamespace, crashNamespace, chainNamespace].map((of) =>
+          of(group),
+        ),
+      ]
   for (const one of namespaces) {
     // State that lives with its owner goes as a whole: nobody else could remove a part of it.
     if (engine.capabilities.ownedState === true && !inline) {

@@ -78,6 +78,22 @@ export class HandlerTimeoutError extends MillraceError<
   }
 }
 
+/** A message over which the process ended, or gave no sign of life for as long as a session lasts, several times in a row. */
+export class ProcessEndedError extends MillraceError<
+  'PROCESS_ENDED',
+  { readonly handler: string; readonly times: number }
+> {
+  constructor(handler: string, times: number) {
+    super({
+      code: 'PROCESS_ENDED',
+      problem: `The process ended ${times} times in a row while handler ${handler} was handling this message and no other that could be to blame.`,
+      remedy:
+        'Look what ended it: a promise that was rejected and that nobody awaits, process.exit(), too little memory, or an endless loop. Then redrive the dead letter.',
+      details: { handler, times },
+    })
+  }
+}
+
 /** A retry policy that threw instead of saying what follows. */
 export class RetryPolicyFailedError extends MillraceError<
   'RETRY_POLICY_FAILED',

@@ -43,6 +43,7 @@ export {
   KeyInvalidError,
   KeyMissingError,
   ParkedKeysFullError,
+  ProcessEndedError,
   RecordGoneError,
   RetryPolicyFailedError,
   StateInvalidError,
@@ -73,6 +74,7 @@ export type { Lag } from './lag.ts'
 export {
   attemptsNamespace,
   chainNamespace,
+  crashNamespace,
   deadLetterNamespace,
   deadLetterTopic,
   handlerNamespace,

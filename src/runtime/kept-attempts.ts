@@ -2,7 +2,7 @@ import type { Engine } from '../engine/index.ts'
 import type { Clock, Json } from '../kernel/index.ts'
 import { identityOf } from '../message/index.ts'
 import type { CommitBatch } from './commit-batch.ts'
-import { attemptsNamespace, sortableNumber } from './namespaces.ts'
+import { attemptsNamespace, crashNamespace, sortableNumber } from './namespaces.ts'
 import type { PartitionReader } from './partition-reader.ts'
 import type { Task } from './task.ts'
 
@@ -152,8 +152,8 @@ function isKeptAttempt(value: unknown): value is KeptAttempt {
 
 /** Has the attempts of a group begin anew, of which no member is at work: as it is reset or deleted by hand. */
 export async function forgetAttempts(engine: Engine, group: string): Promise<void> {
-  const namespace = attemptsNamespace(group)
   // State that lives with its owner goes with it.
   const owner = engine.capabilities.ownedState === true ? { owner: { group } } : {}
-  await engine.commit({ state: [{ kind: 'clear', namespace, ...owner }] })
+  const namespaces = [attemptsNamespace(group), crashNamespace(group)]
+  await engine.commit({ state: namespaces.map((namespace) => ({ kind: 'clear', namespace, ...owner })) })
 }

@@ -33,6 +33,11 @@ export function attemptsNamespace(group: string): string {
   return `attempts:${group}`
 }
 
+/** Partitions that a member has, and what is known of those members before it that did not give them back: `<topic>/<partition>`. */
+export function crashNamespace(group: string): string {
+  return `crashes:${group}`
+}
+
 /** Message ids that were handled in one window of time. */
 export function dedupeNamespace(group: string, bucket: number): string {
   return `${dedupePrefix(group)}${bucket}`

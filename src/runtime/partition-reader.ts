@@ -57,6 +57,8 @@ export class PartitionReader {
   readOffset: number
   /** End of the partition at the last read. */
   latest = 0
+  /** Its end when it was read first, here: what stands before it was there when the partition was taken. */
+  backlogEnd: number | undefined
   /** The batch that collects this reader's progress now, and its ranges there. */
   openBatch: object | undefined
   openRanges: { from: number; to: number }[] = []
@@ -132,6 +134,7 @@ export class PartitionReader {
       if (result === undefined) continue
       onRead()
       this.latest = result.latest
+      this.backlogEnd ??= result.latest
       const hasMore = result.nextOffset > this.readOffset
       if (hasMore) {
         this.isCaughtUp = false

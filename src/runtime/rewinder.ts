@@ -105,6 +105,7 @@ export class Rewinder {
       return
     }
     this.#core.readers.delete(place)
+    this.#core.parts.crashWatch.abandon([reader])
     reader.halt().catch(this.#core.parts.onFatal)
     this.begin(`partition ${reader.partition} of topic "${reader.topic}" belongs to another member now`)
   }

@@ -114,6 +114,16 @@ export class Runner {
   }
 
   #begin(task: Task): TaskOutcome | Promise<TaskOutcome> {
+    const { crashWatch, epochSignal } = this.#parts
+    if (!crashWatch.suspects(task)) return this.#handle(task)
+    const how = {
+      run: () => this.#handle(task),
+      giveUp: (error: unknown) => this.#giveUp(task, error),
+    }
+    return this.#guard(task, crashWatch.alone(task, epochSignal(), how))
+  }
+
+  #handle(task: Task): TaskOutcome | Promise<TaskOutcome> {
     const { handler, cache } = this.#parts
     if (task.keys !== undefined) return this.#countUnderEach(task)
     if (handler.state === undefined) return this.#attempt(task, undefined)
@@ -312,7 +322,7 @@ export class Runner {
       return patience.pauseMs(new ParkedKeysFullError(group, parkedKeysMax, error), ++task.waitCount)
     }
     if (task.keys !== undefined && task.kind === 'record') return this.#giveUpUnderEach(task, error)
-    if (this.#isolation.covers(task) || task.kind !== 'record') {
+    if (this.#isolation.covers(task) || task.isRefused || task.kind !== 'record') {
       return this.#guard(task, this.#givingUp.alone(task, error))
     }
     const batch = this.#parts.committer.open

@@ -4,6 +4,7 @@ import { type AnyDefinition, isCurrent, type Message, topicOfDefinition } from '
 import type { CommitBatch } from './commit-batch.ts'
 import { CommitChain } from './commit-chain.ts'
 import { Committer, type Refusal } from './committer.ts'
+import { CrashWatch } from './crash-watch.ts'
 import { Dedupe } from './dedupe.ts'
 import { Dispatcher } from './dispatcher.ts'
 import { Epoch } from './epoch.ts'
@@ -84,6 +85,7 @@ export class SubscriptionCore {
       cache: new StateCache(engine.state, setup.stateNamespace, isPerPartition),
       parking: new Parking(engine, group),
       keptAttempts: new KeptAttempts(engine, group, handler.retry.description, clock),
+      crashWatch: new CrashWatch(engine, setup.engine, group, clock),
       dedupe:
         handler.dedupeWindowMs === undefined
           ? undefined

@@ -3,6 +3,7 @@ import type { Clock, Random } from '../kernel/index.ts'
 import type { AnyQueryDefinition, Message } from '../message/index.ts'
 import type { MessageReport } from '../telemetry/index.ts'
 import type { Committer } from './committer.ts'
+import type { CrashWatch } from './crash-watch.ts'
 import type { Dedupe } from './dedupe.ts'
 import type { Handler } from './handler.ts'
 import type { KeptAttempts } from './kept-attempts.ts'
@@ -54,6 +55,7 @@ export interface SubscriptionParts extends SubscriptionSetup {
   readonly cache: StateCache
   readonly parking: Parking
   readonly keptAttempts: KeptAttempts
+  readonly crashWatch: CrashWatch
   readonly dedupe: Dedupe | undefined
   readonly timers: TimerService
   readonly outside: OutsideCalls

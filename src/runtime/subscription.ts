@@ -147,6 +147,7 @@ export class Subscription {
     await parts.committer.drained()
     await this.#rewinder.underWay
     this.#rewinder.stop()
+    await parts.crashWatch.close(open)
     this.#heartbeat?.cancel()
     await (await this.#joining?.catch(() => undefined))?.leave(leaving)
     this.#state = 'stopped'
@@ -164,6 +165,7 @@ export class Subscription {
     epoch.end()
     runner.attempts.abort(new DOMException('The app has failed.', 'AbortError'))
     parts.timers.stop()
+    parts.crashWatch.abandon()
     lanes.clear()
     this.#heartbeat?.cancel()
     await Promise.all([...readers.values()].map((reader) => reader.halt()))
@@ -210,6 +212,7 @@ export class Subscription {
       this.#loading.add(load)
       const released = await load.finally(() => this.#loading.delete(load))
       await parts.keptAttempts.load(reader, () => parts.committer.open, isCurrent)
+      await parts.crashWatch.open(reader, isCurrent)
       // A key that is parked on one partition holds back its messages on all: none is read before all are looked up.
       await Promise.allSettled(this.#loading)
       if (isCurrent()) await chain.open(reader, isCurrent)
@@ -256,6 +259,7 @@ export class Subscription {
     await parts.committer.drained()
     this.#rewinder.endPause()
     await this.#rewinder.underWay
+    await parts.crashWatch.close(revoked)
     for (const reader of revoked) {
       parts.parking.forget(reader)
       parts.keptAttempts.forget(reader)

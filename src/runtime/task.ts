@@ -56,7 +56,7 @@ export class Task {
   keys: readonly string[] | undefined = undefined
   /** Why it cannot be handed to the handler: it is given up when its turn comes. */
   unreadable: Unreadable | undefined = undefined
-  /** The engine has refused what it wrote: from then on it is committed by itself, so that it fails alone. */
+  /** The engine has refused what it wrote, or it may end the process: from then on it is committed by itself, so that it fails alone. */
   isRefused = false
   /** Of a dead letter: the handler has done it; what waited behind it may still wait. */
   isRedriven = false

@@ -148,6 +148,18 @@ export interface RewoundReport {
   readonly reason: string
 }
 
+/**
+ * Members before this one have ended over a partition, several in a row, without progress: what was there is handled one by one, until
+ * what ends the process is found, for 10 s at most.
+ */
+export interface SuspectedReport {
+  readonly handler: string
+  readonly topic: string
+  readonly partition: number
+  /** How many members in a row. */
+  readonly crashes: number
+}
+
 /** The engine could not do something for a reason that passes, such as a full disk: it is tried again until it can. */
 export interface WaitingReport {
   readonly app: string
@@ -249,6 +261,7 @@ export const channels: {
   readonly lag: TypedChannel<LagReport>
   readonly rebalanced: TypedChannel<RebalancedReport>
   readonly rewound: TypedChannel<RewoundReport>
+  readonly suspected: TypedChannel<SuspectedReport>
   readonly waiting: TypedChannel<WaitingReport>
   readonly engineWaiting: TypedChannel<EngineWaitingReport>
   readonly breaker: TypedChannel<BreakerReport>
@@ -272,6 +285,7 @@ export const channels: {
   lag: typed<LagReport>('lag'),
   rebalanced: typed<RebalancedReport>('rebalanced'),
   rewound: typed<RewoundReport>('rewound'),
+  suspected: typed<SuspectedReport>('suspected'),
   waiting: typed<WaitingReport>('waiting'),
   engineWaiting: typed<EngineWaitingReport>('engine-waiting'),
   breaker: typed<BreakerReport>('breaker'),

@@ -24,6 +24,7 @@ export {
   type RewoundReport,
   type SagaReport,
   type StateRestoredReport,
+  type SuspectedReport,
   type TypedChannel,
   type UndoFailedReport,
   type WaitingReport,
