@@ -259,6 +259,7 @@ export class LiveApp implements RunningApp {
       const before = ends
       const isSettled = this.#views.isSettled && !this.#delayed.isSending
       ends = isSettled ? ((await quietAt(this.engine, this.name)) ?? '') : ''
+      this.#check()
       // Only if nothing was published while the groups were looked at, which takes its time, all of them are done.
       if (ends !== '' && ends === before) return
       if (ends === '') await this.#somethingHappens(lookMs, options.signal)

@@ -1,4 +1,5 @@
 import type { Engine, PartitionLag } from '../engine/index.ts'
+import type { Subscription } from '../runtime/index.ts'
 import { subscriptionsOf } from './running-subscriptions.ts'
 
 /** The ends of all topics, if everything up to them is handled by all starts of an app in this process. */
@@ -6,8 +7,8 @@ export async function quietAt(engine: Engine, app: string): Promise<string | und
   const subscriptions = subscriptionsOf(engine, app)
   for (const subscription of subscriptions) if (!(await subscription.isQuiet())) return undefined
   if (((await engine.inTransit?.()) ?? []).length > 0) return undefined
-  const groups = new Map(subscriptions.map((one) => [one.group, one.topics]))
-  const looks = await Promise.all(Array.from(groups, ([group, topics]) => endsOf(engine, group, topics)))
+  const groups = Map.groupBy(subscriptions, ({ group }) => group)
+  const looks = await Promise.all(Array.from(groups, ([group, members]) => endsOf(engine, group, members)))
   const ends: string[] = []
   for (const look of looks) {
     if (look === undefined) return undefined
@@ -17,8 +18,14 @@ export async function quietAt(engine: Engine, app: string): Promise<string | und
 }
 
 /** Where the partitions of a group end, if its members have all of them and are done with what is there. */
-async function endsOf(engine: Engine, group: string, topics: readonly string[]): Promise<string[] | undefined> {
+async function endsOf(
+  engine: Engine,
+  group: string,
+  subscriptions: readonly Subscription[],
+): Promise<string[] | undefined> {
   const { lag = [], members = [] } = (await engine.groups.describe(group)) ?? {}
+  // A broker may have given it partitions of which it has not heard.
+  if (!subscriptions.every((subscription) => subscription.looksAfterAll(members))) return undefined
   const owned = new Set(members.flatMap(({ claims }) => claims.map(({ topic, partition }) => `${topic}/${partition}`)))
   const ends: string[] = []
   for (const { topic, partition, latest, lagMessages } of lag) {
@@ -27,6 +34,7 @@ async function endsOf(engine: Engine, group: string, topics: readonly string[]):
     if (lagMessages > 0 || !owned.has(place)) return undefined
     ends.push(`${group} ${place}:${latest}`)
   }
+  const topics = [...new Set(subscriptions.flatMap((subscription) => subscription.topics))]
   return (await hasBegun(engine, topics, lag)) ? ends : undefined
 }
 

@@ -1,4 +1,4 @@
-import type { Assignment, Claim, LeaveOptions, Member } from '../engine/index.ts'
+import type { Assignment, Claim, GroupDescription, LeaveOptions, Member } from '../engine/index.ts'
 import type { Timer } from '../kernel/index.ts'
 import { channels } from '../telemetry/index.ts'
 import type { CommitBatch } from './commit-batch.ts'
@@ -95,14 +95,27 @@ export class Subscription {
    */
   async isQuiet(): Promise<boolean> {
     await this.#rewinder.underWay
-    const looksQuiet = (): boolean =>
+    if (!this.#looksQuiet()) return false
+    await this.#core.parts.committer.settled({ progressToo: true })
+    return this.#looksQuiet() && this.#core.parts.committer.isIdle
+  }
+
+  /** Whether it looks after all that the members of its group are said to have, as far as it is one of them, and is still at rest. */
+  looksAfterAll(members: GroupDescription['members']): boolean {
+    const told = members.find(({ id }) => id === this.#member?.id)?.claims ?? []
+    return this.#looksQuiet(told)
+  }
+
+  /** @param told Claims that others say it has. */
+  #looksQuiet(told: readonly Claim[] = []): boolean {
+    const { readers, isAtRest } = this.#core
+    return (
       this.#rewinder.underWay === undefined &&
       this.#openingCount === 0 &&
-      this.#member?.claims.every((claim) => this.#core.readers.has(placeOf(claim))) === true &&
-      this.#core.isAtRest
-    if (!looksQuiet()) return false
-    await this.#core.parts.committer.settled({ progressToo: true })
-    return looksQuiet() && this.#core.parts.committer.isIdle
+      this.#member !== undefined &&
+      [...this.#member.claims, ...told].every((claim) => readers.has(placeOf(claim))) &&
+      isAtRest
+    )
   }
 
   /** Resolves when something changed that may have made it quiet. */
