@@ -92,7 +92,7 @@ export class Catalog {
       if (name.startsWith(deletedTopicPrefix)) continue
       const config = configOf(db, name, text)
       present.add(name)
-      this.put({ id, name, config, partitions: readPartitions(db, id) })
+      this.put({ id, name, config, partitions: partitionsOf(db, id, name, config.partitions) })
     }
     for (const name of this.#topics.keys()) if (!present.has(name)) this.remove(name)
   }
@@ -155,6 +155,14 @@ export class Catalog {
   get topics(): readonly Topic[] {
     return [...this.#topics.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
   }
+}
+
+/** @throws FileDamagedError `FILE_DAMAGED`: not all of them are there */
+function partitionsOf(db: DatabaseSync, id: number, topic: string, count: number): readonly PartitionRow[] {
+  const partitions = readPartitions(db, id)
+  if (partitions.length === count && partitions.every(({ number }, i) => number === i)) return partitions
+  const place = `topic ${topic} has ${partitions.length} of its ${count} partitions`
+  throw new FileDamagedError(db.location() ?? memoryPath, place)
 }
 
 function configOf(db: DatabaseSync, topic: string, text: string): Required<TopicConfig> {

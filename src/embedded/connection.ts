@@ -185,6 +185,17 @@ export function isNoSafeNumber(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ERR_OUT_OF_RANGE'
 }
 
+/** Whether SQLite found pages that are not as it writes them: `SQLITE_CORRUPT`, `SQLITE_NOTADB` with their extended codes. */
+export function isDamageCode(errcode: number): boolean {
+  const code = errcode & 0xff
+  return code === 11 || code === 26
+}
+
+/** What SQLite found, as the place of a damage. */
+export function unreadablePage(error: Error): string {
+  return `a page that is needed cannot be read (${error.message})`
+}
+
 /** Says in Millrace's words why a file could not be opened or read. */
 export function opened(path: string, error: unknown): unknown {
   if (!(error instanceof Error)) return error
@@ -195,7 +206,7 @@ export function opened(path: string, error: unknown): unknown {
   if (!('errcode' in error)) return error
   switch (Number(error.errcode) & 0xff) {
     case 11:
-      return new FileDamagedError(path, `a page that is needed cannot be read (${error.message})`, { cause: error })
+      return new FileDamagedError(path, unreadablePage(error), { cause: error })
     case 13:
       return new DiskFullError(path, { cause: error })
     case 26:

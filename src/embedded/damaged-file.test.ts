@@ -1,8 +1,9 @@
 import { copyFileSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { MillraceError } from '../kernel/index.ts'
 import type { EmbeddedEngine } from './embedded-engine.ts'
-import { codeOf, commit, dataOf, numbered, openEngine, temporaryFolder } from './file.test-support.ts'
+import { codeOf, commit, dataOf, message, numbered, openEngine, temporaryFolder } from './file.test-support.ts'
 
 const folder = temporaryFolder()
 const original = join(folder, 'original.db')
@@ -153,7 +154,65 @@ describe('a damaged file', () => {
     expect(refused).toBeGreaterThan(0)
     expect(servedWhole).toBeGreaterThan(0)
   })
+
+  it.each([
+    ['is overwritten', 0xa5],
+    ['is empty', 0],
+  ])(
+    'that is opened for writing is refused as damaged or stops for it, wherever half a page %s',
+    async (_, filling) => {
+      const intact = await smallFile()
+      const halfBytes = 4096
+      const outcomes: string[] = []
+      for (let half = 1; half < intact.length / halfBytes; half++) {
+        const path = join(folder, `half-${half}.db`)
+        const bytes = Buffer.from(intact)
+        bytes.fill(filling, half * halfBytes, (half + 1) * halfBytes)
+        writeFileSync(path, bytes)
+        outcomes.push(await openAndCommit(path))
+        for (const end of ['', '-wal', '-shm', '-lock']) rmSync(path + end, { force: true })
+      }
+      expect(new Set(outcomes)).toEqual(new Set(['refused: FILE_DAMAGED', 'stopped: the file is damaged', 'committed']))
+    },
+  )
 })
+
+/** A closed file with a row in each table that is needed to open one. */
+async function smallFile(): Promise<Buffer> {
+  const path = join(folder, 'small.db')
+  await using small = await openEngine(path)
+  if ((await small.topics.describe('orders')) === undefined) await small.topics.create('orders', { partitions: 1 })
+  await commit(small, {
+    publish: [{ topic: 'orders', messages: numbered(100) }],
+    append: [{ stream: 's', events: [{ message: message('Happened', 1), tags: ['a'] }] }],
+    state: [{ kind: 'set', namespace: 'n', key: 'end', value: 1 }],
+    timers: [{ kind: 'schedule', owner: 'o', id: 't', dueMs: 10 ** 13, payload: 1 }],
+  })
+  await small.close()
+  return readFileSync(path)
+}
+
+/** What became of a file that was opened for writing and written to. */
+async function openAndCommit(path: string): Promise<string> {
+  let opened: EmbeddedEngine
+  try {
+    opened = await openEngine(path)
+  } catch (error) {
+    return `refused: ${(error as MillraceError).code}`
+  }
+  try {
+    await commit(opened, {
+      publish: [{ topic: 'orders', messages: numbered(1) }],
+      state: [{ kind: 'set', namespace: 'n', key: 'new', value: 1 }],
+    })
+    return 'committed'
+  } catch (error) {
+    const { message } = error as Error
+    return message.includes('the file is damaged') ? 'stopped: the file is damaged' : message
+  } finally {
+    await opened.close().catch(() => undefined)
+  }
+}
 
 /** How many records and values a file yields; throws where it is damaged. */
 async function readEverything(path: string): Promise<number> {

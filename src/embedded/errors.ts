@@ -102,18 +102,24 @@ export class DiskFullError extends MillraceError<'DISK_FULL', { readonly path: s
   }
 }
 
-/** The engine stopped for good because the disk failed under it. */
+/** The engine stopped for good because the disk failed under it, or its file turned out to be damaged. */
 export class EngineFailedError extends MillraceError<
   'ENGINE_FAILED',
   { readonly path: string; readonly reason: string }
 > {
-  constructor(path: string, reason: string, options?: ErrorOptions) {
+  /** @param options `isDamaged`: opening it again would help nobody. Default `false`. */
+  constructor(
+    path: string,
+    reason: string,
+    { isDamaged = false, ...options }: ErrorOptions & { readonly isDamaged?: boolean } = {},
+  ) {
     super(
       {
         code: 'ENGINE_FAILED',
         problem: `The engine of ${path} stopped: ${reason}.`,
-        remedy:
-          'What was acknowledged is safe; the last commits may or may not be stored. Close the engine and open it again.',
+        remedy: isDamaged
+          ? `The last commits may or may not be stored. Close the engine; "millrace verify --file ${path}" tells the extent; restore a backup.`
+          : 'What was acknowledged is safe; the last commits may or may not be stored. Close the engine and open it again.',
         details: { path, reason },
         fault: 'lasting',
       },

@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads'
 import type { GroupWriter } from '../committing/index.ts'
 import { InvariantError } from '../kernel/index.ts'
 import { BatchBufferPool } from '../record/index.ts'
-import { isNoSafeNumber, openForWriting } from './connection.ts'
+import { isDamageCode, isNoSafeNumber, openForWriting, unreadablePage } from './connection.ts'
 import { DiskFullError, EngineFailedError, FileDamagedError } from './errors.ts'
 import type { StoreAnswer, StoreRequest } from './store/protocol.ts'
 import { isFullCode, Store } from './store/store.ts'
@@ -43,7 +43,9 @@ export interface StoreFault {
  */
 export function errorOf(fault: StoreFault, path: string): Error {
   const { cause, errcode, damage } = fault
-  if (damage !== undefined) return new EngineFailedError(path, `the file is damaged: ${damage}`, { cause })
+  if (damage !== undefined) {
+    return new EngineFailedError(path, `the file is damaged: ${damage}`, { cause, isDamaged: true })
+  }
   const message = cause instanceof Error ? cause.message : String(cause)
   if (errcode === null) return new InvariantError(`the writer does not throw (${message})`, { cause })
   if (isFullCode(errcode)) return new DiskFullError(path, { cause })
@@ -53,7 +55,9 @@ export function errorOf(fault: StoreFault, path: string): Error {
 export function faultOf(error: unknown): StoreFault {
   if (error instanceof FileDamagedError) return { cause: error, errcode: null, damage: error.details.place }
   if (isNoSafeNumber(error)) return { cause: error, errcode: null, damage: (error as Error).message }
-  return { cause: error, errcode: error instanceof Error && 'errcode' in error ? Number(error.errcode) : null }
+  if (!(error instanceof Error && 'errcode' in error)) return { cause: error, errcode: null }
+  const errcode = Number(error.errcode)
+  return { cause: error, errcode, ...(isDamageCode(errcode) && { damage: unreadablePage(error) }) }
 }
 
 /** Runs the writing side in the caller's thread, on the caller's connection: for databases in memory. */

@@ -86,6 +86,8 @@ describe('verification', () => {
     ],
     ['a time that falls', 'UPDATE event SET time_ms = 5 WHERE position = 17', /position 17.*before the event before/],
     ['a flipped byte in an event', flip('event', 'position = 17', 80), /event at position 17, stream s1/],
+    ['a flipped byte in the offset of an event', flip('event', 'position = 17', 7), /position 17.*other bytes than an/],
+    ['a flipped byte in the epoch of an event', flip('event', 'position = 17', 12), /position 17.*other bytes than an/],
     ['a deleted label', "DELETE FROM label WHERE name = 'g:n:5'", /event at position 6,.*2 of its 3 labels/],
     ['a deleted link', 'DELETE FROM event_label WHERE position = 9 AND label_id = 1', /event at position 9.*of its 3/],
     ['a link to nothing', 'INSERT INTO event_label VALUES (1, 9999)', /position 9999/],
@@ -144,6 +146,20 @@ describe('verification', () => {
     expect(new Set(report.damages.map(({ place }) => place))).toEqual(
       new Set(['topic orders, partition 0, offset 6', 'state n, key 7', 'topic orders']),
     )
+  })
+
+  it('misses a partition that is gone, as opening does', async () => {
+    const path = join(folder, 'partition-gone.db')
+    copyFileSync(intact, path)
+    const db = new DatabaseSync(path, { enableForeignKeyConstraints: false })
+    db.exec('DELETE FROM partition WHERE number = 0')
+    db.close()
+    await expect(openEngine(path)).rejects.toMatchObject({
+      code: 'FILE_DAMAGED',
+      details: { place: 'topic orders has 1 of its 2 partitions' },
+    })
+    const { damages } = await verifyFile(path)
+    expect(damages).toContainEqual({ place: 'topic orders', problem: 'has 1 of its 2 partitions' })
   })
 
   it('reads on where pages of a table are overwritten', async () => {

@@ -277,8 +277,9 @@ export class AppStoppedError extends MillraceError<'APP_STOPPED', { readonly app
   constructor(app: string) {
     super({
       code: 'APP_STOPPED',
-      problem: `App "${app}" was stopped before all messages were handled.`,
-      remedy: 'Await idle() before stop(), or start the app again: it goes on where it was.',
+      problem: `App "${app}" was stopped.`,
+      remedy:
+        'Start it again: it goes on where it was. Await what is under way before stop(), idle() where all messages are to be handled.',
       details: { app },
     })
   }
