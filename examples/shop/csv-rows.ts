@@ -88,8 +88,7 @@ export class RowAssembler {
 
   #rowsOf(lines: readonly Line[], cells: readonly string[]): readonly CsvRow[] {
     const first = lines[0] as Line
-    const inside = lines.slice(1)
-    if (inside.some(({ text }) => this.#isWholeRow(cellsOf(text)))) {
+    if (this.#holdWholeRows(lines)) {
       const last = (lines.at(-1) as Line).number
       const reason = `it is one of lines ${first.number} to ${last}, which stand between two quotation marks and hold whole rows`
       return lines.map((line) => damagedRow(line, reason, false))
@@ -98,6 +97,18 @@ export class RowAssembler {
     if (damaged?.damage === undefined) return [{ line: first.number, cells, damage: undefined }]
     const text = lines.map((line) => line.text + line.end).join('')
     return [{ line: first.number, cells, damage: { reason: damaged.damage, text: shownOf(text.trimEnd()) } }]
+  }
+
+  /** Whether lines that make one row hold others: the first one begins it and does not count. */
+  #holdWholeRows([first, ...others]: readonly Line[]): boolean {
+    const last = others.pop()
+    if (first === undefined || last === undefined) return false
+    if (others.some(({ text }) => this.#isWholeRow(cellsOf(text)))) return true
+    const cells = cellsOf(last.text)
+    if (!this.#isWholeRow(cells)) return false
+    // Behind a first field over some lines all others stand on the last of them, so that it looks like a row: it is none
+    // where its first field holds the closing mark, unless the opening one may stand in a row by mistake, too.
+    return !cells[0]?.includes('"') || this.#isWholeRow(first.text.split(','))
   }
 }
 

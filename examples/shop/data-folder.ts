@@ -1,11 +1,18 @@
-import { existsSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import type { DeploymentName } from './deployments.ts'
 import { RunMismatchError } from './errors.ts'
 
 const fileName = 'deployment.json'
 /** What runs leave in a data folder: nothing else in it is touched. */
 const leftByRuns = /^(deployment\.json(\.new)?|(gateway|shop)\.db(-.*)?|kafka-state-\d+)$/
+
+/** Makes a folder with those above it, one by one: where nobody may make any, as in `/proc`, Node's recursive call never returns. */
+export function makeFolder(folder: string): void {
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return
+  if (dirname(folder) !== folder) makeFolder(dirname(folder))
+  mkdirSync(folder)
+}
 
 /**
  * Whether nothing has run in a data folder yet.

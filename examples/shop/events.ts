@@ -2,15 +2,18 @@ import { z } from 'zod'
 import { event, topic } from '../../src/index.ts'
 import { moneyPattern } from './money.ts'
 
+/** An invoice may be long, in any of its columns, and so may what is told of it. */
+const recordBytesMax = 67_108_864
+
 // One topic a service: it holds what that service tells the others. A service reads the topics of the others and its own.
 
 /** What comes in from the tills, in the order of the orders file: one partition, because places in the queue depend on it. */
-const invoices = topic('shop-invoices', { partitions: 1, recordBytesMax: 67_108_864 })
-const ordering = topic('shop-ordering', { partitions: 2, recordBytesMax: 67_108_864 })
-const payment = topic('shop-payment', { partitions: 2, recordBytesMax: 67_108_864 })
-const inventory = topic('shop-inventory', { partitions: 2 })
-const shipping = topic('shop-shipping', { partitions: 2 })
-const notification = topic('shop-notification', { partitions: 2 })
+const invoices = topic('shop-invoices', { partitions: 1, recordBytesMax })
+const ordering = topic('shop-ordering', { partitions: 2, recordBytesMax })
+const payment = topic('shop-payment', { partitions: 2, recordBytesMax })
+const inventory = topic('shop-inventory', { partitions: 2, recordBytesMax })
+const shipping = topic('shop-shipping', { partitions: 2, recordBytesMax })
+const notification = topic('shop-notification', { partitions: 2, recordBytesMax })
 
 /** Names of all topics of the shop. */
 export const shopTopics: readonly string[] = [invoices, ordering, payment, inventory, shipping, notification].map(
@@ -131,8 +134,10 @@ export const StockReserved = event('StockReserved', {
 /** At least one article of an order is not there in full; nothing was set aside. */
 export const StockRejected = event('StockRejected', {
   topic: inventory,
+  doc: 'Of `articles` that are missing it names the first, as many as leave the event small.',
   data: z.object({
     orderId: Id,
+    articles: z.int().min(1),
     missing: z.array(z.object({ article: z.string(), wanted: z.int(), available: z.int() })),
   }),
   key: (d) => d.orderId,

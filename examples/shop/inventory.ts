@@ -11,7 +11,7 @@ import {
   StockReserved,
   StockRestocked,
 } from './events.ts'
-import { emptyWarehouse, type Outcome, piecesOf, receive, type Step } from './warehouse.ts'
+import { emptyWarehouse, type Missing, type Outcome, piecesOf, receive, type Step } from './warehouse.ts'
 
 /**
  * Sets goods aside for paid orders, and keeps the books of the warehouse.
@@ -73,10 +73,25 @@ function eventOf(
     case 'reserved':
       return StockReserved({ orderId: id, pieces: outcome.pieces })
     case 'rejected':
-      return StockRejected({ orderId: id, missing: [...outcome.missing] })
+      return StockRejected({ orderId: id, articles: outcome.missing.length, missing: fewOf(outcome.missing) })
     case 'restocked':
       return StockRestocked({ returnId: id, pieces: outcome.pieces })
     case 'adjusted':
       return StockAdjusted({ countId: id, pieces: outcome.pieces, unaccounted: outcome.unaccounted })
   }
+}
+
+/** So many missing articles are named at most. */
+const missingCountMax = 100
+/** So many characters of article numbers fit into an event that stays small. */
+const missingCharsMax = 10_000
+
+/** The first ones, so that no order is too long for the event that tells of it. */
+function fewOf(missing: readonly Missing[]): Missing[] {
+  let chars = 0
+  const beyond = missing.findIndex(({ article }) => {
+    chars += article.length
+    return chars > missingCharsMax
+  })
+  return missing.slice(0, Math.min(missingCountMax, beyond < 0 ? missing.length : beyond))
 }

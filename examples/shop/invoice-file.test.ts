@@ -152,14 +152,13 @@ describe('an orders file', () => {
 })
 
 describe('a damaged orders file', () => {
-  /** Numbers, lines and damages of all invoices. */
-  async function foundIn(...lines: (string | Buffer)[]): Promise<unknown[]> {
+  /** Numbers, lines and damages of all invoices of a file, whose first line is its header. */
+  async function foundBelow(...lines: (string | Buffer)[]): Promise<unknown[]> {
     const end = Buffer.from('\n')
-    const invoices = await invoicesOf(
-      Buffer.concat([header, ...lines].flatMap((line) => [Buffer.from(line as string), end])),
-    )
+    const invoices = await invoicesOf(Buffer.concat(lines.flatMap((line) => [Buffer.from(line as string), end])))
     return invoices.map(({ number, rows }) => [number, ...rows.map(({ line, damage }) => [line, damage ?? 'read'])])
   }
+  const foundIn = (...lines: (string | Buffer)[]): Promise<unknown[]> => foundBelow(header, ...lines)
   const unclosed = 'the quotation mark that opens its column 3 is not closed'
   const open = (number: string): string => `${number},A,"THING,1,2010-12-01 08:26:00,2.55,17850,UK`
 
@@ -198,6 +197,21 @@ describe('a damaged orders file', () => {
       ['536366', [3, reason]],
       ['536367', [4, reason]],
       ['536368', [5, 'read']],
+    ])
+  })
+
+  it('takes text over some lines for what it is in the first column, too', async () => {
+    const noted = 'Note,InvoiceNo,StockCode,Quantity,InvoiceDate,UnitPrice,CustomerID'
+    const rest = 'A,2,2010-12-01,1.50,1'
+    expect(await foundBelow(noted, '"a', `b",536365,${rest}`, `,536366,${rest}`)).toEqual([
+      ['536365', [2, 'read']],
+      ['536366', [4, 'read']],
+    ])
+    // Two marks may be missing here.
+    const reason = 'it is one of lines 2 to 3, which stand between two quotation marks and hold whole rows'
+    expect(await foundBelow(noted, `"5,536365,${rest}`, `5",536366,${rest}`)).toEqual([
+      [null, [2, reason]],
+      ['536366', [3, reason]],
     ])
   })
 

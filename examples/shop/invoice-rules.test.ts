@@ -102,12 +102,22 @@ describe('the rules of invoices', () => {
     ['a plus', { quantity: '+6' }, 'quantity "+6" is no integer'],
     ['a blank', { quantity: ' 6 ' }, 'quantity " 6 " is no integer'],
     ['hexadecimal', { quantity: '0x10' }, 'quantity "0x10" is no integer'],
-    ['more than a number holds', { quantity: '9007199254740993' }, 'quantity "9007199254740993" is no integer'],
+    ['more than a number holds', { quantity: '9007199254740993' }, 'quantity "9007199254740993" is beyond 2⁵³ − 1'],
+    ['less than a number holds', { quantity: '-9007199254740992' }, 'quantity "-9007199254740992" is beyond 2⁵³ − 1'],
     ['a negative price', { price: '-2.55' }, 'price "-2.55" is no non-negative decimal'],
     ['a comma', { price: '2,55' }, 'price "2,55" is no non-negative decimal'],
     ['no price', { price: '' }, 'price "" is no non-negative decimal'],
     ['an exponent in the price', { price: '1e3' }, 'price "1e3" is no non-negative decimal'],
-    ['a price without end', { price: '1'.repeat(31) }, `price "${'1'.repeat(31)}" is no non-negative decimal`],
+    [
+      'a price without end',
+      { price: '1'.repeat(31) },
+      `price "${'1'.repeat(31)}" has more than 30 digits before or behind the point`,
+    ],
+    [
+      'more decimals than are kept',
+      { price: `0.${'1'.repeat(31)}` },
+      `price "0.${'1'.repeat(31)}" has more than 30 digits before or behind the point`,
+    ],
     ['no number', { price: 'NaN' }, 'price "NaN" is no non-negative decimal'],
     ['a day that no calendar has', { date: '2010-02-30 08:26:00' }, 'date "2010-02-30 08:26:00" is no date'],
     ['29 February', { date: '1900-02-29' }, 'date "1900-02-29" is no date'],
@@ -117,13 +127,25 @@ describe('the rules of invoices', () => {
     ['no date', { date: '' }, 'date "" is no date'],
     ['a word', { date: 'yesterday' }, 'date "yesterday" is no date'],
     ['another order', { date: '12/1/2010 8:26' }, 'date "12/1/2010 8:26" is no date'],
-    ['something after it', { date: '2010-12-01 08:26:00Z' }, 'date "2010-12-01 08:26:00Z" is no date'],
+    ['something after it', { date: '2010-12-01 08:26:00 UTC' }, 'date "2010-12-01 08:26:00 UTC" is no date'],
+    ['a zone without a time', { date: '2010-12-01Z' }, 'date "2010-12-01Z" is no date'],
+    ['a zone of its own', { date: '2010-12-01 08:26+24:00' }, 'date "2010-12-01 08:26+24:00" is no date'],
   ])('a row with %s parks the invoice', (_name, row, reason) => {
     expect(reasonOf('536365', row)).toBe(`3: ${reason}`)
   })
 
-  it.each(['2000-02-29', '2012-02-29 00:00', '2010-12-31T23:59:59'])('%s is a date', (date) => {
-    expect(reasonOf('536365', { date })).toBe('order')
+  it.each([
+    '2000-02-29',
+    '2012-02-29 00:00',
+    '2010-12-31T23:59:59',
+    '2010-12-31T23:59:59.999Z',
+    '2010-12-31T23:59-05:00',
+  ])('%s is a date, and its day that of the till', (date) => {
+    expect(invoice('536365', { date })).toMatchObject({ kind: 'order', day: date.slice(0, 10) })
+  })
+
+  it.each(['0006', `${'0'.repeat(30)}6`])('%s is a quantity', (quantity) => {
+    expect(invoice('536365', { quantity })).toMatchObject({ lines: [{ quantity: 6 }] })
   })
 
   it.each(['0', '0.0', '12', '2.555', '0007.10'])('%s is a price', (price) => {

@@ -110,23 +110,32 @@ function readRow(raw: RawInvoice, at: ColumnPlaces, cells: readonly string[]): R
   const quantity = cells[at.quantity] ?? ''
   const unitPrice = cells[at.price] ?? ''
   const date = cells[at.date] ?? ''
-  if (!isQuantity(quantity)) reasons.push(`quantity ${shown(quantity)} is no integer`)
-  if (!pricePattern.test(unitPrice)) reasons.push(`price ${shown(unitPrice)} is no non-negative decimal`)
+  const customerId = (cells[at.customer] ?? '').trim()
+  const quantityFault = faultOfQuantity(quantity)
+  if (quantityFault !== undefined) reasons.push(`quantity ${shown(quantity)} ${quantityFault}`)
+  const priceFault = faultOfPrice(unitPrice)
+  if (priceFault !== undefined) reasons.push(`price ${shown(unitPrice)} ${priceFault}`)
   const day = dayOf(date)
   if (day === undefined) reasons.push(`date ${shown(date)} is no date`)
   if (reasons.length > 0 || day === undefined) return reasons
-  const line = { article: cells[at.article] ?? '', quantity: Number(quantity), unitPrice }
-  return { line, day, customerId: (cells[at.customer] ?? '').trim() }
+  return { line: { article: cells[at.article] ?? '', quantity: Number(quantity), unitPrice }, day, customerId }
 }
 
-function isQuantity(text: string): boolean {
-  return /^-?\d{1,16}$/.test(text) && Number.isSafeInteger(Number(text))
+function faultOfQuantity(text: string): string | undefined {
+  if (!/^-?\d+$/.test(text)) return 'is no integer'
+  return Number.isSafeInteger(Number(text)) ? undefined : 'is beyond 2⁵³ − 1'
 }
 
-const datePattern = /^(\d{4})-(\d\d)-(\d\d)(?:[ T]([01]\d|2[0-3]):[0-5]\d(?::[0-5]\d)?)?$/
+function faultOfPrice(text: string): string | undefined {
+  if (!/^\d+(?:\.\d+)?$/.test(text)) return 'is no non-negative decimal'
+  return pricePattern.test(text) ? undefined : 'has more than 30 digits before or behind the point'
+}
+
+const datePattern =
+  /^(\d{4})-(\d\d)-(\d\d)(?:[ T]([01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?(?:Z|[+-]([01]\d|2[0-3]):[0-5]\d)?)?$/
 const monthDays = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
 
-/** The day of `YYYY-MM-DD`, alone or with `HH:MM` or `HH:MM:SS`, if the calendar has it. */
+/** The day of an ISO 8601 date, alone or with a time of day, as the till wrote it, if the calendar has it. */
 function dayOf(text: string): string | undefined {
   const match = datePattern.exec(text)
   if (match === null) return undefined

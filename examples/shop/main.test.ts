@@ -187,8 +187,11 @@ describe('the command line of the shop', () => {
     for (const option of ['--stock', '--colour', '--repeat']) expect(stderr).toContain(option)
   })
 
-  it('says what is wrong with a data folder', async () => {
-    const { code, stderr } = await startShop(['--once', '--data', join(fileOf(), 'inside')]).exit
+  it.each([
+    ['within a file', () => join(fileOf(), 'inside')],
+    ['where nobody may make folders', () => '/proc/shop'],
+  ])('says what is wrong with a data folder %s', async (_name, place) => {
+    const { code, stderr } = await startShop(['--once', '--data', place()]).exit
     expect(code).toBe(1)
     expect(stderr).toContain('SHOP_DATA_FOLDER')
     expect(stderr.split('\n')).toHaveLength(2)

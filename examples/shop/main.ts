@@ -1,10 +1,10 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
 import { MillraceError, systemClock } from '../../src/index.ts'
 import { OptionsInvalidError } from '../../src/kernel/index.ts'
-import { emptyFolder } from './data-folder.ts'
+import { emptyFolder, makeFolder } from './data-folder.ts'
 import { groundFor, type ShopGround } from './deployments.ts'
 import { DataFolderError } from './errors.ts'
 import { parseOptions, type ShopOptions, usage } from './options.ts'
@@ -24,9 +24,11 @@ const sameInterruptionMs = 500
 async function openFolder(options: ShopOptions): Promise<{ readonly path: string } & AsyncDisposable> {
   const given = options.data
   if (given !== null) {
-    await mkdir(given, { recursive: true }).catch((cause: Error) => {
-      throw new DataFolderError(given, { cause })
-    })
+    try {
+      makeFolder(given)
+    } catch (cause) {
+      throw new DataFolderError(given, { cause: cause as Error })
+    }
     return { path: given, [Symbol.asyncDispose]: () => Promise.resolve() }
   }
   const path = await mkdtemp(join(tmpdir(), 'millrace-shop-'))

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it, vi } from 'vitest'
 import { embedded } from '../../src/embedded/index.ts'
-import { type MessageOf, type RunningApp, systemClock } from '../../src/index.ts'
+import { type Message, type MessageOf, type RunningApp, systemClock } from '../../src/index.ts'
 import { SagaDesk } from '../../src/saga/index.ts'
 import { GatewayDownError } from './errors.ts'
-import { CustomerNotified, InvoiceReceived } from './events.ts'
+import { CustomerNotified, InvoiceReceived, StockRejected } from './events.ts'
 import { countUnsettled } from './figures.ts'
 import { type Gateway, PaymentGateway } from './gateway.ts'
 import { shareOf } from './gateway-ledger.ts'
@@ -15,7 +15,7 @@ import { countOpenOrders, countStockViolations } from './inspection.ts'
 import { surveyInvoiceFile } from './invoice-file.ts'
 import { sagaKinds } from './saga-kind.ts'
 import { shop } from './shop.ts'
-import { customerOrders, dailyRevenue, orderSummary } from './views.ts'
+import { customerKey, customerOrders, dailyRevenue, orderSummary } from './views.ts'
 import { emptyWarehouse } from './warehouse.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'millrace-shop-'))
@@ -39,15 +39,19 @@ function invoice(
   return InvoiceReceived({ invoiceId: number, number, columns, rows: [{ line: 2, cells }] })
 }
 
-async function textsOf(running: RunningApp): Promise<string[]> {
-  const texts: string[] = []
+/** All messages of a topic with two partitions. */
+async function messagesIn(running: RunningApp, topic: string): Promise<Message[]> {
+  const messages: Message[] = []
   for (const partition of [0, 1]) {
-    const { records } = await running.engine.topics.read({ topic: CustomerNotified.topic, partition, offset: 0 })
-    for (const record of records) {
-      if (record.kind === 'message') texts.push(CustomerNotified.read(record.message).data.text)
-    }
+    const { records } = await running.engine.topics.read({ topic, partition, offset: 0 })
+    for (const record of records) if (record.kind === 'message') messages.push(record.message)
   }
-  return texts.sort()
+  return messages
+}
+
+async function textsOf(running: RunningApp): Promise<string[]> {
+  const messages = await messagesIn(running, CustomerNotified.topic)
+  return messages.map((message) => CustomerNotified.read(message).data.text).sort()
 }
 
 describe('the shop', () => {
@@ -206,6 +210,40 @@ describe('the shop', () => {
     const customer = await running.view(customerOrders).get('17850')
     expect(customer).toMatchObject({ placed: 12, confirmed: 12, spent: '30.6' })
     expect(customer?.newest).toHaveLength(10)
+  })
+
+  it.each(sagaKinds)('comes to an end with orders of any length: %s', async (saga) => {
+    await using gateway = await openGateway()
+    await using running = await shop(gateway, { stock: 1, saga }).start({ engine: embedded({ path: ':memory:' }) })
+    const { columns } = invoice('536365', 'HEART', 1, '17850').data
+    const long = '"'.repeat(500_000)
+    const many = Array.from({ length: 30_000 }, (_, index) => [`${index}`, '17850'])
+    const invoices = [many, [[long, '17850']], [['HEART', long]]].map((lines, index) => {
+      const number = String(536_365 + index)
+      const rows = lines.map(([article = '', customer = ''], row) => ({
+        line: row + 2,
+        cells: [number, article, '2', '2010-12-01', '2.55', customer],
+      }))
+      return InvoiceReceived({ invoiceId: number, number, columns, rows })
+    })
+    await running.publish([...invoices, invoice('536368', 'HEART', 1, long)])
+    await running.idle()
+    const orders = await running.view(orderSummary).range()
+    expect(orders.map(({ value: { status, reason } }) => [status, reason])).toEqual([
+      ['cancelled', 'out of stock'],
+      ['cancelled', 'out of stock'],
+      ['cancelled', 'out of stock'],
+      ['shipped', null],
+    ])
+    expect(await running.view(customerOrders).get('17850')).toMatchObject({ placed: 2, cancelled: 2 })
+    expect(await running.view(customerOrders).get(customerKey(long))).toMatchObject({ cancelled: 1, confirmed: 1 })
+    expect(await running.deadLetters.count()).toBe(0)
+    const rejections = (await messagesIn(running, StockRejected.topic)).filter(({ type }) => type === 'StockRejected')
+    const told = rejections.map((message) => StockRejected.read(message).data)
+    const counts = Object.fromEntries(
+      told.map(({ orderId, ...data }) => [orderId, [data.articles, data.missing.length]]),
+    )
+    expect(counts).toEqual({ '536365': [30_000, 100], '536366': [1, 0], '536367': [1, 1] })
   })
 
   it.each(sagaKinds)('keeps an order open while the gateway is down: %s', async (saga) => {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { type View, view } from '../../src/index.ts'
 import { GoodsReturned, OrderCancelled, OrderConfirmed, OrderPlaced, OrderShipped, StockCounted } from './events.ts'
 import { addMoney, type Money, zeroMoney } from './money.ts'
@@ -58,10 +59,19 @@ const newestMax = 10
 
 const newCustomer: CustomerOrders = { placed: 0, confirmed: 0, cancelled: 0, spent: zeroMoney, newest: [] }
 
-/** Customer Orders: one customer, by his id. Guests have none. */
+/** The key of a customer: his id, or its hash where it is longer than keys may be. */
+export function customerKey(customerId: string): string {
+  if (Buffer.byteLength(customerId) <= customerKeyBytesMax) return customerId
+  return `sha256:${createHash('sha256').update(customerId).digest('hex')}`
+}
+
+/** Keys have 700 bytes, of which some characters take three. */
+const customerKeyBytesMax = 200
+
+/** Customer Orders: one customer, by {@link customerKey}. Guests have none. */
 export const customerOrders: View<CustomerOrders> = view('customer-orders', {
   events: [OrderPlaced, OrderConfirmed, OrderCancelled],
-  key: (event) => event.data.customerId ?? undefined,
+  key: ({ data: { customerId } }) => (customerId === null ? undefined : customerKey(customerId)),
   initial: newCustomer,
   on: {
     OrderPlaced: (customer, { data }) => ({
