@@ -52,6 +52,7 @@ export function testViewCopies(ground: AppGround): void {
     const signal = AbortSignal.abort(new RangeError('changed my mind'))
     await expect(copies.swap({ signal })).rejects.toThrow('changed my mind')
     await expect(copies.swap({ deadLetters: 'maybe' as never })).rejects.toMatchObject({ code: 'ARGUMENT_INVALID' })
+    await expect(copies.difference({ limt: 5 } as object)).rejects.toThrow('limt is no option')
     expect((await copies.read()).register.live.version).toBe(1)
     await copies.swap()
     await expect(copies.rollBack({ signal, behind: 'accept' })).rejects.toThrow('changed my mind')

@@ -117,7 +117,11 @@ describe('millrace views, of views in tables', () => {
       ['mo', 20],
       ['tu', 20],
     ])
-    expect((await run('swap', 'sales', '--yes')).exitCode).toBe(3)
+    const again = await run('swap', 'sales', '--yes')
+    expect([again.exitCode, again.stderr]).toEqual([
+      3,
+      expect.stringContaining('have readers see v1 again by "millrace views rollback sales"'),
+    ])
     const back = await run('rollback', 'sales', '--yes', '--json')
     expect(JSON.parse(back.stdout)).toMatchObject({ live: { copy: 'v1' }, previous: { copy: 'v2' }, next: null })
     expect(read()[0]).toEqual(['mo', 10])

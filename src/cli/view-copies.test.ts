@@ -122,6 +122,8 @@ describe('millrace views, of their copies', () => {
     const json = JSON.parse((await run('diff', 'counts', '--limit', '1', '--json')).stdout) as object
     expect(json).toMatchObject({ differingCount: 10, first: [{ key: '0', live: 3, other: 6 }] })
     expect(await run('diff', 'counts', '--to', 'previous')).toMatchObject({ exitCode: 3 })
+    const ofTables = await run('diff', 'counts', '--columns', 'day')
+    expect([ofTables.exitCode, ofTables.stderr]).toEqual([2, expect.stringContaining('--columns is for views in your')])
   })
 
   it('swaps, rolls back and drops', async () => {

@@ -133,11 +133,13 @@ export function checkInteger(place: string, value: unknown, min: number): assert
   }
 }
 
-/** Refuses what is no object of options, and a signal among them that is none. */
-export function checkOptions(place: string, options: unknown): void {
+/** Refuses what is no object of options, an option that is not among those that are known, if given, and a signal that is none. */
+export function checkOptions(place: string, options: unknown, known?: readonly string[]): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw new ArgumentInvalidError(place, `is ${describe(options)}, not an object`)
   }
+  const unknown = Object.keys(options).find((name) => known?.includes(name) === false)
+  if (unknown !== undefined) throw new ArgumentInvalidError(unknown, 'is no option')
   const { signal } = options as { readonly signal?: unknown }
   if (signal !== undefined) checkSignal(signal)
 }

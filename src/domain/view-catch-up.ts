@@ -18,9 +18,7 @@ export interface SwapOptions {
  * @throws ArgumentInvalidError `ARGUMENT_INVALID`; the reason of the signal, if it has aborted
  */
 export function checkSwapOptions(options: SwapOptions, accepted: 'deadLetters' | 'behind'): void {
-  checkOptions('options', options)
-  const unknown = Object.keys(options).find((name) => !['timeout', 'signal', accepted].includes(name))
-  if (unknown !== undefined) throw new ArgumentInvalidError(unknown, 'is no option')
+  checkOptions('options', options, ['timeout', 'signal', accepted])
   const value = (options as Readonly<Record<string, unknown>>)[accepted]
   if (value !== undefined && value !== 'accept' && value !== 'refuse') {
     throw new ArgumentInvalidError(accepted, "is not 'accept' or 'refuse'")

@@ -149,7 +149,7 @@ export class ViewCopies {
       readonly signal?: AbortSignal
     } = {},
   ): Promise<ViewDifference> {
-    checkOptions('options', options)
+    checkOptions('options', options, ['to', 'limit', 'signal'])
     const { to = 'next', limit = 20, signal } = options
     checkWhich('to', to)
     checkInteger('limit', limit, 0)

@@ -267,9 +267,7 @@ function nameOf({ version }: TableVersion): string {
 
 /** @throws ArgumentInvalidError `ARGUMENT_INVALID` */
 function checkDifferenceOptions(options: TableDifferenceOptions): void {
-  checkOptions('options', options)
-  const unknown = Object.keys(options).find((name) => !differenceOptions.includes(name))
-  if (unknown !== undefined) throw new ArgumentInvalidError(unknown, 'is no option')
+  checkOptions('options', options, differenceOptions)
   const { to, table, columns, key, limit } = options
   if (to !== undefined && to !== 'next' && to !== 'previous') {
     throw new ArgumentInvalidError('to', `is ${String(to)}, not 'next' or 'previous'`)

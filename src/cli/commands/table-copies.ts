@@ -115,7 +115,15 @@ async function change(
   const { sentence, status } = await withTables(invocation, async (copies) => {
     const { live, ...others } = await copies.status()
     const copy = others[which]
-    if (copy === null) throw which === 'next' ? new ViewBuildMissingError(view) : new ViewPreviousMissingError(view)
+    if (copy === null && which === 'previous') throw new ViewPreviousMissingError(view)
+    if (copy === null) {
+      const { previous } = others
+      const back =
+        previous === null
+          ? ''
+          : `, or have readers see ${previous.copy} again by "millrace views rollback ${shown(view)}"`
+      throw new ViewBuildMissingError(view, `Raise the version of the view and start the app${back}.`)
+    }
     const behind = copy.eventsBehind === 0 ? '' : `; it is ${counted(copy.eventsBehind, 'event')} behind`
     const sentence = `${what(copy.copy, live.copy)}${behind}`
     if (options.dryRun !== true) {

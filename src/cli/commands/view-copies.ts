@@ -3,6 +3,7 @@ import { InvalidArgumentError } from 'commander'
 import { ViewBuildMissingError, ViewCopies, ViewPreviousMissingError, type ViewStatus } from '../../domain/index.ts'
 import type { Engine } from '../../engine/index.ts'
 import { type ConfirmationOptions, confirm } from '../confirmation.ts'
+import { UsageError } from '../errors.ts'
 import { withEngine } from '../ground.ts'
 import { wholeNumber } from '../option-values.ts'
 import type { Invocation, Session } from '../session.ts'
@@ -155,9 +156,15 @@ async function status(invocation: Invocation<object>): Promise<void> {
 
 async function diff(invocation: Invocation<DiffOptions>): Promise<void> {
   const { output, args, options, environment } = invocation
+  const { to, limit } = options
+  const ofTables = (['table', 'columns', 'key'] as const).find((option) => options[option] !== undefined)
+  if (ofTables !== undefined) {
+    const why = `--${ofTables} is for views in your own tables: name the module that exports their app, by --app.`
+    throw new UsageError(why, 'millrace views diff')
+  }
   const found = await withEngine(invocation, 'read', async (engine) => {
     const copies = await copiesOf(engine, args[0] as string, invocation)
-    return copies.difference({ ...options, signal: environment.signal })
+    return copies.difference({ to, limit, signal: environment.signal })
   })
   if (output.isJson) return output.document(found)
   const { copies, first } = found
