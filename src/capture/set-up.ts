@@ -34,7 +34,9 @@ export interface CaptureDescription {
   } | null
 }
 
-/** How often a slot that somebody else makes is looked at. */
+/** How long a slot is waited for that is to be dropped: a server may take a moment to notice that its reader is gone. */
+const releaseMs = 5_000
+/** How often a slot that somebody else makes or reads is looked at. */
 const lookEveryMs = 100
 
 /** So many things get a name of which the other half is taken at the same moment. */
@@ -72,7 +74,8 @@ export async function createCapture(options: CreateCaptureOptions): Promise<void
 }
 
 /**
- * Drops slot and publication of a capture; what is not there does not matter. The engine keeps the place of the capture:
+ * Drops slot and publication of a capture; what is not there does not matter. A slot from which somebody reads is waited for up to 5 s,
+ * as a server may take a moment to notice that a capture was closed. The engine keeps the place of the capture:
  * call {@link forgetCapture} too, if it is to begin anew later.
  *
  * @throws CaptureSlotActiveError, OptionsInvalidError, CaptureClientMissingError, CaptureAccessRefusedError, and what the client throws
@@ -85,15 +88,27 @@ export async function dropCapture(options: CapturePlace): Promise<void> {
   const { slot, publication, connection } = resolvePlace('dropCapture()', options)
   const client = await connectOr(connection, slot)
   try {
-    if ((await readSlot(client, slot)) !== undefined) {
-      await client.query('SELECT pg_drop_replication_slot($1)', [slot])
-    }
+    await dropSlot(client, slot)
     await client.query(`DROP PUBLICATION IF EXISTS ${quoted(publication)}`)
   } catch (error) {
     if (isSlotBusy(error)) throw new CaptureSlotActiveError(slot, { cause: error })
     throw errorOf(error, slot)
   } finally {
     abandon(client)
+  }
+}
+
+async function dropSlot(client: PgClient, slot: string): Promise<void> {
+  const endMs = systemClock.monotonicMs() + releaseMs
+  for (;;) {
+    try {
+      if ((await readSlot(client, slot)) === undefined) return
+      await client.query('SELECT pg_drop_replication_slot($1)', [slot])
+      return
+    } catch (error) {
+      if (!isSlotBusy(error) || systemClock.monotonicMs() >= endMs) throw error
+      await sleep(lookEveryMs, systemClock)
+    }
   }
 }
 
