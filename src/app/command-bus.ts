@@ -26,6 +26,7 @@ export interface CommandBusOptions {
 }
 
 const timeoutDefault = '30s'
+const askOptions = ['timeout', 'signal', 'of']
 
 /** Brings commands and queries to their one handler. */
 export class CommandBus {
@@ -53,7 +54,7 @@ export class CommandBus {
   }
 
   async ask(command: Message, options: AskOptions = {}): Promise<CommandOutcome> {
-    checkOptions('options', options)
+    checkOptions('options', options, askOptions)
     const { type } = command
     const desk = this.#options.desks.get(type)
     if (desk === undefined) {
@@ -72,7 +73,7 @@ export class CommandBus {
   }
 
   async query(definition: AnyQueryDefinition, params: unknown, options: AskOptions = {}): Promise<unknown> {
-    checkOptions('options', options)
+    checkOptions('options', options, askOptions)
     const { app, clock } = this.#options
     if (definition?.messageKind !== 'query') {
       throw new ArgumentInvalidError('the query', 'is not the definition of one, as query() makes it')

@@ -224,7 +224,7 @@ export class LiveApp implements RunningApp {
     what: CommandOutcome<never, never> | readonly TopicPosition[],
     options: { readonly signal?: AbortSignal } = {},
   ): Promise<void> {
-    checkOptions('options', options)
+    checkOptions('options', options, ['signal'])
     const part = this.#parts.find((one) => one.handler === handler)
     if (part === undefined) throw new HandlerUnknownError(String(handler?.name), this.name)
     const places = placesOf(what)
@@ -251,7 +251,7 @@ export class LiveApp implements RunningApp {
   }
 
   async idle(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
-    checkOptions('options', options)
+    checkOptions('options', options, ['signal'])
     let lookMs = idleLookMinMs
     for (let ends = ''; ; ) {
       this.#check()

@@ -55,7 +55,7 @@ export class LiveSaga implements SagaClient<unknown, unknown, Readonly<Record<st
     input: unknown,
     options: { readonly signal?: AbortSignal } = {},
   ): Promise<SagaOutcome<unknown>> {
-    checkOptions('options', options)
+    checkOptions('options', options, ['signal'])
     await this.start(key, input)
     return await this.outcome(key, options)
   }
@@ -95,7 +95,7 @@ export class LiveSaga implements SagaClient<unknown, unknown, Readonly<Record<st
 
   async outcome(key: string, options: { readonly signal?: AbortSignal } = {}): Promise<SagaOutcome<unknown>> {
     this.#check()
-    checkOptions('options', options)
+    checkOptions('options', options, ['signal'])
     const { signal } = options
     signal?.throwIfAborted()
     const waiter: Waiter = Promise.withResolvers()

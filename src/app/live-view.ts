@@ -179,12 +179,12 @@ export class LiveView<State> implements ViewReader<State> {
     what: CommandOutcome | readonly TopicPosition[],
     options: { readonly signal?: AbortSignal } = {},
   ): Promise<void> {
-    checkOptions('options', options)
+    checkOptions('options', options, ['signal'])
     if (placesOf(what) !== undefined) await this.#parts.caughtUp(what, options.signal)
   }
 
   async rebuild(options?: RebuildOptions): Promise<void> {
-    if (options !== undefined) checkOptions('options', options)
+    if (options !== undefined) checkOptions('options', options, ['eventsPerSecond', 'swap'])
     await this.#parts.rebuild(options)
   }
 

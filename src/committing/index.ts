@@ -18,9 +18,10 @@ export type {
 export { anyRevision } from './commands.ts'
 export { CommitQueue, type GroupWriter } from './commit-queue.ts'
 export { CompactionSchedule, compactionWaitMsMax } from './compaction-schedule.ts'
+export { knownOptions } from './known-options.ts'
 export type { PartitionPlace, PlaceCatalog, TopicPlace } from './places.ts'
 export { ReadPace } from './read-pace.ts'
-export { rangeConditions } from './state-range.ts'
+export { checkedRange, rangeConditions } from './state-range.ts'
 export { StateWatchers, type WatchOptions } from './state-watchers.ts'
 export {
   checkTopicName,

@@ -1,8 +1,14 @@
 import type { StateRange } from '../engine/index.ts'
+import { knownOptions } from './known-options.ts'
 import { checkInteger, checkName, checkOptions, checkText } from './write-checks.ts'
 
 const rangeLimitDefault = 100
 const rangeLimitMax = 10_000
+
+interface CheckedRange extends Pick<StateRange, 'prefix' | 'from' | 'to' | 'after'> {
+  readonly reverse: boolean
+  readonly limit: number
+}
 
 /** A checked {@link StateRange} as conditions of SQLite's SQL on a column `key` that is compared by its bytes. */
 export interface RangeConditions {
@@ -13,15 +19,19 @@ export interface RangeConditions {
   readonly limit: number
 }
 
-/** @throws ArgumentInvalidError `ARGUMENT_INVALID` */
-export function rangeConditions(namespace: string, range: StateRange): RangeConditions {
-  checkOptions('range', range)
-  const { prefix, from, to, after, reverse = false, limit = rangeLimitDefault } = range
+/** A {@link StateRange} with what was left out. @throws ArgumentInvalidError `ARGUMENT_INVALID` */
+export function checkedRange(namespace: string, range: StateRange): CheckedRange {
+  checkOptions('range', range, knownOptions.range)
+  const { reverse = false, limit = rangeLimitDefault, ...bounds } = range
   checkName('namespace', namespace)
   checkInteger('limit', limit, 0)
-  for (const [name, bound] of Object.entries({ prefix, from, to, after })) {
-    if (bound !== undefined) checkText(name, bound)
-  }
+  for (const [name, bound] of Object.entries(bounds)) if (bound !== undefined) checkText(name, bound)
+  return { ...bounds, reverse, limit: Math.min(limit, rangeLimitMax) }
+}
+
+/** @throws ArgumentInvalidError `ARGUMENT_INVALID` */
+export function rangeConditions(namespace: string, range: StateRange): RangeConditions {
+  const { prefix, from, to, after, reverse, limit } = checkedRange(namespace, range)
   const conditions: string[] = []
   const values: string[] = []
   const add = (condition: string, ...given: string[]): void => {
@@ -34,7 +44,7 @@ export function rangeConditions(namespace: string, range: StateRange): RangeCond
   if (from !== undefined) add('key >= ?', from)
   if (to !== undefined) add('key < ?', to)
   if (after !== undefined) add(reverse ? 'key < ?' : 'key > ?', after)
-  return { conditions, values, order: reverse ? 'DESC' : 'ASC', limit: Math.min(limit, rangeLimitMax) }
+  return { conditions, values, order: reverse ? 'DESC' : 'ASC', limit }
 }
 
 /** A key that sorts right after everything with the prefix, where one is easily named: for ASCII, the vast majority. */

@@ -1,7 +1,8 @@
 import { crc32 } from 'node:zlib'
 import type { StateChange } from '../engine/index.ts'
 import type { Json } from '../kernel/index.ts'
-import { checkName, checkSignal, checkText } from './write-checks.ts'
+import { knownOptions } from './known-options.ts'
+import { checkName, checkOptions, checkSignal, checkText } from './write-checks.ts'
 
 /** Changed keys that a slow watcher has not seen yet; beyond this many it compares everything that it watches. */
 const pendingKeysMax = 10_000
@@ -72,6 +73,7 @@ export class StateWatchers {
     this.#state.refuseIfDone()
     checkName('namespace', namespace)
     checkSignal(options?.signal)
+    checkOptions('options', options, knownOptions.watch)
     const { key, prefix = '', signal } = options
     if (key !== undefined) checkName('key', key)
     checkText('prefix', prefix)

@@ -7,6 +7,7 @@ import {
   checkQuery,
   checkSignal,
   checkText,
+  knownOptions,
 } from '../committing/index.ts'
 import {
   type AddedTags,
@@ -66,7 +67,7 @@ export class EventLog implements EventStore {
 
   async *readStream(stream: string, options: ReadStreamOptions = {}): AsyncGenerator<StoredEvent> {
     checkName('stream', stream)
-    checkOptions('options', options)
+    checkOptions('options', options, knownOptions.readStream)
     const { direction = 'forward', query, signal } = options
     if (query !== undefined) checkQuery('query', query)
     const isForward = isForwardIn(direction)
@@ -103,7 +104,7 @@ export class EventLog implements EventStore {
   }
 
   async *readAll(options: ReadAllOptions = {}): AsyncGenerator<StoredEvent> {
-    checkOptions('options', options)
+    checkOptions('options', options, knownOptions.readAll)
     const { direction = 'forward', query, signal } = options
     if (query !== undefined) checkQuery('query', query)
     const isForward = isForwardIn(direction)
@@ -140,6 +141,7 @@ export class EventLog implements EventStore {
     readonly signal: AbortSignal
   }): AsyncGenerator<({ readonly kind: 'event' } & StoredEvent) | CaughtUp> {
     checkSignal(options?.signal)
+    checkOptions('options', options, knownOptions.subscribe)
     const { after = 0, query, signal } = options
     checkInteger('after', after, 0)
     if (query !== undefined) checkQuery('query', query)
@@ -194,7 +196,7 @@ export class EventLog implements EventStore {
     const pause = this.#core.breathe()
     if (pause !== undefined) await pause
     this.#core.refuseIfDone()
-    checkOptions('options', options)
+    checkOptions('options', options, knownOptions.listStreams)
     const { prefix = '', after = '', limit = listLimitDefault } = options
     checkText('prefix', prefix)
     checkText('after', after)
@@ -222,7 +224,7 @@ export class EventLog implements EventStore {
 
   async deleteStream(stream: string, options: { tombstone?: boolean } = {}): Promise<void> {
     checkName('stream', stream)
-    checkOptions('options', options)
+    checkOptions('options', options, knownOptions.deleteStream)
     const tombstone = options.tombstone === true
     if (!(await this.#core.request({ kind: 'delete-stream', stream, tombstone }))) throw new StreamUnknownError(stream)
   }

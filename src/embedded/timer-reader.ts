@@ -1,5 +1,5 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import { checkInteger, checkName, checkOptions, type TimerCommand } from '../committing/index.ts'
+import { checkInteger, checkName, checkOptions, knownOptions, type TimerCommand } from '../committing/index.ts'
 import { ArgumentInvalidError, type Timer, type Timers } from '../engine/index.ts'
 import type { EngineCore } from './engine-core.ts'
 import { intactRow } from './store/damaged-row.ts'
@@ -50,7 +50,7 @@ export class TimerReader implements Timers {
     const pause = this.#core.breathe()
     if (pause !== undefined) await pause
     this.#core.refuseIfDone()
-    checkOptions('options', options)
+    checkOptions('options', options, knownOptions.timers)
     const { owner, limit = limitDefault } = options
     checkInteger('limit', limit, 0)
     if (owner !== undefined) checkName('owner', owner)

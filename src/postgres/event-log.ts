@@ -6,6 +6,7 @@ import {
   checkQuery,
   checkSignal,
   checkText,
+  knownOptions,
 } from '../committing/index.ts'
 import {
   type AddedTags,
@@ -62,7 +63,7 @@ export class EventLog implements EventStore {
 
   async *readStream(stream: string, options: ReadStreamOptions = {}): AsyncGenerator<StoredEvent> {
     checkName('stream', stream)
-    checkOptions('options', options)
+    checkOptions('options', options, knownOptions.readStream)
     const { direction = 'forward', query, signal, fromTimeMs, limit } = options
     if (query !== undefined) checkQuery('query', query)
     const isForward = isForwardIn(direction)
@@ -85,7 +86,7 @@ export class EventLog implements EventStore {
   }
 
   async *readAll(options: ReadAllOptions = {}): AsyncGenerator<StoredEvent> {
-    checkOptions('options', options)
+    checkOptions('options', options, knownOptions.readAll)
     const { direction = 'forward', query, signal, fromTimeMs, limit } = options
     if (query !== undefined) checkQuery('query', query)
     const isForward = isForwardIn(direction)
@@ -101,6 +102,7 @@ export class EventLog implements EventStore {
     readonly signal: AbortSignal
   }): AsyncGenerator<({ readonly kind: 'event' } & StoredEvent) | CaughtUp> {
     checkSignal(options?.signal)
+    checkOptions('options', options, knownOptions.subscribe)
     const { after = 0, query, signal } = options
     checkInteger('after', after, 0)
     if (query !== undefined) checkQuery('query', query)
@@ -143,7 +145,7 @@ export class EventLog implements EventStore {
     options: { prefix?: string; after?: string; limit?: number } = {},
   ): Promise<readonly StreamDescription[]> {
     this.#core.refuseIfDone()
-    checkOptions('options', options)
+    checkOptions('options', options, knownOptions.listStreams)
     const { prefix = '', after = '', limit = listLimitDefault } = options
     checkText('prefix', prefix)
     checkText('after', after)
@@ -173,7 +175,7 @@ export class EventLog implements EventStore {
 
   async deleteStream(stream: string, options: { tombstone?: boolean } = {}): Promise<void> {
     checkName('stream', stream)
-    checkOptions('options', options)
+    checkOptions('options', options, knownOptions.deleteStream)
     const tombstone = options.tombstone === true
     await this.#core.inOrder(async () => {
       const { version, deletedAt } = await this.#standing(stream)

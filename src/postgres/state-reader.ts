@@ -1,4 +1,12 @@
-import { checkInteger, checkList, checkName, checkOptions, checkSignal, checkText } from '../committing/index.ts'
+import {
+  checkedRange,
+  checkList,
+  checkName,
+  checkOptions,
+  checkSignal,
+  checkText,
+  knownOptions,
+} from '../committing/index.ts'
 import type { StateChange, StateEntry, StateRange, StateStore } from '../engine/index.ts'
 import type { Json } from '../kernel/index.ts'
 import { isChangedSince } from './changed-since.ts'
@@ -6,9 +14,6 @@ import type { EngineCore } from './engine-core.ts'
 import { type NamedStatement, numberOf, type Row } from './statements.ts'
 import { boundOf, boundsAfter, endOfPrefix, greater, lesser } from './text-bounds.ts'
 import { wakeUp } from './wake-up.ts'
-
-const rangeLimitDefault = 100
-const rangeLimitMax = 10_000
 
 /** What one watcher watches. */
 interface Watched {
@@ -49,13 +54,7 @@ export class StateReader implements StateStore {
 
   async range(namespace: string, range: StateRange = {}): Promise<readonly StateEntry[]> {
     this.#core.refuseIfDone()
-    checkOptions('range', range)
-    const { prefix = '', from = '', to, after, reverse = false, limit = rangeLimitDefault } = range
-    checkName('namespace', namespace)
-    checkInteger('limit', limit, 0)
-    for (const [name, bound] of Object.entries({ prefix, from, to, after })) {
-      if (bound !== undefined) checkText(name, bound)
-    }
+    const { prefix = '', from = '', to, after, reverse, limit } = checkedRange(namespace, range)
     // No key holds a NUL character.
     if (prefix.includes('\0')) return []
     const behind = boundsAfter(reverse ? '' : (after ?? ''))
@@ -64,7 +63,7 @@ export class StateReader implements StateStore {
     // An end that is the empty text is before every key.
     if (to === '' || (reverse && after === '')) return []
     const most = end.reduce(lesser)
-    const values = [namespace, least, behind.after, prefix, Math.min(limit, rangeLimitMax)]
+    const values = [namespace, least, behind.after, prefix, limit]
     const bounded = reverse ? this.#sql.backwardTo : this.#sql.forwardTo
     const unbounded = reverse ? this.#sql.backward : this.#sql.forward
     await this.#looked(namespace)
@@ -97,6 +96,7 @@ export class StateReader implements StateStore {
     this.#core.refuseIfDone()
     checkName('namespace', namespace)
     checkSignal(options?.signal)
+    checkOptions('options', options, knownOptions.watch)
     const { key, prefix = '', signal } = options
     if (key !== undefined) checkName('key', key)
     checkText('prefix', prefix)

@@ -1,4 +1,4 @@
-import { checkInteger, checkName, checkOptions, type TimerCommand } from '../committing/index.ts'
+import { checkInteger, checkName, checkOptions, knownOptions, type TimerCommand } from '../committing/index.ts'
 import { ArgumentInvalidError, type Timer, type Timers } from '../engine/index.ts'
 import type { Json } from '../kernel/index.ts'
 import type { EngineCore } from './engine-core.ts'
@@ -33,7 +33,7 @@ export class TimerReader implements Timers {
 
   async list(options: { owner?: string; limit?: number } = {}): Promise<readonly Timer[]> {
     this.#core.refuseIfDone()
-    checkOptions('options', options)
+    checkOptions('options', options, knownOptions.timers)
     const { owner, limit = limitDefault } = options
     checkInteger('limit', limit, 0)
     if (owner !== undefined) checkName('owner', owner)

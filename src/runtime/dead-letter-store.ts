@@ -48,7 +48,8 @@ class DeadLetterStore implements DeadLetters {
     options: { readonly handler?: string; readonly after?: string; readonly limit?: number } = {},
   ): Promise<readonly DeadLetter[]> {
     if (typeof options !== 'object' || options === null) throw listInvalid('options', 'is no object')
-    const { handler, after, limit = 100 } = options
+    const { handler, after, limit = 100, ...others } = options
+    for (const option of Object.keys(others)) throw listInvalid(option, 'is no option')
     if (handler !== undefined && typeof handler !== 'string') throw listInvalid('handler', 'is not a string')
     const entries = await this.#page(handler, after, limit)
     return entries.map(letterOf)
@@ -177,8 +178,8 @@ function checkSelection(which: unknown): void {
   const named = Array.isArray(which) ? (which as readonly unknown[]) : [which]
   const isId = (one: unknown): boolean => typeof one === 'string' && one !== ''
   if (named.every(isId)) return
-  const handler = (which as { readonly handler?: unknown } | null | undefined)?.handler
-  if (!Array.isArray(which) && isId(handler)) return
+  const { handler, ...others } = (which ?? {}) as { readonly handler?: unknown }
+  if (!Array.isArray(which) && isId(handler) && Object.keys(others).length === 0) return
   const problem = "is no id, no list of ids, no { handler } and not 'all'"
   throw new OptionsInvalidError('the choice of dead letters', [{ option: 'which', problem }])
 }

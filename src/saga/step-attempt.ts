@@ -102,7 +102,7 @@ function keyOf({ group, key }: SagaHost, entry: StepEntry, id: string): string {
 function askUnder({ calls, source }: SagaHost, key: string, signal: AbortSignal): StepAsk {
   let askedCount = 0
   return async (command: Message, options?: StepAskOptions) => {
-    if (options !== undefined) checkOptions('options', options)
+    if (options !== undefined) checkOptions('options', options, ['key', 'of'])
     const { key: given } = options ?? {}
     if (given === '') throw new ArgumentInvalidError('options.key', 'is empty')
     if (given === undefined) askedCount++

@@ -67,17 +67,21 @@ const calls: readonly (readonly [string, Call])[] = [
   ),
   ...each([undefined, null, 7, ''], 'state.get of', (key, f) => f.engine.state.get('n', key as never)),
   ...each(wrong, 'state.getMany of', (keys, f) => f.engine.state.getMany('n', keys as never)),
-  ...each(wrongOptions, 'state.range with', (range, f) => f.engine.state.range('n', range as never)),
+  ...each([...wrongOptions, { limt: 5 }], 'state.range with', (range, f) => f.engine.state.range('n', range as never)),
   ...each([null, 'x', -1, 0.5], 'state.range with limit', (limit, f) =>
     f.engine.state.range('n', { limit: limit as never }),
   ),
   ...each([undefined, null, 7, ''], 'state.count of', (name, f) => f.engine.state.count(name as never)),
   ...each([null, 7, {}], 'state.namespaces with prefix', (prefix, f) => f.engine.state.namespaces(prefix as never)),
-  ...each([...wrong, {}], 'state.watch with', async (options, f) => f.engine.state.watch('n', options as never)),
+  ...each([...wrong, {}, { signal: AbortSignal.abort(), perfix: 'a' }], 'state.watch with', async (options, f) =>
+    f.engine.state.watch('n', options as never),
+  ),
   ...each([null, 7, {}], 'state.watch with prefix', async (prefix, f) =>
     f.engine.state.watch('n', { prefix: prefix as never, signal: AbortSignal.abort() }),
   ),
-  ...each(wrongOptions, 'events.readAll with', (options, f) => f.engine.events.readAll(options as never)),
+  ...each([...wrongOptions, { qurey: {} }], 'events.readAll with', (options, f) =>
+    f.engine.events.readAll(options as never),
+  ),
   ...each(
     [
       { fromPosition: 'x' },
@@ -91,26 +95,32 @@ const calls: readonly (readonly [string, Call])[] = [
     'events.readAll with',
     (options, f) => f.engine.events.readAll(options as never),
   ),
-  ...each(wrongOptions, 'events.readStream with', (options, f) => f.engine.events.readStream('s', options as never)),
+  ...each([...wrongOptions, { from: 5 }], 'events.readStream with', (options, f) =>
+    f.engine.events.readStream('s', options as never),
+  ),
   ...each([undefined, null, 7, ''], 'events.readStream of', (stream, f) => f.engine.events.readStream(stream as never)),
-  ...each([...wrong, {}, { signal: 7 }], 'events.subscribe with', (options, f) =>
-    f.engine.events.subscribe(options as never),
+  ...each(
+    [...wrong, {}, { signal: 7 }, { signal: AbortSignal.abort(), from: 5 }],
+    'events.subscribe with',
+    (options, f) => f.engine.events.subscribe(options as never),
   ),
   ...each([undefined, null, 7, ''], 'events.describeStream of', (stream, f) =>
     f.engine.events.describeStream(stream as never),
   ),
-  ...each([...wrongOptions, { prefix: 7 }, { after: null }, { limit: -1 }], 'events.listStreams with', (options, f) =>
-    f.engine.events.listStreams(options as never),
+  ...each(
+    [...wrongOptions, { prefix: 7 }, { after: null }, { limit: -1 }, { from: 'a' }],
+    'events.listStreams with',
+    (options, f) => f.engine.events.listStreams(options as never),
   ),
   ...each([undefined, null, 'x', 0], 'events.truncateStream before', (before, f) =>
     f.engine.events.truncateStream('s', before as never),
   ),
-  ...each(wrongOptions, 'events.deleteStream with', (options, f) =>
+  ...each([...wrongOptions, { tombstoned: true }], 'events.deleteStream with', (options, f) =>
     f.engine.events.deleteStream('s', options as never),
   ),
   ...each([undefined, null, 'x', -1], 'timers.due at', (nowMs, f) => f.engine.timers.due('o', nowMs as never)),
   ...each([undefined, null, 7, ''], 'timers.nextDueMs of', (owner, f) => f.engine.timers.nextDueMs(owner as never)),
-  ...each([...wrongOptions, { owner: 7 }, { limit: 'x' }], 'timers.list with', (options, f) =>
+  ...each([...wrongOptions, { owner: 7 }, { limit: 'x' }, { onwer: 'o' }], 'timers.list with', (options, f) =>
     f.engine.timers.list(options as never),
   ),
   ...each([undefined, null, 7, 'x'], 'timers.onScheduled with listener', async (listener, f) =>
