@@ -22,6 +22,8 @@ const pages = ['README.md', 'docs/event-sourcing.md', 'docs/view-rebuild.md', 'd
 
 /** Pages all of whose code, put together, has to compile; and whether it is run too, to its end. */
 const pagesOfCode: readonly { readonly page: string; readonly runs: boolean }[] = [
+  { page: 'docs/messages.md', runs: true },
+  { page: 'docs/handlers.md', runs: true },
   { page: 'docs/sagas.md', runs: true },
   // Its other code wants a PostgreSQL server: the tests of table views run what it shows.
   { page: 'docs/table-views.md', runs: false },

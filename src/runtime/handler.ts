@@ -129,7 +129,8 @@ export interface HandlerOptions<M extends Message> {
    * When a failed message is tried again. Default `exponential()`: 5 attempts. Where the next attempt is a second away or more, what was
    * counted so far is kept in the store: after a restart, or in another process that has got the partition, the message waits for what is
    * left of the pause, and its attempts and their time go on. With shorter pauses, another policy, and for timers and what waited behind a
-   * dead letter, they begin anew, and so they do after `millrace groups reset`. An attempt that ends the process is not counted.
+   * dead letter, they begin anew, and so they do after `millrace groups reset`. An attempt that ends the process is not counted; a message over which
+   * processes end again and again becomes a dead letter all the same (`PROCESS_ENDED`).
    */
   readonly retry?: RetryPolicy
   /**
