@@ -37,7 +37,7 @@ import { LiveSaga } from './live-saga.ts'
 import { LiveSubscriptions } from './live-subscriptions.ts'
 import { LiveViews } from './live-views.ts'
 import type { Part } from './parts.ts'
-import { checkTyped, publishAll } from './publishing.ts'
+import { checkCommand, publishAll } from './publishing.ts'
 import { quietAt } from './quiet.ts'
 import { ReplyListener } from './reply-listener.ts'
 import type { AskOptions, ProcessClient, RunningApp, SagaClient } from './running-app.ts'
@@ -180,13 +180,13 @@ export class LiveApp implements RunningApp {
 
   async send(command: Message, when?: TimerTime): Promise<void> {
     this.#check()
-    checkTyped(command)
+    checkCommand(command)
     await this.#bus.send(command, when)
   }
 
   async ask(command: Message, options?: AskOptions): Promise<CommandOutcome<never, never>> {
     this.#check()
-    checkTyped(command)
+    checkCommand(command)
     // Which decider handles it says what its events are: the caller names it, or gets the widest type.
     return (await this.#bus.ask(command, options)) as CommandOutcome<never, never>
   }

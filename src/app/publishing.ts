@@ -1,4 +1,4 @@
-import type { Engine, PublishWrite, TopicPosition } from '../engine/index.ts'
+import { ArgumentInvalidError, type Engine, type PublishWrite, type TopicPosition } from '../engine/index.ts'
 import type { Clock } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
 import type { TopicResolver } from '../runtime/index.ts'
@@ -40,8 +40,19 @@ export async function publishAll(
   return outcome.ok ? outcome.published : []
 }
 
+/**
+ * Refuses what was never a message: whose command it is, its type tells, and its id whether it came before.
+ *
+ * @throws ArgumentInvalidError `ARGUMENT_INVALID`
+ */
+export function checkCommand(command: unknown): void {
+  const { type, id, specversion } = (command ?? {}) as Partial<Message>
+  if (typeof type === 'string' && typeof id === 'string' && specversion !== undefined) return
+  throw new ArgumentInvalidError('the command', 'is no message: call its definition to create one, as Deposit({ … })')
+}
+
 /** Refuses what has not even a type, by which its topic is told; the engine checks the rest. */
-export function checkTyped(message: unknown): void {
+function checkTyped(message: unknown): void {
   const isTyped =
     typeof message === 'object' && message !== null && typeof (message as Partial<Message>).type === 'string'
   if (!isTyped) throw new PublishInvalidError(message)

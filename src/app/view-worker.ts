@@ -124,16 +124,19 @@ export class ViewWorker {
     return this.#settle()
   }
 
-  /** Whether copies are at work here as the register says, and none is on its way to being swapped in by this process. */
+  /**
+   * Whether copies are at work here as the register says, and none is on its way to being swapped in by this process. An inline one that is
+   * swapped in by hand is waited for until it has caught up, as the lag of its group is for any other.
+   */
   get isSettled(): boolean {
-    return this.#turnCount === 0 && !this.#isSwapPending
+    return this.#turnCount === 0 && !this.#isBuildPending
   }
 
-  get #isSwapPending(): boolean {
+  get #isBuildPending(): boolean {
     const { directory, view } = this.#options
     const { next } = directory.registerOf(view.name)
     if (next === null || next.version !== view.version || next.paused || this.#isHeldBack) return false
-    return next.swap === 'when-caught-up' && this.#watched !== undefined
+    return (next.swap === 'when-caught-up' || next.inline) && this.#watched !== undefined
   }
 
   /**

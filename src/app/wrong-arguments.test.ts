@@ -6,6 +6,7 @@ import { MillraceError } from '../kernel/index.ts'
 import { command, event, query } from '../message/index.ts'
 import { append, byError, deadLettersOf, exponential, fixed, on, publish } from '../runtime/index.ts'
 import { mermaid, saga } from '../saga/index.ts'
+import { sqliteTables } from '../tables/index.ts'
 import { memoryEngine, Placed, temporaryFolder } from './app.test-support.ts'
 import { app, explain, service } from './index.ts'
 
@@ -50,6 +51,8 @@ describe('what is no argument of a running app is an error that says so', () => 
       'ask(…, { timeuot })': () => running.ask(Take(), wrong({ timeuot: '1s' })),
       'query(…, { timeuot })': () => running.query(Ask, null, wrong({ timeuot: '1s' })),
       'view.waitFor(…, { timeout })': () => reader.waitFor([], wrong({ timeout: '1s' })),
+      'view.rebuild({ swap })': () => reader.rebuild(wrong({ swap: 'x' })),
+      'view.rebuild({ swap: null })': () => reader.rebuild(wrong({ swap: null })),
       'view.rebuild({ pace })': () => reader.rebuild(wrong({ pace: 5 })),
       'view.range({ perfix })': () => reader.range(wrong({ perfix: 'a' })),
       'view.watch({ perfix })': () => reader.watch(wrong({ perfix: 'a', signal: AbortSignal.abort() })),
@@ -62,6 +65,10 @@ describe('what is no argument of a running app is an error that says so', () => 
       'ask(…, { timeout })': () => running.ask(Take(), wrong({ timeout: 'soon' })),
       'query(…, null)': () => running.query(Ask, null, wrong(null)),
       'query(…, { signal })': () => running.query(Ask, null, signalled),
+      'ask(undefined)': () => running.ask(wrong(undefined)),
+      'ask({ type })': () => running.ask(wrong({ type: 'Take' })),
+      'send({ type })': () => running.send(wrong({ type: 'Take' })),
+      'send(…, { after, at })': () => running.send(Take(), wrong({ after: '1ms', at: 5 })),
       'send(…, null)': () => running.send(Take(), wrong(null)),
       'send(bad, later)': () => running.send(wrong({ ...Take(), id: '' }), { after: '1h' }),
       'closeBooks(…, no function)': () => running.closeBooks(taker, 's', wrong(5)),
@@ -112,6 +119,12 @@ describe('what is no argument of a running app is an error that says so', () => 
       'deadLettersOf(null)': () => deadLettersOf(none, 'shop'),
       'deadLettersOf({})': () => deadLettersOf(wrong({}), 'shop'),
       'history(null)': () => history(none),
+      'history.state({})': () => history(engine).state(wrong({}), 's'),
+      'history.state(…, { version, time })': () => history(engine).state(taker, 's', wrong({ version: 1, time: 5 })),
+      'history.projections(undefined)': () => history(engine).projections(wrong(undefined)),
+      'history.projections([])': () => history(engine).projections(wrong([])),
+      'history.projections({ a: 5 })': () => history(engine).projections(wrong({ a: 5 })),
+      'sqliteTables(undefined)': () => sqliteTables(wrong(undefined)),
       'explain(null)': () => explain(none, engine),
       'explain(…, {})': () => explain(shop, wrong({})),
       'app(…, null)': () => app('shop', none),

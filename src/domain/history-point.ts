@@ -9,8 +9,9 @@ export type StorePoint = { readonly position: number } | { readonly time: string
 
 /** @throws OptionsInvalidError `OPTIONS_INVALID` */
 export function checkPoint(at: StreamPoint): void {
-  if (typeof at === 'object' && at !== null && ('version' in at || 'position' in at || 'time' in at)) return
-  const problem = `is ${JSON.stringify(at)}, not an object with a version, a position or a time`
+  const names = typeof at === 'object' && at !== null ? Object.keys(at) : []
+  if (names.length === 1 && ['version', 'position', 'time'].includes(names[0] as string)) return
+  const problem = `is ${JSON.stringify(at)}, not an object with a version, a position or a time, and nothing else`
   throw new OptionsInvalidError('history', [{ option: 'at', problem }])
 }
 

@@ -1,5 +1,5 @@
 import { checkEngine } from '../committing/index.ts'
-import type { Engine, EventStore, StoredEvent } from '../engine/index.ts'
+import { ArgumentInvalidError, type Engine, type EventStore, type StoredEvent } from '../engine/index.ts'
 import { type Difference, differences, type Json } from '../kernel/index.ts'
 import { causeTypeOf, type Message } from '../message/index.ts'
 import type { ProjectedOf, Projections } from './boundary.ts'
@@ -9,6 +9,7 @@ import { EventTypes } from './desk-setup.ts'
 import { StreamBeginningGoneError } from './errors.ts'
 import { type GoneEvents, refuseIfStreamsGone } from './gone-events.ts'
 import { lastPositionOf, pointTest, type StorePoint, type StreamPoint } from './history-point.ts'
+import type { Projection } from './projection.ts'
 import { foldStream } from './stream-fold.ts'
 import type { View } from './view.ts'
 import { type ViewEvent, type ViewKeyAt, viewAt } from './view-past.ts'
@@ -161,6 +162,7 @@ export function history(engine: Pick<Engine, 'events' | 'topics'>): History {
       return { from, to, changes, events: between }
     },
     projections: async (read, at, options) => {
+      checkProjections(read)
       await refuseIfStreamsGone(events, 'projections', options?.gone)
       const { values } = await readBoundary(events, read, await lastPositionOf(events, at))
       return values as never
@@ -188,12 +190,25 @@ export function history(engine: Pick<Engine, 'events' | 'topics'>): History {
   })
 }
 
+function checkProjections(read: unknown): void {
+  if (typeof read !== 'object' || read === null || Array.isArray(read)) {
+    throw new ArgumentInvalidError('the projections', 'are no object with projections by name')
+  }
+  for (const [name, one] of Object.entries(read as Projections)) {
+    if (typeof (one as Partial<Projection> | undefined)?.apply === 'function') continue
+    throw new ArgumentInvalidError(`projections.${name}`, 'is none, as projection() makes it')
+  }
+}
+
 async function stateAt(
   events: EventStore,
   decider: Decider,
   stream: string,
   at: StreamPoint | undefined,
 ): Promise<StateAt<unknown>> {
+  if ((decider as Partial<Decider> | undefined)?.kind !== 'decider') {
+    throw new ArgumentInvalidError('the decider', 'is none, as decider() makes it')
+  }
   const isIncluded = pointTest(at)
   let last: StoredEvent | undefined
   const until = (event: StoredEvent): boolean => {

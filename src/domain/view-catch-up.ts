@@ -59,15 +59,16 @@ export async function caughtUp(
   const endMs = clock.monotonicMs() + durationMs(timeout)
   let lookMs = lookMinMs
   let now = await look()
-  const { ends } = now
+  const { ends, eventsDone: doneBefore } = now
   if (now.lacks !== null) {
     const { eventsBehind, lacks } = now
     throw new ViewBehindError({ view, copy, eventsBehind, operation, paused, isRun: false, lacks })
   }
   while (!hasReached(now, ends)) {
-    // Who does not want to wait knows that nobody is at work.
-    const isRun = !paused && (now.memberCount > 0 || (inline && durationMs(timeout) > 0))
-    if (!isRun || clock.monotonicMs() >= endMs) {
+    // Inline copies have no members: whether anybody is at work shows in what is done meanwhile.
+    const isOver = clock.monotonicMs() >= endMs
+    const isRun = !paused && (now.memberCount > 0 || (inline && (!isOver || now.eventsDone > doneBefore)))
+    if (!isRun || isOver) {
       throw new ViewBehindError({ view, copy, eventsBehind: now.eventsBehind, operation, paused, isRun })
     }
     await sleep(lookMs, clock, signal)

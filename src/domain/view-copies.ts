@@ -185,7 +185,8 @@ export class ViewCopies {
   }
 
   /**
-   * Makes the previous copy live again. It is kept up to date by every process whose program declares its version.
+   * Makes the previous copy live again. It is kept up to date by every process whose program declares its version. The two change places, so
+   * that a second call goes forward again.
    *
    * @throws ViewPreviousMissingError `VIEW_PREVIOUS_MISSING`, ViewBehindError `VIEW_BEHIND`: it lacks events, and `behind` does not say
    *   that this is accepted.
@@ -223,6 +224,7 @@ export class ViewCopies {
    */
   async begin(copy: ViewCopy, how: Pick<ViewBuild, 'swap' | 'eventsPerSecond'>): Promise<void> {
     checkPace(how.eventsPerSecond)
+    checkSwap(how.swap)
     await this.change((register) => {
       if (register.next !== null) throw new ViewBuildUnderWayError(this.#options.view, copyName(register.next))
       return withBuild(register, copy, { ...how, paused: false, problem: null, sinceMs: this.#options.clock.nowMs() })
@@ -337,6 +339,12 @@ function checkPace(eventsPerSecond: number | null): void {
   throw new OptionsInvalidError('the pace of a build', [
     { option: 'eventsPerSecond', problem: `is ${eventsPerSecond}, neither a number above 0 nor null` },
   ])
+}
+
+function checkSwap(swap: unknown): void {
+  if (swap === 'when-caught-up' || swap === 'manual') return
+  const problem = `is ${JSON.stringify(swap)}, neither 'when-caught-up' nor 'manual'`
+  throw new OptionsInvalidError('the rebuild of a view', [{ option: 'swap', problem }])
 }
 
 function checkWhich(place: string, which: unknown): void {

@@ -304,6 +304,8 @@ function issueText(issue: StandardSchemaV1.Issue): string {
 /** When that is, in milliseconds since 1970; `undefined`: it is no time. */
 export function dueTime(when: TimerTime | undefined, nowMs: number): number | undefined {
   if (typeof when !== 'object' || when === null) return undefined
+  // Which of both is meant nobody can tell.
+  if ('after' in when && 'at' in when) return undefined
   if ('after' in when) return nowMs + durationMs(when.after)
   const atMs = typeof when.at === 'string' ? parseIsoTime(when.at) : when.at
   return atMs !== undefined && atMs >= 0 && atMs <= timeMsMax ? Math.ceil(atMs) : undefined

@@ -1,5 +1,5 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import { isThenable } from '../kernel/index.ts'
+import { isThenable, OptionsInvalidError } from '../kernel/index.ts'
 import { TableChangeInvalidError, TablesNotDurableError, TablesUnavailableError } from './errors.ts'
 import { SqliteVersions } from './sqlite-versions.ts'
 import type { TableChange, TableDatabase, TableRehearsal } from './table-database.ts'
@@ -33,6 +33,11 @@ const synchronousMin = 2
  * ```
  */
 export function sqliteTables(database: DatabaseSync): TableDatabase<DatabaseSync> {
+  if (typeof database?.prepare !== 'function') {
+    throw new OptionsInvalidError('sqliteTables()', [
+      { option: 'database', problem: 'is no DatabaseSync of node:sqlite' },
+    ])
+  }
   return new SqliteTables(database)
 }
 

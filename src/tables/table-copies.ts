@@ -164,7 +164,8 @@ export class TableCopies {
   }
 
   /**
-   * Has readers see the tables of the previous version again. It is kept up to date as long as a program declares it.
+   * Has readers see the tables of the previous version again. It is kept up to date as long as a program declares it. The two change places, so
+   * that a second call goes forward again.
    *
    * @throws ViewPreviousMissingError `VIEW_PREVIOUS_MISSING`, ViewBehindError `VIEW_BEHIND`: it lacks events, and `behind` does not say
    *   that this is accepted; TableSwapRefusedError `TABLE_SWAP_REFUSED`, TablesUnavailableError `TABLES_UNAVAILABLE`

@@ -268,3 +268,39 @@ describe('a specification of a view in tables', () => {
     ).rejects.toMatchObject({ code: 'TABLE_CHANGE_INVALID' })
   })
 })
+
+describe('a specification of what is none', () => {
+  const wrong = (value: unknown): never => value as never
+
+  it.each([undefined, null, 5, {}])('%j is refused as its subject', (subject) => {
+    expect(() => specification(wrong(subject))).toThrow('is no decider, boundary, view or view in tables')
+  })
+
+  it.each([undefined, null, 5, [5], [{}], [undefined]])('refuses %j as events', (events) => {
+    const counts = view('counts', { events: [Opened], key: () => 'all', initial: 0, on: { Opened: (n) => n + 1 } })
+    expect(() => given(wrong(events)).when(Open({ id: 'a' }))).toThrow(/given(\[0\])? is/)
+    expect(() => specification(counts).given(wrong(events))).toThrow(/given(\[0\])? is/)
+  })
+
+  it('refuses an expectation that says nothing', () => {
+    const decided = given([]).when(Open({ id: 'a' }))
+    const counts = view('counts', { events: [Opened], key: () => 'all', initial: 0, on: { Opened: (n) => n + 1 } })
+    for (const nothing of [undefined, null, 5, [undefined]]) {
+      expect(() => decided.then(wrong(nothing))).toThrow('then[0] is no message')
+      expect(() => specification(counts).given([]).then(wrong(nothing))).toThrow('then is no object with states by key')
+    }
+  })
+
+  it('compares states as they are kept, without what is undefined', () => {
+    const initial: { n: number; name?: string | undefined } = { n: 0 }
+    const names = view('names', {
+      events: [Opened],
+      key: ({ data }) => data.id,
+      initial,
+      on: { Opened: ({ n }) => ({ n: n + 1, name: undefined }) },
+    })
+    specification(names)
+      .given([Opened({ id: 'signal' })])
+      .then({ signal: { n: 1, name: undefined } })
+  })
+})

@@ -1,6 +1,8 @@
 /* oxlint-disable unicorn/no-thenable -- given, when, then are the words; awaiting it by mistake is found out */
 import { isDeepStrictEqual } from 'node:util'
+import { checkList } from '../committing/index.ts'
 import { type Boundary, type Decider, decideCommand, isRejection, type Rejection, type View } from '../domain/index.ts'
+import { ArgumentInvalidError } from '../engine/index.ts'
 import { frozenJson } from '../kernel/index.ts'
 import type { Message } from '../message/index.ts'
 import type { TableView } from '../tables/index.ts'
@@ -79,9 +81,33 @@ export function specification<State>(subject: View<State>): {
 export function specification(subject: Decider | Boundary | View | TableView): {
   readonly given: (events: readonly Message[]) => unknown
 } {
-  if ('rehearse' in subject) return { given: (events) => tableExpectation(subject, events) }
-  if ('handler' in subject) return { given: (events) => viewExpectation(subject, events) }
-  return { given: (events) => ({ when: (command: Message) => decisionExpectation(subject, events, command) }) }
+  const expectation = expectationOf(subject)
+  return {
+    given: (events) => {
+      checkMessages('given', events)
+      return expectation(events)
+    },
+  }
+}
+
+function expectationOf(subject: Decider | Boundary | View | TableView): (events: readonly Message[]) => unknown {
+  if (typeof subject === 'object' && subject !== null) {
+    if ('rehearse' in subject) return (events) => tableExpectation(subject, events)
+    if ('handler' in subject) return (events) => viewExpectation(subject, events)
+    if ('commands' in subject) {
+      return (events) => ({ when: (command: Message) => decisionExpectation(subject, events, command) })
+    }
+  }
+  throw new ArgumentInvalidError('the subject', 'is no decider, boundary, view or view in tables')
+}
+
+/** A specification of what is no message would say nothing. @throws ArgumentInvalidError `ARGUMENT_INVALID` */
+function checkMessages(place: string, messages: readonly unknown[]): asserts messages is readonly Message[] {
+  checkList(place, messages)
+  for (const [index, message] of messages.entries()) {
+    if (typeof (message as Partial<Message> | null | undefined)?.type === 'string') continue
+    throw new ArgumentInvalidError(`${place}[${index}]`, 'is no message, as its definition creates it')
+  }
 }
 
 function decisionExpectation(
@@ -107,7 +133,8 @@ function decisionExpectation(
     // biome-ignore lint/suspicious/noThenProperty: given, when, then are the words; awaiting it by mistake is found out
     then: (expected: unknown) => {
       refusePromise(name, expected)
-      const wanted = isRejection(expected) ? expected : ([expected].flat() as readonly Message[])
+      const wanted = isRejection(expected) ? expected : [expected].flat()
+      if (!isRejection(wanted)) checkMessages('then', wanted)
       const [left, right] = comparable(wanted, decision)
       if (!isDeepStrictEqual(left, right)) {
         throw new SpecificationFailedError(name, `${command.type} was not decided so`, left, right)
@@ -135,8 +162,13 @@ function viewExpectation(view: View, given: readonly Message[]): ViewExpectation
     // biome-ignore lint/suspicious/noThenProperty: given, when, then are the words; awaiting it by mistake is found out
     then: (expected: unknown) => {
       refusePromise(name, expected)
-      if (!isDeepStrictEqual(expected, found))
-        throw new SpecificationFailedError(name, 'it holds something else', expected, found)
+      if (typeof expected !== 'object' || expected === null || Array.isArray(expected)) {
+        throw new ArgumentInvalidError('then', 'is no object with states by key')
+      }
+      // As state is kept: without what is `undefined`.
+      const wanted = frozenJson(expected, 'then')
+      if (!isDeepStrictEqual(wanted, found))
+        throw new SpecificationFailedError(name, 'it holds something else', wanted, found)
     },
   }
 }
