@@ -31,7 +31,8 @@ async function eventsPerCommit(textLength: number, kept: (text: string, count: n
   const watched = withCommits(engine, () => {
     perCommit.push(count - perCommit.reduce((sum, one) => sum + one, 0))
   })
-  const follower = new InlineFollower({ engine: watched, app: 'desk', clock: systemClock, view: notes, namespace })
+  const place = { app: 'desk', clock: systemClock, carriers: [] }
+  const follower = new InlineFollower({ engine: watched, ...place, view: notes, namespace })
   await follower.takeToEnd(new AbortController().signal)
   expect(perCommit.reduce((sum, one) => sum + one, 0)).toBe(400)
   expect((await readNote(engine, namespace)).note.position).toBe(await engine.events.lastPosition())

@@ -196,6 +196,79 @@ export function testInlineCounting(ground: AppGround): void {
       expect((await ofOlder.status()).live).toMatchObject({ copy: 'v1', problem: expect.stringContaining('account-a') })
     })
 
+    /** Balances as before, in a version that a deployment brings. */
+    const balancesOf = (version: number, rebuild: 'when-caught-up' | 'manual'): View<number> =>
+      view('balances', {
+        events: [Deposited],
+        key: ({ data }) => data.id,
+        initial: 0,
+        on: { Deposited: (n, { data }) => n + data.amount },
+        inline: true,
+        version,
+        rebuild,
+      })
+
+    it('keeps a copy that is begun later, and does not take what carries the state forward, from taking over by itself', async () => {
+      await using engine = await ground.open()
+      const running = await savings.start({ engine })
+      await open(running, 3)
+      await open(running, 2, 'b')
+      await closeBooks(running, account)
+      await running.ask(Deposit({ id: 'a', amount: 4 }))
+      await running.stop()
+      const next = balancesOf(2, 'when-caught-up')
+      const services = [service('accounts', [account])]
+      const newer = await app('savings', { services, views: [next] }).start({ engine })
+      await newer.idle()
+      const { copies } = newer.view(next)
+      const problem = 'The books of stream "account-a" were closed before it had taken in its events.'
+      while ((await copies.status()).next?.eventsBehind !== 0) await newer.idle()
+      expect(await copies.status()).toMatchObject({
+        live: { copy: 'v1', problem: null },
+        next: { copy: 'v2', problem },
+      })
+      expect(await newer.view(next).get('a')).toBe(7)
+      expect((await copies.difference()).first).toMatchObject([{ key: 'a', live: 7, other: 4 }])
+      const refused = { code: 'VIEW_BEHIND', details: { copy: 'v2', lacks: 'account-a' } }
+      await expect(copies.swap()).rejects.toMatchObject({
+        ...refused,
+        message: expect.stringContaining('Have the view take the event that carries the state forward'),
+      })
+      await expect(copies.setCanary(0.5)).rejects.toMatchObject(refused)
+      // Neither does a restart forget it.
+      await newer.stop()
+      await using again = await app('savings', { services, views: [next] }).start({ engine })
+      await again.idle()
+      const { copies: ofAgain } = again.view(next)
+      expect((await ofAgain.status()).live.copy).toBe('v1')
+      await ofAgain.swap({ behind: 'accept' })
+      expect(await again.view(next).get('a')).toBe(4)
+      expect((await ofAgain.status()).live).toMatchObject({ copy: 'v2', problem })
+      await again.ask(Deposit({ id: 'a', amount: 1 }))
+      expect(await again.view(next).get('a')).toBe(5)
+      // The copy before lacks nothing, and can be gone back to.
+      expect((await ofAgain.status()).previous).toMatchObject({ problem: null })
+    })
+
+    it('leaves copies alone that take what carries the state forward, or were begun before', async () => {
+      await using engine = await ground.open()
+      const services = [service('accounts', [account])]
+      const first = app('savings', { services, views: [balances, counted] })
+      const running = await first.start({ engine })
+      await open(running, 3)
+      await running.view(balances).rebuild({ swap: 'manual' })
+      const { copies } = running.view(balances)
+      while ((await copies.status()).next?.eventsBehind !== 0) await running.idle()
+      await closeBooks(running, account)
+      await copies.swap()
+      expect((await copies.status()).live).toMatchObject({ copy: 'v1.2', problem: null })
+      expect(await running.view(balances).get('a')).toBe(3)
+      await running.view(counted).rebuild()
+      await running.idle()
+      expect((await running.view(counted).copies.status()).live).toMatchObject({ copy: 'v1.2', problem: null })
+      await running.stop()
+    })
+
     it('marks no previous copy that is kept up to date', async () => {
       await using engine = await ground.open()
       await using running = await withBuild(engine)

@@ -22,6 +22,8 @@ export interface InlineWorkerOptions {
   readonly engine: Engine
   readonly app: string
   readonly view: View
+  /** Types of events that close books and that the view does not take. */
+  readonly carriers: readonly string[]
   readonly clock: Clock
   readonly directory: ViewDirectory
   readonly copies: ViewCopies
@@ -116,8 +118,8 @@ export class InlineWorker {
   }
 
   #followerOf(copy: ViewCopy, pace?: Pace): InlineFollower {
-    const { engine, app, clock, view } = this.#options
-    return new InlineFollower({ engine, app, clock, view, namespace: this.#namespaceOf(copy), pace })
+    const { engine, app, clock, view, carriers } = this.#options
+    return new InlineFollower({ engine, app, clock, view, carriers, namespace: this.#namespaceOf(copy), pace })
   }
 
   #follow(namespace: string, copy: ViewCopy): void {

@@ -115,6 +115,7 @@ export class LiveApp implements RunningApp {
     this.#views = new LiveViews({
       app: app.name,
       views: app.views,
+      deciders: app.services.flatMap(({ deciders }) => deciders.filter((one) => one.kind === 'decider')),
       engine,
       clock,
       subscribe: (part, haste) => this.#subscriptions.add(part, haste),

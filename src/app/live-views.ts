@@ -1,5 +1,7 @@
 import {
   type CommandOutcome,
+  carriersUnseen,
+  type Decider,
   inlineNamespace,
   isSameCopy,
   readNote,
@@ -25,6 +27,8 @@ import { ViewWorker } from './view-worker.ts'
 export interface LiveViewsOptions {
   readonly app: string
   readonly views: readonly View[]
+  /** The deciders of the app, whose events inline views are made of. */
+  readonly deciders: readonly Decider[]
   readonly engine: Engine
   readonly clock: Clock
   readonly subscribe: (part: Part, haste: Haste) => Promise<void>
@@ -70,7 +74,8 @@ export class LiveViews {
         onChange: (entry) => directory.put(view.name, entry),
         handover: (entry, to, writes) => worker.handOver(entry, to, writes),
       })
-      const shared = { engine, app, view, clock, directory, copies, onError, patience, background, signal }
+      const carriers = carriersUnseen(view, options.deciders)
+      const shared = { engine, app, view, carriers, clock, directory, copies, onError, patience, background, signal }
       const worker = new ViewWorker({ ...shared, run: subscribe, halt: unsubscribe })
       return { view, copies, worker }
     })

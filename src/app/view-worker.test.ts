@@ -23,6 +23,7 @@ it('makes no large commits any more once a copy is live, however early it was sw
   const worker = new ViewWorker({
     ...place,
     view: declared,
+    carriers: [],
     directory,
     copies,
     run: async (_part, haste) => {

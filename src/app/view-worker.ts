@@ -284,8 +284,9 @@ export class ViewWorker {
       if (!isCaughtUp) continue
       this.#bulk.delete(group)
       if (next.swap === 'manual') return
-      // What its functions cannot take is looked at by somebody before anybody reads it.
-      this.#isHeldBack = progress.deadLetterCount > 0 || (await this.#isOldRun(entry.register))
+      // What its functions cannot take, and what it lacks, is looked at by somebody before anybody reads it.
+      const isIncomplete = progress.deadLetterCount > 0 || progress.lacks !== null
+      this.#isHeldBack = isIncomplete || (await this.#isOldRun(entry.register))
       if (this.#isHeldBack) continue
       if (await copies.swapNow(entry, next)) return
       await directory.look(view.name)

@@ -132,6 +132,8 @@ describe('millrace views, of views in tables', () => {
     await dev([1, 2])
     const refused = await run('swap', 'sales', '--yes')
     expect([refused.exitCode, refused.stderr]).toEqual([6, expect.stringContaining('VIEW_DEAD_LETTERS')])
+    const misplaced = await run('swap', 'sales', '--yes', '--accept-behind')
+    expect([misplaced.exitCode, misplaced.stderr]).toEqual([2, expect.stringContaining('is for inline views')])
     expect((await run('swap', 'sales', '--yes', '--accept-dead-letters')).exitCode).toBe(0)
     await publish(['we'])
     await dev([2])

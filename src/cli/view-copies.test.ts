@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { clockAhead } from '../app/app.test-support.ts'
-import { app } from '../app/index.ts'
+import { app, service } from '../app/index.ts'
+import { accountDecider, CarriedForward, Deposit, inlineBalances, Open } from '../domain/account.test-support.ts'
 import { type View, view } from '../domain/index.ts'
 import { embedded } from '../embedded/index.ts'
 import { type Clock, systemClock } from '../kernel/index.ts'
@@ -193,6 +194,30 @@ describe('millrace views, of their copies', () => {
     expect((await run('swap', 'counts', '--yes')).exitCode).toBe(0)
     expect((await run('get', 'counts', '7')).stdout).toBe('12\n')
     expect((await run('rollback', 'counts', '--accept-behind', '--yes')).exitCode).toBe(0)
+  })
+
+  it('refuses to swap to a copy that was begun after books were closed, unless that is accepted', async () => {
+    const cwd = testFolder()
+    const path = join(cwd, 'test.db')
+    const account = accountDecider()
+    const bank = app('bank', { services: [service('accounts', [account])], views: [inlineBalances] })
+    await using running = await bank.start({ engine: embedded({ path }) })
+    await running.ask(Open({ id: 'a' }))
+    for (const amount of [3, 4]) await running.ask(Deposit({ id: 'a', amount }))
+    await running.closeBooks(account, 'account-a', ({ balance }) => CarriedForward({ id: 'a', amount: balance }))
+    await running.ask(Deposit({ id: 'a', amount: 1 }))
+    await running.view(inlineBalances).rebuild({ swap: 'manual' })
+    await running.idle()
+    await running.stop()
+    const run = (...args: string[]): ReturnType<typeof cli> => cli(['views', ...args, '--file', path], { cwd })
+    const refused = await run('swap', 'balances', '--yes')
+    expect([refused.exitCode, refused.stderr]).toEqual([
+      6,
+      expect.stringContaining('lacks events of stream "account-a"'),
+    ])
+    expect(refused.stderr).toContain('--accept-behind')
+    expect((await run('swap', 'balances', '--yes', '--accept-behind')).exitCode).toBe(0)
+    expect((await run('get', 'balances', 'a')).stdout).toBe('1\n')
   })
 
   it('has the app build, pause, go on, slow down and show a part of it', async () => {

@@ -203,6 +203,16 @@ export interface ViewBehindDetails {
   readonly lacks?: string
 }
 
+const acceptLack = 'accept that: { behind: "accept" }, --accept-behind.'
+const carryOn = 'Have the view take the event that carries the state forward, in a version of its own'
+
+/** What can be done about events that are gone for good. */
+const lackRemedies: Readonly<Record<ViewBehindDetails['operation'], string>> = {
+  'roll-back': `Drop the copy, or ${acceptLack}`,
+  swap: `${carryOn}; or ${acceptLack}`,
+  canary: `${carryOn}.`,
+}
+
 /** A copy that was to serve reads before it has taken in what was published. */
 export class ViewBehindError extends MillraceError<'VIEW_BEHIND', ViewBehindDetails> {
   constructor(details: ViewBehindDetails) {
@@ -211,7 +221,7 @@ export class ViewBehindError extends MillraceError<'VIEW_BEHIND', ViewBehindDeta
       super({
         code: 'VIEW_BEHIND',
         problem: `Copy ${copy} of view "${view}" lacks events of stream "${lacks}" for good, as its books were closed. The live copy stays.`,
-        remedy: 'Accept that: { behind: "accept" }, --accept-behind. Or drop the copy.',
+        remedy: lackRemedies[operation],
         details,
       })
       return

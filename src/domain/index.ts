@@ -5,6 +5,7 @@
 export { type Answer, type AnswerContext, answer, checkedResult } from './answer.ts'
 export { type ClosedBooks, closeBooks } from './books.ts'
 export { type Boundary, type BoundaryOptions, boundary } from './boundary.ts'
+export { carriersUnseen } from './closed-books.ts'
 export { type CommandDesk, commandDesk, idleHandler } from './command-desk.ts'
 export type {
   CommandAccepted,

@@ -1,5 +1,6 @@
 import type { Engine, StateWrite, StoredEvent } from '../engine/index.ts'
 import { type Clock, frozenJson, type Json, sleep } from '../kernel/index.ts'
+import { streamOfClosedBooks } from './closed-books.ts'
 import { ViewEventFailedError } from './errors.ts'
 import { isDecidedIn } from './event-origin.ts'
 import { forgottenNamespace, type InlineNoteEntry, movedNote, noteWrite, readNote } from './inline-notes.ts'
@@ -28,6 +29,8 @@ export interface FollowerOptions {
   readonly clock: Clock
   readonly view: View
   readonly namespace: string
+  /** Types of events that close books and that the view does not take: see `carriersUnseen`. */
+  readonly carriers: readonly string[]
   /** Waits until so many more events may be taken. Absent: at once. */
   readonly pace?: { take(eventCount: number, share: number, signal: AbortSignal): Promise<void> } | undefined
 }
@@ -95,7 +98,7 @@ export class InlineFollower {
   async #step(signal: AbortSignal): Promise<Step> {
     signal.throwIfAborted()
     const { engine, namespace } = this.#options
-    this.#entry ??= await readNote(engine, namespace)
+    this.#entry ??= await this.#begun(await readNote(engine, namespace), signal)
     const { note, revision } = this.#entry
     if (note.done || note.dropped === true) {
       this.#forget()
@@ -115,6 +118,14 @@ export class InlineFollower {
     this.#entry = { note: next, revision: revision + 1 }
     this.#adapt(Math.max(readCharacters, writtenCharacters))
     return events.length === 0 && position >= end ? 'ended' : events.length
+  }
+
+  /** What is noted of a copy, before its first event, too: books that were closed until then are not in it. */
+  async #begun(entry: InlineNoteEntry, signal: AbortSignal): Promise<InlineNoteEntry> {
+    if (entry.revision > 0) return entry
+    const { engine, app, carriers } = this.#options
+    const lacks = await streamOfClosedBooks(engine, app, carriers, signal)
+    return lacks === undefined ? entry : { ...entry, note: { ...entry.note, lacks } }
   }
 
   /** The next events, and how far the copy is with them. */

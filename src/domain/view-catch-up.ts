@@ -14,14 +14,15 @@ export interface SwapOptions {
 /**
  * Refuses options of a swap or a roll-back that are none.
  *
- * @param accepted The option that says that something is accepted.
+ * @param accepted The options that say that something is accepted.
  * @throws ArgumentInvalidError `ARGUMENT_INVALID`; the reason of the signal, if it has aborted
  */
-export function checkSwapOptions(options: SwapOptions, accepted: 'deadLetters' | 'behind'): void {
-  checkOptions('options', options, ['timeout', 'signal', accepted])
-  const value = (options as Readonly<Record<string, unknown>>)[accepted]
-  if (value !== undefined && value !== 'accept' && value !== 'refuse') {
-    throw new ArgumentInvalidError(accepted, "is not 'accept' or 'refuse'")
+export function checkSwapOptions(options: SwapOptions, ...accepted: readonly ('deadLetters' | 'behind')[]): void {
+  checkOptions('options', options, ['timeout', 'signal', ...accepted])
+  for (const option of accepted) {
+    const value = (options as Readonly<Record<string, unknown>>)[option]
+    if (value === undefined || value === 'accept' || value === 'refuse') continue
+    throw new ArgumentInvalidError(option, "is not 'accept' or 'refuse'")
   }
   options.signal?.throwIfAborted()
 }
@@ -29,6 +30,8 @@ export function checkSwapOptions(options: SwapOptions, accepted: 'deadLetters' |
 /** How somebody waits, and what for. */
 export interface CatchUp extends SwapOptions {
   readonly operation: ViewBehindDetails['operation']
+  /** Whether it may lack for good what was removed when books were closed. */
+  readonly mayLack?: boolean
 }
 
 /** Which copy is waited for. */
@@ -53,14 +56,14 @@ const lookMaxMs = 250
 export async function caughtUp(
   { view, copy, inline, paused }: AwaitedCopy,
   look: () => Promise<CopyProgress>,
-  { timeout = swapTimeout, signal, operation, clock }: CatchUp & { readonly clock: Clock },
+  { timeout = swapTimeout, signal, operation, mayLack = false, clock }: CatchUp & { readonly clock: Clock },
 ): Promise<void> {
   signal?.throwIfAborted()
   const endMs = clock.monotonicMs() + durationMs(timeout)
   let lookMs = lookMinMs
   let now = await look()
   const { ends, eventsDone: doneBefore } = now
-  if (now.lacks !== null) {
+  if (now.lacks !== null && !mayLack) {
     const { eventsBehind, lacks } = now
     throw new ViewBehindError({ view, copy, eventsBehind, operation, paused, isRun: false, lacks })
   }

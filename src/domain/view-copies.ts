@@ -166,14 +166,17 @@ export class ViewCopies {
    * Makes the copy that was built live, once it has taken in all that was published before the call. The copy that was live
    * is kept as the previous one; what was that before is dropped.
    *
-   * @throws ViewBuildMissingError `VIEW_BUILD_MISSING`, ViewBehindError `VIEW_BEHIND`: it did not catch up in time; ViewDeadLettersError
-   *   `VIEW_DEAD_LETTERS`: its functions could not take all events, and `deadLetters` does not say that this is accepted. The live copy stays.
+   * @throws ViewBuildMissingError `VIEW_BUILD_MISSING`, ViewBehindError `VIEW_BEHIND`: it did not catch up in time, or lacks what was
+   *   removed when books were closed, and `behind` does not say that this is accepted; ViewDeadLettersError `VIEW_DEAD_LETTERS`: its
+   *   functions could not take all events, and `deadLetters` does not say that this is accepted. The live copy stays.
    */
-  async swap(options: SwapOptions & { readonly deadLetters?: 'accept' | 'refuse' } = {}): Promise<void> {
-    checkSwapOptions(options, 'deadLetters')
+  async swap(
+    options: SwapOptions & { readonly deadLetters?: 'accept' | 'refuse'; readonly behind?: 'accept' | 'refuse' } = {},
+  ): Promise<void> {
+    checkSwapOptions(options, 'deadLetters', 'behind')
     await this.#changeFor(
       (register) => this.#nextOf(register),
-      { ...options, operation: 'swap' },
+      { ...options, operation: 'swap', mayLack: options.behind === 'accept' },
       async (before, next) => {
         const { deadLetterCount } = await this.progress(next)
         if (deadLetterCount > 0 && options.deadLetters !== 'accept') {

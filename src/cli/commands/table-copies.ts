@@ -3,7 +3,7 @@ import { ViewBuildMissingError, ViewPreviousMissingError } from '../../domain/in
 import type { TableCopies, TableViewStatus } from '../../tables/index.ts'
 import { type ConfirmationOptions, confirm } from '../confirmation.ts'
 import { loadApp } from '../dev/app-module.ts'
-import { NotFoundError } from '../errors.ts'
+import { NotFoundError, UsageError } from '../errors.ts'
 import { withEngine } from '../ground.ts'
 import type { Invocation } from '../session.ts'
 import { counted, sentenceCase, shown } from '../text.ts'
@@ -23,6 +23,7 @@ export interface DiffOptions extends TableOptions {
 
 export interface SwapOptions extends ConfirmationOptions, TableOptions {
   readonly acceptDeadLetters?: boolean
+  readonly acceptBehind?: boolean
 }
 
 export interface RollBackOptions extends ConfirmationOptions, TableOptions {
@@ -90,6 +91,11 @@ export async function tableDiff(invocation: Invocation<DiffOptions>): Promise<vo
 }
 
 export async function tableSwap(invocation: Invocation<SwapOptions>): Promise<void> {
+  if (invocation.options.acceptBehind === true) {
+    const why =
+      '--accept-behind is for inline views: closing books removes nothing that a view in your own tables follows.'
+    throw new UsageError(why, 'millrace views swap')
+  }
   const deadLetters = invocation.options.acceptDeadLetters === true ? 'accept' : 'refuse'
   const what = (copy: string, live: string): string =>
     `let readers see the tables of ${copy} in place of those of ${live}`

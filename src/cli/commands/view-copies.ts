@@ -68,6 +68,7 @@ export function viewCopyCommands(views: Command, session: Session): void {
     .action(session.action(rebuild))
   tableCommand('swap', 'Let the copy that was built serve reads. The one that did so is kept.', ' --yes')
     .option('--accept-dead-letters', 'also if it could not take all events')
+    .option('--accept-behind', 'also if it lacks what was removed when books were closed')
     .option('--dry-run', 'only show what would be done')
     .option('-y, --yes', 'do not ask')
     .action(
@@ -188,7 +189,11 @@ async function rebuild(invocation: Invocation<RebuildOptions>): Promise<void> {
 async function swap(invocation: Invocation<SwapOptions>): Promise<void> {
   const what = (copy: string, live: string): string => `let ${copy} of the view serve reads in place of ${live}`
   await changeAsked(invocation, 'next', what, 'swapped', (copies) =>
-    copies.swap({ deadLetters: invocation.options.acceptDeadLetters === true ? 'accept' : 'refuse', timeout: 0 }),
+    copies.swap({
+      deadLetters: invocation.options.acceptDeadLetters === true ? 'accept' : 'refuse',
+      behind: invocation.options.acceptBehind === true ? 'accept' : 'refuse',
+      timeout: 0,
+    }),
   )
 }
 
